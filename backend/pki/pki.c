@@ -1,0 +1,127 @@
+#include "backend/pki/pki.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/msg/msg.h"
+#include "lib/pki/x509.h"
+#include "proto/backend.pb-c.h"
+
+enum { PORT_PKI };
+
+struct pki {
+    struct env *env;
+    struct p256_key *key;
+    uint8_t der[X509_MAX];
+    struct x509 ca;
+};
+
+static const struct port_spec ports[] = {
+    [PORT_PKI] = {.name = "pki", .kind = PORT_SERVE},
+};
+
+/* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key. */
+static enum err issued_before(struct pki *p, const char *key, const uint8_t *public_key, uint8_t out[X509_MAX],
+                              size_t *len)
+{
+    struct x509 cert;
+    enum err e = env_store_get(p->env, key, out, X509_MAX, len);
+    if (e)
+        return e;
+    e = x509_parse(span_of(out, *len), &cert);
+    if (!e && memcmp(cert.public_key, public_key, P256_POINT) != 0)
+        e = ERR_CSR_ALREADY_ISSUED;
+    return e;
+}
+
+static enum err issue(struct pki *p, const Backend__V1__IssueRequest *r, uint8_t out[X509_MAX], size_t *len)
+{
+    char key[ENV_KEY_MAX];
+    struct p256_key *point = NULL;
+    if (!x509_vehicle_subject_ok(r->subject))
+        return ERR_SUBJECT_ID_FORM;
+    if (r->public_key.len != P256_POINT)
+        return ERR_KEY_NOT_P256;
+    enum err e = p256_from_public(p->env->crypto, r->public_key.data, &point);
+    p256_free(point);
+    if (e)
+        return e;
+    snprintf(key, sizeof key, PKI_ISSUED_PREFIX "%s", r->subject);
+    e = issued_before(p, key, r->public_key.data, out, len);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    int64_t now_s = env_wall_ms(p->env) / 1000;
+    struct x509_template t = {
+        .profile = X509_VEHICLE,
+        .subject = r->subject,
+        .issuer = p->ca.subject,
+        .not_before_s = now_s - 60, /* clocks of vehicles may lag */
+        .not_after_s = now_s + PKI_VEHICLE_VALIDITY_S < p->ca.not_after_s ? now_s + PKI_VEHICLE_VALIDITY_S
+                                                                          : p->ca.not_after_s,
+        .public_key = r->public_key.data,
+        .issuer_public_key = p->ca.public_key,
+    };
+    e = x509_issue(p->env->crypto, &t, p->key, out, len);
+    if (!e)
+        e = env_store_put(p->env, key, span_of(out, *len));
+    return e ? e : env_store_commit(p->env);
+}
+
+static void pki_on_bytes(void *self, unsigned port, const char *caller, struct span bytes)
+{
+    struct pki *p = self;
+    uint8_t memory[1024], cert[X509_MAX], out[X509_MAX + 32];
+    size_t len = 0;
+    struct msg_arena arena;
+    msg_arena_init(&arena, memory, sizeof memory);
+    Backend__V1__IssueRequest *r = backend__v1__issue_request__unpack(&arena.allocator, bytes.len, bytes.p);
+    if (!r) {
+        env_trace_reason(p->env, TRACE_REJECT, NULL, "IssueRequest", ERR_MSG_MALFORMED, (uint32_t)bytes.len, NULL);
+        return;
+    }
+    enum err e = issue(p, r, cert, &len);
+    if (e)
+        env_trace_reason(p->env, TRACE_REJECT, "PP-01/12", "IssueRequest", e, (uint32_t)bytes.len, NULL);
+    else
+        env_trace_step(p->env, "PP-01/12", "signs vehicle identity certificate");
+    Backend__V1__IssueResponse answer = BACKEND__V1__ISSUE_RESPONSE__INIT;
+    answer.request_id = r->request_id;
+    answer.error = (uint32_t)e;
+    answer.certificate = (ProtobufCBinaryData){e ? 0 : len, cert};
+    env_send_bytes(p->env, port, caller, span_of(out, backend__v1__issue_response__pack(&answer, out)));
+}
+
+static enum err pki_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct pki *p = self;
+    uint8_t scalar[P256_SCALAR];
+    size_t len;
+    (void)args;
+    p->env = env;
+    enum err e = env_store_get(env, PKI_CA_KEY, scalar, sizeof scalar, &len);
+    if (!e)
+        e = len == sizeof scalar ? p256_from_private(env->crypto, scalar, &p->key) : ERR_STORE_FAILED;
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    if (!e)
+        e = env_store_get(env, PKI_CA_CERTIFICATE, p->der, sizeof p->der, &len);
+    if (!e)
+        e = x509_parse(span_of(p->der, len), &p->ca);
+    return e;
+}
+
+static void pki_fini(void *self)
+{
+    struct pki *p = self;
+    p256_free(p->key);
+}
+
+const struct component_class pki_class = {
+    .name = "pki",
+    .size = sizeof(struct pki),
+    .ports = ports,
+    .port_count = sizeof ports / sizeof ports[0],
+    .init = pki_init,
+    .fini = pki_fini,
+    .on_bytes = pki_on_bytes,
+};

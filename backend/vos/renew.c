@@ -1,0 +1,63 @@
+#include <string.h>
+
+#include "backend/vos/vos_internal.h"
+
+static enum err push(struct vos *v, const char *serial)
+{
+    struct response r = {
+        .use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+        .type = SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_RENEW,
+        .ecu_serial = serial,
+        .step = "PP-01/0",
+    };
+    return responder_send(&v->responder, &r);
+}
+
+enum err vos_renew(struct vos *v, const char *serial)
+{
+    struct vehicle r;
+    enum err e = record_load(v, serial, &r);
+    if (e)
+        return e;
+    if (r.certificate_len)
+        e = record_put_retired(v, serial, &r);
+    if (e)
+        return e;
+    r.certificate_len = 0;
+    r.has_public_key = false;
+    r.subject_id[0] = '\0';
+    r.state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_RENEWING;
+    e = record_put(v, serial, &r);
+    if (!e)
+        e = env_store_commit(v->env);
+    if (e)
+        return e;
+    env_timer_in(v->env, VOS_TIMER_RENEW, v->renew_pause_us);
+    push(v, serial); /* GSDP down: the timer repeats it */
+    return ERR_OK;
+}
+
+struct scan {
+    struct vos *v;
+    unsigned waiting;
+};
+
+static void push_if_waiting(void *ctx, const char *key, struct span value)
+{
+    struct scan *scan = ctx;
+    struct vehicle r;
+    const char *serial = key + strlen(VOS_VEHICLE_PREFIX);
+    (void)value;
+    if (record_load(scan->v, serial, &r) || r.state != BACKEND__V1__VEHICLE_RECORD__STATE__STATE_RENEWING)
+        return;
+    scan->waiting++;
+    push(scan->v, serial);
+}
+
+void vos_renew_again(struct vos *v)
+{
+    struct scan scan = {v, 0};
+    env_store_scan(v->env, VOS_VEHICLE_PREFIX, push_if_waiting, &scan);
+    if (scan.waiting)
+        env_timer_in(v->env, VOS_TIMER_RENEW, v->renew_pause_us);
+}

@@ -1,0 +1,155 @@
+#include "backend/vos/vos.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/vos/vos_internal.h"
+
+static const struct port_spec ports[] = {
+    [VOS_PORT_GSDP] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
+    [VOS_PORT_PKI] = {.name = "pki", .kind = PORT_CALL},
+    [VOS_PORT_ADMIN] = {.name = "vos-admin", .kind = PORT_SERVE},
+};
+
+/* The requests that a VOS serves. */
+static const struct served {
+    Spaak__V1__MessageType type;
+    const char *step;
+    enum err (*act)(struct vos *v, const struct msg_opened *m, struct vehicle *r);
+} served[] = {
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/4", vos_on_subject_request},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/11", vos_on_csr_request},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/17", vos_on_cert_status},
+};
+
+static const struct served *find_served(Spaak__V1__MessageType type)
+{
+    for (size_t i = 0; i < sizeof served / sizeof served[0]; i++)
+        if (served[i].type == type)
+            return &served[i];
+    return NULL;
+}
+
+/* Order over exchanges: nothing older than the newest accepted, and drmUUIDs do not change. The record takes
+ * over what the request brings; it is stored by whoever commits the record. */
+static enum err check_order(struct vehicle *r, const struct msg_header *h)
+{
+    bool same = memcmp(r->last_correlation, h->correlation, MSG_UUID) == 0;
+    if (!h->has_drm_uuid)
+        return ERR_NOT_PROVISIONED;
+    if (r->has_drm_uuid && memcmp(r->drm_uuid, h->drm_uuid, MSG_UUID) != 0)
+        return ERR_MSG_WRONG_DRM_UUID;
+    if (!same && h->issued_at_ms < r->last_request_ms)
+        return ERR_MSG_REPLAYED;
+    if (h->issued_at_ms > r->last_request_ms)
+        r->last_request_ms = h->issued_at_ms;
+    memcpy(r->last_correlation, h->correlation, MSG_UUID);
+    memcpy(r->drm_uuid, h->drm_uuid, MSG_UUID);
+    r->has_drm_uuid = true;
+    return ERR_OK;
+}
+
+static enum err serve(struct vos *v, const struct msg_opened *m, struct span bytes)
+{
+    struct vehicle r;
+    const struct served *row = find_served(m->header.type);
+    if (!row)
+        return ERR_MSG_UNEXPECTED;
+    enum err e = record_load(v, m->header.ecu_serial, &r);
+    if (!e)
+        e = check_order(&r, &m->header);
+    if (e)
+        return e;
+    responder_trace_accept(&v->responder, m, bytes, row->step);
+    return row->act(v, m, &r);
+}
+
+static void on_request(struct vos *v, const char *topic, struct span bytes)
+{
+    struct msg_opened m;
+    enum err e = responder_open(&v->responder, topic, bytes, &m);
+    if (!e)
+        e = serve(v, &m, bytes);
+    if (e)
+        env_trace_reason(v->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len, NULL);
+}
+
+static void on_call(struct vos *v, const char *caller, struct span bytes)
+{
+    uint8_t memory[512], out[16];
+    struct msg_arena arena;
+    msg_arena_init(&arena, memory, sizeof memory);
+    Backend__V1__AdminRequest *m = backend__v1__admin_request__unpack(&arena.allocator, bytes.len, bytes.p);
+    Backend__V1__AdminResponse answer = BACKEND__V1__ADMIN_RESPONSE__INIT;
+    enum err e = ERR_MSG_MALFORMED;
+    if (m && m->action == BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY) {
+        env_trace_note(v->env, TRACE_CALL, "renew-vehicle-identity");
+        e = vos_renew(v, m->ecu_serial);
+    }
+    if (e)
+        env_trace_reason(v->env, TRACE_REJECT, NULL, "AdminRequest", e, (uint32_t)bytes.len, NULL);
+    answer.error = (uint32_t)e;
+    env_send_bytes(v->env, VOS_PORT_ADMIN, caller,
+                   span_of(out, backend__v1__admin_response__pack(&answer, out)));
+}
+
+static void vos_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
+{
+    struct vos *v = self;
+    if (port == VOS_PORT_GSDP)
+        on_request(v, address, bytes);
+    else if (port == VOS_PORT_PKI)
+        vos_on_issued(v, bytes);
+    else
+        on_call(v, address, bytes);
+}
+
+static void vos_on_link(void *self, unsigned port, enum link_state state)
+{
+    struct vos *v = self;
+    if (port == VOS_PORT_PKI)
+        v->pki_up = state != LINK_DOWN;
+    if (port == VOS_PORT_GSDP && state == LINK_SUBSCRIBED)
+        vos_renew_again(v);
+}
+
+static void vos_on_timer(void *self, unsigned timer)
+{
+    (void)timer;
+    vos_renew_again(self);
+}
+
+static enum err vos_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct vos *v = self;
+    v->env = env;
+    v->renew_pause_us = component_arg_number(args, "renew_ms", 5000) * 1000;
+    v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
+    if (!v->issuing)
+        return ERR_NO_MEMORY;
+    env_random(env, &v->next_request_id, sizeof v->next_request_id);
+    v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
+    return responder_init(&v->responder, env, VOS_PORT_GSDP, "vos");
+}
+
+static void vos_fini(void *self)
+{
+    struct vos *v = self;
+    responder_fini(&v->responder);
+    free(v->issuing);
+}
+
+static const char *const settings[] = {"renew_ms", NULL};
+
+const struct component_class vos_class = {
+    .name = "vos",
+    .size = sizeof(struct vos),
+    .ports = ports,
+    .port_count = sizeof ports / sizeof ports[0],
+    .settings = settings,
+    .init = vos_init,
+    .fini = vos_fini,
+    .on_bytes = vos_on_bytes,
+    .on_link = vos_on_link,
+    .on_timer = vos_on_timer,
+};

@@ -1,0 +1,161 @@
+#include "lib/base/bytes.h"
+
+#include <string.h>
+
+bool span_equal(struct span a, struct span b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+bool span_is(struct span a, const char *s)
+{
+    return span_equal(a, span_of(s, strlen(s)));
+}
+
+bool bytes_equal_ct(const uint8_t *a, const uint8_t *b, size_t len)
+{
+    volatile uint8_t diff = 0;
+    for (size_t i = 0; i < len; i++)
+        diff = (uint8_t)(diff | (a[i] ^ b[i]));
+    return diff == 0;
+}
+
+struct rd rd_of(const void *p, size_t len)
+{
+    return (struct rd){(const uint8_t *)p, len, false};
+}
+
+struct span rd_span(struct rd *r, size_t len)
+{
+    if (r->failed || len > r->left) {
+        r->failed = true;
+        return (struct span){NULL, 0};
+    }
+    struct span s = {r->p, len};
+    r->p += len;
+    r->left -= len;
+    return s;
+}
+
+static uint64_t rd_be(struct rd *r, size_t len)
+{
+    struct span s = rd_span(r, len);
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.len; i++)
+        v = v << 8 | s.p[i];
+    return v;
+}
+
+uint8_t rd_u8(struct rd *r)
+{
+    return (uint8_t)rd_be(r, 1);
+}
+
+uint16_t rd_be16(struct rd *r)
+{
+    return (uint16_t)rd_be(r, 2);
+}
+
+uint32_t rd_be32(struct rd *r)
+{
+    return (uint32_t)rd_be(r, 4);
+}
+
+uint64_t rd_be64(struct rd *r)
+{
+    return rd_be(r, 8);
+}
+
+void rd_copy(struct rd *r, void *out, size_t len)
+{
+    struct span s = rd_span(r, len);
+    if (s.p)
+        memcpy(out, s.p, len);
+    else
+        memset(out, 0, len);
+}
+
+struct wr wr_of(void *buf, size_t cap)
+{
+    return (struct wr){(uint8_t *)buf, cap, 0, false};
+}
+
+void wr_copy(struct wr *w, const void *p, size_t len)
+{
+    if (w->failed || len > w->cap - w->len) {
+        w->failed = true;
+        return;
+    }
+    if (len)
+        memcpy(w->buf + w->len, p, len);
+    w->len += len;
+}
+
+static void wr_be(struct wr *w, uint64_t v, size_t len)
+{
+    uint8_t b[8];
+    for (size_t i = 0; i < len; i++)
+        b[i] = (uint8_t)(v >> (8 * (len - 1 - i)));
+    wr_copy(w, b, len);
+}
+
+void wr_u8(struct wr *w, uint8_t v)
+{
+    wr_be(w, v, 1);
+}
+
+void wr_be16(struct wr *w, uint16_t v)
+{
+    wr_be(w, v, 2);
+}
+
+void wr_be32(struct wr *w, uint32_t v)
+{
+    wr_be(w, v, 4);
+}
+
+void wr_be64(struct wr *w, uint64_t v)
+{
+    wr_be(w, v, 8);
+}
+
+void hex_encode(const uint8_t *p, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        *out++ = digits[p[i] >> 4];
+        *out++ = digits[p[i] & 15];
+    }
+    *out = '\0';
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap)
+{
+    if (text_len % 2 != 0 || text_len / 2 > cap)
+        return -1;
+    for (size_t i = 0; i < text_len; i += 2) {
+        int hi = hex_value(text[i]), lo = hex_value(text[i + 1]);
+        if (hi < 0 || lo < 0)
+            return -1;
+        out[i / 2] = (uint8_t)(hi << 4 | lo);
+    }
+    return (long)(text_len / 2);
+}
+
+void text_copy(char *out, size_t cap, const char *text)
+{
+    size_t len = strnlen(text, cap - 1);
+    memcpy(out, text, len);
+    out[len] = '\0';
+}

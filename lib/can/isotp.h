@@ -1,0 +1,105 @@
+/* ISO-TP (ISO 15765-2:2016) without I/O, full duplex.
+ *
+ * Contract: frames in (isotp_input), frames out (isotp_output), next deadline (isotp_next_deadline),
+ * timers (isotp_expire). Time is handed in, in microseconds of any monotonic clock. One struct is one
+ * N_AI pair: it sends on tx_id, receives on rx_id, both directions at the same time.
+ *
+ * Ownership: the bytes given to isotp_send are borrowed until the message's SENT or TX_FAILED event.
+ * A RECEIVED event points into the receive buffer, valid until the next isotp_input.
+ *
+ * Failures a user can see (clause 9.9 result values): ERR_ISOTP_TIMEOUT_A, _TIMEOUT_BS, _TIMEOUT_CR,
+ * _WRONG_SN, _INVALID_FS, _UNEXPECTED_PDU, _WFT_OVERRUN, _BUFFER_OVERFLOW, _BAD_PADDING. Frames that
+ * the standard tells a node to ignore give no event. */
+#ifndef lib_can_isotp_h
+#define lib_can_isotp_h
+
+#include "lib/can/frame.h"
+
+#define ISOTP_NEVER UINT64_MAX
+
+struct isotp_config {
+    uint32_t tx_id, rx_id;
+    bool extended_ids;    /* 29-bit identifiers */
+    bool fd, brs;         /* frame format sent; with fd, tx_dl may exceed 8 */
+    uint8_t tx_dl;        /* 8, 12, 16, 20, 24, 32, 48 or 64 */
+    bool address_byte;    /* extended or mixed addressing: one byte before the PCI */
+    uint8_t tx_address, rx_address;
+    bool pad;             /* fill frames up to tx_dl or 8; FD frames above 8 are always filled to a DLC step */
+    uint8_t pad_byte;
+    bool check_padding;   /* refuse received padding that differs from pad_byte */
+    uint8_t block_size;   /* sent in our flow control; 0 = no further flow control */
+    uint8_t st_min;       /* sent in our flow control, coded as in table 20 */
+    uint8_t wft_max;      /* WAITs in a row accepted from the receiver */
+    uint32_t n_as_ms;     /* our frames: time until the bus takes one (N_As, N_Ar) */
+    uint32_t n_bs_ms;     /* wait for flow control */
+    uint32_t n_cr_ms;     /* wait for a consecutive frame */
+    uint32_t n_br_ms;     /* a busy receiver repeats WAIT this often */
+};
+
+enum isotp_event_kind { ISOTP_NONE, ISOTP_RECEIVED, ISOTP_SENT, ISOTP_RX_FAILED, ISOTP_TX_FAILED };
+
+struct isotp_event {
+    enum isotp_event_kind kind;
+    enum err reason;     /* of the two failures */
+    struct span message; /* of RECEIVED */
+};
+
+/* A state is named after what it waits for. */
+enum isotp_tx_state {
+    ISOTP_TX_IDLE,
+    ISOTP_TX_FIRST,       /* a single or first frame is to be taken by the bus */
+    ISOTP_TX_WAIT_FC,
+    ISOTP_TX_CONSECUTIVE  /* the next consecutive frame is due at tx.due_us */
+};
+enum isotp_rx_state { ISOTP_RX_IDLE, ISOTP_RX_WAIT_CF };
+
+struct isotp {
+    struct isotp_config cfg;
+    struct {
+        enum isotp_tx_state state;
+        const uint8_t *data;
+        uint32_t len, done;
+        uint8_t sn, block_left, wait_count, limited; /* limited: block_left counts */
+        uint32_t gap_us;
+        uint64_t due_us, deadline_us;
+    } tx;
+    struct {
+        enum isotp_rx_state state;
+        uint8_t *buf;
+        uint32_t cap, len, done;
+        uint8_t sn, block_left, dl;
+        bool busy;
+        uint8_t fc; /* flow control waiting to be sent: 0x30, 0x31, 0x32; 0 = none */
+        uint64_t fc_due_us, deadline_us;
+    } rx;
+};
+
+/* CAN FD, 64 bytes, padding CC, the standard's one-second timers, no block limit, STmin 0. */
+struct isotp_config isotp_config_default(uint32_t tx_id, uint32_t rx_id);
+/* ERR_BAD_ARGUMENT for a tx_dl that the format does not have. rx_buf bounds what can be received; the
+ * first frame of anything longer is answered with overflow. */
+enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap);
+
+/* ERR_BUSY while a message is under way; ERR_BAD_ARGUMENT for an empty one. */
+enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t now_us);
+/* Gives up the message under way, if any, without an event. */
+void isotp_abort_send(struct isotp *i);
+bool isotp_sending(const struct isotp *i);
+/* A busy receiver answers with WAIT until it is set free. */
+void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us);
+
+/* Frames of other identifiers are ignored. *ev is always written. A new message that cuts off the one being
+ * received is reported with ERR_ISOTP_UNEXPECTED_PDU: as RX_FAILED when a first frame did it (the new
+ * message is then being received), as the reason beside RECEIVED when a single frame did. */
+void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, struct isotp_event *ev);
+/* True: *f is to be put on the bus now. *ev is SENT when it ended the message. */
+bool isotp_output(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev);
+/* The earliest time at which isotp_output or isotp_expire has something to do; ISOTP_NEVER for none. */
+uint64_t isotp_next_deadline(const struct isotp *i);
+/* Reports one timer that ran out, if any; call until it gives ISOTP_NONE. */
+void isotp_expire(struct isotp *i, uint64_t now_us, struct isotp_event *ev);
+
+/* Table 20: microseconds of an STmin byte; reserved values count as 127 ms. */
+uint32_t isotp_st_min_us(uint8_t st_min);
+
+#endif

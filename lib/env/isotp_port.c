@@ -1,0 +1,73 @@
+#include "lib/env/isotp_port.h"
+
+#include <string.h>
+
+void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
+                     enum matrix_message out, enum matrix_message in)
+{
+    c->env = env;
+    c->port = port;
+    c->timer = timer;
+    c->out = matrix_row(out);
+    c->in = matrix_row(in);
+    struct isotp_config cfg = isotp_config_default(c->out->id, c->in->id);
+    isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
+}
+
+static void deliver(struct isotp_port *c, const struct isotp_event *ev)
+{
+    if (ev->kind != ISOTP_NONE)
+        c->on_event(c->owner, c, ev);
+}
+
+/* Sends what is due and arms the timer for the rest. */
+static void pump(struct isotp_port *c)
+{
+    struct bus_frame f;
+    struct isotp_event ev;
+    uint64_t now_us = env_now_us(c->env);
+    while (isotp_output(&c->tp, now_us, &f, &ev)) {
+        env_send_frame(c->env, c->port, &f); /* a lost frame is the timers' business */
+        deliver(c, &ev);
+    }
+    env_timer_set(c->env, c->timer, isotp_next_deadline(&c->tp));
+}
+
+enum err isotp_port_send(struct isotp_port *c, struct span message)
+{
+    if (message.len > sizeof c->tx)
+        return ERR_NO_SPACE;
+    if (isotp_sending(&c->tp))
+        return ERR_BUSY;
+    memcpy(c->tx, message.p, message.len);
+    enum err e = isotp_send(&c->tp, c->tx, (uint32_t)message.len, env_now_us(c->env));
+    if (!e)
+        pump(c);
+    return e;
+}
+
+bool isotp_port_busy(const struct isotp_port *c)
+{
+    return isotp_sending(&c->tp);
+}
+
+void isotp_port_input(struct isotp_port *c, const struct bus_frame *f)
+{
+    struct isotp_event ev;
+    if (f->id != c->in->id)
+        return;
+    isotp_input(&c->tp, f, env_now_us(c->env), &ev);
+    deliver(c, &ev);
+    pump(c);
+}
+
+void isotp_port_timer(struct isotp_port *c)
+{
+    struct isotp_event ev;
+    uint64_t now_us = env_now_us(c->env);
+    do {
+        isotp_expire(&c->tp, now_us, &ev);
+        deliver(c, &ev);
+    } while (ev.kind != ISOTP_NONE);
+    pump(c);
+}

@@ -1,0 +1,33 @@
+/* An ISO-TP channel on a component's CAN port: the engine of lib/can/isotp.h, its two matrix rows, its buffers
+ * and its timer in one piece. */
+#ifndef lib_env_isotp_port_h
+#define lib_env_isotp_port_h
+
+#include "lib/can/isotp.h"
+#include "lib/env/env.h"
+
+#define ISOTP_PORT_MAX 2048 /* longest message either way, bytes */
+
+struct isotp_port {
+    struct env *env;
+    unsigned port, timer;
+    const struct matrix_row *out, *in;
+    void (*on_event)(void *owner, struct isotp_port *channel, const struct isotp_event *ev);
+    void *owner;
+    struct isotp tp;
+    uint8_t rx[ISOTP_PORT_MAX];
+    uint8_t tx[ISOTP_PORT_MAX];
+};
+
+/* Sends on row `out`, receives on row `in`; the timer number is used by nobody else. */
+void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
+                     enum matrix_message out, enum matrix_message in);
+/* Copies the message. ERR_BUSY while one is under way, ERR_NO_SPACE when it is too long. */
+enum err isotp_port_send(struct isotp_port *c, struct span message);
+bool isotp_port_busy(const struct isotp_port *c);
+/* Any frame of the port; others' identifiers are ignored. */
+void isotp_port_input(struct isotp_port *c, const struct bus_frame *f);
+/* To be called when the channel's timer fires. */
+void isotp_port_timer(struct isotp_port *c);
+
+#endif

@@ -1,0 +1,82 @@
+#include "lib/pki/csr.h"
+
+#include <string.h>
+
+#include "lib/pki/x509_parts.h"
+
+enum err csr_create(struct crypto *c, const char *subject, const struct p256_key *key, uint8_t out[CSR_MAX],
+                    size_t *len)
+{
+    uint8_t info[CSR_MAX], buf[CSR_MAX], point[P256_POINT], digest[SHA256_SIZE], sig[P256_SIG_MAX];
+    size_t sig_len;
+    struct der_w w = der_w_of(info, sizeof info);
+    p256_public(key, point);
+    der_put_tlv(&w, DER_CONTEXT_0, "", 0);
+    x509_put_public_key(&w, point);
+    x509_put_name(&w, subject);
+    der_put_small(&w, 0);
+    der_wrap(&w, DER_SEQUENCE, w.end);
+    if (w.failed || strlen(subject) > X509_CN_MAX)
+        return ERR_NO_SPACE;
+    struct span signed_part = der_written(&w);
+    crypto_sha256(c, &signed_part, 1, digest);
+    enum err e = p256_sign(key, digest, sig, &sig_len);
+    if (e)
+        return e;
+    w = der_w_of(buf, sizeof buf);
+    der_put_bits(&w, sig, sig_len, 0);
+    x509_put_signature_algorithm(&w);
+    der_put(&w, signed_part.p, signed_part.len);
+    der_wrap(&w, DER_SEQUENCE, w.end);
+    if (w.failed)
+        return ERR_NO_SPACE;
+    struct span done = der_written(&w);
+    memcpy(out, done.p, done.len);
+    *len = done.len;
+    return ERR_OK;
+}
+
+static enum err csr_read_info(struct rd *r, struct csr *out)
+{
+    struct rd info = der_enter(r, DER_SEQUENCE), attributes;
+    if (der_small(&info) != 0)
+        return ERR_CSR_MALFORMED;
+    x509_read_name(&info, out->subject);
+    if (info.failed)
+        return ERR_CSR_MALFORMED;
+    enum err e = x509_read_public_key(&info, out->public_key);
+    if (e)
+        return e == ERR_KEY_NOT_P256 ? ERR_CSR_KEY_NOT_P256 : ERR_CSR_MALFORMED;
+    if (!der_optional(&info, DER_CONTEXT_0, &attributes) || info.left)
+        return ERR_CSR_MALFORMED;
+    return ERR_OK;
+}
+
+enum err csr_check(struct crypto *c, struct span der, struct csr *out)
+{
+    struct csr parsed;
+    struct p256_key *key;
+    uint8_t digest[SHA256_SIZE];
+    struct rd r = rd_of(der.p, der.len);
+    struct rd request = der_enter(&r, DER_SEQUENCE), peek = request;
+    if (r.failed || r.left || der.len > CSR_MAX)
+        return ERR_CSR_MALFORMED;
+    struct span info = der_element(&peek, DER_SEQUENCE);
+    enum err e = csr_read_info(&request, &parsed);
+    if (e)
+        return e;
+    x509_read_signature_algorithm(&request);
+    struct span sig = der_bits(&request);
+    if (request.failed || request.left)
+        return ERR_CSR_MALFORMED;
+    e = p256_from_public(c, parsed.public_key, &key);
+    if (e)
+        return ERR_CSR_KEY_NOT_P256;
+    crypto_sha256(c, &info, 1, digest);
+    e = p256_verify(key, digest, sig);
+    p256_free(key);
+    if (e)
+        return ERR_CSR_SIGNATURE;
+    *out = parsed;
+    return ERR_OK;
+}

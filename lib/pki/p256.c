@@ -1,0 +1,189 @@
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "lib/pki/p256.h"
+
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/evp.h>
+#include <openssl/obj_mac.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+
+struct crypto {
+    OSSL_LIB_CTX *ctx;
+    EC_GROUP *group;
+    EVP_MD *sha256, *sha1;
+    EVP_MD_CTX *md;
+};
+
+struct crypto *crypto_new(OSSL_LIB_CTX *ctx)
+{
+    struct crypto *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->ctx = ctx;
+    c->group = EC_GROUP_new_by_curve_name_ex(ctx, NULL, NID_X9_62_prime256v1);
+    c->sha256 = EVP_MD_fetch(ctx, "SHA256", NULL);
+    c->sha1 = EVP_MD_fetch(ctx, "SHA1", NULL);
+    c->md = EVP_MD_CTX_new();
+    if (c->group && c->sha256 && c->sha1 && c->md)
+        return c;
+    crypto_free(c);
+    return NULL;
+}
+
+void crypto_free(struct crypto *c)
+{
+    if (!c)
+        return;
+    EC_GROUP_free(c->group);
+    EVP_MD_free(c->sha256);
+    EVP_MD_free(c->sha1);
+    EVP_MD_CTX_free(c->md);
+    free(c);
+}
+
+OSSL_LIB_CTX *crypto_openssl(const struct crypto *c)
+{
+    return c->ctx;
+}
+
+void crypto_random(struct crypto *c, void *out, size_t len)
+{
+    if (RAND_priv_bytes_ex(c->ctx, out, len, 0) != 1)
+        abort(); /* no randomness: nothing that follows could be trusted */
+}
+
+static void digest(struct crypto *c, const EVP_MD *md, const struct span *parts, size_t n, uint8_t *out)
+{
+    int ok = EVP_DigestInit_ex(c->md, md, NULL);
+    for (size_t i = 0; i < n; i++)
+        ok &= EVP_DigestUpdate(c->md, parts[i].p, parts[i].len);
+    if (!(ok & EVP_DigestFinal_ex(c->md, out, NULL)))
+        abort();
+}
+
+void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t out[SHA256_SIZE])
+{
+    digest(c, c->sha256, parts, n, out);
+}
+
+void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE])
+{
+    digest(c, c->sha1, &in, 1, out);
+}
+
+/* struct p256_key is never defined: a pointer to it is a pointer to OpenSSL's key. */
+static EC_KEY *key_of(const struct p256_key *k)
+{
+    union {
+        const struct p256_key *ours;
+        EC_KEY *theirs;
+    } u = {.ours = k};
+    return u.theirs;
+}
+
+EC_KEY *p256_openssl(const struct p256_key *k)
+{
+    return key_of(k);
+}
+
+static EC_KEY *key_empty(struct crypto *c)
+{
+    EC_KEY *ec = EC_KEY_new_ex(c->ctx, NULL);
+    if (ec && EC_KEY_set_group(ec, c->group) == 1)
+        return ec;
+    EC_KEY_free(ec);
+    return NULL;
+}
+
+static enum err key_deliver(EC_KEY *ec, enum err e, struct p256_key **out)
+{
+    *out = NULL;
+    if (e)
+        EC_KEY_free(ec);
+    else
+        *out = (struct p256_key *)ec;
+    return e;
+}
+
+enum err p256_generate(struct crypto *c, struct p256_key **out)
+{
+    EC_KEY *ec = key_empty(c);
+    enum err e = ec && EC_KEY_generate_key(ec) == 1 ? ERR_OK : ERR_CRYPTO_FAILED;
+    return key_deliver(ec, e, out);
+}
+
+enum err p256_from_private(struct crypto *c, const uint8_t scalar[P256_SCALAR], struct p256_key **out)
+{
+    enum err e = ERR_CRYPTO_FAILED;
+    EC_POINT *point = NULL;
+    BIGNUM *d = NULL;
+    EC_KEY *ec = key_empty(c);
+    if (!ec)
+        goto out;
+    d = BN_secure_new();
+    point = EC_POINT_new(c->group);
+    if (!d || !point || !BN_bin2bn(scalar, P256_SCALAR, d))
+        goto out;
+    e = ERR_KEY_INVALID;
+    if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(c->group)) >= 0)
+        goto out;
+    e = ERR_CRYPTO_FAILED;
+    if (EC_POINT_mul(c->group, point, d, NULL, NULL, NULL) == 1 && EC_KEY_set_private_key(ec, d) == 1 &&
+        EC_KEY_set_public_key(ec, point) == 1)
+        e = ERR_OK;
+out:
+    EC_POINT_free(point);
+    BN_clear_free(d);
+    return key_deliver(ec, e, out);
+}
+
+enum err p256_from_public(struct crypto *c, const uint8_t point[P256_POINT], struct p256_key **out)
+{
+    EC_KEY *ec = key_empty(c);
+    enum err e = ERR_CRYPTO_FAILED;
+    if (ec)
+        e = point[0] == 4 && EC_KEY_oct2key(ec, point, P256_POINT, NULL) == 1 ? ERR_OK : ERR_KEY_INVALID;
+    return key_deliver(ec, e, out);
+}
+
+void p256_free(struct p256_key *k)
+{
+    EC_KEY_free(key_of(k));
+}
+
+void p256_public(const struct p256_key *k, uint8_t out[P256_POINT])
+{
+    const EC_KEY *ec = key_of(k);
+    if (EC_POINT_point2oct(EC_KEY_get0_group(ec), EC_KEY_get0_public_key(ec), POINT_CONVERSION_UNCOMPRESSED,
+                           out, P256_POINT, NULL) != P256_POINT)
+        abort();
+}
+
+enum err p256_private(const struct p256_key *k, uint8_t out[P256_SCALAR])
+{
+    const BIGNUM *d = EC_KEY_get0_private_key(key_of(k));
+    if (!d)
+        return ERR_NOT_FOUND;
+    return BN_bn2binpad(d, out, P256_SCALAR) == P256_SCALAR ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err p256_sign(const struct p256_key *k, const uint8_t digest_bytes[SHA256_SIZE],
+                   uint8_t sig[P256_SIG_MAX], size_t *sig_len)
+{
+    unsigned len = 0;
+    if (ECDSA_sign(0, digest_bytes, SHA256_SIZE, sig, &len, key_of(k)) != 1)
+        return ERR_CRYPTO_FAILED;
+    *sig_len = len;
+    return ERR_OK;
+}
+
+enum err p256_verify(const struct p256_key *k, const uint8_t digest_bytes[SHA256_SIZE], struct span sig)
+{
+    if (sig.len == 0 || sig.len > P256_SIG_MAX)
+        return ERR_SIGNATURE_INVALID;
+    if (ECDSA_verify(0, digest_bytes, SHA256_SIZE, sig.p, (int)sig.len, key_of(k)) != 1)
+        return ERR_SIGNATURE_INVALID;
+    return ERR_OK;
+}

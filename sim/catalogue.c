@@ -1,0 +1,177 @@
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/can/matrix.h"
+#include "sim/commands.h"
+#include "sim/scenario.h"
+
+/* build/bin/spaaksim -> two folders up; else the working directory. */
+const char *project_root(void)
+{
+    static char root[512];
+    if (root[0])
+        return root;
+    ssize_t n = readlink("/proc/self/exe", root, sizeof root - 1);
+    root[n > 0 ? n : 0] = '\0';
+    char *build = strstr(root, "/build");
+    for (char *next = build; next; next = strstr(next + 1, "/build"))
+        build = next;
+    if (build)
+        *build = '\0';
+    else
+        strcpy(root, ".");
+    return root;
+}
+
+struct file_list {
+    char **paths;
+    size_t count;
+};
+
+static void collect(struct file_list *list, const char *directory)
+{
+    struct dirent **entries;
+    int n = scandir(directory, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        char path[700];
+        size_t len = strlen(entries[i]->d_name);
+        snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
+        if (entries[i]->d_type == DT_DIR && entries[i]->d_name[0] != '.') {
+            collect(list, path);
+        } else if (len > 5 && strcmp(entries[i]->d_name + len - 5, ".yaml") == 0) {
+            char **more = realloc(list->paths, (list->count + 1) * sizeof(char *));
+            if (!more)
+                abort();
+            list->paths = more;
+            list->paths[list->count++] = strdup(path);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
+char **scenario_files(unsigned long *count)
+{
+    struct file_list list = {0};
+    char path[600];
+    snprintf(path, sizeof path, "%s/scenarios", project_root());
+    collect(&list, path);
+    *count = list.count;
+    return list.paths;
+}
+
+static void name_of(const char *path, char out[64])
+{
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    size_t len = strlen(base);
+    snprintf(out, 64, "%.*s", (int)(len > 5 ? len - 5 : len), base);
+}
+
+static void not_found(const char *name, char **paths, size_t count)
+{
+    char (*names)[64] = calloc(count + 1, sizeof *names);
+    const char **list = calloc(count + 1, sizeof(const char *));
+    for (size_t i = 0; names && list && i < count; i++) {
+        name_of(paths[i], names[i]);
+        list[i] = names[i];
+    }
+    const char *best = list ? text_closest(name, list) : NULL;
+    fprintf(stderr, "spaaksim: no scenario \"%s\"%s%s%s; `spaaksim list` names them all\n", name,
+            best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+    free(list);
+    free(names);
+}
+
+char *scenario_find(const char *name)
+{
+    unsigned long count;
+    char **paths, *found = NULL, base[64];
+    if (strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".yaml") == 0)) {
+        if (access(name, R_OK) == 0)
+            return strdup(name);
+        fprintf(stderr, "spaaksim: cannot read %s\n", name);
+        return NULL;
+    }
+    paths = scenario_files(&count);
+    for (size_t i = 0; i < count; i++) {
+        name_of(paths[i], base);
+        if (!found && strcmp(base, name) == 0)
+            found = strdup(paths[i]);
+    }
+    if (!found)
+        not_found(name, paths, count);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
+    return found;
+}
+
+static bool load(const char *path, struct scenario **out, size_t *count)
+{
+    struct tree_problem problem = {0};
+    if (scenario_load(path, out, count, &problem))
+        return true;
+    fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+    return false;
+}
+
+int command_list(int argc, char **argv)
+{
+    unsigned long count;
+    char **paths = scenario_files(&count);
+    int rc = EXIT_PASSED;
+    (void)argv;
+    if (argc > 1) {
+        fprintf(stderr, "spaaksim list takes no arguments\n");
+        rc = EXIT_WRONG;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct scenario *s;
+        size_t n;
+        if (rc == EXIT_PASSED && load(paths[i], &s, &n)) {
+            printf("%-28s %-6s %s%s\n", s->name, s->use_case, s->title, n > 1 ? " (several variants)" : "");
+            free(s);
+        } else {
+            rc = EXIT_WRONG;
+        }
+        free(paths[i]);
+    }
+    free(paths);
+    return rc;
+}
+
+int command_check(int argc, char **argv)
+{
+    unsigned long count = (unsigned long)argc - 1;
+    char **all = argc > 1 ? NULL : scenario_files(&count);
+    int rc = EXIT_PASSED;
+    for (size_t i = 0; i < count; i++) {
+        struct scenario *s = NULL;
+        size_t n;
+        if (!load(all ? all[i] : argv[i + 1], &s, &n))
+            rc = EXIT_WRONG;
+        free(s);
+        if (all)
+            free(all[i]);
+    }
+    free(all);
+    if (rc == EXIT_PASSED)
+        printf("%lu scenario files are well-formed\n", count);
+    return rc;
+}
+
+int command_dbc(int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1) {
+        fprintf(stderr, "spaaksim dbc takes no arguments and writes to standard output\n");
+        return EXIT_WRONG;
+    }
+    matrix_write_dbc(stdout);
+    return fflush(stdout) == 0 ? EXIT_PASSED : EXIT_FAILED;
+}

@@ -1,0 +1,186 @@
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim/commands.h"
+#include "sim/run.h"
+#include "sim/run_all.h"
+
+struct arguments {
+    struct run_options options;
+    const char *name;
+    bool all, world_given;
+    long jobs;
+};
+
+static bool parse_number(const char *text, const char *what, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == '\0')
+        return true;
+    fprintf(stderr, "spaaksim: %s must be a number, not \"%s\"\n", what, text);
+    return false;
+}
+
+static bool parse_world(const char *text, struct arguments *a)
+{
+    a->world_given = true;
+    for (unsigned w = 0; world_names[w]; w++)
+        if (strcmp(world_names[w], text) == 0) {
+            a->options.world = (enum world_kind)w;
+            return true;
+        }
+    fprintf(stderr, "spaaksim: unknown world \"%s\"; there are process and virtual\n", text);
+    return false;
+}
+
+static bool parse_option(int option, struct arguments *a)
+{
+    uint64_t n;
+    switch (option) {
+    case 'w':
+        return parse_world(optarg, a);
+    case 's':
+        return parse_number(optarg, "--seed", &a->options.seed);
+    case 'o':
+        a->options.out = optarg;
+        return true;
+    case 'c':
+        a->options.can = optarg;
+        return true;
+    case 'g':
+        a->options.gsdp = optarg;
+        return true;
+    case 't':
+        a->options.tap = optarg;
+        return true;
+    case 'j':
+        if (!parse_number(optarg, "--jobs", &n) || n == 0 || n > 64)
+            return false;
+        a->jobs = (long)n;
+        return true;
+    case 'a':
+        return a->all = true;
+    case 'q':
+        return a->options.quiet = true;
+    case 'v':
+        return a->options.verbose = true;
+    default:
+        fprintf(stderr, "try spaaksim --help\n");
+        return false;
+    }
+}
+
+static bool parse(int argc, char **argv, struct arguments *a)
+{
+    static const struct option longs[] = {
+        {"world", required_argument, NULL, 'w'}, {"seed", required_argument, NULL, 's'},
+        {"out", required_argument, NULL, 'o'},   {"can", required_argument, NULL, 'c'},
+        {"gsdp", required_argument, NULL, 'g'},  {"tap", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},  {"all", no_argument, NULL, 'a'},
+        {"quiet", no_argument, NULL, 'q'},       {"verbose", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0}};
+    int option;
+    *a = (struct arguments){.options = {.seed = 1, .can = "auto", .gsdp = "auto"}};
+    a->options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    a->jobs = sysconf(_SC_NPROCESSORS_ONLN);
+    while ((option = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
+        if (!parse_option(option, a))
+            return false;
+    if (optind < argc)
+        a->name = argv[optind++];
+    if (optind < argc || !a->name == !a->all) {
+        fprintf(stderr, "spaaksim run takes one scenario, or --all; try spaaksim --help\n");
+        return false;
+    }
+    return true;
+}
+
+static void print_result(const struct run *r, const char *label)
+{
+    static const char *const colours[] = {"\033[32m", "\033[31m", "\033[33m", "\033[33m"};
+    const char *on = r->options->colour ? colours[r->verdict] : "", *off = *on ? "\033[0m" : "";
+    for (size_t i = 0; i < r->failure_count; i++)
+        printf("%s%s%s\n", on, r->failures[i], off);
+    printf("%s%s%s  %s  (%s world, %s; %.1f ms)  records in %s\n", on, verdict_name(r->verdict), off, label,
+           world_names[r->options->world], r->transport, r->wall_ms, r->options->out);
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static enum verdict run_variant(const struct scenario *s, struct run_options options, bool several)
+{
+    static struct run r; /* large */
+    char out[600], label[96];
+    scenario_label(s, label);
+    if (options.out)
+        snprintf(out, sizeof out, "%s", options.out);
+    else
+        snprintf(out, sizeof out, "out/%s", s->name);
+    if (several) {
+        size_t n = strlen(out);
+        snprintf(out + n, sizeof out - n, "/%s", s->variant);
+        for (char *p = out + n + 1; *p; p++)
+            if (*p == '/')
+                *p = '_';
+    }
+    options.out = out;
+    if (!s->worlds[options.world]) {
+        printf("SKIPPED  %s  (not made for the %s world)\n", label, world_names[options.world]);
+        return VERDICT_SKIPPED;
+    }
+    double start = now_ms();
+    if (options.world == WORLD_VIRTUAL)
+        world_virtual_run(&r, s, &options);
+    else
+        world_process_run(&r, s, &options);
+    r.wall_ms = now_ms() - start;
+    print_result(&r, label);
+    fflush(stdout);
+    run_free(&r);
+    return r.verdict;
+}
+
+static int run_file(const char *path, const struct arguments *a)
+{
+    struct tree_problem problem = {0};
+    struct scenario *variants;
+    size_t count;
+    int rc = EXIT_PASSED;
+    if (!scenario_load(path, &variants, &count, &problem)) {
+        fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+        return EXIT_WRONG;
+    }
+    for (size_t i = 0; i < count; i++) {
+        enum verdict v = run_variant(&variants[i], a->options, count > 1);
+        if (v == VERDICT_BLOCKED)
+            rc = EXIT_MISSING;
+        else if (v == VERDICT_FAIL && rc == EXIT_PASSED)
+            rc = EXIT_FAILED;
+    }
+    free(variants);
+    return rc;
+}
+
+int command_run(int argc, char **argv)
+{
+    struct arguments a;
+    if (!parse(argc, argv, &a))
+        return EXIT_WRONG;
+    if (a.all)
+        return run_all(&a.options, a.world_given, a.jobs);
+    char *path = scenario_find(a.name);
+    if (!path)
+        return EXIT_WRONG;
+    int rc = run_file(path, &a);
+    free(path);
+    return rc;
+}

@@ -1,0 +1,20 @@
+/* The subcommands of spaaksim. Each takes its own name as argv[0] and gives an exit code. */
+#ifndef sim_commands_h
+#define sim_commands_h
+
+enum { EXIT_PASSED, EXIT_FAILED, EXIT_WRONG, EXIT_MISSING };
+
+int command_run(int argc, char **argv);
+int command_list(int argc, char **argv);
+int command_check(int argc, char **argv);
+int command_dbc(int argc, char **argv);
+
+/* Root of the project: where scenarios/ and build/ are. Found from the program's own place. */
+const char *project_root(void);
+
+/* Paths of all scenario files, in order; free each and the list. */
+char **scenario_files(unsigned long *count);
+/* Path of a scenario by name or by path; NULL and a message with a suggestion when there is none. Free it. */
+char *scenario_find(const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+#include "sim/components.h"
+
+#include <string.h>
+
+#include "backend/gsdp/gsdp.h"
+#include "backend/pki/pki.h"
+#include "backend/vos/vos.h"
+#include "ecu/spaak.h"
+#include "sgw/sgw.h"
+#include "sim/injector.h"
+#include "sim/scenario.h"
+#include "tbm/tbm.h"
+
+/* Servers first: they are up when the vehicle wakes. */
+const struct component_row component_rows[] = {
+    {"broker", NULL, "mosquitto", false},   {"pki", &pki_class, "pki", false},
+    {"vos", &vos_class, "vos", false},      {"gsdp", &gsdp_class, "gsdp", false},
+    {"sgw", &sgw_class, "sgw", true},       {"tbm", &tbm_class, "tbm", true},
+    {"spaak", &spaak_class, "spaak", true}, {"rogue", &injector_class, "injector", true},
+};
+const size_t component_row_count = sizeof component_rows / sizeof component_rows[0];
+
+const char *const component_names[] = {"broker", "pki", "vos", "gsdp", "sgw", "tbm", "spaak", "rogue", NULL};
+
+const struct component_row *component_find(const char *name)
+{
+    for (size_t i = 0; i < component_row_count; i++)
+        if (strcmp(component_rows[i].name, name) == 0)
+            return &component_rows[i];
+    return NULL;
+}

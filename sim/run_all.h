@@ -1,0 +1,10 @@
+/* All scenarios, in both worlds, several at a time: each in a process of its own. */
+#ifndef sim_run_all_h
+#define sim_run_all_h
+
+#include "sim/run.h"
+
+/* Exit code of the whole. With `one_world`, only options->world. Records: out/<world>/<scenario>, out/junit.xml. */
+int run_all(const struct run_options *options, bool one_world, long jobs);
+
+#endif

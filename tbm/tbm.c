@@ -1,0 +1,250 @@
+#include "tbm/tbm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/env/isotp_port.h"
+#include "lib/msg/msg.h"
+
+#define HOLD_MAX 16 /* messages held per direction and service */
+
+enum { PORT_TELEMATICS, PORT_GSDP_CLIENT };
+enum { SERVICE_VOS, SERVICE_GSDP, SERVICES };
+enum { TIMER_STATUS = SERVICES };
+
+/* A message that waits; the payload follows the struct. */
+struct held {
+    struct held *next;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct queue {
+    struct held *first, **last;
+    size_t count;
+};
+
+struct service {
+    struct isotp_port channel;
+    char up_topic[64], down_topic[64];
+    struct queue up, down;
+};
+
+struct tbm {
+    struct env *env;
+    char serial[MSG_SERIAL_MAX + 1];
+    struct service services[SERVICES];
+    enum link_state gsdp;
+    bool telematics_up;
+    uint8_t alive;
+};
+
+static const char *const service_names[SERVICES] = {"vos", "gsdp"};
+
+static const struct port_spec ports[] = {
+    [PORT_TELEMATICS] = {.name = "telematics", .kind = PORT_CAN, .segment = SEGMENT_TELEMATICS, .node = NODE_TBM},
+    [PORT_GSDP_CLIENT] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
+};
+
+/* ---- queues ---- */
+
+static enum err queue_put(struct queue *q, struct span bytes)
+{
+    if (q->count == HOLD_MAX)
+        return ERR_QUEUE_FULL;
+    struct held *h = malloc(sizeof *h + bytes.len);
+    if (!h)
+        return ERR_NO_MEMORY;
+    h->next = NULL;
+    h->len = bytes.len;
+    memcpy(h->bytes, bytes.p, bytes.len);
+    if (!q->first)
+        q->last = &q->first;
+    *q->last = h;
+    q->last = &h->next;
+    q->count++;
+    return ERR_OK;
+}
+
+static void queue_drop_first(struct queue *q)
+{
+    struct held *h = q->first;
+    q->first = h->next;
+    q->count--;
+    free(h);
+}
+
+/* ---- the cyclic status ---- */
+
+static void send_status(struct tbm *t)
+{
+    const struct matrix_row *row = matrix_row(MATRIX_TBM_STATUS);
+    struct bus_frame f = {.id = row->id, .len = TBM_STATUS_LENGTH};
+    if (t->gsdp >= LINK_UP)
+        f.data[0] |= TBM_STATUS_CONNECTED;
+    if (t->gsdp == LINK_SUBSCRIBED)
+        f.data[0] |= TBM_STATUS_SUBSCRIBED;
+    f.data[1] = t->alive;
+    t->alive = (t->alive + 1) & 0x0F;
+    f.data[TBM_STATUS_LENGTH - 1] = matrix_checksum(row->id, f.data, TBM_STATUS_LENGTH);
+    if (t->telematics_up)
+        env_send_frame(t->env, PORT_TELEMATICS, &f);
+    env_timer_in(t->env, TIMER_STATUS, row->cycle_ms * 1000u);
+}
+
+/* ---- vehicle to cloud ---- */
+
+static void publish(struct tbm *t, struct service *s)
+{
+    while (t->gsdp == LINK_SUBSCRIBED && s->up.first) {
+        struct span bytes = {s->up.first->bytes, s->up.first->len};
+        if (env_send_bytes(t->env, PORT_GSDP_CLIENT, s->up_topic, bytes))
+            return;
+        env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), service_names[s - t->services], bytes,
+                          "from=telematics to=gsdp");
+        queue_drop_first(&s->up);
+    }
+}
+
+static void take_up(struct tbm *t, struct service *s, struct span bytes)
+{
+    enum err e = queue_put(&s->up, bytes);
+    if (e || t->gsdp != LINK_SUBSCRIBED)
+        env_trace_reason(t->env, TRACE_HOLD, NULL, msg_peek_name(bytes), e ? e : ERR_LINK_DOWN, (uint32_t)s->up.count,
+                         "from=telematics to=gsdp");
+    publish(t, s);
+}
+
+/* ---- cloud to vehicle ---- */
+
+static void transmit(struct tbm *t, struct service *s)
+{
+    if (!s->down.first || isotp_port_busy(&s->channel) || !t->telematics_up)
+        return;
+    struct span bytes = {s->down.first->bytes, s->down.first->len};
+    env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), "spaak", bytes, "from=gsdp to=telematics");
+    enum err e = isotp_port_send(&s->channel, bytes);
+    if (e)
+        env_trace_reason(t->env, TRACE_REJECT, NULL, msg_peek_name(bytes), e, (uint32_t)bytes.len, NULL);
+    queue_drop_first(&s->down);
+}
+
+static void on_channel(void *owner, struct isotp_port *channel, const struct isotp_event *ev)
+{
+    struct tbm *t = owner;
+    struct service *s = &t->services[channel->timer];
+    switch (ev->kind) {
+    case ISOTP_RECEIVED:
+        take_up(t, s, ev->message);
+        break;
+    case ISOTP_RX_FAILED:
+    case ISOTP_TX_FAILED:
+        env_trace_reason(t->env, TRACE_REJECT, NULL,
+                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0, NULL);
+        break;
+    case ISOTP_SENT:
+    case ISOTP_NONE:
+        break;
+    }
+}
+
+static void tbm_on_frame(void *self, unsigned port, const struct bus_frame *f)
+{
+    struct tbm *t = self;
+    (void)port;
+    for (size_t i = 0; i < SERVICES; i++) {
+        isotp_port_input(&t->services[i].channel, f);
+        transmit(t, &t->services[i]);
+    }
+}
+
+static void tbm_on_bytes(void *self, unsigned port, const char *topic, struct span bytes)
+{
+    struct tbm *t = self;
+    (void)port;
+    for (size_t i = 0; i < SERVICES; i++) {
+        struct service *s = &t->services[i];
+        if (strcmp(topic, s->down_topic) != 0)
+            continue;
+        enum err e = bytes.len > MSG_MAX || bytes.len == 0 ? ERR_MSG_TOO_LONG : queue_put(&s->down, bytes);
+        if (e)
+            env_trace_reason(t->env, TRACE_REJECT, NULL, "?", e, (uint32_t)bytes.len, NULL);
+        transmit(t, s);
+        return;
+    }
+    env_trace_reason(t->env, TRACE_REJECT, NULL, "?", ERR_NOT_FOUND, (uint32_t)bytes.len, "unknown topic");
+}
+
+static void tbm_on_link(void *self, unsigned port, enum link_state state)
+{
+    struct tbm *t = self;
+    if (port == PORT_TELEMATICS) {
+        t->telematics_up = state != LINK_DOWN;
+    } else if (t->gsdp != state) {
+        t->gsdp = state;
+        env_trace_state(t->env, state == LINK_DOWN ? "offline" : state == LINK_UP ? "connected" : "subscribed");
+    }
+    send_status(t);
+    for (size_t i = 0; i < SERVICES; i++) {
+        publish(t, &t->services[i]);
+        transmit(t, &t->services[i]);
+    }
+}
+
+static void tbm_on_timer(void *self, unsigned timer)
+{
+    struct tbm *t = self;
+    if (timer == TIMER_STATUS) {
+        send_status(t);
+        return;
+    }
+    isotp_port_timer(&t->services[timer].channel);
+    transmit(t, &t->services[timer]);
+}
+
+static enum err tbm_init(void *self, struct env *env, const struct component_args *args)
+{
+    static const enum matrix_message rows[SERVICES][2] = {
+        {MATRIX_SPAAK_VOS_DOWN, MATRIX_SPAAK_VOS_UP},
+        {MATRIX_SPAAK_GSDP_DOWN, MATRIX_SPAAK_GSDP_UP},
+    };
+    struct tbm *t = self;
+    char topic[64];
+    t->env = env;
+    text_copy(t->serial, sizeof t->serial, args->serial);
+    for (unsigned i = 0; i < SERVICES; i++) {
+        struct service *s = &t->services[i];
+        isotp_port_init(&s->channel, env, PORT_TELEMATICS, i, rows[i][0], rows[i][1]);
+        s->channel.on_event = on_channel;
+        s->channel.owner = t;
+        snprintf(s->up_topic, sizeof s->up_topic, "spaak/%s/up/%s", t->serial, service_names[i]);
+        snprintf(s->down_topic, sizeof s->down_topic, "spaak/%s/down/%s", t->serial, service_names[i]);
+    }
+    snprintf(topic, sizeof topic, "spaak/%s/down/+", t->serial);
+    return env_subscribe(env, PORT_GSDP_CLIENT, topic);
+}
+
+static void tbm_fini(void *self)
+{
+    struct tbm *t = self;
+    for (size_t i = 0; i < SERVICES; i++) {
+        while (t->services[i].up.first)
+            queue_drop_first(&t->services[i].up);
+        while (t->services[i].down.first)
+            queue_drop_first(&t->services[i].down);
+    }
+}
+
+const struct component_class tbm_class = {
+    .name = "tbm",
+    .size = sizeof(struct tbm),
+    .ports = ports,
+    .port_count = sizeof ports / sizeof ports[0],
+    .init = tbm_init,
+    .fini = tbm_fini,
+    .on_frame = tbm_on_frame,
+    .on_bytes = tbm_on_bytes,
+    .on_link = tbm_on_link,
+    .on_timer = tbm_on_timer,
+};
