@@ -195,6 +195,11 @@ static void follow_up(struct run *r, enum trigger_kind kind, size_t index, uint6
         (struct trigger){.kind = kind, .state = TRIGGER_DUE, .index = index, .due_us = due_us};
 }
 
+void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
+{
+    follow_up(r, TRIGGER_RESTART, fault, now_us + r->plan.faults[fault].delay_ms * 1000ull);
+}
+
 static void fire(struct run *r, struct trigger *t, uint64_t now_us)
 {
     const struct fault *f = &r->plan.faults[t->index];

@@ -89,6 +89,8 @@ void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct 
 uint64_t run_next_due_us(const struct run *r);
 /* Does what is due. */
 void run_pump(struct run *r, uint64_t now_us);
+/* A kill took effect in the component's own host: its restart is due after the fault's delay. */
+void run_restart_later(struct run *r, size_t fault, uint64_t now_us);
 /* Everything expected was seen, every fault fired, and the quiet time is over. */
 bool run_finished(struct run *r, uint64_t now_us);
 /* Judges, writes the records, prints the verdict. The stores are still there. */

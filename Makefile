@@ -1,0 +1,143 @@
+# spaaksim: `make help` names the targets. Loud with V=1; out of tree in build/, sanitized build in build/san.
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+BUILD   := build$(if $(SAN),/san)
+OPT     ?= $(if $(SAN),-O1 -fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer,-O2)
+comma   := ,
+WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 -Werror
+CFLAGS  := -std=gnu17 $(OPT) -g $(WARN) -D_GNU_SOURCE -I. -isystem $(BUILD)/gen -MMD -MP
+GENFLAGS := -std=gnu17 $(OPT) -g -isystem $(BUILD)/gen
+LDFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,--as-needed
+Q       := $(if $(V),,@)
+say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+# ---- what is made of what -------------------------------------------------------------------------------
+PROTO    := $(wildcard proto/*.proto)
+GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
+core_SRC := $(wildcard lib/base/*.c lib/can/*.c lib/pki/*.c lib/msg/*.c) \
+            $(addprefix lib/env/,env.c fault.c isotp_port.c node.c store.c trace.c)
+virt_SRC := $(addprefix lib/env/,virtual.c virtual_bus.c virtual_gsdp.c seeded.c)
+host_SRC := lib/env/process.c lib/link/link.c lib/link/can_link.c lib/link/can_socket.c lib/link/call_link.c \
+            lib/link/hub_packets.c             lib/link/sqlite_store.c
+component_SRC := $(filter-out %_main.c,$(wildcard ecu/*.c sgw/*.c tbm/*.c backend/*/*.c)) sim/injector.c
+sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c))
+obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
+CORE     := $(BUILD)/libcore.a
+
+PROGRAMS := spaaksim hub spaak sgw tbm vos gsdp pki injector
+BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
+CRYPTO   := -lcrypto
+HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
+
+TEST_SRC := $(wildcard tests/test_*.c)
+TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
+LIBSIM   := $(BUILD)/libsim.a
+
+.PHONY: all help setup scenario scenarios list test check bench guest-test real-test clean format
+all: setup $(BIN)
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+# ---- set-up: named packages, installed when missing --------------------------------------------------------
+$(GEN) $(TESTS) $(BENCH) $(call obj,$(core_SRC)): | setup
+setup:
+	$(Q)scripts/setup.sh build
+
+# ---- building -----------------------------------------------------------------------------------------------
+$(BUILD)/gen/proto/%.pb-c.c: proto/%.proto
+	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen $<
+
+$(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
+	$(Q)mkdir -p $(@D) && $(CC) $(GENFLAGS) -c $< -o $@
+
+$(BUILD)/obj/%.o: %.c Makefile | $(GEN)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) -c $< -o $@
+
+$(CORE): $(call obj,$(core_SRC)) $(GEN_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(LIBSIM): $(call obj,$(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) lib/link/sqlite_store.c \
+           lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+define program
+$(BUILD)/bin/$(1): $(call obj,$(2)) $(CORE)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$^ $(3) -o $$@
+endef
+$(eval $(call program,spaaksim,sim/main.c $(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) \
+    lib/link/sqlite_store.c lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c,\
+    -lyaml -lsocketcan $(HOST)))
+$(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$(CRYPTO)))
+$(eval $(call program,spaak,$(filter-out %_main.c,$(wildcard ecu/*.c)) ecu/spaak_main.c $(host_SRC),$(HOST)))
+$(eval $(call program,sgw,$(wildcard sgw/*.c) $(host_SRC),$(HOST)))
+$(eval $(call program,tbm,$(wildcard tbm/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,vos,$(wildcard backend/vos/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,gsdp,$(wildcard backend/gsdp/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,pki,$(wildcard backend/pki/*.c) $(host_SRC),$(HOST)))
+$(eval $(call program,injector,sim/injector.c sim/injector_main.c $(host_SRC),$(HOST)))
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(LIBSIM) $(CORE)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(if $(findstring bench_,$@),,-lcriterion) -lyaml -lsocketcan $(HOST) -o $@
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- running ------------------------------------------------------------------------------------------------
+## make scenario NAME=pp01 [WORLD=virtual SEED=7 CAN=hub GSDP=...]   run one scenario
+scenario: all
+	@$(if $(NAME),,echo 'which one? make scenario NAME=pp01; make list names them' >&2; exit 2)
+	$(Q)$(BUILD)/bin/spaaksim run $(NAME) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(CAN),--can $(CAN)) $(if $(GSDP),--gsdp $(GSDP)) $(if $(V),--verbose)
+
+## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml
+scenarios: all
+	$(Q)$(BUILD)/bin/spaaksim run --all $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED))
+
+## make list           name the scenarios
+list: all
+	$(Q)$(BUILD)/bin/spaaksim list
+
+## make test           all tests (SAN=1: with ASan, UBSan and leak reports as failures)
+test: all $(TESTS)
+	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
+
+## make check          format, lint, includes, symbols, scenario files
+check: all $(LIBSIM)
+	$(Q)scripts/setup.sh check
+	$(Q)scripts/check.sh $(BUILD)
+
+## make bench          figures as JSON lines: name, value, unit, floor, ratio
+bench: all $(BENCH)
+	$(Q)scripts/bench.sh $(BUILD)
+
+## make guest-test     kernel CAN in a small virtual machine: pp01 on vcan, our ISO-TP against the kernel's
+guest-test: all $(BUILD)/tests/kernel_isotp
+	$(Q)scripts/setup.sh guest
+	$(Q)scripts/guest-test.sh $(BUILD)
+
+## make real-test      the same on this machine's own kernel, where it has vcan
+real-test: all $(BUILD)/tests/kernel_isotp
+	$(Q)scripts/setup.sh real
+	$(Q)scripts/kernel-can.sh $(BUILD)
+
+## make format         put all sources into the project's form
+format:
+	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
+
+## make clean          remove what was built
+clean:
+	$(Q)rm -rf build out

@@ -1,0 +1,8 @@
+#include "sim/injector.h"
+#include "lib/env/process.h"
+
+int main(int argc, char **argv)
+{
+    static const struct link_driver *const drivers[] = {&link_driver_can, NULL};
+    return process_main(&injector_class, drivers, argc, argv);
+}

@@ -1,0 +1,410 @@
+/* The process world of a scenario: every component a process, CAN over SocketCAN or the hub, GSDP over mosquitto. */
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <systemd/sd-event.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/env/process.h"
+#include "lib/link/sqlite_store.h"
+#include "proto/backend.pb-c.h"
+#include "sim/components.h"
+#include "sim/given.h"
+#include "sim/process_world.h"
+
+static uint64_t now_us(const struct world *w)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - w->start_ns) / 1000;
+}
+
+static struct child *child_find(struct world *w, const char *name)
+{
+    for (size_t i = 0; i < w->child_count; i++)
+        if (strcmp(w->children[i].name, name) == 0)
+            return &w->children[i];
+    return NULL;
+}
+
+/* ---- words and events between the runner and its children ---- */
+
+static void say(struct child *c, const char *word)
+{
+    if (c->control >= 0)
+        send(c->control, word, strlen(word), MSG_NOSIGNAL);
+}
+
+/* A child that stands at a barrier goes on when what was triggered there has been done. */
+static void release_barriers(struct world *w)
+{
+    if (w->cuts_under_way)
+        return;
+    for (size_t i = 0; i < w->child_count; i++) {
+        if (w->children[i].at_barrier)
+            say(&w->children[i], "go");
+        w->children[i].at_barrier = false;
+    }
+}
+
+static bool is_barrier(const struct world *w, const struct trace_event *e)
+{
+    if (e->kind != TRACE_STEP && e->kind != TRACE_SEND && e->kind != TRACE_ACCEPT)
+        return false;
+    for (size_t i = 0; i < w->barrier_count; i++)
+        if (strcmp(w->barriers[i], e->step) == 0)
+            return true;
+    return false;
+}
+
+static void take_event(struct world *w, struct child *c, struct trace_event *e)
+{
+    e->component[sizeof e->component - 1] = e->peer[sizeof e->peer - 1] = e->step[sizeof e->step - 1] = '\0';
+    e->message[sizeof e->message - 1] = e->detail[sizeof e->detail - 1] = '\0';
+    c->sequence = e->sequence;
+    if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
+        w->cuts_under_way--;
+    run_on_event(w->run, e);
+    if (is_barrier(w, e)) {
+        c->at_barrier = true;
+        run_pump(w->run, now_us(w));
+    }
+    release_barriers(w);
+}
+
+static void drain(struct world *w, struct child *c)
+{
+    struct trace_event batch[PROCESS_TRACE_BATCH];
+    for (;;) {
+        ssize_t len = c->control < 0 ? -1 : recv(c->control, batch, sizeof batch, MSG_DONTWAIT);
+        if (len <= 0)
+            return;
+        for (size_t i = 0; i < (size_t)len / sizeof batch[0]; i++)
+            take_event(w, c, &batch[i]);
+    }
+}
+
+static int on_control(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct child *c = ctx;
+    (void)fd;
+    drain(c->world, c);
+    if (revents & (EPOLLHUP | EPOLLERR))
+        sd_event_source_set_enabled(s, SD_EVENT_OFF);
+    return 0;
+}
+
+/* ---- life of a child ---- */
+
+static void forget(struct child *c)
+{
+    c->exit_source = sd_event_source_disable_unref(c->exit_source);
+    c->control_source = sd_event_source_disable_unref(c->control_source);
+    if (c->control >= 0)
+        close(c->control);
+    c->control = -1;
+    c->pid = 0;
+    c->at_barrier = false;
+}
+
+static bool death_was_planned(struct world *w, const struct child *c, size_t *fault)
+{
+    for (size_t i = 0; i < w->run->scenario->faults.count; i++) {
+        struct fault *f = &w->run->plan.faults[i];
+        if (f->kind == FAULT_KILL && f->number && w->run->fault_fired[i] && strcmp(f->component, c->name) == 0) {
+            *fault = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void explain_death(struct world *w, struct child *c, const siginfo_t *how)
+{
+    char log[700];
+    report_path(w->run, "logs", log, sizeof log);
+    if (how->si_code == CLD_EXITED)
+        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, how->si_status, log, c->name);
+    else
+        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(how->si_status), log, c->name);
+    w->give_up = true;
+}
+
+static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
+{
+    struct child *c = ctx;
+    struct world *w = c->world;
+    size_t fault;
+    (void)s;
+    drain(w, c);
+    bool planned = c->killed;
+    if (!planned && how->si_code == CLD_KILLED && how->si_status == SIGKILL && death_was_planned(w, c, &fault)) {
+        planned = true;
+        w->run->plan.faults[fault].number = 0;
+        run_restart_later(w->run, fault, now_us(w));
+    }
+    forget(c);
+    c->killed = false;
+    if (!planned && !w->ending)
+        explain_death(w, c, how);
+    return 0;
+}
+
+bool process_world_watch(struct world *w, struct child *c)
+{
+    if (sd_event_add_child(w->event, &c->exit_source, c->pid, WEXITED, on_exit_of, c) < 0)
+        return false;
+    return c->control < 0 || sd_event_add_io(w->event, &c->control_source, c->control, EPOLLIN, on_control, c) >= 0;
+}
+
+static bool start_child(struct world *w, struct child *c)
+{
+    int pair[2] = {-1, -1};
+    char log[760], *argv[4] = {c->program, c->argument, NULL, NULL};
+    struct spawn_fd fds[4] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    size_t n = 0;
+    char config_flag[] = "-c";
+    if (c->row && c->row->class) {
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+            return false;
+        fds[n++] = (struct spawn_fd){PROCESS_CONTROL_FD, pair[1]};
+        if (c->listen_fd >= 0)
+            fds[n++] = (struct spawn_fd){PROCESS_LISTEN_FD, c->listen_fd};
+        if (!process_world_configure(w, c)) {
+            close(pair[0]);
+            close(pair[1]);
+            return false;
+        }
+    } else {
+        argv[1] = config_flag;
+        argv[2] = c->argument;
+    }
+    report_path(w->run, "logs", log, sizeof log);
+    snprintf(log + strlen(log), 60, "/%s.log", c->name);
+    int rc = spawn(argv, log, fds, !(c->row && c->row->class), &c->pid);
+    if (pair[1] >= 0)
+        close(pair[1]);
+    c->control = pair[0];
+    if (rc != 0) {
+        run_fail(w->run, "%s cannot be started: %s", c->program, strerror(rc));
+        forget(c);
+        return false;
+    }
+    return process_world_watch(w, c);
+}
+
+/* ---- what the run asks of its world ---- */
+
+static void world_kill(struct run *r, const char *component)
+{
+    struct child *c = child_find(r->world, component);
+    if (!c || !c->pid)
+        return;
+    c->killed = true;
+    kill(c->pid, SIGKILL);
+    run_note(r, now_us(r->world), TRACE_LIFE, component, "killed", 0);
+}
+
+static void world_start(struct run *r, const char *component)
+{
+    struct world *w = r->world;
+    struct child *c = child_find(w, component);
+    if (c->pid) {
+        siginfo_t how = {0};
+        waitid(P_PID, (id_t)c->pid, &how, WEXITED); /* killed, not yet reaped */
+        drain(w, c);
+        forget(c);
+        c->killed = false;
+    }
+    if (!start_child(w, c))
+        w->give_up = true;
+}
+
+static void world_cut(struct run *r, const char *component, const char *link, bool cut)
+{
+    struct world *w = r->world;
+    struct child *c = child_find(w, component);
+    char word[64];
+    if (!c->pid) { /* from the start: stands in its configuration */
+        text_copy(c->cut, sizeof c->cut, cut ? link : "");
+        return;
+    }
+    text_copy(c->cut, sizeof c->cut, cut ? link : "");
+    snprintf(word, sizeof word, "%s %s", cut ? "cut" : "heal", link);
+    say(c, word);
+    if (cut)
+        w->cuts_under_way++;
+}
+
+static void world_renew(struct run *r)
+{
+    struct world *w = r->world;
+    char serial[] = GIVEN_SERIAL;
+    uint8_t out[64];
+    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
+    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
+    m.ecu_serial = serial;
+    size_t len = backend__v1__admin_request__pack(&m, out);
+    if (w->admin_fd < 0)
+        w->admin_fd = link_connect_unix(w->admin_path, SOCK_SEQPACKET);
+    if (w->admin_fd < 0 || send(w->admin_fd, out, len, MSG_NOSIGNAL) < 0)
+        run_fail(r, "the VOS cannot be called: %s", strerror(errno));
+}
+
+static void world_inject(struct run *r, size_t action)
+{
+    struct world *w = r->world;
+    const struct action *a = &r->scenario->actions[action];
+    struct child *c = process_world_add(w, "rogue");
+    if (!c)
+        return;
+    if (w->rogues++)
+        snprintf(c->name, sizeof c->name, "rogue%u", w->rogues);
+    snprintf(c->settings, sizeof c->settings, "set=segment=%s\nset=frame=%s\nset=count=%llu\nset=every_us=%llu\n",
+             segment_name(a->segment), a->frame, (unsigned long long)a->count, (unsigned long long)a->every_us);
+    if (!start_child(w, c))
+        w->give_up = true;
+}
+
+static struct store *world_store(struct run *r, const char *component)
+{
+    struct world *w = r->world;
+    struct child *c = child_find(w, component);
+    const char *reason;
+    if (!c || !c->row || !c->row->class || !w->ending)
+        return NULL;
+    if (!c->store)
+        c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason);
+    return c->store;
+}
+
+static const struct world_ops ops = {world_kill,  world_start,  world_cut,
+                                     world_renew, world_inject, world_store};
+
+/* ---- the loop ---- */
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *ctx)
+{
+    struct world *w = ctx;
+    (void)s;
+    run_fail(w->run, "interrupted by %s", spawn_signal_name((int)si->ssi_signo));
+    w->give_up = true;
+    return 0;
+}
+
+static void loop(struct world *w)
+{
+    struct run *r = w->run;
+    while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < r->limit_us) {
+        uint64_t due = run_next_due_us(r), t = now_us(w), until = due < r->limit_us ? due : r->limit_us;
+        int rc = sd_event_run(w->event, until > t ? until - t : 0);
+        if (rc < 0 && rc != -EINTR)
+            break;
+        run_pump(r, now_us(w));
+        release_barriers(w);
+    }
+}
+
+static void stop_all(struct world *w)
+{
+    w->ending = true;
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct child *c = &w->children[i];
+        if (!c->pid)
+            continue;
+        if (c->control >= 0)
+            shutdown(c->control, SHUT_WR); /* a component stops when its control socket closes */
+        else
+            kill(c->pid, SIGTERM);
+    }
+    if (w->hub_stop >= 0)
+        close(w->hub_stop);
+    w->hub_stop = -1;
+    uint64_t limit = now_us(w) + 3000000;
+    for (bool any = true; any && now_us(w) < limit;) {
+        any = false;
+        for (size_t i = 0; i < w->child_count; i++)
+            any |= w->children[i].pid != 0;
+        if (any)
+            sd_event_run(w->event, 100000);
+    }
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct child *c = &w->children[i];
+        if (!c->pid)
+            continue;
+        run_fail(w->run, "%s did not stop within 3 s and was killed", c->name);
+        kill(c->pid, SIGKILL);
+        waitpid(c->pid, NULL, 0);
+        forget(c);
+    }
+    process_world_read_frames(w);
+}
+
+static bool start_all(struct world *w)
+{
+    const struct scenario *s = w->run->scenario;
+    for (size_t k = 0; k < component_row_count; k++)
+        for (size_t i = 0; i < s->component_count; i++)
+            if (strcmp(component_rows[k].name, s->components[i]) == 0 && !process_world_add(w, s->components[i]))
+                return false;
+    if (!process_world_seed(w))
+        return false;
+    run_pump(w->run, 0); /* cuts that hold from the start */
+    for (size_t i = 0; i < w->child_count; i++)
+        if (w->children[i].row != NULL && !w->children[i].pid && !start_child(w, &w->children[i]))
+            return false;
+    return true;
+}
+
+static bool open_event(struct world *w)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    return sd_event_new(&w->event) >= 0 && sd_event_add_signal(w->event, NULL, SIGINT, on_signal, w) >= 0 &&
+           sd_event_add_signal(w->event, NULL, SIGTERM, on_signal, w) >= 0 &&
+           sd_event_add_signal(w->event, NULL, SIGHUP, on_signal, w) >= 0;
+}
+
+static void begin_clock(struct world *w)
+{
+    struct timespec mono, wall;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    w->start_ns = (uint64_t)mono.tv_sec * 1000000000u + (uint64_t)mono.tv_nsec;
+    w->run->wall_offset_us = (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000;
+}
+
+enum verdict world_process_run(struct run *r, const struct scenario *s, const struct run_options *options)
+{
+    struct world *w = calloc(1, sizeof *w);
+    *r = (struct run){0};
+    if (!w || !run_begin(r, s, options, &ops, w)) {
+        free(w);
+        return r->verdict = VERDICT_BLOCKED;
+    }
+    w->run = r;
+    w->hub_stop = w->hub_listen = w->recorder = w->admin_fd = -1;
+    begin_clock(w);
+    bool ready = open_event(w) && process_world_open(w);
+    if (!ready)
+        r->verdict = VERDICT_BLOCKED;
+    else if (start_all(w))
+        loop(w);
+    uint64_t t = now_us(w);
+    stop_all(w);
+    run_end(r, t);
+    process_world_close(w);
+    sd_event_unref(w->event);
+    free(w);
+    return r->verdict;
+}

@@ -1,0 +1,8 @@
+#include "tbm/tbm.h"
+#include "lib/env/process.h"
+
+int main(int argc, char **argv)
+{
+    static const struct link_driver *const drivers[] = {&link_driver_can, &link_driver_gsdp, NULL};
+    return process_main(&tbm_class, drivers, argc, argv);
+}
