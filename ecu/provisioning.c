@@ -1,5 +1,7 @@
 /* SP-02 (remote service provisioning) and PP-01 (new vehicle identity), vehicle side.
  *
+ * SP-02: 1 SpaaK asks GSDP, 2 GSDP verifies, 3 GSDP answers with the drmUUID, 4 SpaaK verifies, 5 SpaaK stores it.
+ *
  * Resumption: provisioning_begin looks at the store only, so a restart at any step goes on with what was
  * committed: drmUUID, pending key and CSR, installed certificate, acknowledgement. */
 #include <string.h>
@@ -180,7 +182,7 @@ static enum err on_drm_uuid(struct spaak *s, const struct msg_opened *m)
     enum err e = identity_store_drm_uuid(s, span_of(body->drm_uuid.data, body->drm_uuid.len));
     if (e)
         return e;
-    env_trace_step(s->env, "SP-02/3", "stores drmUUID");
+    env_trace_step(s->env, "SP-02/5", "stores drmUUID");
     resume_identity(s);
     return ERR_OK;
 }
@@ -247,7 +249,7 @@ static const struct permitted {
     const char *step;
     enum err (*act)(struct spaak *s, const struct msg_opened *m);
 } permitted[] = {
-    {PROVISIONING_WAIT_DRM_UUID, SPAAK_GSDP, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE, "SP-02/2",
+    {PROVISIONING_WAIT_DRM_UUID, SPAAK_GSDP, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE, "SP-02/4",
      on_drm_uuid},
     {PROVISIONING_WAIT_SUBJECT_ID, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, "PP-01/7",
      on_subject_id},

@@ -14,7 +14,7 @@ enum { SPAAK_TIMER_RETRY = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {
     PROVISIONING_WAIT_TBM,         /* the TBM's word that GSDP can be reached */
-    PROVISIONING_WAIT_DRM_UUID,    /* SP-02/2 */
+    PROVISIONING_WAIT_DRM_UUID,    /* SP-02/3 */
     PROVISIONING_WAIT_SUBJECT_ID,  /* PP-01/6 */
     PROVISIONING_WAIT_CERTIFICATE, /* PP-01/13 */
     PROVISIONING_WAIT_ACK,         /* PP-01/18 */

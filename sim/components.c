@@ -13,10 +13,10 @@
 
 /* Servers first: they are up when the vehicle wakes. */
 const struct component_row component_rows[] = {
-    {"broker", NULL, "mosquitto", false},   {"pki", &pki_class, "pki", false},
-    {"vos", &vos_class, "vos", false},      {"gsdp", &gsdp_class, "gsdp", false},
-    {"sgw", &sgw_class, "sgw", true},       {"tbm", &tbm_class, "tbm", true},
-    {"spaak", &spaak_class, "spaak", true}, {"rogue", &injector_class, "injector", true},
+    {"broker", NULL, "mosquitto", false, false},  {"pki", &pki_class, "pki", false, true},
+    {"vos", &vos_class, "vos", false, true},      {"gsdp", &gsdp_class, "gsdp", false, true},
+    {"sgw", &sgw_class, "sgw", true, false},      {"tbm", &tbm_class, "tbm", true, false},
+    {"spaak", &spaak_class, "spaak", true, true}, {"rogue", &injector_class, "injector", true, false},
 };
 const size_t component_row_count = sizeof component_rows / sizeof component_rows[0];
 

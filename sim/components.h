@@ -9,6 +9,7 @@ struct component_row {
     const struct component_class *class; /* NULL: not written by us (the broker) */
     const char *program;                 /* in build/bin */
     bool in_vehicle;                     /* knows its vehicle's serial */
+    bool has_store;                      /* keeps something over a restart */
 };
 
 extern const struct component_row component_rows[];

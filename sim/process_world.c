@@ -304,14 +304,14 @@ static void gsdp_endpoint(struct world *w, const struct child *c, char *out, siz
 
 /* ---- children and their configuration ---- */
 
-struct child *process_world_add(struct world *w, const char *component)
+struct child *process_world_add(struct world *w, const char *component, const char *name)
 {
     const struct component_row *row = component_find(component);
     if (!row->class && !w->own_broker) {
         static struct child elsewhere; /* the broker is somebody else's */
         return &elsewhere;
     }
-    struct child *c = new_child(w, component);
+    struct child *c = new_child(w, name);
     if (!c)
         return NULL;
     c->row = row;
@@ -321,9 +321,9 @@ struct child *process_world_add(struct world *w, const char *component)
         return c;
     }
     program_path(c->program, sizeof c->program, row->program);
-    snprintf(c->argument, sizeof c->argument, "%s/%s.conf", w->directory, component);
+    snprintf(c->argument, sizeof c->argument, "%s/%s.conf", w->directory, name);
     report_path(w->run, "stores", c->store_path, sizeof c->store_path);
-    snprintf(c->store_path + strlen(c->store_path), 40, "/%s.db", component);
+    snprintf(c->store_path + strlen(c->store_path), 40, "/%s.db", name);
     if (strcmp(component, "pki") == 0)
         c->listen_fd = spawn_listen(w->pki_path);
     if (strcmp(component, "vos") == 0)
@@ -382,7 +382,7 @@ bool process_world_configure(struct world *w, struct child *c)
         return false;
     }
     fprintf(f, "name=%s\nserial=%s\nstore=%s\nstart_ns=%llu\ncontrol=%d\nsequence=%u\n", c->name,
-            c->row->in_vehicle ? GIVEN_SERIAL : "", strcmp(c->row->name, "rogue") == 0 ? "" : c->store_path,
+            c->row->in_vehicle ? GIVEN_SERIAL : "", c->row->has_store ? c->store_path : "",
             (unsigned long long)w->start_ns, PROCESS_CONTROL_FD, c->sequence);
     write_links(w, c, f);
     write_plan(w, f);

@@ -27,7 +27,7 @@ struct child {
     int control;    /* our end of its control socket, -1: none */
     int listen_fd;  /* socket that it serves, -1: none */
     uint32_t sequence;
-    bool killed, at_barrier;
+    bool killed, at_barrier, subscribed;
     sd_event_source *exit_source, *control_source;
     struct store *store; /* opened by the judge */
 };
@@ -42,7 +42,7 @@ struct world {
     struct child children[CHILDREN_MAX];
     size_t child_count;
     unsigned rogues, cuts_under_way;
-    bool give_up, ending;
+    bool give_up, ending, waits_for_servers;
     struct broker broker;
     bool own_broker;
     char gsdp_host[256];
@@ -62,7 +62,7 @@ struct world {
 /* Directory, CAN, listening sockets, broker's files. False and a failure in the run. */
 bool process_world_open(struct world *w);
 void process_world_close(struct world *w);
-struct child *process_world_add(struct world *w, const char *component);
+struct child *process_world_add(struct world *w, const char *component, const char *name);
 /* Stores of all components, as the scenario gives them. */
 bool process_world_seed(struct world *w);
 /* Writes a component's configuration file. */

@@ -137,16 +137,35 @@ static void awaken_triggers(struct run *r, const struct trace_event *e)
     }
 }
 
-void run_on_event(struct run *r, const struct trace_event *e)
+static int event_order(const void *a, const void *b)
 {
-    char text[TRACE_TEXT_MAX];
+    const struct trace_event *x = a, *y = b;
+    if (x->time_us != y->time_us)
+        return x->time_us < y->time_us ? -1 : 1;
+    if (strcmp(x->component, y->component) == 0)
+        return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
+    return 0;
+}
+
+/* Events of processes arrive in nearly, but not exactly, the order of their times. Equal ones stay as they came. */
+static void keep_event(struct run *r, const struct trace_event *e)
+{
     if (r->event_count == r->event_cap) {
         r->event_cap = r->event_cap ? 2 * r->event_cap : 256;
         r->events = realloc(r->events, r->event_cap * sizeof *r->events);
         if (!r->events)
             abort();
     }
-    r->events[r->event_count++] = *e;
+    size_t at = r->event_count++;
+    for (; at > 0 && event_order(e, &r->events[at - 1]) < 0; at--)
+        r->events[at] = r->events[at - 1];
+    r->events[at] = *e;
+}
+
+void run_on_event(struct run *r, const struct trace_event *e)
+{
+    char text[TRACE_TEXT_MAX];
+    keep_event(r, e);
     if (e->kind == TRACE_FAULT && e->length >= 1 && e->length <= FAULT_MAX)
         r->fault_fired[e->length - 1] = true;
     awaken_triggers(r, e);
@@ -271,35 +290,12 @@ bool run_finished(struct run *r, uint64_t now_us)
 
 /* ---- the end ---- */
 
-static int event_order(const void *a, const void *b)
-{
-    const struct trace_event *x = a, *y = b;
-    if (x->time_us != y->time_us)
-        return x->time_us < y->time_us ? -1 : 1;
-    if (strcmp(x->component, y->component) == 0)
-        return x->sequence < y->sequence ? -1 : x->sequence > y->sequence;
-    return 0;
-}
-
-/* Events of processes arrive in nearly, but not exactly, the order of their times. Stable. */
-static void sort_events(struct run *r)
-{
-    for (size_t i = 1; i < r->event_count; i++) {
-        struct trace_event e = r->events[i];
-        size_t j = i;
-        for (; j > 0 && event_order(&e, &r->events[j - 1]) < 0; j--)
-            r->events[j] = r->events[j - 1];
-        r->events[j] = e;
-    }
-}
-
 void run_end(struct run *r, uint64_t now_us)
 {
     char path[600], label[96];
     struct report_row row = {0};
     if (r->can_log)
         fflush(r->can_log);
-    sort_events(r);
     report_path(r, "trace.jsonl", path, sizeof path);
     report_write_trace(r, path);
     if (r->verdict != VERDICT_BLOCKED) {

@@ -17,6 +17,8 @@
 #include "sim/given.h"
 #include "sim/process_world.h"
 
+#define SERVERS_US 2000000 /* the vehicle waits this long for its back end at most */
+
 static uint64_t now_us(const struct world *w)
 {
     struct timespec t;
@@ -31,6 +33,8 @@ static struct child *child_find(struct world *w, const char *name)
             return &w->children[i];
     return NULL;
 }
+
+static bool start_child(struct world *w, struct child *c);
 
 /* ---- words and events between the runner and its children ---- */
 
@@ -69,12 +73,34 @@ static void take_event(struct world *w, struct child *c, struct trace_event *e)
     c->sequence = e->sequence;
     if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
         w->cuts_under_way--;
+    if (e->kind == TRACE_LINK && strcmp(e->detail, "gsdp subscribed") == 0)
+        c->subscribed = true;
     run_on_event(w->run, e);
     if (is_barrier(w, e)) {
         c->at_barrier = true;
         run_pump(w->run, now_us(w));
     }
     release_barriers(w);
+}
+
+/* The back end of a real OEM is up long before a vehicle wakes: the TBM is started when the services are
+ * subscribed, or when they had time enough for it. */
+static void start_tbm_when_ready(struct world *w)
+{
+    struct child *tbm = child_find(w, "tbm");
+    bool ready = true;
+    if (!w->waits_for_servers)
+        return;
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct child *c = &w->children[i];
+        bool service = strcmp(c->name, "vos") == 0 || strcmp(c->name, "gsdp") == 0;
+        ready &= !service || c->subscribed || c->cut[0];
+    }
+    if (!ready && now_us(w) < SERVERS_US)
+        return;
+    w->waits_for_servers = false;
+    if (tbm && !start_child(w, tbm))
+        w->give_up = true;
 }
 
 static void drain(struct world *w, struct child *c)
@@ -260,11 +286,12 @@ static void world_inject(struct run *r, size_t action)
 {
     struct world *w = r->world;
     const struct action *a = &r->scenario->actions[action];
-    struct child *c = process_world_add(w, "rogue");
+    char name[16] = "rogue";
+    if (w->rogues++)
+        snprintf(name, sizeof name, "rogue%u", w->rogues);
+    struct child *c = process_world_add(w, "rogue", name);
     if (!c)
         return;
-    if (w->rogues++)
-        snprintf(c->name, sizeof c->name, "rogue%u", w->rogues);
     snprintf(c->settings, sizeof c->settings, "set=segment=%s\nset=frame=%s\nset=count=%llu\nset=every_us=%llu\n",
              segment_name(a->segment), a->frame, (unsigned long long)a->count, (unsigned long long)a->every_us);
     if (!start_child(w, c))
@@ -276,7 +303,7 @@ static struct store *world_store(struct run *r, const char *component)
     struct world *w = r->world;
     struct child *c = child_find(w, component);
     const char *reason;
-    if (!c || !c->row || !c->row->class || !w->ending)
+    if (!c || !c->row || !c->row->has_store || !w->ending)
         return NULL;
     if (!c->store)
         c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason);
@@ -302,11 +329,14 @@ static void loop(struct world *w)
     struct run *r = w->run;
     while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < r->limit_us) {
         uint64_t due = run_next_due_us(r), t = now_us(w), until = due < r->limit_us ? due : r->limit_us;
+        if (w->waits_for_servers && SERVERS_US < until)
+            until = SERVERS_US;
         int rc = sd_event_run(w->event, until > t ? until - t : 0);
         if (rc < 0 && rc != -EINTR)
             break;
         run_pump(r, now_us(w));
         release_barriers(w);
+        start_tbm_when_ready(w);
     }
 }
 
@@ -350,13 +380,15 @@ static bool start_all(struct world *w)
     const struct scenario *s = w->run->scenario;
     for (size_t k = 0; k < component_row_count; k++)
         for (size_t i = 0; i < s->component_count; i++)
-            if (strcmp(component_rows[k].name, s->components[i]) == 0 && !process_world_add(w, s->components[i]))
+            if (strcmp(component_rows[k].name, s->components[i]) == 0 && !process_world_add(w, s->components[i], s->components[i]))
                 return false;
     if (!process_world_seed(w))
         return false;
     run_pump(w->run, 0); /* cuts that hold from the start */
+    w->waits_for_servers = true;
     for (size_t i = 0; i < w->child_count; i++)
-        if (w->children[i].row != NULL && !w->children[i].pid && !start_child(w, &w->children[i]))
+        if (w->children[i].row != NULL && strcmp(w->children[i].name, "tbm") != 0 &&
+            !start_child(w, &w->children[i]))
             return false;
     return true;
 }

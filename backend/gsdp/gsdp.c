@@ -44,7 +44,7 @@ static enum err answer(struct gsdp *g, const struct msg_header *request)
         .ecu_serial = request->ecu_serial,
         .request = request,
         .body = span_of(body, spaak__v1__service_provisioning_response__pack(&m, body)),
-        .step = "SP-02/2",
+        .step = "SP-02/3",
     };
     return responder_send(&g->responder, &r);
 }
@@ -58,7 +58,7 @@ static void gsdp_on_bytes(void *self, unsigned port, const char *topic, struct s
     if (!e && m.header.type != SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_REQUEST)
         e = ERR_MSG_UNEXPECTED;
     if (!e) {
-        responder_trace_accept(&g->responder, &m, bytes, "SP-02/1");
+        responder_trace_accept(&g->responder, &m, bytes, "SP-02/2");
         e = answer(g, &m.header);
     }
     if (e)
