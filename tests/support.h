@@ -1,0 +1,57 @@
+/* What tests share: a script interpreter for ISO-TP, a component on a bench without a world, worlds in memory. */
+#ifndef tests_support_h
+#define tests_support_h
+
+#include "lib/env/node.h"
+#include "lib/env/virtual.h"
+#include "lib/pki/oem.h"
+#include "sim/given.h"
+
+/* ---- a component alone on a bench: everything it sends, traces and stores is kept ---- */
+
+#define BENCH_SENT  512
+#define BENCH_TRACE 512
+
+struct bench_sent {
+    unsigned port;
+    bool is_frame;
+    struct bus_frame frame;
+    char address[96];
+    uint8_t bytes[2048];
+    size_t len;
+};
+
+struct bench {
+    struct node node; /* first */
+    uint64_t now_us, due_us[ENV_TIMERS];
+    int64_t wall_ms;
+    bool up[ENV_PORTS];
+    struct bench_sent *sent;
+    size_t sent_count;
+    struct trace_event *trace;
+    size_t trace_count;
+};
+
+/* Starts the component with all links up unless told otherwise; the store may be filled before by the caller. */
+void bench_prepare(struct bench *b, const struct component_class *class, struct crypto *crypto);
+enum err bench_start(struct bench *b, const struct component_args *args);
+void bench_free(struct bench *b);
+void bench_links(struct bench *b, enum link_state state);
+/* Moves time, firing timers in order. */
+void bench_run_ms(struct bench *b, uint64_t ms);
+/* Number of traced events of a kind, with that reason unless it is ERR_OK. */
+size_t bench_count(const struct bench *b, enum trace_kind kind, enum err reason);
+/* The last traced event of a kind, or NULL. */
+const struct trace_event *bench_last(const struct bench *b, enum trace_kind kind);
+/* Name of the n-th component message published or sent, by msg_peek_name. */
+
+/* ---- authorities for tests ---- */
+
+struct crypto *test_crypto(void);
+const struct oem *test_oem(int64_t now_s);
+#define TEST_NOW_S 1767225600ll
+
+/* A file of its own in the test's temporary directory. */
+void test_path(char *out, size_t cap, const char *name);
+
+#endif

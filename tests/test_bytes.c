@@ -1,0 +1,92 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+
+Test(bytes, reader_stops_at_the_end_and_stays_failed)
+{
+    static const uint8_t in[] = {1, 2, 3, 4, 5};
+    struct rd r = rd_of(in, sizeof in);
+    cr_assert(eq(u32, rd_be32(&r), 0x01020304));
+    cr_assert(not(r.failed));
+    cr_assert(eq(u16, rd_be16(&r), 0));
+    cr_assert(r.failed);
+    cr_assert(eq(u8, rd_u8(&r), 0), "after a failure nothing is read any more");
+    cr_assert(eq(sz, r.left, 1));
+}
+
+Test(bytes, reader_of_nothing)
+{
+    struct rd r = rd_of(NULL, 0);
+    cr_assert(eq(ptr, (void *)rd_span(&r, 0).p, NULL));
+    cr_assert(not(r.failed));
+    rd_u8(&r);
+    cr_assert(r.failed);
+}
+
+Test(bytes, writer_never_writes_past_its_end)
+{
+    uint8_t out[6] = {0, 0, 0, 0, 0, 0xEE};
+    struct wr w = wr_of(out, 5);
+    wr_be32(&w, 0xA1B2C3D4);
+    wr_be16(&w, 0x1234);
+    cr_assert(w.failed);
+    cr_assert(eq(sz, w.len, 4));
+    wr_u8(&w, 7);
+    cr_assert(eq(sz, w.len, 4), "after a failure nothing is written any more");
+    cr_assert(eq(u8, out[5], 0xEE));
+}
+
+static const struct {
+    const char *text;
+    long len;
+} hex_rows[] = {{"", 0}, {"00", 1}, {"a1B2", 2}, {"0", -1}, {"0g", -1}, {"0102030405", -1}};
+
+Test(bytes, hex)
+{
+    uint8_t out[4];
+    for (size_t i = 0; i < sizeof hex_rows / sizeof hex_rows[0]; i++)
+        cr_expect(eq(long, hex_decode(hex_rows[i].text, strlen(hex_rows[i].text), out, sizeof out), hex_rows[i].len),
+                  "%s", hex_rows[i].text);
+    char text[9];
+    hex_encode((const uint8_t *)"\x01\xAB\xFF\x00", 4, text);
+    cr_assert(eq(str, text, "01abff00"));
+}
+
+Test(bytes, constant_time_comparison_sees_every_byte)
+{
+    uint8_t a[32] = {0}, b[32] = {0};
+    cr_assert(bytes_equal_ct(a, b, sizeof a));
+    for (size_t i = 0; i < sizeof a; i++) {
+        b[i] = 1;
+        cr_expect(not(bytes_equal_ct(a, b, sizeof a)), "byte %zu", i);
+        b[i] = 0;
+    }
+}
+
+Test(bytes, text_copy_cuts_and_terminates)
+{
+    char out[4];
+    text_copy(out, sizeof out, "abcdef");
+    cr_assert(eq(str, out, "abc"));
+}
+
+#define X(name, number, text) {number, #name},
+static const struct {
+    int number;
+    const char *name;
+} errors[] = {ERR_LIST(X)};
+
+Test(err, names_and_numbers_are_unique_and_found)
+{
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        cr_expect(eq(str, (char *)err_name((enum err)errors[i].number), (char *)errors[i].name));
+        cr_expect(eq(int, (int)err_from_name(errors[i].name), errors[i].number));
+        cr_expect(gt(sz, strlen(err_text((enum err)errors[i].number)), 5));
+        for (size_t k = 0; k < i; k++)
+            cr_expect(ne(int, errors[k].number, errors[i].number), "%s", errors[i].name);
+    }
+    cr_assert(not(err_name_known("NO_SUCH_ERROR")));
+    cr_assert(eq(str, (char *)err_name((enum err)9999), "UNKNOWN"));
+}

@@ -1,0 +1,584 @@
+/* ISO-TP as tables: each test is a script of frames and virtual milliseconds.
+ *
+ *   send N            begin to send the bytes 00 01 02 ... (N of them)
+ *   out FRAME         the engine puts this frame on the bus now; FRAME* = begins with it, FRAME* /L = and is L bytes long
+ *   quiet             it has nothing to put on the bus now
+ *   in FRAME          a frame arrives
+ *   ms N, us N        time passes; timers that run out are reported
+ *   busy, free        the receiver's application stops and starts taking messages
+ *   received N        the next event: a message of N bytes 00 01 02 ...
+ *   sent              the next event
+ *   rxfail R, txfail R  the next event, with its reason
+ *   nothing           no event is waiting */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/can/isotp.h"
+
+#define PAYLOAD_MAX 70000
+#define EVENTS_MAX  16
+
+struct player {
+    struct isotp tp;
+    uint8_t *rx, *payload;
+    uint64_t now_us;
+    struct isotp_event events[EVENTS_MAX];
+    uint32_t received_len[EVENTS_MAX];
+    bool received_ok[EVENTS_MAX];
+    size_t first, count;
+    const char *line;
+};
+
+static void keep(struct player *p, const struct isotp_event *ev)
+{
+    if (ev->kind == ISOTP_NONE)
+        return;
+    cr_assert(lt(sz, p->count, EVENTS_MAX));
+    size_t i = p->count++;
+    p->events[i] = *ev;
+    if (ev->kind == ISOTP_RECEIVED) {
+        p->received_len[i] = (uint32_t)ev->message.len;
+        p->received_ok[i] = memcmp(ev->message.p, p->payload, ev->message.len) == 0;
+    }
+}
+
+static void expire(struct player *p)
+{
+    struct isotp_event ev;
+    do {
+        isotp_expire(&p->tp, p->now_us, &ev);
+        keep(p, &ev);
+    } while (ev.kind != ISOTP_NONE);
+}
+
+static void expect_out(struct player *p, const char *want)
+{
+    struct bus_frame f;
+    struct isotp_event ev;
+    char text[BUS_TEXT_MAX], head[BUS_TEXT_MAX];
+    int len = -1;
+    cr_assert(isotp_output(&p->tp, p->now_us, &f, &ev), "%s: nothing is sent", p->line);
+    keep(p, &ev);
+    bus_frame_print(&f, text);
+    cr_assert(bus_frame_valid(&f), "%s: %s", p->line, text);
+    const char *star = strchr(want, '*');
+    if (!star) {
+        cr_assert(eq(str, text, (char *)want), "%s", p->line);
+        return;
+    }
+    snprintf(head, sizeof head, "%.*s", (int)(star - want), want);
+    if (star[1] == '/')
+        len = atoi(star + 2);
+    cr_assert(strncmp(text, head, strlen(head)) == 0, "%s: sent %s", p->line, text);
+    if (len >= 0)
+        cr_assert(eq(int, f.len, len), "%s", p->line);
+}
+
+static void expect_event(struct player *p, enum isotp_event_kind kind, const char *reason)
+{
+    cr_assert(lt(sz, p->first, p->count), "%s: no event", p->line);
+    const struct isotp_event *ev = &p->events[p->first++];
+    cr_assert(eq(int, (int)ev->kind, (int)kind), "%s", p->line);
+    if (*reason && kind != ISOTP_RECEIVED)
+        cr_assert(eq(str, (char *)err_name(ev->reason), (char *)reason), "%s", p->line);
+    if (kind == ISOTP_RECEIVED) {
+        cr_assert(eq(u32, p->received_len[p->first - 1], (uint32_t)atoi(reason)), "%s", p->line);
+        cr_assert(p->received_ok[p->first - 1], "%s: wrong bytes", p->line);
+    }
+}
+
+static void play_line(struct player *p, const char *line)
+{
+    char verb[16] = "", rest[BUS_TEXT_MAX] = "";
+    struct bus_frame f;
+    struct isotp_event ev;
+    p->line = line;
+    sscanf(line, "%15s %143s", verb, rest);
+    if (strcmp(verb, "send") == 0) {
+        cr_assert(eq(int, isotp_send(&p->tp, p->payload, (uint32_t)atoi(rest), p->now_us), ERR_OK), "%s", line);
+    } else if (strcmp(verb, "out") == 0) {
+        expect_out(p, rest);
+    } else if (strcmp(verb, "quiet") == 0) {
+        cr_assert(not(isotp_output(&p->tp, p->now_us, &f, &ev)), "%s", line);
+    } else if (strcmp(verb, "in") == 0) {
+        cr_assert(eq(int, bus_frame_parse(rest, &f), ERR_OK), "%s", line);
+        isotp_input(&p->tp, &f, p->now_us, &ev);
+        keep(p, &ev);
+    } else if (strcmp(verb, "ms") == 0 || strcmp(verb, "us") == 0) {
+        p->now_us += (uint64_t)atoll(rest) * (verb[0] == 'm' ? 1000 : 1);
+        expire(p);
+    } else if (strcmp(verb, "busy") == 0 || strcmp(verb, "free") == 0) {
+        isotp_set_receiver_busy(&p->tp, verb[0] == 'b', p->now_us);
+    } else if (strcmp(verb, "received") == 0) {
+        expect_event(p, ISOTP_RECEIVED, rest);
+    } else if (strcmp(verb, "sent") == 0) {
+        expect_event(p, ISOTP_SENT, "");
+    } else if (strcmp(verb, "rxfail") == 0) {
+        expect_event(p, ISOTP_RX_FAILED, rest);
+    } else if (strcmp(verb, "txfail") == 0) {
+        expect_event(p, ISOTP_TX_FAILED, rest);
+    } else if (strcmp(verb, "nothing") == 0) {
+        cr_assert(eq(sz, p->first, p->count), "%s: an event is waiting", line);
+    } else {
+        cr_assert(false, "unknown line %s", line);
+    }
+}
+
+static void play(const struct isotp_config *cfg, uint32_t rx_cap, const char *const *lines)
+{
+    struct player p = {.rx = malloc(rx_cap), .payload = malloc(PAYLOAD_MAX)};
+    for (size_t i = 0; i < PAYLOAD_MAX; i++)
+        p.payload[i] = (uint8_t)i;
+    cr_assert(eq(int, isotp_init(&p.tp, cfg, p.rx, rx_cap), ERR_OK));
+    for (; *lines; lines++)
+        play_line(&p, *lines);
+    cr_assert(eq(sz, p.first, p.count), "an event was not expected: kind %d, %s", (int)p.events[p.first].kind,
+              err_name(p.events[p.first].reason));
+    free(p.rx);
+    free(p.payload);
+}
+
+static struct isotp_config classic(void)
+{
+    struct isotp_config c = isotp_config_default(0x7E0, 0x7E8);
+    c.fd = c.brs = false;
+    c.tx_dl = 8;
+    return c;
+}
+
+static struct isotp_config fd(uint8_t tx_dl)
+{
+    struct isotp_config c = isotp_config_default(0x7E0, 0x7E8);
+    c.tx_dl = tx_dl;
+    return c;
+}
+
+#define SCRIPT(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define PLAY(config, cap, ...)                                                                               \
+    do {                                                                                                     \
+        struct isotp_config cfg_ = config;                                                                   \
+        play(&cfg_, cap, SCRIPT(__VA_ARGS__));                                                               \
+    } while (0)
+
+/* ---- single frames ---- */
+
+Test(isotp, single_frame_classic)
+{
+    PLAY(classic(), 100, "send 1", "out 7E0#0100CCCCCCCCCCCC", "sent", "send 7", "out 7E0#0700010203040506", "sent",
+         "in 7E8#03000102CCCCCCCC", "received 3", "in 7E8#0700010203040506", "received 7");
+}
+
+Test(isotp, single_frame_without_padding)
+{
+    struct isotp_config c = classic();
+    c.pad = false;
+    PLAY(c, 100, "send 2", "out 7E0#020001", "sent", "in 7E8#0100", "received 1");
+}
+
+Test(isotp, single_frame_fd_escape_length)
+{
+    PLAY(fd(64), 100, "send 7", "out 7E0##50700010203040506", "sent", "send 8",
+         "out 7E0##500080001020304050607CCCC", "sent", "send 62", "out 7E0##5003E0001*/64", "sent",
+         "in 7E8##500080001020304050607CCCC", "received 8");
+}
+
+Test(isotp, single_frame_fd_lengths_between_dlc_steps_are_padded_up)
+{
+    PLAY(fd(64), 100, "send 10", "out 7E0##5000A*/12", "sent", "send 11", "out 7E0##5000B*/16", "sent", "send 14",
+         "out 7E0##5000E*/16", "sent", "send 15", "out 7E0##5000F*/20", "sent", "send 30", "out 7E0##5001E*/32", "sent",
+         "send 31", "out 7E0##5001F*/48", "sent", "send 47", "out 7E0##5002F*/64", "sent");
+}
+
+Test(isotp, single_frame_bad_lengths_are_ignored)
+{
+    PLAY(fd(64), 100, "in 7E8#00", "in 7E8#0800010203040506", "in 7E8#050001", "in 7E8##5000700010203040506CCCCCC",
+         "in 7E8##5000B00010203040506070809", "in 7E8##501080001020304050607CCCC", "nothing");
+}
+
+Test(isotp, extended_addressing_one_byte_less)
+{
+    struct isotp_config c = classic();
+    c.address_byte = true;
+    c.tx_address = 0x55;
+    c.rx_address = 0xAA;
+    PLAY(c, 100, "send 6", "out 7E0#5506000102030405", "sent", "send 7", "out 7E0#5510070001020304",
+         "in 7E8#55300000CCCCCCCC", "quiet", "in 7E8#AA300000CCCCCCCC", "out 7E0#55210506CCCCCCCC", "sent",
+         "in 7E8#AA03000102CCCCCC", "received 3");
+}
+
+Test(isotp, fixed_addressing_29_bit)
+{
+    struct isotp_config c = isotp_config_default(0x18DA10F1, 0x18DAF110);
+    c.extended_ids = true;
+    c.fd = c.brs = false;
+    c.tx_dl = 8;
+    PLAY(c, 100, "send 2", "out 18DA10F1#020001CCCCCCCCCC", "sent", "in 18DAF110#020001CCCCCCCCCC", "received 2",
+         "in 110#020001CCCCCCCCCC", "in 18DAF111#020001CCCCCCCCCC", "nothing");
+}
+
+/* ---- segmented ---- */
+
+Test(isotp, segmented_send_classic)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#1014000102030405", "quiet", "in 7E8#300000CCCCCCCCCC",
+         "out 7E0#21060708090A0B0C", "out 7E0#220D0E0F10111213", "sent", "quiet");
+}
+
+Test(isotp, segmented_receive_classic)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#300000CCCCCCCCCC", "in 7E8#21060708090A0B0C", "nothing",
+         "in 7E8#220D0E0F10111213", "received 20", "quiet");
+}
+
+Test(isotp, segmented_fd_last_frame_padded_to_a_dlc_step)
+{
+    PLAY(fd(64), 200, "send 135", "out 7E0##51087*/64", "in 7E8##5300000CCCCCCCCCC", "out 7E0##5213E*/64",
+         "out 7E0##5227D7E7F80*/12", "sent");
+    PLAY(fd(64), 200, "send 126", "out 7E0##5107E*/64", "in 7E8##5300000CCCCCCCCCC", "out 7E0##5213E*/64",
+         "out 7E0##5227DCCCCCCCCCCCC", "sent");
+}
+
+Test(isotp, tx_dl_32)
+{
+    PLAY(fd(32), 200, "send 62", "out 7E0##5103E*/32", "in 7E8#300000", "out 7E0##5211E*/32", "out 7E0##5223D*/8", "sent",
+         "send 30", "out 7E0##5001E*/32", "sent", "send 31", "out 7E0##5101F*/32", "in 7E8#300000", "out 7E0##5211E*/8",
+         "sent");
+}
+
+Test(isotp, receiver_takes_the_frame_size_of_the_first_frame)
+{
+    PLAY(fd(64), 200, "in 7E8##4100E00010203040506070809", "out 7E0##5300000*/8", "in 7E8#210A0B0C0DCCCCCC",
+         "received 14", "in 7E8#100E000102030405", "out 7E0##5300000*/8", "in 7E8#21060708090A0B0C",
+         "in 7E8#220DCCCCCCCCCCCC", "received 14");
+}
+
+Test(isotp, escape_length_above_4095)
+{
+    PLAY(fd(64), 8192, "send 4095", "out 7E0##51FFF0001*/64", "in 7E8#32", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW",
+         "send 4096", "out 7E0##51000000010000001*/64", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW", "send 65536",
+         "out 7E0##51000000100000001*/64", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW");
+}
+
+Test(isotp, escape_length_that_did_not_need_it_is_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#1000000000140001", "quiet", "nothing");
+}
+
+Test(isotp, first_frame_of_what_fits_a_single_frame_is_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#1007000102030405", "quiet", "nothing", "in 7E8#10080001020304", "quiet", "nothing");
+}
+
+Test(isotp, sequence_number_wraps_at_16)
+{
+    PLAY(classic(), 200, "send 125", "out 7E0#107D*", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "out 7E0#23*",
+         "out 7E0#24*", "out 7E0#25*", "out 7E0#26*", "out 7E0#27*", "out 7E0#28*", "out 7E0#29*", "out 7E0#2A*",
+         "out 7E0#2B*", "out 7E0#2C*", "out 7E0#2D*", "out 7E0#2E*", "out 7E0#2F*", "out 7E0#20*", "out 7E0#21*", "sent");
+}
+
+/* ---- blocks, STmin, WAIT ---- */
+
+Test(isotp, block_size_1_asks_after_every_frame)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "quiet", "in 7E8#300100", "out 7E0#22*",
+         "sent");
+    struct isotp_config c = classic();
+    c.block_size = 1;
+    PLAY(c, 100, "in 7E8#1014000102030405", "out 7E0#300100*", "in 7E8#21060708090A0B0C", "out 7E0#300100*",
+         "in 7E8#220D0E0F10111213", "received 20", "quiet");
+}
+
+Test(isotp, new_flow_control_may_change_block_size_and_stmin)
+{
+    PLAY(classic(), 100, "send 41", "out 7E0#10*", "in 7E8#300200", "out 7E0#21*", "out 7E0#22*", "quiet", "in 7E8#300005",
+         "out 7E0#23*", "quiet", "ms 5", "out 7E0#24*", "quiet", "ms 5", "out 7E0#25*", "sent");
+}
+
+Test(isotp, stmin_milliseconds_is_a_lower_bound)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#30000A", "out 7E0#21*", "quiet", "us 9999", "quiet", "us 1",
+         "out 7E0#22*", "sent");
+}
+
+Test(isotp, stmin_microseconds)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#3000F3", "out 7E0#21*", "us 299", "quiet", "us 1", "out 7E0#22*",
+         "sent");
+}
+
+Test(isotp, stmin_reserved_values_count_as_127_ms)
+{
+    static const uint8_t reserved[] = {0x80, 0xA5, 0xF0, 0xFA, 0xFF};
+    for (size_t i = 0; i < sizeof reserved; i++)
+        cr_expect(eq(u32, isotp_st_min_us(reserved[i]), 127000), "%02X", reserved[i]);
+    cr_expect(eq(u32, isotp_st_min_us(0x7F), 127000));
+    cr_expect(eq(u32, isotp_st_min_us(0xF1), 100));
+    cr_expect(eq(u32, isotp_st_min_us(0xF9), 900));
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300080", "out 7E0#21*", "us 126999", "quiet", "us 1",
+         "out 7E0#22*", "sent");
+}
+
+Test(isotp, wait_restarts_the_timer_and_is_limited)
+{
+    struct isotp_config c = classic();
+    c.wft_max = 2;
+    PLAY(c, 100, "send 20", "out 7E0#10*", "ms 999", "in 7E8#310000", "ms 999", "nothing", "in 7E8#310000", "ms 999",
+         "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "sent");
+    PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#310000", "in 7E8#310000", "in 7E8#310000", "txfail ISOTP_WFT_OVERRUN",
+         "quiet");
+}
+
+Test(isotp, busy_receiver_repeats_wait_until_free)
+{
+    PLAY(classic(), 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "quiet", "ms 199", "quiet", "ms 1",
+         "out 7E0#310000*", "free", "out 7E0#300000*", "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213",
+         "received 20");
+}
+
+/* ---- timers ---- */
+
+Test(isotp, missing_flow_control_is_seen_by_the_sender)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "ms 999", "nothing", "ms 1", "txfail ISOTP_TIMEOUT_BS", "send 1",
+         "out 7E0#01*", "sent");
+}
+
+Test(isotp, missing_flow_control_at_block_end)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "ms 1000", "txfail ISOTP_TIMEOUT_BS");
+}
+
+Test(isotp, missing_consecutive_frame)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 999", "nothing", "ms 1", "rxfail ISOTP_TIMEOUT_CR",
+         "in 7E8#21060708090A0B0C", "nothing");
+}
+
+Test(isotp, consecutive_frame_timer_starts_again_with_each_frame)
+{
+    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C", "ms 900",
+         "in 7E8#220D0E0F10111213", "ms 900", "in 7E8#231415161718191A", "received 27");
+}
+
+Test(isotp, consecutive_frame_timer_after_flow_control_at_block_end)
+{
+    struct isotp_config c = classic();
+    c.block_size = 1;
+    PLAY(c, 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C", "ms 500", "out 7E0#30*",
+         "ms 999", "nothing", "ms 1", "rxfail ISOTP_TIMEOUT_CR");
+}
+
+Test(isotp, a_bus_that_takes_no_frame)
+{
+    PLAY(classic(), 100, "send 20", "ms 1000", "txfail ISOTP_TIMEOUT_A", "in 7E8#1014000102030405", "ms 1000",
+         "rxfail ISOTP_TIMEOUT_A");
+}
+
+/* ---- errors ---- */
+
+Test(isotp, wrong_sequence_number)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#22060708090A0B0C", "rxfail ISOTP_WRONG_SN",
+         "in 7E8#21060708090A0B0C", "nothing");
+}
+
+Test(isotp, repeated_consecutive_frame)
+{
+    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#21060708090A0B0C",
+         "rxfail ISOTP_WRONG_SN");
+}
+
+Test(isotp, reserved_flow_status)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#330000", "txfail ISOTP_INVALID_FS", "quiet");
+}
+
+Test(isotp, overflow_announced_by_the_receiver)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW", "quiet");
+}
+
+Test(isotp, overflow_answered_to_the_sender)
+{
+    PLAY(classic(), 19, "in 7E8#1014000102030405", "out 7E0#320000*", "quiet", "in 7E8#21060708090A0B0C", "nothing",
+         "in 7E8#1013000102030405", "out 7E0#300000*");
+}
+
+Test(isotp, first_frame_interrupts_a_reception)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#1014000102030405",
+         "rxfail ISOTP_UNEXPECTED_PDU", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213",
+         "received 20");
+}
+
+Test(isotp, single_frame_interrupts_a_reception)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#03000102CCCCCCCC", "received 3",
+         "in 7E8#21060708090A0B0C", "nothing", "ms 2000", "nothing");
+}
+
+Test(isotp, consecutive_frame_before_our_flow_control_is_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "in 7E8#21060708090A0B0C", "nothing", "out 7E0#30*",
+         "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213", "received 20");
+}
+
+Test(isotp, unexpected_frames_are_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#21060708090A0B0C", "in 7E8#300000", "in 7E8#40", "in 7E8#F0112233", "in 7E8#", "quiet",
+         "nothing", "in 7E7#03000102CCCCCCCC", "in 7E8#R3", "nothing");
+}
+
+Test(isotp, flow_control_too_short_is_ignored)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#30", "in 7E8#3000", "quiet", "ms 1000",
+         "txfail ISOTP_TIMEOUT_BS");
+}
+
+Test(isotp, second_flow_control_is_ignored)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300000", "in 7E8#320000", "out 7E0#21*", "out 7E0#22*", "sent");
+}
+
+Test(isotp, consecutive_frame_too_short_is_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#2106070809", "nothing",
+         "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213", "received 20");
+}
+
+Test(isotp, padding_is_checked_when_asked_for)
+{
+    struct isotp_config c = classic();
+    c.check_padding = true;
+    PLAY(c, 100, "in 7E8#03000102CCCCCC00", "rxfail ISOTP_BAD_PADDING", "in 7E8#03000102CCCCCCCC", "received 3",
+         "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#220DCCCCCCCCCC00",
+         "rxfail ISOTP_BAD_PADDING");
+}
+
+Test(isotp, full_duplex)
+{
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#1014000102030405", "out 7E0#300000*", "in 7E8#300000",
+         "in 7E8#21060708090A0B0C", "out 7E0#21*", "in 7E8#220D0E0F10111213", "received 20", "out 7E0#22*", "sent");
+}
+
+Test(isotp, arguments)
+{
+    struct isotp tp;
+    struct isotp_config c = classic();
+    uint8_t buf[8];
+    static const uint8_t bad_dl[] = {0, 7, 9, 63, 65};
+    for (size_t i = 0; i < sizeof bad_dl; i++) {
+        c = fd(bad_dl[i]);
+        cr_expect(eq(int, isotp_init(&tp, &c, buf, 8), ERR_BAD_ARGUMENT), "%d", bad_dl[i]);
+    }
+    c = classic();
+    c.tx_dl = 12;
+    cr_assert(eq(int, isotp_init(&tp, &c, buf, 8), ERR_BAD_ARGUMENT), "classic frames hold 8 bytes");
+    c = classic();
+    isotp_init(&tp, &c, buf, 8);
+    cr_assert(eq(int, isotp_send(&tp, buf, 0, 0), ERR_BAD_ARGUMENT));
+    cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_OK));
+    cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_BUSY));
+    isotp_abort_send(&tp);
+    cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_OK));
+}
+
+/* ---- two engines, every size around every border, at several tick rates ---- */
+
+struct pair {
+    struct isotp a, b;
+    uint8_t *rx_a, *rx_b;
+    uint64_t now_us;
+    uint32_t received;
+    bool sent;
+};
+
+static void carry(struct pair *p, struct isotp *from, struct isotp *to)
+{
+    struct bus_frame f;
+    struct isotp_event ev;
+    while (isotp_output(from, p->now_us, &f, &ev)) {
+        p->sent |= ev.kind == ISOTP_SENT;
+        isotp_input(to, &f, p->now_us, &ev);
+        if (ev.kind == ISOTP_RECEIVED)
+            p->received = (uint32_t)ev.message.len;
+        cr_assert(ev.kind == ISOTP_NONE || ev.kind == ISOTP_RECEIVED);
+    }
+}
+
+static void transfer(bool use_fd, uint8_t tx_dl, uint8_t bs, uint8_t st_min, uint32_t len, uint64_t tick_us)
+{
+    struct isotp_config ca = isotp_config_default(1, 2), cb = isotp_config_default(2, 1);
+    uint8_t *payload = malloc(len);
+    struct pair p = {.rx_a = malloc(16), .rx_b = malloc(len)};
+    ca.fd = cb.fd = ca.brs = cb.brs = use_fd;
+    ca.tx_dl = cb.tx_dl = tx_dl;
+    cb.block_size = bs;
+    cb.st_min = st_min;
+    for (uint32_t i = 0; i < len; i++)
+        payload[i] = (uint8_t)(i * 7 + len);
+    isotp_init(&p.a, &ca, p.rx_a, 16);
+    isotp_init(&p.b, &cb, p.rx_b, len);
+    isotp_send(&p.a, payload, len, 0);
+    for (int i = 0; i < 100000 && !p.received; i++) {
+        carry(&p, &p.a, &p.b);
+        carry(&p, &p.b, &p.a);
+        p.now_us += tick_us;
+    }
+    cr_expect(eq(u32, p.received, len), "TX_DL %d BS %d STmin %d tick %llu", tx_dl, bs, st_min,
+              (unsigned long long)tick_us);
+    cr_expect(p.sent);
+    cr_expect(memcmp(p.rx_b, payload, len) == 0);
+    free(payload);
+    free(p.rx_a);
+    free(p.rx_b);
+}
+
+Test(isotp, every_size_around_every_border)
+{
+    static const uint8_t dls[] = {8, 12, 16, 20, 24, 32, 48, 64};
+    for (size_t d = 0; d < sizeof dls; d++)
+        for (uint32_t len = 1; len < 4u * dls[d]; len++)
+            transfer(true, dls[d], 0, 0, len, 1);
+    for (uint32_t len = 1; len < 130; len++)
+        transfer(false, 8, 0, 0, len, 1);
+    static const uint32_t large[] = {4094, 4095, 4096, 4097, 65535, 65536};
+    for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
+        transfer(true, 64, 0, 0, large[i], 1);
+        transfer(false, 8, 8, 0, large[i], 1);
+    }
+}
+
+Test(isotp, no_result_depends_on_the_tick_rate)
+{
+    static const uint64_t ticks_us[] = {1, 100, 1000, 7000, 50000};
+    for (size_t t = 0; t < sizeof ticks_us / sizeof ticks_us[0]; t++) {
+        transfer(false, 8, 3, 1, 100, ticks_us[t]);
+        transfer(true, 64, 2, 0xF1, 1000, ticks_us[t]);
+    }
+}
+
+Test(isotp, next_deadline_is_enough_to_run_it)
+{
+    struct isotp tp;
+    struct isotp_config c = classic();
+    uint8_t rx[64], data[20] = {0};
+    struct bus_frame f, fc;
+    struct isotp_event ev;
+    isotp_init(&tp, &c, rx, sizeof rx);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), ISOTP_NEVER));
+    isotp_send(&tp, data, sizeof data, 500);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), 500));
+    isotp_output(&tp, 500, &f, &ev);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), 1000500), "N_Bs");
+    bus_frame_parse("7E8#300014", &fc);
+    isotp_input(&tp, &fc, 600, &ev);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), 600));
+    isotp_output(&tp, 600, &f, &ev);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), 20600), "STmin 20 ms");
+    isotp_output(&tp, 20600, &f, &ev);
+    cr_assert(eq(u64, isotp_next_deadline(&tp), ISOTP_NEVER));
+}
