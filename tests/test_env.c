@@ -1,0 +1,229 @@
+/* Traces, faults, seeded randomness, the node between a component and its host. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <openssl/rand.h>
+
+#include "lib/env/fault.h"
+#include "lib/env/seeded.h"
+#include "lib/env/trace.h"
+#include "tests/support.h"
+
+/* ---- traces ---- */
+
+Test(trace, json_escapes_and_leaves_out_what_is_empty)
+{
+    struct trace_event e = {.kind = TRACE_SEND, .time_us = 1500, .sequence = 2, .cause = 7, .length = 612};
+    char json[TRACE_JSON_MAX];
+    strcpy(e.component, "spaak");
+    strcpy(e.detail, "a \"b\" \\ \n");
+    e.has_digest = true;
+    trace_json(&e, json);
+    cr_assert(eq(str, json,
+                 "{\"t_us\":1500,\"seq\":2,\"cause\":7,\"component\":\"spaak\",\"kind\":\"send\",\"length\":612,"
+                 "\"digest\":\"0000000000000000\",\"detail\":\"a \\\"b\\\" \\\\ \\u000a\"}"));
+}
+
+Test(trace, text_has_the_columns_that_people_read)
+{
+    struct trace_event e = {.kind = TRACE_SEND, .time_us = 3100, .length = 612};
+    char text[TRACE_TEXT_MAX];
+    strcpy(e.component, "spaak");
+    strcpy(e.peer, "vos");
+    strcpy(e.step, "PP-01/3");
+    strcpy(e.message, "VehicleSubjectIdRequest");
+    trace_text(&e, false, text);
+    cr_assert(eq(str, text, "PP-01/3   spaak -> vos    VehicleSubjectIdRequest                 612 B       3.1 ms"));
+}
+
+Test(trace, details_by_key)
+{
+    struct trace_event e = {0};
+    char value[8];
+    strcpy(e.detail, "ecu=SPAAK1 seq=22 error=X");
+    cr_assert(trace_detail(&e, "seq", value, sizeof value));
+    cr_assert(eq(str, value, "22"));
+    cr_assert(not(trace_detail(&e, "se", value, sizeof value)));
+    cr_assert(not(trace_detail(&e, "q", value, sizeof value)));
+    cr_assert(eq(int, trace_kind_from_name("reject"), TRACE_REJECT));
+    cr_assert(eq(int, trace_kind_from_name("nonsense"), TRACE_KINDS));
+}
+
+/* ---- faults ---- */
+
+static const struct {
+    const char *text;
+    unsigned nth_message; /* which message of the name is passed */
+    unsigned copies;
+    bool fires, held;
+} faults[] = {
+    {"1,lose,gsdp,X,,,1,1,0,0", 1, 0, true, false},    {"1,lose,gsdp,X,,,1,1,0,0", 2, 1, false, false},
+    {"1,lose,gsdp,X,,,2,1,0,0", 2, 0, true, false},    {"1,lose,gsdp,X,,,0,1,0,0", 5, 0, true, false},
+    {"1,repeat,gsdp,X,,,1,2,50,0", 1, 3, true, false}, {"1,delay,gsdp,X,,,1,1,20,0", 1, 1, true, false},
+    {"1,reorder,gsdp,X,,,1,1,0,0", 1, 1, true, true},  {"1,corrupt,gsdp,X,,,1,1,0,2", 1, 1, true, false},
+    {"1,lose,pki,X,,,1,1,0,0", 1, 1, false, false},    {"1,lose,gsdp,Y,,,1,1,0,0", 1, 1, false, false},
+    {"1,kill,,,spaak,PP-01/9,1,1,10,0", 1, 1, false, false},
+};
+
+Test(fault, each_kind_acts_on_its_message_only)
+{
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        struct fault_plan plan = {.count = 1};
+        struct fault_outcome out;
+        uint8_t bytes[4] = {1, 2, 3, 4};
+        cr_assert(eq(int, fault_parse(faults[i].text, &plan.faults[0]), ERR_OK), "%s", faults[i].text);
+        char again[FAULT_TEXT_MAX];
+        fault_print(&plan.faults[0], again);
+        cr_expect(eq(str, again, (char *)faults[i].text));
+        for (unsigned n = 1; n < faults[i].nth_message; n++)
+            fault_apply(&plan, "gsdp", "X", bytes, sizeof bytes, &out);
+        fault_apply(&plan, "gsdp", "X", bytes, sizeof bytes, &out);
+        cr_expect(eq(u32, out.copies, faults[i].copies), "%s", faults[i].text);
+        cr_expect(eq(int, out.fired[0] != NULL, faults[i].fires), "%s", faults[i].text);
+        cr_expect(eq(int, out.hold, faults[i].held), "%s", faults[i].text);
+        cr_expect(eq(u8, bytes[2], strstr(faults[i].text, "corrupt") ? 0xFC : 3), "%s", faults[i].text);
+    }
+}
+
+Test(fault, malformed_text_is_refused)
+{
+    static const char *const bad[] = {"", "1", "x,lose,a,b,,,1,1,0,0", "1,explode,a,b,,,1,1,0,0", "1,lose,a,b,,,1,1,0",
+                                      "1,lose,a_link_name_too_long,b,,,1,1,0,0"};
+    struct fault f;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect(eq(int, fault_parse(bad[i], &f), ERR_BAD_SYNTAX), "%s", bad[i]);
+}
+
+Test(fault, kills_by_component_and_step)
+{
+    struct fault_plan plan = {.count = 1};
+    fault_parse("4,kill,,,spaak,PP-01/9,1,1,10,0", &plan.faults[0]);
+    cr_assert(eq(ptr, fault_kill_at(&plan, "vos", "PP-01/9"), NULL));
+    cr_assert(eq(ptr, fault_kill_at(&plan, "spaak", "PP-01/8"), NULL));
+    struct fault *f = fault_kill_at(&plan, "spaak", "PP-01/9");
+    cr_assert(ne(ptr, f, NULL));
+    f->number = 0;
+    cr_assert(eq(ptr, fault_kill_at(&plan, "spaak", "PP-01/9"), NULL), "once");
+}
+
+/* ---- seeded randomness ---- */
+
+Test(seeded, streams_repeat_and_differ_by_name_and_seed)
+{
+    struct seeded_stream a, b, c, d;
+    uint8_t x[4][32];
+    seeded_stream_init(&a, 7, "spaak");
+    seeded_stream_init(&b, 7, "spaak");
+    seeded_stream_init(&c, 7, "vos");
+    seeded_stream_init(&d, 8, "spaak");
+    struct seeded_stream *all[] = {&a, &b, &c, &d};
+    for (size_t i = 0; i < 4; i++)
+        seeded_stream_draw(all[i], x[i], 32);
+    cr_expect(memcmp(x[0], x[1], 32) == 0);
+    cr_expect(memcmp(x[0], x[2], 32) != 0);
+    cr_expect(memcmp(x[0], x[3], 32) != 0);
+}
+
+static void sign_with(uint64_t seed, uint8_t point[P256_POINT], uint8_t sig[P256_SIG_MAX], size_t *len)
+{
+    struct seeded_context ctx;
+    struct seeded_stream s;
+    struct p256_key *k;
+    uint8_t digest[SHA256_SIZE] = {9};
+    seeded_stream_init(&s, seed, "x");
+    seeded_use(&s);
+    cr_assert(seeded_context_open(&ctx));
+    struct crypto *c = crypto_new(ctx.openssl);
+    cr_assert(eq(int, p256_generate(c, &k), ERR_OK));
+    p256_public(k, point);
+    cr_assert(eq(int, p256_sign(k, digest, sig, len), ERR_OK));
+    p256_free(k);
+    crypto_free(c);
+    seeded_context_close(&ctx);
+    seeded_use(NULL);
+}
+
+Test(seeded, openssl_keys_and_signatures_repeat_to_the_byte)
+{
+    uint8_t p[3][P256_POINT], s[3][P256_SIG_MAX];
+    size_t n[3];
+    sign_with(1, p[0], s[0], &n[0]);
+    sign_with(1, p[1], s[1], &n[1]);
+    sign_with(2, p[2], s[2], &n[2]);
+    cr_expect(memcmp(p[0], p[1], P256_POINT) == 0);
+    cr_expect(n[0] == n[1] && memcmp(s[0], s[1], n[0]) == 0);
+    cr_expect(memcmp(p[0], p[2], P256_POINT) != 0);
+}
+
+/* ---- the node ---- */
+
+struct probe {
+    struct env *env;
+    enum err seen;
+};
+
+static enum err probe_init(void *self, struct env *env, const struct component_args *args)
+{
+    (void)args;
+    ((struct probe *)self)->env = env;
+    return ERR_OK;
+}
+
+/* Puts without committing, except for timer 1. */
+static void probe_on_timer(void *self, unsigned timer)
+{
+    struct probe *p = self;
+    char buf[8];
+    size_t len;
+    env_store_put(p->env, "k", span_of("v", 1));
+    p->seen = env_store_get(p->env, "k", buf, sizeof buf, &len);
+    if (timer == 1)
+        env_store_commit(p->env);
+}
+
+static const struct component_class probe_class = {
+    .name = "probe", .size = sizeof(struct probe), .init = probe_init, .on_timer = probe_on_timer};
+
+Test(node, uncommitted_puts_end_with_their_handler)
+{
+    struct bench b;
+    char buf[8];
+    size_t len;
+    bench_prepare(&b, &probe_class, test_crypto());
+    cr_assert(eq(int, bench_start(&b, &(struct component_args){.serial = ""}), ERR_OK));
+    node_on_timer(&b.node, 0);
+    cr_expect(eq(int, ((struct probe *)b.node.self)->seen, ERR_OK), "sees its own put");
+    cr_expect(eq(int, store_get(b.node.store, "k", buf, sizeof buf, &len), ERR_NOT_FOUND));
+    cr_expect(eq(sz, bench_count(&b, TRACE_STORE, ERR_OK), 0));
+    node_on_timer(&b.node, 1);
+    cr_expect(eq(int, store_get(b.node.store, "k", buf, sizeof buf, &len), ERR_OK));
+    cr_expect(eq(str, (char *)bench_last(&b, TRACE_STORE)->detail, "+k"));
+    bench_free(&b);
+}
+
+Test(node, a_dead_component_has_no_effect)
+{
+    struct bench b;
+    char buf[8];
+    size_t len;
+    bench_prepare(&b, &probe_class, test_crypto());
+    bench_start(&b, &(struct component_args){.serial = ""});
+    struct probe *p = b.node.self;
+    b.node.dead = true;
+    env_store_put(p->env, "k", span_of("v", 1));
+    cr_expect(eq(int, env_store_commit(p->env), ERR_KILLED));
+    cr_expect(eq(int, store_get(b.node.store, "k", buf, sizeof buf, &len), ERR_NOT_FOUND));
+    size_t traced = b.trace_count;
+    env_trace_state(p->env, "x");
+    cr_expect(eq(sz, b.trace_count, traced));
+    bench_free(&b);
+}
+
+Test(node, component_arguments)
+{
+    static const char *const pairs[] = {"a=1", "ab=text", "n=12x", NULL};
+    struct component_args args = {.serial = "", .pairs = pairs};
+    cr_expect(eq(str, (char *)component_arg(&args, "ab", ""), "text"));
+    cr_expect(eq(str, (char *)component_arg(&args, "b", "none"), "none"));
+    cr_expect(eq(u64, component_arg_number(&args, "a", 5), 1));
+    cr_expect(eq(u64, component_arg_number(&args, "n", 5), 5));
+}

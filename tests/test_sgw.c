@@ -1,0 +1,113 @@
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "sgw/sgw.h"
+#include "tests/support.h"
+
+static const struct component_args none = {.serial = ""};
+
+static void give(struct bench *b, enum segment from, const char *text)
+{
+    struct bus_frame f;
+    cr_assert(eq(int, bus_frame_parse(text, &f), ERR_OK), "%s", text);
+    node_on_frame(&b->node, from, &f);
+}
+
+static const struct {
+    enum segment from;
+    const char *frame;
+    int to;           /* segment, or -1: not forwarded */
+    enum err reason;  /* of a drop; ERR_OK = silent */
+} rows[] = {
+    {SEGMENT_TELEMATICS, "3A0#0300000000000000", SEGMENT_BODY, ERR_OK},
+    {SEGMENT_BODY, "6B0##5300000CCCCCCCCCC", SEGMENT_TELEMATICS, ERR_OK},
+    {SEGMENT_TELEMATICS, "6B8##5300000CCCCCCCCCC", SEGMENT_BODY, ERR_OK},
+    {SEGMENT_INFOTAINMENT, "5A0#01", SEGMENT_BODY, ERR_OK},
+    {SEGMENT_BODY, "5A8#01", SEGMENT_INFOTAINMENT, ERR_OK},
+    {SEGMENT_DIAGNOSTIC, "7A0##5021001CCCCCCCCCC", SEGMENT_BODY, ERR_OK},
+    {SEGMENT_BODY, "3B0#00", -1, ERR_OK}, /* stays on its segment by design */
+    {SEGMENT_BODY, "3A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED},       /* wrong direction */
+    {SEGMENT_DIAGNOSTIC, "3A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED}, /* another segment's sender */
+    {SEGMENT_DIAGNOSTIC, "6B8##5300000CCCCCCCCCC", -1, ERR_BUS_NOT_ALLOWED},
+    {SEGMENT_INFOTAINMENT, "6B0##5300000CCCCCCCCCC", -1, ERR_BUS_NOT_ALLOWED},
+    {SEGMENT_TELEMATICS, "123#00", -1, ERR_BUS_NOT_ALLOWED},
+    {SEGMENT_TELEMATICS, "000003A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED}, /* 29-bit look-alike */
+    {SEGMENT_TELEMATICS, "3A0#R8", -1, ERR_BUS_NOT_ALLOWED},
+    {SEGMENT_TELEMATICS, "3A0##50300000000000000", -1, ERR_BUS_FLAGS},
+    {SEGMENT_BODY, "6B0#300000", -1, ERR_BUS_FLAGS},
+    {SEGMENT_TELEMATICS, "3A0#", -1, ERR_BUS_LENGTH},
+};
+
+Test(sgw, lets_through_what_the_matrix_allows_and_nothing_else)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct bench b;
+        bench_prepare(&b, &sgw_class, test_crypto());
+        cr_assert(eq(int, bench_start(&b, &none), ERR_OK));
+        give(&b, rows[i].from, rows[i].frame);
+        cr_expect(eq(sz, b.sent_count, rows[i].to >= 0), "%s", rows[i].frame);
+        if (b.sent_count) {
+            char text[BUS_TEXT_MAX];
+            bus_frame_print(&b.sent[0].frame, text);
+            cr_expect(eq(str, text, (char *)rows[i].frame), "unchanged");
+            cr_expect(eq(int, (int)b.sent[0].port, rows[i].to), "%s", rows[i].frame);
+        }
+        cr_expect(eq(sz, bench_count(&b, TRACE_DROP, rows[i].reason), rows[i].reason != ERR_OK), "%s", rows[i].frame);
+        bench_free(&b);
+    }
+}
+
+Test(sgw, rate_is_limited_per_row_and_recovers)
+{
+    struct bench b;
+    const struct matrix_row *row = matrix_row(MATRIX_TBM_STATUS);
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    for (unsigned i = 0; i < row->burst + 5u; i++)
+        give(&b, SEGMENT_TELEMATICS, "3A0#0300000000000000");
+    cr_expect(eq(sz, b.sent_count, row->burst));
+    cr_expect(eq(sz, bench_count(&b, TRACE_DROP, ERR_BUS_RATE), 1));
+    give(&b, SEGMENT_BODY, "6B0##5300000CCCCCCCCCC");
+    cr_expect(eq(sz, b.sent_count, row->burst + 1u), "another row has a bucket of its own");
+    bench_run_ms(&b, 1000 / row->per_second);
+    give(&b, SEGMENT_TELEMATICS, "3A0#0300000000000000");
+    give(&b, SEGMENT_TELEMATICS, "3A0#0300000000000000");
+    cr_expect(eq(sz, b.sent_count, row->burst + 2u));
+    bench_free(&b);
+}
+
+Test(sgw, drops_are_counted_and_reported_in_sums)
+{
+    struct bench b;
+    uint32_t sum = 0;
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    for (int i = 0; i < 1000; i++)
+        give(&b, SEGMENT_DIAGNOSTIC, "001#00");
+    cr_expect(eq(sz, bench_count(&b, TRACE_DROP, ERR_OK), 1), "the first at once");
+    bench_run_ms(&b, 100);
+    cr_expect(eq(sz, bench_count(&b, TRACE_DROP, ERR_OK), 2), "the rest in one line");
+    for (size_t i = 0; i < b.trace_count; i++)
+        sum += b.trace[i].kind == TRACE_DROP ? b.trace[i].length : 0;
+    cr_expect(eq(u32, sum, 1000));
+    cr_expect(eq(str, (char *)bench_last(&b, TRACE_DROP)->detail, "segment=diagnostic id=0x001 count=999"));
+    bench_free(&b);
+}
+
+Test(sgw, more_kinds_of_drops_than_rows_are_still_counted)
+{
+    struct bench b;
+    uint32_t sum = 0;
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    for (unsigned id = 1; id <= 100; id++) {
+        char text[16];
+        snprintf(text, sizeof text, "%03X#00", id);
+        give(&b, SEGMENT_DIAGNOSTIC, text);
+    }
+    bench_run_ms(&b, 100);
+    for (size_t i = 0; i < b.trace_count; i++)
+        sum += b.trace[i].kind == TRACE_DROP ? b.trace[i].length : 0;
+    cr_expect(eq(u32, sum, 100));
+    bench_free(&b);
+}
