@@ -1,0 +1,372 @@
+/* VOS, PKI and GSDP's provisioning service, each alone. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "backend/gsdp/gsdp.h"
+#include "backend/pki/pki.h"
+#include "backend/vos/vos.h"
+#include "lib/msg/msg.h"
+#include "lib/pki/csr.h"
+#include "proto/backend.pb-c.h"
+#include "tests/support.h"
+
+#define SERIAL  "SPAAK00000001"
+#define VOS_UP  "spaak/" SERIAL "/up/vos"
+#define GSDP_UP "spaak/" SERIAL "/up/gsdp"
+
+enum { GSDP, PKI, ADMIN };
+enum { SUBJECT_REQUEST = 200, SUBJECT_RESPONSE, CSR_REQUEST, CSR_RESPONSE, CERT_STATUS, ACK, RENEW = 207 };
+
+struct server {
+    struct bench b, pki;
+    struct oem_identity ecu;
+    struct store *spare;
+    struct msg_opened answer;
+};
+
+static const struct component_args none = {.serial = ""};
+
+static void start(struct server *s, const struct component_class *class, bool registered)
+{
+    const struct oem *o = test_oem(TEST_NOW_S);
+    bench_prepare(&s->b, class, test_crypto());
+    bench_prepare(&s->pki, &pki_class, test_crypto());
+    s->spare = store_memory_new();
+    bool vos = class == &vos_class;
+    struct given_stores stores = {.spaak = s->spare, .vos = vos ? s->b.node.store : s->spare,
+                                  .gsdp = vos ? s->spare : s->b.node.store, .pki = s->pki.node.store};
+    cr_assert(eq(int, given_servers(test_crypto(), o, &stores), ERR_OK));
+    oem_make_ecu(test_crypto(), o, SERIAL, TEST_NOW_S, &s->ecu);
+    if (registered)
+        store_set(s->b.node.store, VOS_ECU_PREFIX SERIAL, span_of("\1", 1));
+    cr_assert(eq(int, bench_start(&s->b, &none), ERR_OK));
+    cr_assert(eq(int, bench_start(&s->pki, &none), ERR_OK));
+}
+
+static void stop(struct server *s)
+{
+    bench_free(&s->b);
+    bench_free(&s->pki);
+    store_close(s->spare);
+    oem_identity_free(&s->ecu);
+}
+
+static struct msg_header header(int type, uint8_t correlation, uint32_t sequence)
+{
+    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01, .type = (Spaak__V1__MessageType)type};
+    strcpy(h.ecu_serial, SERIAL);
+    memset(h.correlation, correlation, MSG_UUID);
+    h.sequence = sequence;
+    h.has_drm_uuid = true;
+    h.issued_at_ms = TEST_NOW_S * 1000 + correlation;
+    return h;
+}
+
+/* Gives a request; the PKI answers in between; true when the server answered, then in s->answer. */
+static bool ask(struct server *s, const struct msg_header *h, struct span body, const char *topic)
+{
+    uint8_t out[MSG_MAX];
+    size_t len;
+    struct x509 z1;
+    const struct oem *o = test_oem(TEST_NOW_S);
+    cr_assert(eq(int, msg_seal(test_crypto(), MSG_REQUEST, h, body, s->ecu.key, span_of(s->ecu.der, s->ecu.len), out, &len),
+                 ERR_OK));
+    s->b.sent_count = s->pki.sent_count = 0;
+    node_on_bytes(&s->b.node, GSDP, topic, span_of(out, len));
+    if (s->b.sent_count && s->b.sent[0].port == PKI) {
+        node_on_bytes(&s->pki.node, 0, "vos", span_of(s->b.sent[0].bytes, s->b.sent[0].len));
+        cr_assert(eq(sz, s->pki.sent_count, 1));
+        s->b.sent_count = 0;
+        node_on_bytes(&s->b.node, PKI, "", span_of(s->pki.sent[0].bytes, s->pki.sent[0].len));
+    }
+    if (s->b.sent_count == 0)
+        return false;
+    x509_parse(span_of(o->roles[OEM_Z1].der, o->roles[OEM_Z1].len), &z1);
+    struct msg_policy p = {.crypto = test_crypto(), .direction = MSG_RESPONSE, .issuer = &z1, .ecu_serial = SERIAL,
+                           .signer = strstr(topic, "/gsdp") ? X509_GSDP_SIGNER : X509_VOS_SIGNER,
+                           .now_ms = TEST_NOW_S * 1000};
+    cr_assert(eq(int, msg_open(&p, span_of(s->b.sent[0].bytes, s->b.sent[0].len), &s->answer), ERR_OK));
+    return true;
+}
+
+static void subject_of(struct server *s, char out[X509_CN_MAX + 1])
+{
+    Spaak__V1__VehicleSubjectIdResponse *m =
+        spaak__v1__vehicle_subject_id_response__unpack(NULL, s->answer.body.len, s->answer.body.p);
+    text_copy(out, X509_CN_MAX + 1, m->subject_id);
+    spaak__v1__vehicle_subject_id_response__free_unpacked(m, NULL);
+}
+
+static struct span csr_body(const char *subject, struct p256_key *key, uint8_t out[512])
+{
+    uint8_t csr[CSR_MAX];
+    size_t len;
+    Spaak__V1__VehicleIdentityCsrRequest m = SPAAK__V1__VEHICLE_IDENTITY_CSR_REQUEST__INIT;
+    csr_create(test_crypto(), subject, key, csr, &len);
+    m.csr = (ProtobufCBinaryData){len, csr};
+    return span_of(out, spaak__v1__vehicle_identity_csr_request__pack(&m, out));
+}
+
+static struct span status_body(struct span certificate, uint8_t out[64])
+{
+    uint8_t digest[SHA256_SIZE];
+    Spaak__V1__VehicleIdentityCertStatus m = SPAAK__V1__VEHICLE_IDENTITY_CERT_STATUS__INIT;
+    crypto_sha256(test_crypto(), &certificate, 1, digest);
+    m.status = SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED;
+    m.certificate_sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
+    return span_of(out, spaak__v1__vehicle_identity_cert_status__pack(&m, out));
+}
+
+static const struct span empty = {NULL, 0};
+
+Test(vos, whole_exchange_and_every_repetition_gets_the_same_answer)
+{
+    struct server s;
+    struct p256_key *key;
+    char subject[2][X509_CN_MAX + 1];
+    uint8_t body[512], cert[2][X509_MAX];
+    size_t cert_len[2];
+    start(&s, &vos_class, true);
+    p256_generate(test_crypto(), &key);
+    for (int i = 0; i < 2; i++) {
+        struct msg_header h = header(SUBJECT_REQUEST, 1, 1);
+        cr_assert(ask(&s, &h, empty, VOS_UP));
+        cr_expect(eq(u32, s.answer.header.sequence, 1));
+        subject_of(&s, subject[i]);
+    }
+    cr_expect(eq(str, subject[0], subject[1]));
+    cr_expect(x509_vehicle_subject_ok(subject[0]));
+    for (int i = 0; i < 2; i++) {
+        struct msg_header h = header(CSR_REQUEST, 1, 2);
+        /* another CSR for the same key: signatures differ, the certificate must not */
+        cr_assert(ask(&s, &h, csr_body(subject[0], key, body), VOS_UP));
+        cr_expect(eq(int, (int)s.answer.header.error, ERR_OK));
+        Spaak__V1__VehicleIdentityCsrResponse *m =
+            spaak__v1__vehicle_identity_csr_response__unpack(NULL, s.answer.body.len, s.answer.body.p);
+        cert_len[i] = m->certificate.len;
+        memcpy(cert[i], m->certificate.data, m->certificate.len);
+        spaak__v1__vehicle_identity_csr_response__free_unpacked(m, NULL);
+    }
+    cr_expect(span_equal(span_of(cert[0], cert_len[0]), span_of(cert[1], cert_len[1])));
+    for (int i = 0; i < 2; i++) {
+        struct msg_header h = header(CERT_STATUS, 1, 3);
+        cr_assert(ask(&s, &h, status_body(span_of(cert[0], cert_len[0]), body), VOS_UP));
+        cr_expect(eq(int, (int)s.answer.header.type, ACK));
+    }
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_OK), 0));
+    p256_free(key);
+    stop(&s);
+}
+
+Test(vos, unknown_ecus_and_missing_drm_uuids_get_no_answer)
+{
+    struct server s;
+    start(&s, &vos_class, false);
+    struct msg_header h = header(SUBJECT_REQUEST, 1, 1);
+    cr_expect(not(ask(&s, &h, empty, VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_ECU_UNKNOWN), 1));
+    stop(&s);
+    start(&s, &vos_class, true);
+    h.has_drm_uuid = false;
+    cr_expect(not(ask(&s, &h, empty, VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_NOT_PROVISIONED), 1));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), 0));
+    stop(&s);
+}
+
+Test(vos, order_over_exchanges)
+{
+    struct server s;
+    start(&s, &vos_class, true);
+    struct msg_header newer = header(SUBJECT_REQUEST, 9, 1), older = header(SUBJECT_REQUEST, 1, 1);
+    cr_assert(ask(&s, &newer, empty, VOS_UP));
+    cr_expect(not(ask(&s, &older, empty, VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_REPLAYED), 1));
+    newer.drm_uuid[0] = 7;
+    cr_expect(not(ask(&s, &newer, empty, VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_WRONG_DRM_UUID), 1));
+    struct msg_header other = header(SUBJECT_REQUEST, 10, 1);
+    cr_expect(not(ask(&s, &other, empty, "spaak/SPAAK00000002/up/vos")));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_SIGNER_NOT_BOUND), 1));
+    other = header(300, 10, 1); /* OP_INIT belongs to a later use case */
+    cr_expect(not(ask(&s, &other, empty, VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_UNEXPECTED), 1));
+    stop(&s);
+}
+
+Test(vos, csr_refusals_are_answered_with_their_reason)
+{
+    struct server s;
+    struct p256_key *key, *second;
+    char subject[X509_CN_MAX + 1];
+    uint8_t body[512];
+    start(&s, &vos_class, true);
+    p256_generate(test_crypto(), &key);
+    p256_generate(test_crypto(), &second);
+    struct msg_header h = header(CSR_REQUEST, 1, 1);
+    cr_assert(ask(&s, &h, csr_body("V.A.B.C.0000000000000000", key, body), VOS_UP));
+    cr_expect(eq(int, (int)s.answer.header.error, ERR_SUBJECT_ID_MISSING));
+    h = header(SUBJECT_REQUEST, 1, 1);
+    ask(&s, &h, empty, VOS_UP);
+    subject_of(&s, subject);
+    h = header(CSR_REQUEST, 1, 2);
+    cr_assert(ask(&s, &h, span_of("\x0a\x01x", 3), VOS_UP));
+    cr_expect(eq(int, (int)s.answer.header.error, ERR_CSR_MALFORMED));
+    cr_assert(ask(&s, &h, csr_body("V.A.B.C.0000000000000000", key, body), VOS_UP));
+    cr_expect(eq(int, (int)s.answer.header.error, ERR_CSR_SUBJECT_MISMATCH));
+    cr_expect(eq(sz, s.answer.body.len, 0));
+    cr_assert(ask(&s, &h, csr_body(subject, key, body), VOS_UP));
+    cr_expect(eq(int, (int)s.answer.header.error, ERR_OK));
+    cr_assert(ask(&s, &h, csr_body(subject, second, body), VOS_UP));
+    cr_expect(eq(int, (int)s.answer.header.error, ERR_CSR_ALREADY_ISSUED));
+    h = header(CERT_STATUS, 1, 3);
+    cr_expect(not(ask(&s, &h, status_body(span_of("another", 7), body), VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_STATUS_MISMATCH), 1));
+    p256_free(key);
+    p256_free(second);
+    stop(&s);
+}
+
+Test(vos, pki_down_means_no_answer_and_no_state)
+{
+    struct server s;
+    struct p256_key *key;
+    char subject[X509_CN_MAX + 1];
+    uint8_t body[512];
+    start(&s, &vos_class, true);
+    p256_generate(test_crypto(), &key);
+    struct msg_header h = header(SUBJECT_REQUEST, 1, 1);
+    ask(&s, &h, empty, VOS_UP);
+    subject_of(&s, subject);
+    s.b.up[PKI] = false;
+    node_on_link(&s.b.node, PKI, LINK_DOWN);
+    size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);
+    h = header(CSR_REQUEST, 1, 2);
+    cr_expect(not(ask(&s, &h, csr_body(subject, key, body), VOS_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_PKI_UNREACHABLE), 1));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores));
+    p256_free(key);
+    stop(&s);
+}
+
+static void call_renew(struct server *s, const char *serial)
+{
+    uint8_t out[64];
+    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
+    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
+    m.ecu_serial = (char *)serial;
+    s->b.sent_count = 0;
+    node_on_bytes(&s->b.node, ADMIN, "op", span_of(out, backend__v1__admin_request__pack(&m, out)));
+}
+
+static enum err call_result(struct server *s)
+{
+    const struct bench_sent *last = &s->b.sent[s->b.sent_count - 1];
+    Backend__V1__AdminResponse *m = backend__v1__admin_response__unpack(NULL, last->len, last->bytes);
+    enum err e = (enum err)m->error;
+    backend__v1__admin_response__free_unpacked(m, NULL);
+    return e;
+}
+
+Test(vos, renewal_is_pushed_until_the_vehicle_asks_for_a_new_subject)
+{
+    struct server s;
+    char subject[2][X509_CN_MAX + 1];
+    start(&s, &vos_class, true);
+    struct msg_header h = header(SUBJECT_REQUEST, 1, 1);
+    ask(&s, &h, empty, VOS_UP);
+    subject_of(&s, subject[0]);
+    call_renew(&s, "NOBODY");
+    cr_expect(eq(int, (int)call_result(&s), ERR_ECU_UNKNOWN));
+    call_renew(&s, SERIAL);
+    cr_expect(eq(int, (int)call_result(&s), ERR_OK));
+    cr_expect(eq(str, s.b.sent[0].address, "spaak/" SERIAL "/down/vos"));
+    s.b.sent_count = 0;
+    bench_run_ms(&s.b, 11000);
+    cr_expect(eq(sz, s.b.sent_count, 2), "twice in 11 s");
+    h = header(SUBJECT_REQUEST, 2, 1);
+    ask(&s, &h, empty, VOS_UP);
+    subject_of(&s, subject[1]);
+    cr_expect(ne(str, subject[0], subject[1]));
+    s.b.sent_count = 0;
+    bench_run_ms(&s.b, 60000);
+    cr_expect(eq(sz, s.b.sent_count, 0));
+    stop(&s);
+}
+
+Test(vos, garbage_on_every_port_changes_nothing)
+{
+    struct server s;
+    static const char *const garbage[] = {"", "\xff", "\x0a", "\x0a\x7f", "garbage garbage garbage"};
+    start(&s, &vos_class, true);
+    for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++)
+        for (unsigned port = 0; port < 3; port++)
+            node_on_bytes(&s.b.node, port, port == GSDP ? VOS_UP : "x", span_of(garbage[i], strlen(garbage[i])));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_OK), 15));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), 0));
+    stop(&s);
+}
+
+Test(gsdp, each_ecu_has_one_drm_uuid)
+{
+    struct server s;
+    uint8_t body[2][32];
+    start(&s, &gsdp_class, true);
+    for (int i = 0; i < 2; i++) {
+        struct msg_header h = header(100, (uint8_t)(i + 1), 1);
+        cr_assert(ask(&s, &h, empty, GSDP_UP));
+        cr_assert(eq(sz, s.answer.body.len, 18));
+        memcpy(body[i], s.answer.body.p, 18);
+    }
+    cr_expect(memcmp(body[0], body[1], 18) == 0);
+    cr_expect(eq(u8, body[0][8] >> 4, 4), "UUID version 4");
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), 1));
+    struct msg_header h = header(SUBJECT_REQUEST, 3, 1);
+    cr_expect(not(ask(&s, &h, empty, GSDP_UP)));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_UNEXPECTED), 1));
+    stop(&s);
+}
+
+static const struct {
+    const char *subject;
+    size_t point_len;
+    uint8_t last_byte_xor;
+    enum err error;
+} issues[] = {
+    {"V.SPAAKSIM.EU.01.00010123456789AB", 65, 0, ERR_OK},
+    {"V.SPAAKSIM.EU.01.00010123456789AB", 65, 0, ERR_OK}, /* again: the same certificate */
+    {"spaaksim OEM CA Root J", 65, 0, ERR_SUBJECT_ID_FORM},
+    {"V.SPAAKSIM.EU.01.00010123456789AC", 64, 0, ERR_KEY_NOT_P256},
+    {"V.SPAAKSIM.EU.01.00010123456789AC", 65, 1, ERR_KEY_INVALID},
+};
+
+Test(pki, signs_vehicles_only_and_each_subject_once)
+{
+    struct server s;
+    struct p256_key *key;
+    uint8_t point[P256_POINT], out[256], first[X509_MAX];
+    start(&s, &vos_class, true);
+    p256_generate(test_crypto(), &key);
+    for (size_t i = 0; i < sizeof issues / sizeof issues[0]; i++) {
+        Backend__V1__IssueRequest m = BACKEND__V1__ISSUE_REQUEST__INIT;
+        p256_public(key, point);
+        point[64] ^= issues[i].last_byte_xor;
+        m.request_id = i + 1;
+        m.subject = (char *)issues[i].subject;
+        m.public_key = (ProtobufCBinaryData){issues[i].point_len, point};
+        s.pki.sent_count = 0;
+        node_on_bytes(&s.pki.node, 0, "vos", span_of(out, backend__v1__issue_request__pack(&m, out)));
+        Backend__V1__IssueResponse *r =
+            backend__v1__issue_response__unpack(NULL, s.pki.sent[0].len, s.pki.sent[0].bytes);
+        cr_expect(eq(u64, r->request_id, i + 1));
+        cr_expect(eq(int, (int)r->error, issues[i].error), "row %zu", i);
+        cr_expect(eq(int, r->certificate.len > 0, issues[i].error == ERR_OK), "row %zu", i);
+        if (i == 0)
+            memcpy(first, r->certificate.data, r->certificate.len);
+        if (i == 1)
+            cr_expect(memcmp(first, r->certificate.data, r->certificate.len) == 0);
+        backend__v1__issue_response__free_unpacked(r, NULL);
+    }
+    p256_free(key);
+    stop(&s);
+}

@@ -1,0 +1,201 @@
+/* The hub as a process, on sockets of its own. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/link/hub.h"
+#include "lib/link/link.h"
+#include "sim/spawn.h"
+#include "tests/support.h"
+
+struct hub_process {
+    char path[108];
+    pid_t pid;
+    int stop;
+};
+
+static struct hub_process start(void)
+{
+    struct hub_process h;
+    int stop[2];
+    test_path(h.path, sizeof h.path, "hub");
+    int listen_fd = spawn_listen(h.path);
+    cr_assert(ge(int, listen_fd, 0));
+    cr_assert(eq(int, pipe(stop), 0));
+    h.pid = fork();
+    if (h.pid == 0) {
+        close(stop[1]);
+        fclose(stderr);
+        _exit(hub_serve(listen_fd, stop[0], 0));
+    }
+    close(stop[0]);
+    close(listen_fd);
+    h.stop = stop[1];
+    return h;
+}
+
+static void stop(struct hub_process *h)
+{
+    int status;
+    close(h->stop);
+    waitpid(h->pid, &status, 0);
+    unlink(h->path);
+    cr_expect(eq(int, status, 0), "the hub ends by itself");
+}
+
+/* Waits for a packet, at most two seconds more than the hub's own patience. */
+static ssize_t receive(int fd, uint8_t *buf, size_t cap)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    if (poll(&p, 1, HUB_STALL_MS + 2000) != 1)
+        return -1;
+    return recv(fd, buf, cap, 0);
+}
+
+static int join(struct hub_process *h, uint8_t segment, const uint32_t *ids, size_t n)
+{
+    uint8_t buf[HUB_PACKET_MAX];
+    struct hub_hello hello = {.segment = segment, .everything = ids == NULL, .id_count = n, .name = "test"};
+    if (ids)
+        memcpy(hello.ids, ids, n * sizeof *ids);
+    int fd = link_connect_unix(h->path, SOCK_SEQPACKET);
+    cr_assert(ge(int, fd, 0));
+    send(fd, buf, hub_hello_write(&hello, buf), 0);
+    cr_assert(eq(int, (int)receive(fd, buf, sizeof buf), 1));
+    cr_assert(eq(u8, buf[0], HUB_WELCOME));
+    return fd;
+}
+
+static void send_frames(int fd, uint32_t first_id, unsigned count, uint8_t tag)
+{
+    uint8_t buf[HUB_PACKET_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    wr_u8(&w, HUB_FRAMES);
+    for (unsigned i = 0; i < count; i++) {
+        struct bus_frame f = {.id = first_id + i, .len = 2, .data = {tag, (uint8_t)i}};
+        bus_frame_write(&w, &f);
+    }
+    cr_assert(eq(int, (int)send(fd, buf, w.len, 0), (int)w.len));
+}
+
+/* The next `want` frames as text "id:tag,index ". */
+static void read_frames(int fd, unsigned want, char *out, size_t cap)
+{
+    uint8_t buf[HUB_PACKET_MAX];
+    out[0] = '\0';
+    while (want) {
+        ssize_t len = receive(fd, buf, sizeof buf);
+        cr_assert(gt(int, (int)len, 0), "only \"%s\" came", out);
+        cr_assert(eq(u8, buf[0], HUB_FRAMES));
+        struct rd r = rd_of(buf + 1, (size_t)len - 1);
+        struct bus_frame f;
+        while (r.left && bus_frame_read(&r, &f) == ERR_OK) {
+            snprintf(out + strlen(out), cap - strlen(out), "%X:%d,%d ", f.id, f.data[0], f.data[1]);
+            want -= want > 0;
+        }
+    }
+}
+
+Test(hub, gives_each_node_its_segment_and_filter_in_order)
+{
+    struct hub_process h = start();
+    static const uint32_t ids[] = {0x101, 0x103};
+    char text[200];
+    int a = join(&h, SEGMENT_BODY, NULL, 0), b = join(&h, SEGMENT_BODY, ids, 2), c = join(&h, SEGMENT_TELEMATICS, NULL, 0);
+    send_frames(a, 0x100, 5, 7);
+    read_frames(b, 2, text, sizeof text);
+    cr_expect(eq(str, text, "101:7,1 103:7,3 "));
+    send_frames(b, 0x200, 1, 8);
+    read_frames(a, 1, text, sizeof text);
+    cr_expect(eq(str, text, "200:8,0 "), "and not one's own frames");
+    send_frames(c, 0x101, 1, 9);
+    send_frames(a, 0x103, 1, 10);
+    read_frames(b, 1, text, sizeof text);
+    cr_expect(eq(str, text, "103:10,0 "), "nothing crosses segments");
+    close(a);
+    close(b);
+    close(c);
+    stop(&h);
+}
+
+Test(hub, recorder_hears_all_segments_with_times)
+{
+    struct hub_process h = start();
+    uint8_t buf[HUB_PACKET_MAX];
+    int r = join(&h, HUB_ALL_SEGMENTS, NULL, 0), a = join(&h, SEGMENT_INFOTAINMENT, NULL, 0);
+    send_frames(a, 0x123, 1, 1);
+    ssize_t len = receive(r, buf, sizeof buf);
+    cr_assert(eq(int, (int)len, 1 + 9 + 8));
+    cr_assert(eq(u8, buf[0], HUB_RECORD));
+    cr_assert(eq(u8, buf[9], SEGMENT_INFOTAINMENT));
+    close(r);
+    close(a);
+    stop(&h);
+}
+
+static const struct {
+    const char *name;
+    uint8_t bytes[8];
+    size_t len;
+    bool greeted;
+} wrongs[] = {
+    {"no greeting", {HUB_FRAMES, 0}, 2, false},
+    {"unknown segment", {HUB_HELLO, 9, 0, 0}, 4, false},
+    {"too many filters", {HUB_HELLO, 0, 0, 200}, 4, false},
+    {"cut greeting", {HUB_HELLO, 0}, 2, false},
+    {"cut frame", {HUB_FRAMES, 0, 0, 1, 0x23, 0, 8, 1}, 8, true},
+    {"unknown packet", {99}, 1, true},
+};
+
+Test(hub, what_is_not_understood_is_sent_away_with_a_reason)
+{
+    struct hub_process h = start();
+    for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
+        uint8_t buf[HUB_PACKET_MAX];
+        int fd = wrongs[i].greeted ? join(&h, SEGMENT_BODY, NULL, 0) : link_connect_unix(h.path, SOCK_SEQPACKET);
+        send(fd, wrongs[i].bytes, wrongs[i].len, 0);
+        ssize_t len = receive(fd, buf, sizeof buf);
+        cr_expect(gt(int, (int)len, 5), "%s", wrongs[i].name);
+        cr_expect(eq(u8, buf[0], HUB_BYE), "%s", wrongs[i].name);
+        cr_expect(eq(int, (int)receive(fd, buf, sizeof buf), 0), "%s: closed after it", wrongs[i].name);
+        close(fd);
+    }
+    stop(&h);
+}
+
+Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
+{
+    struct hub_process h = start();
+    static const uint32_t only[] = {0x1FF};
+    char text[100];
+    uint8_t buf[HUB_PACKET_MAX];
+    int sender = join(&h, SEGMENT_BODY, NULL, 0), reader = join(&h, SEGMENT_BODY, only, 1);
+    int sleeper = join(&h, SEGMENT_BODY, NULL, 0);
+    /* the reader takes one frame of each packet and must see them all; the sleeper takes nothing */
+    for (unsigned n = 0; n < 400; n++) {
+        struct pollfd p = {.fd = sender, .events = POLLOUT};
+        cr_assert(eq(int, poll(&p, 1, HUB_STALL_MS + 5000), 1), "the sender is stuck at %u", n);
+        send_frames(sender, 0x100, 256, (uint8_t)n);
+        read_frames(reader, 1, text, sizeof text);
+        char want[32];
+        snprintf(want, sizeof want, "1FF:%d,255 ", (uint8_t)n);
+        cr_assert(eq(str, text, want));
+    }
+    ssize_t len = 1;
+    bool bye = false;
+    while (len > 0) {
+        len = receive(sleeper, buf, sizeof buf);
+        bye |= len > 0 && buf[0] == HUB_BYE;
+    }
+    cr_expect(eq(int, (int)len, 0), "the sleeper is cut off");
+    close(sender);
+    close(reader);
+    close(sleeper);
+    stop(&h);
+}

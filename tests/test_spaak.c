@@ -1,0 +1,342 @@
+/* The SpaaK Module alone: what it asks, in which order, and what it refuses. The servers' answers are sealed here. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "backend/pki/pki.h"
+#include "ecu/spaak.h"
+#include "lib/can/isotp.h"
+#include "lib/msg/msg.h"
+#include "lib/pki/csr.h"
+#include "tests/support.h"
+
+#define SERIAL "SPAAK00000001"
+
+struct vehicle_bench {
+    struct bench b;
+    struct given_stores stores;
+    struct msg_header last; /* of the last request heard */
+    uint8_t body[MSG_MAX];
+    size_t body_len, heard;
+    struct isotp ear[2]; /* vos, gsdp */
+    uint8_t ear_rx[2][MSG_MAX];
+    uint8_t alive;
+};
+
+static const struct component_args args = {.serial = SERIAL};
+
+static void start(struct vehicle_bench *v, const struct given *given)
+{
+    memset(v, 0, sizeof *v);
+    bench_prepare(&v->b, &spaak_class, test_crypto());
+    v->stores = (struct given_stores){v->b.node.store, store_memory_new(), store_memory_new(), store_memory_new()};
+    cr_assert(eq(int, given_vehicle(test_crypto(), test_oem(TEST_NOW_S), given, SERIAL, TEST_NOW_S * 1000, &v->stores),
+                 ERR_OK));
+    for (int i = 0; i < 2; i++) {
+        struct isotp_config c = isotp_config_default(i ? 0x6B9 : 0x6B8, i ? 0x6B1 : 0x6B0);
+        isotp_init(&v->ear[i], &c, v->ear_rx[i], MSG_MAX);
+    }
+    cr_assert(eq(int, bench_start(&v->b, &args), ERR_OK));
+}
+
+static void stop(struct vehicle_bench *v)
+{
+    store_close(v->stores.vos);
+    store_close(v->stores.gsdp);
+    store_close(v->stores.pki);
+    bench_free(&v->b);
+}
+
+static void hear(struct vehicle_bench *v, struct span bytes)
+{
+    struct x509 ca;
+    struct msg_opened m;
+    const struct oem *o = test_oem(TEST_NOW_S);
+    x509_parse(span_of(o->roles[OEM_ECU_CA].der, o->roles[OEM_ECU_CA].len), &ca);
+    struct msg_policy p = {.crypto = test_crypto(),
+                           .direction = MSG_REQUEST,
+                           .signer = X509_ECU_IDENTITY,
+                           .issuer = &ca,
+                           .now_ms = TEST_NOW_S * 1000 + (int64_t)(v->b.now_us / 1000)};
+    cr_assert(eq(int, msg_open(&p, bytes, &m), ERR_OK));
+    v->last = m.header;
+    memcpy(v->body, m.body.p, m.body.len);
+    v->body_len = m.body.len;
+    v->heard++;
+}
+
+/* Carries frames between the module and our two ears until nobody has more to say. */
+static void carry(struct vehicle_bench *v, const uint8_t *down, size_t len, int channel)
+{
+    struct bus_frame f;
+    struct isotp_event ev;
+    if (down)
+        isotp_send(&v->ear[channel], down, (uint32_t)len, 0);
+    for (bool busy = true; busy;) {
+        busy = false;
+        for (int i = 0; i < 2; i++)
+            while (isotp_output(&v->ear[i], 0, &f, &ev)) {
+                busy = true;
+                node_on_frame(&v->b.node, 0, &f);
+            }
+        for (size_t s = 0; s < v->b.sent_count; s++)
+            for (int i = 0; i < 2; i++) {
+                busy = true;
+                isotp_input(&v->ear[i], &v->b.sent[s].frame, 0, &ev);
+                if (ev.kind == ISOTP_RECEIVED)
+                    hear(v, ev.message);
+            }
+        v->b.sent_count = 0;
+    }
+}
+
+static void tbm_says(struct vehicle_bench *v, uint8_t flags)
+{
+    struct bus_frame f = {.id = 0x3A0, .len = 8};
+    f.data[0] = flags;
+    f.data[1] = v->alive = (v->alive + 1) & 15;
+    f.data[7] = matrix_checksum(0x3A0, f.data, 8);
+    node_on_frame(&v->b.node, 0, &f);
+    carry(v, NULL, 0, 0);
+}
+
+static void answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_header h, int type,
+                      struct span body)
+{
+    uint8_t out[MSG_MAX];
+    size_t len;
+    const struct oem_identity *id = &test_oem(TEST_NOW_S)->roles[role];
+    h.type = (Spaak__V1__MessageType)type;
+    cr_assert(eq(int, msg_seal(test_crypto(), MSG_RESPONSE, &h, body, id->key, span_of(id->der, id->len), out, &len),
+                 ERR_OK));
+    carry(v, out, len, role == OEM_GSDP);
+}
+
+static struct span subject_body(const char *subject, uint8_t buf[128])
+{
+    Spaak__V1__VehicleSubjectIdResponse m = SPAAK__V1__VEHICLE_SUBJECT_ID_RESPONSE__INIT;
+    m.subject_id = (char *)subject;
+    return span_of(buf, spaak__v1__vehicle_subject_id_response__pack(&m, buf));
+}
+
+#define SUBJECT "V.SPAAKSIM.EU.01.0001AABBCCDDEEFF"
+#define READY   (TBM_STATUS_CONNECTED | TBM_STATUS_SUBSCRIBED)
+
+enum { SUBJECT_REQUEST = 200, SUBJECT_RESPONSE, CSR_REQUEST, CSR_RESPONSE, CERT_STATUS, ACK, RENEW = 207 };
+
+static bool stored(struct vehicle_bench *v, const char *key)
+{
+    uint8_t buf[ENV_VALUE_MAX];
+    size_t len;
+    return store_get(v->b.node.store, key, buf, sizeof buf, &len) == ERR_OK;
+}
+
+Test(spaak, says_nothing_until_the_tbm_is_connected_and_subscribed)
+{
+    struct vehicle_bench v;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    bench_run_ms(&v.b, 5000);
+    tbm_says(&v, 0);
+    tbm_says(&v, TBM_STATUS_CONNECTED);
+    cr_expect(eq(sz, v.heard, 0));
+    tbm_says(&v, READY);
+    cr_expect(eq(sz, v.heard, 1));
+    cr_expect(eq(int, (int)v.last.type, SUBJECT_REQUEST));
+    stop(&v);
+}
+
+Test(spaak, cyclic_status_is_checked)
+{
+    struct vehicle_bench v;
+    struct bus_frame f;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    bus_frame_parse("3A0#0301000000000000", &f);
+    node_on_frame(&v.b.node, 0, &f);
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_CHECKSUM), 1));
+    tbm_says(&v, 0);
+    v.alive = (v.alive - 1) & 15;
+    tbm_says(&v, READY);
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_STALE_COUNTER), 1));
+    cr_expect(eq(sz, v.heard, 0));
+    bus_frame_parse("3A0#03", &f);
+    node_on_frame(&v.b.node, 0, &f);
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_LENGTH), 1));
+    stop(&v);
+}
+
+Test(spaak, whole_exchange_stores_only_what_was_verified)
+{
+    struct vehicle_bench v;
+    uint8_t body[1024], point[P256_POINT];
+    struct csr csr;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    tbm_says(&v, READY);
+    answer_as(&v, OEM_VOS, v.last, SUBJECT_RESPONSE, subject_body(SUBJECT, body));
+    cr_assert(eq(int, (int)v.last.type, CSR_REQUEST));
+    cr_expect(stored(&v, SPAAK_PENDING_CSR) && stored(&v, SPAAK_PENDING_KEY));
+    Spaak__V1__VehicleIdentityCsrRequest *r = spaak__v1__vehicle_identity_csr_request__unpack(NULL, v.body_len, v.body);
+    cr_assert(eq(int, csr_check(test_crypto(), span_of(r->csr.data, r->csr.len), &csr), ERR_OK));
+    spaak__v1__vehicle_identity_csr_request__free_unpacked(r, NULL);
+    cr_expect(eq(str, csr.subject, SUBJECT));
+    uint8_t cert[X509_MAX];
+    size_t len;
+    const struct oem *o = test_oem(TEST_NOW_S);
+    p256_public(o->roles[OEM_J1].key, point);
+    struct x509_template t = {.profile = X509_VEHICLE, .subject = SUBJECT, .issuer = "spaaksim OEM Sub-CA J1",
+                              .not_before_s = TEST_NOW_S, .not_after_s = TEST_NOW_S + 100,
+                              .public_key = csr.public_key, .issuer_public_key = point};
+    x509_issue(test_crypto(), &t, o->roles[OEM_J1].key, cert, &len);
+    Spaak__V1__VehicleIdentityCsrResponse m = SPAAK__V1__VEHICLE_IDENTITY_CSR_RESPONSE__INIT;
+    m.certificate = (ProtobufCBinaryData){len, cert};
+    answer_as(&v, OEM_VOS, v.last, CSR_RESPONSE, span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&m, body)));
+    cr_assert(eq(int, (int)v.last.type, CERT_STATUS));
+    cr_expect(stored(&v, SPAAK_VEHICLE_CERTIFICATE) && !stored(&v, SPAAK_PENDING_KEY));
+    answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
+    cr_expect(stored(&v, SPAAK_VEHICLE_ACKED));
+    cr_expect(eq(str, (char *)bench_last(&v.b, TRACE_STATE)->detail, "done"));
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 0));
+    stop(&v);
+}
+
+/* Answers to the subject id request that must be refused, each for its own reason. */
+static const struct refusal {
+    const char *name;
+    enum oem_role signer;
+    int type;
+    int sequence_off;
+    bool other_correlation, other_ecu;
+    int64_t age_ms;
+    const char *subject;
+    enum err reason;
+} refusals[] = {
+    {"signed by the KTS", OEM_ZZ2, SUBJECT_RESPONSE, 0, false, false, 0, SUBJECT, ERR_CERT_PURPOSE},
+    {"wrong type", OEM_VOS, ACK, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
+    {"another family", OEM_VOS, 301, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
+    {"replay of an earlier exchange", OEM_VOS, SUBJECT_RESPONSE, 0, true, false, 0, SUBJECT, ERR_MSG_REPLAYED},
+    {"earlier sequence", OEM_VOS, SUBJECT_RESPONSE, -1, false, false, 0, SUBJECT, ERR_MSG_REPLAYED},
+    {"later sequence", OEM_VOS, SUBJECT_RESPONSE, 1, false, false, 0, SUBJECT, ERR_MSG_OUT_OF_ORDER},
+    {"another vehicle's", OEM_VOS, SUBJECT_RESPONSE, 0, false, true, 0, SUBJECT, ERR_MSG_WRONG_ECU},
+    {"stale", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, MSG_FRESHNESS_MS + 1, SUBJECT, ERR_MSG_STALE},
+    {"from the future", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, -MSG_FRESHNESS_MS - 1, SUBJECT, ERR_MSG_STALE},
+    {"malformed subject", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, 0, "V.X", ERR_SUBJECT_ID_FORM},
+};
+
+Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
+{
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        const struct refusal *r = &refusals[i];
+        struct vehicle_bench v;
+        uint8_t body[128];
+        start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+        tbm_says(&v, READY);
+        struct msg_header h = v.last;
+        h.sequence = (uint32_t)((int)h.sequence + r->sequence_off);
+        h.correlation[0] ^= r->other_correlation;
+        h.issued_at_ms -= r->age_ms;
+        if (r->other_ecu)
+            strcpy(h.ecu_serial, "SPAAK00000002");
+        answer_as(&v, r->signer, h, r->type, subject_body(r->subject, body));
+        cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, r->reason), 1), "%s", r->name);
+        cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 1), "%s", r->name);
+        cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK), 0), "%s", r->name);
+        cr_expect(not(stored(&v, SPAAK_PENDING_CSR)), "%s", r->name);
+        stop(&v);
+    }
+}
+
+Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
+{
+    struct vehicle_bench v;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    tbm_says(&v, READY);
+    struct msg_header first = v.last;
+    for (int i = 0; i < 700; i++) { /* 35 s; the TBM goes on saying that all is well */
+        bench_run_ms(&v.b, 50);
+        if (i % 2)
+            tbm_says(&v, READY);
+        else
+            carry(&v, NULL, 0, 0);
+    }
+    cr_expect(eq(sz, v.heard, 6), "six transmissions");
+    cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) == 0);
+    cr_expect(eq(u32, v.last.sequence, first.sequence));
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_FAIL, ERR_MSG_NO_ANSWER), 1));
+    for (int i = 0; i < 800; i++) {
+        bench_run_ms(&v.b, 100);
+        tbm_says(&v, READY);
+    }
+    cr_expect(gt(sz, v.heard, 6), "tries again after a minute");
+    cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) != 0, "as a new exchange");
+    stop(&v);
+}
+
+Test(spaak, keeps_quiet_while_the_tbm_is_away)
+{
+    struct vehicle_bench v;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    tbm_says(&v, READY);
+    cr_expect(eq(sz, v.heard, 1));
+    for (int i = 0; i < 200; i++) {
+        bench_run_ms(&v.b, 100);
+        carry(&v, NULL, 0, 0);
+    }
+    cr_expect(le(sz, v.heard, 2), "after five missing cycles nothing more is sent");
+    tbm_says(&v, READY);
+    bench_run_ms(&v.b, 1000);
+    carry(&v, NULL, 0, 0);
+    cr_expect(ge(sz, v.heard, 2), "and it goes on when the TBM is back");
+    stop(&v);
+}
+
+static const struct {
+    struct given given;
+    int first; /* request after the start */
+} resumes[] = {
+    {{.drm_uuid = GIVEN_ABSENT}, 100},
+    {{.drm_uuid = GIVEN_PRESENT}, SUBJECT_REQUEST},
+    {{.drm_uuid = GIVEN_PRESENT, .pending_csr = GIVEN_CSR_VALID}, CSR_REQUEST},
+    {{.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_UNREPORTED}, CERT_STATUS},
+    {{.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_INSTALLED}, 0},
+};
+
+Test(spaak, goes_on_from_what_is_in_its_store)
+{
+    for (size_t i = 0; i < sizeof resumes / sizeof resumes[0]; i++) {
+        struct vehicle_bench v;
+        start(&v, &resumes[i].given);
+        tbm_says(&v, READY);
+        cr_expect(eq(int, v.heard ? (int)v.last.type : 0, resumes[i].first), "row %zu", i);
+        stop(&v);
+    }
+}
+
+Test(spaak, renewal_is_obeyed_once)
+{
+    struct vehicle_bench v;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_INSTALLED});
+    tbm_says(&v, READY);
+    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01, .issued_at_ms = TEST_NOW_S * 1000};
+    strcpy(h.ecu_serial, SERIAL);
+    answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
+    cr_expect(not(stored(&v, SPAAK_VEHICLE_CERTIFICATE)));
+    cr_expect(not(stored(&v, SPAAK_VEHICLE_KEY)));
+    cr_expect(eq(int, (int)v.last.type, SUBJECT_REQUEST));
+    answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_REPLAYED), 1));
+    stop(&v);
+}
+
+Test(spaak, does_not_start_without_its_anchors_or_identity)
+{
+    static const char *const keys[] = {SPAAK_ECU_KEY, SPAAK_ECU_CERTIFICATE, SPAAK_ANCHOR_J, SPAAK_ANCHOR_J1,
+                                       SPAAK_ANCHOR_Z1};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct bench b;
+        bench_prepare(&b, &spaak_class, test_crypto());
+        struct given_stores s = {b.node.store, b.node.store, b.node.store, b.node.store};
+        given_vehicle(test_crypto(), test_oem(TEST_NOW_S), &(struct given){0}, SERIAL, TEST_NOW_S * 1000, &s);
+        struct store_put gone = {keys[i], {NULL, 0}};
+        store_apply(b.node.store, &gone, 1);
+        cr_expect(eq(int, bench_start(&b, &args), ERR_NOT_FOUND), "%s", keys[i]);
+        bench_free(&b);
+    }
+}
