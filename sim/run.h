@@ -74,7 +74,7 @@ struct run {
     enum verdict verdict;
     char failures[RUN_FAILURES][RUN_FAILURE_TEXT];
     size_t failure_count;
-    char transport[160]; /* what carries CAN and GSDP, in words */
+    char transport[240]; /* what carries CAN and GSDP, in words */
     double wall_ms;
 };
 

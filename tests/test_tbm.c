@@ -106,7 +106,7 @@ Test(tbm, unknown_fields_survive)
 Test(tbm, holds_what_it_cannot_deliver_in_order_and_bounded)
 {
     struct bench b;
-    char text[16];
+    char text[32];
     start(&b, LINK_DOWN);
     for (int i = 0; i < 18; i++) {
         snprintf(text, sizeof text, "message %d", i);

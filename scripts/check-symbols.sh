@@ -1,0 +1,37 @@
+#!/bin/sh
+# check-symbols.sh BUILD: lists what components and protocol modules take from outside and fails on anything that does
+# I/O, reads a clock, draws randomness behind env's back, or touches a global of the process.
+set -u
+build=$1/obj
+# allowed from the C library and OpenSSL: memory, text, search trees, and crypto without randomness of its own
+allowed='^(_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__(asan|ubsan|lsan|sanitizer)_.*|mem(cpy|cmp|set|move|chr|mem)|str(len|nlen|cmp|ncmp|chr|rchr|str|cpy|cspn|spn|dup|toull)|malloc|calloc|realloc|free|abort|snprintf|__snprintf_chk|__isoc99_sscanf|sscanf|fprintf|fputs|fputc|fwrite|t(search|find|delete|destroy)|twalk_r|OPENSSL_cleanse|protobuf_c_.*)$'
+crypto='^(EC_|EVP_MD_|EVP_Digest|ECDSA_|BN_|RAND_priv_bytes_ex$)'
+bad=0
+check() { # pattern of more allowed symbols, objects...
+    more=$1
+    shift
+    for object in "$@"; do
+        own=$(nm --defined-only -g "$build"/*/*.o "$build"/*/*/*.o "$build"/*/*/*/*.o 2>/dev/null | awk 'NF==3{print $3}' | sort -u)
+        foreign=$(nm -u "$object" | awk '{print $2}' | grep -vE "$allowed" | grep -vE "$more" |
+            while read -r s; do printf '%s\n' "$own" | grep -qx "$s" || echo "$s"; done)
+        [ -z "$foreign" ] && continue
+        echo "check: $object reaches outside its env:" $foreign >&2
+        bad=1
+    done
+}
+objects() { find "$@" -name '*.o' ! -name '*_main.o'; }
+# shellcheck disable=SC2046
+check '^$' $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$build"/lib/base "$build"/lib/can "$build"/lib/msg)
+check "$crypto" $(objects "$build"/lib/pki)
+# env's own pieces that components link: no host among them
+check '^$' "$build"/lib/env/env.o "$build"/lib/env/isotp_port.o "$build"/lib/env/fault.o "$build"/lib/env/trace.o
+# no component's object may name a host, a link or the seeded generator of the virtual world
+for object in $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$build"/lib/can "$build"/lib/msg "$build"/lib/pki); do
+    nm -u "$object" | grep -E ' (virtual_|seeded_|process_|link_|can_socket|sqlite|hub_|node_)' &&
+        { echo "check: $object knows its host" >&2; bad=1; }
+done
+# and no component's program contains it
+for program in spaak sgw tbm vos gsdp pki hub; do
+    nm "$1/bin/$program" 2>/dev/null | grep -q ' seeded_' && { echo "check: $program contains the seeded generator" >&2; bad=1; }
+done
+exit $bad
