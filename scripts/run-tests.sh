@@ -9,7 +9,6 @@ rm -rf "$logs"
 mkdir -p "$logs"
 export ASAN_OPTIONS="detect_leaks=1:log_path=$PWD/$logs/san:exitcode=23:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path=$PWD/$logs/san:${UBSAN_OPTIONS:-}"
-export LSAN_OPTIONS="suppressions=$PWD/scripts/lsan.supp:print_suppressions=0"
 export SPAAKSIM_BUILD="$build"
 tested=0 passing=0 failing=0 crashing=0 bad=""
 for test in "$@"; do

@@ -387,7 +387,7 @@ static bool start_all(struct world *w)
     run_pump(w->run, 0); /* cuts that hold from the start */
     w->waits_for_servers = true;
     for (size_t i = 0; i < w->child_count; i++)
-        if (w->children[i].row != NULL && strcmp(w->children[i].name, "tbm") != 0 &&
+        if (w->children[i].row != NULL && !w->children[i].pid && strcmp(w->children[i].name, "tbm") != 0 &&
             !start_child(w, &w->children[i]))
             return false;
     return true;

@@ -2,6 +2,7 @@
  * and isotprecv, over sizes around every border, classic and FD, both directions. Not a Criterion program: it needs a
  * kernel with CAN and is run by `make guest-test` and `make real-test`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/can.h>
 #include <linux/can/isotp.h>
 #include <net/if.h>
@@ -216,7 +217,7 @@ static bool isotpsend_to_ours(int raw, const struct mode *m)
     int in[2], status;
     fill(data, sizeof data);
     ours_init(&o, raw, m);
-    if (pipe(in) != 0)
+    if (pipe2(in, O_CLOEXEC) != 0)
         return false;
     tool_arguments(argv, tool, m);
     pid_t pid = start(argv, in[0], 1);
@@ -240,7 +241,7 @@ static bool ours_to_isotprecv(int raw, const struct mode *m)
     int out[2], status;
     size_t n = 0;
     fill(data, sizeof data);
-    if (pipe(out) != 0)
+    if (pipe2(out, O_CLOEXEC) != 0)
         return false;
     tool_arguments(argv, tool, m);
     pid_t pid = start(argv, 0, out[1]);

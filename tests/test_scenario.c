@@ -122,6 +122,7 @@ static struct run judged(const char *text)
     struct run_options o = {.world = WORLD_VIRTUAL, .seed = 3, .out = out, .can = "auto", .gsdp = "auto", .quiet = true};
     world_virtual_run(&r, s, &o);
     run_free(&r);
+    free(s);
     return r;
 }
 
