@@ -129,8 +129,8 @@ static bool walk(const struct run *r, struct run *failures)
         if (at < 0 && broke) {
             run_fail(failures, "%s:%u: %s did not reach %s", r->scenario->file, x->line, what, x->path[broke]);
         } else if (at < 0) {
-            run_fail(failures, "%s:%u: expected %s%s, it did not happen%s", r->scenario->file, x->line, what,
-                     x->detail[0] ? x->detail : "", from && !x->any_order ? " after what was expected before it" : "");
+            run_fail(failures, "%s:%u: expected %s%s%s, it did not happen%s", r->scenario->file, x->line, what,
+                     x->detail[0] ? " " : "", x->detail, from && !x->any_order ? " after what was expected before it" : "");
         } else {
             uint64_t t = r->events[at].time_us;
             if (x->within_us && t > last_us + x->within_us) {

@@ -27,7 +27,7 @@ struct child {
     int control;    /* our end of its control socket, -1: none */
     int listen_fd;  /* socket that it serves, -1: none */
     uint32_t sequence;
-    bool killed, at_barrier, subscribed;
+    bool killed, at_barrier, subscribed, store_failed;
     sd_event_source *exit_source, *control_source;
     struct store *store; /* opened by the judge */
 };

@@ -305,8 +305,10 @@ static struct store *world_store(struct run *r, const char *component)
     const char *reason;
     if (!c || !c->row || !c->row->has_store || !w->ending)
         return NULL;
-    if (!c->store)
-        c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason);
+    if (!c->store && !c->store_failed && !(c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason))) {
+        c->store_failed = true;
+        run_fail(r, "the store of %s cannot be read: %s", component, reason);
+    }
     return c->store;
 }
 

@@ -140,7 +140,8 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
         [SQLITE_STORE_DURABLE] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                                  "PRAGMA wal_autocheckpoint = 4000;",
         [SQLITE_STORE_SEED] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;",
-        [SQLITE_STORE_READ] = "",
+        /* a WAL file without exclusive locking would need shared memory, which not every file system has */
+        [SQLITE_STORE_READ] = "PRAGMA locking_mode = EXCLUSIVE;",
     };
     /* made by us, so that nobody else may ever read it */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
