@@ -1,6 +1,7 @@
 /* SP-02 (remote service provisioning) and PP-01 (new vehicle identity), vehicle side.
  *
- * SP-02: 1 SpaaK asks GSDP, 2 GSDP verifies, 3 GSDP answers with the drmUUID, 4 SpaaK verifies, 5 SpaaK stores it.
+ * SP-02: 1 SpaaK asks GSDP, 2 GSDP verifies, 3 GSDP answers with the drmUUID, 4 SpaaK verifies, 5 SpaaK
+ * stores it.
  *
  * Resumption: provisioning_begin looks at the store only, so a restart at any step goes on with what was
  * committed: drmUUID, pending key and CSR, installed certificate, acknowledgement. */
@@ -8,8 +9,8 @@
 
 #include "ecu/spaak_internal.h"
 
-#define ATTEMPTS_MAX      6  /* transmissions of one request, the pause doubling each time */
-#define BACK_OFF_DOUBLES  6  /* the pause after a failed run doubles up to this often */
+#define ATTEMPTS_MAX     6 /* transmissions of one request, the pause doubling each time */
+#define BACK_OFF_DOUBLES 6 /* the pause after a failed run doubles up to this often */
 
 static void provisioning_begin(struct spaak *s);
 
@@ -85,8 +86,8 @@ static void send_request(struct spaak *s, const struct request *r, struct span b
         return;
     }
     msg_describe(&h, detail);
-    env_trace_message(s->env, TRACE_SEND, r->step, msg_type_name(r->type), r->channel == SPAAK_VOS ? "vos" : "gsdp",
-                      span_of(p->request, p->request_len), detail);
+    env_trace_message(s->env, TRACE_SEND, r->step, msg_type_name(r->type),
+                      r->channel == SPAAK_VOS ? "vos" : "gsdp", span_of(p->request, p->request_len), detail);
     p->attempts = 0;
     enter(s, r->then);
     transmit(s);
@@ -140,7 +141,8 @@ static void resume_identity(struct spaak *s)
     enum err e = identity_installed(s, digest, &acknowledged);
     if (!e) {
         env_trace_step(s->env, "PP-01/2",
-                       acknowledged ? "certificate is there: nothing to do" : "certificate is there, not yet reported");
+                       acknowledged ? "certificate is there: nothing to do"
+                                    : "certificate is there, not yet reported");
         if (acknowledged)
             enter(s, PROVISIONING_DONE);
         else
@@ -161,7 +163,8 @@ static void provisioning_begin(struct spaak *s)
     p->sequence = 0;
     if (p->discard_pending && identity_discard_pending(s) == ERR_OK)
         p->discard_pending = false;
-    env_trace_step(s->env, "PP-01/1", s->has_drm_uuid ? "drmUUID is there" : "drmUUID is missing: SP-02 first");
+    env_trace_step(s->env, "PP-01/1",
+                   s->has_drm_uuid ? "drmUUID is there" : "drmUUID is missing: SP-02 first");
     if (s->has_drm_uuid)
         resume_identity(s);
     else
@@ -249,13 +252,14 @@ static const struct permitted {
     const char *step;
     enum err (*act)(struct spaak *s, const struct msg_opened *m);
 } permitted[] = {
-    {PROVISIONING_WAIT_DRM_UUID, SPAAK_GSDP, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE, "SP-02/4",
-     on_drm_uuid},
+    {PROVISIONING_WAIT_DRM_UUID, SPAAK_GSDP, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE,
+     "SP-02/4", on_drm_uuid},
     {PROVISIONING_WAIT_SUBJECT_ID, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, "PP-01/7",
      on_subject_id},
-    {PROVISIONING_WAIT_CERTIFICATE, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE, "PP-01/14",
-     on_certificate},
-    {PROVISIONING_WAIT_ACK, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, "PP-01/19", on_ack},
+    {PROVISIONING_WAIT_CERTIFICATE, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE,
+     "PP-01/14", on_certificate},
+    {PROVISIONING_WAIT_ACK, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, "PP-01/19",
+     on_ack},
 };
 
 static enum err find_permitted(const struct spaak *s, enum spaak_channel channel, const struct msg_header *h,
@@ -290,7 +294,8 @@ static enum err on_renew(struct spaak *s, const struct msg_header *h)
     return ERR_OK;
 }
 
-static enum err act(struct spaak *s, enum spaak_channel channel, const struct msg_opened *m, struct span bytes)
+static enum err act(struct spaak *s, enum spaak_channel channel, const struct msg_opened *m,
+                    struct span bytes)
 {
     const struct permitted *row = NULL;
     const char *name = msg_type_name(m->header.type), *peer = channel == SPAAK_VOS ? "vos" : "gsdp";
@@ -330,7 +335,8 @@ void provisioning_on_message(struct spaak *s, enum spaak_channel channel, struct
     if (!e)
         e = act(s, channel, &m, bytes);
     if (e)
-        env_trace_reason(s->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len, NULL);
+        env_trace_reason(s->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len,
+                         NULL);
 }
 
 void provisioning_on_tbm(struct spaak *s)

@@ -11,7 +11,8 @@ static const struct port_spec ports[] = {
 
 /* ---- what is in the store at start ---- */
 
-static enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile, struct spaak_anchor *a)
+static enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile,
+                            struct spaak_anchor *a)
 {
     size_t len;
     enum err e = env_store_get(s->env, key, a->der, sizeof a->der, &len);
@@ -31,7 +32,8 @@ static enum err load_identity(struct spaak *s)
         e = len == sizeof scalar ? p256_from_private(s->env->crypto, scalar, &s->ecu_key) : ERR_STORE_FAILED;
     OPENSSL_cleanse(scalar, sizeof scalar);
     if (!e)
-        e = env_store_get(s->env, SPAAK_ECU_CERTIFICATE, s->ecu_certificate, X509_MAX, &s->ecu_certificate_len);
+        e = env_store_get(s->env, SPAAK_ECU_CERTIFICATE, s->ecu_certificate, X509_MAX,
+                          &s->ecu_certificate_len);
     return e;
 }
 
@@ -47,7 +49,8 @@ static enum err load(struct spaak *s)
         e = load_anchor(s, SPAAK_ANCHOR_Z1, X509_SERVER_CA, &s->z1);
     if (e)
         return e;
-    s->has_drm_uuid = env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID;
+    s->has_drm_uuid =
+        env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID;
     return ERR_OK;
 }
 
@@ -63,7 +66,8 @@ static void on_channel(void *owner, struct isotp_port *channel, const struct iso
     case ISOTP_RX_FAILED:
     case ISOTP_TX_FAILED:
         env_trace_reason(s->env, TRACE_REJECT, NULL,
-                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0, NULL);
+                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0,
+                         NULL);
         break;
     case ISOTP_SENT:
     case ISOTP_NONE:

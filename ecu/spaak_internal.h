@@ -60,7 +60,8 @@ struct spaak {
     uint64_t retry_us, back_off_us;
 };
 
-/* provisioning.c: called when the TBM becomes ready or is lost, when a message arrived, when its timer fires. */
+/* provisioning.c: called when the TBM becomes ready or is lost, when a message arrived, when its timer fires.
+ */
 void provisioning_on_tbm(struct spaak *s);
 void provisioning_on_message(struct spaak *s, enum spaak_channel channel, struct span bytes);
 void provisioning_on_timer(struct spaak *s);

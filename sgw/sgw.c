@@ -52,7 +52,8 @@ static bool bucket_take(struct bucket *b, const struct matrix_row *row, uint64_t
     return true;
 }
 
-static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_frame *f, const struct matrix_row *row)
+static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_frame *f,
+                          const struct matrix_row *row)
 {
     if (!row || row->from != from || row->to == from || f->flags & (BUS_EXTENDED | BUS_REMOTE))
         return ERR_BUS_NOT_ALLOWED;
@@ -84,8 +85,8 @@ static void report(struct sgw *g)
         if (d->unreported == 0)
             continue;
         const struct matrix_row *row = matrix_find(d->id);
-        snprintf(detail, sizeof detail, "segment=%s id=0x%03X count=%u", segment_name((enum segment)d->segment), d->id,
-                 d->unreported);
+        snprintf(detail, sizeof detail, "segment=%s id=0x%03X count=%u",
+                 segment_name((enum segment)d->segment), d->id, d->unreported);
         env_trace_reason(g->env, TRACE_DROP, NULL, row ? row->name : NULL, (enum err)d->reason, d->unreported,
                          detail);
         d->unreported = 0;

@@ -1,5 +1,5 @@
-#include "sgw/sgw.h"
 #include "lib/env/process.h"
+#include "sgw/sgw.h"
 
 int main(int argc, char **argv)
 {

@@ -15,7 +15,8 @@
 
 const char *broker_program(void)
 {
-    static const char *const places[] = {"/usr/sbin/mosquitto", "/usr/bin/mosquitto", "/usr/local/sbin/mosquitto"};
+    static const char *const places[] = {"/usr/sbin/mosquitto", "/usr/bin/mosquitto",
+                                         "/usr/local/sbin/mosquitto"};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (access(places[i], X_OK) == 0)
             return places[i];
@@ -39,7 +40,8 @@ static bool add_client(FILE *f, struct broker_client *c, const char *user)
     if (RAND_bytes(secret, sizeof secret) != 1 || RAND_bytes(salt, sizeof salt) != 1)
         return false;
     hex_encode(secret, sizeof secret, c->password);
-    if (PKCS5_PBKDF2_HMAC(c->password, (int)strlen(c->password), salt, SALT, ITERATIONS, EVP_sha512(), HASH, hash) != 1)
+    if (PKCS5_PBKDF2_HMAC(c->password, (int)strlen(c->password), salt, SALT, ITERATIONS, EVP_sha512(), HASH,
+                          hash) != 1)
         return false;
     EVP_EncodeBlock((unsigned char *)salt_text, salt, SALT);
     EVP_EncodeBlock((unsigned char *)hash_text, hash, HASH);

@@ -1,5 +1,5 @@
-/* mosquitto as GSDP, made for one run: a Unix socket in the run's own directory, a password for each client, rules
- * by which a vehicle reaches its own topics only. */
+/* mosquitto as GSDP, made for one run: a Unix socket in the run's own directory, a password for each client,
+ * rules by which a vehicle reaches its own topics only. */
 #ifndef sim_broker_h
 #define sim_broker_h
 

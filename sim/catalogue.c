@@ -74,7 +74,7 @@ static void name_of(const char *path, char out[64])
 
 static void not_found(const char *name, char **paths, size_t count)
 {
-    char (*names)[64] = calloc(count + 1, sizeof *names);
+    char(*names)[64] = calloc(count + 1, sizeof *names);
     const char **list = calloc(count + 1, sizeof(const char *));
     for (size_t i = 0; names && list && i < count; i++) {
         name_of(paths[i], names[i]);

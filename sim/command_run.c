@@ -76,13 +76,17 @@ static bool parse_option(int option, struct arguments *a)
 
 static bool parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option longs[] = {
-        {"world", required_argument, NULL, 'w'}, {"seed", required_argument, NULL, 's'},
-        {"out", required_argument, NULL, 'o'},   {"can", required_argument, NULL, 'c'},
-        {"gsdp", required_argument, NULL, 'g'},  {"tap", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},  {"all", no_argument, NULL, 'a'},
-        {"quiet", no_argument, NULL, 'q'},       {"verbose", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"world", required_argument, NULL, 'w'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"out", required_argument, NULL, 'o'},
+                                          {"can", required_argument, NULL, 'c'},
+                                          {"gsdp", required_argument, NULL, 'g'},
+                                          {"tap", required_argument, NULL, 't'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"all", no_argument, NULL, 'a'},
+                                          {"quiet", no_argument, NULL, 'q'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          {NULL, 0, NULL, 0}};
     int option;
     *a = (struct arguments){.options = {.seed = 1, .can = "auto", .gsdp = "auto"}};
     a->options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");

@@ -1,4 +1,5 @@
-/* The components there are: the one list from which both worlds, the scenario checker and the help are made. */
+/* The components there are: the one list from which both worlds, the scenario checker and the help are made.
+ */
 #ifndef sim_components_h
 #define sim_components_h
 

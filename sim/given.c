@@ -67,7 +67,8 @@ static enum err seed_plant(struct crypto *c, const struct oem *o, const struct g
                    {SPAAK_ANCHOR_Z1, OEM_Z1},
                    {SPAAK_ANCHOR_ZZ2, OEM_ZZ2}};
     struct oem_identity ecu;
-    enum err e = oem_make_ecu(c, o, g->identity == GIVEN_FOREIGN ? OTHER_SERIAL : serial, now_ms / 1000, &ecu);
+    enum err e =
+        oem_make_ecu(c, o, g->identity == GIVEN_FOREIGN ? OTHER_SERIAL : serial, now_ms / 1000, &ecu);
     if (e)
         return e;
     e = put_key(s, SPAAK_ECU_KEY, ecu.key);
@@ -177,8 +178,9 @@ static enum err seed_record(const struct given *g, struct past *p, const char *s
     m.generation = 1;
     m.drm_uuid = (ProtobufCBinaryData){MSG_UUID, p->drm_uuid};
     if (g->certificate != GIVEN_NO_CERTIFICATE) {
-        m.state = g->certificate == GIVEN_INSTALLED ? BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE
-                                                    : BACKEND__V1__VEHICLE_RECORD__STATE__STATE_CERTIFICATE_ISSUED;
+        m.state = g->certificate == GIVEN_INSTALLED
+                      ? BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE
+                      : BACKEND__V1__VEHICLE_RECORD__STATE__STATE_CERTIFICATE_ISSUED;
         m.public_key = (ProtobufCBinaryData){sizeof point, point};
         m.certificate = (ProtobufCBinaryData){p->certificate_len, p->certificate};
     }

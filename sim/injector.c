@@ -16,12 +16,18 @@ struct injector {
 
 static const struct port_spec ports[] = {
     [SEGMENT_BODY] = {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY, .node = NODE_TESTER},
-    [SEGMENT_TELEMATICS] =
-        {.name = "telematics", .kind = PORT_CAN, .segment = SEGMENT_TELEMATICS, .node = NODE_TESTER},
-    [SEGMENT_INFOTAINMENT] =
-        {.name = "infotainment", .kind = PORT_CAN, .segment = SEGMENT_INFOTAINMENT, .node = NODE_TESTER},
-    [SEGMENT_DIAGNOSTIC] =
-        {.name = "diagnostic", .kind = PORT_CAN, .segment = SEGMENT_DIAGNOSTIC, .node = NODE_TESTER},
+    [SEGMENT_TELEMATICS] = {.name = "telematics",
+                            .kind = PORT_CAN,
+                            .segment = SEGMENT_TELEMATICS,
+                            .node = NODE_TESTER},
+    [SEGMENT_INFOTAINMENT] = {.name = "infotainment",
+                              .kind = PORT_CAN,
+                              .segment = SEGMENT_INFOTAINMENT,
+                              .node = NODE_TESTER},
+    [SEGMENT_DIAGNOSTIC] = {.name = "diagnostic",
+                            .kind = PORT_CAN,
+                            .segment = SEGMENT_DIAGNOSTIC,
+                            .node = NODE_TESTER},
 };
 
 static enum err injector_init(void *self, struct env *env, const struct component_args *args)
@@ -52,7 +58,8 @@ static void inject(struct injector *i)
         env_timer_set(i->env, TIMER_NEXT, i->due_us > now_us ? i->due_us : now_us + 100);
         return;
     }
-    snprintf(detail, sizeof detail, "injected=%llu segment=%s", (unsigned long long)i->sent, ports[i->port].name);
+    snprintf(detail, sizeof detail, "injected=%llu segment=%s", (unsigned long long)i->sent,
+             ports[i->port].name);
     env_trace_note(i->env, TRACE_NOTE, detail);
 }
 

@@ -1,5 +1,5 @@
-#include "sim/injector.h"
 #include "lib/env/process.h"
+#include "sim/injector.h"
 
 int main(int argc, char **argv)
 {

@@ -1,5 +1,5 @@
-/* The verdict: expectations in order of time, things that must never happen, states of stores, faults that must
- * have fired, invariants of the system. */
+/* The verdict: expectations in order of time, things that must never happen, states of stores, faults that
+ * must have fired, invariants of the system. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,18 +38,21 @@ static bool event_matches(const struct expect *x, const struct trace_event *e)
 {
     return kind_matches(x, e) && (!x->component[0] || strcmp(x->component, e->component) == 0) &&
            (!x->peer[0] || strcmp(x->peer, e->peer) == 0) && (!x->step[0] || strcmp(x->step, e->step) == 0) &&
-           (!x->message[0] || strcmp(x->message, e->message) == 0) && (x->reason < 0 || x->reason == e->reason) &&
-           (!x->detail[0] || strstr(e->detail, x->detail)) && fields_match(x, e);
+           (!x->message[0] || strcmp(x->message, e->message) == 0) &&
+           (x->reason < 0 || x->reason == e->reason) && (!x->detail[0] || strstr(e->detail, x->detail)) &&
+           fields_match(x, e);
 }
 
 /* Does this event show that the message passed that hop? */
-static bool hop_matches(const char *hop, bool last, const struct trace_event *sent, const struct trace_event *e)
+static bool hop_matches(const char *hop, bool last, const struct trace_event *sent,
+                        const struct trace_event *e)
 {
     if (strcmp(e->component, hop) != 0)
         return false;
     if (strcmp(hop, "sgw") == 0)
         return e->kind == TRACE_RELAY && e->length == sent->length;
-    return e->kind == (last ? TRACE_ACCEPT : TRACE_RELAY) && memcmp(e->digest, sent->digest, TRACE_DIGEST) == 0;
+    return e->kind == (last ? TRACE_ACCEPT : TRACE_RELAY) &&
+           memcmp(e->digest, sent->digest, TRACE_DIGEST) == 0;
 }
 
 /* Index of the event that ends the path, or -1 with the hop where it broke. */
@@ -58,7 +61,8 @@ static long path_end(const struct run *r, const struct expect *x, size_t sent, s
     size_t at = sent;
     for (size_t h = 1; h < x->path_count; h++) {
         size_t i = at;
-        while (i < r->event_count && !hop_matches(x->path[h], h + 1 == x->path_count, &r->events[sent], &r->events[i]))
+        while (i < r->event_count &&
+               !hop_matches(x->path[h], h + 1 == x->path_count, &r->events[sent], &r->events[i]))
             i++;
         if (i == r->event_count) {
             *broke = h;
@@ -95,8 +99,9 @@ static void describe(const struct expect *x, char out[200])
 {
     snprintf(out, 200, "%s%s%s%s%s%s%s%s%s%s%s", x->event == TRACE_REJECT ? "refusal of " : "", x->step,
              x->step[0] ? " " : "", x->message,
-             x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT ? trace_kind_name(x->event)
-                                                                                           : "",
+             x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT
+                 ? trace_kind_name(x->event)
+                 : "",
              x->component[0] ? " by " : "", x->component, x->peer[0] ? " to " : "", x->peer,
              x->reason >= 0 ? " for " : "", x->reason >= 0 ? err_name((enum err)x->reason) : "");
 }
@@ -127,17 +132,21 @@ static bool walk(const struct run *r, struct run *failures)
         if (at < 0 && !failures)
             return false;
         if (at < 0 && broke) {
-            run_fail(failures, "%s:%u: %s did not reach %s", r->scenario->file, x->line, what, x->path[broke]);
+            run_fail(failures, "%s:%u: %s did not reach %s", r->scenario->file, x->line, what,
+                     x->path[broke]);
         } else if (at < 0) {
-            run_fail(failures, "%s:%u: expected %s%s%s, it did not happen%s", r->scenario->file, x->line, what,
-                     x->detail[0] ? " " : "", x->detail, from && !x->any_order ? " after what was expected before it" : "");
+            run_fail(failures, "%s:%u: expected %s%s%s, it did not happen%s", r->scenario->file, x->line,
+                     what, x->detail[0] ? " " : "", x->detail,
+                     from && !x->any_order ? " after what was expected before it" : "");
         } else {
             uint64_t t = r->events[at].time_us;
             if (x->within_us && t > last_us + x->within_us) {
                 if (!failures)
                     return false;
-                run_fail(failures, "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed",
-                         r->scenario->file, x->line, what, (double)(t - last_us) / 1e3, (double)x->within_us / 1e3);
+                run_fail(failures,
+                         "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed",
+                         r->scenario->file, x->line, what, (double)(t - last_us) / 1e3,
+                         (double)x->within_us / 1e3);
             }
             if (!x->any_order) {
                 from = (size_t)at;

@@ -9,32 +9,36 @@
 
 static void usage(FILE *out)
 {
-    fputs("spaaksim: a digital-key vehicle and its back end on one machine\n"
-          "\n"
-          "usage: spaaksim run NAME|FILE [options]     run a scenario\n"
-          "       spaaksim run --all [options]         run all, in both worlds, several at a time\n"
-          "       spaaksim list                        name the scenarios\n"
-          "       spaaksim check [FILE...]             check scenario files without running them\n"
-          "       spaaksim dbc                         write the CAN message matrix as a DBC file\n"
-          "\n"
-          "options of run:\n"
-          "  --world process|virtual  separate processes in real time (default), or one process in virtual time\n"
-          "  --seed N                 root of all randomness in the virtual world (default 1)\n"
-          "  --out DIR                where the records go (default out/NAME)\n"
-          "  --can auto|hub|vcan|LIST what carries CAN; LIST is body=can0,telematics=can1,... (default auto)\n"
-          "  --gsdp auto|URL          own mosquitto, or an existing broker: mqtts://host[:port] (default auto)\n"
-          "  --tap COMMAND            run a shell command beside the buses, e.g. 'candump -L any'\n"
-          "  --jobs N                 with --all: runs at the same time (default: processors)\n"
-          "  --quiet, --verbose       verdict only; every event\n"
-          "\n"
-          "examples:\n"
-          "  spaaksim run pp01\n"
-          "  spaaksim run pp01 --world virtual --seed 7\n"
-          "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
-          "  spaaksim run --all\n"
-          "\n"
-          "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is missing\n",
-          out);
+    fputs(
+        "spaaksim: a digital-key vehicle and its back end on one machine\n"
+        "\n"
+        "usage: spaaksim run NAME|FILE [options]     run a scenario\n"
+        "       spaaksim run --all [options]         run all, in both worlds, several at a time\n"
+        "       spaaksim list                        name the scenarios\n"
+        "       spaaksim check [FILE...]             check scenario files without running them\n"
+        "       spaaksim dbc                         write the CAN message matrix as a DBC file\n"
+        "\n"
+        "options of run:\n"
+        "  --world process|virtual  separate processes in real time (default), or one process in virtual "
+        "time\n"
+        "  --seed N                 root of all randomness in the virtual world (default 1)\n"
+        "  --out DIR                where the records go (default out/NAME)\n"
+        "  --can auto|hub|vcan|LIST what carries CAN; LIST is body=can0,telematics=can1,... (default auto)\n"
+        "  --gsdp auto|URL          own mosquitto, or an existing broker: mqtts://host[:port] (default "
+        "auto)\n"
+        "  --tap COMMAND            run a shell command beside the buses, e.g. 'candump -L any'\n"
+        "  --jobs N                 with --all: runs at the same time (default: processors)\n"
+        "  --quiet, --verbose       verdict only; every event\n"
+        "\n"
+        "examples:\n"
+        "  spaaksim run pp01\n"
+        "  spaaksim run pp01 --world virtual --seed 7\n"
+        "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
+        "  spaaksim run --all\n"
+        "\n"
+        "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is "
+        "missing\n",
+        out);
 }
 
 static const struct {

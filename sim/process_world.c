@@ -91,7 +91,8 @@ static void program_path(char *out, size_t cap, const char *program)
 }
 
 /* Children without a scenario's row: the exit handler is set by whoever waits for them. */
-static bool spawn_helper(struct world *w, const char *name, char *const *argv, const struct spawn_fd *fds, bool tied)
+static bool spawn_helper(struct world *w, const char *name, char *const *argv, const struct spawn_fd *fds,
+                         bool tied)
 {
     char log[700];
     pid_t pid;
@@ -163,7 +164,9 @@ static bool parse_interfaces(struct world *w, const char *list)
             *equals = '\0';
         enum segment s = segment_from_name(part);
         if (!equals || s == SEGMENTS || strlen(equals + 1) >= sizeof w->interfaces[0]) {
-            run_fail(w->run, "--can takes auto, hub, vcan, or a list like body=can0,telematics=can1; not \"%s\"", list);
+            run_fail(w->run,
+                     "--can takes auto, hub, vcan, or a list like body=can0,telematics=can1; not \"%s\"",
+                     list);
             return false;
         }
         text_copy(w->interfaces[s], sizeof w->interfaces[s], equals + 1);
@@ -213,7 +216,8 @@ static bool open_can(struct world *w)
             return open_recorder(w);
         }
         if (chosen) {
-            run_fail(w->run, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it", problem);
+            run_fail(w->run, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it",
+                     problem);
             return false;
         }
     } else if (!chosen) {
@@ -293,13 +297,13 @@ static void gsdp_endpoint(struct world *w, const struct child *c, char *out, siz
     else if (strcmp(c->name, "gsdp") == 0)
         client = &w->broker.gsdp;
     if (w->own_broker) {
-        snprintf(out, cap, "unix:%s;id=%s-%s;user=%s;password=%s", w->broker.socket, c->name, GIVEN_SERIAL, client->user,
-                 client->password);
+        snprintf(out, cap, "unix:%s;id=%s-%s;user=%s;password=%s", w->broker.socket, c->name, GIVEN_SERIAL,
+                 client->user, client->password);
         return;
     }
     tls = tls ? tls : GSDP_TLS_DEFAULT;
-    snprintf(out, cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", w->gsdp_host, c->name, GIVEN_SERIAL,
-             tls, tls, user, tls, user);
+    snprintf(out, cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", w->gsdp_host, c->name,
+             GIVEN_SERIAL, tls, tls, user, tls, user);
 }
 
 /* ---- children and their configuration ---- */
@@ -404,7 +408,8 @@ bool process_world_seed(struct world *w)
     struct oem oem;
     struct crypto *c = crypto_new(NULL);
     struct oem_options options = {.now_s = time(NULL),
-                                  .vos_signer_expired = w->run->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
+                                  .vos_signer_expired =
+                                      w->run->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
     const char *reason = "the crypto library fails";
     enum err e = c ? oem_make(c, &options, &oem) : ERR_CRYPTO_FAILED;
     for (size_t i = 0; !e && i < 4; i++) {
@@ -418,7 +423,8 @@ bool process_world_seed(struct world *w)
     if (!e)
         e = given_servers(c, &oem, &given);
     if (!e)
-        e = given_vehicle(c, &oem, &w->run->scenario->given, GIVEN_SERIAL, (int64_t)options.now_s * 1000, &given);
+        e = given_vehicle(c, &oem, &w->run->scenario->given, GIVEN_SERIAL, (int64_t)options.now_s * 1000,
+                          &given);
     for (size_t i = 0; i < 4; i++) {
         if (stores[i] && store_sync(stores[i]))
             e = ERR_STORE_FAILED;

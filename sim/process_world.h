@@ -1,5 +1,5 @@
-/* The making and unmaking of a process world: directories, stores, broker, buses, configuration files. Used by
- * world_process.c only. */
+/* The making and unmaking of a process world: directories, stores, broker, buses, configuration files. Used
+ * by world_process.c only. */
 #ifndef sim_process_world_h
 #define sim_process_world_h
 
@@ -23,9 +23,9 @@ struct child {
     struct world *world;
     const struct component_row *row; /* NULL: hub, tap */
     char name[16], program[560], argument[600], store_path[700], settings[400], cut[16];
-    pid_t pid;      /* 0: not running */
-    int control;    /* our end of its control socket, -1: none */
-    int listen_fd;  /* socket that it serves, -1: none */
+    pid_t pid;     /* 0: not running */
+    int control;   /* our end of its control socket, -1: none */
+    int listen_fd; /* socket that it serves, -1: none */
     uint32_t sequence;
     bool killed, at_barrier, subscribed, store_failed;
     sd_event_source *exit_source, *control_source;

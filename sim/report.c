@@ -55,7 +55,8 @@ bool report_write_junit(const char *path, const struct report_row *rows, size_t 
         seconds += rows[i].seconds;
     }
     fprintf(f,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n <testsuite name=\"spaaksim\" tests=\"%zu\" "
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n <testsuite name=\"spaaksim\" "
+            "tests=\"%zu\" "
             "failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" time=\"%.3f\">\n",
             n, counts[VERDICT_FAIL], counts[VERDICT_BLOCKED], counts[VERDICT_SKIPPED], seconds);
     for (size_t i = 0; i < n; i++) {

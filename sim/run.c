@@ -83,7 +83,8 @@ bool run_begin(struct run *r, const struct scenario *s, const struct run_options
     report_path(r, "can.log", path, sizeof path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        run_fail(r, "%s is in use by another run; give this one a directory of its own with --out", options->out);
+        run_fail(r, "%s is in use by another run; give this one a directory of its own with --out",
+                 options->out);
         if (fd >= 0)
             close(fd);
         return false;
@@ -147,7 +148,8 @@ static int event_order(const void *a, const void *b)
     return 0;
 }
 
-/* Events of processes arrive in nearly, but not exactly, the order of their times. Equal ones stay as they came. */
+/* Events of processes arrive in nearly, but not exactly, the order of their times. Equal ones stay as they
+ * came. */
 static void keep_event(struct run *r, const struct trace_event *e)
 {
     if (r->event_count == r->event_cap) {

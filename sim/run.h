@@ -42,10 +42,10 @@ struct world_ops {
 struct run_options {
     enum world_kind world;
     uint64_t seed;
-    const char *out;     /* directory for the records, made when missing */
-    const char *can;     /* "auto", "hub", "vcan", or "body=can0,telematics=can1,..." */
-    const char *gsdp;    /* "auto" or mqtts://host[:port] */
-    const char *tap;     /* a command to run beside the buses; NULL: none */
+    const char *out;  /* directory for the records, made when missing */
+    const char *can;  /* "auto", "hub", "vcan", or "body=can0,telematics=can1,..." */
+    const char *gsdp; /* "auto" or mqtts://host[:port] */
+    const char *tap;  /* a command to run beside the buses; NULL: none */
     bool quiet, colour, verbose;
 };
 

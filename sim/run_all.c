@@ -11,8 +11,6 @@
 
 #include "sim/commands.h"
 
-extern char **environ;
-
 struct job {
     char name[64], path[700], out[700], log[720];
     enum world_kind world;
@@ -48,8 +46,9 @@ static bool start_job(struct batch *b, struct job *j)
     posix_spawn_file_actions_t actions;
     snprintf(program, sizeof program, "/proc/self/exe");
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)b->options->seed);
-    const char *words[] = {"spaaksim", "run", j->path, "--world", world_names[j->world], "--seed", seed,
-                           "--out",    j->out, "--can", b->options->can, "--gsdp", b->options->gsdp, NULL};
+    const char *words[] = {"spaaksim",      "run",    j->path,          "--world", world_names[j->world],
+                           "--seed",        seed,     "--out",          j->out,    "--can",
+                           b->options->can, "--gsdp", b->options->gsdp, NULL};
     for (; words[n]; n++)
         argv[n] = strdup(words[n]);
     argv[n] = NULL;
@@ -74,8 +73,8 @@ static void last_failure(const char *log, char out[RUN_FAILURE_TEXT])
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "FAIL", 4) == 0 || strncmp(line, "BLOCKED", 7) == 0)
             break;
-        if (strstr(line, "scenarios/") || strstr(line, "invariant") || strstr(line, "the fault") || !previous[0] ||
-            strstr(line, "crashed"))
+        if (strstr(line, "scenarios/") || strstr(line, "invariant") || strstr(line, "the fault") ||
+            !previous[0] || strstr(line, "crashed"))
             memcpy(previous, line, sizeof previous);
     }
     if (f)
@@ -95,8 +94,8 @@ static void end_job(struct batch *b, struct job *j, int status)
     j->row.verdict = code >= 0 && code <= 3 ? verdicts[code] : VERDICT_FAIL;
     if (j->row.verdict != VERDICT_PASS)
         last_failure(j->log, j->row.detail);
-    printf("%-7s  %-8s %-30s %6.2f s%s%s\n", verdict_name(j->row.verdict), j->row.world, j->name, j->row.seconds,
-           j->row.detail[0] ? "  " : "", j->row.detail);
+    printf("%-7s  %-8s %-30s %6.2f s%s%s\n", verdict_name(j->row.verdict), j->row.world, j->name,
+           j->row.seconds, j->row.detail[0] ? "  " : "", j->row.detail);
     fflush(stdout);
 }
 
@@ -168,7 +167,8 @@ static int summarise(const struct batch *b)
     if (counts[VERDICT_BLOCKED])
         printf("%zu blocked: something needed is missing\n", counts[VERDICT_BLOCKED]);
     printf("scenarios: %zu passed, %zu failed  (%s)\n", counts[VERDICT_PASS],
-           counts[VERDICT_FAIL] + counts[VERDICT_BLOCKED], written ? path : "the report could not be written");
+           counts[VERDICT_FAIL] + counts[VERDICT_BLOCKED],
+           written ? path : "the report could not be written");
     if (b->count == 0 || counts[VERDICT_FAIL] || !written)
         return EXIT_FAILED;
     return counts[VERDICT_BLOCKED] ? EXIT_MISSING : EXIT_PASSED;

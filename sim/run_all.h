@@ -4,7 +4,8 @@
 
 #include "sim/run.h"
 
-/* Exit code of the whole. With `one_world`, only options->world. Records: out/<world>/<scenario>, out/junit.xml. */
+/* Exit code of the whole. With `one_world`, only options->world. Records: out/<world>/<scenario>,
+ * out/junit.xml. */
 int run_all(const struct run_options *options, bool one_world, long jobs);
 
 #endif

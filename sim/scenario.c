@@ -21,20 +21,20 @@ static const char *const signer_words[] = {"valid", "expired", NULL};
 /* ---- small readers ---- */
 
 /* Defines a reader of one member that is a fixed text. */
-#define TEXT_READER(function, type, member)                                                                  \
-    static bool function(void *out, const struct tree *y, struct tree_problem *p)                            \
-    {                                                                                                        \
-        return tree_text(y, ((type *)out)->member, sizeof((type *)out)->member, p);                          \
+#define TEXT_READER(function, type, member)                                         \
+    static bool function(void *out, const struct tree *y, struct tree_problem *p)   \
+    {                                                                               \
+        return tree_text(y, ((type *)out)->member, sizeof((type *)out)->member, p); \
     }
-#define DURATION_READER(function, type, member)                                                              \
-    static bool function(void *out, const struct tree *y, struct tree_problem *p)                            \
-    {                                                                                                        \
-        return tree_duration_us(y, &((type *)out)->member, p);                                               \
+#define DURATION_READER(function, type, member)                                   \
+    static bool function(void *out, const struct tree *y, struct tree_problem *p) \
+    {                                                                             \
+        return tree_duration_us(y, &((type *)out)->member, p);                    \
     }
-#define WORD_READER(function, type, member, what, words)                                                     \
-    static bool function(void *out, const struct tree *y, struct tree_problem *p)                            \
-    {                                                                                                        \
-        return tree_word(y, what, words, &((type *)out)->member, p);                                         \
+#define WORD_READER(function, type, member, what, words)                          \
+    static bool function(void *out, const struct tree *y, struct tree_problem *p) \
+    {                                                                             \
+        return tree_word(y, what, words, &((type *)out)->member, p);              \
     }
 
 static bool read_component(const struct tree *y, char out[16], struct tree_problem *p)
@@ -143,7 +143,8 @@ static bool read_setting(struct scenario *s, const char *component, const struct
         return false;
     if (s->setting_count == SCENARIO_SETTINGS)
         return tree_bad(p, y->line, "more than %d settings", SCENARIO_SETTINGS);
-    snprintf(s->settings[s->setting_count++], 48, "%.15s.%.15s=%llu", component, known[k], (unsigned long long)v);
+    snprintf(s->settings[s->setting_count++], 48, "%.15s.%.15s=%llu", component, known[k],
+             (unsigned long long)v);
     return true;
 }
 
@@ -195,7 +196,8 @@ static bool action_inject(void *out, const struct tree *y, struct tree_problem *
     if (!tree_text(y, a->frame, sizeof a->frame, p))
         return false;
     if (bus_frame_parse(a->frame, &f))
-        return tree_bad(p, y->line, "\"%.60s\" is not a frame; write it as candump does, like \"3A0#1122\"", a->frame);
+        return tree_bad(p, y->line, "\"%.60s\" is not a frame; write it as candump does, like \"3A0#1122\"",
+                        a->frame);
     return true;
 }
 
@@ -221,10 +223,13 @@ static bool read_do(void *out, const struct tree *y, struct tree_problem *p)
                                                 {"at", action_at, false},
                                                 {"after", action_after, false},
                                                 {NULL, NULL, false}};
-    static const struct tree_key inject_keys[] = {
-        {"inject", action_inject, true}, {"segment", action_segment, true}, {"count", action_count, false},
-        {"every", action_every, false},  {"at", action_at, false},          {"after", action_after, false},
-        {NULL, NULL, false}};
+    static const struct tree_key inject_keys[] = {{"inject", action_inject, true},
+                                                  {"segment", action_segment, true},
+                                                  {"count", action_count, false},
+                                                  {"every", action_every, false},
+                                                  {"at", action_at, false},
+                                                  {"after", action_after, false},
+                                                  {NULL, NULL, false}};
     struct scenario *s = out;
     if (y->kind != TREE_LIST)
         return tree_bad(p, y->line, "do must be a list");
@@ -255,7 +260,8 @@ static bool fault_message(void *out, const struct tree *y, struct tree_problem *
 
 static bool fault_link(void *out, const struct tree *y, struct tree_problem *p)
 {
-    static const char *const names[] = {"gsdp", "body", "telematics", "infotainment", "diagnostic", "pki", NULL};
+    static const char *const names[] = {"gsdp",       "body", "telematics", "infotainment",
+                                        "diagnostic", "pki",  NULL};
     unsigned i;
     if (!tree_word(y, "link", names, &i, p))
         return false;
@@ -329,18 +335,21 @@ static const struct tree_key kill_keys[] = {{"component", fault_component, true}
                                             {"after", fault_after, false},
                                             {"restart_after", fault_delay, true},
                                             {NULL, NULL, false}};
-static const struct tree_key cut_keys[] = {{"link", fault_link, true},   {"component", fault_component, true},
-                                           {"at", fault_at, true},       {"after", fault_after, false},
-                                           {"heal_after", fault_delay, true}, {NULL, NULL, false}};
+static const struct tree_key cut_keys[] = {
+    {"link", fault_link, true},    {"component", fault_component, true}, {"at", fault_at, true},
+    {"after", fault_after, false}, {"heal_after", fault_delay, true},    {NULL, NULL, false}};
 
 static const struct {
     const char *name;
     enum fault_kind kind;
     const struct tree_key *keys;
 } fault_forms[] = {
-    {"lose", FAULT_LOSE, message_fault_keys},       {"repeat", FAULT_REPEAT, repeat_keys},
-    {"delay", FAULT_DELAY, delay_keys},             {"reorder", FAULT_REORDER, message_fault_keys},
-    {"corrupt", FAULT_CORRUPT, corrupt_keys},       {"kill", FAULT_KILL, kill_keys},
+    {"lose", FAULT_LOSE, message_fault_keys},
+    {"repeat", FAULT_REPEAT, repeat_keys},
+    {"delay", FAULT_DELAY, delay_keys},
+    {"reorder", FAULT_REORDER, message_fault_keys},
+    {"corrupt", FAULT_CORRUPT, corrupt_keys},
+    {"kill", FAULT_KILL, kill_keys},
     {"cut", FAULT_CUT, cut_keys},
 };
 
@@ -350,7 +359,8 @@ static bool read_fault(struct scenario *s, const struct tree *y, struct tree_pro
     struct fault_reading r = {.fault = {.nth = 1, .times = 1, .byte = 40}};
     unsigned k;
     if (y->kind != TREE_MAP || y->count != 1)
-        return tree_bad(p, y->line, "a fault is one key with its details, like \"lose: {message: ..., link: ...}\"");
+        return tree_bad(p, y->line,
+                        "a fault is one key with its details, like \"lose: {message: ..., link: ...}\"");
     for (k = 0; names[k] && strcmp(names[k], y->keys[0]) != 0;)
         k++;
     if (!names[k])
@@ -501,16 +511,27 @@ static bool expect_state(void *out, const struct tree *y, struct tree_problem *p
     return true;
 }
 
-#define COMMON_KEYS {"within", expect_within, false}, {"any_order", expect_any_order, false}, {NULL, NULL, false}
+#define COMMON_KEYS                                                           \
+    {"within", expect_within, false}, {"any_order", expect_any_order, false}, \
+    {                                                                         \
+        NULL, NULL, false                                                     \
+    }
 
-static const struct tree_key message_keys[] = {{"message", expect_message, true}, {"step", expect_step, false},
-                                               {"from", expect_component, false}, {"to", expect_peer, false},
-                                               {"path", expect_path, false},      {"fields", expect_fields, false},
+static const struct tree_key message_keys[] = {{"message", expect_message, true},
+                                               {"step", expect_step, false},
+                                               {"from", expect_component, false},
+                                               {"to", expect_peer, false},
+                                               {"path", expect_path, false},
+                                               {"fields", expect_fields, false},
                                                COMMON_KEYS};
-static const struct tree_key step_keys[] = {{"step", expect_step, true}, {"by", expect_component, false}, COMMON_KEYS};
-static const struct tree_key event_keys[] = {{"event", expect_event, true},       {"by", expect_component, false},
-                                             {"message", expect_message, false},  {"step", expect_step, false},
-                                             {"reason", expect_reason, false},    {"detail", expect_detail, false},
+static const struct tree_key step_keys[] = {
+    {"step", expect_step, true}, {"by", expect_component, false}, COMMON_KEYS};
+static const struct tree_key event_keys[] = {{"event", expect_event, true},
+                                             {"by", expect_component, false},
+                                             {"message", expect_message, false},
+                                             {"step", expect_step, false},
+                                             {"reason", expect_reason, false},
+                                             {"detail", expect_detail, false},
                                              COMMON_KEYS};
 static const struct tree_key rejected_keys[] = {{"rejected", expect_message, true},
                                                 {"by", expect_component, true},
@@ -529,9 +550,12 @@ static const struct expect_form {
     enum expect_kind kind;
     enum trace_kind event;
 } expect_forms[] = {
-    {"state", state_keys, EXPECT_STATE, TRACE_KINDS},     {"dropped", dropped_keys, EXPECT_COUNT, TRACE_DROP},
-    {"rejected", rejected_keys, EXPECT_EVENT, TRACE_REJECT}, {"event", event_keys, EXPECT_EVENT, TRACE_KINDS},
-    {"message", message_keys, EXPECT_EVENT, TRACE_SEND},  {"step", step_keys, EXPECT_EVENT, TRACE_KINDS},
+    {"state", state_keys, EXPECT_STATE, TRACE_KINDS},
+    {"dropped", dropped_keys, EXPECT_COUNT, TRACE_DROP},
+    {"rejected", rejected_keys, EXPECT_EVENT, TRACE_REJECT},
+    {"event", event_keys, EXPECT_EVENT, TRACE_KINDS},
+    {"message", message_keys, EXPECT_EVENT, TRACE_SEND},
+    {"step", step_keys, EXPECT_EVENT, TRACE_KINDS},
 };
 
 static bool read_expect(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p)
@@ -541,8 +565,10 @@ static bool read_expect(struct expect *e, const struct tree *y, const char *what
     while (f < n && !tree_get(y, expect_forms[f].key))
         f++;
     if (f == n)
-        return tree_bad(p, y->line, "%s needs one of the keys message, step, event, rejected, dropped, state", what);
-    *e = (struct expect){.kind = expect_forms[f].kind, .event = expect_forms[f].event, .reason = -1, .at_least = 1};
+        return tree_bad(p, y->line, "%s needs one of the keys message, step, event, rejected, dropped, state",
+                        what);
+    *e = (struct expect){
+        .kind = expect_forms[f].kind, .event = expect_forms[f].event, .reason = -1, .at_least = 1};
     e->line = y->line;
     return tree_read_map(y, what, expect_forms[f].keys, e, p);
 }
@@ -587,7 +613,8 @@ static bool read_schema(void *out, const struct tree *y, struct tree_problem *p)
     (void)out;
     if (!tree_number(y, 1000, &v, p))
         return false;
-    return v == 1 || tree_bad(p, y->line, "schema %llu is not known; this version reads schema 1", (unsigned long long)v);
+    return v == 1 || tree_bad(p, y->line, "schema %llu is not known; this version reads schema 1",
+                              (unsigned long long)v);
 }
 
 static bool read_worlds(void *out, const struct tree *y, struct tree_problem *p)
@@ -625,13 +652,22 @@ static bool read_foreach(void *out, const struct tree *y, struct tree_problem *p
     return true;
 }
 
-static const struct tree_key top_keys[] = {
-    {"schema", read_schema, true},     {"name", read_name, true},         {"title", read_title, true},
-    {"use_case", read_use_case, true}, {"worlds", read_worlds, false},    {"foreach", read_foreach, false},
-    {"limit", read_limit, false},      {"quiet", read_quiet, false},      {"run", read_run, true},
-    {"given", read_given, false},      {"settings", read_settings, false}, {"do", read_do, false},
-    {"faults", read_faults, false},    {"expect", read_expects, true},    {"never", read_nevers, false},
-    {NULL, NULL, false}};
+static const struct tree_key top_keys[] = {{"schema", read_schema, true},
+                                           {"name", read_name, true},
+                                           {"title", read_title, true},
+                                           {"use_case", read_use_case, true},
+                                           {"worlds", read_worlds, false},
+                                           {"foreach", read_foreach, false},
+                                           {"limit", read_limit, false},
+                                           {"quiet", read_quiet, false},
+                                           {"run", read_run, true},
+                                           {"given", read_given, false},
+                                           {"settings", read_settings, false},
+                                           {"do", read_do, false},
+                                           {"faults", read_faults, false},
+                                           {"expect", read_expects, true},
+                                           {"never", read_nevers, false},
+                                           {NULL, NULL, false}};
 
 /* Replaces "$name" as a whole value all over the tree. */
 static void substitute(struct tree *y, const char *variable, const char *value)
@@ -649,15 +685,16 @@ static bool check_whole(const struct scenario *s, const struct tree *y, struct t
     const char *base = strrchr(s->file, '/') ? strrchr(s->file, '/') + 1 : s->file;
     size_t len = strlen(s->name);
     if (strncmp(base, s->name, len) != 0 || strcmp(base + len, ".yaml") != 0)
-        return tree_bad(p, tree_get(y, "name")->line, "the name \"%s\" differs from the file's name", s->name);
+        return tree_bad(p, tree_get(y, "name")->line, "the name \"%s\" differs from the file's name",
+                        s->name);
     for (size_t i = 0; i < s->faults.count; i++) {
         const struct fault *f = &s->faults.faults[i];
         bool runs = f->kind < FAULT_KILL;
         for (size_t c = 0; c < s->component_count; c++)
             runs |= strcmp(s->components[c], f->component) == 0;
         if (!runs)
-            return tree_bad(p, tree_get(y, "faults")->line, "fault %u names \"%s\", which does not run here", f->number,
-                            f->component);
+            return tree_bad(p, tree_get(y, "faults")->line, "fault %u names \"%s\", which does not run here",
+                            f->number, f->component);
     }
     return true;
 }
@@ -669,7 +706,8 @@ static bool read_variant(const char *file, const char *variable, size_t index, s
     bool ok = false;
     if (!y)
         return false;
-    *s = (struct scenario){.worlds = {true, true}, .limit_us = DEFAULT_LIMIT_US, .quiet_us = DEFAULT_QUIET_US};
+    *s =
+        (struct scenario){.worlds = {true, true}, .limit_us = DEFAULT_LIMIT_US, .quiet_us = DEFAULT_QUIET_US};
     s->given.ecu = GIVEN_PRESENT;
     text_copy(s->file, sizeof s->file, file);
     if (variable) {
@@ -708,7 +746,7 @@ bool scenario_load(const char *file, struct scenario **out, size_t *count, struc
     struct tree *y = tree_load(file, problem);
     bool ok = y && read_foreach_shape(y, variable, count, problem);
     tree_free(y);
-    *out = ok ? calloc(*count, sizeof **out) : NULL;
+    *out = ok && *count ? calloc(*count, sizeof **out) : NULL;
     for (size_t i = 0; *out && ok && i < *count; i++)
         ok = read_variant(file, variable[0] ? variable : NULL, i, &(*out)[i], problem);
     if (!ok) {

@@ -1,5 +1,5 @@
-/* A scenario, as read from its file and checked: who runs, what is given, what is done, what goes wrong, what is
- * expected, what must never happen. docs/scenarios.md explains the language. */
+/* A scenario, as read from its file and checked: who runs, what is given, what is done, what goes wrong, what
+ * is expected, what must never happen. docs/scenarios.md explains the language. */
 #ifndef sim_scenario_h
 #define sim_scenario_h
 
@@ -46,16 +46,16 @@ enum action_kind { ACTION_RENEW, ACTION_INJECT };
 struct action {
     enum action_kind kind;
     struct moment when;
-    enum segment segment;   /* inject */
+    enum segment segment; /* inject */
     char frame[BUS_TEXT_MAX];
     uint64_t count, every_us;
 };
 
 enum expect_kind {
-    EXPECT_EVENT,  /* a trace event */
-    EXPECT_PATH,   /* a sent message that went a path */
-    EXPECT_COUNT,  /* events of a kind, lengths summed up */
-    EXPECT_STATE   /* stores at the end */
+    EXPECT_EVENT, /* a trace event */
+    EXPECT_PATH,  /* a sent message that went a path */
+    EXPECT_COUNT, /* events of a kind, lengths summed up */
+    EXPECT_STATE  /* stores at the end */
 };
 
 struct state_check {
@@ -67,15 +67,15 @@ struct state_check {
 struct expect {
     enum expect_kind kind;
     unsigned line;
-    enum trace_kind event;  /* TRACE_KINDS: SEND, STEP or ACCEPT */
+    enum trace_kind event; /* TRACE_KINDS: SEND, STEP or ACCEPT */
     char component[16], peer[16], step[12], message[32], detail[64];
-    int reason;             /* enum err, -1: any */
-    uint64_t within_us;     /* since the event of the expectation before; 0: no limit */
-    uint64_t at_least;      /* COUNT */
+    int reason;         /* enum err, -1: any */
+    uint64_t within_us; /* since the event of the expectation before; 0: no limit */
+    uint64_t at_least;  /* COUNT */
     bool any_order;
     char path[SCENARIO_PATH][16];
     size_t path_count;
-    char fields[4][64];     /* "key=value" */
+    char fields[4][64]; /* "key=value" */
     size_t field_count;
     struct state_check states[SCENARIO_STATES];
     size_t state_count;
@@ -101,7 +101,8 @@ struct scenario {
     size_t never_count;
 };
 
-/* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem otherwise. */
+/* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem
+ * otherwise. */
 bool scenario_load(const char *file, struct scenario **out, size_t *count, struct tree_problem *problem);
 /* "pp01-spaak-killed[PP-01/9]". */
 void scenario_label(const struct scenario *s, char out[96]);

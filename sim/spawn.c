@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* fork, for programs that do not ask for the parent's death signal themselves. */
 static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
 {

@@ -10,8 +10,9 @@ struct spawn_fd {
     int theirs, ours;
 };
 
-/* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child gets no
- * other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself. */
+/* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child
+ * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself.
+ */
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
 /* A listening Unix socket that keeps message borders; -1 and errno. */

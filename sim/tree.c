@@ -7,6 +7,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "lib/base/bytes.h"
+
 bool tree_bad(struct tree_problem *p, unsigned line, const char *format, ...)
 {
     va_list args;
@@ -204,12 +206,13 @@ bool tree_read_map(const struct tree *y, const char *what, const struct tree_key
 
 bool tree_text(const struct tree *y, char *out, size_t cap, struct tree_problem *p)
 {
-    if (y->kind != TREE_TEXT)
-        return tree_bad(p, y->line, "a plain value belongs here, not a list or mapping");
-    if (strlen(y->text) >= cap)
-        return tree_bad(p, y->line, "\"%.40s...\" is longer than %zu characters", y->text, cap - 1);
-    strcpy(out, y->text);
-    return true;
+    bool plain = y->kind == TREE_TEXT, fits = plain && strlen(y->text) < cap;
+    if (!plain)
+        tree_bad(p, y->line, "a plain value belongs here, not a list or mapping");
+    else if (!fits)
+        tree_bad(p, y->line, "\"%.40s...\" is longer than %zu characters", y->text, cap - 1);
+    text_copy(out, cap, fits ? y->text : "");
+    return fits;
 }
 
 bool tree_number(const struct tree *y, uint64_t max, uint64_t *out, struct tree_problem *p)
@@ -238,7 +241,8 @@ bool tree_duration_us(const struct tree *y, uint64_t *out, struct tree_problem *
     else if (ok && strcmp(unit, "s") == 0)
         *out = n * 1000000;
     else
-        return tree_bad(p, y->line, "\"%s\" is not a duration; write it like \"500 ms\", \"2 s\" or \"100 us\"", text);
+        return tree_bad(p, y->line,
+                        "\"%s\" is not a duration; write it like \"500 ms\", \"2 s\" or \"100 us\"", text);
     return true;
 }
 

@@ -1,5 +1,5 @@
-/* YAML files as a tree in which every value knows its line, and strict reading of mappings by tables. The first
- * problem is kept with file, line and, for a misspelt word, a suggestion. */
+/* YAML files as a tree in which every value knows its line, and strict reading of mappings by tables. The
+ * first problem is kept with file, line and, for a misspelt word, a suggestion. */
 #ifndef sim_tree_h
 #define sim_tree_h
 
@@ -12,16 +12,16 @@ enum tree_kind { TREE_TEXT, TREE_LIST, TREE_MAP };
 struct tree {
     enum tree_kind kind;
     unsigned line;
-    char *text;           /* TEXT */
-    char **keys;          /* MAP, as many as items */
+    char *text;  /* TEXT */
+    char **keys; /* MAP, as many as items */
     unsigned *key_lines;
-    struct tree **items;  /* LIST, MAP */
+    struct tree **items; /* LIST, MAP */
     size_t count;
 };
 
 struct tree_problem {
     const char *file;
-    unsigned line;       /* 0: none found */
+    unsigned line; /* 0: none found */
     char text[300];
 };
 

@@ -1,4 +1,5 @@
-/* The process world of a scenario: every component a process, CAN over SocketCAN or the hub, GSDP over mosquitto. */
+/* The process world of a scenario: every component a process, CAN over SocketCAN or the hub, GSDP over
+ * mosquitto. */
 #include <errno.h>
 #include <net/if.h>
 #include <signal.h>
@@ -142,7 +143,8 @@ static bool death_was_planned(struct world *w, const struct child *c, size_t *fa
 {
     for (size_t i = 0; i < w->run->scenario->faults.count; i++) {
         struct fault *f = &w->run->plan.faults[i];
-        if (f->kind == FAULT_KILL && f->number && w->run->fault_fired[i] && strcmp(f->component, c->name) == 0) {
+        if (f->kind == FAULT_KILL && f->number && w->run->fault_fired[i] &&
+            strcmp(f->component, c->name) == 0) {
             *fault = i;
             return true;
         }
@@ -155,9 +157,11 @@ static void explain_death(struct world *w, struct child *c, const siginfo_t *how
     char log[700];
     report_path(w->run, "logs", log, sizeof log);
     if (how->si_code == CLD_EXITED)
-        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, how->si_status, log, c->name);
+        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, how->si_status, log,
+                 c->name);
     else
-        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(how->si_status), log, c->name);
+        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(how->si_status), log,
+                 c->name);
     w->give_up = true;
 }
 
@@ -169,7 +173,8 @@ static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
     (void)s;
     drain(w, c);
     bool planned = c->killed;
-    if (!planned && how->si_code == CLD_KILLED && how->si_status == SIGKILL && death_was_planned(w, c, &fault)) {
+    if (!planned && how->si_code == CLD_KILLED && how->si_status == SIGKILL &&
+        death_was_planned(w, c, &fault)) {
         planned = true;
         w->run->plan.faults[fault].number = 0;
         run_restart_later(w->run, fault, now_us(w));
@@ -185,7 +190,8 @@ bool process_world_watch(struct world *w, struct child *c)
 {
     if (sd_event_add_child(w->event, &c->exit_source, c->pid, WEXITED, on_exit_of, c) < 0)
         return false;
-    return c->control < 0 || sd_event_add_io(w->event, &c->control_source, c->control, EPOLLIN, on_control, c) >= 0;
+    return c->control < 0 ||
+           sd_event_add_io(w->event, &c->control_source, c->control, EPOLLIN, on_control, c) >= 0;
 }
 
 static bool start_child(struct world *w, struct child *c)
@@ -292,8 +298,9 @@ static void world_inject(struct run *r, size_t action)
     struct child *c = process_world_add(w, "rogue", name);
     if (!c)
         return;
-    snprintf(c->settings, sizeof c->settings, "set=segment=%s\nset=frame=%s\nset=count=%llu\nset=every_us=%llu\n",
-             segment_name(a->segment), a->frame, (unsigned long long)a->count, (unsigned long long)a->every_us);
+    snprintf(c->settings, sizeof c->settings,
+             "set=segment=%s\nset=frame=%s\nset=count=%llu\nset=every_us=%llu\n", segment_name(a->segment),
+             a->frame, (unsigned long long)a->count, (unsigned long long)a->every_us);
     if (!start_child(w, c))
         w->give_up = true;
 }
@@ -305,7 +312,8 @@ static struct store *world_store(struct run *r, const char *component)
     const char *reason;
     if (!c || !c->row || !c->row->has_store || !w->ending)
         return NULL;
-    if (!c->store && !c->store_failed && !(c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason))) {
+    if (!c->store && !c->store_failed &&
+        !(c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason))) {
         c->store_failed = true;
         run_fail(r, "the store of %s cannot be read: %s", component, reason);
     }
@@ -382,7 +390,8 @@ static bool start_all(struct world *w)
     const struct scenario *s = w->run->scenario;
     for (size_t k = 0; k < component_row_count; k++)
         for (size_t i = 0; i < s->component_count; i++)
-            if (strcmp(component_rows[k].name, s->components[i]) == 0 && !process_world_add(w, s->components[i], s->components[i]))
+            if (strcmp(component_rows[k].name, s->components[i]) == 0 &&
+                !process_world_add(w, s->components[i], s->components[i]))
                 return false;
     if (!process_world_seed(w))
         return false;

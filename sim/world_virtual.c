@@ -130,7 +130,8 @@ static enum err seed(struct run *r)
     struct given_stores stores = {world_store(r, "spaak"), world_store(r, "vos"), world_store(r, "gsdp"),
                                   world_store(r, "pki")};
     struct oem_options options = {.now_s = VIRTUAL_EPOCH_MS / 1000,
-                                  .vos_signer_expired = r->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
+                                  .vos_signer_expired =
+                                      r->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
     struct crypto *c = virtual_crypto(w->v, "world");
     if (!stores.spaak || !stores.vos || !stores.gsdp || !stores.pki)
         return ERR_NOT_FOUND;

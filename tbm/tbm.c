@@ -43,7 +43,10 @@ struct tbm {
 static const char *const service_names[SERVICES] = {"vos", "gsdp"};
 
 static const struct port_spec ports[] = {
-    [PORT_TELEMATICS] = {.name = "telematics", .kind = PORT_CAN, .segment = SEGMENT_TELEMATICS, .node = NODE_TBM},
+    [PORT_TELEMATICS] = {.name = "telematics",
+                         .kind = PORT_CAN,
+                         .segment = SEGMENT_TELEMATICS,
+                         .node = NODE_TBM},
     [PORT_GSDP_CLIENT] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
 };
 
@@ -101,8 +104,8 @@ static void publish(struct tbm *t, struct service *s)
         struct span bytes = {s->up.first->bytes, s->up.first->len};
         if (env_send_bytes(t->env, PORT_GSDP_CLIENT, s->up_topic, bytes))
             return;
-        env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), service_names[s - t->services], bytes,
-                          "from=telematics to=gsdp");
+        env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), service_names[s - t->services],
+                          bytes, "from=telematics to=gsdp");
         queue_drop_first(&s->up);
     }
 }
@@ -111,8 +114,8 @@ static void take_up(struct tbm *t, struct service *s, struct span bytes)
 {
     enum err e = queue_put(&s->up, bytes);
     if (e || t->gsdp != LINK_SUBSCRIBED)
-        env_trace_reason(t->env, TRACE_HOLD, NULL, msg_peek_name(bytes), e ? e : ERR_LINK_DOWN, (uint32_t)s->up.count,
-                         "from=telematics to=gsdp");
+        env_trace_reason(t->env, TRACE_HOLD, NULL, msg_peek_name(bytes), e ? e : ERR_LINK_DOWN,
+                         (uint32_t)s->up.count, "from=telematics to=gsdp");
     publish(t, s);
 }
 
@@ -123,7 +126,8 @@ static void transmit(struct tbm *t, struct service *s)
     if (!s->down.first || isotp_port_busy(&s->channel) || !t->telematics_up)
         return;
     struct span bytes = {s->down.first->bytes, s->down.first->len};
-    env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), "spaak", bytes, "from=gsdp to=telematics");
+    env_trace_message(t->env, TRACE_RELAY, NULL, msg_peek_name(bytes), "spaak", bytes,
+                      "from=gsdp to=telematics");
     enum err e = isotp_port_send(&s->channel, bytes);
     if (e)
         env_trace_reason(t->env, TRACE_REJECT, NULL, msg_peek_name(bytes), e, (uint32_t)bytes.len, NULL);
@@ -141,7 +145,8 @@ static void on_channel(void *owner, struct isotp_port *channel, const struct iso
     case ISOTP_RX_FAILED:
     case ISOTP_TX_FAILED:
         env_trace_reason(t->env, TRACE_REJECT, NULL,
-                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0, NULL);
+                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0,
+                         NULL);
         break;
     case ISOTP_SENT:
     case ISOTP_NONE:
@@ -183,7 +188,9 @@ static void tbm_on_link(void *self, unsigned port, enum link_state state)
         t->telematics_up = state != LINK_DOWN;
     } else if (t->gsdp != state) {
         t->gsdp = state;
-        env_trace_state(t->env, state == LINK_DOWN ? "offline" : state == LINK_UP ? "connected" : "subscribed");
+        env_trace_state(t->env, state == LINK_DOWN ? "offline"
+                                : state == LINK_UP ? "connected"
+                                                   : "subscribed");
     }
     send_status(t);
     for (size_t i = 0; i < SERVICES; i++) {

@@ -1,5 +1,5 @@
-#include "tbm/tbm.h"
 #include "lib/env/process.h"
+#include "tbm/tbm.h"
 
 int main(int argc, char **argv)
 {

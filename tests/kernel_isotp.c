@@ -1,6 +1,6 @@
-/* Our ISO-TP against the kernel's, on a vcan interface in a namespace of its own: AF_CAN sockets, and the tools isotpsend
- * and isotprecv, over sizes around every border, classic and FD, both directions. Not a Criterion program: it needs a
- * kernel with CAN and is run by `make guest-test` and `make real-test`. */
+/* Our ISO-TP against the kernel's, on a vcan interface in a namespace of its own: AF_CAN sockets, and the
+ * tools isotpsend and isotprecv, over sizes around every border, classic and FD, both directions. Not a
+ * Criterion program: it needs a kernel with CAN and is run by `make guest-test` and `make real-test`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/can.h>
@@ -21,9 +21,9 @@
 #include "lib/link/can_control.h"
 #include "lib/link/can_socket.h"
 
-#define OUR_ID   0x7E0
-#define THEIR_ID 0x7E8
-#define LIMIT_US 20000000u
+#define OUR_ID    0x7E0
+#define THEIR_ID  0x7E8
+#define LIMIT_US  20000000u
 #define SIZE_MAX_ 8300
 
 extern char **environ;
@@ -35,13 +35,13 @@ struct mode {
 };
 
 static const struct mode modes[] = {
-    {"classic", false, 8, 0, 0},     {"classic BS=8", false, 8, 8, 0}, {"FD 64", true, 64, 0, 0},
-    {"FD 32", true, 32, 0, 0},       {"FD 64 BS=3", true, 64, 3, 0},   {"FD 64 STmin=F5", true, 64, 0, 0xF5},
+    {"classic", false, 8, 0, 0}, {"classic BS=8", false, 8, 8, 0}, {"FD 64", true, 64, 0, 0},
+    {"FD 32", true, 32, 0, 0},   {"FD 64 BS=3", true, 64, 3, 0},   {"FD 64 STmin=F5", true, 64, 0, 0xF5},
 };
 
-static const uint32_t sizes[] = {1,   2,   6,   7,   8,   9,   10,  13,  14,   15,   20,   21,   30,  31,
-                                 48,  61,  62,  63,  64,  65,  124, 125, 126,  127,  188,  189,  190, 500,
-                                 600, 999, 1023, 1024, 1025, 2047, 2048, 4093, 4094, 4095};
+static const uint32_t sizes[] = {1,   2,   6,   7,   8,    9,    10,   13,   14,   15,   20,   21,  30,
+                                 31,  48,  61,  62,  63,   64,   65,   124,  125,  126,  127,  188, 189,
+                                 190, 500, 600, 999, 1023, 1024, 1025, 2047, 2048, 4093, 4094, 4095};
 
 static uint64_t now_us(void)
 {
@@ -59,7 +59,8 @@ static void fill(uint8_t *p, uint32_t len)
 static int kernel_socket(const char *interface, const struct mode *m)
 {
     struct sockaddr_can a = {.can_family = AF_CAN, .can_ifindex = (int)if_nametoindex(interface)};
-    struct can_isotp_options o = {.flags = CAN_ISOTP_TX_PADDING | CAN_ISOTP_WAIT_TX_DONE, .txpad_content = 0xCC};
+    struct can_isotp_options o = {.flags = CAN_ISOTP_TX_PADDING | CAN_ISOTP_WAIT_TX_DONE,
+                                  .txpad_content = 0xCC};
     struct can_isotp_fc_options fc = {.bs = m->block_size, .stmin = m->st_min};
     struct can_isotp_ll_options ll = {.mtu = CANFD_MTU, .tx_dl = m->tx_dl, .tx_flags = CANFD_BRS};
     int fd = socket(AF_CAN, SOCK_DGRAM | SOCK_CLOEXEC, CAN_ISOTP);
@@ -190,8 +191,8 @@ static pid_t start(char *const *argv, int in, int out)
 
 static void tool_arguments(char **argv, char *tool, const struct mode *m)
 {
-    static char s[] = "-s", d[] = "-d", p[] = "-p", l[] = "-L", their[] = "7E8", our[] = "7E0", pad[] = "CC:CC",
-                fd_link[] = "72:64:1", name[] = "body";
+    static char s[] = "-s", d[] = "-d", p[] = "-p", l[] = "-L", their[] = "7E8", our[] = "7E0",
+                pad[] = "CC:CC", fd_link[] = "72:64:1", name[] = "body";
     size_t n = 0;
     argv[n++] = tool;
     argv[n++] = s;

@@ -25,7 +25,8 @@ static void bench_timer_set(struct node *n, unsigned timer, uint64_t at_us)
     bench_of(n)->due_us[timer] = at_us;
 }
 
-static enum err bench_send(struct node *n, unsigned port, const char *address, struct span bytes, uint64_t delay_us)
+static enum err bench_send(struct node *n, unsigned port, const char *address, struct span bytes,
+                           uint64_t delay_us)
 {
     struct bench *b = bench_of(n);
     (void)delay_us;
@@ -104,7 +105,8 @@ void bench_links(struct bench *b, enum link_state state)
 {
     for (unsigned i = 0; i < b->node.class->port_count; i++) {
         b->up[i] = state != LINK_DOWN;
-        node_on_link(&b->node, i, b->node.class->ports[i].kind == PORT_GSDP || state == LINK_DOWN ? state : LINK_UP);
+        node_on_link(&b->node, i,
+                     b->node.class->ports[i].kind == PORT_GSDP || state == LINK_DOWN ? state : LINK_UP);
     }
 }
 

@@ -1,4 +1,5 @@
-/* What tests share: a script interpreter for ISO-TP, a component on a bench without a world, worlds in memory. */
+/* What tests share: a script interpreter for ISO-TP, a component on a bench without a world, worlds in
+ * memory. */
 #ifndef tests_support_h
 #define tests_support_h
 
@@ -32,7 +33,8 @@ struct bench {
     size_t trace_count;
 };
 
-/* Starts the component with all links up unless told otherwise; the store may be filled before by the caller. */
+/* Starts the component with all links up unless told otherwise; the store may be filled before by the caller.
+ */
 void bench_prepare(struct bench *b, const struct component_class *class, struct crypto *crypto);
 enum err bench_start(struct bench *b, const struct component_args *args);
 void bench_free(struct bench *b);

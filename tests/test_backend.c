@@ -33,8 +33,10 @@ static void start(struct server *s, const struct component_class *class, bool re
     bench_prepare(&s->pki, &pki_class, test_crypto());
     s->spare = store_memory_new();
     bool vos = class == &vos_class;
-    struct given_stores stores = {.spaak = s->spare, .vos = vos ? s->b.node.store : s->spare,
-                                  .gsdp = vos ? s->spare : s->b.node.store, .pki = s->pki.node.store};
+    struct given_stores stores = {.spaak = s->spare,
+                                  .vos = vos ? s->b.node.store : s->spare,
+                                  .gsdp = vos ? s->spare : s->b.node.store,
+                                  .pki = s->pki.node.store};
     cr_assert(eq(int, given_servers(test_crypto(), o, &stores), ERR_OK));
     oem_make_ecu(test_crypto(), o, SERIAL, TEST_NOW_S, &s->ecu);
     if (registered)
@@ -53,7 +55,8 @@ static void stop(struct server *s)
 
 static struct msg_header header(int type, uint8_t correlation, uint32_t sequence)
 {
-    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01, .type = (Spaak__V1__MessageType)type};
+    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                           .type = (Spaak__V1__MessageType)type};
     strcpy(h.ecu_serial, SERIAL);
     memset(h.correlation, correlation, MSG_UUID);
     h.sequence = sequence;
@@ -69,8 +72,10 @@ static bool ask(struct server *s, const struct msg_header *h, struct span body, 
     size_t len;
     struct x509 z1;
     const struct oem *o = test_oem(TEST_NOW_S);
-    cr_assert(eq(int, msg_seal(test_crypto(), MSG_REQUEST, h, body, s->ecu.key, span_of(s->ecu.der, s->ecu.len), out, &len),
-                 ERR_OK));
+    cr_assert(eq(
+        int,
+        msg_seal(test_crypto(), MSG_REQUEST, h, body, s->ecu.key, span_of(s->ecu.der, s->ecu.len), out, &len),
+        ERR_OK));
     s->b.sent_count = s->pki.sent_count = 0;
     node_on_bytes(&s->b.node, GSDP, topic, span_of(out, len));
     if (s->b.sent_count && s->b.sent[0].port == PKI) {
@@ -82,7 +87,10 @@ static bool ask(struct server *s, const struct msg_header *h, struct span body, 
     if (s->b.sent_count == 0)
         return false;
     x509_parse(span_of(o->roles[OEM_Z1].der, o->roles[OEM_Z1].len), &z1);
-    struct msg_policy p = {.crypto = test_crypto(), .direction = MSG_RESPONSE, .issuer = &z1, .ecu_serial = SERIAL,
+    struct msg_policy p = {.crypto = test_crypto(),
+                           .direction = MSG_RESPONSE,
+                           .issuer = &z1,
+                           .ecu_serial = SERIAL,
                            .signer = strstr(topic, "/gsdp") ? X509_GSDP_SIGNER : X509_VOS_SIGNER,
                            .now_ms = TEST_NOW_S * 1000};
     cr_assert(eq(int, msg_open(&p, span_of(s->b.sent[0].bytes, s->b.sent[0].len), &s->answer), ERR_OK));
@@ -301,7 +309,8 @@ Test(vos, garbage_on_every_port_changes_nothing)
     start(&s, &vos_class, true);
     for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++)
         for (unsigned port = 0; port < 3; port++)
-            node_on_bytes(&s.b.node, port, port == GSDP ? VOS_UP : "x", span_of(garbage[i], strlen(garbage[i])));
+            node_on_bytes(&s.b.node, port, port == GSDP ? VOS_UP : "x",
+                          span_of(garbage[i], strlen(garbage[i])));
     cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_OK), 15));
     cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), 0));
     stop(&s);

@@ -47,7 +47,8 @@ Test(bytes, hex)
 {
     uint8_t out[4];
     for (size_t i = 0; i < sizeof hex_rows / sizeof hex_rows[0]; i++)
-        cr_expect(eq(long, hex_decode(hex_rows[i].text, strlen(hex_rows[i].text), out, sizeof out), hex_rows[i].len),
+        cr_expect(eq(long, hex_decode(hex_rows[i].text, strlen(hex_rows[i].text), out, sizeof out),
+                     hex_rows[i].len),
                   "%s", hex_rows[i].text);
     char text[9];
     hex_encode((const uint8_t *)"\x01\xAB\xFF\x00", 4, text);

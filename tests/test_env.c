@@ -18,9 +18,10 @@ Test(trace, json_escapes_and_leaves_out_what_is_empty)
     strcpy(e.detail, "a \"b\" \\ \n");
     e.has_digest = true;
     trace_json(&e, json);
-    cr_assert(eq(str, json,
-                 "{\"t_us\":1500,\"seq\":2,\"cause\":7,\"component\":\"spaak\",\"kind\":\"send\",\"length\":612,"
-                 "\"digest\":\"0000000000000000\",\"detail\":\"a \\\"b\\\" \\\\ \\u000a\"}"));
+    cr_assert(
+        eq(str, json,
+           "{\"t_us\":1500,\"seq\":2,\"cause\":7,\"component\":\"spaak\",\"kind\":\"send\",\"length\":612,"
+           "\"digest\":\"0000000000000000\",\"detail\":\"a \\\"b\\\" \\\\ \\u000a\"}"));
 }
 
 Test(trace, text_has_the_columns_that_people_read)
@@ -32,7 +33,8 @@ Test(trace, text_has_the_columns_that_people_read)
     strcpy(e.step, "PP-01/3");
     strcpy(e.message, "VehicleSubjectIdRequest");
     trace_text(&e, false, text);
-    cr_assert(eq(str, text, "PP-01/3   spaak -> vos    VehicleSubjectIdRequest                 612 B       3.1 ms"));
+    cr_assert(eq(str, text,
+                 "PP-01/3   spaak -> vos    VehicleSubjectIdRequest                 612 B       3.1 ms"));
 }
 
 Test(trace, details_by_key)
@@ -56,11 +58,16 @@ static const struct {
     unsigned copies;
     bool fires, held;
 } faults[] = {
-    {"1,lose,gsdp,X,,,1,1,0,0", 1, 0, true, false},    {"1,lose,gsdp,X,,,1,1,0,0", 2, 1, false, false},
-    {"1,lose,gsdp,X,,,2,1,0,0", 2, 0, true, false},    {"1,lose,gsdp,X,,,0,1,0,0", 5, 0, true, false},
-    {"1,repeat,gsdp,X,,,1,2,50,0", 1, 3, true, false}, {"1,delay,gsdp,X,,,1,1,20,0", 1, 1, true, false},
-    {"1,reorder,gsdp,X,,,1,1,0,0", 1, 1, true, true},  {"1,corrupt,gsdp,X,,,1,1,0,2", 1, 1, true, false},
-    {"1,lose,pki,X,,,1,1,0,0", 1, 1, false, false},    {"1,lose,gsdp,Y,,,1,1,0,0", 1, 1, false, false},
+    {"1,lose,gsdp,X,,,1,1,0,0", 1, 0, true, false},
+    {"1,lose,gsdp,X,,,1,1,0,0", 2, 1, false, false},
+    {"1,lose,gsdp,X,,,2,1,0,0", 2, 0, true, false},
+    {"1,lose,gsdp,X,,,0,1,0,0", 5, 0, true, false},
+    {"1,repeat,gsdp,X,,,1,2,50,0", 1, 3, true, false},
+    {"1,delay,gsdp,X,,,1,1,20,0", 1, 1, true, false},
+    {"1,reorder,gsdp,X,,,1,1,0,0", 1, 1, true, true},
+    {"1,corrupt,gsdp,X,,,1,1,0,2", 1, 1, true, false},
+    {"1,lose,pki,X,,,1,1,0,0", 1, 1, false, false},
+    {"1,lose,gsdp,Y,,,1,1,0,0", 1, 1, false, false},
     {"1,kill,,,spaak,PP-01/9,1,1,10,0", 1, 1, false, false},
 };
 
@@ -86,7 +93,11 @@ Test(fault, each_kind_acts_on_its_message_only)
 
 Test(fault, malformed_text_is_refused)
 {
-    static const char *const bad[] = {"", "1", "x,lose,a,b,,,1,1,0,0", "1,explode,a,b,,,1,1,0,0", "1,lose,a,b,,,1,1,0",
+    static const char *const bad[] = {"",
+                                      "1",
+                                      "x,lose,a,b,,,1,1,0,0",
+                                      "1,explode,a,b,,,1,1,0,0",
+                                      "1,lose,a,b,,,1,1,0",
                                       "1,lose,a_link_name_too_long,b,,,1,1,0,0"};
     struct fault f;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -31,10 +31,10 @@ Test(frame, text_both_ways)
     }
 }
 
-static const char *const bad[] = {"",           "123",       "12#00",      "800#00",     "1234567#00",
-                                  "20000000#0", "123#0",     "123#001122334455667788",   "123#zz",
-                                  "123##",      "123##8",    "123##500010203040506070809", "123#R9",
-                                  "123#R12",    "FFFFFFFF#", "123##5 00"};
+static const char *const bad[] = {"",           "123",        "12#00",     "800#00",
+                                  "1234567#00", "20000000#0", "123#0",     "123#001122334455667788",
+                                  "123#zz",     "123##",      "123##8",    "123##500010203040506070809",
+                                  "123#R9",     "123#R12",    "FFFFFFFF#", "123##5 00"};
 
 Test(frame, malformed_text_is_refused)
 {
@@ -67,8 +67,8 @@ Test(frame, log_line_both_ways)
 
 Test(frame, lengths_between_dlc_steps_round_up)
 {
-    static const uint8_t rows[][2] = {{0, 0},   {8, 8},   {9, 12},  {12, 12}, {13, 16}, {17, 20}, {21, 24},
-                                      {25, 32}, {33, 48}, {48, 48}, {49, 64}, {64, 64}};
+    static const uint8_t rows[][2] = {{0, 0},   {8, 8},   {9, 12},  {12, 12}, {13, 16}, {17, 20},
+                                      {21, 24}, {25, 32}, {33, 48}, {48, 48}, {49, 64}, {64, 64}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         cr_expect(eq(u8, bus_fd_length(rows[i][0]), rows[i][1]), "%d", rows[i][0]);
 }

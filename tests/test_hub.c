@@ -107,7 +107,8 @@ Test(hub, gives_each_node_its_segment_and_filter_in_order)
     struct hub_process h = start();
     static const uint32_t ids[] = {0x101, 0x103};
     char text[200];
-    int a = join(&h, SEGMENT_BODY, NULL, 0), b = join(&h, SEGMENT_BODY, ids, 2), c = join(&h, SEGMENT_TELEMATICS, NULL, 0);
+    int a = join(&h, SEGMENT_BODY, NULL, 0), b = join(&h, SEGMENT_BODY, ids, 2),
+        c = join(&h, SEGMENT_TELEMATICS, NULL, 0);
     send_frames(a, 0x100, 5, 7);
     read_frames(b, 2, text, sizeof text);
     cr_expect(eq(str, text, "101:7,1 103:7,3 "));
@@ -158,7 +159,8 @@ Test(hub, what_is_not_understood_is_sent_away_with_a_reason)
     struct hub_process h = start();
     for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
         uint8_t buf[HUB_PACKET_MAX];
-        int fd = wrongs[i].greeted ? join(&h, SEGMENT_BODY, NULL, 0) : link_connect_unix(h.path, SOCK_SEQPACKET);
+        int fd =
+            wrongs[i].greeted ? join(&h, SEGMENT_BODY, NULL, 0) : link_connect_unix(h.path, SOCK_SEQPACKET);
         send(fd, wrongs[i].bytes, wrongs[i].len, 0);
         ssize_t len = receive(fd, buf, sizeof buf);
         cr_expect(gt(int, (int)len, 5), "%s", wrongs[i].name);

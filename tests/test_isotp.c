@@ -1,15 +1,11 @@
 /* ISO-TP as tables: each test is a script of frames and virtual milliseconds.
  *
  *   send N            begin to send the bytes 00 01 02 ... (N of them)
- *   out FRAME         the engine puts this frame on the bus now; FRAME* = begins with it, FRAME* /L = and is L bytes long
- *   quiet             it has nothing to put on the bus now
- *   in FRAME          a frame arrives
- *   ms N, us N        time passes; timers that run out are reported
- *   busy, free        the receiver's application stops and starts taking messages
- *   received N        the next event: a message of N bytes 00 01 02 ...
- *   sent              the next event
- *   rxfail R, txfail R  the next event, with its reason
- *   nothing           no event is waiting */
+ *   out FRAME         the engine puts this frame on the bus now; FRAME* = begins with it, FRAME* /L = and is
+ * L bytes long quiet             it has nothing to put on the bus now in FRAME          a frame arrives ms N,
+ * us N        time passes; timers that run out are reported busy, free        the receiver's application
+ * stops and starts taking messages received N        the next event: a message of N bytes 00 01 02 ... sent
+ * the next event rxfail R, txfail R  the next event, with its reason nothing           no event is waiting */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
@@ -98,7 +94,8 @@ static void play_line(struct player *p, const char *line)
     p->line = line;
     sscanf(line, "%15s %143s", verb, rest);
     if (strcmp(verb, "send") == 0) {
-        cr_assert(eq(int, isotp_send(&p->tp, p->payload, (uint32_t)atoi(rest), p->now_us), ERR_OK), "%s", line);
+        cr_assert(eq(int, isotp_send(&p->tp, p->payload, (uint32_t)atoi(rest), p->now_us), ERR_OK), "%s",
+                  line);
     } else if (strcmp(verb, "out") == 0) {
         expect_out(p, rest);
     } else if (strcmp(verb, "quiet") == 0) {
@@ -157,18 +154,18 @@ static struct isotp_config fd(uint8_t tx_dl)
 }
 
 #define SCRIPT(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define PLAY(config, cap, ...)                                                                               \
-    do {                                                                                                     \
-        struct isotp_config cfg_ = config;                                                                   \
-        play(&cfg_, cap, SCRIPT(__VA_ARGS__));                                                               \
+#define PLAY(config, cap, ...)                 \
+    do {                                       \
+        struct isotp_config cfg_ = config;     \
+        play(&cfg_, cap, SCRIPT(__VA_ARGS__)); \
     } while (0)
 
 /* ---- single frames ---- */
 
 Test(isotp, single_frame_classic)
 {
-    PLAY(classic(), 100, "send 1", "out 7E0#0100CCCCCCCCCCCC", "sent", "send 7", "out 7E0#0700010203040506", "sent",
-         "in 7E8#03000102CCCCCCCC", "received 3", "in 7E8#0700010203040506", "received 7");
+    PLAY(classic(), 100, "send 1", "out 7E0#0100CCCCCCCCCCCC", "sent", "send 7", "out 7E0#0700010203040506",
+         "sent", "in 7E8#03000102CCCCCCCC", "received 3", "in 7E8#0700010203040506", "received 7");
 }
 
 Test(isotp, single_frame_without_padding)
@@ -187,15 +184,17 @@ Test(isotp, single_frame_fd_escape_length)
 
 Test(isotp, single_frame_fd_lengths_between_dlc_steps_are_padded_up)
 {
-    PLAY(fd(64), 100, "send 10", "out 7E0##5000A*/12", "sent", "send 11", "out 7E0##5000B*/16", "sent", "send 14",
-         "out 7E0##5000E*/16", "sent", "send 15", "out 7E0##5000F*/20", "sent", "send 30", "out 7E0##5001E*/32", "sent",
-         "send 31", "out 7E0##5001F*/48", "sent", "send 47", "out 7E0##5002F*/64", "sent");
+    PLAY(fd(64), 100, "send 10", "out 7E0##5000A*/12", "sent", "send 11", "out 7E0##5000B*/16", "sent",
+         "send 14", "out 7E0##5000E*/16", "sent", "send 15", "out 7E0##5000F*/20", "sent", "send 30",
+         "out 7E0##5001E*/32", "sent", "send 31", "out 7E0##5001F*/48", "sent", "send 47",
+         "out 7E0##5002F*/64", "sent");
 }
 
 Test(isotp, single_frame_bad_lengths_are_ignored)
 {
-    PLAY(fd(64), 100, "in 7E8#00", "in 7E8#0800010203040506", "in 7E8#050001", "in 7E8##5000700010203040506CCCCCC",
-         "in 7E8##5000B00010203040506070809", "in 7E8##501080001020304050607CCCC", "nothing");
+    PLAY(fd(64), 100, "in 7E8#00", "in 7E8#0800010203040506", "in 7E8#050001",
+         "in 7E8##5000700010203040506CCCCCC", "in 7E8##5000B00010203040506070809",
+         "in 7E8##501080001020304050607CCCC", "nothing");
 }
 
 Test(isotp, extended_addressing_one_byte_less)
@@ -215,8 +214,8 @@ Test(isotp, fixed_addressing_29_bit)
     c.extended_ids = true;
     c.fd = c.brs = false;
     c.tx_dl = 8;
-    PLAY(c, 100, "send 2", "out 18DA10F1#020001CCCCCCCCCC", "sent", "in 18DAF110#020001CCCCCCCCCC", "received 2",
-         "in 110#020001CCCCCCCCCC", "in 18DAF111#020001CCCCCCCCCC", "nothing");
+    PLAY(c, 100, "send 2", "out 18DA10F1#020001CCCCCCCCCC", "sent", "in 18DAF110#020001CCCCCCCCCC",
+         "received 2", "in 110#020001CCCCCCCCCC", "in 18DAF111#020001CCCCCCCCCC", "nothing");
 }
 
 /* ---- segmented ---- */
@@ -229,8 +228,8 @@ Test(isotp, segmented_send_classic)
 
 Test(isotp, segmented_receive_classic)
 {
-    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#300000CCCCCCCCCC", "in 7E8#21060708090A0B0C", "nothing",
-         "in 7E8#220D0E0F10111213", "received 20", "quiet");
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#300000CCCCCCCCCC", "in 7E8#21060708090A0B0C",
+         "nothing", "in 7E8#220D0E0F10111213", "received 20", "quiet");
 }
 
 Test(isotp, segmented_fd_last_frame_padded_to_a_dlc_step)
@@ -243,9 +242,9 @@ Test(isotp, segmented_fd_last_frame_padded_to_a_dlc_step)
 
 Test(isotp, tx_dl_32)
 {
-    PLAY(fd(32), 200, "send 62", "out 7E0##5103E*/32", "in 7E8#300000", "out 7E0##5211E*/32", "out 7E0##5223D*/8", "sent",
-         "send 30", "out 7E0##5001E*/32", "sent", "send 31", "out 7E0##5101F*/32", "in 7E8#300000", "out 7E0##5211E*/8",
-         "sent");
+    PLAY(fd(32), 200, "send 62", "out 7E0##5103E*/32", "in 7E8#300000", "out 7E0##5211E*/32",
+         "out 7E0##5223D*/8", "sent", "send 30", "out 7E0##5001E*/32", "sent", "send 31",
+         "out 7E0##5101F*/32", "in 7E8#300000", "out 7E0##5211E*/8", "sent");
 }
 
 Test(isotp, receiver_takes_the_frame_size_of_the_first_frame)
@@ -257,9 +256,10 @@ Test(isotp, receiver_takes_the_frame_size_of_the_first_frame)
 
 Test(isotp, escape_length_above_4095)
 {
-    PLAY(fd(64), 8192, "send 4095", "out 7E0##51FFF0001*/64", "in 7E8#32", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW",
-         "send 4096", "out 7E0##51000000010000001*/64", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW", "send 65536",
-         "out 7E0##51000000100000001*/64", "in 7E8#320000", "txfail ISOTP_BUFFER_OVERFLOW");
+    PLAY(fd(64), 8192, "send 4095", "out 7E0##51FFF0001*/64", "in 7E8#32", "in 7E8#320000",
+         "txfail ISOTP_BUFFER_OVERFLOW", "send 4096", "out 7E0##51000000010000001*/64", "in 7E8#320000",
+         "txfail ISOTP_BUFFER_OVERFLOW", "send 65536", "out 7E0##51000000100000001*/64", "in 7E8#320000",
+         "txfail ISOTP_BUFFER_OVERFLOW");
 }
 
 Test(isotp, escape_length_that_did_not_need_it_is_ignored)
@@ -269,22 +269,24 @@ Test(isotp, escape_length_that_did_not_need_it_is_ignored)
 
 Test(isotp, first_frame_of_what_fits_a_single_frame_is_ignored)
 {
-    PLAY(classic(), 100, "in 7E8#1007000102030405", "quiet", "nothing", "in 7E8#10080001020304", "quiet", "nothing");
+    PLAY(classic(), 100, "in 7E8#1007000102030405", "quiet", "nothing", "in 7E8#10080001020304", "quiet",
+         "nothing");
 }
 
 Test(isotp, sequence_number_wraps_at_16)
 {
-    PLAY(classic(), 200, "send 125", "out 7E0#107D*", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "out 7E0#23*",
-         "out 7E0#24*", "out 7E0#25*", "out 7E0#26*", "out 7E0#27*", "out 7E0#28*", "out 7E0#29*", "out 7E0#2A*",
-         "out 7E0#2B*", "out 7E0#2C*", "out 7E0#2D*", "out 7E0#2E*", "out 7E0#2F*", "out 7E0#20*", "out 7E0#21*", "sent");
+    PLAY(classic(), 200, "send 125", "out 7E0#107D*", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*",
+         "out 7E0#23*", "out 7E0#24*", "out 7E0#25*", "out 7E0#26*", "out 7E0#27*", "out 7E0#28*",
+         "out 7E0#29*", "out 7E0#2A*", "out 7E0#2B*", "out 7E0#2C*", "out 7E0#2D*", "out 7E0#2E*",
+         "out 7E0#2F*", "out 7E0#20*", "out 7E0#21*", "sent");
 }
 
 /* ---- blocks, STmin, WAIT ---- */
 
 Test(isotp, block_size_1_asks_after_every_frame)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "quiet", "in 7E8#300100", "out 7E0#22*",
-         "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "quiet", "in 7E8#300100",
+         "out 7E0#22*", "sent");
     struct isotp_config c = classic();
     c.block_size = 1;
     PLAY(c, 100, "in 7E8#1014000102030405", "out 7E0#300100*", "in 7E8#21060708090A0B0C", "out 7E0#300100*",
@@ -293,20 +295,21 @@ Test(isotp, block_size_1_asks_after_every_frame)
 
 Test(isotp, new_flow_control_may_change_block_size_and_stmin)
 {
-    PLAY(classic(), 100, "send 41", "out 7E0#10*", "in 7E8#300200", "out 7E0#21*", "out 7E0#22*", "quiet", "in 7E8#300005",
-         "out 7E0#23*", "quiet", "ms 5", "out 7E0#24*", "quiet", "ms 5", "out 7E0#25*", "sent");
+    PLAY(classic(), 100, "send 41", "out 7E0#10*", "in 7E8#300200", "out 7E0#21*", "out 7E0#22*", "quiet",
+         "in 7E8#300005", "out 7E0#23*", "quiet", "ms 5", "out 7E0#24*", "quiet", "ms 5", "out 7E0#25*",
+         "sent");
 }
 
 Test(isotp, stmin_milliseconds_is_a_lower_bound)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#30000A", "out 7E0#21*", "quiet", "us 9999", "quiet", "us 1",
-         "out 7E0#22*", "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#30000A", "out 7E0#21*", "quiet", "us 9999",
+         "quiet", "us 1", "out 7E0#22*", "sent");
 }
 
 Test(isotp, stmin_microseconds)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#3000F3", "out 7E0#21*", "us 299", "quiet", "us 1", "out 7E0#22*",
-         "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#3000F3", "out 7E0#21*", "us 299", "quiet", "us 1",
+         "out 7E0#22*", "sent");
 }
 
 Test(isotp, stmin_reserved_values_count_as_127_ms)
@@ -317,58 +320,59 @@ Test(isotp, stmin_reserved_values_count_as_127_ms)
     cr_expect(eq(u32, isotp_st_min_us(0x7F), 127000));
     cr_expect(eq(u32, isotp_st_min_us(0xF1), 100));
     cr_expect(eq(u32, isotp_st_min_us(0xF9), 900));
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300080", "out 7E0#21*", "us 126999", "quiet", "us 1",
-         "out 7E0#22*", "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300080", "out 7E0#21*", "us 126999", "quiet",
+         "us 1", "out 7E0#22*", "sent");
 }
 
 Test(isotp, wait_restarts_the_timer_and_is_limited)
 {
     struct isotp_config c = classic();
     c.wft_max = 2;
-    PLAY(c, 100, "send 20", "out 7E0#10*", "ms 999", "in 7E8#310000", "ms 999", "nothing", "in 7E8#310000", "ms 999",
-         "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "sent");
-    PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#310000", "in 7E8#310000", "in 7E8#310000", "txfail ISOTP_WFT_OVERRUN",
-         "quiet");
+    PLAY(c, 100, "send 20", "out 7E0#10*", "ms 999", "in 7E8#310000", "ms 999", "nothing", "in 7E8#310000",
+         "ms 999", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "sent");
+    PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#310000", "in 7E8#310000", "in 7E8#310000",
+         "txfail ISOTP_WFT_OVERRUN", "quiet");
 }
 
 Test(isotp, busy_receiver_repeats_wait_until_free)
 {
-    PLAY(classic(), 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "quiet", "ms 199", "quiet", "ms 1",
-         "out 7E0#310000*", "free", "out 7E0#300000*", "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213",
-         "received 20");
+    PLAY(classic(), 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "quiet", "ms 199", "quiet",
+         "ms 1", "out 7E0#310000*", "free", "out 7E0#300000*", "in 7E8#21060708090A0B0C",
+         "in 7E8#220D0E0F10111213", "received 20");
 }
 
 /* ---- timers ---- */
 
 Test(isotp, missing_flow_control_is_seen_by_the_sender)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "ms 999", "nothing", "ms 1", "txfail ISOTP_TIMEOUT_BS", "send 1",
-         "out 7E0#01*", "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "ms 999", "nothing", "ms 1", "txfail ISOTP_TIMEOUT_BS",
+         "send 1", "out 7E0#01*", "sent");
 }
 
 Test(isotp, missing_flow_control_at_block_end)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "ms 1000", "txfail ISOTP_TIMEOUT_BS");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300100", "out 7E0#21*", "ms 1000",
+         "txfail ISOTP_TIMEOUT_BS");
 }
 
 Test(isotp, missing_consecutive_frame)
 {
-    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 999", "nothing", "ms 1", "rxfail ISOTP_TIMEOUT_CR",
-         "in 7E8#21060708090A0B0C", "nothing");
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 999", "nothing", "ms 1",
+         "rxfail ISOTP_TIMEOUT_CR", "in 7E8#21060708090A0B0C", "nothing");
 }
 
 Test(isotp, consecutive_frame_timer_starts_again_with_each_frame)
 {
-    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C", "ms 900",
-         "in 7E8#220D0E0F10111213", "ms 900", "in 7E8#231415161718191A", "received 27");
+    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C",
+         "ms 900", "in 7E8#220D0E0F10111213", "ms 900", "in 7E8#231415161718191A", "received 27");
 }
 
 Test(isotp, consecutive_frame_timer_after_flow_control_at_block_end)
 {
     struct isotp_config c = classic();
     c.block_size = 1;
-    PLAY(c, 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C", "ms 500", "out 7E0#30*",
-         "ms 999", "nothing", "ms 1", "rxfail ISOTP_TIMEOUT_CR");
+    PLAY(c, 100, "in 7E8#1014000102030405", "out 7E0#30*", "ms 900", "in 7E8#21060708090A0B0C", "ms 500",
+         "out 7E0#30*", "ms 999", "nothing", "ms 1", "rxfail ISOTP_TIMEOUT_CR");
 }
 
 Test(isotp, a_bus_that_takes_no_frame)
@@ -381,14 +385,14 @@ Test(isotp, a_bus_that_takes_no_frame)
 
 Test(isotp, wrong_sequence_number)
 {
-    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#22060708090A0B0C", "rxfail ISOTP_WRONG_SN",
-         "in 7E8#21060708090A0B0C", "nothing");
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#22060708090A0B0C",
+         "rxfail ISOTP_WRONG_SN", "in 7E8#21060708090A0B0C", "nothing");
 }
 
 Test(isotp, repeated_consecutive_frame)
 {
-    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#21060708090A0B0C",
-         "rxfail ISOTP_WRONG_SN");
+    PLAY(classic(), 100, "in 7E8#101B000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C",
+         "in 7E8#21060708090A0B0C", "rxfail ISOTP_WRONG_SN");
 }
 
 Test(isotp, reserved_flow_status)
@@ -403,8 +407,8 @@ Test(isotp, overflow_announced_by_the_receiver)
 
 Test(isotp, overflow_answered_to_the_sender)
 {
-    PLAY(classic(), 19, "in 7E8#1014000102030405", "out 7E0#320000*", "quiet", "in 7E8#21060708090A0B0C", "nothing",
-         "in 7E8#1013000102030405", "out 7E0#300000*");
+    PLAY(classic(), 19, "in 7E8#1014000102030405", "out 7E0#320000*", "quiet", "in 7E8#21060708090A0B0C",
+         "nothing", "in 7E8#1013000102030405", "out 7E0#300000*");
 }
 
 Test(isotp, first_frame_interrupts_a_reception)
@@ -428,8 +432,8 @@ Test(isotp, consecutive_frame_before_our_flow_control_is_ignored)
 
 Test(isotp, unexpected_frames_are_ignored)
 {
-    PLAY(classic(), 100, "in 7E8#21060708090A0B0C", "in 7E8#300000", "in 7E8#40", "in 7E8#F0112233", "in 7E8#", "quiet",
-         "nothing", "in 7E7#03000102CCCCCCCC", "in 7E8#R3", "nothing");
+    PLAY(classic(), 100, "in 7E8#21060708090A0B0C", "in 7E8#300000", "in 7E8#40", "in 7E8#F0112233",
+         "in 7E8#", "quiet", "nothing", "in 7E7#03000102CCCCCCCC", "in 7E8#R3", "nothing");
 }
 
 Test(isotp, flow_control_too_short_is_ignored)
@@ -440,7 +444,8 @@ Test(isotp, flow_control_too_short_is_ignored)
 
 Test(isotp, second_flow_control_is_ignored)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300000", "in 7E8#320000", "out 7E0#21*", "out 7E0#22*", "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#300000", "in 7E8#320000", "out 7E0#21*",
+         "out 7E0#22*", "sent");
 }
 
 Test(isotp, consecutive_frame_too_short_is_ignored)
@@ -453,15 +458,16 @@ Test(isotp, padding_is_checked_when_asked_for)
 {
     struct isotp_config c = classic();
     c.check_padding = true;
-    PLAY(c, 100, "in 7E8#03000102CCCCCC00", "rxfail ISOTP_BAD_PADDING", "in 7E8#03000102CCCCCCCC", "received 3",
-         "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#220DCCCCCCCCCC00",
-         "rxfail ISOTP_BAD_PADDING");
+    PLAY(c, 100, "in 7E8#03000102CCCCCC00", "rxfail ISOTP_BAD_PADDING", "in 7E8#03000102CCCCCCCC",
+         "received 3", "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C",
+         "in 7E8#220DCCCCCCCCCC00", "rxfail ISOTP_BAD_PADDING");
 }
 
 Test(isotp, full_duplex)
 {
-    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#1014000102030405", "out 7E0#300000*", "in 7E8#300000",
-         "in 7E8#21060708090A0B0C", "out 7E0#21*", "in 7E8#220D0E0F10111213", "received 20", "out 7E0#22*", "sent");
+    PLAY(classic(), 100, "send 20", "out 7E0#10*", "in 7E8#1014000102030405", "out 7E0#300000*",
+         "in 7E8#300000", "in 7E8#21060708090A0B0C", "out 7E0#21*", "in 7E8#220D0E0F10111213", "received 20",
+         "out 7E0#22*", "sent");
 }
 
 Test(isotp, arguments)

@@ -33,8 +33,9 @@ static struct fixture make(void)
     x509_parse(span_of(o->roles[OEM_ECU_CA].der, o->roles[OEM_ECU_CA].len), &f.ecu_ca);
     x509_parse(span_of(o->roles[OEM_Z1].der, o->roles[OEM_Z1].len), &f.z1);
     struct msg_header h = header(SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST);
-    cr_assert(eq(int, msg_seal(test_crypto(), MSG_REQUEST, &h, span_of("body", 4), f.ecu.key,
-                               span_of(f.ecu.der, f.ecu.len), f.bytes, &f.len),
+    cr_assert(eq(int,
+                 msg_seal(test_crypto(), MSG_REQUEST, &h, span_of("body", 4), f.ecu.key,
+                          span_of(f.ecu.der, f.ecu.len), f.bytes, &f.len),
                  ERR_OK));
     return f;
 }
@@ -122,12 +123,12 @@ Test(msg, another_ecus_certificate_is_not_bound)
     struct msg_policy p = server_policy(&f);
     struct msg_opened m;
     struct msg_header h = header(SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST);
-    msg_seal(test_crypto(), MSG_REQUEST, &h, (struct span){NULL, 0}, f.other.key, span_of(f.other.der, f.other.len),
-             f.bytes, &f.len);
+    msg_seal(test_crypto(), MSG_REQUEST, &h, (struct span){NULL, 0}, f.other.key,
+             span_of(f.other.der, f.other.len), f.bytes, &f.len);
     cr_expect(eq(int, msg_open(&p, span_of(f.bytes, f.len), &m), ERR_MSG_SIGNER_NOT_BOUND));
     /* the right certificate with somebody else's signature */
-    msg_seal(test_crypto(), MSG_REQUEST, &h, (struct span){NULL, 0}, f.other.key, span_of(f.ecu.der, f.ecu.len), f.bytes,
-             &f.len);
+    msg_seal(test_crypto(), MSG_REQUEST, &h, (struct span){NULL, 0}, f.other.key,
+             span_of(f.ecu.der, f.ecu.len), f.bytes, &f.len);
     cr_expect(eq(int, msg_open(&p, span_of(f.bytes, f.len), &m), ERR_SIGNATURE_INVALID));
     drop(&f);
 }

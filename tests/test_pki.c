@@ -15,9 +15,9 @@ static const struct {
     const char *name, *hex;
     bool good;
 } integers[] = {
-    {"one", "020101", true},          {"128", "02020080", true},    {"zero", "020100", true},
-    {"padded", "02020001", false},    {"empty", "0200", false},     {"negative padded", "0202FF80", false},
-    {"cut", "020201", false},         {"indefinite", "0280", false}, {"long form", "02810101", false},
+    {"one", "020101", true},        {"128", "02020080", true},     {"zero", "020100", true},
+    {"padded", "02020001", false},  {"empty", "0200", false},      {"negative padded", "0202FF80", false},
+    {"cut", "020201", false},       {"indefinite", "0280", false}, {"long form", "02810101", false},
     {"wrong tag", "030101", false},
 };
 
@@ -37,11 +37,11 @@ static const struct {
     uint8_t tag;
     int64_t seconds; /* -1: refused */
 } times[] = {
-    {"700101000000Z", DER_UTC_TIME, 0},           {"260101000000Z", DER_UTC_TIME, 1767225600},
-    {"491231235959Z", DER_UTC_TIME, 2524607999},  {"20500101000000Z", DER_GENERALIZED_TIME, 2524608000},
-    {"240229120000Z", DER_UTC_TIME, 1709208000},  {"261301000000Z", DER_UTC_TIME, -1},
-    {"260132000000Z", DER_UTC_TIME, -1},          {"2601010000Z", DER_UTC_TIME, -1},
-    {"260101000000+", DER_UTC_TIME, -1},          {"26010100000aZ", DER_UTC_TIME, -1},
+    {"700101000000Z", DER_UTC_TIME, 0},          {"260101000000Z", DER_UTC_TIME, 1767225600},
+    {"491231235959Z", DER_UTC_TIME, 2524607999}, {"20500101000000Z", DER_GENERALIZED_TIME, 2524608000},
+    {"240229120000Z", DER_UTC_TIME, 1709208000}, {"261301000000Z", DER_UTC_TIME, -1},
+    {"260132000000Z", DER_UTC_TIME, -1},         {"2601010000Z", DER_UTC_TIME, -1},
+    {"260101000000+", DER_UTC_TIME, -1},         {"26010100000aZ", DER_UTC_TIME, -1},
 };
 
 Test(der, times_both_ways)
@@ -188,8 +188,8 @@ Test(x509, k_has_the_ccc_profile)
     cr_expect(eq(int, x509_check_chain(test_crypto(), &x, X509_VEHICLE, issuers, 2, TEST_NOW_S + 1001),
                  ERR_CERT_EXPIRED));
     /* the very bytes of the profile: extension 1.3.6.1.4.1.41577.5.1, critical, SEQUENCE { 1 } */
-    static const uint8_t ext[] = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0xC4, 0x69, 0x05, 0x01,
-                                  0x01, 0x01, 0xFF, 0x04, 0x05, 0x30, 0x03, 0x02, 0x01, 0x01};
+    static const uint8_t ext[] = {0x06, 0x0A, 0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0xC4, 0x69, 0x05,
+                                  0x01, 0x01, 0x01, 0xFF, 0x04, 0x05, 0x30, 0x03, 0x02, 0x01, 0x01};
     static const uint8_t usage[] = {0x55, 0x1D, 0x0F, 0x01, 0x01, 0xFF, 0x04, 0x04, 0x03, 0x02, 0x07, 0x80};
     static const uint8_t basic[] = {0x55, 0x1D, 0x13, 0x01, 0x01, 0xFF, 0x04, 0x02, 0x30, 0x00};
     cr_expect(memmem(k.der, k.len, ext, sizeof ext) != NULL);
@@ -207,7 +207,8 @@ static X509 *openssl_of(struct span der)
 Test(x509, openssl_accepts_the_chain_of_k)
 {
     struct k_certificate k = make_k();
-    X509 *leaf = openssl_of(span_of(k.der, k.len)), *j1 = openssl_of(role_der(OEM_J1)), *j = openssl_of(role_der(OEM_J));
+    X509 *leaf = openssl_of(span_of(k.der, k.len)), *j1 = openssl_of(role_der(OEM_J1)),
+         *j = openssl_of(role_der(OEM_J));
     X509_STORE *store = X509_STORE_new();
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     STACK_OF(X509) *between = sk_X509_new_null();
@@ -232,7 +233,8 @@ Test(x509, openssl_accepts_the_chain_of_k)
 
 Test(x509, wrong_issuers_are_named)
 {
-    struct x509 vos = role(OEM_VOS), z1 = role(OEM_Z1), j1 = role(OEM_J1), gsdp = role(OEM_GSDP), changed = z1;
+    struct x509 vos = role(OEM_VOS), z1 = role(OEM_Z1), j1 = role(OEM_J1), gsdp = role(OEM_GSDP),
+                changed = z1;
     struct crypto *c = test_crypto();
     cr_expect(eq(int, x509_check_issued(c, &vos, &z1), ERR_OK));
     cr_expect(eq(int, x509_check_issued(c, &vos, &j1), ERR_CERT_ISSUER_UNKNOWN));
@@ -265,10 +267,14 @@ static const struct {
     const char *cn;
     bool ok;
 } subjects[] = {
-    {"V.SPAAKSIM.EU.01.00010123456789AB", true},   {"V.S.E.1.0000000000000000", true},
-    {"V.SPAAKSIM.EU.01.00010123456789ab", false},  {"V.SPAAKSIM.EU.01.00010123456789A", false},
-    {"W.SPAAKSIM.EU.01.00010123456789AB", false},  {"V.SPAAKSIM.EU.00010123456789AB", false},
-    {"V.SPAAKSIM.EU.01.X.00010123456789AB", false}, {"V.SPAAKSIM..01.00010123456789AB", false},
+    {"V.SPAAKSIM.EU.01.00010123456789AB", true},
+    {"V.S.E.1.0000000000000000", true},
+    {"V.SPAAKSIM.EU.01.00010123456789ab", false},
+    {"V.SPAAKSIM.EU.01.00010123456789A", false},
+    {"W.SPAAKSIM.EU.01.00010123456789AB", false},
+    {"V.SPAAKSIM.EU.00010123456789AB", false},
+    {"V.SPAAKSIM.EU.01.X.00010123456789AB", false},
+    {"V.SPAAKSIM..01.00010123456789AB", false},
     {"", false},
 };
 
@@ -310,7 +316,9 @@ Test(csr, each_fault_has_its_reason)
     size_t len;
     struct csr parsed;
     p256_generate(test_crypto(), &k);
-    cr_assert(eq(int, given_bad_csr(test_crypto(), GIVEN_CSR_WEAK_KEY, "V.A.B.C.0000000000000000", k, der, &len), ERR_OK));
+    cr_assert(eq(int,
+                 given_bad_csr(test_crypto(), GIVEN_CSR_WEAK_KEY, "V.A.B.C.0000000000000000", k, der, &len),
+                 ERR_OK));
     cr_expect(eq(int, csr_check(test_crypto(), span_of(der, len), &parsed), ERR_CSR_KEY_NOT_P256));
     csr_create(test_crypto(), "x", k, der, &len);
     der[len - 1] ^= 1;

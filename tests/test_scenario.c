@@ -62,7 +62,8 @@ static const struct {
     {HEAD RUN OK "given:\n  spaak:\n    drm_uuid: here\n", 10, "known are: absent, present"},
     {HEAD RUN OK "settings:\n  spaak: {retry: 5}\n", 9, "unknown setting"},
     {HEAD RUN OK "settings:\n  spaak: {retry_ms: fast}\n", 9, "is not a number"},
-    {HEAD RUN "expect:\n  - {message: VehicleSubjectIDRequest}\n", 7, "did you mean \"VehicleSubjectIdRequest\"?"},
+    {HEAD RUN "expect:\n  - {message: VehicleSubjectIDRequest}\n", 7,
+     "did you mean \"VehicleSubjectIdRequest\"?"},
     {HEAD RUN "expect:\n  - {step: PP-1}\n", 7, "is not a step"},
     {HEAD RUN "expect:\n  - {rejected: C2VUsecaseCompletionAck, by: spaak, reason: CERT_EXPIRD}\n", 7,
      "did you mean \"CERT_EXPIRED\"?"},
@@ -71,8 +72,10 @@ static const struct {
     {HEAD RUN OK "never:\n  - {state: {spaak: {x: present}}}\n", 9, "never takes"},
     {HEAD RUN OK "faults:\n  - loose: {}\n", 9, "did you mean \"lose\"?"},
     {HEAD RUN OK "faults:\n  - lose: {message: C2VUsecaseCompletionAck}\n", 9, "lacks the key \"link\""},
-    {HEAD RUN OK "faults:\n  - lose: {message: C2VUsecaseCompletionAck, link: gsdp, nth: 0}\n", 9, "counted from 1"},
-    {HEAD RUN OK "faults:\n  - kill: {component: rogue, at: start, restart_after: 1 ms}\n", 9, "does not run here"},
+    {HEAD RUN OK "faults:\n  - lose: {message: C2VUsecaseCompletionAck, link: gsdp, nth: 0}\n", 9,
+     "counted from 1"},
+    {HEAD RUN OK "faults:\n  - kill: {component: rogue, at: start, restart_after: 1 ms}\n", 9,
+     "does not run here"},
     {HEAD RUN OK "do:\n  - {inject: \"3A0\", segment: body}\n", 9, "is not a frame"},
     {HEAD RUN OK "do:\n  - {call: renew, to: vos}\n", 9, "unknown call"},
     {HEAD RUN OK "foreach: {a: []}\n", 8, "1 to 24 values"},
@@ -119,7 +122,8 @@ static struct run judged(const char *text)
     char out[200];
     snprintf(out, sizeof out, "%s/out", directory);
     cr_assert(load(text, &s, &n, &p), "%s", p.text);
-    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 3, .out = out, .can = "auto", .gsdp = "auto", .quiet = true};
+    struct run_options o = {
+        .world = WORLD_VIRTUAL, .seed = 3, .out = out, .can = "auto", .gsdp = "auto", .quiet = true};
     world_virtual_run(&r, s, &o);
     run_free(&r);
     free(s);
@@ -133,15 +137,20 @@ static const struct {
     {HEAD RUN "expect:\n  - {step: PP-01/19}\nfaults:\n"
               "  - lose: {message: VehicleIdentityRenew, link: gsdp}\nlimit: 1 s\n",
      "never fired"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n", "after what was expected before it"},
+    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n",
+     "after what was expected before it"},
     {HEAD RUN "expect:\n  - {step: PP-01/19}\nnever:\n  - {step: PP-01/3}\n", "must not happen"},
     {HEAD RUN "expect:\n  - {step: PP-01/19, within: 1 ms}\nlimit: 1 s\n", "1.0 ms are allowed"},
-    {HEAD RUN "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [spaak, tbm, gsdp]}\nlimit: 1 s\n",
+    {HEAD RUN
+     "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [spaak, tbm, gsdp]}\nlimit: 1 s\n",
      "did not reach gsdp"},
-    {HEAD RUN "expect:\n  - {message: VehicleSubjectIdRequest, fields: {seq: 9}}\nlimit: 1 s\n", "did not happen"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - state: {spaak: {vehicle/key: absent}}\n", "should be absent"},
+    {HEAD RUN "expect:\n  - {message: VehicleSubjectIdRequest, fields: {seq: 9}}\nlimit: 1 s\n",
+     "did not happen"},
+    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - state: {spaak: {vehicle/key: absent}}\n",
+     "should be absent"},
     {HEAD RUN "expect:\n  - {dropped: diagnostic, at_least: 5}\nlimit: 1 s\n", "at least 5"},
-    {HEAD RUN "given: {vos: {ecu: absent}, spaak: {drm_uuid: present}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
+    {HEAD RUN
+     "given: {vos: {ecu: absent}, spaak: {drm_uuid: present}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
      "the ECU is not registered"},
 };
 

@@ -16,8 +16,8 @@ static void give(struct bench *b, enum segment from, const char *text)
 static const struct {
     enum segment from;
     const char *frame;
-    int to;           /* segment, or -1: not forwarded */
-    enum err reason;  /* of a drop; ERR_OK = silent */
+    int to;          /* segment, or -1: not forwarded */
+    enum err reason; /* of a drop; ERR_OK = silent */
 } rows[] = {
     {SEGMENT_TELEMATICS, "3A0#0300000000000000", SEGMENT_BODY, ERR_OK},
     {SEGMENT_BODY, "6B0##5300000CCCCCCCCCC", SEGMENT_TELEMATICS, ERR_OK},
@@ -25,8 +25,8 @@ static const struct {
     {SEGMENT_INFOTAINMENT, "5A0#01", SEGMENT_BODY, ERR_OK},
     {SEGMENT_BODY, "5A8#01", SEGMENT_INFOTAINMENT, ERR_OK},
     {SEGMENT_DIAGNOSTIC, "7A0##5021001CCCCCCCCCC", SEGMENT_BODY, ERR_OK},
-    {SEGMENT_BODY, "3B0#00", -1, ERR_OK}, /* stays on its segment by design */
-    {SEGMENT_BODY, "3A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED},       /* wrong direction */
+    {SEGMENT_BODY, "3B0#00", -1, ERR_OK},                            /* stays on its segment by design */
+    {SEGMENT_BODY, "3A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED}, /* wrong direction */
     {SEGMENT_DIAGNOSTIC, "3A0#0300000000000000", -1, ERR_BUS_NOT_ALLOWED}, /* another segment's sender */
     {SEGMENT_DIAGNOSTIC, "6B8##5300000CCCCCCCCCC", -1, ERR_BUS_NOT_ALLOWED},
     {SEGMENT_INFOTAINMENT, "6B0##5300000CCCCCCCCCC", -1, ERR_BUS_NOT_ALLOWED},
@@ -52,7 +52,8 @@ Test(sgw, lets_through_what_the_matrix_allows_and_nothing_else)
             cr_expect(eq(str, text, (char *)rows[i].frame), "unchanged");
             cr_expect(eq(int, (int)b.sent[0].port, rows[i].to), "%s", rows[i].frame);
         }
-        cr_expect(eq(sz, bench_count(&b, TRACE_DROP, rows[i].reason), rows[i].reason != ERR_OK), "%s", rows[i].frame);
+        cr_expect(eq(sz, bench_count(&b, TRACE_DROP, rows[i].reason), rows[i].reason != ERR_OK), "%s",
+                  rows[i].frame);
         bench_free(&b);
     }
 }

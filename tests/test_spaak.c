@@ -1,4 +1,5 @@
-/* The SpaaK Module alone: what it asks, in which order, and what it refuses. The servers' answers are sealed here. */
+/* The SpaaK Module alone: what it asks, in which order, and what it refuses. The servers' answers are sealed
+ * here. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
@@ -28,9 +29,11 @@ static void start(struct vehicle_bench *v, const struct given *given)
 {
     memset(v, 0, sizeof *v);
     bench_prepare(&v->b, &spaak_class, test_crypto());
-    v->stores = (struct given_stores){v->b.node.store, store_memory_new(), store_memory_new(), store_memory_new()};
-    cr_assert(eq(int, given_vehicle(test_crypto(), test_oem(TEST_NOW_S), given, SERIAL, TEST_NOW_S * 1000, &v->stores),
-                 ERR_OK));
+    v->stores =
+        (struct given_stores){v->b.node.store, store_memory_new(), store_memory_new(), store_memory_new()};
+    cr_assert(eq(
+        int, given_vehicle(test_crypto(), test_oem(TEST_NOW_S), given, SERIAL, TEST_NOW_S * 1000, &v->stores),
+        ERR_OK));
     for (int i = 0; i < 2; i++) {
         struct isotp_config c = isotp_config_default(i ? 0x6B9 : 0x6B8, i ? 0x6B1 : 0x6B0);
         isotp_init(&v->ear[i], &c, v->ear_rx[i], MSG_MAX);
@@ -106,8 +109,9 @@ static void answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_he
     size_t len;
     const struct oem_identity *id = &test_oem(TEST_NOW_S)->roles[role];
     h.type = (Spaak__V1__MessageType)type;
-    cr_assert(eq(int, msg_seal(test_crypto(), MSG_RESPONSE, &h, body, id->key, span_of(id->der, id->len), out, &len),
-                 ERR_OK));
+    cr_assert(eq(
+        int, msg_seal(test_crypto(), MSG_RESPONSE, &h, body, id->key, span_of(id->der, id->len), out, &len),
+        ERR_OK));
     carry(v, out, len, role == OEM_GSDP);
 }
 
@@ -173,7 +177,8 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
     answer_as(&v, OEM_VOS, v.last, SUBJECT_RESPONSE, subject_body(SUBJECT, body));
     cr_assert(eq(int, (int)v.last.type, CSR_REQUEST));
     cr_expect(stored(&v, SPAAK_PENDING_CSR) && stored(&v, SPAAK_PENDING_KEY));
-    Spaak__V1__VehicleIdentityCsrRequest *r = spaak__v1__vehicle_identity_csr_request__unpack(NULL, v.body_len, v.body);
+    Spaak__V1__VehicleIdentityCsrRequest *r =
+        spaak__v1__vehicle_identity_csr_request__unpack(NULL, v.body_len, v.body);
     cr_assert(eq(int, csr_check(test_crypto(), span_of(r->csr.data, r->csr.len), &csr), ERR_OK));
     spaak__v1__vehicle_identity_csr_request__free_unpacked(r, NULL);
     cr_expect(eq(str, csr.subject, SUBJECT));
@@ -181,13 +186,18 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
     size_t len;
     const struct oem *o = test_oem(TEST_NOW_S);
     p256_public(o->roles[OEM_J1].key, point);
-    struct x509_template t = {.profile = X509_VEHICLE, .subject = SUBJECT, .issuer = "spaaksim OEM Sub-CA J1",
-                              .not_before_s = TEST_NOW_S, .not_after_s = TEST_NOW_S + 100,
-                              .public_key = csr.public_key, .issuer_public_key = point};
+    struct x509_template t = {.profile = X509_VEHICLE,
+                              .subject = SUBJECT,
+                              .issuer = "spaaksim OEM Sub-CA J1",
+                              .not_before_s = TEST_NOW_S,
+                              .not_after_s = TEST_NOW_S + 100,
+                              .public_key = csr.public_key,
+                              .issuer_public_key = point};
     x509_issue(test_crypto(), &t, o->roles[OEM_J1].key, cert, &len);
     Spaak__V1__VehicleIdentityCsrResponse m = SPAAK__V1__VEHICLE_IDENTITY_CSR_RESPONSE__INIT;
     m.certificate = (ProtobufCBinaryData){len, cert};
-    answer_as(&v, OEM_VOS, v.last, CSR_RESPONSE, span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&m, body)));
+    answer_as(&v, OEM_VOS, v.last, CSR_RESPONSE,
+              span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&m, body)));
     cr_assert(eq(int, (int)v.last.type, CERT_STATUS));
     cr_expect(stored(&v, SPAAK_VEHICLE_CERTIFICATE) && !stored(&v, SPAAK_PENDING_KEY));
     answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
@@ -211,12 +221,14 @@ static const struct refusal {
     {"signed by the KTS", OEM_ZZ2, SUBJECT_RESPONSE, 0, false, false, 0, SUBJECT, ERR_CERT_PURPOSE},
     {"wrong type", OEM_VOS, ACK, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
     {"another family", OEM_VOS, 301, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
-    {"replay of an earlier exchange", OEM_VOS, SUBJECT_RESPONSE, 0, true, false, 0, SUBJECT, ERR_MSG_REPLAYED},
+    {"replay of an earlier exchange", OEM_VOS, SUBJECT_RESPONSE, 0, true, false, 0, SUBJECT,
+     ERR_MSG_REPLAYED},
     {"earlier sequence", OEM_VOS, SUBJECT_RESPONSE, -1, false, false, 0, SUBJECT, ERR_MSG_REPLAYED},
     {"later sequence", OEM_VOS, SUBJECT_RESPONSE, 1, false, false, 0, SUBJECT, ERR_MSG_OUT_OF_ORDER},
     {"another vehicle's", OEM_VOS, SUBJECT_RESPONSE, 0, false, true, 0, SUBJECT, ERR_MSG_WRONG_ECU},
     {"stale", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, MSG_FRESHNESS_MS + 1, SUBJECT, ERR_MSG_STALE},
-    {"from the future", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, -MSG_FRESHNESS_MS - 1, SUBJECT, ERR_MSG_STALE},
+    {"from the future", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, -MSG_FRESHNESS_MS - 1, SUBJECT,
+     ERR_MSG_STALE},
     {"malformed subject", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, 0, "V.X", ERR_SUBJECT_ID_FORM},
 };
 
@@ -314,7 +326,8 @@ Test(spaak, renewal_is_obeyed_once)
     struct vehicle_bench v;
     start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_INSTALLED});
     tbm_says(&v, READY);
-    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01, .issued_at_ms = TEST_NOW_S * 1000};
+    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                           .issued_at_ms = TEST_NOW_S * 1000};
     strcpy(h.ecu_serial, SERIAL);
     answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
     cr_expect(not(stored(&v, SPAAK_VEHICLE_CERTIFICATE)));

@@ -26,7 +26,6 @@ static struct store *open_sqlite(void)
 
 static struct store *(*const kinds[])(void) = {open_memory, open_sqlite};
 
-
 static void get_is(struct store *s, const char *key, const char *want)
 {
     char buf[64];
@@ -63,7 +62,8 @@ Test(store, the_same_promises_in_every_kind)
         get_is(s, "b/1", "");
         get_is(s, "c", NULL);
         cr_expect(eq(int, store_get(s, "a/1", small, sizeof small, &len), ERR_NO_SPACE));
-        struct store_put second[] = {put("a/1", NULL), put("a/3", "three"), put("a/2", "zwei"), put("nothing", NULL)};
+        struct store_put second[] = {put("a/1", NULL), put("a/3", "three"), put("a/2", "zwei"),
+                                     put("nothing", NULL)};
         cr_expect(eq(int, store_apply(s, second, 4), ERR_OK));
         cr_expect(eq(int, store_sync(s), ERR_OK));
         get_is(s, "a/1", NULL);

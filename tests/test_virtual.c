@@ -63,10 +63,15 @@ static const struct port_spec ports[] = {
     {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY},
     {.name = "gsdp", .kind = PORT_GSDP},
 };
-static const struct component_class recorder_class = {
-    .name = "recorder", .size = sizeof(struct recorder), .ports = ports, .port_count = 2, .init = recorder_init,
-    .on_frame = recorder_on_frame, .on_bytes = recorder_on_bytes, .on_timer = recorder_on_timer,
-    .on_link = recorder_on_link};
+static const struct component_class recorder_class = {.name = "recorder",
+                                                      .size = sizeof(struct recorder),
+                                                      .ports = ports,
+                                                      .port_count = 2,
+                                                      .init = recorder_init,
+                                                      .on_frame = recorder_on_frame,
+                                                      .on_bytes = recorder_on_bytes,
+                                                      .on_timer = recorder_on_timer,
+                                                      .on_link = recorder_on_link};
 
 static const struct component_args none = {.serial = ""};
 
@@ -182,7 +187,7 @@ static void publish(struct virtual_node *n, const char *topic, const char *text)
     env_send_bytes(env_of(n), 1, topic, span_of(text, strlen(text)));
 }
 
-#define ARGS(serial_, topic_)                                                                                \
+#define ARGS(serial_, topic_) \
     (&(struct component_args){.serial = serial_, .pairs = (const char *const[]){"topic=" topic_, NULL}})
 
 Test(virtual, broker_routes_by_topic_and_keeps_sessions)

@@ -62,7 +62,8 @@ static void gsdp_on_bytes(void *self, unsigned port, const char *topic, struct s
         e = answer(g, &m.header);
     }
     if (e)
-        env_trace_reason(g->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len, NULL);
+        env_trace_reason(g->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len,
+                         NULL);
 }
 
 static enum err gsdp_init(void *self, struct env *env, const struct component_args *args)

@@ -21,9 +21,10 @@ static const struct port_spec ports[] = {
     [PORT_PKI] = {.name = "pki", .kind = PORT_SERVE},
 };
 
-/* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key. */
-static enum err issued_before(struct pki *p, const char *key, const uint8_t *public_key, uint8_t out[X509_MAX],
-                              size_t *len)
+/* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key.
+ */
+static enum err issued_before(struct pki *p, const char *key, const uint8_t *public_key,
+                              uint8_t out[X509_MAX], size_t *len)
 {
     struct x509 cert;
     enum err e = env_store_get(p->env, key, out, X509_MAX, len);
@@ -77,7 +78,8 @@ static void pki_on_bytes(void *self, unsigned port, const char *caller, struct s
     msg_arena_init(&arena, memory, sizeof memory);
     Backend__V1__IssueRequest *r = backend__v1__issue_request__unpack(&arena.allocator, bytes.len, bytes.p);
     if (!r) {
-        env_trace_reason(p->env, TRACE_REJECT, NULL, "IssueRequest", ERR_MSG_MALFORMED, (uint32_t)bytes.len, NULL);
+        env_trace_reason(p->env, TRACE_REJECT, NULL, "IssueRequest", ERR_MSG_MALFORMED, (uint32_t)bytes.len,
+                         NULL);
         return;
     }
     enum err e = issue(p, r, cert, &len);

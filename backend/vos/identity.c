@@ -12,8 +12,8 @@
 #define RECORD_NEW      BACKEND__V1__VEHICLE_RECORD__STATE__STATE_UNSPECIFIED
 #define RECORD_RENEWING BACKEND__V1__VEHICLE_RECORD__STATE__STATE_RENEWING
 
-static enum err respond(struct vos *v, const struct msg_header *request, Spaak__V1__MessageType type, enum err error,
-                        struct span body, const char *step)
+static enum err respond(struct vos *v, const struct msg_header *request, Spaak__V1__MessageType type,
+                        enum err error, struct span body, const char *step)
 {
     struct response r = {
         .use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
@@ -55,7 +55,8 @@ enum err vos_on_subject_request(struct vos *v, const struct msg_opened *m, struc
     enum err e = commit_record(v, m->header.ecu_serial, r);
     if (e)
         return e;
-    env_trace_step(v->env, "PP-01/5", fresh ? "generates vehicle subject id" : "repeats the subject id it has issued");
+    env_trace_step(v->env, "PP-01/5",
+                   fresh ? "generates vehicle subject id" : "repeats the subject id it has issued");
     answer.subject_id = r->subject_id;
     return respond(v, &m->header, SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, ERR_OK,
                    span_of(body, spaak__v1__vehicle_subject_id_response__pack(&answer, body)), "PP-01/6");
@@ -83,7 +84,8 @@ static enum err ask_pki(struct vos *v, const struct msg_header *request, struct 
                            : ERR_LINK_DOWN;
     if (e)
         return ERR_PKI_UNREACHABLE;
-    struct issuing *slot = &v->issuing[id % VOS_ISSUING_MAX]; /* the oldest gives way: its vehicle asks again */
+    struct issuing *slot =
+        &v->issuing[id % VOS_ISSUING_MAX]; /* the oldest gives way: its vehicle asks again */
     slot->request_id = id;
     slot->request = *request;
     memcpy(slot->public_key, csr->public_key, P256_POINT);
@@ -131,7 +133,8 @@ static enum err store_issued(struct vos *v, const struct issuing *slot, const Ba
     enum err e = record_load(v, slot->request.ecu_serial, r);
     if (!e)
         e = x509_parse(span_of(m->certificate.data, m->certificate.len), &cert);
-    if (!e && (strcmp(cert.subject, r->subject_id) != 0 || memcmp(cert.public_key, slot->public_key, P256_POINT) != 0))
+    if (!e && (strcmp(cert.subject, r->subject_id) != 0 ||
+               memcmp(cert.public_key, slot->public_key, P256_POINT) != 0))
         e = ERR_CERT_SUBJECT_MISMATCH; /* the vehicle was renewed meanwhile, or the PKI errs */
     if (e)
         return e;

@@ -23,7 +23,8 @@ static enum err unpack(struct span stored, struct vehicle *out)
     struct msg_arena arena;
     bool correlation;
     msg_arena_init(&arena, memory, sizeof memory);
-    Backend__V1__VehicleRecord *m = backend__v1__vehicle_record__unpack(&arena.allocator, stored.len, stored.p);
+    Backend__V1__VehicleRecord *m =
+        backend__v1__vehicle_record__unpack(&arena.allocator, stored.len, stored.p);
     if (!m || strlen(m->subject_id) > X509_CN_MAX || m->certificate.len > X509_MAX ||
         !take(m->public_key, out->public_key, P256_POINT, &out->has_public_key) ||
         !take(m->drm_uuid, out->drm_uuid, MSG_UUID, &out->has_drm_uuid) ||

@@ -71,7 +71,8 @@ static void on_request(struct vos *v, const char *topic, struct span bytes)
     if (!e)
         e = serve(v, &m, bytes);
     if (e)
-        env_trace_reason(v->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len, NULL);
+        env_trace_reason(v->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len,
+                         NULL);
 }
 
 static void on_call(struct vos *v, const char *caller, struct span bytes)

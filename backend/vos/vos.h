@@ -4,8 +4,8 @@
 
 #include "lib/env/env.h"
 
-/* Store, beside lib/msg/responder.h: ECUs registered by the plant, vehicle records (backend.proto), retired [K]s
- * by serial and generation. */
+/* Store, beside lib/msg/responder.h: ECUs registered by the plant, vehicle records (backend.proto), retired
+ * [K]s by serial and generation. */
 #define VOS_ECU_PREFIX     "ecu/"
 #define VOS_VEHICLE_PREFIX "vehicle/"
 #define VOS_RETIRED_PREFIX "retired/"

@@ -3,86 +3,86 @@
 #ifndef lib_base_err_h
 #define lib_base_err_h
 
-#define ERR_LIST(X)                                                                                          \
-    /* base: 1..99 */                                                                                        \
-    X(OK, 0, "no error")                                                                                     \
-    X(TRUNCATED, 1, "input ends before the structure it announces")                                          \
-    X(TRAILING_BYTES, 2, "bytes left over after the structure")                                              \
-    X(NO_SPACE, 3, "the destination buffer is too small")                                                    \
-    X(BAD_SYNTAX, 4, "the text does not follow its grammar")                                                 \
-    X(BAD_ARGUMENT, 5, "an argument is outside its range")                                                   \
-    X(NOT_FOUND, 6, "no such entry")                                                                         \
-    X(NO_MEMORY, 7, "out of memory")                                                                         \
-    X(BUSY, 8, "an earlier operation has not ended")                                                         \
-    X(INTERNAL, 9, "an internal assumption does not hold")                                                   \
-    /* ISO-TP: 100..149 (ISO 15765-2, clause 9) */                                                           \
-    X(ISOTP_TIMEOUT_A, 100, "the bus did not take the frame in time (N_TIMEOUT_A)")                          \
-    X(ISOTP_TIMEOUT_BS, 101, "no flow control from the receiver in time (N_TIMEOUT_Bs)")                     \
-    X(ISOTP_TIMEOUT_CR, 102, "the next consecutive frame did not come in time (N_TIMEOUT_Cr)")               \
-    X(ISOTP_WRONG_SN, 103, "a consecutive frame has the wrong sequence number (N_WRONG_SN)")                 \
-    X(ISOTP_INVALID_FS, 104, "flow control with a reserved flow status (N_INVALID_FS)")                      \
-    X(ISOTP_UNEXPECTED_PDU, 105, "a new message began before the last one ended (N_UNEXP_PDU)")              \
-    X(ISOTP_WFT_OVERRUN, 106, "more WAIT flow controls than allowed (N_WFT_OVRN)")                           \
-    X(ISOTP_BUFFER_OVERFLOW, 107, "the receiver has no room for the message (N_BUFFER_OVFLW)")               \
-    X(ISOTP_BAD_LENGTH, 108, "a length field that the frame format does not allow")                          \
-    X(ISOTP_BAD_PADDING, 109, "a padding byte differs from the agreed value")                                \
-    X(ISOTP_BAD_FRAME, 110, "a frame of an unknown type or one that is too short")                           \
-    /* bus: 150..199 */                                                                                      \
-    X(BUS_NOT_ALLOWED, 150, "no row of the message matrix lets this frame through here")                     \
-    X(BUS_LENGTH, 151, "the frame is longer than its row of the message matrix")                             \
-    X(BUS_RATE, 152, "the frame comes faster than its row of the message matrix")                            \
-    X(BUS_FLAGS, 153, "the frame format differs from its row of the message matrix")                         \
-    X(BUS_STALE_COUNTER, 154, "the alive counter of a cyclic message did not move")                          \
-    X(BUS_CHECKSUM, 155, "the checksum of a cyclic message is wrong")                                        \
-    /* PKI: 200..299 (RFC 5280, RFC 2986) */                                                                 \
-    X(DER_SYNTAX, 200, "not the DER that was expected")                                                      \
-    X(DER_NOT_MINIMAL, 201, "a DER length or integer is not in its shortest form")                           \
-    X(KEY_NOT_P256, 202, "the public key is not on curve P-256")                                             \
-    X(KEY_INVALID, 203, "the point is not on the curve")                                                     \
-    X(SIGNATURE_INVALID, 204, "the signature does not verify")                                               \
-    X(CERT_EXPIRED, 205, "the certificate is past its validity")                                             \
-    X(CERT_NOT_YET_VALID, 206, "the certificate is not valid yet")                                           \
-    X(CERT_ISSUER_UNKNOWN, 207, "no trust anchor issued the certificate")                                    \
-    X(CERT_PURPOSE, 208, "the certificate is not made for this purpose")                                     \
-    X(CERT_PROFILE, 209, "the certificate breaks its profile")                                               \
-    X(CERT_NOT_CA, 210, "the issuer is not a certification authority")                                       \
-    X(CERT_SIGNATURE, 211, "the issuer's signature on the certificate does not verify")                      \
-    X(CRYPTO_FAILED, 212, "the crypto library refused an operation")                                         \
-    X(CERT_KEY_MISMATCH, 213, "the certificate carries another public key")                                  \
-    X(CERT_SUBJECT_MISMATCH, 214, "the certificate names another subject")                                   \
-    /* messages: 300..399 */                                                                                 \
-    X(MSG_MALFORMED, 300, "not a well-formed message")                                                       \
-    X(MSG_VERSION, 301, "an unknown protocol version")                                                       \
-    X(MSG_SIGNER_NOT_BOUND, 302, "the signer's certificate belongs to another ECU")                          \
-    X(MSG_WRONG_ECU, 303, "the message is for another ECU")                                                  \
-    X(MSG_STALE, 304, "the time of issue is outside the freshness window")                                   \
-    X(MSG_REPLAYED, 305, "the message belongs to an exchange that has ended")                                \
-    X(MSG_OUT_OF_ORDER, 306, "the sequence number is not the next one")                                      \
-    X(MSG_UNEXPECTED, 307, "a message of this type is not permitted in this state")                          \
-    X(MSG_WRONG_DIRECTION, 308, "a request where a response belongs, or the reverse")                        \
-    X(MSG_TOO_LONG, 309, "the message is longer than its limit")                                             \
-    X(MSG_WRONG_DRM_UUID, 310, "the drmUUID is not the one of this ECU")                                     \
-    X(MSG_NO_ANSWER, 311, "no answer after the last repetition")                                             \
-    /* use cases: 400..499 */                                                                                \
-    X(ECU_UNKNOWN, 400, "the ECU is not registered")                                                         \
-    X(SUBJECT_ID_MISSING, 401, "no subject id was issued to this ECU")                                       \
-    X(CSR_SUBJECT_MISMATCH, 402, "the CSR names another subject than the one issued")                        \
-    X(CSR_KEY_NOT_P256, 403, "the CSR's key is not on curve P-256")                                          \
-    X(CSR_SIGNATURE, 404, "the CSR's self-signature does not verify")                                        \
-    X(CSR_MALFORMED, 405, "not a well-formed CSR")                                                           \
-    X(CSR_ALREADY_ISSUED, 406, "another key already has the certificate of this subject id")                 \
-    X(PKI_REFUSED, 407, "the certification authority refused to sign")                                       \
-    X(PKI_UNREACHABLE, 408, "the certification authority does not answer")                                   \
-    X(STATUS_MISMATCH, 409, "the reported certificate is not the one issued")                                \
-    X(SUBJECT_ID_FORM, 410, "the subject id is not in the CCC form")                                         \
-    X(REFUSED_BY_SERVER, 411, "the server answered with an error")                                           \
-    X(NOT_PROVISIONED, 412, "no drmUUID is stored for this ECU")                                             \
-    /* host and links: 500..599 */                                                                           \
-    X(LINK_DOWN, 500, "the link is down")                                                                    \
-    X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                                    \
-    X(QUEUE_FULL, 502, "the waiting queue is full")                                                          \
-    X(STORE_FAILED, 503, "the store refused a transaction")                                                  \
-    X(SYSTEM, 504, "a system call failed")                                                                   \
+#define ERR_LIST(X)                                                                             \
+    /* base: 1..99 */                                                                           \
+    X(OK, 0, "no error")                                                                        \
+    X(TRUNCATED, 1, "input ends before the structure it announces")                             \
+    X(TRAILING_BYTES, 2, "bytes left over after the structure")                                 \
+    X(NO_SPACE, 3, "the destination buffer is too small")                                       \
+    X(BAD_SYNTAX, 4, "the text does not follow its grammar")                                    \
+    X(BAD_ARGUMENT, 5, "an argument is outside its range")                                      \
+    X(NOT_FOUND, 6, "no such entry")                                                            \
+    X(NO_MEMORY, 7, "out of memory")                                                            \
+    X(BUSY, 8, "an earlier operation has not ended")                                            \
+    X(INTERNAL, 9, "an internal assumption does not hold")                                      \
+    /* ISO-TP: 100..149 (ISO 15765-2, clause 9) */                                              \
+    X(ISOTP_TIMEOUT_A, 100, "the bus did not take the frame in time (N_TIMEOUT_A)")             \
+    X(ISOTP_TIMEOUT_BS, 101, "no flow control from the receiver in time (N_TIMEOUT_Bs)")        \
+    X(ISOTP_TIMEOUT_CR, 102, "the next consecutive frame did not come in time (N_TIMEOUT_Cr)")  \
+    X(ISOTP_WRONG_SN, 103, "a consecutive frame has the wrong sequence number (N_WRONG_SN)")    \
+    X(ISOTP_INVALID_FS, 104, "flow control with a reserved flow status (N_INVALID_FS)")         \
+    X(ISOTP_UNEXPECTED_PDU, 105, "a new message began before the last one ended (N_UNEXP_PDU)") \
+    X(ISOTP_WFT_OVERRUN, 106, "more WAIT flow controls than allowed (N_WFT_OVRN)")              \
+    X(ISOTP_BUFFER_OVERFLOW, 107, "the receiver has no room for the message (N_BUFFER_OVFLW)")  \
+    X(ISOTP_BAD_LENGTH, 108, "a length field that the frame format does not allow")             \
+    X(ISOTP_BAD_PADDING, 109, "a padding byte differs from the agreed value")                   \
+    X(ISOTP_BAD_FRAME, 110, "a frame of an unknown type or one that is too short")              \
+    /* bus: 150..199 */                                                                         \
+    X(BUS_NOT_ALLOWED, 150, "no row of the message matrix lets this frame through here")        \
+    X(BUS_LENGTH, 151, "the frame is longer than its row of the message matrix")                \
+    X(BUS_RATE, 152, "the frame comes faster than its row of the message matrix")               \
+    X(BUS_FLAGS, 153, "the frame format differs from its row of the message matrix")            \
+    X(BUS_STALE_COUNTER, 154, "the alive counter of a cyclic message did not move")             \
+    X(BUS_CHECKSUM, 155, "the checksum of a cyclic message is wrong")                           \
+    /* PKI: 200..299 (RFC 5280, RFC 2986) */                                                    \
+    X(DER_SYNTAX, 200, "not the DER that was expected")                                         \
+    X(DER_NOT_MINIMAL, 201, "a DER length or integer is not in its shortest form")              \
+    X(KEY_NOT_P256, 202, "the public key is not on curve P-256")                                \
+    X(KEY_INVALID, 203, "the point is not on the curve")                                        \
+    X(SIGNATURE_INVALID, 204, "the signature does not verify")                                  \
+    X(CERT_EXPIRED, 205, "the certificate is past its validity")                                \
+    X(CERT_NOT_YET_VALID, 206, "the certificate is not valid yet")                              \
+    X(CERT_ISSUER_UNKNOWN, 207, "no trust anchor issued the certificate")                       \
+    X(CERT_PURPOSE, 208, "the certificate is not made for this purpose")                        \
+    X(CERT_PROFILE, 209, "the certificate breaks its profile")                                  \
+    X(CERT_NOT_CA, 210, "the issuer is not a certification authority")                          \
+    X(CERT_SIGNATURE, 211, "the issuer's signature on the certificate does not verify")         \
+    X(CRYPTO_FAILED, 212, "the crypto library refused an operation")                            \
+    X(CERT_KEY_MISMATCH, 213, "the certificate carries another public key")                     \
+    X(CERT_SUBJECT_MISMATCH, 214, "the certificate names another subject")                      \
+    /* messages: 300..399 */                                                                    \
+    X(MSG_MALFORMED, 300, "not a well-formed message")                                          \
+    X(MSG_VERSION, 301, "an unknown protocol version")                                          \
+    X(MSG_SIGNER_NOT_BOUND, 302, "the signer's certificate belongs to another ECU")             \
+    X(MSG_WRONG_ECU, 303, "the message is for another ECU")                                     \
+    X(MSG_STALE, 304, "the time of issue is outside the freshness window")                      \
+    X(MSG_REPLAYED, 305, "the message belongs to an exchange that has ended")                   \
+    X(MSG_OUT_OF_ORDER, 306, "the sequence number is not the next one")                         \
+    X(MSG_UNEXPECTED, 307, "a message of this type is not permitted in this state")             \
+    X(MSG_WRONG_DIRECTION, 308, "a request where a response belongs, or the reverse")           \
+    X(MSG_TOO_LONG, 309, "the message is longer than its limit")                                \
+    X(MSG_WRONG_DRM_UUID, 310, "the drmUUID is not the one of this ECU")                        \
+    X(MSG_NO_ANSWER, 311, "no answer after the last repetition")                                \
+    /* use cases: 400..499 */                                                                   \
+    X(ECU_UNKNOWN, 400, "the ECU is not registered")                                            \
+    X(SUBJECT_ID_MISSING, 401, "no subject id was issued to this ECU")                          \
+    X(CSR_SUBJECT_MISMATCH, 402, "the CSR names another subject than the one issued")           \
+    X(CSR_KEY_NOT_P256, 403, "the CSR's key is not on curve P-256")                             \
+    X(CSR_SIGNATURE, 404, "the CSR's self-signature does not verify")                           \
+    X(CSR_MALFORMED, 405, "not a well-formed CSR")                                              \
+    X(CSR_ALREADY_ISSUED, 406, "another key already has the certificate of this subject id")    \
+    X(PKI_REFUSED, 407, "the certification authority refused to sign")                          \
+    X(PKI_UNREACHABLE, 408, "the certification authority does not answer")                      \
+    X(STATUS_MISMATCH, 409, "the reported certificate is not the one issued")                   \
+    X(SUBJECT_ID_FORM, 410, "the subject id is not in the CCC form")                            \
+    X(REFUSED_BY_SERVER, 411, "the server answered with an error")                              \
+    X(NOT_PROVISIONED, 412, "no drmUUID is stored for this ECU")                                \
+    /* host and links: 500..599 */                                                              \
+    X(LINK_DOWN, 500, "the link is down")                                                       \
+    X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
+    X(QUEUE_FULL, 502, "the waiting queue is full")                                             \
+    X(STORE_FAILED, 503, "the store refused a transaction")                                     \
+    X(SYSTEM, 504, "a system call failed")                                                      \
     X(KILLED, 505, "the component was killed")
 
 enum err {

@@ -19,21 +19,21 @@
 
 struct isotp_config {
     uint32_t tx_id, rx_id;
-    bool extended_ids;    /* 29-bit identifiers */
-    bool fd, brs;         /* frame format sent; with fd, tx_dl may exceed 8 */
-    uint8_t tx_dl;        /* 8, 12, 16, 20, 24, 32, 48 or 64 */
-    bool address_byte;    /* extended or mixed addressing: one byte before the PCI */
+    bool extended_ids; /* 29-bit identifiers */
+    bool fd, brs;      /* frame format sent; with fd, tx_dl may exceed 8 */
+    uint8_t tx_dl;     /* 8, 12, 16, 20, 24, 32, 48 or 64 */
+    bool address_byte; /* extended or mixed addressing: one byte before the PCI */
     uint8_t tx_address, rx_address;
-    bool pad;             /* fill frames up to tx_dl or 8; FD frames above 8 are always filled to a DLC step */
+    bool pad; /* fill frames up to tx_dl or 8; FD frames above 8 are always filled to a DLC step */
     uint8_t pad_byte;
-    bool check_padding;   /* refuse received padding that differs from pad_byte */
-    uint8_t block_size;   /* sent in our flow control; 0 = no further flow control */
-    uint8_t st_min;       /* sent in our flow control, coded as in table 20 */
-    uint8_t wft_max;      /* WAITs in a row accepted from the receiver */
-    uint32_t n_as_ms;     /* our frames: time until the bus takes one (N_As, N_Ar) */
-    uint32_t n_bs_ms;     /* wait for flow control */
-    uint32_t n_cr_ms;     /* wait for a consecutive frame */
-    uint32_t n_br_ms;     /* a busy receiver repeats WAIT this often */
+    bool check_padding; /* refuse received padding that differs from pad_byte */
+    uint8_t block_size; /* sent in our flow control; 0 = no further flow control */
+    uint8_t st_min;     /* sent in our flow control, coded as in table 20 */
+    uint8_t wft_max;    /* WAITs in a row accepted from the receiver */
+    uint32_t n_as_ms;   /* our frames: time until the bus takes one (N_As, N_Ar) */
+    uint32_t n_bs_ms;   /* wait for flow control */
+    uint32_t n_cr_ms;   /* wait for a consecutive frame */
+    uint32_t n_br_ms;   /* a busy receiver repeats WAIT this often */
 };
 
 enum isotp_event_kind { ISOTP_NONE, ISOTP_RECEIVED, ISOTP_SENT, ISOTP_RX_FAILED, ISOTP_TX_FAILED };
@@ -47,9 +47,9 @@ struct isotp_event {
 /* A state is named after what it waits for. */
 enum isotp_tx_state {
     ISOTP_TX_IDLE,
-    ISOTP_TX_FIRST,       /* a single or first frame is to be taken by the bus */
+    ISOTP_TX_FIRST, /* a single or first frame is to be taken by the bus */
     ISOTP_TX_WAIT_FC,
-    ISOTP_TX_CONSECUTIVE  /* the next consecutive frame is due at tx.due_us */
+    ISOTP_TX_CONSECUTIVE /* the next consecutive frame is due at tx.due_us */
 };
 enum isotp_rx_state { ISOTP_RX_IDLE, ISOTP_RX_WAIT_CF };
 

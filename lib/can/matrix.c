@@ -6,14 +6,14 @@
 #define ISOTP_BURST      192
 #define ISOTP_PER_SECOND 4000
 
-#define ISOTP_ROW(id, name, sender, receivers, from, to)                                                     \
-    {                                                                                                        \
-        id,   name, MATRIX_ISOTP, sender, receivers, from, to, 64, true, 0, 2048, ISOTP_BURST,               \
-            ISOTP_PER_SECOND                                                                                 \
+#define ISOTP_ROW(id, name, sender, receivers, from, to)                                     \
+    {                                                                                        \
+        id, name, MATRIX_ISOTP, sender, receivers, from, to, 64, true, 0, 2048, ISOTP_BURST, \
+            ISOTP_PER_SECOND                                                                 \
     }
-#define FRAME_ROW(id, name, sender, receivers, from, to, len, cycle_ms, burst, rate)                         \
-    {                                                                                                        \
-        id, name, MATRIX_FRAME, sender, receivers, from, to, len, false, cycle_ms, 0, burst, rate            \
+#define FRAME_ROW(id, name, sender, receivers, from, to, len, cycle_ms, burst, rate)              \
+    {                                                                                             \
+        id, name, MATRIX_FRAME, sender, receivers, from, to, len, false, cycle_ms, 0, burst, rate \
     }
 
 static const struct matrix_row rows[MATRIX_MESSAGES] = {

@@ -9,14 +9,7 @@
 
 enum segment { SEGMENT_BODY, SEGMENT_TELEMATICS, SEGMENT_INFOTAINMENT, SEGMENT_DIAGNOSTIC, SEGMENTS };
 
-enum matrix_node {
-    NODE_SPAAK = 1,
-    NODE_SGW = 2,
-    NODE_TBM = 4,
-    NODE_HU = 8,
-    NODE_WCP = 16,
-    NODE_TESTER = 32
-};
+enum matrix_node { NODE_SPAAK = 1, NODE_SGW = 2, NODE_TBM = 4, NODE_HU = 8, NODE_WCP = 16, NODE_TESTER = 32 };
 
 enum matrix_kind {
     MATRIX_FRAME, /* the frame is the message */
@@ -48,18 +41,18 @@ struct matrix_row {
     enum matrix_node sender;
     unsigned receivers; /* set of enum matrix_node, the SGW not counted */
     enum segment from, to;
-    uint8_t length;       /* longest frame, bytes */
+    uint8_t length; /* longest frame, bytes */
     bool fd;
-    uint16_t cycle_ms;    /* 0: on event */
-    uint16_t pdu_max;     /* ISO-TP: longest message, bytes */
-    uint16_t burst;       /* frames the SGW lets through at once ... */
-    uint16_t per_second;  /* ... and the steady rate after that */
+    uint16_t cycle_ms;   /* 0: on event */
+    uint16_t pdu_max;    /* ISO-TP: longest message, bytes */
+    uint16_t burst;      /* frames the SGW lets through at once ... */
+    uint16_t per_second; /* ... and the steady rate after that */
 };
 
 struct matrix_signal {
     enum matrix_message message;
     const char *name;
-    uint16_t start, bits; /* little-endian (Intel) numbering */
+    uint16_t start, bits;       /* little-endian (Intel) numbering */
     const char *unit_or_values; /* DBC value table text, or "" */
 };
 

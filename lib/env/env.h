@@ -14,19 +14,19 @@
 #include "lib/env/trace.h"
 #include "lib/pki/p256.h"
 
-#define ENV_TIMERS     8  /* timers per component, numbered from 0 */
-#define ENV_PORTS      6
-#define ENV_NEVER      UINT64_MAX
-#define ENV_KEY_MAX    96   /* store key, characters */
-#define ENV_VALUE_MAX  2048 /* store value, bytes */
+#define ENV_TIMERS    8 /* timers per component, numbered from 0 */
+#define ENV_PORTS     6
+#define ENV_NEVER     UINT64_MAX
+#define ENV_KEY_MAX   96   /* store key, characters */
+#define ENV_VALUE_MAX 2048 /* store value, bytes */
 
 struct env;
 
 enum port_kind {
-    PORT_CAN,    /* frames on one segment */
-    PORT_GSDP,   /* MQTT topics */
-    PORT_CALL,   /* requests to a server (bytes in, bytes out) */
-    PORT_SERVE   /* such a server; the address names the caller */
+    PORT_CAN,  /* frames on one segment */
+    PORT_GSDP, /* MQTT topics */
+    PORT_CALL, /* requests to a server (bytes in, bytes out) */
+    PORT_SERVE /* such a server; the address names the caller */
 };
 
 enum link_state {
@@ -38,14 +38,14 @@ enum link_state {
 struct port_spec {
     const char *name; /* also the link's name in scenarios: "body", "gsdp", "pki" */
     enum port_kind kind;
-    enum segment segment;    /* CAN */
-    enum matrix_node node;   /* CAN: whose messages to receive; 0 = all */
+    enum segment segment;                        /* CAN */
+    enum matrix_node node;                       /* CAN: whose messages to receive; 0 = all */
     const char *(*name_of)(struct span payload); /* message name for faults; NULL: none */
 };
 
 /* What the world tells a component at start, beside its store. */
 struct component_args {
-    const char *serial;   /* ECU serial of the vehicle it belongs to; "" for a server */
+    const char *serial;       /* ECU serial of the vehicle it belongs to; "" for a server */
     const char *const *pairs; /* "key=value", NULL at the end; NULL for none */
 };
 

@@ -17,8 +17,8 @@ const char *fault_kind_name(enum fault_kind k)
 
 void fault_print(const struct fault *f, char out[FAULT_TEXT_MAX])
 {
-    snprintf(out, FAULT_TEXT_MAX, "%u,%s,%s,%s,%s,%s,%u,%u,%u,%u", f->number, fault_kind_name(f->kind), f->link,
-             f->message, f->component, f->step, f->nth, f->times, f->delay_ms, f->byte);
+    snprintf(out, FAULT_TEXT_MAX, "%u,%s,%s,%s,%s,%s,%u,%u,%u,%u", f->number, fault_kind_name(f->kind),
+             f->link, f->message, f->component, f->step, f->nth, f->times, f->delay_ms, f->byte);
 }
 
 static bool field(const char **p, char *out, size_t cap)
@@ -37,7 +37,7 @@ static bool number(const char **p, unsigned *out)
     char text[16], *end;
     if (!field(p, text, sizeof text))
         return false;
-    *out = (unsigned)strtoul(text, &end, 10);
+    *out = (unsigned)strtoull(text, &end, 10);
     return *text && *end == '\0';
 }
 
@@ -51,9 +51,10 @@ enum err fault_parse(const char *text, struct fault *out)
     while (k < FAULT_KINDS && strcmp(kinds[k], kind) != 0)
         k++;
     f.kind = (enum fault_kind)k;
-    if (k == FAULT_KINDS || !field(&text, f.link, sizeof f.link) || !field(&text, f.message, sizeof f.message) ||
-        !field(&text, f.component, sizeof f.component) || !field(&text, f.step, sizeof f.step) ||
-        !number(&text, &f.nth) || !number(&text, &f.times) || !number(&text, &delay) || !number(&text, &f.byte))
+    if (k == FAULT_KINDS || !field(&text, f.link, sizeof f.link) ||
+        !field(&text, f.message, sizeof f.message) || !field(&text, f.component, sizeof f.component) ||
+        !field(&text, f.step, sizeof f.step) || !number(&text, &f.nth) || !number(&text, &f.times) ||
+        !number(&text, &delay) || !number(&text, &f.byte))
         return ERR_BAD_SYNTAX;
     f.delay_ms = delay;
     *out = f;
@@ -122,7 +123,8 @@ struct fault *fault_kill_at(struct fault_plan *plan, const char *component, cons
 {
     for (size_t i = 0; i < plan->count; i++) {
         struct fault *f = &plan->faults[i];
-        if (f->kind == FAULT_KILL && f->number && strcmp(f->component, component) == 0 && strcmp(f->step, step) == 0)
+        if (f->kind == FAULT_KILL && f->number && strcmp(f->component, component) == 0 &&
+            strcmp(f->step, step) == 0)
             return f;
     }
     return NULL;

@@ -6,13 +6,13 @@
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
 
-#define FAULT_KIND_LIST(X)                                                                                   \
-    X(LOSE, "lose")                                                                                          \
-    X(REPEAT, "repeat")                                                                                      \
-    X(DELAY, "delay")                                                                                        \
-    X(REORDER, "reorder")                                                                                    \
-    X(CORRUPT, "corrupt")                                                                                    \
-    X(KILL, "kill")                                                                                          \
+#define FAULT_KIND_LIST(X) \
+    X(LOSE, "lose")        \
+    X(REPEAT, "repeat")    \
+    X(DELAY, "delay")      \
+    X(REORDER, "reorder")  \
+    X(CORRUPT, "corrupt")  \
+    X(KILL, "kill")        \
     X(CUT, "cut")
 
 enum fault_kind {
@@ -22,11 +22,11 @@ enum fault_kind {
         FAULT_KINDS
 };
 
-#define FAULT_ALWAYS  0
-#define FAULT_MAX     32
+#define FAULT_ALWAYS 0
+#define FAULT_MAX    32
 
 struct fault {
-    unsigned number;    /* in the scenario, from 1 */
+    unsigned number; /* in the scenario, from 1 */
     enum fault_kind kind;
     char link[16];      /* "gsdp", "pki", or a segment's name */
     char message[32];   /* message name, or matrix row on CAN */
@@ -57,7 +57,7 @@ void fault_describe(const struct fault *f, char out[96]);
 struct fault_outcome {
     unsigned copies;
     uint64_t delay_us[FAULT_COPIES];
-    bool hold;                    /* reorder: send it right after the next message of this link */
+    bool hold; /* reorder: send it right after the next message of this link */
     const struct fault *fired[FAULT_COPIES + 1]; /* NULL-terminated: the faults that took effect */
 };
 

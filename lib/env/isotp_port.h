@@ -1,5 +1,5 @@
-/* An ISO-TP channel on a component's CAN port: the engine of lib/can/isotp.h, its two matrix rows, its buffers
- * and its timer in one piece. */
+/* An ISO-TP channel on a component's CAN port: the engine of lib/can/isotp.h, its two matrix rows, its
+ * buffers and its timer in one piece. */
 #ifndef lib_env_isotp_port_h
 #define lib_env_isotp_port_h
 

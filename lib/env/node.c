@@ -95,7 +95,8 @@ static enum err node_send_frame(struct env *env, unsigned port, const struct bus
     if (!n->plan || !n->plan->count)
         return n->host->send(n, port, "", bytes, 0);
     const struct matrix_row *row = matrix_find(f->id);
-    return send_with_faults(n, port, "", bytes, row ? row->name : "?", offsetof(struct bus_frame, data), f->len);
+    return send_with_faults(n, port, "", bytes, row ? row->name : "?", offsetof(struct bus_frame, data),
+                            f->len);
 }
 
 static enum err node_send_bytes(struct env *env, unsigned port, const char *address, struct span bytes)
@@ -179,7 +180,8 @@ static void node_env_trace(struct env *env, struct trace_event *e)
     if (n->dead)
         return;
     emit(n, e);
-    if (!n->plan || !e->step[0] || (e->kind != TRACE_STEP && e->kind != TRACE_SEND && e->kind != TRACE_ACCEPT))
+    if (!n->plan || !e->step[0] ||
+        (e->kind != TRACE_STEP && e->kind != TRACE_SEND && e->kind != TRACE_ACCEPT))
         return;
     struct fault *kill = fault_kill_at(n->plan, n->name, e->step);
     if (!kill)
@@ -253,14 +255,14 @@ void node_stop(struct node *n)
 }
 
 /* Opens and closes one input around a handler's call. */
-#define NODE_INPUT(n, handler, ...)                                                                          \
-    do {                                                                                                     \
-        if ((n)->dead || !(n)->self || !(n)->class->handler)                                                 \
-            return;                                                                                          \
-        (n)->cause++;                                                                                        \
-        (n)->class->handler((n)->self, __VA_ARGS__);                                                         \
-        if ((n)->txn.count)                                                                                  \
-            store_txn_clear(&(n)->txn);                                                                      \
+#define NODE_INPUT(n, handler, ...)                          \
+    do {                                                     \
+        if ((n)->dead || !(n)->self || !(n)->class->handler) \
+            return;                                          \
+        (n)->cause++;                                        \
+        (n)->class->handler((n)->self, __VA_ARGS__);         \
+        if ((n)->txn.count)                                  \
+            store_txn_clear(&(n)->txn);                      \
     } while (0)
 
 void node_on_frame(struct node *n, unsigned port, const struct bus_frame *f)

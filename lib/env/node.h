@@ -14,7 +14,8 @@ struct node_host {
     int64_t (*wall_ms)(struct node *n);
     void (*timer_set)(struct node *n, unsigned timer, uint64_t at_us);
     /* Puts bytes on the port's link after a delay (0: in order). CAN: the bytes of a struct bus_frame. */
-    enum err (*send)(struct node *n, unsigned port, const char *address, struct span bytes, uint64_t delay_us);
+    enum err (*send)(struct node *n, unsigned port, const char *address, struct span bytes,
+                     uint64_t delay_us);
     bool (*link_up)(struct node *n, unsigned port);
     enum err (*subscribe)(struct node *n, unsigned port, const char *topic);
     void (*trace)(struct node *n, const struct trace_event *e);

@@ -87,7 +87,8 @@ static void host_timer_set(struct node *n, unsigned timer, uint64_t at_us)
 
 /* ---- links ---- */
 
-static enum err host_send(struct node *n, unsigned port, const char *address, struct span bytes, uint64_t delay_us)
+static enum err host_send(struct node *n, unsigned port, const char *address, struct span bytes,
+                          uint64_t delay_us)
 {
     struct process *p = process_of(n);
     struct link *l = p->links[port];
@@ -96,7 +97,8 @@ static enum err host_send(struct node *n, unsigned port, const char *address, st
     struct late *late = malloc(sizeof *late + bytes.len);
     if (!late)
         return ERR_NO_MEMORY;
-    *late = (struct late){.next = p->late, .due_us = host_now_us(n) + delay_us, .port = port, .len = bytes.len};
+    *late =
+        (struct late){.next = p->late, .due_us = host_now_us(n) + delay_us, .port = port, .len = bytes.len};
     text_copy(late->address, sizeof late->address, address);
     memcpy(late->bytes, bytes.p, bytes.len);
     p->late = late;
@@ -165,8 +167,8 @@ static void obey(struct process *p, const char *word)
         set_cut(p, word + 5, false);
 }
 
-/* Blocks until the runner has done what it wanted to do at this step. Words of cutting that come meanwhile take
- * effect right after it: the component is in the middle of a handler. */
+/* Blocks until the runner has done what it wanted to do at this step. Words of cutting that come meanwhile
+ * take effect right after it: the component is in the middle of a handler. */
 static void wait_for_go(struct process *p)
 {
     char word[64], later[8][64];
@@ -404,7 +406,8 @@ static struct link *open_link(struct process *p, const struct link_driver *const
     return l;
 }
 
-static bool open_all(struct process *p, const struct component_class *class, const struct link_driver *const *drivers)
+static bool open_all(struct process *p, const struct component_class *class,
+                     const struct link_driver *const *drivers)
 {
     const char *reason = "";
     struct store *store = p->store_path[0] ? sqlite_store_open(p->store_path, SQLITE_STORE_DURABLE, &reason)
@@ -425,7 +428,8 @@ static bool open_all(struct process *p, const struct component_class *class, con
     }
     sd_event_add_time(p->event, &p->clock, CLOCK_MONOTONIC, UINT64_MAX, 1, on_clock, p);
     sd_event_source_set_enabled(p->clock, SD_EVENT_OFF);
-    return p->control < 0 || sd_event_add_io(p->event, &p->control_io, p->control, EPOLLIN, on_control, p) >= 0;
+    return p->control < 0 ||
+           sd_event_add_io(p->event, &p->control_io, p->control, EPOLLIN, on_control, p) >= 0;
 }
 
 static void close_all(struct process *p)
@@ -453,7 +457,8 @@ static void close_all(struct process *p)
     }
 }
 
-int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc, char **argv)
+int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc,
+                 char **argv)
 {
     static struct process p = {.control = -1};
     struct component_args args = {.serial = p.serial, .pairs = p.pairs};

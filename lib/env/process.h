@@ -1,5 +1,5 @@
-/* The process host: one component as a Linux process. Real time, OpenSSL's own randomness, an SQLite store, links
- * by the drivers that the program was built with.
+/* The process host: one component as a Linux process. Real time, OpenSSL's own randomness, an SQLite store,
+ * links by the drivers that the program was built with.
  *
  * The program's one argument is a configuration file of lines "key=value", written by the runner:
  *   name, serial, store         of the component
@@ -12,14 +12,16 @@
  *   barrier=<step>              after tracing this step, wait for the runner's word
  *   set=<key=value>             handed to the component as it is
  *
- * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>". */
+ * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>".
+ */
 #ifndef lib_env_process_h
 #define lib_env_process_h
 
 #include "lib/link/link.h"
 
 /* main() of a component's program. drivers ends with NULL. */
-int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc, char **argv);
+int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc,
+                 char **argv);
 
 #define PROCESS_TRACE_BATCH 16 /* events in one packet, at most */
 

@@ -112,7 +112,8 @@ static int rand_get_params(void *ctx, OSSL_PARAM params[])
 {
     OSSL_PARAM *p;
     (void)ctx;
-    if ((p = OSSL_PARAM_locate(params, OSSL_RAND_PARAM_STATE)) && !OSSL_PARAM_set_int(p, EVP_RAND_STATE_READY))
+    if ((p = OSSL_PARAM_locate(params, OSSL_RAND_PARAM_STATE)) &&
+        !OSSL_PARAM_set_int(p, EVP_RAND_STATE_READY))
         return 0;
     if ((p = OSSL_PARAM_locate(params, OSSL_RAND_PARAM_STRENGTH)) && !OSSL_PARAM_set_uint(p, 256))
         return 0;

@@ -56,8 +56,8 @@ size_t trace_json(const struct trace_event *e, char out[TRACE_JSON_MAX])
 {
     struct text t = {out, TRACE_JSON_MAX, 0};
     char number[96], digest[2 * TRACE_DIGEST + 1];
-    snprintf(number, sizeof number, "{\"t_us\":%" PRIu64 ",\"seq\":%" PRIu32 ",\"cause\":%" PRIu32, e->time_us,
-             e->sequence, e->cause);
+    snprintf(number, sizeof number, "{\"t_us\":%" PRIu64 ",\"seq\":%" PRIu32 ",\"cause\":%" PRIu32,
+             e->time_us, e->sequence, e->cause);
     add(&t, number);
     add_json_string(&t, "component", e->component);
     add_json_string(&t, "kind", trace_kind_name((enum trace_kind)e->kind));
@@ -116,8 +116,8 @@ void trace_text(const struct trace_event *e, bool colour, char out[TRACE_TEXT_MA
         snprintf(size, sizeof size, "%" PRIu32 " B", e->length);
     bool carried = e->kind == TRACE_SEND || e->kind == TRACE_ACCEPT;
     const char *detail = carried ? strstr(e->detail, "error=") : e->detail;
-    snprintf(what, sizeof what, "%s%s%s%s%s%s%s", verb, *verb && e->kind != TRACE_ACCEPT ? " " : "", e->message,
-             e->reason ? "  " : "", e->reason ? err_name((enum err)e->reason) : "",
+    snprintf(what, sizeof what, "%s%s%s%s%s%s%s", verb, *verb && e->kind != TRACE_ACCEPT ? " " : "",
+             e->message, e->reason ? "  " : "", e->reason ? err_name((enum err)e->reason) : "",
              detail && *detail && (*verb || *e->message) ? "  " : "", detail ? detail : "");
     snprintf(out, TRACE_TEXT_MAX, "%s%-9s %-15s %-36s %8s %9.1f ms%s", on, e->step, who, what, size,
              (double)e->time_us / 1000.0, *on ? PLAIN : "");

@@ -8,23 +8,23 @@
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
 
-#define TRACE_KIND_LIST(X)                                                                                   \
-    X(LIFE, "life")       /* started, killed, restarted, stopped */                                          \
-    X(STATE, "state")     /* a component's state machine moved */                                            \
-    X(STEP, "step")       /* a step of a use case was done */                                                \
-    X(SEND, "send")       /* a message left its author: step, peer, length, digest */                        \
-    X(ACCEPT, "accept")   /* a message was received and verified: step, peer, length, digest */              \
-    X(REJECT, "reject")   /* a message was refused: reason */                                                \
-    X(RELAY, "relay")     /* SGW or TBM carried a message */                                                 \
-    X(HOLD, "hold")       /* the TBM keeps a message until its link is back */                               \
-    X(DROP, "drop")       /* the SGW dropped frames: reason, count in length */                              \
-    X(RETRY, "retry")     /* a request is sent again, or will be: reason */                                  \
-    X(FAIL, "fail")       /* a use case ended without success: reason */                                     \
-    X(STORE, "store")     /* a transaction was committed: keys in detail */                                  \
-    X(LINK, "link")       /* a port's link went up or down */                                                \
-    X(FAULT, "fault")     /* an injected fault took effect: its number in length */                          \
-    X(CALL, "call")       /* an operator's call reached a component */                                       \
-    X(NOTE, "note")       /* anything else worth a line */
+#define TRACE_KIND_LIST(X)                                                                    \
+    X(LIFE, "life")     /* started, killed, restarted, stopped */                             \
+    X(STATE, "state")   /* a component's state machine moved */                               \
+    X(STEP, "step")     /* a step of a use case was done */                                   \
+    X(SEND, "send")     /* a message left its author: step, peer, length, digest */           \
+    X(ACCEPT, "accept") /* a message was received and verified: step, peer, length, digest */ \
+    X(REJECT, "reject") /* a message was refused: reason */                                   \
+    X(RELAY, "relay")   /* SGW or TBM carried a message */                                    \
+    X(HOLD, "hold")     /* the TBM keeps a message until its link is back */                  \
+    X(DROP, "drop")     /* the SGW dropped frames: reason, count in length */                 \
+    X(RETRY, "retry")   /* a request is sent again, or will be: reason */                     \
+    X(FAIL, "fail")     /* a use case ended without success: reason */                        \
+    X(STORE, "store")   /* a transaction was committed: keys in detail */                     \
+    X(LINK, "link")     /* a port's link went up or down */                                   \
+    X(FAULT, "fault")   /* an injected fault took effect: its number in length */             \
+    X(CALL, "call")     /* an operator's call reached a component */                          \
+    X(NOTE, "note")     /* anything else worth a line */
 
 enum trace_kind {
 #define X(name, text) TRACE_##name,
@@ -36,19 +36,19 @@ enum trace_kind {
 #define TRACE_DIGEST 8 /* first bytes of a payload's SHA-256 */
 
 struct trace_event {
-    uint64_t time_us;    /* since the run began */
-    uint32_t sequence;   /* per component, never goes back; continues after a restart */
-    uint32_t cause;      /* number of the input the component was working on */
-    uint32_t length;     /* bytes, or a count */
-    uint16_t kind;       /* enum trace_kind */
-    uint16_t reason;     /* enum err */
+    uint64_t time_us;  /* since the run began */
+    uint32_t sequence; /* per component, never goes back; continues after a restart */
+    uint32_t cause;    /* number of the input the component was working on */
+    uint32_t length;   /* bytes, or a count */
+    uint16_t kind;     /* enum trace_kind */
+    uint16_t reason;   /* enum err */
     char component[16];
     char peer[16];
-    char step[12];       /* "PP-01/9" */
+    char step[12]; /* "PP-01/9" */
     char message[32];
     uint8_t digest[TRACE_DIGEST];
     bool has_digest;
-    char detail[96];     /* "key=value key=value" or words */
+    char detail[96]; /* "key=value key=value" or words */
 };
 
 const char *trace_kind_name(enum trace_kind k);

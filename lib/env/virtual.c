@@ -16,8 +16,8 @@ static bool before(const struct virtual_event *a, const struct virtual_event *b)
     return a->time_us < b->time_us || (a->time_us == b->time_us && a->sequence < b->sequence);
 }
 
-void virtual_push(struct virtual *v, uint64_t time_us, void (*run)(struct virtual *, void *, uint64_t), void *object,
-                  uint64_t argument)
+void virtual_push(struct virtual *v, uint64_t time_us, void (*run)(struct virtual *, void *, uint64_t),
+                  void *object, uint64_t argument)
 {
     if (v->heap_count == v->heap_cap) {
         v->heap_cap = v->heap_cap ? 2 * v->heap_cap : 256;
@@ -227,11 +227,12 @@ static struct virtual_node *server_of(struct virtual *v, const char *link, unsig
     return NULL;
 }
 
-static enum err call_send(struct virtual_node *n, const struct port_spec *spec, const char *address, struct span bytes)
+static enum err call_send(struct virtual_node *n, const struct port_spec *spec, const char *address,
+                          struct span bytes)
 {
     unsigned port = 0;
-    struct virtual_node *to = spec->kind == PORT_CALL ? server_of(n->world, spec->name, &port)
-                                                      : virtual_find(n->world, address);
+    struct virtual_node *to =
+        spec->kind == PORT_CALL ? server_of(n->world, spec->name, &port) : virtual_find(n->world, address);
     if (!to || (spec->kind == PORT_SERVE && !find_port(to, spec->name, &port)))
         return ERR_LINK_DOWN;
     return call_deliver(to, port, n->node.name, bytes);
@@ -252,7 +253,8 @@ static enum err send_now(struct virtual_node *n, unsigned port, const char *addr
     return call_send(n, spec, address, bytes);
 }
 
-static enum err host_send(struct node *node, unsigned port, const char *address, struct span bytes, uint64_t delay_us)
+static enum err host_send(struct node *node, unsigned port, const char *address, struct span bytes,
+                          uint64_t delay_us)
 {
     struct virtual_node *n = vnode(node);
     if (delay_us == 0)
@@ -408,7 +410,7 @@ enum err virtual_call(struct virtual_node *n, const char *link, struct span byte
 
 /* ---- the world ---- */
 
-static const struct node_host host = {host_now_us, host_wall_ms,   host_timer_set, host_send,
+static const struct node_host host = {host_now_us,  host_wall_ms,   host_timer_set, host_send,
                                       host_link_up, host_subscribe, host_trace,     host_die};
 
 struct virtual *virtual_new(uint64_t seed, const struct virtual_hooks *hooks, struct fault_plan *plan)
@@ -444,7 +446,8 @@ void virtual_free(struct virtual *v)
     }
     for (size_t i = 0; i < v->heap_count; i++)
         if (!virtual_gsdp_drop_event(&v->heap[i]) &&
-            (v->heap[i].run == run_outside || v->heap[i].run == late_send_event || v->heap[i].run == call_event))
+            (v->heap[i].run == run_outside || v->heap[i].run == late_send_event ||
+             v->heap[i].run == call_event))
             free(v->heap[i].object);
     free(v->heap);
     virtual_gsdp_free(v);

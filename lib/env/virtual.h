@@ -17,7 +17,7 @@ struct virtual_node;
 
 struct virtual_hooks {
     void *ctx;
-    void (*on_trace)(void *ctx, const struct trace_event *e);                            /* may be NULL */
+    void (*on_trace)(void *ctx, const struct trace_event *e);                                /* may be NULL */
     void (*on_frame)(void *ctx, uint64_t now_us, enum segment s, const struct bus_frame *f); /* may be NULL */
 };
 

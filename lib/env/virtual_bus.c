@@ -11,9 +11,11 @@
 
 static uint64_t wire_time_us(const struct bus_frame *f)
 {
-    uint32_t data_bits = 8u * (f->flags & BUS_REMOTE ? 0u : f->len), id_bits = f->flags & BUS_EXTENDED ? 20u : 0u;
+    uint32_t data_bits = 8u * (f->flags & BUS_REMOTE ? 0u : f->len),
+             id_bits = f->flags & BUS_EXTENDED ? 20u : 0u;
     if (!(f->flags & BUS_FD))
-        return (uint64_t)(47 + id_bits + data_bits) * 21 / 20 * NOMINAL_NS_PER_BIT / 1000; /* one stuff bit in 20 */
+        return (uint64_t)(47 + id_bits + data_bits) * 21 / 20 * NOMINAL_NS_PER_BIT /
+               1000;                                  /* one stuff bit in 20 */
     uint32_t crc = f->len > 16 ? 21u + 7u : 17u + 6u; /* with fixed stuff bits */
     uint32_t fast = (9u + data_bits + crc) * 33 / 32, slow = 30u + id_bits;
     uint32_t fast_ns = f->flags & BUS_BRS ? DATA_NS_PER_BIT : NOMINAL_NS_PER_BIT;

@@ -56,7 +56,8 @@ static bool permitted(const struct virtual_session *s, const char *topic)
 {
     const char *serial = s->node->args->serial, *level;
     size_t len = second_level(topic, &level);
-    return !*serial || (strncmp(topic, "spaak/", 6) == 0 && len == strlen(serial) && memcmp(level, serial, len) == 0);
+    return !*serial ||
+           (strncmp(topic, "spaak/", 6) == 0 && len == strlen(serial) && memcmp(level, serial, len) == 0);
 }
 
 static void deliver(struct virtual *v, void *object, uint64_t argument);

@@ -71,7 +71,8 @@ struct virtual_node {
     struct virtual_node *next;
 };
 
-struct virtual {
+struct virtual
+{
     struct virtual_hooks hooks;
     struct fault_plan *plan;
     uint64_t seed, now_us, next_sequence, taken;
@@ -86,8 +87,8 @@ struct virtual {
     struct virtual_broker broker;
 };
 
-void virtual_push(struct virtual *v, uint64_t time_us, void (*run)(struct virtual *, void *, uint64_t), void *object,
-                  uint64_t argument);
+void virtual_push(struct virtual *v, uint64_t time_us, void (*run)(struct virtual *, void *, uint64_t),
+                  void *object, uint64_t argument);
 /* Runs an input of a node with its own randomness. */
 void virtual_enter(struct virtual_node *n);
 void virtual_set_link(struct virtual_node *n, unsigned port, enum link_state state);

@@ -16,7 +16,8 @@ static bool set_filter(int fd, const uint32_t *ids, size_t n)
     if (!ids)
         return true;
     for (size_t i = 0; i < n; i++)
-        filters[i] = (struct can_filter){.can_id = ids[i], .can_mask = CAN_SFF_MASK | CAN_EFF_FLAG | CAN_RTR_FLAG};
+        filters[i] =
+            (struct can_filter){.can_id = ids[i], .can_mask = CAN_SFF_MASK | CAN_EFF_FLAG | CAN_RTR_FLAG};
     /* an empty list receives nothing */
     return setsockopt(fd, SOL_CAN_RAW, CAN_RAW_FILTER, filters, (socklen_t)(n * sizeof filters[0])) == 0;
 }

@@ -1,5 +1,5 @@
-/* Our CAN bus for machines without SocketCAN: packets between a node and the hub process, on a Unix socket that
- * keeps message borders.
+/* Our CAN bus for machines without SocketCAN: packets between a node and the hub process, on a Unix socket
+ * that keeps message borders.
  *
  *   node -> hub   HELLO   segment, filter, name      first packet; the hub answers WELCOME or BYE
  *   both ways     FRAMES  one or more frames, in order
@@ -14,12 +14,12 @@
 
 #include "lib/can/matrix.h"
 
-#define HUB_PACKET_MAX  16384
-#define HUB_FILTER_MAX  32
-#define HUB_NAME_MAX    16
-#define HUB_NODES_MAX   256
-#define HUB_STALL_MS    2000
-#define HUB_QUEUE_HIGH  (512 * 1024) /* bytes waiting for one node before its segment's senders are paused */
+#define HUB_PACKET_MAX 16384
+#define HUB_FILTER_MAX 32
+#define HUB_NAME_MAX   16
+#define HUB_NODES_MAX  256
+#define HUB_STALL_MS   2000
+#define HUB_QUEUE_HIGH (512 * 1024) /* bytes waiting for one node before its segment's senders are paused */
 
 enum hub_packet { HUB_HELLO = 1, HUB_WELCOME, HUB_FRAMES, HUB_RECORD, HUB_BYE };
 

@@ -1,7 +1,7 @@
 /* Links to the outside, for the process host: one port of a component on one real transport.
  *
- * send only queues; flush writes, so that nothing leaves before the host has made the store durable. Bytes of a
- * CAN link are a struct bus_frame each way. */
+ * send only queues; flush writes, so that nothing leaves before the host has made the store durable. Bytes of
+ * a CAN link are a struct bus_frame each way. */
 #ifndef lib_link_link_h
 #define lib_link_link_h
 

@@ -42,7 +42,8 @@ static void try_connect(struct mqtt_link *l);
 static void watch(struct mqtt_link *l)
 {
     if (l->io)
-        sd_event_source_set_io_events(l->io, EPOLLIN | (mosquitto_want_write(l->m) ? (uint32_t)EPOLLOUT : 0u));
+        sd_event_source_set_io_events(l->io,
+                                      EPOLLIN | (mosquitto_want_write(l->m) ? (uint32_t)EPOLLOUT : 0u));
 }
 
 static int on_timer(sd_event_source *s, uint64_t now_us, void *ctx)
@@ -261,7 +262,8 @@ static bool configure(struct mqtt_link *l, const char *endpoint)
     mosquitto_message_callback_set(l->m, on_message);
     mosquitto_max_inflight_messages_set(l->m, 0);
     mosquitto_int_option(l->m, MOSQ_OPT_TCP_NODELAY, 1);
-    if (link_option(endpoint, "user", user, sizeof user) && link_option(endpoint, "password", password, sizeof password))
+    if (link_option(endpoint, "user", user, sizeof user) &&
+        link_option(endpoint, "password", password, sizeof password))
         mosquitto_username_pw_set(l->m, user, password);
     if (l->port == 0)
         return true;

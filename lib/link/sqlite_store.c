@@ -87,7 +87,8 @@ static enum err sqlite_scan(struct store *store, const char *prefix, store_each 
     size_t len = strlen(prefix);
     int rc;
     sqlite3_stmt *stmt;
-    if (sqlite3_prepare_v2(s->db, "SELECT key, value FROM store WHERE key >= ?1 ORDER BY key", -1, &stmt, NULL))
+    if (sqlite3_prepare_v2(s->db, "SELECT key, value FROM store WHERE key >= ?1 ORDER BY key", -1, &stmt,
+                           NULL))
         return ERR_STORE_FAILED;
     sqlite3_bind_text(stmt, 1, prefix, -1, SQLITE_STATIC);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
@@ -123,13 +124,15 @@ static bool prepare(struct sqlite_store *s)
         const char *sql;
     } rows[] = {
         {&s->get, "SELECT value FROM store WHERE key = ?1"},
-        {&s->put, "INSERT INTO store (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"},
+        {&s->put,
+         "INSERT INTO store (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"},
         {&s->del, "DELETE FROM store WHERE key = ?1"},
         {&s->begin, "BEGIN IMMEDIATE"},
         {&s->commit, "COMMIT"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (sqlite3_prepare_v3(s->db, rows[i].sql, -1, SQLITE_PREPARE_PERSISTENT, rows[i].stmt, NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v3(s->db, rows[i].sql, -1, SQLITE_PREPARE_PERSISTENT, rows[i].stmt, NULL) !=
+            SQLITE_OK)
             return false;
     return true;
 }
@@ -137,9 +140,11 @@ static bool prepare(struct sqlite_store *s)
 static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_store_mode mode)
 {
     static const char *const pragmas[] = {
-        [SQLITE_STORE_DURABLE] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                 "PRAGMA wal_autocheckpoint = 4000;",
-        [SQLITE_STORE_SEED] = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;",
+        [SQLITE_STORE_DURABLE] =
+            ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+             "PRAGMA wal_autocheckpoint = 4000;"),
+        [SQLITE_STORE_SEED] =
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;",
         /* a WAL file without exclusive locking would need shared memory, which not every file system has */
         [SQLITE_STORE_READ] = "PRAGMA locking_mode = EXCLUSIVE;",
     };
@@ -152,8 +157,10 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
            sqlite3_busy_timeout(s->db, 2000) == SQLITE_OK &&
            sqlite3_exec(s->db, pragmas[mode], NULL, NULL, NULL) == SQLITE_OK &&
            (mode == SQLITE_STORE_READ ||
-            sqlite3_exec(s->db, "CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-                         NULL, NULL, NULL) == SQLITE_OK) &&
+            sqlite3_exec(
+                s->db,
+                "CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+                NULL, NULL, NULL) == SQLITE_OK) &&
            prepare(s);
 }
 

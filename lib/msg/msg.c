@@ -57,8 +57,8 @@ Spaak__V1__MessageType msg_type_from_name(const char *name)
 
 void msg_describe(const struct msg_header *h, char out[MSG_DESCRIPTION_MAX])
 {
-    snprintf(out, MSG_DESCRIPTION_MAX, "ecu=%s seq=%u%s%s", h->ecu_serial, h->sequence, h->error ? " error=" : "",
-             h->error ? err_name(h->error) : "");
+    snprintf(out, MSG_DESCRIPTION_MAX, "ecu=%s seq=%u%s%s", h->ecu_serial, h->sequence,
+             h->error ? " error=" : "", h->error ? err_name(h->error) : "");
 }
 
 const char *msg_use_case_name(Spaak__V1__UseCase u)
@@ -96,8 +96,8 @@ void msg_arena_init(struct msg_arena *a, void *buf, size_t cap)
 }
 
 /* What is signed: a tag, then body and header, each with its length in front. */
-static void signed_digest(struct crypto *c, enum msg_direction direction, struct span body, struct span header,
-                          uint8_t out[SHA256_SIZE])
+static void signed_digest(struct crypto *c, enum msg_direction direction, struct span body,
+                          struct span header, uint8_t out[SHA256_SIZE])
 {
     const char *tag = direction == MSG_REQUEST ? DIGEST_TAG_REQUEST : DIGEST_TAG_RESPONSE;
     uint8_t body_len[4], header_len[4];
@@ -146,8 +146,9 @@ static size_t pack_header(const struct msg_header *h, uint8_t *out, size_t cap)
     return spaak__v1__spaak_header__pack(&m, out);
 }
 
-enum err msg_seal(struct crypto *c, enum msg_direction direction, const struct msg_header *h, struct span body,
-                  const struct p256_key *key, struct span certificate, uint8_t out[MSG_MAX], size_t *len)
+enum err msg_seal(struct crypto *c, enum msg_direction direction, const struct msg_header *h,
+                  struct span body, const struct p256_key *key, struct span certificate, uint8_t out[MSG_MAX],
+                  size_t *len)
 {
     uint8_t header[192], digest[SHA256_SIZE], sig[P256_SIG_MAX];
     size_t sig_len, header_len = pack_header(h, header, sizeof header);
@@ -276,7 +277,8 @@ static enum err check_binding(const struct msg_policy *p, const struct msg_heade
     return ERR_OK;
 }
 
-static enum err check_signature(const struct msg_policy *p, const struct parts *parts, const struct x509 *cert)
+static enum err check_signature(const struct msg_policy *p, const struct parts *parts,
+                                const struct x509 *cert)
 {
     uint8_t digest[SHA256_SIZE];
     struct p256_key *key;

@@ -10,11 +10,11 @@
 #include "lib/pki/x509.h"
 #include "proto/spaak.pb-c.h"
 
-#define MSG_VERSION          1
-#define MSG_MAX              2048 /* longest message on any leg, bytes */
-#define MSG_SERIAL_MAX       32
-#define MSG_UUID             16
-#define MSG_FRESHNESS_MS     (5 * 60 * 1000) /* accepted distance between time of issue and our clock */
+#define MSG_VERSION      1
+#define MSG_MAX          2048 /* longest message on any leg, bytes */
+#define MSG_SERIAL_MAX   32
+#define MSG_UUID         16
+#define MSG_FRESHNESS_MS (5 * 60 * 1000) /* accepted distance between time of issue and our clock */
 
 enum msg_direction { MSG_REQUEST, MSG_RESPONSE };
 
@@ -36,7 +36,7 @@ struct msg_cert_cache {
     struct msg_cert_slot {
         bool used;
         uint8_t digest[SHA256_SIZE];
-    } *slots;
+    } * slots;
     size_t count;
 };
 
@@ -45,10 +45,10 @@ struct msg_policy {
     struct crypto *crypto;
     enum msg_direction direction;
     enum x509_profile signer;
-    const struct x509 *issuer;     /* trust anchor that certifies signers */
-    const char *ecu_serial;        /* NULL: any (a server) */
+    const struct x509 *issuer; /* trust anchor that certifies signers */
+    const char *ecu_serial;    /* NULL: any (a server) */
     int64_t now_ms;
-    struct msg_cert_cache cache;   /* count 0: none */
+    struct msg_cert_cache cache; /* count 0: none */
 };
 
 /* Contents of an accepted message. body points into `storage`. */
@@ -59,8 +59,9 @@ struct msg_opened {
 };
 
 /* Signs and writes a message; out holds MSG_MAX bytes. */
-enum err msg_seal(struct crypto *c, enum msg_direction direction, const struct msg_header *h, struct span body,
-                  const struct p256_key *key, struct span certificate, uint8_t out[MSG_MAX], size_t *len);
+enum err msg_seal(struct crypto *c, enum msg_direction direction, const struct msg_header *h,
+                  struct span body, const struct p256_key *key, struct span certificate, uint8_t out[MSG_MAX],
+                  size_t *len);
 /* On any error *out holds nothing of use, except that the header is filled in once it could be read, so
  * that a trace can name the message. The header of a refused message must not be acted on. */
 enum err msg_open(const struct msg_policy *p, struct span in, struct msg_opened *out);

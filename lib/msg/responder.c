@@ -63,7 +63,8 @@ enum err responder_open(struct responder *r, const char *topic, struct span byte
     return strcmp(topic, expected) == 0 ? ERR_OK : ERR_MSG_SIGNER_NOT_BOUND;
 }
 
-void responder_trace_accept(struct responder *r, const struct msg_opened *m, struct span bytes, const char *step)
+void responder_trace_accept(struct responder *r, const struct msg_opened *m, struct span bytes,
+                            const char *step)
 {
     char detail[MSG_DESCRIPTION_MAX];
     msg_describe(&m->header, detail);

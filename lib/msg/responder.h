@@ -31,7 +31,8 @@ void responder_fini(struct responder *r);
 /* Opens a request; the topic must name the ECU that signed it. */
 enum err responder_open(struct responder *r, const char *topic, struct span bytes, struct msg_opened *out);
 /* Says in the trace that a request was verified. */
-void responder_trace_accept(struct responder *r, const struct msg_opened *m, struct span bytes, const char *step);
+void responder_trace_accept(struct responder *r, const struct msg_opened *m, struct span bytes,
+                            const char *step);
 
 struct response {
     Spaak__V1__UseCase use_case;

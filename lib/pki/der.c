@@ -55,8 +55,9 @@ bool der_optional(struct rd *r, uint8_t tag, struct rd *contents)
 struct span der_integer(struct rd *r)
 {
     struct rd in = der_enter(r, DER_INTEGER);
-    bool minimal = in.left > 0 && !(in.left > 1 && ((in.p[0] == 0 && in.p[1] < 0x80) ||
-                                                   (in.p[0] == 0xFF && in.p[1] >= 0x80)));
+    bool minimal =
+        in.left > 0 &&
+        !(in.left > 1 && ((in.p[0] == 0 && in.p[1] < 0x80) || (in.p[0] == 0xFF && in.p[1] >= 0x80)));
     if (in.failed || !minimal || in.left > 21)
         r->failed = true;
     return (struct span){in.p, r->failed ? 0 : in.left};
@@ -112,7 +113,8 @@ int64_t der_time(struct rd *r)
     }
     int month = two_digits(&in), day = two_digits(&in);
     int hour = two_digits(&in), minute = two_digits(&in), second = two_digits(&in);
-    bool range = month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
+    bool range =
+        month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
     if (rd_u8(&in) != 'Z' || in.failed || in.left || !range)
         r->failed = true;
     if (r->failed)

@@ -22,15 +22,15 @@ static const struct {
 };
 
 /* Signs a certificate for i->key. */
-static enum err certify(struct crypto *c, struct oem_identity *i, struct x509_template *t,
+static enum err certify(struct crypto *c, struct oem_identity *i, struct x509_template t,
                         const struct oem_identity *issuer)
 {
     uint8_t point[P256_POINT], issuer_point[P256_POINT];
     p256_public(i->key, point);
     p256_public(issuer->key, issuer_point);
-    t->public_key = point;
-    t->issuer_public_key = issuer_point;
-    return x509_issue(c, t, issuer->key, i->der, &i->len);
+    t.public_key = point;
+    t.issuer_public_key = issuer_point;
+    return x509_issue(c, &t, issuer->key, i->der, &i->len);
 }
 
 enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out)
@@ -48,7 +48,7 @@ enum err oem_make(struct crypto *c, const struct oem_options *options, struct oe
         };
         e = p256_generate(c, &out->roles[r].key);
         if (!e)
-            e = certify(c, &out->roles[r], &t, &out->roles[plan[r].issuer]);
+            e = certify(c, &out->roles[r], t, &out->roles[plan[r].issuer]);
     }
     if (e)
         oem_free(out);
@@ -74,7 +74,7 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
     memset(out, 0, sizeof *out);
     enum err e = p256_generate(c, &out->key);
     if (!e)
-        e = certify(c, out, &t, &o->roles[OEM_ECU_CA]);
+        e = certify(c, out, t, &o->roles[OEM_ECU_CA]);
     if (e)
         oem_identity_free(out);
     return e;

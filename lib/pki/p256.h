@@ -11,11 +11,11 @@
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
 
-#define P256_POINT     65 /* 04 || X || Y */
-#define P256_SCALAR    32
-#define P256_SIG_MAX   72 /* DER SEQUENCE { r, s } */
-#define SHA256_SIZE    32
-#define SHA1_SIZE      20
+#define P256_POINT   65 /* 04 || X || Y */
+#define P256_SCALAR  32
+#define P256_SIG_MAX 72 /* DER SEQUENCE { r, s } */
+#define SHA256_SIZE  32
+#define SHA1_SIZE    20
 
 struct crypto;   /* one per process or virtual world */
 struct p256_key; /* public, or public and private */

@@ -28,14 +28,10 @@ static const struct profile {
     int path_len;
     uint8_t key_usage, ccc_type, purpose;
 } profiles[X509_PROFILES] = {
-    [X509_OEM_ROOT] = {true, -1, USAGE_CA, 9, 0},
-    [X509_OEM_SUB_CA] = {true, 0, USAGE_CA, 8, 0},
-    [X509_VEHICLE] = {false, -1, USAGE_SIGN, 1, 0},
-    [X509_SERVER_CA] = {true, 0, USAGE_CA, 0, 0},
-    [X509_ECU_IDENTITY] = {false, -1, USAGE_SIGN, 0, 1},
-    [X509_VOS_SIGNER] = {false, -1, USAGE_SIGN, 0, 2},
-    [X509_GSDP_SIGNER] = {false, -1, USAGE_SIGN, 0, 3},
-    [X509_KTS_SIGNER] = {false, -1, USAGE_SIGN, 0, 4},
+    [X509_OEM_ROOT] = {true, -1, USAGE_CA, 9, 0},        [X509_OEM_SUB_CA] = {true, 0, USAGE_CA, 8, 0},
+    [X509_VEHICLE] = {false, -1, USAGE_SIGN, 1, 0},      [X509_SERVER_CA] = {true, 0, USAGE_CA, 0, 0},
+    [X509_ECU_IDENTITY] = {false, -1, USAGE_SIGN, 0, 1}, [X509_VOS_SIGNER] = {false, -1, USAGE_SIGN, 0, 2},
+    [X509_GSDP_SIGNER] = {false, -1, USAGE_SIGN, 0, 3},  [X509_KTS_SIGNER] = {false, -1, USAGE_SIGN, 0, 4},
 };
 
 /* ---- issuing: every put_ function writes backwards ---- */
@@ -49,8 +45,8 @@ static void put_oid(struct der_w *w, const uint8_t *oid, size_t len, uint8_t las
     der_wrap(w, DER_OID, mark);
 }
 
-#define PUT_OID(w, oid)            put_oid(w, oid, sizeof oid, 0)
-#define PUT_OID_ARC(w, oid, arc)   put_oid(w, oid, sizeof oid, arc)
+#define PUT_OID(w, oid)          put_oid(w, oid, sizeof oid, 0)
+#define PUT_OID_ARC(w, oid, arc) put_oid(w, oid, sizeof oid, arc)
 
 void x509_put_signature_algorithm(struct der_w *w)
 {
@@ -81,7 +77,8 @@ void x509_put_public_key(struct der_w *w, const uint8_t point[P256_POINT])
 }
 
 /* Closes an extension whose value was written since mark. */
-static void end_extension(struct der_w *w, size_t mark, const uint8_t *oid, size_t len, uint8_t arc, bool critical)
+static void end_extension(struct der_w *w, size_t mark, const uint8_t *oid, size_t len, uint8_t arc,
+                          bool critical)
 {
     der_wrap(w, DER_OCTET_STRING, mark);
     if (critical)
@@ -107,9 +104,9 @@ static void put_key_ids(struct crypto *c, struct der_w *w, const struct x509_tem
 static void put_extensions(struct crypto *c, struct der_w *w, const struct x509_template *t)
 {
     const struct profile *p = &profiles[t->profile];
-    size_t all = w->at, mark = all;
+    size_t all = w->at;
     put_key_ids(c, w, t);
-    mark = w->at;
+    size_t mark = w->at;
     if (p->path_len >= 0)
         der_put_small(w, (uint8_t)p->path_len);
     if (p->ca)
@@ -223,8 +220,8 @@ enum err x509_read_public_key(struct rd *r, uint8_t out[P256_POINT])
         return ERR_DER_SYNTAX;
     struct rd curve = der_enter(&algorithm, DER_OID);
     struct span point = der_bits(&in);
-    if (!der_is(kind, oid_ec_public_key, sizeof oid_ec_public_key) || !der_is(curve, oid_p256, sizeof oid_p256) ||
-        point.len != P256_POINT || point.p[0] != 4)
+    if (!der_is(kind, oid_ec_public_key, sizeof oid_ec_public_key) ||
+        !der_is(curve, oid_p256, sizeof oid_p256) || point.len != P256_POINT || point.p[0] != 4)
         return ERR_KEY_NOT_P256;
     if (in.failed || in.left || algorithm.left)
         return ERR_DER_SYNTAX;
@@ -385,7 +382,8 @@ enum err x509_check_profile(struct crypto *c, const struct x509 *x, enum x509_pr
 {
     const struct profile *p = &profiles[profile];
     uint8_t id[SHA1_SIZE];
-    if (x->ca != p->ca || x->path_len != p->path_len || x->key_usage != p->key_usage || x->ccc_type != p->ccc_type)
+    if (x->ca != p->ca || x->path_len != p->path_len || x->key_usage != p->key_usage ||
+        x->ccc_type != p->ccc_type)
         return ERR_CERT_PROFILE;
     if (x->purpose != p->purpose)
         return ERR_CERT_PURPOSE;

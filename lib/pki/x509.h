@@ -6,18 +6,18 @@
 
 #include "lib/pki/p256.h"
 
-#define X509_MAX     700 /* longest certificate we make or accept, bytes */
-#define X509_CN_MAX  64  /* RFC 5280, ub-common-name */
+#define X509_MAX    700 /* longest certificate we make or accept, bytes */
+#define X509_CN_MAX 64  /* RFC 5280, ub-common-name */
 
 enum x509_profile {
-    X509_OEM_ROOT,        /* [J], [J_PhysicalKey]: CCC extension .9 */
-    X509_OEM_SUB_CA,      /* [J1]: CCC extension .8 */
-    X509_VEHICLE,         /* [K]: CCC extension .1 */
-    X509_SERVER_CA,       /* [Z1], and the authority of ECU identities */
-    X509_ECU_IDENTITY,    /* signs SpaakRequest */
-    X509_VOS_SIGNER,      /* signs SpaakResponse */
-    X509_GSDP_SIGNER,     /* signs the service provisioning answer */
-    X509_KTS_SIGNER,      /* [ZZ2] */
+    X509_OEM_ROOT,     /* [J], [J_PhysicalKey]: CCC extension .9 */
+    X509_OEM_SUB_CA,   /* [J1]: CCC extension .8 */
+    X509_VEHICLE,      /* [K]: CCC extension .1 */
+    X509_SERVER_CA,    /* [Z1], and the authority of ECU identities */
+    X509_ECU_IDENTITY, /* signs SpaakRequest */
+    X509_VOS_SIGNER,   /* signs SpaakResponse */
+    X509_GSDP_SIGNER,  /* signs the service provisioning answer */
+    X509_KTS_SIGNER,   /* [ZZ2] */
     X509_PROFILES
 };
 
@@ -27,10 +27,10 @@ struct x509 {
     int64_t not_before_s, not_after_s; /* seconds since 1970 */
     uint8_t public_key[P256_POINT];
     bool ca;
-    int path_len;        /* -1: no limit */
-    uint8_t key_usage;   /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
-    uint8_t ccc_type;    /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
-    uint8_t purpose;     /* last arc of our extended key usage, 0 when absent */
+    int path_len;      /* -1: no limit */
+    uint8_t key_usage; /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
+    uint8_t ccc_type;  /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
+    uint8_t purpose;   /* last arc of our extended key usage, 0 when absent */
     uint8_t subject_key_id[SHA1_SIZE], authority_key_id[SHA1_SIZE];
 };
 
