@@ -27,7 +27,8 @@ struct child {
     int control;   /* our end of its control socket, -1: none */
     int listen_fd; /* socket that it serves, -1: none */
     uint32_t sequence;
-    bool killed, at_barrier, subscribed, store_failed;
+    bool killed, at_barrier, store_failed;
+    size_t links_up; /* since the run began; tells when everybody is there */
     sd_event_source *exit_source, *control_source;
     struct store *store; /* opened by the judge */
 };
@@ -42,7 +43,7 @@ struct world {
     struct child children[CHILDREN_MAX];
     size_t child_count;
     unsigned rogues, cuts_under_way;
-    bool give_up, ending, waits_for_servers;
+    bool give_up, ending, waits_for_others;
     struct broker broker;
     bool own_broker;
     char gsdp_host[256];

@@ -18,7 +18,7 @@
 #include "sim/given.h"
 #include "sim/process_world.h"
 
-#define SERVERS_US 2000000 /* the vehicle waits this long for its back end at most */
+#define OTHERS_US 2000000 /* the TBM waits this long for all others at most */
 
 static uint64_t now_us(const struct world *w)
 {
@@ -67,6 +67,15 @@ static bool is_barrier(const struct world *w, const struct trace_event *e)
     return false;
 }
 
+/* Links that do what they are for: a bus or a caller is there, a topic is subscribed to. */
+static void count_link(struct child *c, const struct trace_event *e)
+{
+    bool gsdp = strncmp(e->detail, "gsdp ", 5) == 0;
+    const char *state = strchr(e->detail, ' ');
+    if (state && strcmp(state + 1, gsdp ? "subscribed" : "up") == 0)
+        c->links_up++;
+}
+
 static void take_event(struct world *w, struct child *c, struct trace_event *e)
 {
     e->component[sizeof e->component - 1] = e->peer[sizeof e->peer - 1] = e->step[sizeof e->step - 1] = '\0';
@@ -74,8 +83,8 @@ static void take_event(struct world *w, struct child *c, struct trace_event *e)
     c->sequence = e->sequence;
     if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
         w->cuts_under_way--;
-    if (e->kind == TRACE_LINK && strcmp(e->detail, "gsdp subscribed") == 0)
-        c->subscribed = true;
+    if (e->kind == TRACE_LINK)
+        count_link(c, e);
     run_on_event(w->run, e);
     if (is_barrier(w, e)) {
         c->at_barrier = true;
@@ -84,24 +93,25 @@ static void take_event(struct world *w, struct child *c, struct trace_event *e)
     release_barriers(w);
 }
 
-/* The back end of a real OEM is up long before a vehicle wakes: the TBM is started when the services are
- * subscribed, or when they had time enough for it. */
-static void start_tbm_when_ready(struct world *w)
+/* The back end of a real OEM is up long before a vehicle wakes, and a vehicle's ECUs wake together: the TBM's
+ * way to GSDP is opened when every other link is up, or has had time enough for it. */
+static void open_gsdp_when_ready(struct world *w)
 {
-    struct child *tbm = child_find(w, "tbm");
     bool ready = true;
-    if (!w->waits_for_servers)
+    if (!w->waits_for_others)
         return;
     for (size_t i = 0; i < w->child_count; i++) {
-        struct child *c = &w->children[i];
-        bool service = strcmp(c->name, "vos") == 0 || strcmp(c->name, "gsdp") == 0;
-        ready &= !service || c->subscribed || c->cut[0];
+        const struct child *c = &w->children[i];
+        bool counts =
+            c->row && c->row->class && strcmp(c->row->name, "rogue") != 0 && strcmp(c->name, "tbm") != 0;
+        ready &= !counts || c->links_up + (c->cut[0] != '\0') >= c->row->class->port_count;
     }
-    if (!ready && now_us(w) < SERVERS_US)
+    if (!ready && now_us(w) < OTHERS_US)
         return;
-    w->waits_for_servers = false;
-    if (tbm && !start_child(w, tbm))
-        w->give_up = true;
+    struct child *tbm = child_find(w, "tbm");
+    w->waits_for_others = false;
+    tbm->cut[0] = '\0';
+    say(tbm, "heal gsdp");
 }
 
 static void drain(struct world *w, struct child *c)
@@ -339,14 +349,14 @@ static void loop(struct world *w)
     struct run *r = w->run;
     while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < r->limit_us) {
         uint64_t due = run_next_due_us(r), t = now_us(w), until = due < r->limit_us ? due : r->limit_us;
-        if (w->waits_for_servers && SERVERS_US < until)
-            until = SERVERS_US;
+        if (w->waits_for_others && OTHERS_US < until)
+            until = OTHERS_US;
         int rc = sd_event_run(w->event, until > t ? until - t : 0);
         if (rc < 0 && rc != -EINTR)
             break;
         run_pump(r, now_us(w));
         release_barriers(w);
-        start_tbm_when_ready(w);
+        open_gsdp_when_ready(w);
     }
 }
 
@@ -393,13 +403,17 @@ static bool start_all(struct world *w)
             if (strcmp(component_rows[k].name, s->components[i]) == 0 &&
                 !process_world_add(w, s->components[i], s->components[i]))
                 return false;
-    if (!process_world_seed(w))
+    /* the broker needs no store: it starts while the stores are made */
+    struct child *broker = child_find(w, "broker");
+    if ((broker && !start_child(w, broker)) || !process_world_seed(w))
         return false;
     run_pump(w->run, 0); /* cuts that hold from the start */
-    w->waits_for_servers = true;
+    struct child *tbm = child_find(w, "tbm");
+    w->waits_for_others = tbm && !tbm->cut[0];
+    if (w->waits_for_others)
+        text_copy(tbm->cut, sizeof tbm->cut, "gsdp");
     for (size_t i = 0; i < w->child_count; i++)
-        if (w->children[i].row != NULL && !w->children[i].pid && strcmp(w->children[i].name, "tbm") != 0 &&
-            !start_child(w, &w->children[i]))
+        if (w->children[i].row != NULL && !w->children[i].pid && !start_child(w, &w->children[i]))
             return false;
     return true;
 }

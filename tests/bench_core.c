@@ -1,5 +1,5 @@
-/* Figures of one process: virtual world, ISO-TP engine, VOS, memory. Each line is one JSON object with the floor that
- * was measured in the same run. Placement: pinned to one core by scripts/bench.sh. */
+/* Figures of one process: virtual world, ISO-TP engine, VOS, memory. Each line is one JSON object with the
+ * floor that was measured in the same run. Placement: pinned to one core by scripts/bench.sh. */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +35,13 @@ static double wall_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void report(const char *name, double value, const char *unit, double floor, const char *floor_is, double goal)
+static void report(const char *name, double value, const char *unit, double floor, const char *floor_is,
+                   double goal)
 {
-    printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
-           "\"goal\":%.3g}\n",
-           name, value, unit, floor, floor_is, value / floor, goal);
+    printf(
+        "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
+        "\"goal\":%.3g}\n",
+        name, value, unit, floor, floor_is, value / floor, goal);
     fflush(stdout);
 }
 
@@ -79,8 +81,8 @@ static struct costs measure_p256(void)
 /* Operations of one PP-01 flow with SP-02 before it, for a vehicle that the servers have not met:
  *   keygen  1  vehicle identity (PP-01/8)
  *   sign   10  eight messages, the CSR (9), [K] (12)
- *   verify 15  eight messages, the CSR (11), [K] by J1 and J1 by J (14), this ECU's identity certificate at GSDP and at
- *              the VOS, the signers' certificates of GSDP and VOS at the vehicle */
+ *   verify 15  eight messages, the CSR (11), [K] by J1 and J1 by J (14), this ECU's identity certificate at
+ * GSDP and at the VOS, the signers' certificates of GSDP and VOS at the vehicle */
 enum { FLOW_KEYGEN = 1, FLOW_SIGN = 10, FLOW_VERIFY = 15 };
 
 static double flow_floor_s(const struct costs *c)
@@ -132,10 +134,12 @@ static void fleet_make(struct fleet *f, size_t vehicles)
         f->args[i] = (struct component_args){.serial = f->serials[i]};
         for (size_t k = 0; k < 3; k++) {
             snprintf(f->names[i][k], 16, "%s%zu", kinds[k], i % 1000000);
-            struct virtual_node *n = virtual_add(f->v, classes[k], f->names[i][k], (unsigned)i + 1, &f->args[i]);
+            struct virtual_node *n =
+                virtual_add(f->v, classes[k], f->names[i][k], (unsigned)i + 1, &f->args[i]);
             if (k == 2) {
                 stores.spaak = virtual_store(n);
-                given_vehicle(virtual_crypto(f->v, f->serials[i]), &oem, &given, f->serials[i], VIRTUAL_EPOCH_MS, &stores);
+                given_vehicle(virtual_crypto(f->v, f->serials[i]), &oem, &given, f->serials[i],
+                              VIRTUAL_EPOCH_MS, &stores);
             }
             if (virtual_start(n))
                 exit(1);
@@ -197,7 +201,8 @@ static void bench_memory(void)
     fleet_run(&f);
     double each = (double)(resident_bytes() - before) / 1000;
     fleet_free(&f);
-    report("virtual_memory_per_vehicle", each, "bytes resident at 1000 vehicles", 65536, "the limit, 64 kB", 1);
+    report("virtual_memory_per_vehicle", each, "bytes resident at 1000 vehicles", 65536, "the limit, 64 kB",
+           1);
 }
 
 /* ---- ISO-TP alone ---- */
@@ -241,7 +246,8 @@ static void bench_isotp(void)
     }
     m = (cpu_s() - m) / n;
     report("isotp_transfers_1kB", 1 / t, "transfers/s in one process", 1e6, "the goal, 1,000,000", 1);
-    report("isotp_transfers_1kB_to_memcpy", 1 / t, "transfers/s in one process", 1 / m, "memcpy of the same 18 frames", 0);
+    report("isotp_transfers_1kB_to_memcpy", 1 / t, "transfers/s in one process", 1 / m,
+           "memcpy of the same 18 frames", 0);
 }
 
 /* ---- the VOS, SQLite on disk, group commit ---- */
@@ -294,16 +300,18 @@ static const struct bench_sent *serve(struct vos_bench *v, size_t i)
 
 static void seal(struct vos_bench *v, size_t i, int type, uint32_t sequence, struct span body)
 {
-    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01, .type = (Spaak__V1__MessageType)type};
+    struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                           .type = (Spaak__V1__MessageType)type};
     text_copy(h.ecu_serial, sizeof h.ecu_serial, v->serials[i]);
     h.sequence = sequence;
     h.has_drm_uuid = true;
     h.issued_at_ms = TEST_NOW_S * 1000;
-    msg_seal(test_crypto(), MSG_REQUEST, &h, body, v->ecus[i].key, span_of(v->ecus[i].der, v->ecus[i].len), v->message[i],
-             &v->len[i]);
+    msg_seal(test_crypto(), MSG_REQUEST, &h, body, v->ecus[i].key, span_of(v->ecus[i].der, v->ecus[i].len),
+             v->message[i], &v->len[i]);
 }
 
-/* All vehicles' requests of one kind, one commit to disk per BATCH, answers counted only after it. Wall time. */
+/* All vehicles' requests of one kind, one commit to disk per BATCH, answers counted only after it. Wall time.
+ */
 static double round_s(struct vos_bench *v, uint8_t (*answers)[MSG_MAX], size_t *answer_len)
 {
     double t = wall_s();
@@ -322,7 +330,10 @@ static struct span body_of(const uint8_t *answer, size_t len, struct msg_opened 
     struct x509 z1;
     const struct oem *o = test_oem(TEST_NOW_S);
     x509_parse(span_of(o->roles[OEM_Z1].der, o->roles[OEM_Z1].len), &z1);
-    struct msg_policy p = {.crypto = test_crypto(), .direction = MSG_RESPONSE, .issuer = &z1, .signer = X509_VOS_SIGNER,
+    struct msg_policy p = {.crypto = test_crypto(),
+                           .direction = MSG_RESPONSE,
+                           .issuer = &z1,
+                           .signer = X509_VOS_SIGNER,
                            .now_ms = TEST_NOW_S * 1000};
     if (msg_open(&p, span_of(answer, len), m) || m->header.error)
         exit(1);
@@ -365,7 +376,8 @@ static void bench_vos(const struct costs *c)
         uint8_t csr[CSR_MAX], body[512];
         size_t len;
         struct span b = body_of(answers[i], answer_len[i], &m);
-        Spaak__V1__VehicleSubjectIdResponse *s = spaak__v1__vehicle_subject_id_response__unpack(NULL, b.len, b.p);
+        Spaak__V1__VehicleSubjectIdResponse *s =
+            spaak__v1__vehicle_subject_id_response__unpack(NULL, b.len, b.p);
         csr_create(test_crypto(), s->subject_id, keys[i], csr, &len);
         spaak__v1__vehicle_subject_id_response__free_unpacked(s, NULL);
         Spaak__V1__VehicleIdentityCsrRequest r = SPAAK__V1__VEHICLE_IDENTITY_CSR_REQUEST__INIT;
@@ -376,7 +388,8 @@ static void bench_vos(const struct costs *c)
     for (size_t i = 0; i < VOS_VEHICLES; i++) {
         uint8_t digest[SHA256_SIZE], body[64];
         struct span b = body_of(answers[i], answer_len[i], &m);
-        Spaak__V1__VehicleIdentityCsrResponse *s = spaak__v1__vehicle_identity_csr_response__unpack(NULL, b.len, b.p);
+        Spaak__V1__VehicleIdentityCsrResponse *s =
+            spaak__v1__vehicle_identity_csr_response__unpack(NULL, b.len, b.p);
         struct span cert = {s->certificate.data, s->certificate.len};
         crypto_sha256(test_crypto(), &cert, 1, digest);
         spaak__v1__vehicle_identity_csr_response__free_unpacked(s, NULL);
@@ -386,11 +399,11 @@ static void bench_vos(const struct costs *c)
         seal(&v, i, 204, 3, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&r, body)));
     }
     total += round_s(&v, answers, answer_len);
-    /* per vehicle: three requests verified and three answers signed, the ECU's certificate verified once, the CSR
-     * verified, [K] signed */
+    /* per vehicle: three requests verified and three answers signed, the ECU's certificate verified once, the
+     * CSR verified, [K] signed */
     double floor_s = 5 * c->verify + 4 * c->sign;
-    report("vos_pp01_requests", 3 * VOS_VEHICLES / total, "requests/s per core, durable, commit per 50", 3 / floor_s,
-           "verify and issue alone: 5 verify, 4 sign for 3 requests", 0.5);
+    report("vos_pp01_requests", 3 * VOS_VEHICLES / total, "requests/s per core, durable, commit per 50",
+           3 / floor_s, "verify and issue alone: 5 verify, 4 sign for 3 requests", 0.5);
 }
 
 int main(void)

@@ -1,5 +1,5 @@
-/* Figures of several processes: the hub, and a warm `spaaksim run pp01`. Placement: scripts/bench.sh runs the hub rows on
- * one core and the scenario on all, and says so in each row. */
+/* Figures of several processes: the hub, and a warm `spaaksim run pp01`. Placement: scripts/bench.sh runs the
+ * hub rows on one core and the scenario on all, and says so in each row. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,12 +28,13 @@ static double wall_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void report(const char *name, double value, const char *unit, double floor, const char *floor_is, double ratio,
-                   double goal)
+static void report(const char *name, double value, const char *unit, double floor, const char *floor_is,
+                   double ratio, double goal)
 {
-    printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
-           "\"goal\":%.3g}\n",
-           name, value, unit, floor, floor_is, ratio, goal);
+    printf(
+        "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
+        "\"goal\":%.3g}\n",
+        name, value, unit, floor, floor_is, ratio, goal);
     fflush(stdout);
 }
 
@@ -212,7 +213,8 @@ static double spawn_all_s(const char *build)
 
 static double run_pp01_s(const char *build)
 {
-    char path[300], run[] = "run", name[] = "pp01", quiet[] = "--quiet", out_flag[] = "--out", null[] = "/dev/null", out[200];
+    char path[300], run[] = "run", name[] = "pp01", quiet[] = "--quiet", out_flag[] = "--out",
+                    null[] = "/dev/null", out[200];
     char *argv[] = {path, run, name, quiet, out_flag, out, NULL};
     pid_t pid;
     int status;

@@ -144,9 +144,9 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
             ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA wal_autocheckpoint = 4000;"),
         [SQLITE_STORE_SEED] =
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA secure_delete = ON;",
+            "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;",
         /* a WAL file without exclusive locking would need shared memory, which not every file system has */
-        [SQLITE_STORE_READ] = "PRAGMA locking_mode = EXCLUSIVE;",
+        [SQLITE_STORE_READ] = "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
     };
     /* made by us, so that nobody else may ever read it */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -155,6 +155,9 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
     close(fd);
     return sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
            sqlite3_busy_timeout(s->db, 2000) == SQLITE_OK &&
+           /* the log is durable as it is; folding it into the file costs three more waits for the disk */
+           (mode == SQLITE_STORE_SEED ||
+            sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK) &&
            sqlite3_exec(s->db, pragmas[mode], NULL, NULL, NULL) == SQLITE_OK &&
            (mode == SQLITE_STORE_READ ||
             sqlite3_exec(
