@@ -26,7 +26,7 @@ core_SRC := $(wildcard lib/base/*.c lib/can/*.c lib/pki/*.c lib/msg/*.c) \
             $(addprefix lib/env/,env.c fault.c isotp_port.c node.c store.c trace.c)
 virt_SRC := $(addprefix lib/env/,virtual.c virtual_bus.c virtual_gsdp.c seeded.c)
 host_SRC := lib/env/process.c lib/link/link.c lib/link/can_link.c lib/link/can_socket.c lib/link/call_link.c \
-            lib/link/hub_packets.c             lib/link/sqlite_store.c
+            lib/link/hub_packets.c
 component_SRC := $(filter-out %_main.c,$(wildcard ecu/*.c sgw/*.c tbm/*.c backend/*/*.c)) sim/injector.c
 sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c))
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -88,12 +88,12 @@ $(eval $(call program,spaaksim,sim/main.c $(sim_SRC) $(filter-out sim/injector.c
     lib/link/sqlite_store.c lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c,\
     -lyaml -lsocketcan $(HOST)))
 $(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$(CRYPTO)))
-$(eval $(call program,spaak,$(filter-out %_main.c,$(wildcard ecu/*.c)) ecu/spaak_main.c $(host_SRC),$(HOST)))
+$(eval $(call program,spaak,$(filter-out %_main.c,$(wildcard ecu/*.c)) ecu/spaak_main.c $(host_SRC) lib/link/sqlite_store.c,$(HOST)))
 $(eval $(call program,sgw,$(wildcard sgw/*.c) $(host_SRC),$(HOST)))
 $(eval $(call program,tbm,$(wildcard tbm/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,vos,$(wildcard backend/vos/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,gsdp,$(wildcard backend/gsdp/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,pki,$(wildcard backend/pki/*.c) $(host_SRC),$(HOST)))
+$(eval $(call program,vos,$(wildcard backend/vos/*.c) $(host_SRC) lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,gsdp,$(wildcard backend/gsdp/*.c) $(host_SRC) lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,pki,$(wildcard backend/pki/*.c) $(host_SRC) lib/link/sqlite_store.c,$(HOST)))
 $(eval $(call program,injector,sim/injector.c sim/injector_main.c $(host_SRC),$(HOST)))
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(LIBSIM) $(CORE)

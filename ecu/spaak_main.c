@@ -1,8 +1,13 @@
 #include "ecu/spaak.h"
 #include "lib/env/process.h"
+#include "lib/link/sqlite_store.h"
 
 int main(int argc, char **argv)
 {
-    static const struct link_driver *const drivers[] = {&link_driver_can, NULL};
-    return process_main(&spaak_class, drivers, argc, argv);
+    const struct process_parts parts = {
+        .class = &spaak_class,
+        .drivers = {&link_driver_can},
+        .open_store = sqlite_store_open_durable,
+    };
+    return process_main(&parts, argc, argv);
 }

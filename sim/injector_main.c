@@ -3,6 +3,9 @@
 
 int main(int argc, char **argv)
 {
-    static const struct link_driver *const drivers[] = {&link_driver_can, NULL};
-    return process_main(&injector_class, drivers, argc, argv);
+    const struct process_parts parts = {
+        .class = &injector_class,
+        .drivers = {&link_driver_can},
+    };
+    return process_main(&parts, argc, argv);
 }

@@ -395,6 +395,16 @@ static void stop_all(struct world *w)
     process_world_read_frames(w);
 }
 
+static bool start_those(struct world *w, bool with_store)
+{
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct child *c = &w->children[i];
+        if (c->row && !c->pid && c->row->has_store == with_store && !start_child(w, c))
+            return false;
+    }
+    return true;
+}
+
 static bool start_all(struct world *w)
 {
     const struct scenario *s = w->run->scenario;
@@ -403,19 +413,13 @@ static bool start_all(struct world *w)
             if (strcmp(component_rows[k].name, s->components[i]) == 0 &&
                 !process_world_add(w, s->components[i], s->components[i]))
                 return false;
-    /* the broker needs no store: it starts while the stores are made */
-    struct child *broker = child_find(w, "broker");
-    if ((broker && !start_child(w, broker)) || !process_world_seed(w))
-        return false;
     run_pump(w->run, 0); /* cuts that hold from the start */
     struct child *tbm = child_find(w, "tbm");
     w->waits_for_others = tbm && !tbm->cut[0];
     if (w->waits_for_others)
         text_copy(tbm->cut, sizeof tbm->cut, "gsdp");
-    for (size_t i = 0; i < w->child_count; i++)
-        if (w->children[i].row != NULL && !w->children[i].pid && !start_child(w, &w->children[i]))
-            return false;
-    return true;
+    /* who needs no store starts while the stores are made */
+    return start_those(w, false) && process_world_seed(w) && start_those(w, true);
 }
 
 static bool open_event(struct world *w)

@@ -3,6 +3,9 @@
 
 int main(int argc, char **argv)
 {
-    static const struct link_driver *const drivers[] = {&link_driver_can, &link_driver_gsdp, NULL};
-    return process_main(&tbm_class, drivers, argc, argv);
+    const struct process_parts parts = {
+        .class = &tbm_class,
+        .drivers = {&link_driver_can, &link_driver_gsdp},
+    };
+    return process_main(&parts, argc, argv);
 }

@@ -1,8 +1,13 @@
 #include "backend/gsdp/gsdp.h"
 #include "lib/env/process.h"
+#include "lib/link/sqlite_store.h"
 
 int main(int argc, char **argv)
 {
-    static const struct link_driver *const drivers[] = {&link_driver_gsdp, NULL};
-    return process_main(&gsdp_class, drivers, argc, argv);
+    const struct process_parts parts = {
+        .class = &gsdp_class,
+        .drivers = {&link_driver_gsdp},
+        .open_store = sqlite_store_open_durable,
+    };
+    return process_main(&parts, argc, argv);
 }

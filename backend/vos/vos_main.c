@@ -1,9 +1,13 @@
 #include "backend/vos/vos.h"
 #include "lib/env/process.h"
+#include "lib/link/sqlite_store.h"
 
 int main(int argc, char **argv)
 {
-    static const struct link_driver *const drivers[] = {&link_driver_gsdp, &link_driver_call,
-                                                        &link_driver_serve, NULL};
-    return process_main(&vos_class, drivers, argc, argv);
+    const struct process_parts parts = {
+        .class = &vos_class,
+        .drivers = {&link_driver_gsdp, &link_driver_call, &link_driver_serve},
+        .open_store = sqlite_store_open_durable,
+    };
+    return process_main(&parts, argc, argv);
 }

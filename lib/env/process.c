@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "lib/env/node.h"
-#include "lib/link/sqlite_store.h"
 
 #define PAIRS_MAX    24
 #define BARRIERS_MAX 16
+
+#define TRACE_DELAY_US 2000
 
 /* A send that a fault has put off. */
 struct late {
@@ -43,6 +44,8 @@ struct process {
     int control;
     struct trace_event batch[PROCESS_TRACE_BATCH];
     size_t batched;
+    bool urgent;
+    uint64_t trace_due_us; /* the batch goes at this time at the latest */
     struct fault_plan plan;
     char barriers[BARRIERS_MAX][12];
     size_t barrier_count;
@@ -141,11 +144,13 @@ static void on_link_bytes(void *ctx, const char *address, struct span bytes)
 
 static void flush_trace(struct process *p)
 {
+    p->trace_due_us = ENV_NEVER;
     if (p->batched == 0)
         return;
     if (p->control >= 0)
         send(p->control, p->batch, p->batched * sizeof p->batch[0], MSG_NOSIGNAL);
     p->batched = 0;
+    p->urgent = false;
     fflush(stderr);
 }
 
@@ -192,12 +197,22 @@ static void wait_for_go(struct process *p)
         obey(p, later[i]);
 }
 
+/* The runner acts on some events at once; the others may wait a little for company: each packet wakes it. */
+static bool is_urgent(const struct trace_event *e)
+{
+    return e->kind == TRACE_LIFE || e->kind == TRACE_LINK || e->kind == TRACE_STATE ||
+           e->kind == TRACE_FAULT || e->kind == TRACE_NOTE || e->kind == TRACE_FAIL;
+}
+
 static void host_trace(struct node *n, const struct trace_event *e)
 {
     struct process *p = process_of(n);
     char text[TRACE_TEXT_MAX];
     trace_text(e, false, text);
     fprintf(stderr, "%s\n", text);
+    p->urgent |= is_urgent(e);
+    if (p->batched == 0)
+        p->trace_due_us = e->time_us + TRACE_DELAY_US;
     p->batch[p->batched++] = *e;
     if (p->batched == PROCESS_TRACE_BATCH)
         flush_trace(p);
@@ -266,6 +281,8 @@ static void arm_clock(struct process *p)
         due_us = p->due_us[i] < due_us ? p->due_us[i] : due_us;
     for (struct late *l = p->late; l; l = l->next)
         due_us = l->due_us < due_us ? l->due_us : due_us;
+    if (p->batched && p->trace_due_us < due_us)
+        due_us = p->trace_due_us;
     if (due_us == ENV_NEVER || due_us >= p->clock_due_us)
         return;
     p->clock_due_us = due_us;
@@ -300,7 +317,8 @@ static bool settle(struct process *p)
     }
     for (size_t i = 0; i < p->node.class->port_count; i++)
         p->links[i]->ops->flush(p->links[i]);
-    flush_trace(p);
+    if (p->batched && (p->urgent || host_now_us(&p->node) >= p->trace_due_us))
+        flush_trace(p);
     arm_clock(p);
     return true;
 }
@@ -317,7 +335,9 @@ static int loop(struct process *p)
         for (int i = 0; i < 16 && !p->stop && sd_event_run(p->event, 0) > 0; i++)
             ;
     }
-    return settle(p) ? 0 : 1;
+    bool settled = settle(p);
+    flush_trace(p);
+    return settled ? 0 : 1;
 }
 
 /* ---- configuration ---- */
@@ -406,12 +426,11 @@ static struct link *open_link(struct process *p, const struct link_driver *const
     return l;
 }
 
-static bool open_all(struct process *p, const struct component_class *class,
-                     const struct link_driver *const *drivers)
+static bool open_all(struct process *p, const struct process_parts *parts)
 {
     const char *reason = "";
-    struct store *store = p->store_path[0] ? sqlite_store_open(p->store_path, SQLITE_STORE_DURABLE, &reason)
-                                           : store_memory_new();
+    const struct component_class *class = parts->class;
+    struct store *store = parts->open_store ? parts->open_store(p->store_path, &reason) : store_memory_new();
     struct crypto *crypto = crypto_new(NULL);
     if (!store || !crypto || sd_event_new(&p->event) < 0) {
         fprintf(stderr, "%s: cannot start: %s\n", p->name, reason);
@@ -420,7 +439,7 @@ static bool open_all(struct process *p, const struct component_class *class,
     node_prepare(&p->node, &host, class, p->name, crypto, store, &p->plan);
     p->node.sequence = p->node.cause = p->sequence;
     for (unsigned i = 0; i < class->port_count; i++) {
-        p->links[i] = open_link(p, drivers, i);
+        p->links[i] = open_link(p, parts->drivers, i);
         if (!p->links[i])
             return false;
         if (p->cut[i])
@@ -457,27 +476,32 @@ static void close_all(struct process *p)
     }
 }
 
-int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc,
-                 char **argv)
+int process_main(const struct process_parts *parts, int argc, char **argv)
 {
-    static struct process p = {.control = -1};
+    static struct process p = {.control = -1, .trace_due_us = ENV_NEVER};
     struct component_args args = {.serial = p.serial, .pairs = p.pairs};
     int rc = 1;
     if (argc != 2 || argv[1][0] == '-') {
         fprintf(stderr, "usage: %s CONFIGURATION\nStarted by spaaksim; see lib/env/process.h for the file.\n",
-                class->name);
+                parts->class->name);
         return argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* nothing outlives the runner */
+    static char log_buffer[16384];
+    setvbuf(stderr, log_buffer, _IOFBF, sizeof log_buffer); /* written with the trace, and by exit */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);                       /* nothing outlives the runner */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is the runner's to handle */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     for (size_t i = 0; i < ENV_TIMERS; i++)
         p.due_us[i] = ENV_NEVER;
     p.clock_due_us = ENV_NEVER;
-    if (!configure(&p, class, argv[1]))
+    if (!configure(&p, parts->class, argv[1]))
         return 2;
-    if (open_all(&p, class, drivers)) {
+    if (open_all(&p, parts)) {
+        uint8_t first;
+        if (parts->open_store)
+            crypto_random(p.node.env.crypto, &first,
+                          1); /* who keeps keys signs: the generator is made ready now */
         enum err e = node_start(&p.node, &args);
         if (e)
             fprintf(stderr, "%s: cannot start: %s (%s)\n", p.name, err_text(e), err_name(e));

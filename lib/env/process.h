@@ -19,9 +19,18 @@
 
 #include "lib/link/link.h"
 
-/* main() of a component's program. drivers ends with NULL. */
-int process_main(const struct component_class *class, const struct link_driver *const *drivers, int argc,
-                 char **argv);
+/* Opens the store in a file; NULL and *reason when it cannot. */
+typedef struct store *process_open_store(const char *path, const char **reason);
+
+/* What a program is built with. */
+struct process_parts {
+    const struct component_class *class;
+    const struct link_driver *drivers[4]; /* NULL at the end */
+    process_open_store *open_store;       /* NULL: the component keeps nothing */
+};
+
+/* main() of a component's program. */
+int process_main(const struct process_parts *parts, int argc, char **argv);
 
 #define PROCESS_TRACE_BATCH 16 /* events in one packet, at most */
 

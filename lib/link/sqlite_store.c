@@ -144,7 +144,7 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
             ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA wal_autocheckpoint = 4000;"),
         [SQLITE_STORE_SEED] =
-            "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;",
+            "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF;",
         /* a WAL file without exclusive locking would need shared memory, which not every file system has */
         [SQLITE_STORE_READ] = "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
     };
@@ -181,4 +181,9 @@ struct store *sqlite_store_open(const char *path, enum sqlite_store_mode mode, c
     if (s)
         sqlite_close(&s->store);
     return NULL;
+}
+
+struct store *sqlite_store_open_durable(const char *path, const char **reason)
+{
+    return sqlite_store_open(path, SQLITE_STORE_DURABLE, reason);
 }

@@ -14,4 +14,7 @@ enum sqlite_store_mode {
 /* Makes the file (0600) when missing. NULL when it cannot be opened; *reason then says why (static text). */
 struct store *sqlite_store_open(const char *path, enum sqlite_store_mode mode, const char **reason);
 
+/* The same for a component, in the form that the process host takes. */
+struct store *sqlite_store_open_durable(const char *path, const char **reason);
+
 #endif

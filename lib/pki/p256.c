@@ -4,32 +4,22 @@
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
-#include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 #include <stdlib.h>
 
 struct crypto {
     OSSL_LIB_CTX *ctx;
-    EC_GROUP *group;
-    EVP_MD *sha256, *sha1;
-    EVP_MD_CTX *md;
+    EC_GROUP *group; /* made at the first use: who only hashes never pays for curves */
 };
 
 struct crypto *crypto_new(OSSL_LIB_CTX *ctx)
 {
     struct crypto *c = calloc(1, sizeof *c);
-    if (!c)
-        return NULL;
-    c->ctx = ctx;
-    c->group = EC_GROUP_new_by_curve_name_ex(ctx, NULL, NID_X9_62_prime256v1);
-    c->sha256 = EVP_MD_fetch(ctx, "SHA256", NULL);
-    c->sha1 = EVP_MD_fetch(ctx, "SHA1", NULL);
-    c->md = EVP_MD_CTX_new();
-    if (c->group && c->sha256 && c->sha1 && c->md)
-        return c;
-    crypto_free(c);
-    return NULL;
+    if (c)
+        c->ctx = ctx;
+    return c;
 }
 
 void crypto_free(struct crypto *c)
@@ -37,10 +27,16 @@ void crypto_free(struct crypto *c)
     if (!c)
         return;
     EC_GROUP_free(c->group);
-    EVP_MD_free(c->sha256);
-    EVP_MD_free(c->sha1);
-    EVP_MD_CTX_free(c->md);
     free(c);
+}
+
+static const EC_GROUP *group_of(struct crypto *c)
+{
+    if (!c->group)
+        c->group = EC_GROUP_new_by_curve_name_ex(c->ctx, NULL, NID_X9_62_prime256v1);
+    if (!c->group)
+        abort(); /* an OpenSSL without P-256 */
+    return c->group;
 }
 
 OSSL_LIB_CTX *crypto_openssl(const struct crypto *c)
@@ -54,23 +50,22 @@ void crypto_random(struct crypto *c, void *out, size_t len)
         abort(); /* no randomness: nothing that follows could be trusted */
 }
 
-static void digest(struct crypto *c, const EVP_MD *md, const struct span *parts, size_t n, uint8_t *out)
-{
-    int ok = EVP_DigestInit_ex(c->md, md, NULL);
-    for (size_t i = 0; i < n; i++)
-        ok &= EVP_DigestUpdate(c->md, parts[i].p, parts[i].len);
-    if (!(ok & EVP_DigestFinal_ex(c->md, out, NULL)))
-        abort();
-}
-
+/* The plain functions, not EVP: looking up a provider costs a process its first millisecond. */
 void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t out[SHA256_SIZE])
 {
-    digest(c, c->sha256, parts, n, out);
+    SHA256_CTX sha;
+    (void)c;
+    SHA256_Init(&sha);
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].len)
+            SHA256_Update(&sha, parts[i].p, parts[i].len);
+    SHA256_Final(out, &sha);
 }
 
 void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE])
 {
-    digest(c, c->sha1, &in, 1, out);
+    (void)c;
+    SHA1(in.p, in.len, out);
 }
 
 /* struct p256_key is never defined: a pointer to it is a pointer to OpenSSL's key. */
@@ -91,7 +86,7 @@ EC_KEY *p256_openssl(const struct p256_key *k)
 static EC_KEY *key_empty(struct crypto *c)
 {
     EC_KEY *ec = EC_KEY_new_ex(c->ctx, NULL);
-    if (ec && EC_KEY_set_group(ec, c->group) == 1)
+    if (ec && EC_KEY_set_group(ec, group_of(c)) == 1)
         return ec;
     EC_KEY_free(ec);
     return NULL;
@@ -123,14 +118,14 @@ enum err p256_from_private(struct crypto *c, const uint8_t scalar[P256_SCALAR], 
     if (!ec)
         goto out;
     d = BN_secure_new();
-    point = EC_POINT_new(c->group);
+    point = EC_POINT_new(group_of(c));
     if (!d || !point || !BN_bin2bn(scalar, P256_SCALAR, d))
         goto out;
     e = ERR_KEY_INVALID;
-    if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(c->group)) >= 0)
+    if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group_of(c))) >= 0)
         goto out;
     e = ERR_CRYPTO_FAILED;
-    if (EC_POINT_mul(c->group, point, d, NULL, NULL, NULL) == 1 && EC_KEY_set_private_key(ec, d) == 1 &&
+    if (EC_POINT_mul(group_of(c), point, d, NULL, NULL, NULL) == 1 && EC_KEY_set_private_key(ec, d) == 1 &&
         EC_KEY_set_public_key(ec, point) == 1)
         e = ERR_OK;
 out:

@@ -20,7 +20,7 @@
 struct crypto;   /* one per process or virtual world */
 struct p256_key; /* public, or public and private */
 
-/* NULL context = OpenSSL's default one. NULL when OpenSSL has no P-256. */
+/* NULL context = OpenSSL's default one. NULL without memory. */
 struct crypto *crypto_new(OSSL_LIB_CTX *ctx);
 void crypto_free(struct crypto *c);
 /* The library context, for the few who build what we never send in earnest. NULL: the default one. */
