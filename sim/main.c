@@ -1,5 +1,5 @@
 /* spaaksim: the command for people and for CI. */
-#include <getopt.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,6 +53,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     if (argc < 2) {
         usage(stderr);
         return EXIT_WRONG;

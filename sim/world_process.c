@@ -370,7 +370,7 @@ static void stop_all(struct world *w)
         if (c->control >= 0)
             shutdown(c->control, SHUT_WR); /* a component stops when its control socket closes */
         else
-            kill(c->pid, SIGTERM);
+            kill(c->pid, c->row ? SIGKILL : SIGTERM); /* the broker keeps nothing */
     }
     if (w->hub_stop >= 0)
         close(w->hub_stop);

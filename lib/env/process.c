@@ -491,7 +491,7 @@ int process_main(const struct process_parts *parts, int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);                       /* nothing outlives the runner */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is the runner's to handle */
-    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     for (size_t i = 0; i < ENV_TIMERS; i++)
         p.due_us[i] = ENV_NEVER;
     p.clock_due_us = ENV_NEVER;

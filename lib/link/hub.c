@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PACKETS_PER_TURN 16 /* from one node before the next has its turn */
+#define RECORD_MS        10 /* frames are gathered this long for a recorder */
 
 struct packet {
     struct packet *next;
@@ -21,8 +22,9 @@ struct node {
     int fd;
     bool greeted, waits_for_room, paused, leaving;
     struct hub_hello hello;
-    uint8_t open[HUB_PACKET_MAX]; /* packet being filled in this turn */
+    uint8_t open[HUB_PACKET_MAX]; /* packet being filled in this turn; a recorder's for longer */
     size_t open_len;
+    uint64_t open_since_ms;
     struct packet *queue, **queue_end;
     size_t queued;
     uint64_t progress_ms; /* last time it took something, or had nothing to take */
@@ -146,8 +148,10 @@ static void node_add_frame(struct hub *h, struct node *n, uint8_t segment, struc
     bool recorder = n->hello.segment == HUB_ALL_SEGMENTS;
     if (n->open_len + raw.len + 9 > sizeof n->open)
         node_close_packet(h, n);
-    if (n->open_len == 0)
+    if (n->open_len == 0) {
         n->open[n->open_len++] = recorder ? HUB_RECORD : HUB_FRAMES;
+        n->open_since_ms = recorder ? now_ns() / 1000000 : 0;
+    }
     struct wr w = wr_of(n->open + n->open_len, sizeof n->open - n->open_len);
     if (recorder) {
         wr_be64(&w, (now_ns() - h->start_ns) / 1000);
@@ -247,11 +251,18 @@ static void apply_pressure(struct hub *h)
     }
 }
 
+/* A recorder is in no hurry: each packet that it is spared is a wake-up less beside the bus. */
+static bool may_wait(const struct node *n)
+{
+    return n->hello.segment == HUB_ALL_SEGMENTS && n->open_len &&
+           now_ns() / 1000000 < n->open_since_ms + RECORD_MS;
+}
+
 static void end_turn(struct hub *h)
 {
     bool pressed = false;
     for (size_t i = 0; i < h->count; i++) {
-        if (h->nodes[i]->open_len)
+        if (h->nodes[i]->open_len && !may_wait(h->nodes[i]))
             node_close_packet(h, h->nodes[i]);
         pressed |= h->nodes[i]->queue || h->nodes[i]->paused;
     }
@@ -262,12 +273,17 @@ static void end_turn(struct hub *h)
             node_remove(h, h->nodes[i]);
 }
 
-static bool anyone_waits(const struct hub *h)
+/* Until when epoll may sleep: a queue is looked after, a recorder gets its packet. */
+static int sleep_ms(const struct hub *h)
 {
-    for (size_t i = 0; i < h->count; i++)
+    int ms = -1;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->nodes[i]->open_len)
+            return RECORD_MS;
         if (h->nodes[i]->queue)
-            return true;
-    return false;
+            ms = 100;
+    }
+    return ms;
 }
 
 int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
@@ -281,7 +297,7 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
         epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, stop_fd, &on_stop) != 0)
         return 1;
     while (!stop) {
-        int n = epoll_wait(h.epoll_fd, events, 64, anyone_waits(&h) ? 100 : -1);
+        int n = epoll_wait(h.epoll_fd, events, 64, sleep_ms(&h));
         for (int i = 0; i < n; i++) {
             if (events[i].data.ptr == NULL) {
                 stop = true;
@@ -297,8 +313,10 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
         }
         end_turn(&h);
     }
-    while (h.count)
+    while (h.count) {
+        node_close_packet(&h, h.nodes[0]);
         node_remove(&h, h.nodes[0]);
+    }
     close(h.epoll_fd);
     return 0;
 }
