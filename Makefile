@@ -33,7 +33,7 @@ obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
 CORE     := $(BUILD)/libcore.a
 
-PROGRAMS := spaaksim hub spaak sgw tbm vos gsdp pki injector
+PROGRAMS := spaaksim zygote hub spaak sgw tbm vos gsdp pki injector
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
 CRYPTO   := -lcrypto
 HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
@@ -87,6 +87,8 @@ endef
 $(eval $(call program,spaaksim,sim/main.c $(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) \
     lib/link/sqlite_store.c lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c,\
     -lyaml -lsocketcan $(HOST)))
+$(eval $(call program,zygote,sim/zygote_main.c $(component_SRC) $(host_SRC) \
+    lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
 $(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$(CRYPTO)))
 $(eval $(call program,spaak,$(filter-out %_main.c,$(wildcard ecu/*.c)) ecu/spaak_main.c $(host_SRC) lib/link/sqlite_store.c,$(HOST)))
 $(eval $(call program,sgw,$(wildcard sgw/*.c) $(host_SRC),$(HOST)))
@@ -98,7 +100,7 @@ $(eval $(call program,injector,sim/injector.c sim/injector_main.c $(host_SRC),$(
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(LIBSIM) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(if $(findstring bench_,$@),,-lcriterion) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(if $(findstring bench_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

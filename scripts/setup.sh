@@ -2,7 +2,7 @@
 # setup.sh GROUP: makes sure that the packages of a group are there; installs what is missing.
 # Quick when nothing is missing: one look at a stamp, or one call of dpkg-query.
 set -eu
-build="gcc make libc6-dev protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
+build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
 libmosquitto-dev mosquitto libsocketcan-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"

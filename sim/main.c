@@ -53,6 +53,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     if (argc < 2) {
         usage(stderr);

@@ -459,6 +459,24 @@ static bool start_tap(struct world *w)
     return spawn_helper(w, "tap", argv, NULL, true);
 }
 
+/* Started first: it readies itself while the rest is prepared. */
+static bool start_zygote(struct world *w)
+{
+    char program[560], log[700];
+    pid_t pid;
+    struct child *c = new_child(w, "zygote");
+    program_path(program, sizeof program, "zygote");
+    report_path(w->run, "logs", log, sizeof log - 40);
+    snprintf(log + strlen(log), 40, "/zygote.log");
+    w->zygote = c ? zygote_start(program, log, &pid) : -1;
+    if (w->zygote < 0) {
+        run_fail(w->run, "%s cannot be started: %s", program, strerror(errno));
+        return false;
+    }
+    c->pid = pid;
+    return process_world_watch(w, c);
+}
+
 bool process_world_open(struct world *w)
 {
     if (!make_output(w) || !make_directory(w))
@@ -466,7 +484,7 @@ bool process_world_open(struct world *w)
     snprintf(w->pki_path, sizeof w->pki_path, "%s/pki.sock", w->directory);
     snprintf(w->admin_path, sizeof w->admin_path, "%s/vos.sock", w->directory);
     collect_barriers(w);
-    return open_can(w) && open_gsdp(w) && start_tap(w);
+    return open_can(w) && start_zygote(w) && open_gsdp(w) && start_tap(w);
 }
 
 void process_world_close(struct world *w)
@@ -482,6 +500,8 @@ void process_world_close(struct world *w)
         close(w->hub_listen);
     if (w->admin_fd >= 0)
         close(w->admin_fd);
+    if (w->zygote >= 0)
+        close(w->zygote);
     if (w->directory[0]) {
         remove_files(w->directory);
         rmdir(w->directory);

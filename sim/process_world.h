@@ -11,6 +11,7 @@
 #include "sim/components.h"
 #include "sim/run.h"
 #include "sim/spawn.h"
+#include "sim/zygote.h"
 
 #define PROCESS_CONTROL_FD 3
 #define PROCESS_LISTEN_FD  4
@@ -27,6 +28,7 @@ struct child {
     int control;   /* our end of its control socket, -1: none */
     int listen_fd; /* socket that it serves, -1: none */
     uint32_t sequence;
+    bool forked; /* by the zygote, which then tells of its end */
     bool killed, at_barrier, store_failed;
     size_t links_up; /* since the run began; tells when everybody is there */
     sd_event_source *exit_source, *control_source;
@@ -44,6 +46,7 @@ struct world {
     size_t child_count;
     unsigned rogues, cuts_under_way;
     bool give_up, ending, waits_for_others;
+    int zygote; /* socket, -1: none */
     struct broker broker;
     bool own_broker;
     char gsdp_host[256];

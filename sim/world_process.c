@@ -162,29 +162,26 @@ static bool death_was_planned(struct world *w, const struct child *c, size_t *fa
     return false;
 }
 
-static void explain_death(struct world *w, struct child *c, const siginfo_t *how)
+static void explain_death(struct world *w, struct child *c, int code, int status)
 {
     char log[700];
     report_path(w->run, "logs", log, sizeof log);
-    if (how->si_code == CLD_EXITED)
-        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, how->si_status, log,
+    if (code == CLD_EXITED)
+        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, status, log,
                  c->name);
     else
-        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(how->si_status), log,
+        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(status), log,
                  c->name);
     w->give_up = true;
 }
 
-static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
+static void child_ended(struct child *c, int code, int status)
 {
-    struct child *c = ctx;
     struct world *w = c->world;
     size_t fault;
-    (void)s;
     drain(w, c);
     bool planned = c->killed;
-    if (!planned && how->si_code == CLD_KILLED && how->si_status == SIGKILL &&
-        death_was_planned(w, c, &fault)) {
+    if (!planned && code == CLD_KILLED && status == SIGKILL && death_was_planned(w, c, &fault)) {
         planned = true;
         w->run->plan.faults[fault].number = 0;
         run_restart_later(w->run, fault, now_us(w));
@@ -192,48 +189,72 @@ static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
     forget(c);
     c->killed = false;
     if (!planned && !w->ending)
-        explain_death(w, c, how);
+        explain_death(w, c, code, status);
+}
+
+static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
+{
+    (void)s;
+    child_ended(ctx, how->si_code, how->si_status);
+    return 0;
+}
+
+/* The zygote tells of the end of one of its children. */
+static void on_report(void *ctx, const struct zygote_report *report)
+{
+    struct world *w = ctx;
+    for (size_t i = 0; i < w->child_count; i++)
+        if (w->children[i].forked && w->children[i].pid == report->pid)
+            child_ended(&w->children[i], report->code, report->status);
+}
+
+static int on_zygote(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct zygote_report report;
+    while (zygote_read(fd, &report, false))
+        on_report(ctx, &report);
+    if (revents & (EPOLLHUP | EPOLLERR))
+        sd_event_source_set_enabled(s, SD_EVENT_OFF);
     return 0;
 }
 
 bool process_world_watch(struct world *w, struct child *c)
 {
-    if (sd_event_add_child(w->event, &c->exit_source, c->pid, WEXITED, on_exit_of, c) < 0)
+    if (!c->forked && sd_event_add_child(w->event, &c->exit_source, c->pid, WEXITED, on_exit_of, c) < 0)
         return false;
     return c->control < 0 ||
            sd_event_add_io(w->event, &c->control_source, c->control, EPOLLIN, on_control, c) >= 0;
 }
 
+/* A component of ours: forked by the zygote, with a control socket and perhaps a listening one. */
+static int birth(struct world *w, struct child *c, const char *log)
+{
+    int pair[2];
+    struct zygote_request r = {0};
+    struct spawn_fd fds[3] = {{-1, -1}, {-1, -1}, {-1, -1}};
+    if (!process_world_configure(w, c) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return errno ? errno : EIO;
+    fds[0] = (struct spawn_fd){PROCESS_CONTROL_FD, pair[1]};
+    if (c->listen_fd >= 0)
+        fds[1] = (struct spawn_fd){PROCESS_LISTEN_FD, c->listen_fd};
+    text_copy(r.program, sizeof r.program, c->row->class->name);
+    text_copy(r.configuration, sizeof r.configuration, c->argument);
+    text_copy(r.log, sizeof r.log, log);
+    c->forked = true;
+    int rc = zygote_fork(w->zygote, &r, fds, &c->pid, on_report, w);
+    close(pair[1]);
+    c->control = pair[0];
+    return rc;
+}
+
 static bool start_child(struct world *w, struct child *c)
 {
-    int pair[2] = {-1, -1};
-    char log[760], *argv[4] = {c->program, c->argument, NULL, NULL};
-    struct spawn_fd fds[4] = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-    size_t n = 0;
-    char config_flag[] = "-c";
-    if (c->row && c->row->class) {
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-            return false;
-        fds[n++] = (struct spawn_fd){PROCESS_CONTROL_FD, pair[1]};
-        if (c->listen_fd >= 0)
-            fds[n++] = (struct spawn_fd){PROCESS_LISTEN_FD, c->listen_fd};
-        if (!process_world_configure(w, c)) {
-            close(pair[0]);
-            close(pair[1]);
-            return false;
-        }
-    } else {
-        argv[1] = config_flag;
-        argv[2] = c->argument;
-    }
-    report_path(w->run, "logs", log, sizeof log);
+    char log[760], config_flag[] = "-c", *argv[] = {c->program, config_flag, c->argument, NULL};
+    report_path(w->run, "logs", log, sizeof log - 60);
     snprintf(log + strlen(log), 60, "/%s.log", c->name);
-    int rc = spawn(argv, log, fds, !(c->row && c->row->class), &c->pid);
-    if (pair[1] >= 0)
-        close(pair[1]);
-    c->control = pair[0];
+    int rc = c->row->class ? birth(w, c, log) : spawn(argv, log, NULL, true, &c->pid);
     if (rc != 0) {
-        run_fail(w->run, "%s cannot be started: %s", c->program, strerror(rc));
+        run_fail(w->run, "%s cannot be started: %s", c->name, strerror(rc));
         forget(c);
         return false;
     }
@@ -256,10 +277,12 @@ static void world_start(struct run *r, const char *component)
 {
     struct world *w = r->world;
     struct child *c = child_find(w, component);
+    /* killed, perhaps not yet reaped */
+    struct zygote_report report;
+    while (c->pid && c->forked && zygote_read(w->zygote, &report, true))
+        on_report(w, &report);
     if (c->pid) {
-        siginfo_t how = {0};
-        waitid(P_PID, (id_t)c->pid, &how, WEXITED); /* killed, not yet reaped */
-        drain(w, c);
+        waitpid(c->pid, NULL, 0);
         forget(c);
         c->killed = false;
     }
@@ -360,12 +383,25 @@ static void loop(struct world *w)
     }
 }
 
+/* Runs the loop until all have ended, the zygote not counted unless told to. */
+static void wait_for_ends(struct world *w, bool zygote_too, uint64_t limit_us)
+{
+    for (bool any = true; any && now_us(w) < limit_us;) {
+        any = false;
+        for (size_t i = 0; i < w->child_count; i++)
+            any |= w->children[i].pid && (zygote_too || strcmp(w->children[i].name, "zygote") != 0);
+        if (any)
+            sd_event_run(w->event, 100000);
+    }
+}
+
 static void stop_all(struct world *w)
 {
+    uint64_t limit_us = now_us(w) + 3000000;
     w->ending = true;
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (!c->pid)
+        if (!c->pid || strcmp(c->name, "zygote") == 0)
             continue;
         if (c->control >= 0)
             shutdown(c->control, SHUT_WR); /* a component stops when its control socket closes */
@@ -375,21 +411,18 @@ static void stop_all(struct world *w)
     if (w->hub_stop >= 0)
         close(w->hub_stop);
     w->hub_stop = -1;
-    uint64_t limit = now_us(w) + 3000000;
-    for (bool any = true; any && now_us(w) < limit;) {
-        any = false;
-        for (size_t i = 0; i < w->child_count; i++)
-            any |= w->children[i].pid != 0;
-        if (any)
-            sd_event_run(w->event, 100000);
-    }
+    wait_for_ends(w, false, limit_us);
+    if (w->zygote >= 0)
+        shutdown(w->zygote, SHUT_WR);
+    wait_for_ends(w, true, limit_us);
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
         if (!c->pid)
             continue;
         run_fail(w->run, "%s did not stop within 3 s and was killed", c->name);
         kill(c->pid, SIGKILL);
-        waitpid(c->pid, NULL, 0);
+        if (!c->forked)
+            waitpid(c->pid, NULL, 0);
         forget(c);
     }
     process_world_read_frames(w);
@@ -418,6 +451,8 @@ static bool start_all(struct world *w)
     w->waits_for_others = tbm && !tbm->cut[0];
     if (w->waits_for_others)
         text_copy(tbm->cut, sizeof tbm->cut, "gsdp");
+    if (sd_event_add_io(w->event, NULL, w->zygote, EPOLLIN, on_zygote, w) < 0)
+        return false;
     /* who needs no store starts while the stores are made */
     return start_those(w, false) && process_world_seed(w) && start_those(w, true);
 }
@@ -454,7 +489,7 @@ enum verdict world_process_run(struct run *r, const struct scenario *s, const st
         return r->verdict = VERDICT_BLOCKED;
     }
     w->run = r;
-    w->hub_stop = w->hub_listen = w->recorder = w->admin_fd = -1;
+    w->hub_stop = w->hub_listen = w->recorder = w->admin_fd = w->zygote = -1;
     begin_clock(w);
     bool ready = open_event(w) && process_world_open(w);
     if (!ready)

@@ -20,7 +20,12 @@ static struct store *open_sqlite(void)
     test_path(path, sizeof path, "store.db");
     struct store *s = sqlite_store_open(path, SQLITE_STORE_DURABLE, &reason);
     cr_assert(ne(ptr, s, NULL), "%s", reason);
-    unlink(path); /* the open file lives on */
+    store_set(s, "warm", span_of("", 0)); /* makes the log file */
+    store_apply(s, &(struct store_put){"warm", {NULL, 0}}, 1);
+    store_sync(s);
+    unlink(path); /* the open files live on */
+    strcat(path, "-wal");
+    unlink(path);
     return s;
 }
 
@@ -108,6 +113,8 @@ Test(sqlite_store, file_is_for_its_owner_only_and_survives)
     store_close(s);
     unlink(path);
     snprintf(side, sizeof side, "%s-wal", path);
+    unlink(side);
+    snprintf(side, sizeof side, "%s-shm", path);
     unlink(side);
 }
 

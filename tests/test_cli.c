@@ -1,0 +1,306 @@
+/* The command as a user meets it: exit codes and words, Ctrl-C, a killed runner, a crashed component, somebody else's
+ * broker over TLS. Runs the built programs. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sim/broker.h"
+#include "tests/support.h"
+
+static char directory[120], program[300];
+
+static void set_up(void)
+{
+    const char *build = getenv("SPAAKSIM_BUILD");
+    test_path(directory, sizeof directory, "cli");
+    mkdir(directory, 0700);
+    snprintf(program, sizeof program, "%s/bin/spaaksim", build ? build : "build");
+    unsetenv("ASAN_OPTIONS"); /* programs that are killed on purpose must not look for leaks */
+    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+    /* whoever loses its parent becomes ours, so that nothing can stay behind unseen */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+static void tear_down(void)
+{
+    char command[200];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    if (system(command) != 0)
+        abort();
+}
+
+TestSuite(cli, .init = set_up, .fini = tear_down, .timeout = 120);
+
+struct running {
+    pid_t pid;
+    int out;
+    char text[20000];
+    size_t len;
+};
+
+static struct running start(const char *arguments)
+{
+    struct running r = {0};
+    char command[900];
+    int pipe_fds[2];
+    cr_assert(eq(int, pipe2(pipe_fds, O_CLOEXEC), 0));
+    snprintf(command, sizeof command, "exec %s %s", program, arguments);
+    r.pid = fork();
+    if (r.pid == 0) {
+        setpgid(0, 0);
+        dup2(pipe_fds[1], 1);
+        dup2(pipe_fds[1], 2);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    close(pipe_fds[1]);
+    r.out = pipe_fds[0];
+    return r;
+}
+
+/* Reads until the text contains `until` or the output ends; false at the end. */
+static bool read_until(struct running *r, const char *until)
+{
+    while (!until || !strstr(r->text, until)) {
+        struct pollfd p = {.fd = r->out, .events = POLLIN};
+        cr_assert(eq(int, poll(&p, 1, 60000), 1), "no output for a minute:\n%s", r->text);
+        ssize_t n = read(r->out, r->text + r->len, sizeof r->text - 1 - r->len);
+        if (n <= 0)
+            return false;
+        r->len += (size_t)n;
+    }
+    return true;
+}
+
+static int finish(struct running *r)
+{
+    int status;
+    read_until(r, NULL);
+    close(r->out);
+    cr_assert(eq(int, waitpid(r->pid, &status, 0), r->pid));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/* Waits until no process is left that was ours or became ours. */
+static void expect_nobody_left(void)
+{
+    struct timespec pause = {0, 5000000};
+    for (int i = 0; i < 2000; i++) {
+        pid_t pid = waitpid(-1, NULL, WNOHANG);
+        if (pid < 0 && errno == ECHILD)
+            return;
+        if (pid == 0)
+            nanosleep(&pause, NULL);
+    }
+    cr_assert(false, "processes stay behind");
+}
+
+static unsigned run_directories(void)
+{
+    unsigned n = 0;
+    DIR *d = opendir(directory);
+    for (struct dirent *e = readdir(d); e; e = readdir(d))
+        n += strncmp(e->d_name, "spaaksim.", 9) == 0;
+    closedir(d);
+    return n;
+}
+
+static const struct {
+    const char *arguments;
+    int code;
+    const char *says;
+} calls[] = {
+    {"--help", 0, "examples:"},
+    {"run --help", 0, "examples:"},
+    {"", 2, "usage:"},
+    {"rum pp01", 2, "unknown command"},
+    {"run", 2, "takes one scenario"},
+    {"run pp1", 2, "did you mean \"pp01\"?"},
+    {"run pp01 --world real", 2, "unknown world"},
+    {"run pp01 --seed x", 2, "must be a number"},
+    {"run pp01 --nonsense", 2, "--help"},
+    {"run nowhere/x.yaml", 2, "cannot read"},
+    {"check scenarios/pp01/pp01.yaml", 0, "well-formed"},
+    {"list", 0, "pp01-renew"},
+    {"dbc", 0, "BO_ 928 TBM_Status: 8 TBM"},
+};
+
+Test(cli, exit_codes_and_words)
+{
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct running r = start(calls[i].arguments);
+        cr_expect(eq(int, finish(&r), calls[i].code), "spaaksim %s\n%s", calls[i].arguments, r.text);
+        cr_expect(ne(ptr, strstr(r.text, calls[i].says), NULL), "spaaksim %s\n%s", calls[i].arguments, r.text);
+    }
+}
+
+Test(cli, what_is_missing_is_said_with_exit_3)
+{
+    char arguments[400];
+    snprintf(arguments, sizeof arguments, "run pp01 --out %s/a --can body=nocan0,telematics=x,infotainment=y,diagnostic=z",
+             directory);
+    struct running r = start(arguments);
+    cr_expect(eq(int, finish(&r), 3));
+    cr_expect(ne(ptr, strstr(r.text, "there is no interface nocan0"), NULL), "%s", r.text);
+    expect_nobody_left();
+}
+
+/* The tampered scenario runs for seconds in the process world: long enough to be interrupted. */
+static struct running start_long(const char *name)
+{
+    char arguments[400];
+    setenv("XDG_RUNTIME_DIR", directory, 1);
+    snprintf(arguments, sizeof arguments, "run pp01-tampered-response --out %s/%s", directory, name);
+    struct running r = start(arguments);
+    cr_assert(read_until(&r, "PP-01/13"), "%s", r.text);
+    return r;
+}
+
+Test(cli, two_runs_in_one_directory_do_not_meet)
+{
+    char arguments[400];
+    struct running first = start_long("same");
+    snprintf(arguments, sizeof arguments, "run pp01 --out %s/same", directory);
+    struct running second = start(arguments);
+    cr_expect(eq(int, finish(&second), 3));
+    cr_expect(ne(ptr, strstr(second.text, "in use by another run"), NULL), "%s", second.text);
+    kill(first.pid, SIGINT);
+    finish(&first);
+    expect_nobody_left();
+}
+
+Test(cli, nothing_stays_behind_after_ctrl_c)
+{
+    struct running r = start_long("ctrl-c");
+    cr_expect(eq(u32, run_directories(), 1));
+    kill(-r.pid, SIGINT); /* as the terminal does: the whole group */
+    cr_expect(eq(int, finish(&r), 1));
+    cr_expect(ne(ptr, strstr(r.text, "interrupted by SIGINT"), NULL), "%s", r.text);
+    expect_nobody_left();
+    cr_expect(eq(u32, run_directories(), 0));
+}
+
+Test(cli, nobody_outlives_a_killed_runner)
+{
+    struct running r = start_long("killed");
+    kill(r.pid, SIGKILL);
+    cr_expect(eq(int, finish(&r), 1000 + SIGKILL));
+    expect_nobody_left();
+}
+
+/* Descendant of that process with that name. */
+static pid_t find_process(pid_t ancestor, const char *name)
+{
+    DIR *d = opendir("/proc");
+    pid_t found = 0;
+    for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
+        pid_t pid = (pid_t)atoi(e->d_name);
+        for (pid_t p = pid; p > 1 && !found;) {
+            char path[64], comm[32] = "";
+            int parent = 0;
+            snprintf(path, sizeof path, "/proc/%d/stat", (int)p);
+            FILE *f = fopen(path, "r");
+            if (!f || fscanf(f, "%*d (%31[^)]) %*c %d", comm, &parent) != 2)
+                parent = 0;
+            if (f)
+                fclose(f);
+            if (p == pid && strcmp(comm, name) != 0)
+                break;
+            if (parent == ancestor)
+                found = pid;
+            p = parent;
+        }
+    }
+    closedir(d);
+    return found;
+}
+
+Test(cli, crashed_component_is_named_with_its_signal)
+{
+    struct running r = start_long("crash");
+    pid_t vos = find_process(r.pid, "vos");
+    cr_assert(gt(int, (int)vos, 0));
+    kill(vos, SIGSEGV);
+    cr_expect(eq(int, finish(&r), 1));
+    bool named = strstr(r.text, "vos crashed with SIGSEGV") || strstr(r.text, "vos ended by itself"); /* under ASan */
+    cr_expect(named, "%s", r.text);
+    cr_expect(ne(ptr, strstr(r.text, "logs/vos.log"), NULL));
+    expect_nobody_left();
+}
+
+/* ---- somebody else's broker, mutual TLS ---- */
+
+static int free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(eq(int, bind(fd, (struct sockaddr *)&a, sizeof a), 0));
+    getsockname(fd, (struct sockaddr *)&a, &len);
+    close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void write_file(const char *name, const char *format, ...)
+{
+    char path[200];
+    va_list args;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "w");
+    va_start(args, format);
+    vfprintf(f, format, args);
+    va_end(args);
+    fclose(f);
+}
+
+static const char certificates[] =
+    "set -e\ncd %s\n"
+    "key() { openssl ecparam -name prime256v1 -genkey -noout -out $1.key 2>/dev/null; }\n"
+    "key ca; openssl req -x509 -new -key ca.key -subj '/CN=test CA' -days 2 -out ca.crt\n"
+    "for n in 127.0.0.1 SPAAK00000001 vos gsdp; do key $n\n"
+    "openssl req -new -key $n.key -subj /CN=$n -out $n.csr\n"
+    "printf 'subjectAltName=IP:127.0.0.1' >ext\n"
+    "openssl x509 -req -in $n.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out $n.crt 2>/dev/null\n"
+    "done\n";
+
+Test(cli, an_existing_broker_with_mutual_tls)
+{
+    char arguments[500], configuration[200], script[200];
+    int port = free_port();
+    write_file("make", certificates, directory);
+    snprintf(script, sizeof script, "sh %s/make", directory);
+    cr_assert(eq(int, system(script), 0));
+    write_file("rules", "pattern write spaak/%%u/up/+\npattern read spaak/%%u/down/+\nuser vos\ntopic read spaak/+/up/vos\n"
+                        "topic write spaak/+/down/vos\nuser gsdp\ntopic read spaak/+/up/gsdp\ntopic write spaak/+/down/gsdp\n");
+    write_file("mosquitto.conf",
+               "listener %d 127.0.0.1\ncafile %s/ca.crt\ncertfile %s/127.0.0.1.crt\nkeyfile %s/127.0.0.1.key\n"
+               "require_certificate true\nuse_identity_as_username true\nallow_anonymous false\nacl_file %s/rules\n"
+               "user root\nlog_dest none\n",
+               port, directory, directory, directory, directory);
+    snprintf(configuration, sizeof configuration, "%s/mosquitto.conf", directory);
+    pid_t broker = fork();
+    if (broker == 0) {
+        execl(broker_program(), "mosquitto", "-c", configuration, (char *)NULL);
+        _exit(127);
+    }
+    setenv("SPAAKSIM_GSDP_TLS", directory, 1);
+    snprintf(arguments, sizeof arguments, "run pp01 --gsdp mqtts://127.0.0.1:%d --out %s/tls", port, directory);
+    struct running r = start(arguments);
+    cr_expect(eq(int, finish(&r), 0), "%s", r.text);
+    cr_expect(ne(ptr, strstr(r.text, "GSDP at mqtts://127.0.0.1"), NULL), "%s", r.text);
+    kill(broker, SIGTERM);
+    expect_nobody_left();
+}
