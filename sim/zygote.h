@@ -1,11 +1,11 @@
-/* Quick birth of components: one process loads the libraries and readies OpenSSL once, then forks a component whenever the
- * runner asks. The runner talks to it over a socket that keeps message borders:
+/* Quick birth of components: one process loads the libraries and readies OpenSSL once, then forks a component
+ * whenever the runner asks. The runner talks to it over a socket that keeps message borders:
  *
  *   runner -> zygote   struct zygote_request, with up to two descriptors beside it
  *   zygote -> runner   struct zygote_report: born (pid), or ended (pid and how)
  *
- * The zygote holds no keys and no world; a component begins in it as it would after exec. It dies with the runner, and
- * its children with it. */
+ * The zygote holds no keys and no world; a component begins in it as it would after exec. It dies with the
+ * runner, and its children with it. */
 #ifndef sim_zygote_h
 #define sim_zygote_h
 
@@ -33,7 +33,8 @@ struct zygote_report {
 
 /* The runner's side. Starts the program; -1 and errno. */
 int zygote_start(const char *program, const char *log, pid_t *pid);
-/* Asks for a component; waits for the answer. Reports of ends that come meanwhile go to `ended`. 0 or an errno. */
+/* Asks for a component; waits for the answer. Reports of ends that come meanwhile go to `ended`. 0 or an
+ * errno. */
 int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_fd *fds, pid_t *pid,
                 void (*ended)(void *ctx, const struct zygote_report *report), void *ctx);
 /* One report, without blocking unless told to; false when there is none. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include "backend/gsdp/gsdp.h"
@@ -82,7 +82,8 @@ static void serve(void)
         struct cmsghdr header;
         char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control;
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
     int fds[2] = {-1, -1};
     pid_t self = getpid();
     ssize_t len = recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC);
@@ -91,11 +92,13 @@ static void serve(void)
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     if (c && c->cmsg_type == SCM_RIGHTS)
         memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-    r.program[sizeof r.program - 1] = r.configuration[sizeof r.configuration - 1] = r.log[sizeof r.log - 1] = '\0';
+    r.program[sizeof r.program - 1] = r.configuration[sizeof r.configuration - 1] = r.log[sizeof r.log - 1] =
+        '\0';
     pid_t pid = fork();
     if (pid == 0)
         exit(become(&r, fds, self));
-    struct zygote_report report = {.news = ZYGOTE_BORN, .pid = pid > 0 ? pid : 0, .status = pid > 0 ? 0 : errno};
+    struct zygote_report report = {
+        .news = ZYGOTE_BORN, .pid = pid > 0 ? pid : 0, .status = pid > 0 ? 0 : errno};
     for (size_t i = 0; i < 2; i++)
         if (fds[i] >= 0)
             close(fds[i]);

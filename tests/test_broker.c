@@ -1,4 +1,5 @@
-/* The rules of our own broker: a vehicle reaches its own topics only, and nobody without a password gets in. */
+/* The rules of our own broker: a vehicle reaches its own topics only, and nobody without a password gets in.
+ */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <mosquitto.h>
@@ -117,7 +118,8 @@ Test(broker, rules, .timeout = 60)
         turn(&vehicle, &vos);
     cr_expect(eq(u32, vehicle.heard, 1));
     cr_expect(eq(str, vehicle.last, "spaak/SPAAK00000001/down/vos"));
-    mosquitto_publish(vehicle.m, NULL, "spaak/SPAAK00000002/up/vos", 1, "x", 1, false); /* in another's name */
+    mosquitto_publish(vehicle.m, NULL, "spaak/SPAAK00000002/up/vos", 1, "x", 1,
+                      false); /* in another's name */
     mosquitto_publish(vehicle.m, NULL, "spaak/SPAAK00000001/up/vos", 1, "x", 1, false);
     wait_confirmed(&vehicle, &vos, 3);
     for (int i = 0; i < 200 && vos.heard == 0; i++)

@@ -1,8 +1,8 @@
-/* The command as a user meets it: exit codes and words, Ctrl-C, a killed runner, a crashed component, somebody else's
- * broker over TLS. Runs the built programs. */
+/* The command as a user meets it: exit codes and words, Ctrl-C, a killed runner, a crashed component,
+ * somebody else's broker over TLS. Runs the built programs. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -143,15 +143,16 @@ Test(cli, exit_codes_and_words)
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         struct running r = start(calls[i].arguments);
         cr_expect(eq(int, finish(&r), calls[i].code), "spaaksim %s\n%s", calls[i].arguments, r.text);
-        cr_expect(ne(ptr, strstr(r.text, calls[i].says), NULL), "spaaksim %s\n%s", calls[i].arguments, r.text);
+        cr_expect(ne(ptr, strstr(r.text, calls[i].says), NULL), "spaaksim %s\n%s", calls[i].arguments,
+                  r.text);
     }
 }
 
 Test(cli, what_is_missing_is_said_with_exit_3)
 {
     char arguments[400];
-    snprintf(arguments, sizeof arguments, "run pp01 --out %s/a --can body=nocan0,telematics=x,infotainment=y,diagnostic=z",
-             directory);
+    snprintf(arguments, sizeof arguments,
+             "run pp01 --out %s/a --can body=nocan0,telematics=x,infotainment=y,diagnostic=z", directory);
     struct running r = start(arguments);
     cr_expect(eq(int, finish(&r), 3));
     cr_expect(ne(ptr, strstr(r.text, "there is no interface nocan0"), NULL), "%s", r.text);
@@ -235,7 +236,8 @@ Test(cli, crashed_component_is_named_with_its_signal)
     cr_assert(gt(int, (int)vos, 0));
     kill(vos, SIGSEGV);
     cr_expect(eq(int, finish(&r), 1));
-    bool named = strstr(r.text, "vos crashed with SIGSEGV") || strstr(r.text, "vos ended by itself"); /* under ASan */
+    bool named =
+        strstr(r.text, "vos crashed with SIGSEGV") || strstr(r.text, "vos ended by itself"); /* under ASan */
     cr_expect(named, "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, "logs/vos.log"), NULL));
     expect_nobody_left();
@@ -273,7 +275,8 @@ static const char certificates[] =
     "for n in 127.0.0.1 SPAAK00000001 vos gsdp; do key $n\n"
     "openssl req -new -key $n.key -subj /CN=$n -out $n.csr\n"
     "printf 'subjectAltName=IP:127.0.0.1' >ext\n"
-    "openssl x509 -req -in $n.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out $n.crt 2>/dev/null\n"
+    "openssl x509 -req -in $n.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile ext -out $n.crt "
+    "2>/dev/null\n"
     "done\n";
 
 Test(cli, an_existing_broker_with_mutual_tls)
@@ -283,13 +286,17 @@ Test(cli, an_existing_broker_with_mutual_tls)
     write_file("make", certificates, directory);
     snprintf(script, sizeof script, "sh %s/make", directory);
     cr_assert(eq(int, system(script), 0));
-    write_file("rules", "pattern write spaak/%%u/up/+\npattern read spaak/%%u/down/+\nuser vos\ntopic read spaak/+/up/vos\n"
-                        "topic write spaak/+/down/vos\nuser gsdp\ntopic read spaak/+/up/gsdp\ntopic write spaak/+/down/gsdp\n");
-    write_file("mosquitto.conf",
-               "listener %d 127.0.0.1\ncafile %s/ca.crt\ncertfile %s/127.0.0.1.crt\nkeyfile %s/127.0.0.1.key\n"
-               "require_certificate true\nuse_identity_as_username true\nallow_anonymous false\nacl_file %s/rules\n"
-               "user root\nlog_dest none\n",
-               port, directory, directory, directory, directory);
+    write_file(
+        "rules",
+        "pattern write spaak/%%u/up/+\npattern read spaak/%%u/down/+\nuser vos\ntopic read spaak/+/up/vos\n"
+        "topic write spaak/+/down/vos\nuser gsdp\ntopic read spaak/+/up/gsdp\ntopic write "
+        "spaak/+/down/gsdp\n");
+    write_file(
+        "mosquitto.conf",
+        "listener %d 127.0.0.1\ncafile %s/ca.crt\ncertfile %s/127.0.0.1.crt\nkeyfile %s/127.0.0.1.key\n"
+        "require_certificate true\nuse_identity_as_username true\nallow_anonymous false\nacl_file %s/rules\n"
+        "user root\nlog_dest none\n",
+        port, directory, directory, directory, directory);
     snprintf(configuration, sizeof configuration, "%s/mosquitto.conf", directory);
     pid_t broker = fork();
     if (broker == 0) {
@@ -297,7 +304,8 @@ Test(cli, an_existing_broker_with_mutual_tls)
         _exit(127);
     }
     setenv("SPAAKSIM_GSDP_TLS", directory, 1);
-    snprintf(arguments, sizeof arguments, "run pp01 --gsdp mqtts://127.0.0.1:%d --out %s/tls", port, directory);
+    snprintf(arguments, sizeof arguments, "run pp01 --gsdp mqtts://127.0.0.1:%d --out %s/tls", port,
+             directory);
     struct running r = start(arguments);
     cr_expect(eq(int, finish(&r), 0), "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, "GSDP at mqtts://127.0.0.1"), NULL), "%s", r.text);
