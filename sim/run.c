@@ -150,6 +150,24 @@ static int event_order(const void *a, const void *b)
 
 /* Events of processes arrive in nearly, but not exactly, the order of their times. Equal ones stay as they
  * came. */
+static void print_event(const struct run *r, const struct trace_event *e)
+{
+    char text[TRACE_TEXT_MAX];
+    if (r->options->quiet || !worth_a_line(r, e))
+        return;
+    trace_text(e, r->options->colour, text);
+    puts(text);
+}
+
+/* Processes hand their events over a little late; lines wait as long, to stand in order. */
+#define PRINT_DELAY_US 6000
+
+static void print_until(struct run *r, uint64_t time_us)
+{
+    while (r->printed < r->event_count && r->events[r->printed].time_us <= time_us)
+        print_event(r, &r->events[r->printed++]);
+}
+
 static void keep_event(struct run *r, const struct trace_event *e)
 {
     if (r->event_count == r->event_cap) {
@@ -162,19 +180,18 @@ static void keep_event(struct run *r, const struct trace_event *e)
     for (; at > 0 && event_order(e, &r->events[at - 1]) < 0; at--)
         r->events[at] = r->events[at - 1];
     r->events[at] = *e;
+    if (at < r->printed) {
+        print_event(r, e);
+        r->printed++;
+    }
 }
 
 void run_on_event(struct run *r, const struct trace_event *e)
 {
-    char text[TRACE_TEXT_MAX];
     keep_event(r, e);
     if (e->kind == TRACE_FAULT && e->length >= 1 && e->length <= FAULT_MAX)
         r->fault_fired[e->length - 1] = true;
     awaken_triggers(r, e);
-    if (!r->options->quiet && worth_a_line(r, e)) {
-        trace_text(e, r->options->colour, text);
-        puts(text);
-    }
 }
 
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
@@ -203,6 +220,8 @@ uint64_t run_next_due_us(const struct run *r)
     for (size_t i = 0; i < r->trigger_count; i++)
         if (r->triggers[i].state == TRIGGER_DUE && r->triggers[i].due_us < t)
             t = r->triggers[i].due_us;
+    if (r->printed < r->event_count && r->events[r->printed].time_us + PRINT_DELAY_US < t)
+        t = r->events[r->printed].time_us + PRINT_DELAY_US;
     if (r->complete && r->complete_at_us + r->scenario->quiet_us < t)
         t = r->complete_at_us + r->scenario->quiet_us;
     return t;
@@ -258,6 +277,8 @@ static void fire(struct run *r, struct trigger *t, uint64_t now_us)
 
 void run_pump(struct run *r, uint64_t now_us)
 {
+    if (now_us >= PRINT_DELAY_US)
+        print_until(r, now_us - PRINT_DELAY_US);
     for (size_t i = 0; i < r->trigger_count; i++) {
         struct trigger *t = &r->triggers[i];
         if (t->state != TRIGGER_DUE || t->due_us > now_us)
@@ -296,6 +317,7 @@ void run_end(struct run *r, uint64_t now_us)
 {
     char path[600], label[96];
     struct report_row row = {0};
+    print_until(r, UINT64_MAX);
     if (r->can_log)
         fflush(r->can_log);
     report_path(r, "trace.jsonl", path, sizeof path);

@@ -68,6 +68,7 @@ struct run {
     size_t trigger_count;
     /* progress */
     size_t judged;
+    size_t printed; /* events before this one are on the console */
     bool complete;
     uint64_t complete_at_us;
     /* result */
