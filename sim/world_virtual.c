@@ -169,12 +169,14 @@ static void start_all(struct run *r)
 static void loop(struct run *r)
 {
     struct world *w = r->world;
+    uint64_t turns = 0;
     while (!run_finished(r, virtual_now_us(w->v)) && virtual_now_us(w->v) < r->limit_us) {
         uint64_t due = run_next_due_us(r), limit = due < r->limit_us ? due : r->limit_us;
         virtual_step(w->v, limit > virtual_now_us(w->v) ? limit : virtual_now_us(w->v));
         run_pump(r, virtual_now_us(w->v));
-        if (virtual_events(w->v) > EVENTS_MAX) {
-            run_fail(r, "more than %llu events: the components keep each other busy for ever", EVENTS_MAX);
+        if (++turns > EVENTS_MAX) {
+            run_fail(r, "more than %llu turns at %.1f ms: the components keep each other busy for ever",
+                     EVENTS_MAX, (double)virtual_now_us(w->v) / 1e3);
             break;
         }
     }
