@@ -33,8 +33,9 @@ obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
 CORE     := $(BUILD)/libcore.a
 
-PROGRAMS := spaaksim zygote hub spaak sgw tbm vos gsdp pki injector
-BIN      := $(PROGRAMS:%=$(BUILD)/bin/%)
+PROGRAMS := spaaksim zygote hub
+COMPONENTS := spaak sgw tbm vos gsdp pki rogue
+BIN      := $(PROGRAMS:%=$(BUILD)/bin/%) $(COMPONENTS:%=$(BUILD)/bin/%)
 CRYPTO   := -lcrypto
 HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
 
@@ -87,16 +88,13 @@ endef
 $(eval $(call program,spaaksim,sim/main.c $(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) \
     lib/link/sqlite_store.c lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c,\
     -lyaml -lsocketcan $(HOST)))
-$(eval $(call program,zygote,sim/zygote_main.c $(component_SRC) $(host_SRC) \
-    lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
+$(eval $(call program,zygote,sim/component_main.c $(component_SRC) $(host_SRC) lib/link/sqlite_store.c \
+    lib/link/mqtt_link.c,-lmosquitto $(HOST)))
 $(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$(CRYPTO)))
-$(eval $(call program,spaak,$(filter-out %_main.c,$(wildcard ecu/*.c)) ecu/spaak_main.c $(host_SRC) lib/link/sqlite_store.c,$(HOST)))
-$(eval $(call program,sgw,$(wildcard sgw/*.c) $(host_SRC),$(HOST)))
-$(eval $(call program,tbm,$(wildcard tbm/*.c) $(host_SRC) lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,vos,$(wildcard backend/vos/*.c) $(host_SRC) lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,gsdp,$(wildcard backend/gsdp/*.c) $(host_SRC) lib/link/sqlite_store.c lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,pki,$(wildcard backend/pki/*.c) $(host_SRC) lib/link/sqlite_store.c,$(HOST)))
-$(eval $(call program,injector,sim/injector.c sim/injector_main.c $(host_SRC),$(HOST)))
+
+# the same program by a component's name is that component
+$(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
+	$(Q)ln -sf zygote $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(LIBSIM) $(CORE)
 	$(call say,LD,$@)

@@ -13,10 +13,10 @@
 
 /* Servers first: they are up when the vehicle wakes. */
 const struct component_row component_rows[] = {
-    {"broker", NULL, "mosquitto", false, false},  {"pki", &pki_class, "pki", false, true},
-    {"vos", &vos_class, "vos", false, true},      {"gsdp", &gsdp_class, "gsdp", false, true},
-    {"sgw", &sgw_class, "sgw", true, false},      {"tbm", &tbm_class, "tbm", true, false},
-    {"spaak", &spaak_class, "spaak", true, true}, {"rogue", &injector_class, "injector", true, false},
+    {"broker", NULL, false, false},      {"pki", &pki_class, false, true},
+    {"vos", &vos_class, false, true},    {"gsdp", &gsdp_class, false, true},
+    {"sgw", &sgw_class, true, false},    {"tbm", &tbm_class, true, false},
+    {"spaak", &spaak_class, true, true}, {"rogue", &injector_class, true, false},
 };
 const size_t component_row_count = sizeof component_rows / sizeof component_rows[0];
 

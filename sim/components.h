@@ -8,7 +8,6 @@
 struct component_row {
     const char *name;
     const struct component_class *class; /* NULL: not written by us (the broker) */
-    const char *program;                 /* in build/bin */
     bool in_vehicle;                     /* knows its vehicle's serial */
     bool has_store;                      /* keeps something over a restart */
 };

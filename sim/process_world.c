@@ -324,7 +324,6 @@ struct child *process_world_add(struct world *w, const char *component, const ch
         text_copy(c->argument, sizeof c->argument, w->broker.configuration);
         return c;
     }
-    program_path(c->program, sizeof c->program, row->program);
     snprintf(c->argument, sizeof c->argument, "%s/%s.conf", w->directory, name);
     report_path(w->run, "stores", c->store_path, sizeof c->store_path);
     snprintf(c->store_path + strlen(c->store_path), 40, "/%s.db", name);

@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/backend.pb-c.h"
+#include "sim/given.h"
+
 const char *verdict_name(enum verdict v)
 {
     static const char *const names[] = {"PASS", "FAIL", "BLOCKED", "SKIPPED"};
@@ -201,6 +204,15 @@ void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct 
     bus_log_print((uint64_t)(r->wall_offset_us + (int64_t)now_us), bus, f, line);
     if (r->can_log)
         fprintf(r->can_log, "%s\n", line);
+}
+
+size_t run_renew_call(uint8_t out[64])
+{
+    char serial[] = GIVEN_SERIAL;
+    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
+    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
+    m.ecu_serial = serial;
+    return backend__v1__admin_request__pack(&m, out);
 }
 
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,

@@ -98,6 +98,8 @@ bool run_finished(struct run *r, uint64_t now_us);
 void run_end(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The "renew vehicle identity" call for the scenario's vehicle, as bytes; returns their number. */
+size_t run_renew_call(uint8_t out[64]);
 /* Says in the trace what the runner did. */
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,
               unsigned fault);

@@ -13,7 +13,6 @@
 
 #include "lib/env/process.h"
 #include "lib/link/sqlite_store.h"
-#include "proto/backend.pb-c.h"
 #include "sim/components.h"
 #include "sim/given.h"
 #include "sim/process_world.h"
@@ -309,12 +308,8 @@ static void world_cut(struct run *r, const char *component, const char *link, bo
 static void world_renew(struct run *r)
 {
     struct world *w = r->world;
-    char serial[] = GIVEN_SERIAL;
     uint8_t out[64];
-    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
-    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
-    m.ecu_serial = serial;
-    size_t len = backend__v1__admin_request__pack(&m, out);
+    size_t len = run_renew_call(out);
     if (w->admin_fd < 0)
         w->admin_fd = link_connect_unix(w->admin_path, SOCK_SEQPACKET);
     if (w->admin_fd < 0 || send(w->admin_fd, out, len, MSG_NOSIGNAL) < 0)

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "lib/env/virtual.h"
-#include "proto/backend.pb-c.h"
 #include "sim/components.h"
 #include "sim/given.h"
 #include "sim/run.h"
@@ -64,13 +63,8 @@ static void world_cut(struct run *r, const char *component, const char *link, bo
 static void world_renew(struct run *r)
 {
     struct world *w = r->world;
-    char serial[] = GIVEN_SERIAL;
     uint8_t out[64];
-    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
-    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
-    m.ecu_serial = serial;
-    virtual_call(virtual_find(w->v, "vos"), "vos-admin",
-                 span_of(out, backend__v1__admin_request__pack(&m, out)));
+    virtual_call(virtual_find(w->v, "vos"), "vos-admin", span_of(out, run_renew_call(out)));
 }
 
 static const char **settings_of(struct world *w, const struct scenario *s, const char *component)

@@ -1,4 +1,6 @@
-/* The zygote's side; see sim/zygote.h. Started by spaaksim with the socket as descriptor 3. */
+/* The program of all components. Called by a component's name (build/bin/spaak CONFIGURATION), it is that
+ * component, for a debugger; called zygote, it forks components for spaaksim (sim/zygote.h), which holds the
+ * other end of descriptor 3. */
 #include "sim/zygote.h"
 
 #include <errno.h>
@@ -131,7 +133,7 @@ static void warm_up(void)
     crypto_free(c);
 }
 
-int main(void)
+static int zygote(void)
 {
     sigset_t set;
     struct signalfd_siginfo si;
@@ -155,4 +157,11 @@ int main(void)
         if (p[0].revents)
             serve();
     }
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/');
+    const struct process_parts *parts = find(slash ? slash + 1 : argv[0]);
+    return parts ? process_main(parts, argc, argv) : zygote();
 }
