@@ -238,6 +238,9 @@ void process_world_read_frames(struct world *w)
         ssize_t len;
         while ((len = recv(w->recorder, packet, sizeof packet, MSG_DONTWAIT)) > 0) {
             struct rd r = rd_of(packet + 1, (size_t)len - 1);
+            if (packet[0] == HUB_BYE)
+                run_fail(w->run, "can.log is not complete: the hub sent the recorder away: %.*s", (int)r.left,
+                         (const char *)r.p);
             while (packet[0] == HUB_RECORD && r.left) {
                 uint64_t time_us = rd_be64(&r);
                 uint8_t segment = rd_u8(&r);

@@ -45,7 +45,6 @@ void bench_run_ms(struct bench *b, uint64_t ms);
 size_t bench_count(const struct bench *b, enum trace_kind kind, enum err reason);
 /* The last traced event of a kind, or NULL. */
 const struct trace_event *bench_last(const struct bench *b, enum trace_kind kind);
-/* Name of the n-th component message published or sent, by msg_peek_name. */
 
 /* ---- authorities for tests ---- */
 
