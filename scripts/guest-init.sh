@@ -18,7 +18,8 @@ $B mkdir -p /new/dev/pts /new/dev/shm
 $B ln -s /proc/self/fd /new/dev/fd
 $B mount -t devpts devpts /new/dev/pts
 for d in dev/shm run tmp; do $B mount -t tmpfs tmpfs /new/$d; done
-$B mkdir -p /new/tmp/share
+$B mkdir -p /new/tmp/share /new/tmp/tree
+$B mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=loose,ro tree /new/tmp/tree
 $B mount -t 9p -o trans=virtio,version=9p2000.L,msize=524288,cache=none share /new/tmp/share
 $B ip link set lo up
 $B stty -F /dev/hvc0 raw -echo

@@ -1,6 +1,6 @@
 #!/bin/sh
 # guest-test.sh BUILD: boots a small virtual machine with Debian's own kernel under plain emulation, the host's files
-# read-only under a memory overlay, and runs scripts/kernel-can.sh in it. Nothing is installed into the running system.
+# read-only under a memory overlay, the checkout wherever it lies, and runs scripts/kernel-can.sh in it. Nothing is installed into the running system.
 set -eu
 build=$1
 here=$(pwd)
@@ -22,13 +22,13 @@ if [ ! -e "$tree/ready" ]; then
     echo "  guest      kernel $version"
     rm -rf "$guest"
     mkdir -p "$tree"
-    (cd "$tree" && apt-get download -qq "$package" && for deb in "$package"_*.deb; do dpkg-deb --fsys-tarfile "$deb"; done |
+    (cd "$tree" && apt-get -o APT::Sandbox::User=root download -qq "$package" && for deb in "$package"_*.deb; do dpkg-deb --fsys-tarfile "$deb"; done |
         tar x ./boot "./lib/modules/$version/kernel/net" "./lib/modules/$version/kernel/drivers/net" \
             "./lib/modules/$version/kernel/drivers/virtio" "./lib/modules/$version/kernel/drivers/char" \
             "./lib/modules/$version/kernel/fs" "./lib/modules/$version/kernel/lib" \
             "./lib/modules/$version/modules.builtin" "./lib/modules/$version/modules.order"
         rm -f ./*.deb)
-    /sbin/depmod -b "$tree" "$version"
+    /sbin/depmod -b "$tree" "$version" 2>/dev/null
     offset=$(LC_ALL=C grep -abo -P '\xfd7zXZ\x00' "$tree/boot/vmlinuz-$version" | head -n 1 | cut -d: -f1)
     tail -c +$((offset + 1)) "$tree/boot/vmlinuz-$version" | xz -dc --single-stream >"$tree/vmlinux" 2>/dev/null || true
     [ -s "$tree/vmlinux" ] || { echo "guest-test: the kernel image cannot be unpacked" >&2; exit 3; }
@@ -58,7 +58,7 @@ cp scripts/guest-init.sh "$tree/initrd/init"
 share=$(mktemp -d)
 trap 'rm -rf "$share"' EXIT INT TERM
 cat >"$share/cmd" <<CMD
-cd $here
+cd /tmp/tree
 SPAAKSIM_SHARE=/tmp/share scripts/kernel-can.sh $build
 CMD
 echo 255 >"$share/rc"
@@ -71,6 +71,7 @@ timeout --kill-after=5 "$limit_s" qemu-system-x86_64 -accel tcg -M q35 -m 768 -s
     -chardev stdio,id=c0,signal=off -device virtconsole,chardev=c0 \
     -fsdev local,id=f0,path=/,security_model=none,readonly=on,multidevs=remap \
     -device virtio-9p-pci,fsdev=f0,mount_tag=host \
+    -fsdev "local,id=f2,path=$here,security_model=none,readonly=on,multidevs=remap" -device virtio-9p-pci,fsdev=f2,mount_tag=tree \
     -fsdev "local,id=f1,path=$share,security_model=none" -device virtio-9p-pci,fsdev=f1,mount_tag=share </dev/null
 rc=$?
 set -e
