@@ -144,9 +144,9 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
             ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA wal_autocheckpoint = 4000;"),
         [SQLITE_STORE_SEED] =
-            "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = OFF;",
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;",
         /* a WAL file without exclusive locking would need shared memory, which not every file system has */
-        [SQLITE_STORE_READ] = "PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
+        [SQLITE_STORE_READ] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF;",
     };
     /* made by us, so that nobody else may ever read it */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
