@@ -22,7 +22,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # ---- what is made of what -------------------------------------------------------------------------------
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-core_SRC := $(wildcard lib/base/*.c lib/can/*.c lib/pki/*.c lib/msg/*.c) \
+core_SRC := $(wildcard lib/base/*.c lib/can/*.c lib/pki/*.c lib/msg/*.c lib/ccc/*.c) \
             $(addprefix lib/env/,env.c fault.c isotp_port.c node.c store.c trace.c)
 virt_SRC := $(addprefix lib/env/,virtual.c virtual_bus.c virtual_gsdp.c seeded.c)
 host_SRC := lib/env/process.c lib/link/link.c lib/link/can_link.c lib/link/can_socket.c lib/link/call_link.c \

@@ -23,10 +23,12 @@ objects() { find "$@" -name '*.o' ! -name '*_main.o'; }
 # shellcheck disable=SC2046
 check '^$' $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$build"/lib/base "$build"/lib/can "$build"/lib/msg)
 check "$crypto" $(objects "$build"/lib/pki)
+# the Digital Key protocol: ciphers, MACs and derivations beside the curves
+check '^(EC_|BN_|ECDH_|EVP_(KDF|MAC|CIPHER|Cipher|Encrypt|Decrypt)|OSSL_PARAM_construct_)' $(objects "$build"/lib/ccc)
 # env's own pieces that components link: no host among them
 check '^$' "$build"/lib/env/env.o "$build"/lib/env/isotp_port.o "$build"/lib/env/fault.o "$build"/lib/env/trace.o
 # no component's object may name a host, a link or the seeded generator of the virtual world
-for object in $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$build"/lib/can "$build"/lib/msg "$build"/lib/pki); do
+for object in $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$build"/lib/can "$build"/lib/msg "$build"/lib/pki "$build"/lib/ccc); do
     nm -u "$object" | grep -E ' (virtual_|seeded_|process_|link_|can_socket|sqlite|hub_|node_)' &&
         { echo "check: $object knows its host" >&2; bad=1; }
 done

@@ -58,7 +58,7 @@ struct span der_integer(struct rd *r)
     bool minimal =
         in.left > 0 &&
         !(in.left > 1 && ((in.p[0] == 0 && in.p[1] < 0x80) || (in.p[0] == 0xFF && in.p[1] >= 0x80)));
-    if (in.failed || !minimal || in.left > 21)
+    if (in.failed || !minimal || in.left > 33)
         r->failed = true;
     return (struct span){in.p, r->failed ? 0 : in.left};
 }

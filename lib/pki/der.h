@@ -29,7 +29,7 @@ struct rd der_enter(struct rd *r, uint8_t tag);
 struct span der_element(struct rd *r, uint8_t tag);
 /* True and consumed when the next tag is this one; else nothing is consumed. */
 bool der_optional(struct rd *r, uint8_t tag, struct rd *contents);
-/* Contents of an INTEGER of up to 20 content bytes in shortest form. */
+/* Contents of an INTEGER of up to 33 content bytes in shortest form. */
 struct span der_integer(struct rd *r);
 /* A small non-negative INTEGER; -1 and failed otherwise. */
 int der_small(struct rd *r);

@@ -30,7 +30,7 @@ void crypto_free(struct crypto *c)
     free(c);
 }
 
-static const EC_GROUP *group_of(struct crypto *c)
+const EC_GROUP *crypto_p256_group(struct crypto *c)
 {
     if (!c->group)
         c->group = EC_GROUP_new_by_curve_name_ex(c->ctx, NULL, NID_X9_62_prime256v1);
@@ -86,7 +86,7 @@ EC_KEY *p256_openssl(const struct p256_key *k)
 static EC_KEY *key_empty(struct crypto *c)
 {
     EC_KEY *ec = EC_KEY_new_ex(c->ctx, NULL);
-    if (ec && EC_KEY_set_group(ec, group_of(c)) == 1)
+    if (ec && EC_KEY_set_group(ec, crypto_p256_group(c)) == 1)
         return ec;
     EC_KEY_free(ec);
     return NULL;
@@ -118,15 +118,15 @@ enum err p256_from_private(struct crypto *c, const uint8_t scalar[P256_SCALAR], 
     if (!ec)
         goto out;
     d = BN_secure_new();
-    point = EC_POINT_new(group_of(c));
+    point = EC_POINT_new(crypto_p256_group(c));
     if (!d || !point || !BN_bin2bn(scalar, P256_SCALAR, d))
         goto out;
     e = ERR_KEY_INVALID;
-    if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(group_of(c))) >= 0)
+    if (BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(crypto_p256_group(c))) >= 0)
         goto out;
     e = ERR_CRYPTO_FAILED;
-    if (EC_POINT_mul(group_of(c), point, d, NULL, NULL, NULL) == 1 && EC_KEY_set_private_key(ec, d) == 1 &&
-        EC_KEY_set_public_key(ec, point) == 1)
+    if (EC_POINT_mul(crypto_p256_group(c), point, d, NULL, NULL, NULL) == 1 &&
+        EC_KEY_set_private_key(ec, d) == 1 && EC_KEY_set_public_key(ec, point) == 1)
         e = ERR_OK;
 out:
     EC_POINT_free(point);

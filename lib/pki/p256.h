@@ -25,6 +25,8 @@ struct crypto *crypto_new(OSSL_LIB_CTX *ctx);
 void crypto_free(struct crypto *c);
 /* The library context, for the few who build what we never send in earnest. NULL: the default one. */
 OSSL_LIB_CTX *crypto_openssl(const struct crypto *c);
+/* The shared group, for point arithmetic elsewhere (SPAKE2+). Borrowed. */
+const struct ec_group_st *crypto_p256_group(struct crypto *c);
 void crypto_random(struct crypto *c, void *out, size_t len);
 /* Hash of the parts, one after the other. */
 void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t out[SHA256_SIZE]);

@@ -339,7 +339,8 @@ static enum err read_tbs(struct rd *r, struct x509 *x)
     struct rd version = der_enter(&tbs, DER_CONTEXT_0);
     if (der_small(&version) != 2)
         return ERR_DER_SYNTAX;
-    der_integer(&tbs);
+    if (der_integer(&tbs).len > 20) /* RFC 5280, 4.1.2.2 */
+        return ERR_DER_SYNTAX;
     x509_read_signature_algorithm(&tbs);
     x509_read_name(&tbs, x->issuer);
     struct rd validity = der_enter(&tbs, DER_SEQUENCE);

@@ -1,0 +1,163 @@
+#include "lib/ccc/apdu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/ccc/tlv.h"
+
+const uint8_t apdu_aid_framework[APDU_AID] = {0xA0, 0x00, 0x00, 0x08, 0x09, 'C', 'C',
+                                              'C',  'D',  'K',  'F',  'v',  '1'};
+const uint8_t apdu_aid_applet[APDU_AID] = {0xA0, 0x00, 0x00, 0x08, 0x09, 'C', 'C',
+                                           'C',  'D',  'K',  'A',  'v',  '1'};
+
+static const struct {
+    uint8_t ins;
+    const char *name;
+} instructions[] = {
+    {APDU_SELECT, "SELECT"},
+    {APDU_SPAKE2P_REQUEST, "SPAKE2+ REQUEST"},
+    {APDU_SPAKE2P_VERIFY, "SPAKE2+ VERIFY"},
+    {APDU_WRITE_DATA, "WRITE DATA"},
+    {APDU_GET_DATA, "GET DATA"},
+    {APDU_GET_RESPONSE, "GET RESPONSE"},
+    {APDU_CONTROL_FLOW, "CONTROL FLOW"},
+    {APDU_AUTH0, "AUTH0"},
+    {APDU_AUTH1, "AUTH1"},
+    {APDU_EXCHANGE, "EXCHANGE"},
+    {APDU_CREATE_RANGING_KEY, "CREATE RANGING KEY"},
+};
+
+static const struct {
+    uint16_t sw;
+    const char *name;
+} statuses[] = {
+    {APDU_SW_OK, "ok"},
+    {APDU_SW_WRONG_LENGTH, "wrong length"},
+    {APDU_SW_SECURE_MESSAGING, "secure messaging check failed"},
+    {APDU_SW_CONDITIONS, "out of sequence"},
+    {APDU_SW_WRONG_DATA, "wrong data"},
+    {APDU_SW_NOT_FOUND, "application not found"},
+    {APDU_SW_NO_MEMORY, "not enough memory"},
+    {APDU_SW_INVALID, "invalid or zero data, or wrong evidence"},
+    {APDU_SW_WRONG_P1P2, "wrong P1 or P2"},
+    {APDU_SW_WRONG_LE, "wrong Le"},
+    {APDU_SW_INS, "instruction not supported"},
+    {APDU_SW_CLA, "class not supported"},
+    {APDU_SW_NOT_READY, "device not ready for pairing"},
+};
+
+enum err apdu_command_parse(struct span in, struct apdu_command *out)
+{
+    struct rd r = rd_of(in.p, in.len);
+    struct apdu_command c = {.cla = rd_u8(&r), .ins = rd_u8(&r), .p1 = rd_u8(&r), .p2 = rd_u8(&r)};
+    if (r.failed)
+        return ERR_TRUNCATED;
+    if (r.left > 1) {
+        uint8_t lc = rd_u8(&r);
+        c.data = rd_span(&r, lc);
+        if (r.failed || lc == 0) /* Lc = 00 with more behind it begins an extended length */
+            return ERR_TRUNCATED;
+    }
+    if (r.left == 1) {
+        if (rd_u8(&r) != 0)
+            return ERR_BAD_ARGUMENT;
+        c.has_le = true;
+    }
+    if (r.left)
+        return ERR_TRAILING_BYTES;
+    *out = c;
+    return ERR_OK;
+}
+
+void apdu_command_put(struct wr *w, const struct apdu_command *c)
+{
+    wr_u8(w, c->cla);
+    wr_u8(w, c->ins);
+    wr_u8(w, c->p1);
+    wr_u8(w, c->p2);
+    if (c->data.len > APDU_DATA_MAX)
+        w->failed = true;
+    if (c->data.len) {
+        wr_u8(w, (uint8_t)c->data.len);
+        wr_copy(w, c->data.p, c->data.len);
+    }
+    if (c->has_le)
+        wr_u8(w, 0);
+}
+
+enum err apdu_response_parse(struct span in, struct span *data, uint16_t *sw)
+{
+    if (in.len < 2)
+        return ERR_TRUNCATED;
+    *data = span_of(in.p, in.len - 2);
+    *sw = (uint16_t)(in.p[in.len - 2] << 8 | in.p[in.len - 1]);
+    return ERR_OK;
+}
+
+void apdu_response_put(struct wr *w, struct span data, uint16_t sw)
+{
+    wr_copy(w, data.p, data.len);
+    wr_be16(w, sw);
+}
+
+const char *apdu_status_name(uint16_t sw)
+{
+    if ((sw & 0xFF00) == APDU_SW_MORE)
+        return "more data";
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+        if (statuses[i].sw == sw)
+            return statuses[i].name;
+    return "unknown status";
+}
+
+static const char *instruction_name(uint8_t ins)
+{
+    for (size_t i = 0; i < sizeof instructions / sizeof instructions[0]; i++)
+        if (instructions[i].ins == ins)
+            return instructions[i].name;
+    return "unknown command";
+}
+
+/* ": 5B(2) 5C(4)" when the data are TLVs from end to end; nothing otherwise (ciphertext). */
+static void append_tags(char out[APDU_LINE_MAX], size_t used, struct span data)
+{
+    struct rd r = rd_of(data.p, data.len);
+    struct tlv t;
+    const char *before = ": ";
+    if (data.len == 0 || !tlv_well_formed(data))
+        return;
+    while (used + 16 < APDU_LINE_MAX && tlv_next(&r, &t)) {
+        used += (size_t)snprintf(out + used, APDU_LINE_MAX - used, "%s%02X(%zu)", before, t.tag, t.value.len);
+        before = " ";
+    }
+}
+
+void apdu_describe_command(struct span in, char out[APDU_LINE_MAX])
+{
+    struct apdu_command c;
+    if (apdu_command_parse(in, &c)) {
+        snprintf(out, APDU_LINE_MAX, "not an APDU, %zu bytes", in.len);
+        return;
+    }
+    const char *name = instruction_name(c.ins), *what = "";
+    if (c.ins == APDU_SELECT && span_equal(c.data, span_of(apdu_aid_framework, APDU_AID)))
+        what = " framework";
+    else if (c.ins == APDU_SELECT && span_equal(c.data, span_of(apdu_aid_applet, APDU_AID)))
+        what = " applet";
+    int n = snprintf(out, APDU_LINE_MAX, "%s%s %02X %02X %02X %02X, %zu bytes", name, what, c.cla, c.ins,
+                     c.p1, c.p2, c.data.len);
+    if (c.cla != APDU_CLA_SECURE && c.ins != APDU_SELECT)
+        append_tags(out, (size_t)n, c.data);
+}
+
+void apdu_describe_response(struct span in, char out[APDU_LINE_MAX])
+{
+    struct span data;
+    uint16_t sw;
+    if (apdu_response_parse(in, &data, &sw)) {
+        snprintf(out, APDU_LINE_MAX, "not a response, %zu bytes", in.len);
+        return;
+    }
+    int n = snprintf(out, APDU_LINE_MAX, "%04X %s, %zu bytes", sw, apdu_status_name(sw), data.len);
+    append_tags(out, (size_t)n, data);
+}

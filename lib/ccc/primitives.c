@@ -1,0 +1,175 @@
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "lib/ccc/primitives.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/ecdh.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+
+#define GCM_TAG 16
+
+/* OpenSSL's parameters take writable pointers, but are only read. */
+static void *writable(const void *p)
+{
+    union {
+        const void *in;
+        void *out;
+    } u = {.in = p};
+    return u.out;
+}
+
+static OSSL_PARAM octets(const char *name, struct span s)
+{
+    return OSSL_PARAM_construct_octet_string(name, writable(s.len ? (const void *)s.p : ""), s.len);
+}
+
+static enum err derive(struct crypto *c, const char *name, const OSSL_PARAM *params, uint8_t *out, size_t len)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(crypto_openssl(c), name, NULL);
+    EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    bool ok = ctx && EVP_KDF_derive(ctx, out, len, params) == 1;
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err ccc_hkdf(struct crypto *c, struct span ikm, struct span info, uint8_t *out, size_t len)
+{
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, writable("SHA256"), 0),
+        octets(OSSL_KDF_PARAM_KEY, ikm),
+        octets(OSSL_KDF_PARAM_INFO, info),
+        OSSL_PARAM_construct_end(),
+    };
+    return derive(c, "HKDF", params, out, len);
+}
+
+enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint8_t *out, size_t len)
+{
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, writable("SHA256"), 0),
+        octets(OSSL_KDF_PARAM_KEY, z),
+        octets(OSSL_KDF_PARAM_INFO, shared_info),
+        OSSL_PARAM_construct_end(),
+    };
+    return derive(c, "X963KDF", params, out, len);
+}
+
+enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, uint64_t n, uint32_t r,
+                    uint32_t p, uint8_t *out, size_t len)
+{
+    uint64_t memory = 256ull * n * r; /* twice what it needs */
+    const OSSL_PARAM params[] = {
+        octets(OSSL_KDF_PARAM_PASSWORD, password),
+        octets(OSSL_KDF_PARAM_SALT, salt),
+        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_N, &n),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_R, &r),
+        OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_SCRYPT_P, &p),
+        OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
+        OSSL_PARAM_construct_end(),
+    };
+    return derive(c, "SCRYPT", params, out, len);
+}
+
+enum err ccc_cmac(struct crypto *c, const uint8_t key[CCC_KEY], const struct span *parts, size_t n,
+                  uint8_t out[CCC_BLOCK])
+{
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, writable("AES-128-CBC"), 0),
+        OSSL_PARAM_construct_end(),
+    };
+    size_t len = 0;
+    EVP_MAC *mac = EVP_MAC_fetch(crypto_openssl(c), "CMAC", NULL);
+    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    bool ok = ctx && EVP_MAC_init(ctx, key, CCC_KEY, params) == 1;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = EVP_MAC_update(ctx, parts[i].p, parts[i].len) == 1;
+    ok = ok && EVP_MAC_final(ctx, out, &len, CCC_BLOCK) == 1 && len == CCC_BLOCK;
+    EVP_MAC_CTX_free(ctx);
+    EVP_MAC_free(mac);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+/* One pass of a block cipher without padding. */
+static enum err cipher(struct crypto *c, const char *name, bool encrypt, const uint8_t *key,
+                       const uint8_t *iv, const uint8_t *in, size_t len, uint8_t *out)
+{
+    int n = 0;
+    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), name, NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool ok = type && ctx && EVP_CipherInit_ex2(ctx, type, key, iv, encrypt, NULL) == 1 &&
+              EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_CipherUpdate(ctx, out, &n, in, (int)len) == 1 &&
+              n == (int)len;
+    EVP_CIPHER_CTX_free(ctx);
+    EVP_CIPHER_free(type);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err ccc_ecb_block(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_t in[CCC_BLOCK],
+                       uint8_t out[CCC_BLOCK])
+{
+    return cipher(c, "AES-128-ECB", true, key, NULL, in, CCC_BLOCK, out);
+}
+
+enum err ccc_cbc(struct crypto *c, bool encrypt, const uint8_t key[CCC_KEY], const uint8_t iv[CCC_BLOCK],
+                 const uint8_t *in, size_t len, uint8_t *out)
+{
+    return cipher(c, "AES-128-CBC", encrypt, key, iv, in, len, out);
+}
+
+static EVP_CIPHER_CTX *gcm_begin(struct crypto *c, bool encrypt, const uint8_t *key, const uint8_t *iv)
+{
+    size_t iv_len = CCC_BLOCK;
+    const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_CIPHER_PARAM_IVLEN, &iv_len),
+                                 OSSL_PARAM_construct_end()};
+    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), "AES-128-GCM", NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool ok = type && ctx && EVP_CipherInit_ex2(ctx, type, key, iv, encrypt, params) == 1;
+    EVP_CIPHER_free(type);
+    if (ok)
+        return ctx;
+    EVP_CIPHER_CTX_free(ctx);
+    return NULL;
+}
+
+enum err ccc_gcm_seal(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_t iv[CCC_BLOCK],
+                      struct span plain, uint8_t *out)
+{
+    int n = 0, last = 0;
+    EVP_CIPHER_CTX *ctx = gcm_begin(c, true, key, iv);
+    bool ok = ctx && EVP_EncryptUpdate(ctx, out, &n, plain.p, (int)plain.len) == 1 &&
+              EVP_EncryptFinal_ex(ctx, out + n, &last) == 1 &&
+              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, GCM_TAG, out + plain.len) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err ccc_gcm_open(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_t iv[CCC_BLOCK],
+                      struct span sealed, uint8_t *out)
+{
+    int n = 0, last = 0;
+    if (sealed.len < GCM_TAG)
+        return ERR_TRUNCATED;
+    size_t len = sealed.len - GCM_TAG;
+    EVP_CIPHER_CTX *ctx = gcm_begin(c, false, key, iv);
+    bool ok = ctx && EVP_DecryptUpdate(ctx, out, &n, sealed.p, (int)len) == 1 &&
+              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, writable(sealed.p + len)) == 1;
+    bool genuine = ok && EVP_DecryptFinal_ex(ctx, out + n, &last) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    return genuine ? ERR_OK : ok ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
+}
+
+enum err ccc_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
+                    uint8_t x[32])
+{
+    struct p256_key *other;
+    enum err e = p256_from_public(c, peer, &other);
+    if (e)
+        return e;
+    if (ECDH_compute_key(x, 32, EC_KEY_get0_public_key(p256_openssl(other)), p256_openssl(own), NULL) != 32)
+        e = ERR_CRYPTO_FAILED;
+    p256_free(other);
+    return e;
+}

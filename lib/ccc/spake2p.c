@@ -1,0 +1,353 @@
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "lib/ccc/spake2p.h"
+
+#include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <string.h>
+
+#define HALF 40 /* bytes of each half of scrypt's output */
+
+/* RFC 9383, section 4: the constant points of P-256. */
+static const uint8_t point_m[P256_POINT] = {
+    0x04, 0x88, 0x6e, 0x2f, 0x97, 0xac, 0xe4, 0x6e, 0x55, 0xba, 0x9d, 0xd7, 0x24, 0x25, 0x79, 0xf2, 0x99,
+    0x3b, 0x64, 0xe1, 0x6e, 0xf3, 0xdc, 0xab, 0x95, 0xaf, 0xd4, 0x97, 0x33, 0x3d, 0x8f, 0xa1, 0x2f, 0x5f,
+    0xf3, 0x55, 0x16, 0x3e, 0x43, 0xce, 0x22, 0x4e, 0x0b, 0x0e, 0x65, 0xff, 0x02, 0xac, 0x8e, 0x5c, 0x7b,
+    0xe0, 0x94, 0x19, 0xc7, 0x85, 0xe0, 0xca, 0x54, 0x7d, 0x55, 0xa1, 0x2e, 0x2d, 0x20};
+static const uint8_t point_n[P256_POINT] = {
+    0x04, 0xd8, 0xbb, 0xd6, 0xc6, 0x39, 0xc6, 0x29, 0x37, 0xb0, 0x4d, 0x99, 0x7f, 0x38, 0xc3, 0x77, 0x07,
+    0x19, 0xc6, 0x29, 0xd7, 0x01, 0x4d, 0x49, 0xa2, 0x4b, 0x4f, 0x98, 0xba, 0xa1, 0x29, 0x2b, 0x49, 0x07,
+    0xd6, 0x0a, 0xa6, 0xbf, 0xad, 0xe4, 0x50, 0x08, 0xa6, 0x36, 0x33, 0x7f, 0x51, 0x68, 0xc6, 0x4d, 0x9b,
+    0xd3, 0x60, 0x34, 0x80, 0x8c, 0xd5, 0x64, 0x49, 0x0b, 0x1e, 0x65, 0x6e, 0xdb, 0xe7};
+
+/* ---- points ---- */
+
+/* A little workspace: one exchange never needs more than these. */
+struct work {
+    const EC_GROUP *group;
+    BN_CTX *ctx;
+    BIGNUM *scalar;
+    EC_POINT *a, *b;
+    bool ok;
+};
+
+static struct work work_begin(struct crypto *c)
+{
+    struct work w = {.group = crypto_p256_group(c), .ctx = BN_CTX_secure_new_ex(crypto_openssl(c))};
+    w.scalar = BN_secure_new();
+    w.a = EC_POINT_new(w.group);
+    w.b = EC_POINT_new(w.group);
+    w.ok = w.ctx && w.scalar && w.a && w.b;
+    return w;
+}
+
+static void work_end(struct work *w)
+{
+    BN_clear_free(w->scalar);
+    EC_POINT_clear_free(w->a);
+    EC_POINT_clear_free(w->b);
+    BN_CTX_free(w->ctx);
+}
+
+/* A point of the curve that is not infinity; OpenSSL checks the equation when it decodes. */
+static bool decode(struct work *w, EC_POINT *out, const uint8_t in[P256_POINT])
+{
+    return in[0] == 4 && EC_POINT_oct2point(w->group, out, in, P256_POINT, w->ctx) == 1;
+}
+
+static bool encode(struct work *w, const EC_POINT *in, uint8_t out[P256_POINT])
+{
+    return EC_POINT_point2oct(w->group, in, POINT_CONVERSION_UNCOMPRESSED, out, P256_POINT, w->ctx) ==
+           P256_POINT;
+}
+
+static bool load_scalar(struct work *w, const uint8_t in[P256_SCALAR])
+{
+    if (!BN_bin2bn(in, P256_SCALAR, w->scalar))
+        return false;
+    BN_set_flags(w->scalar, BN_FLG_CONSTTIME);
+    return !BN_is_zero(w->scalar) && BN_cmp(w->scalar, EC_GROUP_get0_order(w->group)) < 0;
+}
+
+/* out = scalar * point, or scalar * G for NULL. */
+static enum err multiply(struct crypto *c, const uint8_t scalar[P256_SCALAR], const uint8_t *point,
+                         uint8_t out[P256_POINT])
+{
+    struct work w = work_begin(c);
+    enum err e = ERR_KEY_INVALID;
+    if (w.ok && load_scalar(&w, scalar) && (!point || decode(&w, w.b, point)))
+        e = EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL, point ? w.scalar : NULL,
+                         w.ctx) == 1 &&
+                    encode(&w, w.a, out)
+                ? ERR_OK
+                : ERR_CRYPTO_FAILED;
+    work_end(&w);
+    return e;
+}
+
+/* out = scalar * G + addend: a share. */
+static enum err make_share(struct crypto *c, const uint8_t scalar[P256_SCALAR],
+                           const uint8_t addend[P256_POINT], uint8_t out[P256_POINT])
+{
+    struct work w = work_begin(c);
+    enum err e = ERR_KEY_INVALID;
+    if (w.ok && load_scalar(&w, scalar) && decode(&w, w.b, addend))
+        e = EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) == 1 &&
+                    EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) == 1 && encode(&w, w.a, out)
+                ? ERR_OK
+                : ERR_KEY_INVALID; /* infinity has no 65 bytes */
+    work_end(&w);
+    return e;
+}
+
+/* out = share - blind: what the peer's share is made of. */
+static enum err unblind(struct crypto *c, const uint8_t share[P256_POINT], const uint8_t blind[P256_POINT],
+                        uint8_t out[P256_POINT])
+{
+    struct work w = work_begin(c);
+    bool ok = w.ok && decode(&w, w.a, share) && decode(&w, w.b, blind) &&
+              EC_POINT_invert(w.group, w.b, w.ctx) == 1 && EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) == 1 &&
+              encode(&w, w.a, out);
+    work_end(&w);
+    return ok ? ERR_OK : ERR_KEY_INVALID;
+}
+
+/* ---- registration ---- */
+
+bool spake2p_scrypt_acceptable(const struct spake2p_scrypt *s)
+{
+    bool power_of_two = s->n && (s->n & (s->n - 1)) == 0;
+    return power_of_two && s->n >= SPAKE2P_N_MIN && s->n <= SPAKE2P_N_MAX && s->r == SPAKE2P_R &&
+           s->p == SPAKE2P_P;
+}
+
+/* w = (z mod (n - 1)) + 1 */
+static enum err reduce(struct crypto *c, const uint8_t z[HALF], uint8_t w[P256_SCALAR])
+{
+    BN_CTX *ctx = BN_CTX_secure_new_ex(crypto_openssl(c));
+    BIGNUM *big = BN_secure_new(), *limit = BN_dup(EC_GROUP_get0_order(crypto_p256_group(c)));
+    bool ok = ctx && big && limit && BN_bin2bn(z, HALF, big) && BN_sub_word(limit, 1) == 1 &&
+              BN_mod(big, big, limit, ctx) == 1 && BN_add_word(big, 1) == 1 &&
+              BN_bn2binpad(big, w, P256_SCALAR) == P256_SCALAR;
+    BN_clear_free(big);
+    BN_free(limit);
+    BN_CTX_free(ctx);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err spake2p_derive(struct crypto *c, struct span password, const struct spake2p_scrypt *s,
+                        uint8_t w0[P256_SCALAR], uint8_t w1[P256_SCALAR])
+{
+    uint8_t z[2 * HALF];
+    if (!spake2p_scrypt_acceptable(s))
+        return ERR_BAD_ARGUMENT;
+    enum err e = ccc_scrypt(c, password, span_of(s->salt, SPAKE2P_SALT), s->n, s->r, s->p, z, sizeof z);
+    if (!e)
+        e = reduce(c, z, w0);
+    if (!e)
+        e = reduce(c, z + HALF, w1);
+    OPENSSL_cleanse(z, sizeof z);
+    return e;
+}
+
+enum err spake2p_verifier_set_make(struct crypto *c, const uint8_t w0[P256_SCALAR],
+                                   const uint8_t l[P256_POINT], struct spake2p_verifier_set *out)
+{
+    struct spake2p_verifier_set s = {0};
+    struct p256_key *check;
+    enum err e = p256_from_public(c, l, &check);
+    p256_free(check);
+    memcpy(s.w0, w0, sizeof s.w0);
+    memcpy(s.l, l, sizeof s.l);
+    if (!e)
+        e = multiply(c, w0, point_m, s.w0_m);
+    if (!e)
+        e = multiply(c, w0, point_n, s.w0_n);
+    if (!e)
+        *out = s;
+    OPENSSL_cleanse(&s, sizeof s);
+    return e;
+}
+
+enum err spake2p_register(struct crypto *c, const uint8_t w0[P256_SCALAR], const uint8_t w1[P256_SCALAR],
+                          struct spake2p_verifier_set *out)
+{
+    uint8_t l[P256_POINT];
+    enum err e = multiply(c, w1, NULL, l);
+    return e ? e : spake2p_verifier_set_make(c, w0, l, out);
+}
+
+enum err spake2p_prover_set_make(struct crypto *c, const uint8_t w0[P256_SCALAR],
+                                 const uint8_t w1[P256_SCALAR], struct spake2p_prover_set *out)
+{
+    struct spake2p_prover_set s = {0};
+    memcpy(s.w0, w0, sizeof s.w0);
+    memcpy(s.w1, w1, sizeof s.w1);
+    enum err e = multiply(c, w0, point_m, s.w0_m);
+    if (!e)
+        e = multiply(c, w0, point_n, s.w0_n);
+    if (!e)
+        *out = s;
+    OPENSSL_cleanse(&s, sizeof s);
+    return e;
+}
+
+/* ---- keys ---- */
+
+void spake2p_wipe(struct spake2p *s)
+{
+    OPENSSL_cleanse(s, sizeof *s);
+}
+
+enum err spake2p_set_versions(struct spake2p *s, struct span tlv_5b, struct span tlv_5c)
+{
+    struct wr w = wr_of(s->versions, sizeof s->versions);
+    wr_copy(&w, tlv_5b.p, tlv_5b.len);
+    wr_copy(&w, tlv_5c.p, tlv_5c.len);
+    s->versions_len = w.len;
+    return w.failed ? ERR_NO_SPACE : ERR_OK;
+}
+
+static struct span le64(uint8_t out[8], size_t len)
+{
+    for (size_t i = 0; i < 8; i++)
+        out[i] = (uint8_t)((uint64_t)len >> (8 * i));
+    return span_of(out, 8);
+}
+
+void spake2p_transcript_key(struct crypto *c, const uint8_t x[P256_POINT], const uint8_t y[P256_POINT],
+                            const uint8_t z[P256_POINT], const uint8_t v[P256_POINT],
+                            const uint8_t w0[P256_SCALAR], uint8_t k[SHA256_SIZE])
+{
+    uint8_t point_len[8], scalar_len[8];
+    struct span p = le64(point_len, P256_POINT), s = le64(scalar_len, P256_SCALAR);
+    const struct span parts[] = {p, span_of(x, P256_POINT),  p, span_of(y, P256_POINT),
+                                 p, span_of(z, P256_POINT),  p, span_of(v, P256_POINT),
+                                 s, span_of(w0, P256_SCALAR)};
+    crypto_sha256(c, parts, sizeof parts / sizeof parts[0], k);
+}
+
+/* K to SK and both evidences. */
+static enum err conclude(struct crypto *c, const struct spake2p *s, const uint8_t z[P256_POINT],
+                         const uint8_t v[P256_POINT], const uint8_t w0[P256_SCALAR], uint8_t sk[CCC_KEY],
+                         uint8_t m1[SPAKE2P_EVIDENCE], uint8_t m2[SPAKE2P_EVIDENCE])
+{
+    static const char label[] = "ConfirmationKeys";
+    uint8_t k[SHA256_SIZE], info[sizeof label + SPAKE2P_VERSIONS_MAX], k12[2 * CCC_KEY];
+    struct wr w = wr_of(info, sizeof info);
+    struct span x_share = span_of(s->x, P256_POINT), y_share = span_of(s->y, P256_POINT);
+    wr_copy(&w, label, sizeof label - 1);
+    wr_copy(&w, s->versions, s->versions_len);
+    spake2p_transcript_key(c, s->x, s->y, z, v, w0, k);
+    enum err e = ccc_hkdf(c, span_of(k, CCC_KEY), span_of(info, w.len), k12, sizeof k12);
+    if (!e)
+        e = ccc_cmac(c, k12, &x_share, 1, m1); /* the vehicle's, over the device's share */
+    if (!e)
+        e = ccc_cmac(c, k12 + CCC_KEY, &y_share, 1, m2);
+    memcpy(sk, k + CCC_KEY, CCC_KEY);
+    OPENSSL_cleanse(k, sizeof k);
+    OPENSSL_cleanse(k12, sizeof k12);
+    return e;
+}
+
+static enum err system_keys(struct crypto *c, const uint8_t sk[CCC_KEY], struct spake2p_keys *out)
+{
+    _Static_assert(sizeof *out == 96, "six keys and nothing between them");
+    return ccc_hkdf(c, span_of(sk, CCC_KEY), span_of("SystemKeys", 10), out->kenc, sizeof *out);
+}
+
+/* ---- the device ---- */
+
+enum err spake2p_prover_begin(struct crypto *c, struct spake2p *s, const struct spake2p_prover_set *set,
+                              const uint8_t random[P256_SCALAR])
+{
+    uint8_t x[P256_POINT];
+    enum err e = make_share(c, random, set->w0_m, x);
+    if (e)
+        return e;
+    memcpy(s->scalar, random, P256_SCALAR);
+    memcpy(s->x, x, P256_POINT);
+    return ERR_OK;
+}
+
+enum err spake2p_prover_finish(struct crypto *c, struct spake2p *s, const struct spake2p_prover_set *set,
+                               const uint8_t y[P256_POINT], const uint8_t m1[SPAKE2P_EVIDENCE],
+                               uint8_t m2[SPAKE2P_EVIDENCE], struct spake2p_keys *keys)
+{
+    uint8_t t[P256_POINT], z[P256_POINT], v[P256_POINT], sk[CCC_KEY], want[SPAKE2P_EVIDENCE],
+        own[SPAKE2P_EVIDENCE];
+    struct spake2p_keys k;
+    enum err e = unblind(c, y, set->w0_n, t);
+    if (!e)
+        e = multiply(c, s->scalar, t, z);
+    if (!e)
+        e = multiply(c, set->w1, t, v);
+    if (e)
+        goto out;
+    memcpy(s->y, y, P256_POINT);
+    e = conclude(c, s, z, v, set->w0, sk, want, own);
+    if (!e && !bytes_equal_ct(want, m1, SPAKE2P_EVIDENCE))
+        e = ERR_SIGNATURE_INVALID;
+    if (!e)
+        e = system_keys(c, sk, &k);
+    if (e)
+        goto out;
+    memcpy(m2, own, SPAKE2P_EVIDENCE);
+    *keys = k;
+out:
+    OPENSSL_cleanse(z, sizeof z);
+    OPENSSL_cleanse(v, sizeof v);
+    OPENSSL_cleanse(sk, sizeof sk);
+    OPENSSL_cleanse(&k, sizeof k);
+    spake2p_wipe(s);
+    return e;
+}
+
+/* ---- the vehicle ---- */
+
+enum err spake2p_verifier_points(struct crypto *c, const struct spake2p_verifier_set *set,
+                                 const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
+                                 uint8_t z[P256_POINT], uint8_t v[P256_POINT])
+{
+    uint8_t t[P256_POINT];
+    enum err e = unblind(c, x, set->w0_m, t);
+    if (!e)
+        e = multiply(c, random, t, z);
+    return e ? e : multiply(c, random, set->l, v);
+}
+
+enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struct spake2p_verifier_set *set,
+                                const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
+                                uint8_t m1[SPAKE2P_EVIDENCE])
+{
+    uint8_t y[P256_POINT], z[P256_POINT], v[P256_POINT], own[SPAKE2P_EVIDENCE];
+    enum err e = make_share(c, random, set->w0_n, y);
+    if (!e)
+        e = spake2p_verifier_points(c, set, x, random, z, v);
+    if (e)
+        goto out;
+    memcpy(s->x, x, P256_POINT);
+    memcpy(s->y, y, P256_POINT);
+    e = conclude(c, s, z, v, set->w0, s->sk, own, s->evidence);
+    if (!e)
+        memcpy(m1, own, SPAKE2P_EVIDENCE);
+out:
+    OPENSSL_cleanse(z, sizeof z);
+    OPENSSL_cleanse(v, sizeof v);
+    if (e)
+        spake2p_wipe(s);
+    return e;
+}
+
+enum err spake2p_verifier_finish(struct crypto *c, struct spake2p *s, const uint8_t m2[SPAKE2P_EVIDENCE],
+                                 struct spake2p_keys *keys)
+{
+    struct spake2p_keys k;
+    enum err e = bytes_equal_ct(m2, s->evidence, SPAKE2P_EVIDENCE) ? ERR_OK : ERR_SIGNATURE_INVALID;
+    if (!e)
+        e = system_keys(c, s->sk, &k);
+    if (!e)
+        *keys = k;
+    OPENSSL_cleanse(&k, sizeof k);
+    spake2p_wipe(s);
+    return e;
+}

@@ -1,0 +1,27 @@
+/* BER-TLV as Digital Key uses it (CCC-TS-101, all data fields): tags of one or two bytes, definite lengths in
+ * their shortest form up to 65535. Reader and builder never leave their buffers. */
+#ifndef lib_ccc_tlv_h
+#define lib_ccc_tlv_h
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+
+/* Takes the next TLV. False at the end, and on bad syntax with r->failed set. `whole` is the TLV with its
+ * header. */
+struct tlv {
+    uint16_t tag;
+    struct span value, whole;
+};
+bool tlv_next(struct rd *r, struct tlv *out);
+/* The first TLV with that tag at this level; unknown ones are skipped. ERR_NOT_FOUND, ERR_TRUNCATED. */
+enum err tlv_find(struct span in, uint16_t tag, struct tlv *out);
+/* The same, for a value of exactly len bytes; ERR_BAD_ARGUMENT for another length. */
+enum err tlv_find_exact(struct span in, uint16_t tag, size_t len, struct span *value);
+/* Every tag at this level is known by itself and nothing is left over. */
+bool tlv_well_formed(struct span in);
+
+void tlv_put(struct wr *w, uint16_t tag, struct span value);
+/* Header for a value of that length, which the caller puts next. */
+void tlv_put_header(struct wr *w, uint16_t tag, size_t len);
+
+#endif

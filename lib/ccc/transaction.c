@@ -1,0 +1,155 @@
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include "lib/ccc/transaction.h"
+
+#include <openssl/bn.h>
+#include <openssl/crypto.h>
+#include <openssl/ecdsa.h>
+#include <string.h>
+
+#include "lib/ccc/tlv.h"
+#include "lib/pki/der.h"
+
+#define INFO_MAX 256
+
+static struct span x_of(const uint8_t point[P256_POINT])
+{
+    return span_of(point + 1, 32);
+}
+
+void transaction_signed_data(const struct transaction *t, enum transaction_signer who,
+                             uint8_t out[TRANSACTION_SIGNED])
+{
+    uint8_t usage[4];
+    struct wr u = wr_of(usage, sizeof usage), w = wr_of(out, TRANSACTION_SIGNED);
+    wr_be32(&u, (uint32_t)who);
+    tlv_put(&w, 0x4D, span_of(t->vehicle_id, sizeof t->vehicle_id));
+    tlv_put(&w, 0x86, x_of(t->endpoint_epk));
+    tlv_put(&w, 0x87, x_of(t->vehicle_epk));
+    tlv_put(&w, 0x4C, span_of(t->id, sizeof t->id));
+    tlv_put(&w, 0x93, span_of(usage, sizeof usage));
+}
+
+static void signed_digest(struct crypto *c, const struct transaction *t, enum transaction_signer who,
+                          uint8_t digest[SHA256_SIZE])
+{
+    uint8_t data[TRANSACTION_SIGNED];
+    const struct span part = {data, sizeof data};
+    transaction_signed_data(t, who, data);
+    crypto_sha256(c, &part, 1, digest);
+}
+
+/* One INTEGER of a DER signature, right-aligned in 32 bytes. */
+static bool take_half(struct rd *r, uint8_t out[32])
+{
+    struct span s = der_integer(r);
+    if (s.len == 33 && s.p[0] == 0)
+        s = span_of(s.p + 1, 32);
+    if (r->failed || s.len == 0 || s.len > 32)
+        return false;
+    memset(out, 0, 32);
+    memcpy(out + 32 - s.len, s.p, s.len);
+    return true;
+}
+
+enum err transaction_sign(struct crypto *c, const struct transaction *t, enum transaction_signer who,
+                          const struct p256_key *key, uint8_t out[TRANSACTION_SIGNATURE])
+{
+    uint8_t digest[SHA256_SIZE], der[P256_SIG_MAX];
+    size_t len;
+    signed_digest(c, t, who, digest);
+    enum err e = p256_sign(key, digest, der, &len);
+    if (e)
+        return e;
+    struct rd r = rd_of(der, len), seq = der_enter(&r, DER_SEQUENCE);
+    return take_half(&seq, out) && take_half(&seq, out + 32) ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err transaction_verify(struct crypto *c, const struct transaction *t, enum transaction_signer who,
+                            const struct p256_key *key, const uint8_t signature[TRANSACTION_SIGNATURE])
+{
+    uint8_t digest[SHA256_SIZE], buf[P256_SIG_MAX];
+    struct der_w w = der_w_of(buf, sizeof buf);
+    signed_digest(c, t, who, digest);
+    der_put_integer(&w, signature + 32, 32);
+    der_put_integer(&w, signature, 32);
+    der_wrap(&w, DER_SEQUENCE, w.end);
+    return w.failed ? ERR_SIGNATURE_INVALID : p256_verify(key, digest, der_written(&w));
+}
+
+/* ---- keys ---- */
+
+/* vehicle_ePK.x || endpoint_ePK.x || tid || interface || flag || label || 5C 02 version */
+static struct span standard_info(const struct transaction *t, const char *label, uint8_t buf[INFO_MAX])
+{
+    struct wr w = wr_of(buf, INFO_MAX);
+    wr_copy(&w, t->vehicle_epk + 1, 32);
+    wr_copy(&w, t->endpoint_epk + 1, 32);
+    wr_copy(&w, t->id, sizeof t->id);
+    wr_u8(&w, (uint8_t)t->interface);
+    wr_u8(&w, t->p1);
+    wr_u8(&w, t->p2);
+    wr_copy(&w, label, strlen(label));
+    tlv_put(&w, 0x5C, span_of(t->version, sizeof t->version));
+    return span_of(buf, w.len);
+}
+
+enum err transaction_standard_keys(struct crypto *c, const struct transaction *t,
+                                   const struct p256_key *own_ephemeral, const uint8_t peer_epk[P256_POINT],
+                                   struct transaction_keys *keys,
+                                   uint8_t kpersistent[TRANSACTION_KPERSISTENT])
+{
+    uint8_t zx[32], kdh[32], info[INFO_MAX], persistent[TRANSACTION_KPERSISTENT];
+    struct transaction_keys k;
+    _Static_assert(sizeof k == 48, "three keys and nothing between them");
+    struct span root = {kdh, sizeof kdh};
+    enum err e = ccc_ecdh_x(c, own_ephemeral, peer_epk, zx);
+    if (!e)
+        e = ccc_x963(c, span_of(zx, sizeof zx), span_of(t->id, sizeof t->id), kdh, sizeof kdh);
+    if (!e)
+        e = ccc_hkdf(c, root, standard_info(t, "Volatile", info), k.kenc, sizeof k);
+    if (!e)
+        e = ccc_hkdf(c, root, standard_info(t, "Persistent", info), persistent, sizeof persistent);
+    if (!e) {
+        *keys = k;
+        memcpy(kpersistent, persistent, sizeof persistent);
+    }
+    OPENSSL_cleanse(zx, sizeof zx);
+    OPENSSL_cleanse(kdh, sizeof kdh);
+    OPENSSL_cleanse(&k, sizeof k);
+    OPENSSL_cleanse(persistent, sizeof persistent);
+    return e;
+}
+
+enum err transaction_fast_keys(struct crypto *c, const struct transaction *t,
+                               const uint8_t kpersistent[TRANSACTION_KPERSISTENT],
+                               const uint8_t vehicle_pk[P256_POINT], const uint8_t device_pk[P256_POINT],
+                               struct span versions, uint8_t cryptogram[CCC_KEY],
+                               struct transaction_keys *keys)
+{
+    static const char label[] = "VolatileFast";
+    uint8_t info[INFO_MAX], okm[CCC_KEY + sizeof *keys];
+    struct wr w = wr_of(info, sizeof info);
+    if (versions.len > TRANSACTION_VERSIONS)
+        return ERR_BAD_ARGUMENT;
+    wr_copy(&w, vehicle_pk + 1, 32);
+    wr_copy(&w, label, sizeof label - 1);
+    wr_copy(&w, t->vehicle_id, sizeof t->vehicle_id);
+    wr_copy(&w, device_pk + 1, 32);
+    wr_u8(&w, (uint8_t)t->interface);
+    tlv_put(&w, 0x5C, versions);
+    tlv_put(&w, 0x5C, span_of(t->version, sizeof t->version));
+    wr_copy(&w, t->vehicle_epk + 1, 32);
+    wr_copy(&w, t->id, sizeof t->id);
+    wr_u8(&w, t->p1);
+    wr_u8(&w, t->p2);
+    wr_copy(&w, t->endpoint_epk + 1, 32);
+    enum err e = w.failed ? ERR_NO_SPACE
+                          : ccc_hkdf(c, span_of(kpersistent, TRANSACTION_KPERSISTENT), span_of(info, w.len),
+                                     okm, sizeof okm);
+    if (!e) {
+        memcpy(cryptogram, okm, CCC_KEY);
+        memcpy(keys, okm + CCC_KEY, sizeof *keys);
+    }
+    OPENSSL_cleanse(okm, sizeof okm);
+    return e;
+}
