@@ -163,4 +163,14 @@
 #define V6_PLAIN "6b657920747261636b696e672072656365697074"
 #define V6_DATA  "d97dc5d936f2ac3deecff7fdb5d26950da3908ef5a3c2239db19499e5cc1cbc43017d87d"
 
+#define V7_OOB "7aa286d592108b165b88169ebdb76c41"
+#define V7_RQP "c0ffee123456303132333435363738393a3b3c3d3e3f404142434445464748494a4b4c4d4e4f"
+#define V7_RQ                                                                                                \
+    "05020046069b6b9ea4abc90e1011121314151617d2596df5c9279d8fd762a6948bd25e743e70f228467ed865bbc66caffa8d77" \
+    "b6ea8c823de8062edf1bd32021222324252627b4869320"
+#define V7_RSP "0a1b2c3d4e5f606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f"
+#define V7_RS                                                                                                \
+    "05030032291af36cf36d5bf4452d1f99cbeb279bccfca2aa5dd19fdd7969a76fee7551ef4a44c4105c8f5051525354555657f8" \
+    "0f87d5"
+
 #endif

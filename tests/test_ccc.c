@@ -4,7 +4,9 @@
 
 #include "lib/ccc/apdu.h"
 #include "lib/ccc/channel.h"
+#include "lib/ccc/dk_message.h"
 #include "lib/ccc/ecies.h"
+#include "lib/ccc/first_approach.h"
 #include "lib/ccc/spake2p.h"
 #include "lib/ccc/tlv.h"
 #include "lib/ccc/transaction.h"
@@ -642,4 +644,104 @@ Test(ecies, vector_and_refusals)
     cr_expect(eq(int, ecies_open(test_crypto(), receiver, epk, span_of(sealed, 15), opened), ERR_TRUNCATED));
     p256_free(receiver);
     p256_free(ephemeral);
+}
+
+/* ---- Bluetooth LE ---- */
+
+Test(dk_message, both_ways_and_bounded)
+{
+    HEX(in, "010B001300A404000DA000000809434343444B41763100");
+    struct dk_message m;
+    uint8_t again[40];
+    char line[DK_LINE_MAX];
+    struct wr w = wr_of(again, sizeof again);
+    cr_assert(eq(int, dk_message_parse(span_of(in, in_len), &m), ERR_OK));
+    cr_expect(m.type == DK_SE && m.id == DK_APDU_RQ && m.data.len == 19);
+    dk_message_put(&w, &m);
+    cr_expect(span_equal(span_of(again, w.len), span_of(in, in_len)));
+    dk_message_describe(span_of(in, in_len), line);
+    cr_expect(eq(str, line, "SE DK_APDU_RQ, 19 bytes"));
+    for (size_t cut = 0; cut < in_len; cut++)
+        cr_expect(eq(int, dk_message_parse(span_of(in, cut), &m), ERR_TRUNCATED), "cut at %zu", cut);
+    cr_expect(eq(int, dk_message_parse(span_of("\x03\x01\x00\x01\x01\x01", 6), &m), ERR_TRAILING_BYTES));
+    cr_expect(eq(int, dk_message_parse(span_of("\x43\x01\x00\x00", 4), &m), ERR_BAD_ARGUMENT));
+    cr_expect(eq(int, dk_message_parse(span_of("\x08\x01\x00\x00", 4), &m), ERR_BAD_ARGUMENT));
+    w = wr_of(again, 10);
+    dk_message_put(&w, &(struct dk_message){DK_SE, 1, span_of(in, 7)});
+    cr_expect(w.failed);
+}
+
+static struct first_approach_keys vector_ble_keys(uint8_t slot_last)
+{
+    struct first_approach_keys k;
+    uint8_t slot[8] = {0};
+    HEX(intro, V1_INTRO);
+    HEX(master, V1_OOB);
+    slot[7] = slot_last;
+    cr_assert(eq(int, first_approach_keys_make(test_crypto(), intro, master, span_of(slot, 8), &k), ERR_OK));
+    return k;
+}
+
+Test(first_approach, vector_both_messages)
+{
+    struct first_approach_keys k = vector_ble_keys(1);
+    static const uint8_t nonces[2][8] = {{0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17},
+                                         {0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27}};
+    static const uint8_t nonce[8] = {0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57};
+    uint8_t rq[FIRST_APPROACH_REQUEST], rs[FIRST_APPROACH_RESPONSE], dk[100], oob[FIRST_APPROACH_OOB];
+    HEX(phone, V7_RQP);
+    HEX(vehicle, V7_RSP);
+    expect_hex(span_of(k.kble_oob, 16), V7_OOB, "Kble_oob");
+    cr_assert(eq(int, first_approach_create_request(test_crypto(), &k, nonces, phone, rq), ERR_OK));
+    struct wr w = wr_of(dk, sizeof dk);
+    dk_message_put(&w, &(struct dk_message){DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RQ, span_of(rq, sizeof rq)});
+    expect_hex(span_of(dk, w.len), V7_RQ, "First_Approach_RQ");
+    cr_assert(
+        eq(int, first_approach_consume_request(test_crypto(), &k, span_of(rq, sizeof rq), oob), ERR_OK));
+    cr_expect(memcmp(oob, phone, sizeof oob) == 0);
+    cr_assert(eq(int, first_approach_create_response(test_crypto(), &k, nonce, vehicle, rs), ERR_OK));
+    w = wr_of(dk, sizeof dk);
+    dk_message_put(&w, &(struct dk_message){DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RS, span_of(rs, sizeof rs)});
+    expect_hex(span_of(dk, w.len), V7_RS, "First_Approach_RS");
+    cr_assert(
+        eq(int, first_approach_consume_response(test_crypto(), &k, span_of(rs, sizeof rs), oob), ERR_OK));
+    cr_expect(memcmp(oob, vehicle, sizeof oob) == 0);
+}
+
+Test(first_approach, other_keys_and_changed_bytes)
+{
+    struct first_approach_keys k = vector_ble_keys(1), other = vector_ble_keys(2);
+    uint8_t rq[FIRST_APPROACH_REQUEST], oob[FIRST_APPROACH_OOB] = {0};
+    static const uint8_t nonces[2][8] = {{1}, {2}};
+    static const uint8_t data[FIRST_APPROACH_OOB] = {9};
+    first_approach_create_request(test_crypto(), &k, nonces, data, rq);
+    cr_expect(eq(int, first_approach_consume_request(test_crypto(), &other, span_of(rq, sizeof rq), oob),
+                 ERR_NOT_FOUND));
+    for (size_t i = 0; i < sizeof rq; i++) {
+        rq[i] ^= 1;
+        cr_expect(eq(int, first_approach_consume_request(test_crypto(), &k, span_of(rq, sizeof rq), oob),
+                     i < 20 ? ERR_NOT_FOUND : ERR_SIGNATURE_INVALID),
+                  "byte %zu", i);
+        rq[i] ^= 1;
+    }
+    cr_expect(is_wiped(oob, sizeof oob), "nothing was handed out");
+    cr_expect(
+        eq(int, first_approach_consume_request(test_crypto(), &k, span_of(rq, 69), oob), ERR_TRUNCATED));
+}
+
+static const struct {
+    const char *slot, *id;
+} slots[] = {{"0000000000000001", "0000000000000001"},
+             {"0102", "0000000000000102"},
+             {"", "0000000000000000"},
+             {"11223344556677889900", "1122334455667788"}};
+
+Test(first_approach, identifier_of_a_slot)
+{
+    for (size_t i = 0; i < sizeof slots / sizeof slots[0]; i++) {
+        uint8_t id[8];
+        HEX(slot, slots[i].slot);
+        first_approach_key_id(span_of(slot, slot_len), id);
+        expect_hex(span_of(id, 8), slots[i].id, slots[i].slot);
+    }
 }

@@ -161,6 +161,47 @@ enum err ccc_gcm_open(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_
     return genuine ? ERR_OK : ok ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
 }
 
+/* In CCM the lengths come first, the tag with them when opening; then key and nonce. */
+static EVP_CIPHER_CTX *ccm_begin(struct crypto *c, bool encrypt, const uint8_t *key, struct span nonce,
+                                 const uint8_t *tag, size_t tag_len)
+{
+    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), "AES-128-CCM", NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    bool ok =
+        type && ctx && EVP_CipherInit_ex2(ctx, type, NULL, NULL, encrypt, NULL) == 1 &&
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce.len, NULL) == 1 &&
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, tag ? writable(tag) : NULL) == 1 &&
+        EVP_CipherInit_ex2(ctx, NULL, key, nonce.p, encrypt, NULL) == 1;
+    EVP_CIPHER_free(type);
+    if (ok)
+        return ctx;
+    EVP_CIPHER_CTX_free(ctx);
+    return NULL;
+}
+
+enum err ccc_ccm_seal(struct crypto *c, const uint8_t key[CCC_KEY], struct span nonce, struct span plain,
+                      uint8_t *out, uint8_t *tag, size_t tag_len)
+{
+    int n = 0;
+    EVP_CIPHER_CTX *ctx = ccm_begin(c, true, key, nonce, NULL, tag_len);
+    bool ok = ctx && EVP_CipherUpdate(ctx, out, &n, plain.p, (int)plain.len) == 1 && n == (int)plain.len &&
+              EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, (int)tag_len, tag) == 1;
+    EVP_CIPHER_CTX_free(ctx);
+    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+enum err ccc_ccm_open(struct crypto *c, const uint8_t key[CCC_KEY], struct span nonce, struct span sealed,
+                      const uint8_t *tag, size_t tag_len, uint8_t *out)
+{
+    int n = 0;
+    EVP_CIPHER_CTX *ctx = ccm_begin(c, false, key, nonce, tag, tag_len);
+    bool genuine =
+        ctx && EVP_CipherUpdate(ctx, out, &n, sealed.p, (int)sealed.len) == 1 && n == (int)sealed.len;
+    enum err e = genuine ? ERR_OK : ctx ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
+    EVP_CIPHER_CTX_free(ctx);
+    return e;
+}
+
 enum err ccc_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
                     uint8_t x[32])
 {
