@@ -10,7 +10,7 @@
 #define APDU_COMMAND_MAX  (5 + APDU_DATA_MAX + 1)
 #define APDU_RESPONSE_MAX 258 /* 256 bytes and the status word */
 
-/* Class bytes (1.2 of docs/ccc.md): SELECT, plain, secure messaging. */
+/* Class bytes on contactless and Bluetooth LE: SELECT, plain, secure messaging. */
 enum apdu_class { APDU_CLA_ISO = 0x00, APDU_CLA_PLAIN = 0x80, APDU_CLA_SECURE = 0x84 };
 
 enum apdu_instruction {

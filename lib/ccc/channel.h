@@ -18,7 +18,7 @@ struct channel_rules {
 };
 extern const struct channel_rules channel_framework; /* header and SW in the MAC, counter from 01 */
 extern const struct channel_rules channel_applet; /* neither; counter from 00, used by the AUTH1 response */
-/* After a fast transaction no AUTH1 response has used counter 00 (choice 12). */
+/* After a fast transaction no AUTH1 response has used counter 00 (a choice, docs/ccc.md). */
 extern const struct channel_rules channel_applet_fast;
 
 struct channel {

@@ -1,6 +1,6 @@
 /* ECIES_v1: data from a server to a device's encryption key (key tracking receipt, user interface bundle).
  * X9.63 KDF with SHA-256 over the ECDH x coordinate, sender's and receiver's public keys as shared
- * information; AES-128-GCM with a 16-byte IV (both the KDF and the IV length: choice 20). */
+ * information; AES-128-GCM with a 16-byte IV (both the KDF and the IV length: a choice, docs/ccc.md). */
 #ifndef lib_ccc_ecies_h
 #define lib_ccc_ecies_h
 

@@ -1,4 +1,4 @@
-/* First approach over Bluetooth LE (8.6 of the reference: layout and byte orders are choice 21): the phone
+/* First approach over Bluetooth LE (layout and byte orders: docs/ccc.md, choices): the phone
  * shows which key it has, both sides hand over their out-of-band pairing data. AES-CCM with 8-byte nonces and
  * 4-byte tags.
  *

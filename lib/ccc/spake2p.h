@@ -16,7 +16,7 @@
 #define SPAKE2P_ATTEMPTS_MAX 7  /* per password, counted by the vehicle before VERIFY */
 #define SPAKE2P_VERSIONS_MAX 64 /* the two version TLVs together, bytes */
 
-/* Bounds that a device accepts, so that a hostile reader cannot burn its memory (choice 3). */
+/* Bounds that a device accepts, so that a hostile reader cannot burn its memory (a choice, docs/ccc.md). */
 #define SPAKE2P_N_MIN 4096
 #define SPAKE2P_N_MAX 65536
 #define SPAKE2P_R     8

@@ -12,11 +12,14 @@
 #define TRANSACTION_VERSIONS    16 /* version list of the applet's SELECT response, bytes */
 #define TRANSACTION_KPERSISTENT 32
 
-enum transaction_interface { TRANSACTION_CONTACTLESS = 0x5E, TRANSACTION_BLE = 0xC3 /* choice 11 */ };
+enum transaction_interface {
+    TRANSACTION_CONTACTLESS = 0x5E,
+    TRANSACTION_BLE = 0xC3 /* a choice, docs/ccc.md */
+};
 
 /* AUTH0 P1. */
 enum { TRANSACTION_FAST = 0x01, TRANSACTION_EXCHANGE_FOLLOWS = 0x04 };
-/* AUTH0 P2 (table 9-1; other values than these three: choice 9). */
+/* AUTH0 P2 (table 9-1; other values than these three: a choice, docs/ccc.md). */
 enum { TRANSACTION_UNLOCK = 0x01, TRANSACTION_PAIRING_PHASE_3 = 0x07, TRANSACTION_PAIRING_PHASE_4 = 0x08 };
 
 /* Usage of a signature, tag 93. */
