@@ -311,6 +311,15 @@ Test(spake2p, wrong_evidence_or_points_give_nothing_and_wipe)
     }
 }
 
+Test(spake2p, evidence_of_zeros_does_not_pass_without_an_exchange)
+{
+    struct spake2p none = {0};
+    struct spake2p_keys keys = {0};
+    const uint8_t zeros[SPAKE2P_EVIDENCE] = {0};
+    cr_expect(eq(int, spake2p_verifier_finish(test_crypto(), &none, zeros, &keys), ERR_MSG_OUT_OF_ORDER));
+    cr_expect(is_wiped(&keys, sizeof keys));
+}
+
 Test(spake2p, another_password_fails_at_the_evidence)
 {
     struct sides s;
@@ -637,6 +646,7 @@ Test(ecies, vector_and_refusals)
         sealed[i] ^= 1;
         cr_expect(eq(int, ecies_open(test_crypto(), receiver, epk, s, opened), ERR_SIGNATURE_INVALID),
                   "byte %zu", i);
+        cr_expect(is_wiped(opened, plain_len), "byte %zu", i);
         sealed[i] ^= 1;
     }
     cr_expect(eq(int, ecies_open(test_crypto(), ephemeral, epk, s, opened), ERR_SIGNATURE_INVALID),

@@ -2,6 +2,7 @@
 #include "lib/ccc/primitives.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/ecdh.h>
 #include <openssl/evp.h>
@@ -158,6 +159,8 @@ enum err ccc_gcm_open(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, writable(sealed.p + len)) == 1;
     bool genuine = ok && EVP_DecryptFinal_ex(ctx, out + n, &last) == 1;
     EVP_CIPHER_CTX_free(ctx);
+    if (!genuine) /* what was decrypted before the tag was checked */
+        OPENSSL_cleanse(out, len);
     return genuine ? ERR_OK : ok ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
 }
 

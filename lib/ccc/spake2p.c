@@ -342,7 +342,9 @@ enum err spake2p_verifier_finish(struct crypto *c, struct spake2p *s, const uint
                                  struct spake2p_keys *keys)
 {
     struct spake2p_keys k;
-    enum err e = bytes_equal_ct(m2, s->evidence, SPAKE2P_EVIDENCE) ? ERR_OK : ERR_SIGNATURE_INVALID;
+    enum err e = s->y[0] == 4 ? ERR_OK : ERR_MSG_OUT_OF_ORDER; /* else no evidence is awaited */
+    if (!e && !bytes_equal_ct(m2, s->evidence, SPAKE2P_EVIDENCE))
+        e = ERR_SIGNATURE_INVALID;
     if (!e)
         e = system_keys(c, s->sk, &k);
     if (!e)

@@ -86,7 +86,7 @@ enum err spake2p_prover_finish(struct crypto *c, struct spake2p *s, const struct
 enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struct spake2p_verifier_set *set,
                                 const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
                                 uint8_t m1[SPAKE2P_EVIDENCE]);
-/* Checks M[2]; gives the keys. ERR_SIGNATURE_INVALID. */
+/* Checks M[2]; gives the keys. ERR_SIGNATURE_INVALID; ERR_MSG_OUT_OF_ORDER without an exchange begun. */
 enum err spake2p_verifier_finish(struct crypto *c, struct spake2p *s, const uint8_t m2[SPAKE2P_EVIDENCE],
                                  struct spake2p_keys *keys);
 
