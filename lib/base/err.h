@@ -83,7 +83,24 @@
     X(QUEUE_FULL, 502, "the waiting queue is full")                                             \
     X(STORE_FAILED, 503, "the store refused a transaction")                                     \
     X(SYSTEM, 504, "a system call failed")                                                      \
-    X(KILLED, 505, "the component was killed")
+    X(KILLED, 505, "the component was killed")                                                  \
+    /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
+    X(DK_STATUS, 600, "the device answered with an error status")                               \
+    X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \
+    X(DK_APPLET_VERSION, 602, "no applet version in common")                                    \
+    X(DK_EVIDENCE, 603, "the SPAKE2+ evidence is wrong: another password")                      \
+    X(DK_POINT, 604, "a SPAKE2+ share is not a point of the curve")                             \
+    X(DK_ATTEMPTS, 605, "the attempts for this password are used up")                           \
+    X(DK_KEY_DATA, 606, "the key creation data are not what they must be")                      \
+    X(DK_KEY_MISMATCH, 607, "the device key certificate differs from what was asked for")       \
+    X(DK_ANSWER, 608, "an answer without what it must carry")                                   \
+    X(DK_ABORTED, 609, "pairing was aborted")                                                   \
+    X(DK_LINK_LOST, 610, "the link was lost in the middle of an exchange")                      \
+    X(DK_TIMEOUT, 611, "pairing took too long")                                                 \
+    X(DK_UNKNOWN_KEY, 612, "the vehicle does not know this key")                                \
+    X(DK_ACCESS, 613, "this party may not reach that mailbox")                                  \
+    X(DK_ATTESTATION, 614, "the attestation speaks of another key")                             \
+    X(DK_NO_RECEIPT, 615, "the device has no key tracking receipt yet")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

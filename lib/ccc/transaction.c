@@ -1,13 +1,9 @@
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "lib/ccc/transaction.h"
 
-#include <openssl/bn.h>
 #include <openssl/crypto.h>
-#include <openssl/ecdsa.h>
 #include <string.h>
 
 #include "lib/ccc/tlv.h"
-#include "lib/pki/der.h"
 
 #define INFO_MAX 256
 
@@ -29,51 +25,20 @@ void transaction_signed_data(const struct transaction *t, enum transaction_signe
     tlv_put(&w, 0x93, span_of(usage, sizeof usage));
 }
 
-static void signed_digest(struct crypto *c, const struct transaction *t, enum transaction_signer who,
-                          uint8_t digest[SHA256_SIZE])
+enum err transaction_sign(struct crypto *c, const struct transaction *t, enum transaction_signer who,
+                          const struct p256_key *key, uint8_t out[SIGNATURE_SIZE])
 {
     uint8_t data[TRANSACTION_SIGNED];
-    const struct span part = {data, sizeof data};
     transaction_signed_data(t, who, data);
-    crypto_sha256(c, &part, 1, digest);
-}
-
-/* One INTEGER of a DER signature, right-aligned in 32 bytes. */
-static bool take_half(struct rd *r, uint8_t out[32])
-{
-    struct span s = der_integer(r);
-    if (s.len == 33 && s.p[0] == 0)
-        s = span_of(s.p + 1, 32);
-    if (r->failed || s.len == 0 || s.len > 32)
-        return false;
-    memset(out, 0, 32);
-    memcpy(out + 32 - s.len, s.p, s.len);
-    return true;
-}
-
-enum err transaction_sign(struct crypto *c, const struct transaction *t, enum transaction_signer who,
-                          const struct p256_key *key, uint8_t out[TRANSACTION_SIGNATURE])
-{
-    uint8_t digest[SHA256_SIZE], der[P256_SIG_MAX];
-    size_t len;
-    signed_digest(c, t, who, digest);
-    enum err e = p256_sign(key, digest, der, &len);
-    if (e)
-        return e;
-    struct rd r = rd_of(der, len), seq = der_enter(&r, DER_SEQUENCE);
-    return take_half(&seq, out) && take_half(&seq, out + 32) ? ERR_OK : ERR_CRYPTO_FAILED;
+    return signature_make(c, span_of(data, sizeof data), key, out);
 }
 
 enum err transaction_verify(struct crypto *c, const struct transaction *t, enum transaction_signer who,
-                            const struct p256_key *key, const uint8_t signature[TRANSACTION_SIGNATURE])
+                            const struct p256_key *key, const uint8_t signature[SIGNATURE_SIZE])
 {
-    uint8_t digest[SHA256_SIZE], buf[P256_SIG_MAX];
-    struct der_w w = der_w_of(buf, sizeof buf);
-    signed_digest(c, t, who, digest);
-    der_put_integer(&w, signature + 32, 32);
-    der_put_integer(&w, signature, 32);
-    der_wrap(&w, DER_SEQUENCE, w.end);
-    return w.failed ? ERR_SIGNATURE_INVALID : p256_verify(key, digest, der_written(&w));
+    uint8_t data[TRANSACTION_SIGNED];
+    transaction_signed_data(t, who, data);
+    return signature_check(c, span_of(data, sizeof data), key, signature);
 }
 
 /* ---- keys ---- */

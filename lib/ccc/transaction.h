@@ -5,10 +5,10 @@
 #define lib_ccc_transaction_h
 
 #include "lib/ccc/primitives.h"
+#include "lib/ccc/signature.h"
 
 #define TRANSACTION_ID          16
 #define TRANSACTION_VEHICLE_ID  8
-#define TRANSACTION_SIGNATURE   64 /* r || s */
 #define TRANSACTION_VERSIONS    16 /* version list of the applet's SELECT response, bytes */
 #define TRANSACTION_KPERSISTENT 32
 
@@ -43,10 +43,10 @@ struct transaction_keys {
 void transaction_signed_data(const struct transaction *t, enum transaction_signer who,
                              uint8_t out[TRANSACTION_SIGNED]);
 enum err transaction_sign(struct crypto *c, const struct transaction *t, enum transaction_signer who,
-                          const struct p256_key *key, uint8_t out[TRANSACTION_SIGNATURE]);
+                          const struct p256_key *key, uint8_t out[SIGNATURE_SIZE]);
 /* ERR_SIGNATURE_INVALID. */
 enum err transaction_verify(struct crypto *c, const struct transaction *t, enum transaction_signer who,
-                            const struct p256_key *key, const uint8_t signature[TRANSACTION_SIGNATURE]);
+                            const struct p256_key *key, const uint8_t signature[SIGNATURE_SIZE]);
 
 /* Kdh from our ephemeral key and the peer's, then the session keys and Kpersistent. */
 enum err transaction_standard_keys(struct crypto *c, const struct transaction *t,
