@@ -98,11 +98,14 @@ static const struct {
     const char *hex, *line;
 } commands[] = {
     {V1_SELECT, "SELECT framework 00 A4 04 00, 13 bytes"},
-    {V1_REQUEST, "SPAKE2+ REQUEST 80 30 00 00, 49 bytes: 5B(2) 5C(4) 7F50(32) D6(2)"},
-    {V1_VERIFY, "SPAKE2+ VERIFY 80 32 00 00, 85 bytes: 52(65) 57(16)"},
+    {V1_REQUEST, "SPAKE2+ REQUEST 80 30 00 00, 49 bytes: 5B SPAKE2+ version (2), 5C applet versions (4), "
+                 "7F50 scrypt (32), D6 brand (2)"},
+    {V1_VERIFY, "SPAKE2+ VERIFY 80 32 00 00, 85 bytes: 52 Y (65), 57 evidence M[1] (16)"},
     {V3_C1, "WRITE DATA 84 D4 80 00, 24 bytes"},
-    {V4_AUTH0, "AUTH0 80 80 04 07, 99 bytes: 5C(2) 87(65) 4C(16) 4D(8)"},
+    {V4_AUTH0, "AUTH0 80 80 04 07, 99 bytes: 5C applet version (2), 87 vehicle_ePK (65), "
+               "4C transaction identifier (16), 4D vehicle identifier (8)"},
     {"803C0107", "CONTROL FLOW 80 3C 01 07, 0 bytes"},
+    {"803C1209", "OP CONTROL FLOW 80 3C 12 09, abort: device evidence wrong"},
     {"8099000000", "unknown command 80 99 00 00, 0 bytes"},
     {"8099", "not an APDU, 2 bytes"},
 };
@@ -118,7 +121,7 @@ Test(apdu, decoder_writes_one_readable_line)
     HEX(rsp, "5A0201005C020100D401029000");
     char line[APDU_LINE_MAX];
     apdu_describe_response(span_of(rsp, rsp_len), line);
-    cr_expect(eq(str, line, "9000 ok, 11 bytes: 5A(2) 5C(2) D4(1)"));
+    cr_expect(eq(str, line, "9000 ok, 11 bytes: 5A SPAKE2+ versions (2), 5C applet versions (2), D4 pairing mode (1)"));
     HEX(more, "613D");
     apdu_describe_response(span_of(more, more_len), line);
     cr_expect(eq(str, line, "613D more data, 0 bytes"));

@@ -46,6 +46,81 @@ static const struct {
     {APDU_SW_NOT_READY, "device not ready for pairing"},
 };
 
+static const struct {
+    uint8_t p1, p2;
+    const char *name;
+} flows[] = {
+    {0x10, 0x01, "continue: key creation data complete"},
+    {0x10, 0x02, "continue: device key accepted"},
+    {0x10, 0x03, "continue"},
+    {0x10, 0x0F, "continue"},
+    {0x11, 0x10, "end: paired"},
+    {0x11, 0x11, "end: go on over another radio"},
+    {0x12, 0x00, "abort: no reason given"},
+    {0x12, 0x01, "abort: no matching SPAKE2+ version"},
+    {0x12, 0x02, "abort: no matching applet version"},
+    {0x12, 0x03, "abort: timeout"},
+    {0x12, 0x04, "abort: timeout at SPAKE2+ REQUEST"},
+    {0x12, 0x05, "abort: timeout at SPAKE2+ VERIFY"},
+    {0x12, 0x06, "abort: timeout at WRITE DATA"},
+    {0x12, 0x07, "abort: timeout at GET DATA"},
+    {0x12, 0x08, "abort: no physical key present"},
+    {0x12, 0x09, "abort: device evidence wrong"},
+    {0x12, 0x0A, "abort: key data wrong"},
+    {0x12, 0x0B, "abort: certificate verification failed"},
+    {0x12, 0x0C, "abort: invalid curve point"},
+    {0x12, 0x0D, "abort: password attempts used up"},
+    {0x12, 0x7F, "abort: other"},
+};
+
+static const struct {
+    uint8_t ins; /* 0: in answers */
+    uint16_t tag;
+    const char *name;
+} tags[] = {
+    {0, 0x5A, "SPAKE2+ versions"},
+    {0, 0x5C, "applet versions"},
+    {0, 0xD4, "pairing mode"},
+    {0, 0x50, "X"},
+    {0, 0x58, "evidence M[2]"},
+    {0, 0x86, "endpoint_ePK"},
+    {0, 0x9D, "cryptogram"},
+    {APDU_SPAKE2P_REQUEST, 0x5B, "SPAKE2+ version"},
+    {APDU_SPAKE2P_REQUEST, 0x5C, "applet versions"},
+    {APDU_SPAKE2P_REQUEST, 0x7F50, "scrypt"},
+    {APDU_SPAKE2P_REQUEST, 0xD6, "brand"},
+    {APDU_SPAKE2P_VERIFY, 0x52, "Y"},
+    {APDU_SPAKE2P_VERIFY, 0x57, "evidence M[1]"},
+    {APDU_WRITE_DATA, 0x7F4A, "endpoint creation data"},
+    {APDU_WRITE_DATA, 0x7F4B, "certificate [K]"},
+    {APDU_WRITE_DATA, 0x7F4C, "intermediate certificate"},
+    {APDU_WRITE_DATA, 0x7F4D, "mailbox mapping"},
+    {APDU_WRITE_DATA, 0x7F4E, "device configuration"},
+    {APDU_WRITE_DATA, 0x5F5A, "attestation"},
+    {APDU_WRITE_DATA, 0x5F5F, "end of data"},
+    {APDU_AUTH0, 0x5C, "applet version"},
+    {APDU_AUTH0, 0x87, "vehicle_ePK"},
+    {APDU_AUTH0, 0x4C, "transaction identifier"},
+    {APDU_AUTH0, 0x4D, "vehicle identifier"},
+    {APDU_AUTH1, 0x9E, "vehicle signature"},
+};
+
+const char *apdu_flow_name(uint8_t p1, uint8_t p2)
+{
+    for (size_t i = 0; i < sizeof flows / sizeof flows[0]; i++)
+        if (flows[i].p1 == p1 && flows[i].p2 == p2)
+            return flows[i].name;
+    return NULL;
+}
+
+const char *apdu_tag_name(uint8_t ins, uint16_t tag)
+{
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++)
+        if (tags[i].ins == ins && tags[i].tag == tag)
+            return tags[i].name;
+    return NULL;
+}
+
 enum err apdu_command_parse(struct span in, struct apdu_command *out)
 {
     struct rd r = rd_of(in.p, in.len);
@@ -118,17 +193,19 @@ static const char *instruction_name(uint8_t ins)
     return "unknown command";
 }
 
-/* ": 5B(2) 5C(4)" when the data are TLVs from end to end; nothing otherwise (ciphertext). */
-static void append_tags(char out[APDU_LINE_MAX], size_t used, struct span data)
+/* ": 5B SPAKE2+ version (2), 99 (1)" when the data are TLVs from end to end; nothing otherwise (ciphertext). */
+static void append_tags(char out[APDU_LINE_MAX], uint8_t ins, struct span data)
 {
     struct rd r = rd_of(data.p, data.len);
     struct tlv t;
-    const char *before = ": ";
+    const char *before = ":";
     if (data.len == 0 || !tlv_well_formed(data))
         return;
-    while (used + 16 < APDU_LINE_MAX && tlv_next(&r, &t)) {
-        used += (size_t)snprintf(out + used, APDU_LINE_MAX - used, "%s%02X(%zu)", before, t.tag, t.value.len);
-        before = " ";
+    for (size_t used = strlen(out); used + 48 < APDU_LINE_MAX && tlv_next(&r, &t); used = strlen(out)) {
+        const char *name = apdu_tag_name(ins, t.tag);
+        snprintf(out + used, APDU_LINE_MAX - used, "%s %02X%s%s (%zu)", before, t.tag, name ? " " : "",
+                 name ? name : "", t.value.len);
+        before = ",";
     }
 }
 
@@ -144,10 +221,15 @@ void apdu_describe_command(struct span in, char out[APDU_LINE_MAX])
         what = " framework";
     else if (c.ins == APDU_SELECT && span_equal(c.data, span_of(apdu_aid_applet, APDU_AID)))
         what = " applet";
-    int n = snprintf(out, APDU_LINE_MAX, "%s%s %02X %02X %02X %02X, %zu bytes", name, what, c.cla, c.ins,
-                     c.p1, c.p2, c.data.len);
+    const char *flow = c.ins == APDU_CONTROL_FLOW ? apdu_flow_name(c.p1, c.p2) : NULL;
+    int n = snprintf(out, APDU_LINE_MAX, "%s%s%s %02X %02X %02X %02X", flow ? "OP " : "", name, what, c.cla,
+                     c.ins, c.p1, c.p2);
+    if (flow)
+        snprintf(out + n, APDU_LINE_MAX - (size_t)n, ", %s", flow);
+    else
+        snprintf(out + n, APDU_LINE_MAX - (size_t)n, ", %zu bytes", c.data.len);
     if (c.cla != APDU_CLA_SECURE && c.ins != APDU_SELECT)
-        append_tags(out, (size_t)n, c.data);
+        append_tags(out, c.ins, c.data);
 }
 
 void apdu_describe_response(struct span in, char out[APDU_LINE_MAX])
@@ -158,6 +240,6 @@ void apdu_describe_response(struct span in, char out[APDU_LINE_MAX])
         snprintf(out, APDU_LINE_MAX, "not a response, %zu bytes", in.len);
         return;
     }
-    int n = snprintf(out, APDU_LINE_MAX, "%04X %s, %zu bytes", sw, apdu_status_name(sw), data.len);
-    append_tags(out, (size_t)n, data);
+    snprintf(out, APDU_LINE_MAX, "%04X %s, %zu bytes", sw, apdu_status_name(sw), data.len);
+    append_tags(out, 0, data);
 }

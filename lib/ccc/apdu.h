@@ -44,6 +44,28 @@ enum apdu_status {
     APDU_SW_NOT_READY = 0x9484
 };
 
+/* P1 of OP CONTROL FLOW, and P2 with it. The split of the timeouts is a choice, docs/ccc.md. */
+enum apdu_flow { APDU_FLOW_CONTINUE = 0x10, APDU_FLOW_END = 0x11, APDU_FLOW_ABORT = 0x12 };
+enum {
+    APDU_CONTINUE_KEY_DATA_COMPLETE = 0x01,
+    APDU_CONTINUE_KEY_ACCEPTED = 0x02,
+    APDU_END_OK = 0x10,
+    APDU_ABORT_NO_REASON = 0x00,
+    APDU_ABORT_SPAKE_VERSION = 0x01,
+    APDU_ABORT_APPLET_VERSION = 0x02,
+    APDU_ABORT_TIMEOUT = 0x03,
+    APDU_ABORT_TIMEOUT_REQUEST = 0x04,
+    APDU_ABORT_TIMEOUT_VERIFY = 0x05,
+    APDU_ABORT_TIMEOUT_WRITE = 0x06,
+    APDU_ABORT_TIMEOUT_GET = 0x07,
+    APDU_ABORT_EVIDENCE = 0x09,
+    APDU_ABORT_KEY_DATA = 0x0A,
+    APDU_ABORT_CERTIFICATE = 0x0B,
+    APDU_ABORT_POINT = 0x0C,
+    APDU_ABORT_ATTEMPTS = 0x0D,
+    APDU_ABORT_OTHER = 0x7F
+};
+
 /* AIDs of framework and applet, 13 bytes. */
 #define APDU_AID 13
 extern const uint8_t apdu_aid_framework[APDU_AID], apdu_aid_applet[APDU_AID];
@@ -62,10 +84,14 @@ enum err apdu_response_parse(struct span in, struct span *data, uint16_t *sw);
 void apdu_response_put(struct wr *w, struct span data, uint16_t sw);
 
 const char *apdu_status_name(uint16_t sw);
-/* One line for people: "SPAKE2+ REQUEST 80 30 00 00, 49 bytes: 5B(2) 5C(4) 7F50(32) D6(2)". */
+/* "abort: device evidence wrong"; NULL for a pair that OP CONTROL FLOW does not have. */
+const char *apdu_flow_name(uint8_t p1, uint8_t p2);
+/* What a tag stands for in the data of that instruction, or in answers (instruction 0); NULL when unknown. */
+const char *apdu_tag_name(uint8_t ins, uint16_t tag);
+/* One line for people: "SPAKE2+ VERIFY 80 32 00 00, 85 bytes: 52 Y (65), 57 evidence M[1] (16)". */
 #define APDU_LINE_MAX 240
 void apdu_describe_command(struct span in, char out[APDU_LINE_MAX]);
-/* "9000 ok, 67 bytes: 50(65)". */
+/* "9000 ok, 67 bytes: 50 X (65)". */
 void apdu_describe_response(struct span in, char out[APDU_LINE_MAX]);
 
 #endif

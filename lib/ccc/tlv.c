@@ -45,10 +45,25 @@ enum err tlv_find(struct span in, uint16_t tag, struct tlv *out)
     return r.failed ? ERR_TRUNCATED : ERR_NOT_FOUND;
 }
 
+enum err tlv_find_once(struct span in, uint16_t tag, struct tlv *out)
+{
+    struct rd r = rd_of(in.p, in.len);
+    struct tlv t;
+    size_t found = 0;
+    while (tlv_next(&r, &t))
+        if (t.tag == tag && found++ == 0)
+            *out = t;
+    if (r.failed)
+        return ERR_TRUNCATED;
+    if (found > 1)
+        return ERR_TRAILING_BYTES;
+    return found ? ERR_OK : ERR_NOT_FOUND;
+}
+
 enum err tlv_find_exact(struct span in, uint16_t tag, size_t len, struct span *value)
 {
     struct tlv t;
-    enum err e = tlv_find(in, tag, &t);
+    enum err e = tlv_find_once(in, tag, &t);
     if (e)
         return e;
     if (t.value.len != len)

@@ -15,7 +15,10 @@ struct tlv {
 bool tlv_next(struct rd *r, struct tlv *out);
 /* The first TLV with that tag at this level; unknown ones are skipped. ERR_NOT_FOUND, ERR_TRUNCATED. */
 enum err tlv_find(struct span in, uint16_t tag, struct tlv *out);
-/* The same, for a value of exactly len bytes; ERR_BAD_ARGUMENT for another length. */
+/* The same, and ERR_TRAILING_BYTES when the tag comes twice, ERR_TRUNCATED when anything behind it is not a
+ * TLV. */
+enum err tlv_find_once(struct span in, uint16_t tag, struct tlv *out);
+/* tlv_find_once for a value of exactly len bytes; ERR_BAD_ARGUMENT for another length. */
 enum err tlv_find_exact(struct span in, uint16_t tag, size_t len, struct span *value);
 /* Every tag at this level is known by itself and nothing is left over. */
 bool tlv_well_formed(struct span in);
