@@ -21,6 +21,7 @@ static const uint8_t oid_purpose[] = {0x88, 0x37, 0x01};
 /* SEQUENCE { INTEGER 1 } */
 static const uint8_t ccc_value[] = {0x30, 0x03, 0x02, 0x01, 0x01};
 
+enum { CCC_ENDPOINT = 4 };
 enum { USAGE_SIGN = 0x80, USAGE_CA = 0x06 };
 
 static const struct profile {
@@ -32,7 +33,14 @@ static const struct profile {
     [X509_VEHICLE] = {false, -1, USAGE_SIGN, 1, 0},      [X509_SERVER_CA] = {true, 0, USAGE_CA, 0, 0},
     [X509_ECU_IDENTITY] = {false, -1, USAGE_SIGN, 0, 1}, [X509_VOS_SIGNER] = {false, -1, USAGE_SIGN, 0, 2},
     [X509_GSDP_SIGNER] = {false, -1, USAGE_SIGN, 0, 3},  [X509_KTS_SIGNER] = {false, -1, USAGE_SIGN, 0, 4},
+    [X509_DEVICE_OEM] = {true, -1, USAGE_CA, 0, 0},      [X509_DEVICE_CROSS] = {true, 1, USAGE_CA, 2, 0},
+    [X509_INSTANCE_CA] = {true, 0, USAGE_CA, 3, 0},      [X509_ENDPOINT] = {false, -1, USAGE_SIGN, 4, 0},
 };
+
+void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[SHA1_SIZE])
+{
+    crypto_sha1(c, span_of(point, P256_POINT), out);
+}
 
 /* ---- issuing: every put_ function writes backwards ---- */
 
@@ -91,11 +99,11 @@ static void put_key_ids(struct crypto *c, struct der_w *w, const struct x509_tem
 {
     uint8_t id[SHA1_SIZE];
     size_t mark = w->at;
-    crypto_sha1(c, span_of(t->public_key, P256_POINT), id);
+    x509_key_id(c, t->public_key, id);
     der_put_tlv(w, DER_OCTET_STRING, id, sizeof id);
     end_extension(w, mark, oid_subject_key_id, sizeof oid_subject_key_id, 0, false);
     mark = w->at;
-    crypto_sha1(c, span_of(t->issuer_public_key, P256_POINT), id);
+    x509_key_id(c, t->issuer_public_key, id);
     der_put_tlv(w, 0x80, id, sizeof id);
     der_wrap(w, DER_SEQUENCE, mark);
     end_extension(w, mark, oid_authority_key_id, sizeof oid_authority_key_id, 0, false);
@@ -124,7 +132,10 @@ static void put_extensions(struct crypto *c, struct der_w *w, const struct x509_
     }
     if (p->ccc_type) {
         mark = w->at;
-        der_put(w, ccc_value, sizeof ccc_value);
+        if (t->ccc_value.len)
+            der_put(w, t->ccc_value.p, t->ccc_value.len);
+        else
+            der_put(w, ccc_value, sizeof ccc_value);
         end_extension(w, mark, oid_ccc, sizeof oid_ccc, p->ccc_type, true);
     }
     der_wrap(w, DER_SEQUENCE, all);
@@ -268,10 +279,10 @@ static void read_purpose(struct rd *value, struct x509 *x)
 
 static void read_ccc(struct rd *value, struct x509 *x, uint8_t arc)
 {
-    if (!der_is(*value, ccc_value, sizeof ccc_value))
-        value->failed = true;
-    value->left = 0;
+    x->ccc_value = rd_span(value, value->left);
     x->ccc_type = arc;
+    if (arc != CCC_ENDPOINT && !span_equal(x->ccc_value, span_of(ccc_value, sizeof ccc_value)))
+        value->failed = true;
 }
 
 /* One known extension: sets bits in *seen, false for an unknown one. */
@@ -388,7 +399,7 @@ enum err x509_check_profile(struct crypto *c, const struct x509 *x, enum x509_pr
         return ERR_CERT_PROFILE;
     if (x->purpose != p->purpose)
         return ERR_CERT_PURPOSE;
-    crypto_sha1(c, span_of(x->public_key, P256_POINT), id);
+    x509_key_id(c, x->public_key, id);
     return memcmp(id, x->subject_key_id, SHA1_SIZE) == 0 ? ERR_OK : ERR_CERT_PROFILE;
 }
 

@@ -18,6 +18,10 @@ enum x509_profile {
     X509_VOS_SIGNER,   /* signs SpaakResponse */
     X509_GSDP_SIGNER,  /* signs the service provisioning answer */
     X509_KTS_SIGNER,   /* [ZZ2] */
+    X509_DEVICE_OEM,   /* [D], self-signed */
+    X509_DEVICE_CROSS, /* [F]: D's key signed by J; CCC extension .2 */
+    X509_INSTANCE_CA,  /* [E]: CCC extension .3 */
+    X509_ENDPOINT,     /* [H]: CCC extension .4, whose value is lib/ccc's */
     X509_PROFILES
 };
 
@@ -29,7 +33,8 @@ struct x509 {
     bool ca;
     int path_len;      /* -1: no limit */
     uint8_t key_usage; /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
-    uint8_t ccc_type;  /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
+    uint8_t ccc_type;      /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
+    struct span ccc_value; /* value of that extension */
     uint8_t purpose;   /* last arc of our extended key usage, 0 when absent */
     uint8_t subject_key_id[SHA1_SIZE], authority_key_id[SHA1_SIZE];
 };
@@ -40,6 +45,7 @@ struct x509_template {
     int64_t not_before_s, not_after_s;
     const uint8_t *public_key;        /* P256_POINT bytes */
     const uint8_t *issuer_public_key; /* its own for a root */
+    struct span ccc_value;            /* of the CCC extension; empty: SEQUENCE { INTEGER 1 } */
 };
 
 /* The certificate goes to out (X509_MAX bytes). Serial number: 16 random bytes. */
@@ -55,6 +61,9 @@ enum err x509_check_issued(struct crypto *c, const struct x509 *cert, const stru
 /* Profile, time and signature of cert and of each issuer up to the last, which is trusted as it is. */
 enum err x509_check_chain(struct crypto *c, const struct x509 *cert, enum x509_profile profile,
                           const struct x509 *const *issuers, size_t n, int64_t now_s);
+
+/* SHA-1 of the point: subject key identifier, and keyID of a device's key. */
+void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[SHA1_SIZE]);
 
 /* Text form of the vehicle subject id: V.<manufacturer>.<region>.<brand>.<16 upper-case hex digits>. */
 bool x509_vehicle_subject_ok(const char *cn);
