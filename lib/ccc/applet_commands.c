@@ -209,8 +209,10 @@ static enum err run_exchange(struct applet *a, struct span plain, struct wr *w)
     a->notification_len = 0;
     while (!e && !(e = exchange_next(&r, &op)))
         e = run_operation(a, &op, w);
-    if (e != ERR_NOT_FOUND)
+    if (e != ERR_NOT_FOUND) {
+        a->notification_len = 0;
         return e;
+    }
     if (option == EXCHANGE_COMMIT) {
         s->key->mailboxes = s->stage;
         OPENSSL_cleanse(&s->stage, sizeof s->stage);

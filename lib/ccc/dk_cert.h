@@ -13,6 +13,8 @@
 
 /* [H]'s extension carries the whole of the endpoint creation data but the dates, which are the validity
  * (members and tagging: a choice, docs/ccc.md). */
+/* "No well-defined expiration date" (RFC 5280, 4.1.2.5): 9999-12-31 23:59:59, for keys without tag 52. */
+#define DK_CERT_NO_END_S 253402300799
 #define DK_CERT_EXTENSION_MAX 320
 enum err dk_cert_put_extension(const struct endpoint_creation *e, uint8_t out[DK_CERT_EXTENSION_MAX],
                                size_t *len);

@@ -13,7 +13,6 @@ enum {
     TAG_INTERMEDIATE = 0x7F4C,
     TAG_MAP = 0x7F4D,
     TAG_CONFIG = 0x7F4E,
-    TAG_ATTESTATION = 0x5F5A,
     TAG_END = 0x5F5F
 };
 
@@ -52,7 +51,7 @@ enum err key_data_put(struct key_data_buffer *b, const struct key_data *k)
 enum err key_data_put_attestation(struct key_data_buffer *b, struct span attestation)
 {
     struct wr w = wr_of(b->bytes, sizeof b->bytes);
-    tlv_put(&w, TAG_ATTESTATION, attestation);
+    tlv_put(&w, KEY_DATA_TAG_ATTESTATION, attestation);
     put_end(&w);
     if (w.failed)
         return ERR_NO_SPACE;
@@ -76,7 +75,7 @@ static bool tag_known(enum key_data_block kind, uint16_t tag)
 {
     if (tag == TAG_END)
         return true;
-    return kind == KEY_DATA_CREATION ? tag >= TAG_CREATION && tag <= TAG_CONFIG : tag == TAG_ATTESTATION;
+    return kind == KEY_DATA_CREATION ? tag >= TAG_CREATION && tag <= TAG_CONFIG : tag == KEY_DATA_TAG_ATTESTATION;
 }
 
 /* What has arrived so far is in order; a cut TLV at the end is, unless it is the last piece. */
@@ -162,5 +161,5 @@ enum err key_data_parse(struct span block, struct key_data *out)
 struct span key_data_attestation(struct span block)
 {
     struct tlv t;
-    return tlv_find_once(block, TAG_ATTESTATION, &t) ? (struct span){0} : t.value;
+    return tlv_find_once(block, KEY_DATA_TAG_ATTESTATION, &t) ? (struct span){0} : t.value;
 }

@@ -13,6 +13,8 @@
 
 #define KEY_DATA_MAX 2560 /* longest block that our device takes, bytes */
 
+enum { KEY_DATA_TAG_ATTESTATION = 0x5F5A }; /* also the form in which it lies in KeyAtt */
+
 struct key_data {
     struct endpoint_creation creation; /* 7F4A */
     struct span vehicle_certificate;   /* 7F4B: [K], DER */
