@@ -375,6 +375,12 @@ static struct vehicle_step on_abort(struct vehicle_pairing *v, struct span data,
 
 /* ---- what is expected when ---- */
 
+/* What has ended stays as it ended. */
+static struct vehicle_step out_of_turn(struct vehicle_pairing *v)
+{
+    return over(v, v->state == VP_OVER ? v->reason : ERR_MSG_UNEXPECTED);
+}
+
 static struct vehicle_step (*const on_answer[VP_STATES])(struct vehicle_pairing *v, struct span data,
                                                          uint16_t sw) = {
     [VP_SELECTING] = on_select,
@@ -394,7 +400,7 @@ struct vehicle_step vehicle_pairing_input(struct vehicle_pairing *v, struct span
     struct span data;
     uint16_t sw;
     if (!on_answer[v->state])
-        return over(v, v->state == VP_OVER && v->reason ? v->reason : ERR_MSG_UNEXPECTED);
+        return out_of_turn(v);
     if (apdu_response_parse(response, &data, &sw))
         return v->state == VP_ABORTING ? over(v, v->reason)
                                        : vehicle_pairing_abort(v, APDU_ABORT_OTHER, ERR_DK_ANSWER);
@@ -414,6 +420,6 @@ struct vehicle_step vehicle_pairing_proceed(struct vehicle_pairing *v)
     case VP_STORING:
         return after_storing(v);
     default:
-        return over(v, v->state == VP_OVER && v->reason ? v->reason : ERR_MSG_UNEXPECTED);
+        return out_of_turn(v);
     }
 }

@@ -1,0 +1,218 @@
+#include "lib/ccc/vehicle_finish.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "lib/ccc/exchange.h"
+#include "lib/ccc/key_data.h"
+#include "lib/ccc/tlv.h"
+
+enum { CONTROL_OK = 0x01 };
+#define READ_MAX 200 /* of the receipt, in one EXCHANGE */
+#define SET_MAX  255
+
+void vehicle_finish_wipe(struct vehicle_finish *f)
+{
+    vehicle_transaction_wipe(&f->transaction);
+    OPENSSL_cleanse(f, sizeof *f);
+}
+
+struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
+                                         enum vehicle_phase phase)
+{
+    memset(f, 0, sizeof *f);
+    f->config = c;
+    f->phase = phase;
+    return vehicle_transaction_begin(&f->transaction, &c->transaction, TRANSACTION_EXCHANGE_FOLLOWS,
+                                     phase == VEHICLE_PHASE_3 ? TRANSACTION_PAIRING_PHASE_3
+                                                              : TRANSACTION_PAIRING_PHASE_4);
+}
+
+struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f)
+{
+    f->state = VF_OVER;
+    return vehicle_transaction_link_lost(&f->transaction);
+}
+
+static struct vehicle_step send(struct vehicle_finish *f, enum vehicle_finish_state state, const struct wr *w)
+{
+    f->state = state;
+    return w->failed ? vehicle_transaction_fail(&f->transaction, ERR_NO_SPACE)
+                     : vehicle_transaction_exchange(&f->transaction, span_of(w->buf, w->len));
+}
+
+static struct vehicle_step end(struct vehicle_finish *f)
+{
+    f->state = VF_ENDING;
+    return vehicle_transaction_end(&f->transaction, CONTROL_OK,
+                                   f->phase == VEHICLE_PHASE_3 ? TRANSACTION_PAIRING_PHASE_3
+                                                               : TRANSACTION_PAIRING_PHASE_4);
+}
+
+static struct vehicle_step fail(struct vehicle_finish *f, enum err reason)
+{
+    f->state = VF_ENDING;
+    return vehicle_transaction_fail(&f->transaction, reason);
+}
+
+/* ---- reading ---- */
+
+static struct vehicle_step read_bits(struct vehicle_finish *f)
+{
+    const struct mailbox_map *m = &f->config->map;
+    uint8_t buf[CHANNEL_PLAIN_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    exchange_begin(&w, EXCHANGE_MORE);
+    exchange_put_read(&w, MAILBOX_PRIVATE, m->signalling, 1);
+    exchange_put_read(&w, MAILBOX_PRIVATE, m->slot_bitmap, 1);
+    return send(f, VF_READING_BITS, &w);
+}
+
+static struct vehicle_step read_receipt(struct vehicle_finish *f)
+{
+    const struct mailbox_map *m = &f->config->map;
+    size_t left = ATTESTATION_RECEIPT_SIZE(f->config->of.slot.len) - f->receipt_len;
+    uint8_t buf[CHANNEL_PLAIN_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    exchange_begin(&w, EXCHANGE_MORE);
+    exchange_put_read(&w, MAILBOX_PRIVATE, (uint16_t)(m->attestation + f->receipt_len),
+                      (uint8_t)(left < READ_MAX ? left : READ_MAX));
+    return send(f, VF_READING_RECEIPT, &w);
+}
+
+/* ---- writing: items 0 the attestation area, 1..8 slots, 9..16 tokens ---- */
+
+enum { ITEM_AREA, ITEM_SLOT, ITEM_TOKEN = ITEM_SLOT + MAILBOX_SLOTS, ITEM_END = ITEM_TOKEN + MAILBOX_SLOTS };
+
+/* KeyAtt: the attestation in phase 3, nothing any more once a receipt is taken. */
+static void put_area(const struct vehicle_finish *f, struct wr *w)
+{
+    const struct mailbox_map *m = &f->config->map;
+    struct span a = f->config->attestation;
+    uint8_t buf[ATTESTATION_MAX + 4];
+    struct wr t = wr_of(buf, sizeof buf);
+    if (f->phase == VEHICLE_PHASE_3 && a.len) {
+        tlv_put(&t, KEY_DATA_TAG_ATTESTATION, a);
+        exchange_put_write(w, MAILBOX_PRIVATE, m->attestation, span_of(buf, t.len));
+        w->failed |= t.failed || t.len > mailbox_attestation_size(m);
+    }
+    for (size_t at = m->attestation; f->receipt_taken && at < m->end; at += SET_MAX)
+        exchange_put_set(w, MAILBOX_PRIVATE, (uint16_t)at,
+                         (uint8_t)(m->end - at < SET_MAX ? m->end - at : SET_MAX), 0);
+}
+
+static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
+{
+    const struct mailbox_map *m = &f->config->map;
+    const struct vehicle_offer *o = &f->config->offer;
+    if (item == ITEM_AREA) {
+        put_area(f, w);
+        return;
+    }
+    bool token = item >= ITEM_TOKEN;
+    size_t i = item - (token ? ITEM_TOKEN : ITEM_SLOT);
+    if (!(o->entries & 1u << i))
+        return;
+    if (token && o->tokens)
+        exchange_put_write(w, MAILBOX_CONFIDENTIAL, (uint16_t)(i * m->token_len),
+                           span_of(o->tokens + i * m->token_len, m->token_len));
+    else if (!token)
+        exchange_put_write(w, MAILBOX_PRIVATE, (uint16_t)(m->slots + i * o->slots[i].len),
+                           slot_id_span(&o->slots[i]));
+}
+
+/* Both bitmaps, behind the data that they announce and in the command that commits. */
+static void put_bitmaps(const struct vehicle_finish *f, struct wr *w)
+{
+    const struct mailbox_map *m = &f->config->map;
+    uint8_t bits = f->bits, slots = f->slot_bits | f->config->offer.entries;
+    if (f->config->offer.entries)
+        bits |= MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN;
+    if (f->phase == VEHICLE_PHASE_3 && f->config->attestation.len)
+        bits |= MAILBOX_ATTESTATION;
+    if (f->receipt_taken)
+        bits &= (uint8_t)~MAILBOX_ATTESTATION;
+    exchange_put_write(w, MAILBOX_PRIVATE, m->slot_bitmap, span_of(&slots, 1));
+    exchange_put_write(w, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
+}
+
+/* As many items as fit into one EXCHANGE; the bitmaps go with the last. */
+static struct vehicle_step write_items(struct vehicle_finish *f)
+{
+    uint8_t buf[CHANNEL_PLAIN_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    exchange_begin(&w, EXCHANGE_MORE);
+    while (f->item <= ITEM_END) {
+        struct wr before = w;
+        if (f->item < ITEM_END)
+            put_item(f, f->item, &w);
+        else
+            put_bitmaps(f, &w);
+        if (w.failed && before.len > 1) {
+            w = before; /* the next command takes it */
+            break;
+        }
+        f->item++;
+    }
+    if (f->item > ITEM_END)
+        buf[0] = EXCHANGE_COMMIT;
+    return send(f, VF_WRITING, &w);
+}
+
+/* ---- what comes back ---- */
+
+static struct vehicle_step on_bits(struct vehicle_finish *f)
+{
+    if (f->transaction.len != 2)
+        return fail(f, ERR_DK_ANSWER);
+    f->bits = f->transaction.data[0];
+    f->slot_bits = f->transaction.data[1];
+    if (f->phase == VEHICLE_PHASE_3)
+        return write_items(f);
+    return f->bits & MAILBOX_ATTESTATION ? read_receipt(f) : end(f);
+}
+
+static struct vehicle_step on_receipt(struct vehicle_finish *f)
+{
+    const struct vehicle_finish_config *c = f->config;
+    size_t whole = ATTESTATION_RECEIPT_SIZE(c->of.slot.len), len = f->transaction.len;
+    if (len == 0 || len > whole - f->receipt_len)
+        return fail(f, ERR_DK_ANSWER);
+    memcpy(f->receipt + f->receipt_len, f->transaction.data, len);
+    f->receipt_len += len;
+    if (f->receipt_len < whole)
+        return read_receipt(f);
+    enum err e = attestation_check_receipt(c->transaction.crypto, span_of(f->receipt, whole), c->kts_pk, &c->of);
+    if (e)
+        return fail(f, e);
+    f->receipt_taken = true;
+    return write_items(f);
+}
+
+static struct vehicle_step on_data(struct vehicle_finish *f)
+{
+    switch (f->state) {
+    case VF_READING_BITS:
+        return on_bits(f);
+    case VF_READING_RECEIPT:
+        return on_receipt(f);
+    case VF_WRITING:
+        return f->item > ITEM_END ? end(f) : write_items(f);
+    default:
+        return fail(f, ERR_MSG_UNEXPECTED);
+    }
+}
+
+struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span response)
+{
+    struct vehicle_step step = vehicle_transaction_input(&f->transaction, response);
+    if (step.what == VEHICLE_OPEN)
+        return read_bits(f);
+    if (step.what == VEHICLE_DATA)
+        return on_data(f);
+    if (step.what == VEHICLE_DONE || step.what == VEHICLE_FAILED)
+        f->state = VF_OVER;
+    if (step.what == VEHICLE_DONE && f->phase == VEHICLE_PHASE_4 && !f->receipt_taken)
+        return (struct vehicle_step){.what = VEHICLE_POLL, .reason = ERR_DK_NO_RECEIPT};
+    return step;
+}
