@@ -96,7 +96,7 @@ $(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$
 $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 	$(Q)ln -sf zygote $@
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(LIBSIM) $(CORE)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(if $(findstring bench_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 

@@ -199,37 +199,34 @@ enum err dk_device_create_key(struct dk_device *d)
 
 /* ---- mailboxes ---- */
 
-/* Clears the bit and the area that it announces. */
-static enum err consume(struct dk_device *d, struct digital_key *k, uint8_t bits)
+/* An attestation for the KTS, if one lies in KeyAtt: taken and erased. A receipt that the vehicle has not taken
+ * yet stays. */
+static enum err take_attestation(struct dk_device *d, struct digital_key *k, uint8_t *bits)
 {
     static const uint8_t zeros[MAILBOX_PRIVATE_MAX];
-    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
-    bits &= (uint8_t)~MAILBOX_ATTESTATION;
-    enum err e =
-        applet_set_private(d->applet, k, m->attestation, span_of(zeros, mailbox_attestation_size(m)));
-    if (!e)
-        e = applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
-    return e;
+    struct dk_owned *o = dk_device_owned(d, k);
+    uint8_t area[MAILBOX_PRIVATE_MAX];
+    size_t size = mailbox_attestation_size(&o->map);
+    struct tlv t;
+    enum err e = applet_get_private(d->applet, k, o->map.attestation, area, size);
+    struct rd r = rd_of(area, e ? 0 : size);
+    if (!tlv_next(&r, &t) || t.tag != KEY_DATA_TAG_ATTESTATION || t.value.len > sizeof o->attestation)
+        return e;
+    memcpy(o->attestation, t.value.p, t.value.len);
+    o->attestation_len = t.value.len;
+    *bits &= (uint8_t)~MAILBOX_ATTESTATION;
+    return applet_set_private(d->applet, k, o->map.attestation, span_of(zeros, size));
 }
 
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
 {
-    struct dk_owned *o = dk_device_owned(d, k);
-    uint8_t bits, area[MAILBOX_PRIVATE_MAX];
-    size_t size = mailbox_attestation_size(&o->map);
-    struct tlv t;
-    enum err e = applet_get_private(d->applet, k, o->map.signalling, &bits, 1);
-    if (e || !(bits & MAILBOX_ATTESTATION))
-        return e;
-    e = applet_get_private(d->applet, k, o->map.attestation, area, size);
-    if (e)
-        return e;
-    struct rd r = rd_of(area, size);
-    if (!tlv_next(&r, &t) || t.tag != KEY_DATA_TAG_ATTESTATION || t.value.len > sizeof o->attestation)
-        return ERR_OK; /* our own receipt, which the vehicle has not taken yet */
-    memcpy(o->attestation, t.value.p, t.value.len);
-    o->attestation_len = t.value.len;
-    return consume(d, k, bits);
+    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
+    uint8_t bits;
+    enum err e = applet_get_private(d->applet, k, m->signalling, &bits, 1);
+    if (!e && bits & MAILBOX_ATTESTATION)
+        e = take_attestation(d, k, &bits);
+    bits &= (uint8_t)~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
+    return e ? e : applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
 }
 
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],

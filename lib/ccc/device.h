@@ -123,8 +123,8 @@ enum err dk_device_create_key(struct dk_device *d);
 /* One command, one answer; never fails. out needs APDU_RESPONSE_MAX bytes. */
 void dk_device_input(struct dk_device *d, struct span command, struct wr *out);
 
-/* After a transaction: reads the signalling bitmap and takes what the vehicle left for the framework: an
- * attestation into owned[].attestation. Clears what it took. */
+/* After a transaction: reads the signalling bitmap, takes an attestation into owned[].attestation, and clears
+ * the bits of what it took note of. */
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
 /* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit.
  * ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE. */

@@ -1,0 +1,452 @@
+#include "tests/pairing_rig.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/ccc/ecies.h"
+#include "lib/ccc/exchange.h"
+
+#define YEAR_S (365 * 86400ll)
+
+static const char vehicle_subject[] = "V.spaaksim.EU.0001.00010123456789AB";
+static const char manufacturer[] = "spaaksim";
+
+const char *const rig_fault_names[RIG_FAULTS] = {"none",          "command lost", "answer lost", "command repeated",
+                                                 "answer repeated", "command cut",  "answer cut",
+                                                 "bit of command flipped", "bit of answer flipped", "replaced"};
+
+const char *const rig_commands[RIG_COMMANDS] = {
+    "00A404000DA000000809434343444B46763100",         /* SELECT framework */
+    "00A404000DA000000809434343444B41763100",         /* SELECT applet */
+    "00A4040005A00000000100",                         /* SELECT something else */
+    "80300000045B02010000",                           /* SPAKE2+ REQUEST */
+    "8032000004520201000000",                         /* SPAKE2+ VERIFY, a byte too many */
+    "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300", /* WRITE DATA */
+    "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00", /* GET DATA */
+    "84C0000000",                                     /* GET RESPONSE */
+    "803C1001",                                       /* OP CONTROL FLOW: key data complete */
+    "803C1002",                                       /* OP CONTROL FLOW: key accepted */
+    "803C1200",                                       /* OP CONTROL FLOW: abort; CONTROL FLOW of the applet */
+    "80800000045C02010000",                           /* AUTH0 */
+    "80810000049E02000000",                           /* AUTH1 */
+    "84C90000181CC26B216642B49B8526B6D1F1F1F3F942BE4AEBA25F052300", /* EXCHANGE */
+};
+
+/* ---- authorities ---- */
+
+static bool certify(struct rig *r, struct rig_authority *subject, const struct rig_authority *issuer,
+                    enum x509_profile profile, const char *name, const char *issuer_name,
+                    const uint8_t *public_key)
+{
+    uint8_t own[P256_POINT], signer[P256_POINT];
+    p256_public(issuer->key, signer);
+    if (!public_key)
+        p256_public(subject->key, own);
+    struct x509_template t = {.profile = profile,
+                              .subject = name,
+                              .issuer = issuer_name,
+                              .not_before_s = RIG_NOW_S - YEAR_S,
+                              .not_after_s = RIG_NOW_S + 20 * YEAR_S,
+                              .public_key = public_key ? public_key : own,
+                              .issuer_public_key = signer};
+    return x509_issue(r->crypto, &t, issuer->key, subject->der, &subject->len) == ERR_OK;
+}
+
+static bool make_authorities(struct rig *r)
+{
+    struct rig_authority *const with_key[] = {&r->j, &r->j1, &r->k, &r->kts, &r->d};
+    uint8_t d_public[P256_POINT];
+    for (size_t i = 0; i < sizeof with_key / sizeof with_key[0]; i++)
+        if (p256_generate(r->crypto, &with_key[i]->key))
+            return false;
+    p256_public(r->d.key, d_public);
+    return certify(r, &r->j, &r->j, X509_OEM_ROOT, "Root J", "Root J", NULL) &&
+           certify(r, &r->j1, &r->j, X509_OEM_SUB_CA, "Sub-CA J1", "Root J", NULL) &&
+           certify(r, &r->k, &r->j1, X509_VEHICLE, vehicle_subject, "Sub-CA J1", NULL) &&
+           certify(r, &r->d, &r->d, X509_DEVICE_OEM, "Device OEM CA", "Device OEM CA", NULL) &&
+           certify(r, &r->f, &r->j, X509_DEVICE_CROSS, "Device OEM CA", "Root J", d_public) &&
+           x509_parse(span_of(r->j.der, r->j.len), &r->root) == ERR_OK;
+}
+
+static bool make_phone(struct rig *r)
+{
+    uint8_t instance_ca[P256_POINT];
+    applet_open(&r->applet, r->crypto);
+    if (dk_device_open(&r->device, r->crypto, &r->applet, "phonemaker") ||
+        dk_device_add_partner(&r->device, manufacturer, span_of(r->j.der, r->j.len), &r->partner, instance_ca))
+        return false;
+    r->device.now_s = RIG_NOW_S;
+    return certify(r, &r->e, &r->d, X509_INSTANCE_CA, r->partner->instance_ca_id, "Device OEM CA",
+                   instance_ca) &&
+           dk_partner_certify(r->partner, span_of(r->f.der, r->f.len), span_of(r->e.der, r->e.len)) == ERR_OK;
+}
+
+/* ---- what the vehicle brings ---- */
+
+static bool make_verifier(struct rig *r)
+{
+    struct spake2p_scrypt s = {.n = SPAKE2P_N_MIN, .r = SPAKE2P_R, .p = SPAKE2P_P};
+    uint8_t w0[P256_SCALAR], w1[P256_SCALAR];
+    crypto_random(r->crypto, s.salt, sizeof s.salt);
+    r->pairing_config.scrypt = s;
+    return spake2p_derive(r->crypto, span_of(RIG_PASSWORD, 8), &s, w0, w1) == ERR_OK &&
+           spake2p_register(r->crypto, w0, w1, &r->verifier) == ERR_OK &&
+           spake2p_prover_set_make(r->crypto, w0, w1, &r->prover) == ERR_OK;
+}
+
+static struct key_data make_key_data(struct rig *r)
+{
+    static const uint8_t vehicle_id[TRANSACTION_VEHICLE_ID] = {0x00, 0x01, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB};
+    struct key_data k = {
+        .creation = {.options_1 = ENDPOINT_OWNER_OPTIONS_1 | ENDPOINT_EXCHANGE_AFTER_FAST,
+                     .options_2 = ENDPOINT_OWNER_OPTIONS_2,
+                     .confidential_size = MAILBOX_DEFAULT_CONFIDENTIAL,
+                     .private_size = MAILBOX_DEFAULT_PRIVATE,
+                     .slot = {.b = {0, 0, 0, 0, 0, 0, 0, 1}, .len = 8}},
+        .vehicle_certificate = span_of(r->k.der, r->k.len),
+        .intermediate = span_of(r->j1.der, r->j1.len),
+        .map = mailbox_map_default,
+        .config = {.vehicle_info = span_of("spaaksim One", 12),
+                   .auth1_private = {.offset = 0, .len = 2},
+                   .nfc = true,
+                   .ble = {.present = true, .irk = {0x1B}, .address = {0xC0, 1, 2, 3, 4, 5}},
+                   .sharing = {.present = true, .source = DEVICE_CONFIG_FROM_VEHICLE, .max_attestations = 1}}};
+    memcpy(k.creation.vehicle_id, vehicle_id, sizeof vehicle_id);
+    p256_public(r->k.key, k.creation.vehicle_pk);
+    p256_public(r->j.key, k.creation.authorized_pk);
+    return k;
+}
+
+static void make_vehicle(struct rig *r)
+{
+    const struct op_versions one = {{0x0100}, 1};
+    struct vehicle_pairing_config *p = &r->pairing_config;
+    struct vehicle_finish_config *f = &r->finish_config;
+    p->crypto = r->crypto;
+    p->verifier = &r->verifier;
+    p->versions = p->applet_versions = one;
+    p->brand = 0x0001;
+    p->root = &r->root;
+    p->now_s = RIG_NOW_S;
+    p->key_data = make_key_data(r);
+    p->attest_with = r->k.key;
+    f->transaction = (struct vehicle_transaction_config){.crypto = r->crypto,
+                                                         .vehicle_key = r->k.key,
+                                                         .versions = one,
+                                                         .keys = &r->key,
+                                                         .interface = TRANSACTION_CONTACTLESS};
+    memcpy(f->transaction.vehicle_id, p->key_data.creation.vehicle_id, TRANSACTION_VEHICLE_ID);
+    p256_public(r->k.key, f->transaction.vehicle_pk);
+    f->map = p->key_data.map;
+    crypto_random(r->crypto, r->tokens, sizeof r->tokens);
+    f->offer.tokens = r->tokens;
+    for (uint8_t i = 0; i < MAILBOX_SLOTS; i++)
+        f->offer.slots[i] = (struct slot_id){.b = {0, 0, 0, 0, 0, 0, 0, (uint8_t)(1 + i)}, .len = 8};
+}
+
+bool rig_open(struct rig *r, struct crypto *c)
+{
+    memset(r, 0, sizeof *r);
+    r->crypto = c;
+    if (!make_authorities(r) || !make_phone(r) || !make_verifier(r)) {
+        fprintf(stderr, "the rig could not be made\n");
+        return false;
+    }
+    make_vehicle(r);
+    return true;
+}
+
+void rig_close(struct rig *r)
+{
+    dk_device_close(&r->device);
+    applet_close(&r->applet);
+    struct rig_authority *const with_key[] = {&r->j, &r->j1, &r->k, &r->kts, &r->d};
+    for (size_t i = 0; i < sizeof with_key / sizeof with_key[0]; i++)
+        p256_free(with_key[i]->key);
+    p256_free(r->device_key);
+    vehicle_pairing_wipe(&r->pairing);
+    vehicle_finish_wipe(&r->finish);
+    vehicle_transaction_wipe(&r->unlock);
+}
+
+void rig_enter_password(struct rig *r, bool skip_scrypt)
+{
+    dk_device_set_password(&r->device, span_of(RIG_PASSWORD, 8));
+    if (!skip_scrypt)
+        return;
+    r->device.prover = r->prover;
+    r->device.derived_from = r->pairing_config.scrypt;
+    r->device.derived = true;
+}
+
+/* ---- the link, with its faults ---- */
+
+static void flip(uint8_t *p, size_t len, unsigned arg)
+{
+    if (len)
+        p[(len - 1) * (arg % 9) / 8] ^= (uint8_t)(1u << arg % 8);
+}
+
+/* The command to the phone; the length of what it gets, 0 when it gets nothing. */
+static size_t spoil_command(const struct rig *r, uint8_t *p, size_t len)
+{
+    switch (r->fault.kind) {
+    case RIG_LOSE_COMMAND:
+        return 0;
+    case RIG_CUT_COMMAND:
+        return len * r->fault.arg / 8;
+    case RIG_FLIP_COMMAND:
+        flip(p, len, r->fault.arg);
+        return len;
+    case RIG_REPLACE:
+        return (size_t)hex_decode(rig_commands[r->fault.arg], strlen(rig_commands[r->fault.arg]), p,
+                                  APDU_COMMAND_MAX);
+    default:
+        return len;
+    }
+}
+
+static size_t spoil_answer(const struct rig *r, uint8_t *p, size_t len)
+{
+    switch (r->fault.kind) {
+    case RIG_LOSE_ANSWER:
+        return 0;
+    case RIG_CUT_ANSWER:
+        return len * r->fault.arg / 8;
+    case RIG_FLIP_ANSWER:
+        flip(p, len, r->fault.arg);
+        return len;
+    case RIG_REPEAT_ANSWER:
+        if (r->last_answer_len)
+            memcpy(p, r->last_answer, r->last_answer_len);
+        return r->last_answer_len ? r->last_answer_len : len;
+    default:
+        return len;
+    }
+}
+
+static void note_verify(struct rig *r, struct span command)
+{
+    struct apdu_command c;
+    if (apdu_command_parse(command, &c) == ERR_OK && c.cla == APDU_CLA_PLAIN && c.ins == APDU_SPAKE2P_VERIFY)
+        r->verifies_seen++;
+}
+
+/* One command there, its answer back; false when the vehicle hears nothing. */
+static bool carry(struct rig *r, struct span command, uint8_t answer[APDU_RESPONSE_MAX], size_t *len)
+{
+    bool here = r->fault.kind != RIG_NO_FAULT && r->fault.apdu == r->apdus;
+    uint8_t sent[APDU_COMMAND_MAX];
+    struct wr w = wr_of(answer, APDU_RESPONSE_MAX);
+    size_t n = command.len;
+    memcpy(sent, command.p, command.len);
+    r->apdus++;
+    r->fault_fired |= here;
+    note_verify(r, command);
+    if (here)
+        n = spoil_command(r, sent, n);
+    if (n == 0)
+        return false;
+    if (here && r->fault.kind == RIG_REPEAT_COMMAND) {
+        dk_device_input(&r->device, span_of(sent, n), &w);
+        w = wr_of(answer, APDU_RESPONSE_MAX);
+    }
+    if (r->tap)
+        r->tap(r->tap_arg, true, span_of(sent, n));
+    dk_device_input(&r->device, span_of(sent, n), &w);
+    *len = here ? spoil_answer(r, answer, w.len) : w.len;
+    if (r->tap && *len)
+        r->tap(r->tap_arg, false, span_of(answer, *len));
+    if (!here) {
+        memcpy(r->last_answer, answer, *len);
+        r->last_answer_len = *len;
+    }
+    return *len != 0;
+}
+
+/* ---- driving ---- */
+
+static void store_key(struct rig *r)
+{
+    const struct vehicle_pairing_result *p = &r->pairing.result;
+    p256_free(r->device_key);
+    r->device_key = NULL;
+    if (p256_from_public(r->crypto, p->device_pk, &r->device_key))
+        return;
+    r->key = (struct vehicle_key){.slot = r->pairing.creation.slot, .device_key = r->device_key};
+    memcpy(r->key.device_pk, p->device_pk, P256_POINT);
+    r->finish_config.transaction.n_keys = 1;
+    memcpy(r->finish_config.of.key_id, p->key_id, sizeof p->key_id);
+    memcpy(r->finish_config.of.vehicle_id, r->pairing.creation.vehicle_id, TRANSACTION_VEHICLE_ID);
+    r->finish_config.of.slot = r->pairing.creation.slot;
+    r->key_pending = true;
+    r->key_active = false;
+}
+
+static void reset_field(struct rig *r)
+{
+    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    if (r->device.state == DK_CREATING && !r->device.pairing.key)
+        dk_device_create_key(&r->device);
+}
+
+enum err rig_pair_phase_2(struct rig *r)
+{
+    uint8_t answer[APDU_RESPONSE_MAX];
+    size_t len, polls = 0;
+    r->pairing_config.attempts = (uint8_t)r->attempts;
+    r->pairing_config.attest_with = r->attest_in_phase_3 ? NULL : r->k.key;
+    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    struct vehicle_step s = vehicle_pairing_begin(&r->pairing, &r->pairing_config);
+    while (s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED) {
+        if (s.what == VEHICLE_SEND) {
+            s = carry(r, s.apdu, answer, &len) ? vehicle_pairing_input(&r->pairing, span_of(answer, len))
+                                               : vehicle_pairing_link_lost(&r->pairing);
+            continue;
+        }
+        if (s.what == VEHICLE_STORE_ATTEMPT)
+            r->attempts++;
+        if (s.what == VEHICLE_STORE_KEY)
+            store_key(r);
+        if (s.what == VEHICLE_RESET_LINK)
+            reset_field(r);
+        if (s.what == VEHICLE_POLL && polls++ == 3) /* the pairing timer */
+            s = vehicle_pairing_abort(&r->pairing, APDU_ABORT_TIMEOUT, ERR_DK_TIMEOUT);
+        else
+            s = vehicle_pairing_proceed(&r->pairing);
+    }
+    reset_field(r);
+    return s.reason;
+}
+
+static enum err drive_finish(struct rig *r, enum vehicle_phase phase)
+{
+    uint8_t answer[APDU_RESPONSE_MAX];
+    size_t len;
+    struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, phase);
+    while (s.what == VEHICLE_SEND)
+        s = carry(r, s.apdu, answer, &len) ? vehicle_finish_input(&r->finish, span_of(answer, len))
+                                           : vehicle_finish_link_lost(&r->finish);
+    reset_field(r);
+    return s.reason;
+}
+
+static struct digital_key *phone_key(struct rig *r)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (r->applet.keys[i].state == APPLET_KEY_ACTIVE)
+            return &r->applet.keys[i];
+    return NULL;
+}
+
+enum err rig_phase_3(struct rig *r)
+{
+    uint8_t attestation[ATTESTATION_MAX];
+    struct wr w = wr_of(attestation, sizeof attestation);
+    struct attestation a = r->finish_config.of;
+    memcpy(a.device_pk, r->key.device_pk, P256_POINT);
+    r->finish_config.offer.entries = 0x01;
+    r->finish_config.attestation = (struct span){0};
+    if (r->attest_in_phase_3) {
+        if (attestation_make(r->crypto, &a, ATTESTATION_OF_VEHICLE, r->k.key, &w))
+            return ERR_CRYPTO_FAILED;
+        r->finish_config.attestation = span_of(attestation, w.len);
+    }
+    enum err e = drive_finish(r, VEHICLE_PHASE_3);
+    if (!e) {
+        r->key_pending = false;
+        r->key_active = true;
+        r->attempts = 0;
+    }
+    return e;
+}
+
+/* Phone -> KTS: the attestation; KTS -> phone: the receipt, sealed. */
+enum err rig_track_key(struct rig *r)
+{
+    static const char ui_bundle[] = "{\"name\":\"spaaksim One\"}";
+    struct digital_key *k = phone_key(r);
+    uint8_t vehicle_pk[P256_POINT], receiver[P256_POINT], ephemeral_pk[P256_POINT];
+    uint8_t receipt[ATTESTATION_MAX], plain[512], sealed[512 + ECIES_OVERHEAD];
+    struct wr w = wr_of(receipt, sizeof receipt), p = wr_of(plain, sizeof plain);
+    struct p256_key *ephemeral = NULL;
+    struct attestation a;
+    size_t used;
+    if (!k)
+        return ERR_NOT_FOUND;
+    enum err e = dk_device_collect(&r->device, k);
+    const struct dk_owned *o = dk_device_owned(&r->device, k);
+    p256_public(r->k.key, vehicle_pk);
+    p256_public(r->device.enc_key, receiver);
+    if (!e)
+        e = attestation_open(r->crypto, span_of(o->attestation, o->attestation_len), ATTESTATION_OF_VEHICLE,
+                             vehicle_pk, &a, &used);
+    if (!e && memcmp(a.device_pk, k->device_pk, P256_POINT) != 0)
+        e = ERR_DK_ATTESTATION;
+    if (!e)
+        e = attestation_make(r->crypto, &a, ATTESTATION_RECEIPT, r->kts.key, &w);
+    if (!e)
+        e = p256_generate(r->crypto, &ephemeral);
+    if (!e) {
+        p256_public(ephemeral, ephemeral_pk);
+        receipt_put(&p, span_of(receipt, w.len), span_of(ui_bundle, sizeof ui_bundle - 1));
+        e = ecies_seal(r->crypto, ephemeral, receiver, span_of(plain, p.len), sealed);
+    }
+    if (!e)
+        e = dk_device_receipt(&r->device, k, ephemeral_pk, span_of(sealed, p.len + ECIES_OVERHEAD));
+    p256_free(ephemeral);
+    return e;
+}
+
+enum err rig_phase_4(struct rig *r)
+{
+    uint8_t kts[P256_POINT];
+    p256_public(r->kts.key, kts);
+    r->finish_config.kts_pk = kts;
+    r->finish_config.offer.entries = 0xFE;
+    r->finish_config.attestation = (struct span){0};
+    return drive_finish(r, VEHICLE_PHASE_4);
+}
+
+enum err rig_pair(struct rig *r)
+{
+    enum err e = rig_pair_phase_2(r);
+    if (!e)
+        e = rig_phase_3(r);
+    if (!e)
+        e = rig_track_key(r);
+    return e ? e : rig_phase_4(r);
+}
+
+enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
+{
+    uint8_t answer[APDU_RESPONSE_MAX], plain[16];
+    size_t len;
+    struct wr w = wr_of(plain, sizeof plain);
+    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
+                                                      want_fast ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
+    exchange_begin(&w, EXCHANGE_COMMIT);
+    exchange_put_read(&w, MAILBOX_PRIVATE, 0, 2);
+    while (s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED) {
+        if (s.what == VEHICLE_OPEN) {
+            *fast = r->unlock.fast;
+            s = exchange ? vehicle_transaction_exchange(&r->unlock, span_of(plain, w.len))
+                         : vehicle_transaction_end(&r->unlock, 0x01, 0x00);
+        } else if (s.what == VEHICLE_DATA) {
+            s = vehicle_transaction_end(&r->unlock, 0x01, 0x00);
+        } else {
+            s = carry(r, s.apdu, answer, &len) ? vehicle_transaction_input(&r->unlock, span_of(answer, len))
+                                               : vehicle_transaction_link_lost(&r->unlock);
+        }
+    }
+    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    return s.reason;
+}
+
+void rig_walk_away(struct rig *r)
+{
+    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_forget_password(&r->device);
+}

@@ -1,0 +1,96 @@
+/* A vehicle and a phone in memory, with the authorities behind them: pairs, fetches the receipt, unlocks. Every
+ * APDU passes one function, where a fault can be put. For tests, benchmarks, fuzzing and recordings. */
+#ifndef tests_pairing_rig_h
+#define tests_pairing_rig_h
+
+#include "lib/ccc/device.h"
+#include "lib/ccc/vehicle_finish.h"
+#include "lib/ccc/vehicle_pairing.h"
+
+#define RIG_NOW_S    1767225600ll
+#define RIG_PASSWORD "47110815"
+
+enum rig_fault_kind {
+    RIG_NO_FAULT,
+    RIG_LOSE_COMMAND,
+    RIG_LOSE_ANSWER,
+    RIG_REPEAT_COMMAND, /* the device gets it twice, the vehicle the second answer */
+    RIG_REPEAT_ANSWER,  /* the vehicle gets the answer before this one again */
+    RIG_CUT_COMMAND,    /* arg: bytes that stay, in eighths */
+    RIG_CUT_ANSWER,
+    RIG_FLIP_COMMAND, /* arg: which byte, in eighths of the length; bit = arg */
+    RIG_FLIP_ANSWER,
+    RIG_REPLACE, /* arg: row of rig_commands */
+    RIG_FAULTS
+};
+extern const char *const rig_fault_names[RIG_FAULTS];
+
+/* One well-formed command of every kind, which takes the place of the right one. */
+#define RIG_COMMANDS 14
+extern const char *const rig_commands[RIG_COMMANDS];
+
+struct rig_fault {
+    enum rig_fault_kind kind;
+    size_t apdu; /* counted from 0 in one run */
+    unsigned arg;
+};
+
+struct rig_authority {
+    struct p256_key *key;
+    uint8_t der[X509_MAX];
+    size_t len;
+};
+
+struct rig {
+    struct crypto *crypto;
+    struct rig_authority j, j1, k, kts; /* vehicle OEM */
+    struct rig_authority d, f, e;       /* device OEM */
+    struct x509 root;
+    /* phone */
+    struct applet applet;
+    struct dk_device device;
+    struct dk_partner *partner;
+    /* vehicle */
+    struct spake2p_verifier_set verifier;
+    struct spake2p_prover_set prover; /* what scrypt of the password gives: handed to the phone to save time */
+    struct vehicle_pairing_config pairing_config;
+    struct vehicle_pairing pairing;
+    struct vehicle_finish_config finish_config;
+    struct vehicle_finish finish;
+    struct vehicle_transaction unlock;
+    struct vehicle_key key; /* the owner's */
+    struct p256_key *device_key;
+    bool key_pending, key_active;
+    unsigned attempts; /* as the vehicle's store has them */
+    uint8_t tokens[MAILBOX_SLOTS * 16];
+    bool attest_in_phase_3;
+    /* link */
+    struct rig_fault fault;
+    bool fault_fired;
+    size_t apdus, verifies_seen;
+    uint8_t last_answer[APDU_RESPONSE_MAX];
+    size_t last_answer_len;
+    /* sees every APDU as it went over the link */
+    void (*tap)(void *arg, bool command, struct span apdu);
+    void *tap_arg;
+};
+
+/* False (with a message on standard error) when anything could not be made. */
+bool rig_open(struct rig *r, struct crypto *c);
+void rig_close(struct rig *r);
+/* The user types the password again; skip_scrypt gives the phone w0 and w1 ready. */
+void rig_enter_password(struct rig *r, bool skip_scrypt);
+
+/* Phase 2 with resets and polls; then phases 3 and 4 with the key tracking server between. */
+enum err rig_pair_phase_2(struct rig *r);
+enum err rig_phase_3(struct rig *r);
+enum err rig_track_key(struct rig *r);
+enum err rig_phase_4(struct rig *r);
+/* All of it. */
+enum err rig_pair(struct rig *r);
+/* An unlock; *fast tells which kind it was. reads the signalling bitmap when exchange is wanted. */
+enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast);
+/* The phone leaves the field; the user gives up. */
+void rig_walk_away(struct rig *r);
+
+#endif
