@@ -12,24 +12,31 @@
 static const char vehicle_subject[] = "V.spaaksim.EU.0001.00010123456789AB";
 static const char manufacturer[] = "spaaksim";
 
-const char *const rig_fault_names[RIG_FAULTS] = {"none",          "command lost", "answer lost", "command repeated",
-                                                 "answer repeated", "command cut",  "answer cut",
-                                                 "bit of command flipped", "bit of answer flipped", "replaced"};
+const char *const rig_fault_names[RIG_FAULTS] = {"none",
+                                                 "command lost",
+                                                 "answer lost",
+                                                 "command repeated",
+                                                 "answer repeated",
+                                                 "command cut",
+                                                 "answer cut",
+                                                 "bit of command flipped",
+                                                 "bit of answer flipped",
+                                                 "replaced"};
 
 const char *const rig_commands[RIG_COMMANDS] = {
-    "00A404000DA000000809434343444B46763100",         /* SELECT framework */
-    "00A404000DA000000809434343444B41763100",         /* SELECT applet */
-    "00A4040005A00000000100",                         /* SELECT something else */
-    "80300000045B02010000",                           /* SPAKE2+ REQUEST */
-    "8032000004520201000000",                         /* SPAKE2+ VERIFY, a byte too many */
+    "00A404000DA000000809434343444B46763100",                       /* SELECT framework */
+    "00A404000DA000000809434343444B41763100",                       /* SELECT applet */
+    "00A4040005A00000000100",                                       /* SELECT something else */
+    "80300000045B02010000",                                         /* SPAKE2+ REQUEST */
+    "8032000004520201000000",                                       /* SPAKE2+ VERIFY, a byte too many */
     "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300", /* WRITE DATA */
     "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00", /* GET DATA */
-    "84C0000000",                                     /* GET RESPONSE */
-    "803C1001",                                       /* OP CONTROL FLOW: key data complete */
-    "803C1002",                                       /* OP CONTROL FLOW: key accepted */
-    "803C1200",                                       /* OP CONTROL FLOW: abort; CONTROL FLOW of the applet */
-    "80800000045C02010000",                           /* AUTH0 */
-    "80810000049E02000000",                           /* AUTH1 */
+    "84C0000000",                                                   /* GET RESPONSE */
+    "803C1001",                                                     /* OP CONTROL FLOW: key data complete */
+    "803C1002",                                                     /* OP CONTROL FLOW: key accepted */
+    "803C1200",             /* OP CONTROL FLOW: abort; CONTROL FLOW of the applet */
+    "80800000045C02010000", /* AUTH0 */
+    "80810000049E02000000", /* AUTH1 */
     "84C90000181CC26B216642B49B8526B6D1F1F1F3F942BE4AEBA25F052300", /* EXCHANGE */
 };
 
@@ -74,7 +81,8 @@ static bool make_phone(struct rig *r)
     uint8_t instance_ca[P256_POINT];
     applet_open(&r->applet, r->crypto);
     if (dk_device_open(&r->device, r->crypto, &r->applet, "phonemaker") ||
-        dk_device_add_partner(&r->device, manufacturer, span_of(r->j.der, r->j.len), &r->partner, instance_ca))
+        dk_device_add_partner(&r->device, manufacturer, span_of(r->j.der, r->j.len), &r->partner,
+                              instance_ca))
         return false;
     r->device.now_s = RIG_NOW_S;
     return certify(r, &r->e, &r->d, X509_INSTANCE_CA, r->partner->instance_ca_id, "Device OEM CA",
@@ -97,7 +105,8 @@ static bool make_verifier(struct rig *r)
 
 static struct key_data make_key_data(struct rig *r)
 {
-    static const uint8_t vehicle_id[TRANSACTION_VEHICLE_ID] = {0x00, 0x01, 0x01, 0x23, 0x45, 0x67, 0x89, 0xAB};
+    static const uint8_t vehicle_id[TRANSACTION_VEHICLE_ID] = {0x00, 0x01, 0x01, 0x23,
+                                                               0x45, 0x67, 0x89, 0xAB};
     struct key_data k = {
         .creation = {.options_1 = ENDPOINT_OWNER_OPTIONS_1 | ENDPOINT_EXCHANGE_AFTER_FAST,
                      .options_2 = ENDPOINT_OWNER_OPTIONS_2,
@@ -107,11 +116,12 @@ static struct key_data make_key_data(struct rig *r)
         .vehicle_certificate = span_of(r->k.der, r->k.len),
         .intermediate = span_of(r->j1.der, r->j1.len),
         .map = mailbox_map_default,
-        .config = {.vehicle_info = span_of("spaaksim One", 12),
-                   .auth1_private = {.offset = 0, .len = 2},
-                   .nfc = true,
-                   .ble = {.present = true, .irk = {0x1B}, .address = {0xC0, 1, 2, 3, 4, 5}},
-                   .sharing = {.present = true, .source = DEVICE_CONFIG_FROM_VEHICLE, .max_attestations = 1}}};
+        .config = {
+            .vehicle_info = span_of("spaaksim One", 12),
+            .auth1_private = {.offset = 0, .len = 2},
+            .nfc = true,
+            .ble = {.present = true, .irk = {0x1B}, .address = {0xC0, 1, 2, 3, 4, 5}},
+            .sharing = {.present = true, .source = DEVICE_CONFIG_FROM_VEHICLE, .max_attestations = 1}}};
     memcpy(k.creation.vehicle_id, vehicle_id, sizeof vehicle_id);
     p256_public(r->k.key, k.creation.vehicle_pk);
     p256_public(r->j.key, k.creation.authorized_pk);
@@ -243,6 +253,8 @@ static bool carry(struct rig *r, struct span command, uint8_t answer[APDU_RESPON
     memcpy(sent, command.p, command.len);
     r->apdus++;
     r->fault_fired |= here;
+    if (here)
+        r->fault_on_protected = command.p[0] == APDU_CLA_SECURE && command.p[1] != APDU_GET_RESPONSE;
     note_verify(r, command);
     if (here)
         n = spoil_command(r, sent, n);
@@ -306,7 +318,7 @@ enum err rig_pair_phase_2(struct rig *r)
             continue;
         }
         if (s.what == VEHICLE_STORE_ATTEMPT)
-            r->attempts++;
+            r->attempts++, r->attempts_counted++;
         if (s.what == VEHICLE_STORE_KEY)
             store_key(r);
         if (s.what == VEHICLE_RESET_LINK)

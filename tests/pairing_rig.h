@@ -1,5 +1,5 @@
-/* A vehicle and a phone in memory, with the authorities behind them: pairs, fetches the receipt, unlocks. Every
- * APDU passes one function, where a fault can be put. For tests, benchmarks, fuzzing and recordings. */
+/* A vehicle and a phone in memory, with the authorities behind them: pairs, fetches the receipt, unlocks.
+ * Every APDU passes one function, where a fault can be put. For tests, benchmarks, fuzzing and recordings. */
 #ifndef tests_pairing_rig_h
 #define tests_pairing_rig_h
 
@@ -52,7 +52,8 @@ struct rig {
     struct dk_partner *partner;
     /* vehicle */
     struct spake2p_verifier_set verifier;
-    struct spake2p_prover_set prover; /* what scrypt of the password gives: handed to the phone to save time */
+    struct spake2p_prover_set
+        prover; /* what scrypt of the password gives: handed to the phone to save time */
     struct vehicle_pairing_config pairing_config;
     struct vehicle_pairing pairing;
     struct vehicle_finish_config finish_config;
@@ -66,8 +67,8 @@ struct rig {
     bool attest_in_phase_3;
     /* link */
     struct rig_fault fault;
-    bool fault_fired;
-    size_t apdus, verifies_seen;
+    bool fault_fired, fault_on_protected; /* it met an APDU with a MAC */
+    size_t apdus, verifies_seen, attempts_counted;
     uint8_t last_answer[APDU_RESPONSE_MAX];
     size_t last_answer_len;
     /* sees every APDU as it went over the link */

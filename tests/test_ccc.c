@@ -121,7 +121,8 @@ Test(apdu, decoder_writes_one_readable_line)
     HEX(rsp, "5A0201005C020100D401029000");
     char line[APDU_LINE_MAX];
     apdu_describe_response(span_of(rsp, rsp_len), line);
-    cr_expect(eq(str, line, "9000 ok, 11 bytes: 5A SPAKE2+ versions (2), 5C applet versions (2), D4 pairing mode (1)"));
+    cr_expect(eq(str, line,
+                 "9000 ok, 11 bytes: 5A SPAKE2+ versions (2), 5C applet versions (2), D4 pairing mode (1)"));
     HEX(more, "613D");
     apdu_describe_response(span_of(more, more_len), line);
     cr_expect(eq(str, line, "613D more data, 0 bytes"));

@@ -44,3 +44,428 @@ Test(pairing, from_select_to_receipt_then_unlock)
     cr_assert(fast);
     close_rig(r);
 }
+
+Test(pairing, attestation_may_wait_for_phase_3)
+{
+    struct rig *r = open_rig();
+    const struct dk_owned *o = &r->device.owned[0];
+    uint8_t bits;
+    r->attest_in_phase_3 = true;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair_phase_2(r));
+    cr_assert(eq(sz, o->attestation_len, 0));
+    ASSERT_OK(rig_phase_3(r));
+    ASSERT_OK(applet_get_private(&r->applet, &r->applet.keys[0], 0, &bits, 1));
+    cr_assert(eq(int, bits, MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN | MAILBOX_ATTESTATION));
+    ASSERT_OK(rig_track_key(r));
+    cr_assert(gt(sz, o->attestation_len, 100));
+    ASSERT_OK(rig_phase_4(r));
+    close_rig(r);
+}
+
+Test(pairing, mailboxes_after_all_phases)
+{
+    struct rig *r = open_rig();
+    const struct digital_key *k = &r->applet.keys[0];
+    const struct mailbox_map *m = &mailbox_map_default;
+    static const uint8_t zeros[512];
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    const uint8_t *p = k->mailboxes.private_area;
+    cr_expect(eq(int, p[m->signalling], MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN));
+    cr_expect(eq(int, p[m->slot_bitmap], 0xFF));
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++)
+        cr_expect(eq(int, p[m->slots + 8 * i + 7], (int)(i + 1)));
+    cr_expect(memcmp(k->mailboxes.confidential_area, r->tokens, sizeof r->tokens) == 0);
+    cr_expect(memcmp(p + m->attestation, zeros, mailbox_attestation_size(m)) == 0, "the receipt was erased");
+    close_rig(r);
+}
+
+Test(pairing, both_sides_hold_the_same)
+{
+    struct rig *r = open_rig();
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair_phase_2(r));
+    const struct vehicle_pairing_result *v = &r->pairing.result;
+    const struct digital_key *k = &r->applet.keys[0];
+    const struct dk_owned *o = &r->device.owned[0];
+    uint8_t id[SHA1_SIZE];
+    cr_expect(memcmp(v->device_pk, k->device_pk, P256_POINT) == 0);
+    x509_key_id(r->crypto, k->device_pk, id);
+    cr_expect(memcmp(v->key_id, id, sizeof id) == 0 && memcmp(k->key_id, id, sizeof id) == 0);
+    cr_expect(memcmp(v->long_term_shared_secret, o->long_term_shared_secret, CCC_KEY) == 0);
+    cr_expect(memcmp(v->kble_intro, o->kble_intro, CCC_KEY) == 0);
+    cr_expect(memcmp(v->kble_oob_master, o->kble_oob_master, CCC_KEY) == 0);
+    cr_expect(
+        span_equal(span_of(v->certificate, v->certificate_len), span_of(k->certificate, k->certificate_len)));
+    cr_expect(
+        span_equal(span_of(o->vehicle_certificate, o->vehicle_certificate_len), span_of(r->k.der, r->k.len)));
+    ASSERT_OK(rig_phase_3(r));
+    cr_expect(r->key.has_kpersistent && k->has_kpersistent);
+    cr_expect(memcmp(r->key.kpersistent, k->kpersistent, TRANSACTION_KPERSISTENT) == 0);
+    close_rig(r);
+}
+
+Test(pairing, kpersistent_is_replaced_by_each_standard_transaction)
+{
+    struct rig *r = open_rig();
+    uint8_t before[TRANSACTION_KPERSISTENT];
+    bool fast;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    memcpy(before, r->key.kpersistent, sizeof before);
+    ASSERT_OK(rig_unlock(r, true, false, &fast));
+    cr_expect(memcmp(before, r->key.kpersistent, sizeof before) == 0);
+    ASSERT_OK(rig_unlock(r, false, false, &fast));
+    cr_expect(memcmp(before, r->key.kpersistent, sizeof before) != 0);
+    r->key.kpersistent[0] ^=
+        1; /* the vehicle lost it: fast fails, the same transaction goes on as standard */
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    cr_expect(not(fast));
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    cr_expect(fast);
+    close_rig(r);
+}
+
+Test(pairing, exchange_after_fast_needs_its_option)
+{
+    struct rig *r = open_rig();
+    bool fast;
+    r->pairing_config.key_data.creation.options_1 = ENDPOINT_OWNER_OPTIONS_1;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    EXPECT_ERR(rig_unlock(r, true, true, &fast), ERR_DK_STATUS);
+    ASSERT_OK(rig_unlock(r, true, false, &fast));
+    cr_expect(fast);
+    r->pairing_config.key_data.creation.options_1 = ENDPOINT_STANDARD_CONTACTLESS;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    cr_expect(not(fast));
+    close_rig(r);
+}
+
+Test(pairing, terminated_key_opens_nothing)
+{
+    struct rig *r = open_rig();
+    bool fast;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    applet_terminate_endpoint(&r->applet, &r->applet.keys[0]);
+    EXPECT_ERR(rig_unlock(r, true, false, &fast), ERR_DK_STATUS);
+    EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_DK_STATUS);
+    applet_delete_endpoint(&r->applet, &r->applet.keys[0]);
+    cr_expect(eq(sz, phone_keys(r), 0));
+    close_rig(r);
+}
+
+/* ---- passwords ---- */
+
+Test(pairing, seven_attempts_then_none)
+{
+    struct rig *r = open_rig();
+    for (unsigned i = 1; i <= SPAKE2P_ATTEMPTS_MAX; i++) {
+        dk_device_set_password(&r->device, span_of("00000000", 8));
+        EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_EVIDENCE);
+        cr_expect(eq(uint, r->attempts, i));
+    }
+    rig_enter_password(r, true);
+    EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_ATTEMPTS); /* the right one comes too late */
+    cr_expect(eq(sz, r->verifies_seen, SPAKE2P_ATTEMPTS_MAX));
+    close_rig(r);
+}
+
+Test(pairing, no_password_is_polled_then_times_out)
+{
+    struct rig *r = open_rig();
+    EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_TIMEOUT);
+    cr_expect(eq(uint, r->attempts, 0));
+    close_rig(r);
+}
+
+/* ---- what each side refuses ---- */
+
+/* Changes one thing before pairing; who must notice, with which reason. */
+enum tamper {
+    T_SPAKE_VERSION,
+    T_APPLET_VERSION,
+    T_KEY_NOT_K,
+    T_VEHICLE_ID,
+    T_UNKNOWN_ROOT,
+    T_NO_INTERMEDIATE,
+    T_VEHICLE_EXPIRED,
+    T_MAP_TOO_LARGE,
+    T_MAILBOX_TOO_LARGE,
+    T_WEAK_SCRYPT,
+    T_ZERO_SALT,
+    T_F_FOREIGN,
+    T_DEVICE_EXPIRED,
+    T_SWAPPED_F_E
+};
+
+static void tamper(struct rig *r, enum tamper what)
+{
+    struct vehicle_pairing_config *p = &r->pairing_config;
+    struct endpoint_creation *e = &p->key_data.creation;
+    switch (what) {
+    case T_SPAKE_VERSION:
+        p->versions.v[0] = 0x0900;
+        break;
+    case T_APPLET_VERSION:
+        p->applet_versions.v[0] = 0x0900;
+        break;
+    case T_KEY_NOT_K:
+        p256_public(r->j1.key, e->vehicle_pk);
+        break;
+    case T_VEHICLE_ID:
+        e->vehicle_id[7] ^= 1;
+        break;
+    case T_UNKNOWN_ROOT:
+        memcpy(r->partner->root, r->d.der, r->d.len);
+        r->partner->root_len = r->d.len;
+        break;
+    case T_NO_INTERMEDIATE:
+        p->key_data.intermediate = (struct span){0};
+        break;
+    case T_VEHICLE_EXPIRED:
+        r->device.now_s += 30 * 365 * 86400ll;
+        break;
+    case T_MAP_TOO_LARGE:
+        p->key_data.map.end = MAILBOX_DEFAULT_PRIVATE + 1;
+        break;
+    case T_MAILBOX_TOO_LARGE:
+        e->private_size = MAILBOX_PRIVATE_MAX + 1;
+        break;
+    case T_WEAK_SCRYPT:
+        p->scrypt.n = 1024;
+        break;
+    case T_ZERO_SALT:
+        memset(p->scrypt.salt, 0, sizeof p->scrypt.salt);
+        break;
+    case T_F_FOREIGN:
+        memcpy(r->partner->device_oem, r->d.der, r->d.len);
+        r->partner->device_oem_len = r->d.len;
+        break;
+    case T_DEVICE_EXPIRED:
+        p->now_s += 30 * 365 * 86400ll;
+        break;
+    case T_SWAPPED_F_E:
+        dk_partner_certify(r->partner, span_of(r->e.der, r->e.len), span_of(r->f.der, r->f.len));
+        break;
+    }
+}
+
+static const struct {
+    enum tamper what;
+    enum err reason;
+    uint8_t p2; /* of the abort */
+} tampers[] = {
+    {T_SPAKE_VERSION, ERR_DK_SPAKE_VERSION, APDU_ABORT_SPAKE_VERSION},
+    {T_APPLET_VERSION, ERR_DK_APPLET_VERSION, APDU_ABORT_APPLET_VERSION},
+    {T_KEY_NOT_K, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_VEHICLE_ID, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_UNKNOWN_ROOT, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_NO_INTERMEDIATE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_VEHICLE_EXPIRED, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_MAP_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_MAILBOX_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_WEAK_SCRYPT, ERR_DK_STATUS, APDU_ABORT_OTHER},
+    {T_ZERO_SALT, ERR_DK_STATUS, APDU_ABORT_OTHER},
+    {T_F_FOREIGN, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
+    {T_DEVICE_EXPIRED, ERR_CERT_EXPIRED, APDU_ABORT_CERTIFICATE},
+    {T_SWAPPED_F_E, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
+};
+
+/* Remembers the last OP CONTROL FLOW. */
+static void remember_flow(void *arg, bool command, struct span apdu)
+{
+    uint8_t *p2 = arg;
+    if (command && apdu.len >= 4 && apdu.p[1] == APDU_CONTROL_FLOW && apdu.p[2] == APDU_FLOW_ABORT)
+        *p2 = apdu.p[3];
+}
+
+Test(pairing, refusals_name_their_reason)
+{
+    for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
+        struct rig *r = open_rig();
+        uint8_t p2 = 0xEE;
+        r->tap = remember_flow;
+        r->tap_arg = &p2;
+        rig_enter_password(r, true);
+        tamper(r, tampers[i].what);
+        enum err e = rig_pair_phase_2(r);
+        cr_expect(eq(int, (int)e, (int)tampers[i].reason), "row %zu: %s", i, err_name(e));
+        cr_expect(eq(int, p2, tampers[i].p2), "row %zu", i);
+        cr_expect(not(r->key_pending), "row %zu", i);
+        cr_expect(eq(sz, phone_keys(r), 0), "row %zu", i);
+        close_rig(r);
+    }
+}
+
+/* The tap lends the vehicle the phone's new public key the moment it is made. */
+struct lend {
+    struct rig *rig;
+    uint8_t known[1][P256_POINT];
+};
+
+static void lend_key(void *arg, bool command, struct span apdu)
+{
+    struct lend *l = arg;
+    (void)command;
+    (void)apdu;
+    if (l->rig->device.pairing.key)
+        memcpy(l->known[0], l->rig->device.pairing.key->device_pk, P256_POINT);
+}
+
+Test(pairing, a_key_that_the_vehicle_has_already_is_refused)
+{
+    struct rig *r = open_rig();
+    struct lend l = {.rig = r};
+    r->tap = lend_key;
+    r->tap_arg = &l;
+    r->pairing_config.known_keys = l.known;
+    r->pairing_config.n_known_keys = 1;
+    rig_enter_password(r, true);
+    EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_KEY_MISMATCH);
+    cr_expect(not(r->key_pending));
+    cr_expect(eq(sz, phone_keys(r), 0));
+    close_rig(r);
+}
+
+/* ---- faults ---- */
+
+static bool all_zero(const void *p, size_t len)
+{
+    const uint8_t *b = p;
+    for (size_t i = 0; i < len; i++)
+        if (b[i])
+            return false;
+    return true;
+}
+
+#define EXPECT_WIPED(field)                                                                \
+    cr_expect(all_zero(&(field), sizeof(field)), "%s is left: %s of APDU %zu, %u", #field, \
+              rig_fault_names[f.kind], f.apdu, f.arg)
+
+/* After a run that met a fault: nothing is left but what a finished pairing leaves. */
+static void expect_defined_state(struct rig *r, struct rig_fault f)
+{
+    cr_expect(r->pairing.state == VP_OVER);
+    EXPECT_WIPED(r->pairing.spake);
+    EXPECT_WIPED(r->pairing.channel);
+    EXPECT_WIPED(r->pairing.keys);
+    EXPECT_WIPED(r->pairing.m1);
+    EXPECT_WIPED(r->pairing.block);
+    EXPECT_WIPED(r->finish.transaction.channel);
+    EXPECT_WIPED(r->finish.transaction.ephemeral);
+    rig_walk_away(r);
+    EXPECT_WIPED(r->device.pairing);
+    EXPECT_WIPED(r->device.password);
+    EXPECT_WIPED(r->device.prover);
+    EXPECT_WIPED(r->applet.session.channel);
+    EXPECT_WIPED(r->applet.session.ephemeral);
+    EXPECT_WIPED(r->applet.session.stage);
+    cr_expect(r->device.state == DK_IDLE || r->device.state == DK_PAIRED);
+    for (size_t i = 0; i < APPLET_KEYS; i++) {
+        bool there = r->applet.keys[i].state == APPLET_KEY_ACTIVE;
+        cr_expect(eq(int, there, r->device.owned[i].paired), "a key is half there: %s of APDU %zu, %u",
+                  rig_fault_names[f.kind], f.apdu, f.arg);
+        if (!there)
+            EXPECT_WIPED(r->device.owned[i]);
+    }
+    cr_expect(eq(sz, r->verifies_seen, r->attempts_counted));
+}
+
+static void run_with(struct rig *r, struct rig_fault f)
+{
+    bool fast = false;
+    r->fault = f;
+    r->fault_fired = false;
+    r->apdus = r->verifies_seen = r->attempts_counted = 0;
+    r->last_answer_len = 0;
+    rig_enter_password(r, true);
+    enum err e = rig_pair(r);
+    if (!e)
+        e = rig_unlock(r, false, true, &fast);
+    if (!e)
+        e = rig_unlock(r, true, true, &fast);
+    cr_expect(r->fault_fired, "the fault did not fire: %s of APDU %zu", rig_fault_names[f.kind], f.apdu);
+    expect_defined_state(r, f);
+    bool lost = f.kind == RIG_LOSE_COMMAND || f.kind == RIG_LOSE_ANSWER;
+    bool flipped = f.kind == RIG_FLIP_COMMAND || f.kind == RIG_FLIP_ANSWER;
+    if (lost || (flipped && r->fault_on_protected))
+        cr_expect(e != ERR_OK, "%s of APDU %zu, %u went through", rig_fault_names[f.kind], f.apdu, f.arg);
+    if (e == ERR_OK)
+        cr_expect(r->device.state == DK_PAIRED && r->key_active);
+    r->fault.kind = RIG_NO_FAULT;
+    r->attempts = 0;
+    rig_enter_password(r, true);
+    e = rig_pair(r);
+    cr_expect(eq(str, (char *)err_name(e), "OK"), "a fresh pairing after %s of APDU %zu, %u",
+              rig_fault_names[f.kind], f.apdu, f.arg);
+    e = rig_unlock(r, false, true, &fast);
+    cr_expect(eq(str, (char *)err_name(e), "OK"), "unlock after %s of APDU %zu, %u", rig_fault_names[f.kind],
+              f.apdu, f.arg);
+    cr_expect(eq(sz, phone_keys(r), 1));
+}
+
+/* How many APDUs a run has: from SELECT to the second unlock. */
+static size_t count_apdus(struct rig *r)
+{
+    bool fast;
+    r->apdus = 0;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    ASSERT_OK(rig_unlock(r, false, true, &fast));
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    return r->apdus;
+}
+
+/* Every APDU of a run meets every fault of these kinds; args 0..args-1 each. */
+static void sweep(enum rig_fault_kind kind, unsigned first_arg, unsigned args)
+{
+    struct rig *r = open_rig();
+    size_t n = count_apdus(r);
+    cr_assert(gt(sz, n, 40));
+    for (size_t i = 0; i < n; i++)
+        for (unsigned a = first_arg; a < args; a++)
+            run_with(r, (struct rig_fault){kind, i, a});
+    close_rig(r);
+}
+
+Test(pairing_fault, lost)
+{
+    sweep(RIG_LOSE_COMMAND, 0, 1);
+    sweep(RIG_LOSE_ANSWER, 0, 1);
+}
+
+Test(pairing_fault, repeated)
+{
+    sweep(RIG_REPEAT_COMMAND, 0, 1);
+    sweep(RIG_REPEAT_ANSWER, 0, 1);
+}
+
+Test(pairing_fault, command_cut)
+{
+    sweep(RIG_CUT_COMMAND, 1, 8);
+}
+
+Test(pairing_fault, answer_cut)
+{
+    sweep(RIG_CUT_ANSWER, 1, 8);
+}
+
+Test(pairing_fault, bit_of_command_flipped)
+{
+    sweep(RIG_FLIP_COMMAND, 0, 9);
+}
+
+Test(pairing_fault, bit_of_answer_flipped)
+{
+    sweep(RIG_FLIP_ANSWER, 0, 9);
+}
+
+Test(pairing_fault, replaced)
+{
+    sweep(RIG_REPLACE, 0, RIG_COMMANDS);
+}

@@ -193,7 +193,8 @@ static const char *instruction_name(uint8_t ins)
     return "unknown command";
 }
 
-/* ": 5B SPAKE2+ version (2), 99 (1)" when the data are TLVs from end to end; nothing otherwise (ciphertext). */
+/* ": 5B SPAKE2+ version (2), 99 (1)" when the data are TLVs from end to end; nothing otherwise (ciphertext).
+ */
 static void append_tags(char out[APDU_LINE_MAX], uint8_t ins, struct span data)
 {
     struct rd r = rd_of(data.p, data.len);

@@ -123,8 +123,8 @@ enum err applet_setup_endpoint(struct digital_key *k, const struct mailbox_part 
                                const struct mailbox_part *private_part)
 {
     /* 4E, 9E and both parts with their headers must fit into one answer. */
-    size_t total = 2u + k->creation.slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 +
-                   private_part->len;
+    size_t total =
+        2u + k->creation.slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 + private_part->len;
     if (total > CHANNEL_PLAIN_MAX ||
         !mailbox_at(&k->mailboxes, MAILBOX_CONFIDENTIAL, confidential->offset, confidential->len) ||
         !mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, private_part->offset, private_part->len))

@@ -20,7 +20,8 @@
 
 enum applet_key_state { APPLET_KEY_NONE, APPLET_KEY_ACTIVE, APPLET_KEY_TERMINATED };
 
-/* Digital key structure (4.2). Nothing but the mailboxes, Kpersistent and the state changes after creation. */
+/* Digital key structure (4.2). Nothing but the mailboxes, Kpersistent and the state changes after creation.
+ */
 struct digital_key {
     enum applet_key_state state;
     /* vehicle identifier, key options, applet version, vehicle.PK, authorized_PK, slot identifier, sizes */

@@ -118,8 +118,8 @@ static enum err put_auth1_answer(struct applet *a, struct wr *w)
 {
     struct digital_key *k = a->session.key;
     uint8_t signature[SIGNATURE_SIZE];
-    enum err e = transaction_sign(a->crypto, &a->session.transaction, TRANSACTION_ENDPOINT, k->device_key,
-                                  signature);
+    enum err e =
+        transaction_sign(a->crypto, &a->session.transaction, TRANSACTION_ENDPOINT, k->device_key, signature);
     if (e)
         return e;
     tlv_put(w, APPLET_TAG_SLOT, slot_id_span(&k->creation.slot));
@@ -136,8 +136,8 @@ static enum err authenticate(struct applet *a, struct span signature, struct wr 
     struct transaction_keys keys;
     uint8_t kpersistent[TRANSACTION_KPERSISTENT], plain[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(plain, sizeof plain);
-    enum err e = transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key,
-                                    signature.p);
+    enum err e =
+        transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key, signature.p);
     if (!e)
         e = transaction_standard_keys(a->crypto, &s->transaction, s->ephemeral, s->transaction.vehicle_epk,
                                       &keys, kpersistent);
@@ -281,8 +281,7 @@ static uint16_t refuse(const struct apdu_command *cmd, enum applet_state state, 
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (commands[i].ins == cmd->ins)
             c = &commands[i];
-    bool class_known =
-        cmd->cla == APDU_CLA_ISO || cmd->cla == APDU_CLA_PLAIN || cmd->cla == APDU_CLA_SECURE;
+    bool class_known = cmd->cla == APDU_CLA_ISO || cmd->cla == APDU_CLA_PLAIN || cmd->cla == APDU_CLA_SECURE;
     if (!class_known || (c && c->cla != cmd->cla))
         return APDU_SW_CLA;
     if (!c)

@@ -9,7 +9,7 @@
 #include "lib/ccc/tlv.h"
 
 #define CLOCK_LAG_S 86400 /* the vehicle's clock may be behind by that much when it checks a new key */
-#define RECEIPT_MAX 2048 /* sealed receipt with its user interface bundle */
+#define RECEIPT_MAX 2048  /* sealed receipt with its user interface bundle */
 
 const char *dk_device_state_name(enum dk_device_state s)
 {
@@ -148,8 +148,8 @@ static void keep(struct dk_device *d, const struct key_data *k, struct dk_owned 
     *o = (struct dk_owned){.map = k->map, .vehicle_versions = d->pairing.vehicle_versions};
     memcpy(o->long_term_shared_secret, keys->long_term_shared_secret, CCC_KEY);
     memcpy(o->kble_intro, ble->kble_intro ? ble->kble_intro : keys->kble_intro, CCC_KEY);
-    memcpy(o->kble_oob_master, ble->kble_oob_master_online ? ble->kble_oob_master_online : keys->kble_oob_master,
-           CCC_KEY);
+    memcpy(o->kble_oob_master,
+           ble->kble_oob_master_online ? ble->kble_oob_master_online : keys->kble_oob_master, CCC_KEY);
     o->has_kble_oob = ble->kble_oob != NULL;
     if (ble->kble_oob)
         memcpy(o->kble_oob, ble->kble_oob, CCC_KEY);
@@ -199,8 +199,8 @@ enum err dk_device_create_key(struct dk_device *d)
 
 /* ---- mailboxes ---- */
 
-/* An attestation for the KTS, if one lies in KeyAtt: taken and erased. A receipt that the vehicle has not taken
- * yet stays. */
+/* An attestation for the KTS, if one lies in KeyAtt: taken and erased. A receipt that the vehicle has not
+ * taken yet stays. */
 static enum err take_attestation(struct dk_device *d, struct digital_key *k, uint8_t *bits)
 {
     static const uint8_t zeros[MAILBOX_PRIVATE_MAX];
@@ -225,7 +225,7 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
     enum err e = applet_get_private(d->applet, k, m->signalling, &bits, 1);
     if (!e && bits & MAILBOX_ATTESTATION)
         e = take_attestation(d, k, &bits);
-    bits &= (uint8_t)~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
+    bits &= (uint8_t) ~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
     return e ? e : applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
 }
 

@@ -13,8 +13,8 @@
  *   CREATING  SELECT once the key is made -> SECURE2
  *   SECURE2   GET DATA, GET RESPONSE, WRITE DATA (attestation); OP CONTROL FLOW 10/02 -> PAIRED
  *
- * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE. REQUEST
- * in SECURE2 begins again. Details that no public text decides: docs/ccc.md. */
+ * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE.
+ * REQUEST in SECURE2 begins again. Details that no public text decides: docs/ccc.md. */
 #ifndef lib_ccc_device_h
 #define lib_ccc_device_h
 
@@ -42,7 +42,7 @@ const char *dk_device_state_name(enum dk_device_state s);
 
 /* A vehicle OEM that this device OEM works with (phase 0): its root, and our two certificates for it. */
 struct dk_partner {
-    char manufacturer[X509_CN_MAX + 1]; /* empty: free entry */
+    char manufacturer[X509_CN_MAX + 1];                                  /* empty: free entry */
     uint8_t root[X509_MAX], device_oem[X509_MAX], instance_ca[X509_MAX]; /* J, F, E: DER */
     size_t root_len, device_oem_len, instance_ca_len;
     char instance_ca_id[X509_CN_MAX + 1];
@@ -56,7 +56,7 @@ struct dk_owned {
     bool has_kble_oob; /* the vehicle sent one, which goes before the derived master */
     uint8_t kble_oob[CCC_KEY];
     uint8_t irk[CCC_KEY], ble_address[DEVICE_CONFIG_BLE_ADDRESS];
-    struct op_versions vehicle_versions; /* of the applet protocol, for sharing */
+    struct op_versions vehicle_versions;   /* of the applet protocol, for sharing */
     uint8_t vehicle_certificate[X509_MAX]; /* [K] */
     size_t vehicle_certificate_len;
     uint8_t attestation[ATTESTATION_MAX]; /* value of 5F5A, for the KTS; 0 length: none yet */
@@ -73,7 +73,7 @@ struct dk_pairing {
     struct key_data_buffer block;
     uint8_t object[X509_MAX]; /* answer to GET DATA, sent in pieces */
     size_t object_len, object_sent;
-    struct digital_key *key;       /* made in this pairing, not yet accepted by the vehicle */
+    struct digital_key *key; /* made in this pairing, not yet accepted by the vehicle */
     const struct dk_partner *partner;
     bool attested; /* the attestation block is complete */
 };

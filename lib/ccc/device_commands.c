@@ -130,8 +130,8 @@ static uint16_t write_data(struct dk_device *d, const struct apdu_command *cmd, 
         return APDU_SW_CONDITIONS;
     if (channel_unwrap_command(d->crypto, &p->channel, cmd, plain, &len))
         return APDU_SW_SECURE_MESSAGING;
-    enum err e = key_data_add(&p->block, second ? KEY_DATA_ATTESTATION : KEY_DATA_CREATION,
-                              span_of(plain, len), last);
+    enum err e =
+        key_data_add(&p->block, second ? KEY_DATA_ATTESTATION : KEY_DATA_CREATION, span_of(plain, len), last);
     OPENSSL_cleanse(plain, sizeof plain);
     if (e)
         return e == ERR_NO_SPACE ? APDU_SW_NO_MEMORY : APDU_SW_WRONG_DATA;
@@ -281,7 +281,7 @@ static uint16_t op_control_flow(struct dk_device *d, const struct apdu_command *
     }
     if (cmd->p2 == APDU_CONTINUE_KEY_ACCEPTED)
         return d->state == DK_SECURE2 && d->pairing.object_sent == d->pairing.object_len ? accept_key(d)
-                                                                                        : APDU_SW_CONDITIONS;
+                                                                                         : APDU_SW_CONDITIONS;
     return APDU_SW_OK;
 }
 
@@ -298,12 +298,22 @@ static const struct command {
     unsigned states;
     uint16_t (*run)(struct dk_device *d, const struct apdu_command *cmd, struct wr *out);
 } commands[] = {
-    {APDU_SPAKE2P_REQUEST, {0x80, 0x80, 0x80}, 1, 255, IN(DK_IDLE) | IN(DK_SELECTED) | IN(DK_REQUESTED) | IN(DK_SECURE2), request},
+    {APDU_SPAKE2P_REQUEST,
+     {0x80, 0x80, 0x80},
+     1,
+     255,
+     IN(DK_IDLE) | IN(DK_SELECTED) | IN(DK_REQUESTED) | IN(DK_SECURE2),
+     request},
     {APDU_SPAKE2P_VERIFY, {0x80, 0x80, 0x80}, 1, 255, IN(DK_REQUESTED), verify},
     {APDU_WRITE_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 248, IN(DK_SECURE1) | IN(DK_SECURE2), write_data},
     {APDU_GET_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 255, IN(DK_SECURE2), get_data},
     {APDU_GET_RESPONSE, {0x84, 0x80, 0x00}, 0, 0, IN(DK_SECURE2), get_response},
-    {APDU_CONTROL_FLOW, {0x80, 0x84, 0x80}, 0, 0, IN(DK_SELECTED) | IN(DK_REQUESTED) | CHANNEL | IN(DK_PAIRED), op_control_flow},
+    {APDU_CONTROL_FLOW,
+     {0x80, 0x84, 0x80},
+     0,
+     0,
+     IN(DK_SELECTED) | IN(DK_REQUESTED) | CHANNEL | IN(DK_PAIRED),
+     op_control_flow},
 };
 
 static bool p1p2_known(const struct apdu_command *cmd)

@@ -12,7 +12,8 @@ struct mailbox_part {
 };
 
 #define DEVICE_CONFIG_BLE_ADDRESS 6
-/* 7F52. Kble_oob and Kble_intro, when given, replace the values derived by SPAKE2+ (a choice, docs/ccc.md). */
+/* 7F52. Kble_oob and Kble_intro, when given, replace the values derived by SPAKE2+ (a choice, docs/ccc.md).
+ */
 struct device_config_ble {
     bool present;
     uint8_t irk[CCC_KEY];                       /* D0 */
@@ -30,18 +31,18 @@ enum device_config_source {
 };
 struct device_config_sharing {
     bool present;
-    uint8_t source;          /* DA */
+    uint8_t source;           /* DA */
     uint8_t max_attestations; /* DD: offline attestations, 1..16 */
 };
 
 struct device_config {
-    struct op_versions versions;   /* 5B: of SPAKE2+; n = 0: not given */
-    struct span vehicle_info;      /* 59: UTF-8 */
+    struct op_versions versions;                           /* 5B: of SPAKE2+; n = 0: not given */
+    struct span vehicle_info;                              /* 59: UTF-8 */
     struct mailbox_part auth1_confidential, auth1_private; /* 4A, 4B */
-    bool sharing_password;         /* D7 */
-    uint8_t sharing_password_len;  /* D8 */
-    struct span profiles;          /* D9: one byte per entitlement */
-    bool nfc, uwb;                 /* 7F49 */
+    bool sharing_password;                                 /* D7 */
+    uint8_t sharing_password_len;                          /* D8 */
+    struct span profiles;                                  /* D9: one byte per entitlement */
+    bool nfc, uwb;                                         /* 7F49 */
     struct device_config_ble ble;
     struct device_config_sharing sharing;
     struct span oem; /* 7F2A */

@@ -235,5 +235,5 @@ enum err dk_cert_endpoint_id(const char *device_oem, const uint8_t unique[8], ch
 enum err dk_cert_instance_ca_id(const char *device_oem, const char *vehicle_oem, char out[X509_CN_MAX + 1])
 {
     return snprintf(out, X509_CN_MAX + 1, "I.%s.%s", device_oem, vehicle_oem) > X509_CN_MAX ? ERR_NO_SPACE
-                                                                                          : ERR_OK;
+                                                                                            : ERR_OK;
 }

@@ -14,7 +14,7 @@
 /* [H]'s extension carries the whole of the endpoint creation data but the dates, which are the validity
  * (members and tagging: a choice, docs/ccc.md). */
 /* "No well-defined expiration date" (RFC 5280, 4.1.2.5): 9999-12-31 23:59:59, for keys without tag 52. */
-#define DK_CERT_NO_END_S 253402300799
+#define DK_CERT_NO_END_S      253402300799
 #define DK_CERT_EXTENSION_MAX 320
 enum err dk_cert_put_extension(const struct endpoint_creation *e, uint8_t out[DK_CERT_EXTENSION_MAX],
                                size_t *len);
@@ -50,10 +50,12 @@ enum err dk_cert_check_device(struct crypto *c, const struct x509 *root,
                               const struct dk_cert_device_chain *chain, int64_t now_s, struct x509 *h);
 /* Vehicle, after the chain: every member of the extension is what it asked for, options not wider, key on the
  * curve. ERR_DK_KEY_MISMATCH, ERR_KEY_INVALID. */
-enum err dk_cert_check_endpoint(struct crypto *c, const struct x509 *h, const struct endpoint_creation *asked);
+enum err dk_cert_check_endpoint(struct crypto *c, const struct x509 *h,
+                                const struct endpoint_creation *asked);
 
 /* Names (forms: a choice, docs/ccc.md). */
-/* Manufacturer of a vehicle's subject id "V.<manufacturer>.<region>.<brand>.<id>"; {NULL, 0} when it is none. */
+/* Manufacturer of a vehicle's subject id "V.<manufacturer>.<region>.<brand>.<id>"; {NULL, 0} when it is none.
+ */
 struct span dk_cert_manufacturer(const char *vehicle_subject);
 /* The vehicle identifier at its end. ERR_CERT_SUBJECT_MISMATCH. */
 enum err dk_cert_vehicle_id(const char *vehicle_subject, uint8_t out[TRANSACTION_VEHICLE_ID]);

@@ -98,10 +98,14 @@ static enum err take(const struct tlv *t, struct endpoint_creation *e)
     static const struct {
         uint16_t tag;
         size_t len;
-    } fixed[] = {{TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID}, {TAG_OPTIONS_1, 1},
-                 {TAG_OPTIONS_2, 1},                       {TAG_VERSION, 2},
-                 {TAG_VEHICLE_PK, P256_POINT},             {TAG_AUTHORIZED_PK, P256_POINT},
-                 {TAG_CONFIDENTIAL_SIZE, 2},               {TAG_PRIVATE_SIZE, 2}};
+    } fixed[] = {{TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID},
+                 {TAG_OPTIONS_1, 1},
+                 {TAG_OPTIONS_2, 1},
+                 {TAG_VERSION, 2},
+                 {TAG_VEHICLE_PK, P256_POINT},
+                 {TAG_AUTHORIZED_PK, P256_POINT},
+                 {TAG_CONFIDENTIAL_SIZE, 2},
+                 {TAG_PRIVATE_SIZE, 2}};
     struct rd v = rd_of(t->value.p, t->value.len);
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         if (fixed[i].tag == t->tag && fixed[i].len != t->value.len)
@@ -146,9 +150,9 @@ static enum err take(const struct tlv *t, struct endpoint_creation *e)
 
 enum err endpoint_creation_parse(struct span value, struct endpoint_creation *out)
 {
-    static const uint16_t mandatory[] = {TAG_VEHICLE_ID,    TAG_OPTIONS_1,         TAG_OPTIONS_2,
-                                         TAG_VERSION,       TAG_VEHICLE_PK,        TAG_AUTHORIZED_PK,
-                                         TAG_SLOT,          TAG_CONFIDENTIAL_SIZE, TAG_PRIVATE_SIZE};
+    static const uint16_t mandatory[] = {TAG_VEHICLE_ID, TAG_OPTIONS_1,         TAG_OPTIONS_2,
+                                         TAG_VERSION,    TAG_VEHICLE_PK,        TAG_AUTHORIZED_PK,
+                                         TAG_SLOT,       TAG_CONFIDENTIAL_SIZE, TAG_PRIVATE_SIZE};
     struct endpoint_creation e = {0};
     struct rd r = rd_of(value.p, value.len);
     struct tlv t;

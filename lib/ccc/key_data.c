@@ -75,7 +75,8 @@ static bool tag_known(enum key_data_block kind, uint16_t tag)
 {
     if (tag == TAG_END)
         return true;
-    return kind == KEY_DATA_CREATION ? tag >= TAG_CREATION && tag <= TAG_CONFIG : tag == KEY_DATA_TAG_ATTESTATION;
+    return kind == KEY_DATA_CREATION ? tag >= TAG_CREATION && tag <= TAG_CONFIG
+                                     : tag == KEY_DATA_TAG_ATTESTATION;
 }
 
 /* What has arrived so far is in order; a cut TLV at the end is, unless it is the last piece. */

@@ -24,8 +24,12 @@ void mailbox_map_put(struct wr *w, const struct mailbox_map *m)
 {
     const struct {
         uint16_t tag, v;
-    } offsets[] = {{TAG_SIGNALLING, m->signalling}, {TAG_SLOT_BITMAP, m->slot_bitmap}, {TAG_SLOTS, m->slots},
-                   {TAG_OEM, m->oem},               {TAG_ATTESTATION, m->attestation}, {TAG_END, m->end}};
+    } offsets[] = {{TAG_SIGNALLING, m->signalling},
+                   {TAG_SLOT_BITMAP, m->slot_bitmap},
+                   {TAG_SLOTS, m->slots},
+                   {TAG_OEM, m->oem},
+                   {TAG_ATTESTATION, m->attestation},
+                   {TAG_END, m->end}};
     for (size_t i = 0; i < sizeof offsets / sizeof offsets[0]; i++) {
         tlv_put_header(w, offsets[i].tag, 2);
         wr_be16(w, offsets[i].v);

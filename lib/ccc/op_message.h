@@ -37,8 +37,8 @@ struct op_request {
     uint16_t version;          /* 5B, of SPAKE2+ */
     struct op_versions applet; /* 5C, all that the vehicle has */
     struct spake2p_scrypt scrypt;
-    uint16_t brand;              /* D6 */
-    struct span tlv_5b, tlv_5c;  /* parse: the whole TLVs as they stand in data; they enter the evidence */
+    uint16_t brand;             /* D6 */
+    struct span tlv_5b, tlv_5c; /* parse: the whole TLVs as they stand in data; they enter the evidence */
 };
 void op_request_put(struct wr *w, const struct op_request *r);
 enum err op_request_parse(struct span data, struct op_request *out);

@@ -182,7 +182,8 @@ static struct vehicle_step on_receipt(struct vehicle_finish *f)
     f->receipt_len += len;
     if (f->receipt_len < whole)
         return read_receipt(f);
-    enum err e = attestation_check_receipt(c->transaction.crypto, span_of(f->receipt, whole), c->kts_pk, &c->of);
+    enum err e =
+        attestation_check_receipt(c->transaction.crypto, span_of(f->receipt, whole), c->kts_pk, &c->of);
     if (e)
         return fail(f, e);
     f->receipt_taken = true;

@@ -24,13 +24,20 @@ struct vehicle_finish_config {
     struct vehicle_transaction_config transaction;
     struct mailbox_map map;
     struct vehicle_offer offer;
-    struct span attestation;       /* phase 3, unless it went in phase 2; else empty */
-    const uint8_t *kts_pk;         /* phase 4: key of the key tracking server */
-    struct attestation of;         /* phase 4: whose receipt it must be */
+    struct span attestation; /* phase 3, unless it went in phase 2; else empty */
+    const uint8_t *kts_pk;   /* phase 4: key of the key tracking server */
+    struct attestation of;   /* phase 4: whose receipt it must be */
 };
 
 enum vehicle_phase { VEHICLE_PHASE_3, VEHICLE_PHASE_4 };
-enum vehicle_finish_state { VF_AUTHENTICATING, VF_READING_BITS, VF_READING_RECEIPT, VF_WRITING, VF_ENDING, VF_OVER };
+enum vehicle_finish_state {
+    VF_AUTHENTICATING,
+    VF_READING_BITS,
+    VF_READING_RECEIPT,
+    VF_WRITING,
+    VF_ENDING,
+    VF_OVER
+};
 
 struct vehicle_finish {
     const struct vehicle_finish_config *config;

@@ -69,8 +69,8 @@ struct vehicle_step vehicle_pairing_link_lost(struct vehicle_pairing *v)
     return over(v, v->state == VP_ABORTING ? v->reason : ERR_DK_LINK_LOST);
 }
 
-static struct vehicle_step send_secure(struct vehicle_pairing *v, enum vehicle_pairing_state state, uint8_t ins,
-                                       uint8_t p1, struct span data)
+static struct vehicle_step send_secure(struct vehicle_pairing *v, enum vehicle_pairing_state state,
+                                       uint8_t ins, uint8_t p1, struct span data)
 {
     struct wr w = wr_of(v->out, sizeof v->out);
     enum err e = channel_wrap_command(v->config->crypto, &v->channel, ins, p1, 0, data, &w);
@@ -80,7 +80,8 @@ static struct vehicle_step send_secure(struct vehicle_pairing *v, enum vehicle_p
     return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(v->out, w.len)};
 }
 
-static struct vehicle_step ask(enum vehicle_do what, struct vehicle_pairing *v, enum vehicle_pairing_state state)
+static struct vehicle_step ask(enum vehicle_do what, struct vehicle_pairing *v,
+                               enum vehicle_pairing_state state)
 {
     v->state = state;
     return (struct vehicle_step){.what = what, .reason = v->reason};
@@ -119,8 +120,7 @@ static struct vehicle_step send_request(struct vehicle_pairing *v, uint16_t vers
         e = spake2p_set_versions(&v->spake, sent.tlv_5b, sent.tlv_5c);
     if (e)
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, e);
-    const struct apdu_command cmd = {
-        APDU_CLA_PLAIN, APDU_SPAKE2P_REQUEST, 0, 0, span_of(data, w.len), true};
+    const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_SPAKE2P_REQUEST, 0, 0, span_of(data, w.len), true};
     return send_plain(v, VP_REQUESTING, &cmd);
 }
 
@@ -209,9 +209,8 @@ static bool unwrap(struct vehicle_pairing *v, struct span data, uint16_t sw, uin
                    size_t *len, struct vehicle_step *step)
 {
     bool status_ok = sw == APDU_SW_OK || (sw & 0xFF00) == APDU_SW_MORE;
-    enum err e = status_ok
-                     ? channel_unwrap_response(v->config->crypto, &v->channel, data, sw, plain, len)
-                     : ERR_DK_STATUS;
+    enum err e = status_ok ? channel_unwrap_response(v->config->crypto, &v->channel, data, sw, plain, len)
+                           : ERR_DK_STATUS;
     if (e)
         *step = vehicle_pairing_abort(v, APDU_ABORT_OTHER, e);
     return e == ERR_OK;
@@ -383,15 +382,9 @@ static struct vehicle_step out_of_turn(struct vehicle_pairing *v)
 
 static struct vehicle_step (*const on_answer[VP_STATES])(struct vehicle_pairing *v, struct span data,
                                                          uint16_t sw) = {
-    [VP_SELECTING] = on_select,
-    [VP_REQUESTING] = on_request,
-    [VP_VERIFYING] = on_verify,
-    [VP_WRITING] = on_write,
-    [VP_COMPLETING] = on_complete,
-    [VP_SELECTING_AGAIN] = on_select_again,
-    [VP_GETTING] = on_get,
-    [VP_ATTESTING] = on_attest,
-    [VP_ACCEPTING] = on_accept,
+    [VP_SELECTING] = on_select, [VP_REQUESTING] = on_request,  [VP_VERIFYING] = on_verify,
+    [VP_WRITING] = on_write,    [VP_COMPLETING] = on_complete, [VP_SELECTING_AGAIN] = on_select_again,
+    [VP_GETTING] = on_get,      [VP_ATTESTING] = on_attest,    [VP_ACCEPTING] = on_accept,
     [VP_ABORTING] = on_abort,
 };
 

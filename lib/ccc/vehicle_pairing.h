@@ -18,7 +18,7 @@ struct vehicle_pairing_config {
     struct crypto *crypto;
     const struct spake2p_verifier_set *verifier;
     struct spake2p_scrypt scrypt;
-    uint8_t attempts; /* used so far for this password, as stored */
+    uint8_t attempts;                             /* used so far for this password, as stored */
     struct op_versions versions, applet_versions; /* of SPAKE2+, of the applet protocol */
     uint16_t brand;
     struct key_data key_data; /* creation.version is set by the session */

@@ -148,8 +148,7 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
     const struct vehicle_transaction_config *c = t->config;
     uint8_t data[2 + SIGNATURE_SIZE], signature[SIGNATURE_SIZE];
     struct wr w = wr_of(data, sizeof data);
-    enum err e =
-        transaction_sign(c->crypto, &t->transaction, TRANSACTION_VEHICLE, c->vehicle_key, signature);
+    enum err e = transaction_sign(c->crypto, &t->transaction, TRANSACTION_VEHICLE, c->vehicle_key, signature);
     if (e)
         return vehicle_transaction_fail(t, e);
     tlv_put(&w, APPLET_TAG_SIGNATURE, span_of(signature, sizeof signature));
@@ -266,7 +265,7 @@ static struct vehicle_step on_end(struct vehicle_transaction *t, struct span dat
 
 static struct vehicle_step (*const on_answer[VT_STATES])(struct vehicle_transaction *t, struct span data,
                                                          uint16_t sw) = {
-    [VT_SELECTING] = on_select, [VT_AUTH0] = on_auth0, [VT_AUTH1] = on_auth1,
+    [VT_SELECTING] = on_select,    [VT_AUTH0] = on_auth0, [VT_AUTH1] = on_auth1,
     [VT_EXCHANGING] = on_exchange, [VT_ENDING] = on_end,
 };
 

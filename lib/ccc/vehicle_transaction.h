@@ -2,7 +2,8 @@
  * EXCHANGE as often as wanted, CONTROL FLOW (CCC-TS-101 chapters 7, 8 and 15).
  *
  *   step = vehicle_transaction_begin(...); SEND -> vehicle_transaction_input, until OPEN or FAILED
- *   OPEN: vehicle_transaction_exchange -> SEND -> input -> DATA; vehicle_transaction_end -> SEND -> input -> DONE
+ *   OPEN: vehicle_transaction_exchange -> SEND -> input -> DATA; vehicle_transaction_end -> SEND -> input ->
+ * DONE
  */
 #ifndef lib_ccc_vehicle_transaction_h
 #define lib_ccc_vehicle_transaction_h

@@ -31,11 +31,11 @@ struct x509 {
     int64_t not_before_s, not_after_s; /* seconds since 1970 */
     uint8_t public_key[P256_POINT];
     bool ca;
-    int path_len;      /* -1: no limit */
-    uint8_t key_usage; /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
+    int path_len;          /* -1: no limit */
+    uint8_t key_usage;     /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
     uint8_t ccc_type;      /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
     struct span ccc_value; /* value of that extension */
-    uint8_t purpose;   /* last arc of our extended key usage, 0 when absent */
+    uint8_t purpose;       /* last arc of our extended key usage, 0 when absent */
     uint8_t subject_key_id[SHA1_SIZE], authority_key_id[SHA1_SIZE];
 };
 
