@@ -154,7 +154,8 @@ static const struct {
 } extras[] = {
     {"later version's overrides", "6003010203", ERR_OK},
     {"dates in order", "510F32303236303130313030303030305A520F32303237303130313030303030305A", ERR_OK},
-    {"end before start", "510F32303237303130313030303030305A520F32303236303130313030303030305A", ERR_BAD_ARGUMENT},
+    {"end before start", "510F32303237303130313030303030305A520F32303236303130313030303030305A",
+     ERR_BAD_ARGUMENT},
     {"date of 14 characters", "510E323032363031303130303030305A", ERR_BAD_ARGUMENT},
     {"date with letters", "510F32303236303130313030303030584A", ERR_BAD_ARGUMENT},
     {"month 13", "510F32303236313330313030303030305A", ERR_BAD_ARGUMENT},
@@ -190,8 +191,8 @@ Test(endpoint, every_mandatory_tag_is_missed)
         size_t before = (size_t)(t.whole.p - buf), behind = w.len - before - t.whole.len;
         memcpy(less, buf, before);
         memcpy(less + before, t.whole.p + t.whole.len, behind);
-        cr_expect(eq(int, endpoint_creation_parse(span_of(less, before + behind), &back), ERR_NOT_FOUND), "tag %x",
-                  t.tag);
+        cr_expect(eq(int, endpoint_creation_parse(span_of(less, before + behind), &back), ERR_NOT_FOUND),
+                  "tag %x", t.tag);
     }
 }
 
@@ -242,7 +243,8 @@ Test(mailbox, mapping)
         enum err e = mailbox_map_parse(span_of(in, in_len), &m);
         cr_expect(eq(int, (int)e, (int)maps[i].parse), "%s: %s", maps[i].name, err_name(e));
         if (!e)
-            cr_expect(eq(int, (int)mailbox_map_check(&m, 8, 0x262, 0x80), (int)maps[i].check), "%s", maps[i].name);
+            cr_expect(eq(int, (int)mailbox_map_check(&m, 8, 0x262, 0x80), (int)maps[i].check), "%s",
+                      maps[i].name);
     }
     mailbox_map_put(&w, &mailbox_map_default);
     expect_hex(span_of(buf, w.len), "d0020000c0020001c1020002c2020042c3020062d1020262d20110");
@@ -257,7 +259,8 @@ Test(mailbox, bounds_and_access)
     cr_expect(mailbox_at(&m, MAILBOX_PRIVATE, 101, 0) == NULL);
     cr_expect(mailbox_at(&m, MAILBOX_PRIVATE, 1, SIZE_MAX) == NULL);
     cr_expect(mailbox_at(&m, MAILBOX_CONFIDENTIAL, 0, 1) == NULL);
-    cr_expect(mailbox_access(MAILBOX_VEHICLE, MAILBOX_PRIVATE) && mailbox_access(MAILBOX_VEHICLE, MAILBOX_CONFIDENTIAL));
+    cr_expect(mailbox_access(MAILBOX_VEHICLE, MAILBOX_PRIVATE) &&
+              mailbox_access(MAILBOX_VEHICLE, MAILBOX_CONFIDENTIAL));
     cr_expect(mailbox_access(MAILBOX_FRAMEWORK, MAILBOX_PRIVATE));
     cr_expect(not(mailbox_access(MAILBOX_FRAMEWORK, MAILBOX_CONFIDENTIAL)));
 }
@@ -267,18 +270,19 @@ Test(mailbox, bounds_and_access)
 Test(device_config, everything_both_ways)
 {
     static const uint8_t key[CCC_KEY] = {0x11, 0x22}, profiles[] = {1, 2, 3}, oem[] = {0xAA};
-    struct device_config d = {.versions = {{0x0100}, 1},
-                              .vehicle_info = span_of("One", 3),
-                              .auth1_confidential = {0, 16},
-                              .auth1_private = {2, 64},
-                              .sharing_password = true,
-                              .sharing_password_len = 6,
-                              .profiles = span_of(profiles, sizeof profiles),
-                              .nfc = true,
-                              .uwb = true,
-                              .ble = {.present = true, .irk = {7}, .address = {1, 2, 3, 4, 5, 6}, .kble_intro = key},
-                              .sharing = {true, DEVICE_CONFIG_TOKEN_ONLINE, 16},
-                              .oem = span_of(oem, sizeof oem)};
+    struct device_config d = {
+        .versions = {{0x0100}, 1},
+        .vehicle_info = span_of("One", 3),
+        .auth1_confidential = {0, 16},
+        .auth1_private = {2, 64},
+        .sharing_password = true,
+        .sharing_password_len = 6,
+        .profiles = span_of(profiles, sizeof profiles),
+        .nfc = true,
+        .uwb = true,
+        .ble = {.present = true, .irk = {7}, .address = {1, 2, 3, 4, 5, 6}, .kble_intro = key},
+        .sharing = {true, DEVICE_CONFIG_TOKEN_ONLINE, 16},
+        .oem = span_of(oem, sizeof oem)};
     struct device_config back;
     uint8_t buf[300];
     struct wr w = wr_of(buf, sizeof buf);
@@ -287,7 +291,8 @@ Test(device_config, everything_both_ways)
     cr_expect(eq(sz, back.versions.n, 1));
     cr_expect(span_equal(back.vehicle_info, d.vehicle_info) && span_equal(back.profiles, d.profiles) &&
               span_equal(back.oem, d.oem));
-    cr_expect(back.auth1_confidential.len == 16 && back.auth1_private.offset == 2 && back.auth1_private.len == 64);
+    cr_expect(back.auth1_confidential.len == 16 && back.auth1_private.offset == 2 &&
+              back.auth1_private.len == 64);
     cr_expect(back.sharing_password && back.sharing_password_len == 6);
     cr_expect(back.nfc && back.uwb && back.ble.present);
     cr_expect(back.ble.irk[0] == 7 && back.ble.address[5] == 6 && back.ble.kble_oob == NULL);
@@ -377,7 +382,8 @@ Test(key_data, cut_at_every_byte_and_joined_again)
     for (size_t cut = 1; cut < out.len; cut++) {
         memset(&in, 0, sizeof in);
         EXPECT_ERR(key_data_add(&in, KEY_DATA_CREATION, span_of(out.bytes, cut), false), ERR_OK);
-        EXPECT_ERR(key_data_add(&in, KEY_DATA_CREATION, span_of(out.bytes + cut, out.len - cut), true), ERR_OK);
+        EXPECT_ERR(key_data_add(&in, KEY_DATA_CREATION, span_of(out.bytes + cut, out.len - cut), true),
+                   ERR_OK);
     }
     EXPECT_ERR(key_data_parse(span_of(in.bytes, in.len), &back), ERR_OK);
     cr_expect(memcmp(&back.creation, &k.creation, sizeof k.creation) == 0);
@@ -433,7 +439,12 @@ Test(exchange, all_operations_both_ways)
     exchange_put_write(&w, MAILBOX_PRIVATE, 0x0200, span_of(data, sizeof data));
     exchange_put_set(&w, MAILBOX_CONFIDENTIAL, 5, 7, 0xEE);
     exchange_put_notify(&w, span_of(data, 2));
-    expect_hex(span_of(buf, w.len), "01" "8703010203" "8803000010" "8a050200a1a2a3" "9604000507ee" "8e02a1a2");
+    expect_hex(span_of(buf, w.len), "01"
+                                    "8703010203"
+                                    "8803000010"
+                                    "8a050200a1a2a3"
+                                    "9604000507ee"
+                                    "8e02a1a2");
     static const struct exchange_op expected[] = {
         {EXCHANGE_READ, MAILBOX_PRIVATE, 0x0102, 3, 0, {0}},
         {EXCHANGE_READ, MAILBOX_CONFIDENTIAL, 0, 16, 0, {0}},
@@ -449,7 +460,8 @@ Test(exchange, all_operations_both_ways)
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         EXPECT_ERR(exchange_next(&r, &op), ERR_OK);
         cr_expect(op.kind == expected[i].kind && op.mailbox == expected[i].mailbox &&
-                      op.offset == expected[i].offset && op.len == expected[i].len && op.value == expected[i].value,
+                      op.offset == expected[i].offset && op.len == expected[i].len &&
+                      op.value == expected[i].value,
                   "operation %zu", i);
     }
     EXPECT_ERR(exchange_next(&r, &op), ERR_NOT_FOUND);
@@ -509,7 +521,8 @@ Test(attestation, both_kinds_and_their_refusals)
     EXPECT_ERR(attestation_open(c, span_of(buf, w.len), ATTESTATION_OF_VEHICLE, pk, &back, &used), ERR_OK);
     cr_expect(eq(sz, used, w.len));
     cr_expect(memcmp(&a, &back, sizeof a) == 0);
-    EXPECT_ERR(attestation_open(c, span_of(buf, w.len), ATTESTATION_RECEIPT, pk, &back, &used), ERR_CERT_PURPOSE);
+    EXPECT_ERR(attestation_open(c, span_of(buf, w.len), ATTESTATION_RECEIPT, pk, &back, &used),
+               ERR_CERT_PURPOSE);
     w = wr_of(buf, sizeof buf);
     EXPECT_ERR(attestation_make(c, &a, ATTESTATION_RECEIPT, key, &w), ERR_OK);
     cr_expect(eq(sz, w.len, ATTESTATION_RECEIPT_SIZE(8)));
@@ -535,7 +548,8 @@ Test(attestation, receipt_with_its_bundle)
     EXPECT_ERR(receipt_split(span_of(good, good_len), &receipt, &bundle), ERR_OK);
     expect_hex(receipt, "7f2b009e00");
     expect_hex(bundle, "616263");
-    static const char *const bad[] = {"7F2B009E00", "7F2B00C003616263", "7F2B009E00C00361626300", "9E007F2B00C000", ""};
+    static const char *const bad[] = {"7F2B009E00", "7F2B00C003616263", "7F2B009E00C00361626300",
+                                      "9E007F2B00C000", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         HEX(in, bad[i]);
         EXPECT_ERR(receipt_split(span_of(in, in_len), &receipt, &bundle), ERR_MSG_MALFORMED);
@@ -566,8 +580,8 @@ static struct x509 issue_h(struct crypto *c, const struct endpoint_creation *e, 
     uint8_t device_pk[P256_POINT];
     unhex(V4_DPK, device_pk, sizeof device_pk);
     cr_assert(p256_generate(c, &ca) == ERR_OK);
-    const struct dk_cert_endpoint t = {e, "E.phonemaker.0102030405060708", "I.phonemaker.spaaksim", device_pk,
-                                       TEST_NOW_S, DK_CERT_NO_END_S};
+    const struct dk_cert_endpoint t = {
+        e, "E.phonemaker.0102030405060708", "I.phonemaker.spaaksim", device_pk, TEST_NOW_S, DK_CERT_NO_END_S};
     cr_assert(dk_cert_issue_endpoint(c, &t, ca, der, &len) == ERR_OK);
     cr_assert(x509_parse(span_of(der, len), &h) == ERR_OK);
     p256_free(ca);
@@ -592,8 +606,12 @@ Test(dk_cert, every_member_of_h_is_compared)
     struct endpoint_creation asked = some_creation();
     uint8_t der[X509_MAX];
     struct x509 h = issue_h(c, &asked, der);
-    uint8_t *const members[] = {asked.vehicle_id, asked.vehicle_pk + 5, asked.authorized_pk + 5, asked.slot.b,
-                                (uint8_t *)&asked.version, (uint8_t *)&asked.confidential_size,
+    uint8_t *const members[] = {asked.vehicle_id,
+                                asked.vehicle_pk + 5,
+                                asked.authorized_pk + 5,
+                                asked.slot.b,
+                                (uint8_t *)&asked.version,
+                                (uint8_t *)&asked.confidential_size,
                                 (uint8_t *)&asked.private_size};
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         *members[i] ^= 1;
@@ -615,9 +633,11 @@ Test(dk_cert, names)
     cr_expect(dk_cert_manufacturer("E.spaaksim").p == NULL);
     EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AB", vehicle_id), ERR_OK);
     expect_hex(span_of(vehicle_id, 8), "00010123456789ab");
-    EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AG", vehicle_id), ERR_CERT_SUBJECT_MISMATCH);
+    EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AG", vehicle_id),
+               ERR_CERT_SUBJECT_MISMATCH);
     EXPECT_ERR(dk_cert_endpoint_id("phonemaker", unique, id), ERR_OK);
     cr_expect(eq(str, id, "E.phonemaker.01020304050607ff"));
-    EXPECT_ERR(dk_cert_instance_ca_id("a phone maker with a name that is very long", "a vehicle maker likewise", id),
-               ERR_NO_SPACE);
+    EXPECT_ERR(
+        dk_cert_instance_ca_id("a phone maker with a name that is very long", "a vehicle maker likewise", id),
+        ERR_NO_SPACE);
 }

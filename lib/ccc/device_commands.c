@@ -153,8 +153,11 @@ static enum err load_object(struct dk_device *d, struct span tag)
 {
     struct dk_pairing *p = &d->pairing;
     const struct digital_key *k = p->key;
-    uint16_t wanted = tag.len == 2 ? (uint16_t)(tag.p[0] << 8 | tag.p[1]) : tag.len == 1 ? tag.p[0] : 0;
+    struct rd r = rd_of(tag.p, tag.len);
+    uint16_t wanted = tag.len == 1 ? rd_u8(&r) : rd_be16(&r); /* 0 when it is neither one byte nor two */
     struct wr w = wr_of(p->object, sizeof p->object);
+    if (r.left)
+        return ERR_NOT_FOUND;
     switch (wanted) {
     case TAG_DEVICE_OEM:
         wr_copy(&w, p->partner->device_oem, p->partner->device_oem_len);
@@ -183,9 +186,7 @@ static uint16_t send_piece(struct dk_device *d, struct wr *out)
     size_t left = p->object_len - p->object_sent, n = left < CHANNEL_PLAIN_MAX ? left : CHANNEL_PLAIN_MAX;
     struct span piece = {p->object + p->object_sent, n};
     left -= n;
-    uint16_t sw = left == 0          ? APDU_SW_OK
-                  : left <= MORE_MAX ? (uint16_t)(APDU_SW_MORE + left)
-                                     : (uint16_t)APDU_SW_MORE;
+    uint16_t sw = (uint16_t)(left == 0 ? APDU_SW_OK : APDU_SW_MORE + (left <= MORE_MAX ? left : 0));
     if (channel_wrap_response(d->crypto, &p->channel, piece, sw, out))
         return APDU_SW_SECURE_MESSAGING;
     p->object_sent += n;
