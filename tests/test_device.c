@@ -67,25 +67,39 @@ static uint16_t send(struct rig *r, const char *hex)
     return sw;
 }
 
-#define REQUEST_OK                                                                                          \
-    "80300000" "2F" "5B020100" "5C020100" "7F5020" "C01001020304050607080910111213141516" "C10400001000"     \
-    "C2020008" "C3020001" "D6020001" "00"
+#define REQUEST_OK                         \
+    "80300000"                             \
+    "2F"                                   \
+    "5B020100"                             \
+    "5C020100"                             \
+    "7F5020"                               \
+    "C01001020304050607080910111213141516" \
+    "C10400001000"                         \
+    "C2020008"                             \
+    "C3020001"                             \
+    "D6020001"                             \
+    "00"
 
 static const struct {
     const char *name, *apdu;
     uint16_t sw[DK_STATES]; /* IDLE SELECTED REQUESTED SECURE1 WRITTEN CREATING SECURE2 PAIRED */
 } permitted[] = {
-    {"SELECT framework", "00A404000DA000000809434343444B46763100",
+    {"SELECT framework",
+     "00A404000DA000000809434343444B46763100",
      {0x9000, 0x9000, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x9000}},
-    {"SELECT applet", "00A404000DA000000809434343444B41763100",
+    {"SELECT applet",
+     "00A404000DA000000809434343444B41763100",
      {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x9000}},
-    {"SELECT another", "00A4040005A00000000100",
+    {"SELECT another",
+     "00A4040005A00000000100",
      {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82}},
     {"SPAKE2+ REQUEST", REQUEST_OK, {0x6985, 0x9000, 0x9000, 0x6985, 0x6985, 0x6985, 0x9000, 0x6985}},
     {"SPAKE2+ VERIFY", "80320000025200", {0x6985, 0x6985, 0x6A88, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985}},
-    {"WRITE DATA", "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300",
+    {"WRITE DATA",
+     "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300",
      {0x6985, 0x6985, 0x6985, 0x6982, 0x6985, 0x6985, 0x6982, 0x6985}},
-    {"GET DATA", "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00",
+    {"GET DATA",
+     "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00",
      {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6982, 0x6985}},
     {"GET RESPONSE", "84C0000000", {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985}},
     {"key data complete", "803C1001", {0x6985, 0x6A80, 0x6A80, 0x6A80, 0x9000, 0x6A80, 0x6A80, 0x6A80}},
@@ -95,11 +109,16 @@ static const struct {
     {"unknown flow", "803C1210", {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
     {"AUTH0", "8080000000", {0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00}},
     {"class 90", "90300000025B00", {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
-    {"REQUEST in class 84", "84300000025B00", {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
+    {"REQUEST in class 84",
+     "84300000025B00",
+     {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
     {"REQUEST with P1", "80300100025B00", {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"WRITE DATA with P1 40", "84D44000080102030405060708",
+    {"WRITE DATA with P1 40",
+     "84D44000080102030405060708",
      {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"WRITE DATA without a MAC", "84D4000001AA", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
+    {"WRITE DATA without a MAC",
+     "84D4000001AA",
+     {0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
     {"half a header", "8032", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
 };
 
@@ -110,11 +129,12 @@ Test(framework, every_command_in_every_state)
             struct rig *r = open_rig();
             bring_to(r, s);
             uint16_t sw = send(r, permitted[i].apdu);
-            cr_expect(eq(int, sw, permitted[i].sw[s]), "%s in %s: %04X", permitted[i].name, dk_device_state_name(s),
-                      sw);
+            cr_expect(eq(int, sw, permitted[i].sw[s]), "%s in %s: %04X", permitted[i].name,
+                      dk_device_state_name(s), sw);
             bool waits = s == DK_CREATING && i == 0; /* the vehicle asks again */
             if (sw != APDU_SW_OK && !waits) {
-                cr_expect(not(r->device.pairing.channel.open), "%s in %s", permitted[i].name, dk_device_state_name(s));
+                cr_expect(not(r->device.pairing.channel.open), "%s in %s", permitted[i].name,
+                          dk_device_state_name(s));
                 cr_expect(r->device.state == (s == DK_IDLE || s == DK_PAIRED ? s : DK_SELECTED));
             }
             close_rig(r);
@@ -126,21 +146,22 @@ Test(framework, request_refusals)
     static const struct {
         const char *what, *apdu;
     } rows[] = {
-        {"no brand", "803000002B5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C2020008C302000100"},
-        {"N not a power of two",
-         "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400001001C2020008C3020001D602000100"},
-        {"N too large",
-         "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400020000C2020008C3020001D602000100"},
-        {"r zero",
-         "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C2020000C3020001D602000100"},
-        {"p two",
-         "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C2020008C3020002D602000100"},
-        {"salt zero",
-         "803000002F5B0201005C0201007F5020C01000000000000000000000000000000000C10400001000C2020008C3020001D602000100"},
-        {"SPAKE2+ version",
-         "803000002F5B0202005C0201007F5020C01001020304050607080910111213141516C10400001000C2020008C3020001D602000100"},
-        {"applet version",
-         "803000002F5B0201005C0202007F5020C01001020304050607080910111213141516C10400001000C2020008C3020001D602000100"},
+        {"no brand", "803000002B5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C202000"
+                     "8C302000100"},
+        {"N not a power of two", "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C104000"
+                                 "01001C2020008C3020001D602000100"},
+        {"N too large", "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400020000C202"
+                        "0008C3020001D602000100"},
+        {"r zero", "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C2020000C"
+                   "3020001D602000100"},
+        {"p two", "803000002F5B0201005C0201007F5020C01001020304050607080910111213141516C10400001000C2020008C3"
+                  "020002D602000100"},
+        {"salt zero", "803000002F5B0201005C0201007F5020C01000000000000000000000000000000000C10400001000C20200"
+                      "08C3020001D602000100"},
+        {"SPAKE2+ version", "803000002F5B0202005C0201007F5020C01001020304050607080910111213141516C10400001000"
+                            "C2020008C3020001D602000100"},
+        {"applet version", "803000002F5B0201005C0202007F5020C01001020304050607080910111213141516C10400001000C"
+                           "2020008C3020001D602000100"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rig *r = open_rig();
@@ -158,7 +179,8 @@ Test(framework, without_a_password)
     cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
     cr_expect(eq(int, r->device.state, DK_IDLE));
     cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_NOT_READY));
-    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B41763100"), APDU_SW_OK)); /* no pairing: the applet is free */
+    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B41763100"),
+                 APDU_SW_OK)); /* no pairing: the applet is free */
     close_rig(r);
 }
 
@@ -256,7 +278,7 @@ static struct rig *applet_in(enum applet_state state)
     return r;
 }
 
-#define ZEROS_16 "00000000000000000000000000000000"
+#define ZEROS_16             "00000000000000000000000000000000"
 #define SIGNATURE_OF_NOTHING "80810000429E40" ZEROS_16 ZEROS_16 ZEROS_16 ZEROS_16 "00"
 
 static const struct {
@@ -266,7 +288,8 @@ static const struct {
     {"SELECT", "00A404000DA000000809434343444B41763100", {0x9000, 0x9000, 0x9000, 0x9000, 0x9000}},
     {"SELECT framework", "00A404000DA000000809434343444B46763100", {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82}},
     {"AUTH0", AUTH0_OK, {0x6985, 0x9000, 0x9000, 0x9000, 0x9000}},
-    {"AUTH0, P1 02", "80800204635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00",
+    {"AUTH0, P1 02",
+     "80800204635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00",
      {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
     {"AUTH0, other version",
      "80800004635C0202008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00",
@@ -275,7 +298,8 @@ static const struct {
     {"AUTH0, too short", "80800004025C00", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
     {"AUTH1, wrong signature", SIGNATURE_OF_NOTHING, {0x6985, 0x6985, 0x6A80, 0x6A80, 0x6985}},
     {"AUTH1, too short", "80810000029E00", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
-    {"EXCHANGE", "84C90000181CC26B216642B49B8526B6D1F1F1F3F942BE4AEBA25F052300",
+    {"EXCHANGE",
+     "84C90000181CC26B216642B49B8526B6D1F1F1F3F942BE4AEBA25F052300",
      {0x6985, 0x6985, 0x6985, 0x6982, 0x6982}},
     {"CONTROL FLOW", "803C0100", {0x6985, 0x9000, 0x9000, 0x9000, 0x9000}},
     {"CREATE RANGING KEY", "8471000008010203040506070800", {0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00}},
@@ -288,8 +312,8 @@ Test(applet, every_command_in_every_state)
             struct rig *r = applet_in(s);
             struct span data;
             uint16_t sw = send_applet(r, applet_permitted[i].apdu, &data);
-            cr_expect(eq(int, sw, applet_permitted[i].sw[s]), "%s in state %d: %04X", applet_permitted[i].name,
-                      (int)s, sw);
+            cr_expect(eq(int, sw, applet_permitted[i].sw[s]), "%s in state %d: %04X",
+                      applet_permitted[i].name, (int)s, sw);
             if (sw != APDU_SW_OK) {
                 cr_expect(eq(sz, data.len, 0));
                 cr_expect(not(r->applet.session.channel.open));
@@ -306,7 +330,8 @@ Test(applet, stranger_learns_nothing)
     struct span data, epk, cryptogram;
     /* fast AUTH0 for another vehicle: answer of the same shape */
     uint16_t sw = send_applet(
-        r, "80800104635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D08FFFFFFFFFFFFFFFF00", &data);
+        r, "80800104635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D08FFFFFFFFFFFFFFFF00",
+        &data);
     cr_expect(eq(int, sw, APDU_SW_OK));
     cr_expect(tlv_find_exact(data, APPLET_TAG_ENDPOINT_EPK, P256_POINT, &epk) == ERR_OK);
     cr_expect(tlv_find_exact(data, APPLET_TAG_CRYPTOGRAM, CCC_KEY, &cryptogram) == ERR_OK);
@@ -378,7 +403,8 @@ Test(exchange, atomic_session_shows_all_or_nothing)
     exchange_put_set(&w, MAILBOX_CONFIDENTIAL, 0, 4, 0x77);
     exchange_put_read(&w, MAILBOX_PRIVATE, 0x50, 3);
     ASSERT_OK(do_exchange(r, &w));
-    cr_expect(span_equal(span_of(r->unlock.data, r->unlock.len), span_of("abc", 3)), "the session sees itself");
+    cr_expect(span_equal(span_of(r->unlock.data, r->unlock.len), span_of("abc", 3)),
+              "the session sees itself");
     cr_expect(eq(int, area[0x50], 0), "nobody else does");
     EXPECT_ERR(applet_set_private(&r->applet, &r->applet.keys[0], 0x60, span_of("x", 1)), ERR_BUSY);
     w = wr_of(buf, sizeof buf);
@@ -422,7 +448,8 @@ Test(exchange, nothing_of_a_refused_command_is_done)
             exchange_put_notify(&w, span_of("n", 1));
             exchange_put_set(&w, outside[i].mailbox, outside[i].offset, outside[i].len, 1);
             EXPECT_ERR(do_exchange(r, &w), ERR_DK_STATUS);
-            cr_expect(memcmp(&before, &r->applet.keys[0].mailboxes, sizeof before) == 0, "%s", outside[i].what);
+            cr_expect(memcmp(&before, &r->applet.keys[0].mailboxes, sizeof before) == 0, "%s",
+                      outside[i].what);
             cr_expect(eq(sz, r->applet.notification_len, 0));
             cr_expect(not(r->applet.session.staged));
             cr_expect(not(r->applet.session.channel.open));
@@ -483,9 +510,11 @@ Test(applet, framework_reaches_the_confidential_mailbox_only_sealed)
     sealed[3] ^= 1;
     EXPECT_ERR(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof plain + ECIES_OVERHEAD)),
                ERR_SIGNATURE_INVALID);
-    ASSERT_OK(ecies_seal(r->crypto, ephemeral, receiver, span_of(outside_plain, sizeof outside_plain), sealed));
-    EXPECT_ERR(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof outside_plain + ECIES_OVERHEAD)),
-               ERR_BAD_ARGUMENT);
+    ASSERT_OK(
+        ecies_seal(r->crypto, ephemeral, receiver, span_of(outside_plain, sizeof outside_plain), sealed));
+    EXPECT_ERR(
+        applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof outside_plain + ECIES_OVERHEAD)),
+        ERR_BAD_ARGUMENT);
     EXPECT_ERR(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, 3)), ERR_BAD_ARGUMENT);
     p256_free(ephemeral);
     close_rig(r);

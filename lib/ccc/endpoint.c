@@ -1,8 +1,6 @@
 #include "lib/ccc/endpoint.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/ccc/tlv.h"
 #include "lib/pki/der.h"
@@ -36,22 +34,11 @@ enum err slot_id_parse(struct span value, struct slot_id *out)
     return ERR_OK;
 }
 
-void endpoint_date_put(int64_t seconds, char out[ENDPOINT_DATE + 1])
+/* The same characters as a GeneralizedTime has (a choice, docs/ccc.md). */
+static enum err parse_date(struct span text, int64_t *seconds)
 {
-    struct tm tm;
-    time_t t = (time_t)seconds;
-    char text[64];
-    gmtime_r(&t, &tm);
-    snprintf(text, sizeof text, "%04d%02d%02d%02d%02d%02dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-             tm.tm_hour, tm.tm_min, tm.tm_sec);
-    text_copy(out, ENDPOINT_DATE + 1, text);
-}
-
-/* The same characters as a GeneralizedTime has. */
-enum err endpoint_date_parse(struct span text, int64_t *seconds)
-{
-    uint8_t der[2 + ENDPOINT_DATE] = {DER_GENERALIZED_TIME, ENDPOINT_DATE};
-    if (text.len != ENDPOINT_DATE)
+    uint8_t der[2 + DER_TIME_TEXT] = {DER_GENERALIZED_TIME, DER_TIME_TEXT};
+    if (text.len != DER_TIME_TEXT)
         return ERR_BAD_ARGUMENT;
     memcpy(der + 2, text.p, text.len);
     struct rd r = rd_of(der, sizeof der);
@@ -70,11 +57,13 @@ static void put_be16(struct wr *w, uint16_t tag, uint16_t v)
 
 static void put_date(struct wr *w, uint16_t tag, int64_t seconds)
 {
-    char text[ENDPOINT_DATE + 1];
+    char text[DER_TIME_TEXT + 1];
     if (seconds == 0)
         return;
-    endpoint_date_put(seconds, text);
-    tlv_put(w, tag, span_of(text, ENDPOINT_DATE));
+    if (der_time_text(seconds, text))
+        tlv_put(w, tag, span_of(text, DER_TIME_TEXT));
+    else
+        w->failed = true;
 }
 
 void endpoint_creation_put(struct wr *w, const struct endpoint_creation *e)
@@ -136,9 +125,9 @@ static enum err take(const struct tlv *t, struct endpoint_creation *e)
         e->private_size = rd_be16(&v);
         return ERR_OK;
     case TAG_NOT_BEFORE:
-        return endpoint_date_parse(t->value, &e->not_before_s);
+        return parse_date(t->value, &e->not_before_s);
     case TAG_NOT_AFTER:
-        return endpoint_date_parse(t->value, &e->not_after_s);
+        return parse_date(t->value, &e->not_after_s);
     case TAG_SLOT:
         return slot_id_parse(t->value, &e->slot);
     case TAG_LATER:

@@ -54,7 +54,7 @@ struct endpoint_creation {
     uint8_t options_1, options_2;               /* 46, 47 */
     uint16_t version;                           /* 5C, of the applet protocol */
     uint8_t vehicle_pk[P256_POINT];             /* 5B */
-    int64_t not_before_s, not_after_s;          /* 51, 52: seconds since 1970; 0: not given */
+    int64_t not_before_s, not_after_s;          /* 51, 52: since 1970, 0: not given; YYYYMMDDHHMMSSZ */
     uint8_t authorized_pk[P256_POINT];          /* 49: anchor for friend keys */
     uint16_t confidential_size, private_size;   /* 4A, 4B: mailboxes, bytes */
     struct slot_id slot;                        /* 4E, of the owner key */
@@ -64,10 +64,5 @@ struct endpoint_creation {
 void endpoint_creation_put(struct wr *w, const struct endpoint_creation *e);
 /* Errors as in op_message.h; points are not yet checked to be on the curve. Unknown tags are refused. */
 enum err endpoint_creation_parse(struct span value, struct endpoint_creation *out);
-
-/* YYYYMMDDHHMMSSZ, the form of tags 51 and 52 (a choice, docs/ccc.md). */
-#define ENDPOINT_DATE 15
-void endpoint_date_put(int64_t seconds, char out[ENDPOINT_DATE + 1]);
-enum err endpoint_date_parse(struct span text, int64_t *seconds);
 
 #endif

@@ -214,19 +214,30 @@ static struct date date_from_days(int64_t days)
     return d;
 }
 
-void der_put_time(struct der_w *w, int64_t seconds)
+bool der_time_text(int64_t seconds, char out[DER_TIME_TEXT + 1])
 {
     char text[48];
+    if (seconds < 0)
+        return false;
     struct date d = date_from_days(seconds / 86400);
     unsigned s = (unsigned)(seconds % 86400);
     int n = snprintf(text, sizeof text, "%04u%02u%02u%02u%02u%02uZ", d.year, d.month, d.day, s / 3600,
                      s / 60 % 60, s % 60);
-    if (seconds < 0 || n != 15)
+    if (n != DER_TIME_TEXT)
+        return false;
+    memcpy(out, text, DER_TIME_TEXT + 1);
+    return true;
+}
+
+void der_put_time(struct der_w *w, int64_t seconds)
+{
+    char text[DER_TIME_TEXT + 1];
+    if (!der_time_text(seconds, text))
         w->failed = true;
-    else if (d.year < 2050)
-        der_put_tlv(w, DER_UTC_TIME, text + 2, 13);
+    else if (memcmp(text, "2050", 4) < 0)
+        der_put_tlv(w, DER_UTC_TIME, text + 2, DER_TIME_TEXT - 2);
     else
-        der_put_tlv(w, DER_GENERALIZED_TIME, text, 15);
+        der_put_tlv(w, DER_GENERALIZED_TIME, text, DER_TIME_TEXT);
 }
 
 struct span der_written(const struct der_w *w)

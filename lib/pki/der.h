@@ -55,6 +55,9 @@ void der_put_small(struct der_w *w, uint8_t value);
 /* Positive integer from big-endian bytes. */
 void der_put_integer(struct der_w *w, const uint8_t *p, size_t len);
 void der_put_bits(struct der_w *w, const void *p, size_t len, uint8_t unused);
+/* YYYYMMDDHHMMSSZ, the characters of a GeneralizedTime. False before 1970 and after 9999. */
+#define DER_TIME_TEXT 15
+bool der_time_text(int64_t seconds, char out[DER_TIME_TEXT + 1]);
 /* UTCTime up to 2049, GeneralizedTime after (RFC 5280, 4.1.2.5). */
 void der_put_time(struct der_w *w, int64_t seconds);
 struct span der_written(const struct der_w *w);
