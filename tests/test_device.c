@@ -526,7 +526,7 @@ Test(applet, limits)
     struct applet *a = &r->applet;
     struct digital_key *k;
     uint8_t pk[P256_POINT];
-    char name[8];
+    char name[16];
     for (int i = 1; i < APPLET_INSTANCE_CAS; i++) {
         snprintf(name, sizeof name, "ca%d", i);
         ASSERT_OK(applet_create_ca(a, name, pk));
