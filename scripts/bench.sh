@@ -5,5 +5,6 @@ build=$1
 one_core=""
 command -v taskset >/dev/null && one_core="taskset -c 0"
 $one_core "$build/tests/bench_core"
+$one_core "$build/tests/bench_ccc"
 "$build/tests/bench_process" hub
 "$build/tests/bench_process" run "$build"

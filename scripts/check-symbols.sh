@@ -25,6 +25,10 @@ check '^$' $(objects "$build"/ecu "$build"/sgw "$build"/tbm "$build"/backend "$b
 check "$crypto" $(objects "$build"/lib/pki)
 # the Digital Key protocol: ciphers, MACs and derivations beside the curves
 check '^(EC_|BN_|ECDH_|EVP_(KDF|MAC|CIPHER|Cipher|Encrypt|Decrypt)|OSSL_PARAM_construct_)' $(objects "$build"/lib/ccc)
+# which allocates nothing itself: all its memory is its caller's, or OpenSSL's for keys
+for object in $(objects "$build"/lib/ccc); do
+    nm -u "$object" | grep -E ' (malloc|calloc|realloc|strdup|free)$' && { echo "check: $object allocates" >&2; bad=1; }
+done
 # env's own pieces that components link: no host among them
 check '^$' "$build"/lib/env/env.o "$build"/lib/env/isotp_port.o "$build"/lib/env/fault.o "$build"/lib/env/trace.o
 # no component's object may name a host, a link or the seeded generator of the virtual world

@@ -1,0 +1,264 @@
+/* Figures of the Digital Key library: SPAKE2+, transactions, whole pairings, each as a share of the OpenSSL
+ * operations that the protocol cannot do without, measured in the same run. One core, no scrypt. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "lib/ccc/ecies.h"
+#include "tests/pairing_rig.h"
+#include "tests/support.h"
+
+#define ROUNDS 5 /* medians of so many */
+
+static double cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void check(bool ok, const char *what)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "bench_ccc: %s failed\n", what);
+    exit(1);
+}
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *v)
+{
+    qsort(v, ROUNDS, sizeof *v, compare);
+    return v[ROUNDS / 2];
+}
+
+/* ---- the operations themselves ---- */
+
+struct floor_costs {
+    double keygen, sign, verify, ecdh;
+    double base_mul, point_mul; /* k*G and k*P on bare points */
+    double hkdf;                /* 64 bytes, context reused */
+};
+
+struct floor_tools {
+    struct crypto *c;
+    struct p256_key *a, *b;
+    uint8_t b_pk[P256_POINT], digest[SHA256_SIZE], sig[P256_SIG_MAX], x[32];
+    size_t sig_len;
+    BIGNUM *k;
+    BN_CTX *bn;
+    EC_POINT *p, *r;
+    EVP_KDF_CTX *kdf;
+};
+
+static void do_keygen(struct floor_tools *t)
+{
+    struct p256_key *k;
+    check(p256_generate(t->c, &k) == ERR_OK, "keygen");
+    p256_free(k);
+}
+
+static void do_sign(struct floor_tools *t)
+{
+    check(p256_sign(t->a, t->digest, t->sig, &t->sig_len) == ERR_OK, "sign");
+}
+
+static void do_verify(struct floor_tools *t)
+{
+    check(p256_verify(t->a, t->digest, span_of(t->sig, t->sig_len)) == ERR_OK, "verify");
+}
+
+static void do_ecdh(struct floor_tools *t)
+{
+    check(ccc_ecdh_x(t->c, t->a, t->b_pk, t->x) == ERR_OK, "ecdh");
+}
+
+static void do_base_mul(struct floor_tools *t)
+{
+    check(EC_POINT_mul(crypto_p256_group(t->c), t->r, t->k, NULL, NULL, t->bn) == 1, "k*G");
+}
+
+static void do_point_mul(struct floor_tools *t)
+{
+    check(EC_POINT_mul(crypto_p256_group(t->c), t->r, NULL, t->p, t->k, t->bn) == 1, "k*P");
+}
+
+static void do_hkdf(struct floor_tools *t)
+{
+    uint8_t out[64];
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, t->digest, sizeof t->digest),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, t->b_pk, sizeof t->b_pk),
+        OSSL_PARAM_construct_end(),
+    };
+    check(EVP_KDF_derive(t->kdf, out, sizeof out, params) == 1, "hkdf");
+}
+
+static double time_of(void (*run)(struct floor_tools *t), struct floor_tools *t, int n)
+{
+    double start = cpu_s();
+    for (int i = 0; i < n; i++)
+        run(t);
+    return (cpu_s() - start) / n;
+}
+
+static struct floor_tools make_tools(struct crypto *c)
+{
+    struct floor_tools t = {.c = c, .digest = {1}};
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    check(p256_generate(c, &t.a) == ERR_OK && p256_generate(c, &t.b) == ERR_OK, "keys");
+    p256_public(t.b, t.b_pk);
+    t.bn = BN_CTX_new();
+    t.p = EC_POINT_new(crypto_p256_group(c));
+    t.r = EC_POINT_new(crypto_p256_group(c));
+    t.kdf = EVP_KDF_CTX_new(kdf);
+    EVP_KDF_free(kdf);
+    uint8_t scalar[P256_SCALAR];
+    check(p256_private(t.a, scalar) == ERR_OK, "scalar");
+    t.k = BN_bin2bn(scalar, sizeof scalar, NULL);
+    BN_set_flags(t.k, BN_FLG_CONSTTIME);
+    check(EC_POINT_oct2point(crypto_p256_group(c), t.p, t.b_pk, sizeof t.b_pk, t.bn) == 1, "point");
+    return t;
+}
+
+static void free_tools(struct floor_tools *t)
+{
+    p256_free(t->a);
+    p256_free(t->b);
+    BN_clear_free(t->k);
+    BN_CTX_free(t->bn);
+    EC_POINT_free(t->p);
+    EC_POINT_free(t->r);
+    EVP_KDF_CTX_free(t->kdf);
+}
+
+static struct floor_costs measure_floor(struct floor_tools *t)
+{
+    struct floor_costs f;
+    f.keygen = time_of(do_keygen, t, 2000);
+    f.sign = time_of(do_sign, t, 2000);
+    f.verify = time_of(do_verify, t, 1000);
+    f.ecdh = time_of(do_ecdh, t, 1000);
+    f.base_mul = time_of(do_base_mul, t, 3000);
+    f.point_mul = time_of(do_point_mul, t, 1000);
+    f.hkdf = time_of(do_hkdf, t, 5000);
+    return f;
+}
+
+/* ---- what we do with them ---- */
+
+/* Both sides, evidence compared, keys derived. */
+static void spake_exchange(struct rig *r)
+{
+    struct spake2p v = {0}, p = {0};
+    struct spake2p_keys vk, pk;
+    uint8_t x[P256_SCALAR], y[P256_SCALAR], m1[SPAKE2P_EVIDENCE], m2[SPAKE2P_EVIDENCE];
+    static const uint8_t tlv_5b[] = {0x5B, 2, 1, 0}, tlv_5c[] = {0x5C, 2, 1, 0};
+    crypto_random(r->crypto, x, sizeof x);
+    crypto_random(r->crypto, y, sizeof y);
+    bool ok = spake2p_set_versions(&v, span_of(tlv_5b, 4), span_of(tlv_5c, 4)) == ERR_OK &&
+              spake2p_set_versions(&p, span_of(tlv_5b, 4), span_of(tlv_5c, 4)) == ERR_OK &&
+              spake2p_prover_begin(r->crypto, &p, &r->prover, x) == ERR_OK &&
+              spake2p_verifier_begin(r->crypto, &v, &r->verifier, p.x, y, m1) == ERR_OK &&
+              spake2p_prover_finish(r->crypto, &p, &r->prover, v.y, m1, m2, &pk) == ERR_OK &&
+              spake2p_verifier_finish(r->crypto, &v, m2, &vk) == ERR_OK;
+    check(ok, "SPAKE2+");
+}
+
+static void standard(struct rig *r)
+{
+    bool fast;
+    check(rig_unlock(r, false, false, &fast) == ERR_OK && !fast, "standard transaction");
+}
+
+static void fast(struct rig *r)
+{
+    bool was_fast;
+    check(rig_unlock(r, true, false, &was_fast) == ERR_OK && was_fast, "fast transaction");
+}
+
+static void pairing(struct rig *r)
+{
+    rig_enter_password(r, true);
+    check(rig_pair(r) == ERR_OK, "pairing");
+}
+
+/* What each needs at the least, both sides together. */
+static double spake_floor(const struct floor_costs *f)
+{
+    return 2 * f->base_mul + 4 * f->point_mul;
+}
+
+static double standard_floor(const struct floor_costs *f)
+{
+    return 2 * (f->keygen + f->sign + f->verify + f->ecdh);
+}
+
+static double fast_floor(const struct floor_costs *f)
+{
+    return 2 * (f->keygen + f->hkdf);
+}
+
+/* SPAKE2+; the device's key and [H]; K by J1 by J; F, E, H; attestation and receipt signed and checked; the
+ * receipt sealed and opened; the standard transactions of phases 3 and 4. */
+static double pairing_floor(const struct floor_costs *f)
+{
+    return spake_floor(f) + f->keygen + f->sign + 5 * f->verify + 2 * (f->sign + f->verify) + f->keygen +
+           2 * f->ecdh + 2 * standard_floor(f);
+}
+
+static const struct figure {
+    const char *name, *floor_is;
+    void (*run)(struct rig *r);
+    double (*floor)(const struct floor_costs *f);
+    int n;
+    double goal;
+} figures[] = {
+    {"spake2p_exchanges", "2 k*G and 4 k*P", spake_exchange, spake_floor, 1000, 0.7},
+    {"standard_transactions", "2 keygen, sign, verify, ECDH", standard, standard_floor, 1000, 0.7},
+    {"fast_transactions", "2 keygen, 2 HKDF", fast, fast_floor, 3000, 0.5},
+    {"owner_pairings", "their P-256 operations", pairing, pairing_floor, 200, 0.5},
+};
+
+static void report(const struct figure *f, struct rig *r, struct floor_tools *t)
+{
+    double rate[ROUNDS], floor[ROUNDS], ratio[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) {
+        struct floor_costs costs = measure_floor(t);
+        double start = cpu_s();
+        for (int j = 0; j < f->n; j++)
+            f->run(r);
+        rate[i] = f->n / (cpu_s() - start);
+        floor[i] = 1 / f->floor(&costs);
+        ratio[i] = rate[i] / floor[i];
+    }
+    printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"1/s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
+           "\"goal\":%.3g}\n",
+           f->name, median(rate), median(floor), f->floor_is, median(ratio), f->goal);
+    fflush(stdout);
+}
+
+int main(void)
+{
+    struct rig *r = malloc(sizeof *r);
+    struct floor_tools t = make_tools(test_crypto());
+    check(r && rig_open(r, test_crypto()), "the rig");
+    pairing(r);
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        report(&figures[i], r, &t);
+    free_tools(&t);
+    rig_close(r);
+    free(r);
+    return 0;
+}
