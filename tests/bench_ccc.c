@@ -243,9 +243,10 @@ static void report(const struct figure *f, struct rig *r, struct floor_tools *t)
         floor[i] = 1 / f->floor(&costs);
         ratio[i] = rate[i] / floor[i];
     }
-    printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"1/s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
-           "\"goal\":%.3g}\n",
-           f->name, median(rate), median(floor), f->floor_is, median(ratio), f->goal);
+    printf(
+        "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"1/s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
+        "\"goal\":%.3g}\n",
+        f->name, median(rate), median(floor), f->floor_is, median(ratio), f->goal);
     fflush(stdout);
 }
 
