@@ -47,7 +47,7 @@ LIBSIM   := $(BUILD)/libsim.a
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios list test check bench guest-test real-test clean format
+.PHONY: all help setup scenario scenarios list test check bench fuzz guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -98,7 +98,14 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(if $(findstring bench_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(CORE) $(if $(findstring bench_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+
+# the fuzz targets: in the short run of `make test`, and under libFuzzer
+FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/env/seeded.c)
+$(BUILD)/tests/test_fuzz: $(FUZZ_PART)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c) $(FUZZ_PART) $(CORE)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -lprotobuf-c -o $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -129,6 +136,13 @@ check: all $(LIBSIM)
 ## make bench          figures as JSON lines: name, value, unit, floor, ratio
 bench: all $(BENCH)
 	$(Q)scripts/bench.sh $(BUILD)
+
+## make fuzz           libFuzzer on every parser and both ends of pairing, TIME=60 seconds altogether
+TIME    ?= 60
+fuzz: setup
+	$(Q)scripts/setup.sh check
+	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main
+	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 
 ## make guest-test     kernel CAN in a small virtual machine: pp01 on vcan, our ISO-TP against the kernel's
 guest-test: all $(BUILD)/tests/kernel_isotp

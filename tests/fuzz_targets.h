@@ -1,0 +1,25 @@
+/* Hostile input for everything in lib/ccc that reads bytes from outside: parsers one by one, and both ends of
+ * pairing and transaction as sequences of steps. Used by libFuzzer (make fuzz) and by a short run in make
+ * test. */
+#ifndef tests_fuzz_targets_h
+#define tests_fuzz_targets_h
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FUZZ_INPUT_MAX 4096
+
+/* Takes seeds of a target, one by one. */
+typedef void fuzz_emit(void *arg, const uint8_t *p, size_t len);
+
+struct fuzz_target {
+    const char *name;
+    /* Aborts when something that must always hold does not. */
+    void (*run)(const uint8_t *p, size_t len);
+    /* Well-formed inputs to start from. */
+    void (*seed)(fuzz_emit *emit, void *arg);
+};
+extern const struct fuzz_target fuzz_targets[];
+extern const size_t fuzz_target_count;
+
+#endif
