@@ -41,6 +41,7 @@ HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
 
 TEST_SRC := $(wildcard tests/test_*.c)
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
+RECORD   := $(BUILD)/tests/record_exchange
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
 
@@ -98,14 +99,14 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(CORE) $(if $(findstring bench_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(CORE) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/env/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
-$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c) $(FUZZ_PART) $(CORE)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/pki/*.c lib/ccc/*.c)) $(FUZZ_PART)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -lprotobuf-c -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -o $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -125,7 +126,8 @@ list: all
 	$(Q)$(BUILD)/bin/spaaksim list
 
 ## make test           all tests (SAN=1: with ASan, UBSan and leak reports as failures)
-test: all $(TESTS)
+test: all $(TESTS) $(RECORD)
+	$(Q)scripts/setup.sh test
 	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
 
 ## make check          format, lint, includes, symbols, scenario files
@@ -140,7 +142,7 @@ bench: all $(BENCH)
 ## make fuzz           libFuzzer on every parser and both ends of pairing, TIME=60 seconds altogether
 TIME    ?= 60
 fuzz: setup
-	$(Q)scripts/setup.sh check
+	$(Q)scripts/setup.sh fuzz
 	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 

@@ -5,15 +5,19 @@ set -eu
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
 libmosquitto-dev mosquitto libsocketcan-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
+test="python3-cryptography"
+fuzz="clang libclang-rt-dev"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"
 real="can-utils iproute2"
 
 case "${1:-}" in
 build) packages=$build ;;
+test) packages=$test ;;
 check) packages=$check ;;
+fuzz) packages=$fuzz ;;
 guest) packages=$guest ;;
 real) packages=$real ;;
-*) echo "usage: setup.sh build|check|guest|real" >&2; exit 2 ;;
+*) echo "usage: setup.sh build|test|check|fuzz|guest|real" >&2; exit 2 ;;
 esac
 
 missing() {

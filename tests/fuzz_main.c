@@ -1,5 +1,5 @@
-/* The program behind `make fuzz`: libFuzzer on the target that FUZZ_TARGET names. With FUZZ_SEEDS=DIR it writes the
- * seeds of all targets into DIR/<target>/ and ends; with FUZZ_LIST=1 it names the targets. */
+/* The program behind `make fuzz`: libFuzzer on the target that FUZZ_TARGET names. With FUZZ_SEEDS=DIR it
+ * writes the seeds of all targets into DIR/<target>/ and ends; with FUZZ_LIST=1 it names the targets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

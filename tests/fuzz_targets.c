@@ -14,12 +14,12 @@
 #include "tests/pairing_rig.h"
 
 /* What must hold whatever comes in. */
-#define MUST(condition)                                                                          \
-    do {                                                                                         \
-        if (!(condition)) {                                                                      \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition);       \
-            abort();                                                                             \
-        }                                                                                        \
+#define MUST(condition)                                                                    \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                       \
+        }                                                                                  \
     } while (0)
 
 /* One crypto context with repeatable randomness, so that a finding repeats. */
@@ -158,7 +158,8 @@ static void run_attestation(const uint8_t *p, size_t len)
         p256_public(k, pk);
         p256_free(k);
     }
-    MUST(attestation_open(c, span_of(p, len), ATTESTATION_OF_VEHICLE, pk, &a, &used) != ERR_OK); /* nobody signed */
+    MUST(attestation_open(c, span_of(p, len), ATTESTATION_OF_VEHICLE, pk, &a, &used) !=
+         ERR_OK); /* nobody signed */
     (void)!receipt_split(span_of(p, len), &receipt, &bundle);
 }
 
@@ -179,6 +180,16 @@ static bool next_record(struct rd *r, struct record *out)
     return true;
 }
 
+/* The phone's half of the key that the vehicle stored; NULL when the phone has replaced it. */
+static struct digital_key *vehicles_key(struct rig *r)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (r->applet.keys[i].state == APPLET_KEY_ACTIVE && r->device.owned[i].paired &&
+            memcmp(r->applet.keys[i].device_pk, r->key.device_pk, P256_POINT) == 0)
+            return &r->applet.keys[i];
+    return NULL;
+}
+
 /* Made once; every run begins with a phone that has one paired key, and a password for the next pairing. */
 static struct rig *fuzz_rig(void)
 {
@@ -189,15 +200,19 @@ static struct rig *fuzz_rig(void)
         MUST(r && rig_open(r, c));
     }
     r->attempts = 0;
-    if (!r->key_active || !r->device.owned[0].paired) {
-        rig_walk_away(r);
+    rig_walk_away(r);
+    struct digital_key *k = vehicles_key(r);
+    if (!k) {
         for (size_t i = 0; i < APPLET_KEYS; i++)
             if (r->applet.keys[i].state != APPLET_KEY_NONE)
                 applet_delete_endpoint(&r->applet, &r->applet.keys[i]);
         memset(r->device.owned, 0, sizeof r->device.owned);
         rig_enter_password(r, true);
         MUST(rig_pair(r) == ERR_OK);
+        k = vehicles_key(r);
     }
+    MUST(k);
+    memset(k->mailboxes.private_area, 0, sizeof k->mailboxes.private_area);
     rig_walk_away(r);
     rig_enter_password(r, true);
     return r;
@@ -238,7 +253,8 @@ static void feed(struct rig *r, struct span apdu)
 }
 
 /* As the vehicle would send it: the ends of a channel are equal between two commands. */
-static void feed_protected(struct rig *r, const struct channel *theirs, uint8_t ins, uint8_t p1, struct span plain)
+static void feed_protected(struct rig *r, const struct channel *theirs, uint8_t ins, uint8_t p1,
+                           struct span plain)
 {
     struct channel ch = *theirs;
     uint8_t apdu[APDU_COMMAND_MAX];
@@ -301,7 +317,8 @@ static void device_step(struct rig *r, const struct record *rec)
         break;
     case D_WRITE:
         if (b.len)
-            feed_protected(r, &r->device.pairing.channel, APDU_WRITE_DATA, b.p[0], span_of(b.p + 1, b.len - 1));
+            feed_protected(r, &r->device.pairing.channel, APDU_WRITE_DATA, b.p[0],
+                           span_of(b.p + 1, b.len - 1));
         break;
     case D_GET:
         feed_protected(r, &r->device.pairing.channel, APDU_GET_DATA, 0, b);
@@ -343,7 +360,8 @@ static void run_device(const uint8_t *p, size_t len)
 enum vehicle_op { V_HONEST, V_RAW, V_PROTECTED, V_ABORT, V_LOST, V_OPS };
 
 /* SW, then the plaintext, under the phone's keys: what a hostile phone with the right password can send. */
-static struct span protect_answer(struct rig *r, const struct channel *theirs, struct span bytes, struct wr *w)
+static struct span protect_answer(struct rig *r, const struct channel *theirs, struct span bytes,
+                                  struct wr *w)
 {
     struct channel ch = *theirs;
     if (bytes.len >= 2 && ch.open)
@@ -406,8 +424,12 @@ static void run_vehicle_pairing(const uint8_t *p, size_t len)
     struct rig *r = fuzz_rig();
     struct rd in = rd_of(p, len);
     struct record rec;
-    struct vehicle_end v = {r, vehicle_pairing_begin(&r->pairing, &r->pairing_config), &r->pairing.channel,
-                            pairing_input, pairing_abort, pairing_lost};
+    struct vehicle_end v = {r,
+                            vehicle_pairing_begin(&r->pairing, &r->pairing_config),
+                            &r->pairing.channel,
+                            pairing_input,
+                            pairing_abort,
+                            pairing_lost};
     for (int i = 0; i < 60 && v.step.what != VEHICLE_DONE && v.step.what != VEHICLE_FAILED; i++) {
         MUST(v.step.what != VEHICLE_SEND || (v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX));
         if (v.step.what == VEHICLE_RESET_LINK) {
@@ -426,7 +448,6 @@ static void run_vehicle_pairing(const uint8_t *p, size_t len)
     (void)pairing_lost(r);
     MUST(!r->pairing.channel.open);
     vehicle_pairing_wipe(&r->pairing);
-    r->key_active = false; /* the phone may have replaced its key */
 }
 
 static struct vehicle_step finish_input(struct rig *r, struct span answer)
@@ -449,8 +470,12 @@ static void run_vehicle_finish(const uint8_t *p, size_t len)
     uint8_t kts[P256_POINT];
     p256_public(r->kts.key, kts);
     r->finish_config.kts_pk = kts;
-    struct vehicle_end v = {r, vehicle_finish_begin(&r->finish, &r->finish_config, phase), &r->finish.transaction.channel,
-                            finish_input, finish_lost, finish_lost};
+    struct vehicle_end v = {r,
+                            vehicle_finish_begin(&r->finish, &r->finish_config, phase),
+                            &r->finish.transaction.channel,
+                            finish_input,
+                            finish_lost,
+                            finish_lost};
     for (int i = 0; i < 40 && v.step.what == VEHICLE_SEND; i++) {
         MUST(v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX);
         if (next_record(&in, &rec))
@@ -462,7 +487,6 @@ static void run_vehicle_finish(const uint8_t *p, size_t len)
     (void)finish_lost(r);
     MUST(!r->finish.transaction.channel.open && !r->finish.transaction.ephemeral);
     vehicle_finish_wipe(&r->finish);
-    r->key_active = false;
 }
 
 /* What comes sealed or over Bluetooth LE: ECIES, DK messages, first approach. */
@@ -584,8 +608,8 @@ static void seed_attestation(fuzz_emit *emit, void *arg)
     uint8_t buf[ATTESTATION_MAX + 16];
     for (int usage = 0; usage < 2; usage++) {
         struct wr w = wr_of(buf, sizeof buf);
-        MUST(attestation_make(r->crypto, &a, usage ? ATTESTATION_RECEIPT : ATTESTATION_OF_VEHICLE, r->kts.key, &w) ==
-             ERR_OK);
+        MUST(attestation_make(r->crypto, &a, usage ? ATTESTATION_RECEIPT : ATTESTATION_OF_VEHICLE, r->kts.key,
+                              &w) == ERR_OK);
         tlv_put(&w, 0xC0, span_of("{}", 2));
         emit(arg, buf, w.len);
     }

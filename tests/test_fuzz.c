@@ -85,7 +85,7 @@ ParameterizedTest(size_t *index, fuzz, every_target)
     for (size_t i = 0; i < s.n; i++)
         t->run(s.s[i].p, s.s[i].len);
     bool slow = strcmp(t->name, "device") == 0 || strncmp(t->name, "vehicle", 7) == 0;
-    for (int i = 0; i < (slow ? 300 : 5000); i++)
+    for (int i = 0; i < (slow ? 1000 : 10000); i++)
         t->run(in, mutate(&s, &state, in));
     for (size_t i = 0; i < s.n; i++)
         free(s.s[i].p);
