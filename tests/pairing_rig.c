@@ -324,7 +324,7 @@ enum err rig_pair_phase_2(struct rig *r)
         if (s.what == VEHICLE_RESET_LINK)
             reset_field(r);
         if (s.what == VEHICLE_POLL && polls++ == 3) /* the pairing timer */
-            s = vehicle_pairing_abort(&r->pairing, APDU_ABORT_TIMEOUT, ERR_DK_TIMEOUT);
+            s = vehicle_pairing_timeout(&r->pairing);
         else
             s = vehicle_pairing_proceed(&r->pairing);
     }
@@ -419,6 +419,12 @@ enum err rig_phase_4(struct rig *r)
     r->finish_config.offer.entries = 0xFE;
     r->finish_config.attestation = (struct span){0};
     return drive_finish(r, VEHICLE_PHASE_4);
+}
+
+enum err rig_refill(struct rig *r)
+{
+    r->finish_config.offer.entries = 0xFE;
+    return drive_finish(r, VEHICLE_REFILL);
 }
 
 enum err rig_pair(struct rig *r)

@@ -87,6 +87,9 @@ enum err rig_pair_phase_2(struct rig *r);
 enum err rig_phase_3(struct rig *r);
 enum err rig_track_key(struct rig *r);
 enum err rig_phase_4(struct rig *r);
+/* Writes the entries that the phone handed out; the slot identifiers of the offer are renewed by the caller.
+ */
+enum err rig_refill(struct rig *r);
 /* All of it. */
 enum err rig_pair(struct rig *r);
 /* An unlock; *fast tells which kind it was. reads the signalling bitmap when exchange is wanted. */

@@ -159,6 +159,84 @@ Test(pairing, terminated_key_opens_nothing)
     close_rig(r);
 }
 
+Test(pairing, slots_are_handed_out_and_refilled)
+{
+    struct rig *r = open_rig();
+    struct digital_key *k = &r->applet.keys[0];
+    const uint8_t *p = k->mailboxes.private_area;
+    struct slot_id slot;
+    unsigned entry;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    ASSERT_OK(dk_device_collect(&r->device, k));
+    cr_expect(eq(int, p[0], 0), "the phone took note of the slots");
+    for (unsigned i = 1; i < MAILBOX_SLOTS; i++) {
+        ASSERT_OK(dk_device_hand_out_slot(&r->device, k, &slot, &entry));
+        cr_expect(eq(uint, entry, i));
+        cr_expect(eq(int, slot.b[7], (int)i + 1));
+        cr_expect(eq(int, p[0], MAILBOX_SLOT_BITMAP_CHANGED));
+        cr_expect(eq(int, p[1], 0xFF & ~((1 << (i + 1)) - 2)));
+    }
+    EXPECT_ERR(dk_device_hand_out_slot(&r->device, k, &slot, &entry), ERR_NOT_FOUND);
+    for (uint8_t i = 1; i < MAILBOX_SLOTS; i++)
+        r->finish_config.offer.slots[i].b[6] = 1;
+    ASSERT_OK(rig_refill(r));
+    cr_expect(eq(int, p[0], MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN));
+    cr_expect(eq(int, p[1], 0xFF));
+    ASSERT_OK(dk_device_hand_out_slot(&r->device, k, &slot, &entry));
+    cr_expect(slot.b[6] == 1 && slot.b[7] == 2 && entry == 1);
+    size_t before = r->apdus;
+    ASSERT_OK(rig_refill(r)); /* one entry: AUTH0, AUTH1, two EXCHANGE */
+    cr_expect(eq(sz, r->apdus - before, 6));
+    before = r->apdus;
+    ASSERT_OK(rig_refill(r)); /* nothing to do but to look */
+    cr_expect(eq(sz, r->apdus - before, 5));
+    close_rig(r);
+}
+
+static const struct {
+    enum vehicle_pairing_state state;
+    uint8_t p2;
+} timeouts[] = {{VP_SELECTING, APDU_ABORT_TIMEOUT},        {VP_REQUESTING, APDU_ABORT_TIMEOUT_REQUEST},
+                {VP_VERIFYING, APDU_ABORT_TIMEOUT_VERIFY}, {VP_WRITING, APDU_ABORT_TIMEOUT_WRITE},
+                {VP_COMPLETING, APDU_ABORT_TIMEOUT},       {VP_SELECTING_AGAIN, APDU_ABORT_TIMEOUT},
+                {VP_GETTING, APDU_ABORT_TIMEOUT_GET},      {VP_ATTESTING, APDU_ABORT_TIMEOUT_WRITE},
+                {VP_ACCEPTING, APDU_ABORT_TIMEOUT}};
+
+Test(pairing, timeouts_say_what_was_awaited)
+{
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        struct rig *r = open_rig();
+        struct vehicle_pairing *v = &r->pairing;
+        uint8_t answer[APDU_RESPONSE_MAX];
+        rig_enter_password(r, true);
+        r->pairing_config.attest_with = r->k.key;
+        struct vehicle_step s = vehicle_pairing_begin(v, &r->pairing_config);
+        while (v->state != timeouts[i].state) {
+            struct wr w = wr_of(answer, sizeof answer);
+            cr_assert(s.what != VEHICLE_FAILED && s.what != VEHICLE_DONE);
+            if (s.what == VEHICLE_RESET_LINK) {
+                dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+                ASSERT_OK(dk_device_create_key(&r->device));
+            }
+            if (s.what == VEHICLE_SEND) {
+                dk_device_input(&r->device, s.apdu, &w);
+                s = vehicle_pairing_input(v, span_of(answer, w.len));
+            } else {
+                s = vehicle_pairing_proceed(v);
+            }
+        }
+        s = vehicle_pairing_timeout(v);
+        cr_expect(s.what == VEHICLE_SEND && s.apdu.len == 4 && s.apdu.p[2] == APDU_FLOW_ABORT);
+        cr_expect(eq(int, s.apdu.p[3], timeouts[i].p2), "state %d", (int)timeouts[i].state);
+        s = vehicle_pairing_link_lost(v); /* the answer to the abort is of no interest */
+        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
+        s = vehicle_pairing_input(v, span_of("\x90\x00", 2)); /* what is over stays over */
+        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
+        close_rig(r);
+    }
+}
+
 /* ---- passwords ---- */
 
 Test(pairing, seven_attempts_then_none)

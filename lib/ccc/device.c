@@ -229,6 +229,32 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
     return e ? e : applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
 }
 
+enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
+                                 unsigned *entry)
+{
+    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
+    struct slot_id s = {.len = k->creation.slot.len};
+    uint8_t maps[2]; /* signalling, slots: neighbours by definition */
+    unsigned i = 1;
+    enum err e = applet_get_private(d->applet, k, m->signalling, maps, sizeof maps);
+    while (!e && i < MAILBOX_SLOTS && !(maps[1] & 1u << i))
+        i++;
+    if (!e && i == MAILBOX_SLOTS)
+        e = ERR_NOT_FOUND;
+    if (!e)
+        e = applet_get_private(d->applet, k, m->slots + (size_t)i * s.len, s.b, s.len);
+    if (e)
+        return e;
+    maps[0] |= MAILBOX_SLOT_BITMAP_CHANGED;
+    maps[1] &= (uint8_t) ~(1u << i);
+    e = applet_set_private(d->applet, k, m->signalling, span_of(maps, sizeof maps));
+    if (e)
+        return e;
+    *slot = s;
+    *entry = i;
+    return ERR_OK;
+}
+
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed)
 {

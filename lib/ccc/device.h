@@ -126,6 +126,10 @@ void dk_device_input(struct dk_device *d, struct span command, struct wr *out);
 /* After a transaction: reads the signalling bitmap, takes an attestation into owned[].attestation, and clears
  * the bits of what it took note of. */
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
+/* Sharing: takes the lowest valid entry of 1 to 7 for a friend, marks it as handed out and tells the vehicle
+ * by the signalling bitmap. ERR_NOT_FOUND: none is left, the vehicle must refill first. */
+enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
+                                 unsigned *entry);
 /* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit.
  * ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE. */
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],

@@ -17,6 +17,11 @@ void vehicle_finish_wipe(struct vehicle_finish *f)
     OPENSSL_cleanse(f, sizeof *f);
 }
 
+/* AUTH0 P2, and P2 of CONTROL FLOW at the end. */
+static const uint8_t purposes[] = {[VEHICLE_PHASE_3] = TRANSACTION_PAIRING_PHASE_3,
+                                   [VEHICLE_PHASE_4] = TRANSACTION_PAIRING_PHASE_4,
+                                   [VEHICLE_REFILL] = TRANSACTION_UNLOCK};
+
 struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
                                          enum vehicle_phase phase)
 {
@@ -24,8 +29,7 @@ struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct 
     f->config = c;
     f->phase = phase;
     return vehicle_transaction_begin(&f->transaction, &c->transaction, TRANSACTION_EXCHANGE_FOLLOWS,
-                                     phase == VEHICLE_PHASE_3 ? TRANSACTION_PAIRING_PHASE_3
-                                                              : TRANSACTION_PAIRING_PHASE_4);
+                                     purposes[phase]);
 }
 
 struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f)
@@ -44,9 +48,7 @@ static struct vehicle_step send(struct vehicle_finish *f, enum vehicle_finish_st
 static struct vehicle_step end(struct vehicle_finish *f)
 {
     f->state = VF_ENDING;
-    return vehicle_transaction_end(&f->transaction, CONTROL_OK,
-                                   f->phase == VEHICLE_PHASE_3 ? TRANSACTION_PAIRING_PHASE_3
-                                                               : TRANSACTION_PAIRING_PHASE_4);
+    return vehicle_transaction_end(&f->transaction, CONTROL_OK, purposes[f->phase]);
 }
 
 static struct vehicle_step fail(struct vehicle_finish *f, enum err reason)
@@ -111,7 +113,7 @@ static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
     }
     bool token = item >= ITEM_TOKEN;
     size_t i = item - (token ? ITEM_TOKEN : ITEM_SLOT);
-    if (!(o->entries & 1u << i))
+    if (!(f->entries & 1u << i))
         return;
     if (token && o->tokens)
         exchange_put_write(w, MAILBOX_CONFIDENTIAL, (uint16_t)(i * m->token_len),
@@ -125,8 +127,8 @@ static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
 static void put_bitmaps(const struct vehicle_finish *f, struct wr *w)
 {
     const struct mailbox_map *m = &f->config->map;
-    uint8_t bits = f->bits, slots = f->slot_bits | f->config->offer.entries;
-    if (f->config->offer.entries)
+    uint8_t bits = f->bits, slots = f->slot_bits | f->entries;
+    if (f->entries)
         bits |= MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN;
     if (f->phase == VEHICLE_PHASE_3 && f->config->attestation.len)
         bits |= MAILBOX_ATTESTATION;
@@ -167,6 +169,11 @@ static struct vehicle_step on_bits(struct vehicle_finish *f)
         return fail(f, ERR_DK_ANSWER);
     f->bits = f->transaction.data[0];
     f->slot_bits = f->transaction.data[1];
+    f->entries = f->config->offer.entries;
+    if (f->phase == VEHICLE_REFILL) {
+        f->entries &= (uint8_t)~f->slot_bits;
+        return f->entries ? write_items(f) : end(f);
+    }
     if (f->phase == VEHICLE_PHASE_3)
         return write_items(f);
     return f->bits & MAILBOX_ATTESTATION ? read_receipt(f) : end(f);

@@ -1,10 +1,11 @@
-/* The vehicle's side of phases 3 and 4: standard transactions that fill the key's mailboxes and fetch the key
- * tracking receipt (CCC-TS-101 chapter 6; EXCHANGE of chapter 15).
+/* The vehicle's side of phases 3 and 4, and of every later refill: standard transactions that fill the key's
+ * mailboxes and fetch the key tracking receipt (CCC-TS-101 chapter 6; EXCHANGE of chapter 15).
  *
  * Phase 3 writes attestation, slot identifiers, tokens and bitmaps in one atomic session. Phase 4 reads the
  * signalling bitmap; when it announces a receipt, reads and checks it and clears bit and area; then writes
- * slot identifiers and tokens for friends. Driven like a transaction; ends with DONE, FAILED or, in phase 4
- * without a receipt, POLL. */
+ * slot identifiers and tokens for friends. A refill writes those entries of the offer that the device has
+ * handed out since. Driven like a transaction; ends with DONE, FAILED or, in phase 4 without a receipt, POLL.
+ */
 #ifndef lib_ccc_vehicle_finish_h
 #define lib_ccc_vehicle_finish_h
 
@@ -29,7 +30,7 @@ struct vehicle_finish_config {
     struct attestation of;   /* phase 4: whose receipt it must be */
 };
 
-enum vehicle_phase { VEHICLE_PHASE_3, VEHICLE_PHASE_4 };
+enum vehicle_phase { VEHICLE_PHASE_3, VEHICLE_PHASE_4, VEHICLE_REFILL };
 enum vehicle_finish_state {
     VF_AUTHENTICATING,
     VF_READING_BITS,
@@ -44,8 +45,8 @@ struct vehicle_finish {
     enum vehicle_phase phase;
     enum vehicle_finish_state state;
     struct vehicle_transaction transaction;
-    uint8_t bits; /* signalling bitmap as read */
-    uint8_t slot_bits;
+    uint8_t bits;               /* signalling bitmap as read */
+    uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
     bool receipt_taken;
     size_t item; /* next thing to write */
     uint8_t receipt[ATTESTATION_MAX];

@@ -64,6 +64,16 @@ struct vehicle_step vehicle_pairing_abort(struct vehicle_pairing *v, uint8_t p2,
     return flow(v, VP_ABORTING, APDU_FLOW_ABORT, p2);
 }
 
+struct vehicle_step vehicle_pairing_timeout(struct vehicle_pairing *v)
+{
+    static const uint8_t codes[VP_STATES] = {
+        [VP_REQUESTING] = APDU_ABORT_TIMEOUT_REQUEST, [VP_VERIFYING] = APDU_ABORT_TIMEOUT_VERIFY,
+        [VP_WRITING] = APDU_ABORT_TIMEOUT_WRITE,      [VP_ATTESTING] = APDU_ABORT_TIMEOUT_WRITE,
+        [VP_GETTING] = APDU_ABORT_TIMEOUT_GET,
+    };
+    return vehicle_pairing_abort(v, codes[v->state] ? codes[v->state] : APDU_ABORT_TIMEOUT, ERR_DK_TIMEOUT);
+}
+
 struct vehicle_step vehicle_pairing_link_lost(struct vehicle_pairing *v)
 {
     return over(v, v->state == VP_ABORTING ? v->reason : ERR_DK_LINK_LOST);

@@ -80,7 +80,10 @@ struct vehicle_pairing {
 struct vehicle_step vehicle_pairing_begin(struct vehicle_pairing *v, const struct vehicle_pairing_config *c);
 struct vehicle_step vehicle_pairing_input(struct vehicle_pairing *v, struct span response);
 struct vehicle_step vehicle_pairing_proceed(struct vehicle_pairing *v);
-/* Ends it with OP CONTROL FLOW 12/p2, for example when T_OwnerPairing is over. */
+/* A timer ran out while the device is still there: ends it with the abort code of what was awaited
+ * (the split: a choice, docs/ccc.md). */
+struct vehicle_step vehicle_pairing_timeout(struct vehicle_pairing *v);
+/* Ends it with OP CONTROL FLOW 12/p2. */
 struct vehicle_step vehicle_pairing_abort(struct vehicle_pairing *v, uint8_t p2, enum err reason);
 /* No answer in time, or the device left the field. */
 struct vehicle_step vehicle_pairing_link_lost(struct vehicle_pairing *v);
