@@ -8,6 +8,7 @@ int command_run(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dbc(int argc, char **argv);
+int command_apdu(int argc, char **argv);
 
 /* Root of the project: where scenarios/ and build/ are. Found from the program's own place. */
 const char *project_root(void);

@@ -17,6 +17,9 @@ static void usage(FILE *out)
         "       spaaksim list                        name the scenarios\n"
         "       spaaksim check [FILE...]             check scenario files without running them\n"
         "       spaaksim dbc                         write the CAN message matrix as a DBC file\n"
+        "       spaaksim apdu [HEX...]               Digital Key APDUs as text; without HEX, lines of "
+        "standard "
+        "input\n"
         "\n"
         "options of run:\n"
         "  --world process|virtual  separate processes in real time (default), or one process in virtual "
@@ -35,6 +38,7 @@ static void usage(FILE *out)
         "  spaaksim run pp01 --world virtual --seed 7\n"
         "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
         "  spaaksim run --all\n"
+        "  spaaksim apdu 803C1209 '< 9000'\n"
         "\n"
         "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is "
         "missing\n",
@@ -45,10 +49,8 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"run", command_run},
-    {"list", command_list},
-    {"check", command_check},
-    {"dbc", command_dbc},
+    {"run", command_run}, {"list", command_list}, {"check", command_check},
+    {"dbc", command_dbc}, {"apdu", command_apdu},
 };
 
 int main(int argc, char **argv)
