@@ -278,7 +278,9 @@ enum tamper {
     T_ZERO_SALT,
     T_F_FOREIGN,
     T_DEVICE_EXPIRED,
-    T_SWAPPED_F_E
+    T_SWAPPED_F_E,
+    T_PART_OUTSIDE,
+    T_NO_PARTNER
 };
 
 static void tamper(struct rig *r, enum tamper what)
@@ -327,6 +329,12 @@ static void tamper(struct rig *r, enum tamper what)
     case T_DEVICE_EXPIRED:
         p->now_s += 30 * 365 * 86400ll;
         break;
+    case T_PART_OUTSIDE:
+        p->key_data.config.auth1_confidential = (struct mailbox_part){MAILBOX_DEFAULT_CONFIDENTIAL - 1, 2};
+        break;
+    case T_NO_PARTNER:
+        text_copy(r->partner->manufacturer, sizeof r->partner->manufacturer, "somebody");
+        break;
     case T_SWAPPED_F_E:
         dk_partner_certify(r->partner, span_of(r->e.der, r->e.len), span_of(r->f.der, r->f.len));
         break;
@@ -347,6 +355,8 @@ static const struct {
     {T_VEHICLE_EXPIRED, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_MAP_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_MAILBOX_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_PART_OUTSIDE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_NO_PARTNER, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_WEAK_SCRYPT, ERR_DK_STATUS, APDU_ABORT_OTHER},
     {T_ZERO_SALT, ERR_DK_STATUS, APDU_ABORT_OTHER},
     {T_F_FOREIGN, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},

@@ -42,7 +42,8 @@ struct span key_data_piece(struct key_data_buffer *b, bool *last);
  * buffer is emptied. */
 enum err key_data_add(struct key_data_buffer *b, enum key_data_block kind, struct span piece, bool last);
 /* A complete block into its parts, which point into it. ERR_DK_KEY_DATA when something is missing or wrong:
- * syntax, mailbox layout against slot and sizes, room for the attestations that the configuration allows. */
+ * syntax, mailbox layout against slot and sizes, room for the attestations that the configuration allows and
+ * for what AUTH1 shall return. */
 enum err key_data_parse(struct span block, struct key_data *out);
 /* {NULL, 0} when the block brings none. */
 struct span key_data_attestation(struct span block);

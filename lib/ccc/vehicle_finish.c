@@ -158,7 +158,9 @@ static struct vehicle_step write_items(struct vehicle_finish *f)
     }
     if (f->item > ITEM_END)
         buf[0] = EXCHANGE_COMMIT;
-    return send(f, VF_WRITING, &w);
+    struct vehicle_step step = send(f, VF_WRITING, &w);
+    OPENSSL_cleanse(buf, sizeof buf); /* tokens */
+    return step;
 }
 
 /* ---- what comes back ---- */
