@@ -63,6 +63,8 @@ static uint16_t request(struct dk_device *d, const struct apdu_command *cmd, str
     uint8_t random[P256_SCALAR];
     if (d->password_len == 0)
         return APDU_SW_NOT_READY;
+    if (d->state == DK_IDLE)
+        return APDU_SW_CONDITIONS;         /* the password came after SELECT */
     dk_device_end_pairing(d, DK_SELECTED); /* a new REQUEST ends what was before */
     if (op_request_parse(cmd->data, &r) || r.brand == 0 || !spake2p_scrypt_acceptable(&r.scrypt) ||
         memcmp(r.scrypt.salt, zeros, sizeof zeros) == 0 || !has_version(&d->versions, r.version))
@@ -288,8 +290,11 @@ static uint16_t op_control_flow(struct dk_device *d, const struct apdu_command *
 
 /* ---- what is permitted when ---- */
 
-#define IN(state) (1u << (state))
-#define CHANNEL   (IN(DK_SECURE1) | IN(DK_WRITTEN) | IN(DK_CREATING) | IN(DK_SECURE2))
+#define IN(state)   (1u << (state))
+#define CHANNEL     (IN(DK_SECURE1) | IN(DK_WRITTEN) | IN(DK_CREATING) | IN(DK_SECURE2))
+#define MAY_REQUEST (IN(DK_IDLE) | IN(DK_SELECTED) | IN(DK_REQUESTED) | IN(DK_SECURE2))
+#define MAY_WRITE   (IN(DK_SECURE1) | IN(DK_SECURE2))
+#define MAY_CONTROL (IN(DK_SELECTED) | IN(DK_REQUESTED) | CHANNEL | IN(DK_PAIRED))
 
 /* A handler returns the status of an answer whose data it put, or 0 when it put the status, too. */
 static const struct command {
@@ -299,22 +304,12 @@ static const struct command {
     unsigned states;
     uint16_t (*run)(struct dk_device *d, const struct apdu_command *cmd, struct wr *out);
 } commands[] = {
-    {APDU_SPAKE2P_REQUEST,
-     {0x80, 0x80, 0x80},
-     1,
-     255,
-     IN(DK_IDLE) | IN(DK_SELECTED) | IN(DK_REQUESTED) | IN(DK_SECURE2),
-     request},
+    {APDU_SPAKE2P_REQUEST, {0x80, 0x80, 0x80}, 1, 255, MAY_REQUEST, request},
     {APDU_SPAKE2P_VERIFY, {0x80, 0x80, 0x80}, 1, 255, IN(DK_REQUESTED), verify},
-    {APDU_WRITE_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 248, IN(DK_SECURE1) | IN(DK_SECURE2), write_data},
+    {APDU_WRITE_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 248, MAY_WRITE, write_data},
     {APDU_GET_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 255, IN(DK_SECURE2), get_data},
     {APDU_GET_RESPONSE, {0x84, 0x80, 0x00}, 0, 0, IN(DK_SECURE2), get_response},
-    {APDU_CONTROL_FLOW,
-     {0x80, 0x84, 0x80},
-     0,
-     0,
-     IN(DK_SELECTED) | IN(DK_REQUESTED) | CHANNEL | IN(DK_PAIRED),
-     op_control_flow},
+    {APDU_CONTROL_FLOW, {0x80, 0x84, 0x80}, 0, 0, MAY_CONTROL, op_control_flow},
 };
 
 static bool p1p2_known(const struct apdu_command *cmd)
@@ -340,8 +335,7 @@ static uint16_t refuse(const struct dk_device *d, const struct apdu_command *cmd
         return APDU_SW_WRONG_P1P2;
     if (cmd->data.len < c->lc_min || cmd->data.len > c->lc_max)
         return APDU_SW_WRONG_LENGTH;
-    bool no_password = cmd->ins == APDU_SPAKE2P_REQUEST && d->state == DK_IDLE;
-    if (!d->framework_selected || !(c->states & IN(d->state)) || (no_password && d->password_len))
+    if (!d->framework_selected || !(c->states & IN(d->state)))
         return APDU_SW_CONDITIONS;
     *out = c;
     return 0;
