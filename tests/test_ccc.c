@@ -1,7 +1,4 @@
 /* The Digital Key protocol, part by part, to the byte of the vectors. */
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
-
 #include "lib/ccc/apdu.h"
 #include "lib/ccc/channel.h"
 #include "lib/ccc/dk_message.h"
@@ -11,27 +8,8 @@
 #include "lib/ccc/tlv.h"
 #include "lib/ccc/transaction.h"
 #include "tests/ccc_vectors.h"
+#include "tests/check.h"
 #include "tests/support.h"
-
-static size_t unhex(const char *text, uint8_t *out, size_t cap)
-{
-    long n = hex_decode(text, strlen(text), out, cap);
-    cr_assert(ge(long, n, 0), "%s", text);
-    return (size_t)n;
-}
-
-static void expect_hex(struct span got, const char *want, const char *what)
-{
-    char text[2 * 512 + 1];
-    cr_assert(le(sz, got.len, 512));
-    hex_encode(got.p, got.len, text);
-    cr_expect(eq(str, text, (char *)want), "%s", what);
-}
-
-#define HEX(name, text)                                 \
-    uint8_t name[700];                                  \
-    size_t name##_len = unhex(text, name, sizeof name); \
-    (void)name##_len
 
 /* ---- TLV ---- */
 

@@ -1,7 +1,4 @@
 /* Data of the Digital Key messages: bytes out, bytes in, and what is refused. */
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
-
 #include "lib/ccc/applet_message.h"
 #include "lib/ccc/attestation.h"
 #include "lib/ccc/dk_cert.h"
@@ -9,28 +6,8 @@
 #include "lib/ccc/key_data.h"
 #include "lib/ccc/tlv.h"
 #include "tests/ccc_vectors.h"
+#include "tests/check.h"
 #include "tests/support.h"
-
-static size_t unhex(const char *text, uint8_t *out, size_t cap)
-{
-    long n = hex_decode(text, strlen(text), out, cap);
-    cr_assert(ge(long, n, 0), "%s", text);
-    return (size_t)n;
-}
-
-#define HEX(name, text)                                 \
-    uint8_t name[800];                                  \
-    size_t name##_len = unhex(text, name, sizeof name); \
-    (void)name##_len
-
-static void expect_hex(struct span got, const char *want)
-{
-    char text[2 * 800 + 1];
-    hex_encode(got.p, got.len, text);
-    cr_expect(eq(str, text, (char *)want));
-}
-
-#define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
 
 /* ---- SELECT, REQUEST, VERIFY ---- */
 
@@ -62,7 +39,7 @@ Test(op_message, select_answers)
     uint8_t buf[64];
     struct wr w = wr_of(buf, sizeof buf);
     op_select_put(&w, &out);
-    expect_hex(span_of(buf, w.len), "5a04010101005c020100d40100");
+    expect_hex(span_of(buf, w.len), "5a04010101005c020100d40100", "bytes");
     EXPECT_ERR(op_select_parse(span_of(buf, w.len), &s), ERR_OK);
     cr_expect(s.framework.n == 2 && s.framework.v[0] == 0x0101 && s.framework.v[1] == 0x0100);
     cr_expect(s.applet.n == 1 && s.applet.v[0] == 0x0100);
@@ -91,8 +68,8 @@ Test(op_message, request_vector_both_ways)
     cr_expect(eq(int, r.scrypt.r, 8));
     cr_expect(eq(int, r.scrypt.p, 1));
     cr_expect(eq(int, r.brand, 1));
-    expect_hex(r.tlv_5b, "5b020101");
-    expect_hex(r.tlv_5c, "5c0401010100");
+    expect_hex(r.tlv_5b, "5b020101", "bytes");
+    expect_hex(r.tlv_5c, "5c0401010100", "bytes");
     op_request_put(&w, &r);
     cr_expect(span_equal(span_of(again, w.len), data));
     for (size_t cut = 0; cut < data.len; cut++)
@@ -107,7 +84,7 @@ Test(op_message, verify_vector_both_ways)
     struct wr w = wr_of(again, sizeof again);
     struct span data = span_of(apdu + 5, apdu_len - 6);
     EXPECT_ERR(op_verify_parse(data, &y, &m1), ERR_OK);
-    expect_hex(span_of(m1, 16), V1_M1);
+    expect_hex(span_of(m1, 16), V1_M1, "bytes");
     op_verify_put(&w, y, m1);
     cr_expect(span_equal(span_of(again, w.len), data));
     EXPECT_ERR(op_verify_parse(span_of(data.p, 67), &y, &m1), ERR_NOT_FOUND);
@@ -142,7 +119,7 @@ Test(endpoint, creation_data_both_ways)
     e.not_before_s = 1767225600;
     e.not_after_s = 4102444799;
     endpoint_creation_put(&w, &e);
-    expect_hex(span_of(buf, 20), "4d0800010123456789ab4601334701815c020100");
+    expect_hex(span_of(buf, 20), "4d0800010123456789ab4601334701815c020100", "bytes");
     EXPECT_ERR(endpoint_creation_parse(span_of(buf, w.len), &back), ERR_OK);
     cr_expect(memcmp(&e, &back, sizeof e) == 0);
     for (size_t cut = 0; cut < w.len; cut++)
@@ -249,7 +226,7 @@ Test(mailbox, mapping)
                       maps[i].name);
     }
     mailbox_map_put(&w, &mailbox_map_default);
-    expect_hex(span_of(buf, w.len), "d0020000c0020001c1020002c2020042c3020062d1020262d20110");
+    expect_hex(span_of(buf, w.len), "d0020000c0020001c1020002c2020042c3020062d1020262d20110", "bytes");
 }
 
 Test(mailbox, bounds_and_access)
@@ -441,12 +418,14 @@ Test(exchange, all_operations_both_ways)
     exchange_put_write(&w, MAILBOX_PRIVATE, 0x0200, span_of(data, sizeof data));
     exchange_put_set(&w, MAILBOX_CONFIDENTIAL, 5, 7, 0xEE);
     exchange_put_notify(&w, span_of(data, 2));
-    expect_hex(span_of(buf, w.len), "01"
-                                    "8703010203"
-                                    "8803000010"
-                                    "8a050200a1a2a3"
-                                    "9604000507ee"
-                                    "8e02a1a2");
+    expect_hex(span_of(buf, w.len),
+               "01"
+               "8703010203"
+               "8803000010"
+               "8a050200a1a2a3"
+               "9604000507ee"
+               "8e02a1a2",
+               "bytes");
     static const struct exchange_op expected[] = {
         {EXCHANGE_READ, MAILBOX_PRIVATE, 0x0102, 3, 0, {0}},
         {EXCHANGE_READ, MAILBOX_CONFIDENTIAL, 0, 16, 0, {0}},
@@ -519,7 +498,7 @@ Test(attestation, both_kinds_and_their_refusals)
     p256_public(key, pk);
     struct wr w = wr_of(buf, sizeof buf);
     EXPECT_ERR(attestation_make(c, &a, ATTESTATION_OF_VEHICLE, key, &w), ERR_OK);
-    expect_hex(span_of(buf, 6), "7f2b76410101");
+    expect_hex(span_of(buf, 6), "7f2b76410101", "bytes");
     EXPECT_ERR(attestation_open(c, span_of(buf, w.len), ATTESTATION_OF_VEHICLE, pk, &back, &used), ERR_OK);
     cr_expect(eq(sz, used, w.len));
     cr_expect(memcmp(&a, &back, sizeof a) == 0);
@@ -548,8 +527,8 @@ Test(attestation, receipt_with_its_bundle)
     struct span receipt, bundle;
     HEX(good, "7F2B009E00C003616263");
     EXPECT_ERR(receipt_split(span_of(good, good_len), &receipt, &bundle), ERR_OK);
-    expect_hex(receipt, "7f2b009e00");
-    expect_hex(bundle, "616263");
+    expect_hex(receipt, "7f2b009e00", "bytes");
+    expect_hex(bundle, "616263", "bytes");
     static const char *const bad[] = {"7F2B009E00", "7F2B00C003616263", "7F2B009E00C00361626300",
                                       "9E007F2B00C000", ""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -634,7 +613,7 @@ Test(dk_cert, names)
     cr_expect(span_is(dk_cert_manufacturer("V.spaaksim.EU.0001.00010123456789AB"), "spaaksim"));
     cr_expect(dk_cert_manufacturer("E.spaaksim").p == NULL);
     EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AB", vehicle_id), ERR_OK);
-    expect_hex(span_of(vehicle_id, 8), "00010123456789ab");
+    expect_hex(span_of(vehicle_id, 8), "00010123456789ab", "bytes");
     EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AG", vehicle_id),
                ERR_CERT_SUBJECT_MISMATCH);
     EXPECT_ERR(dk_cert_endpoint_id("phonemaker", unique, id), ERR_OK);

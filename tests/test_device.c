@@ -1,6 +1,4 @@
 /* What phone and applet permit in which state, and what EXCHANGE does to mailboxes. */
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 
 #include "lib/ccc/applet_message.h"
@@ -8,6 +6,7 @@
 #include "lib/ccc/exchange.h"
 #include "lib/ccc/tlv.h"
 #include "tests/ccc_vectors.h"
+#include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
 
@@ -24,9 +23,6 @@ static void close_rig(struct rig *r)
     rig_close(r);
     free(r);
 }
-
-#define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
-#define ASSERT_OK(got)        cr_assert(eq(int, (int)(got), ERR_OK))
 
 /* ---- framework ---- */
 

@@ -1,8 +1,7 @@
 /* Vehicle and phone pair in memory, with and without faults on the link. */
-#include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 
+#include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
 
@@ -26,9 +25,6 @@ static size_t phone_keys(const struct rig *r)
         n += r->applet.keys[i].state != APPLET_KEY_NONE;
     return n;
 }
-
-#define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
-#define ASSERT_OK(got)        cr_assert(eq(str, (char *)err_name(got), "OK"))
 
 Test(pairing, from_select_to_receipt_then_unlock)
 {

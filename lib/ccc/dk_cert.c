@@ -39,12 +39,7 @@ enum err dk_cert_put_extension(const struct endpoint_creation *e, uint8_t out[DK
     der_put_tlv(&w, DER_OCTET_STRING, e->vehicle_id, sizeof e->vehicle_id);
     der_put_small(&w, EXTENSION_VERSION);
     der_wrap(&w, DER_SEQUENCE, w.end);
-    if (w.failed)
-        return ERR_NO_SPACE;
-    struct span done = der_written(&w);
-    memcpy(out, done.p, done.len);
-    *len = done.len;
-    return ERR_OK;
+    return der_take(&w, out, DK_CERT_EXTENSION_MAX, len);
 }
 
 /* An OCTET STRING of that length. */

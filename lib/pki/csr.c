@@ -7,33 +7,17 @@
 enum err csr_create(struct crypto *c, const char *subject, const struct p256_key *key, uint8_t out[CSR_MAX],
                     size_t *len)
 {
-    uint8_t info[CSR_MAX], buf[CSR_MAX], point[P256_POINT], digest[SHA256_SIZE], sig[P256_SIG_MAX];
-    size_t sig_len;
+    uint8_t info[CSR_MAX], point[P256_POINT];
     struct der_w w = der_w_of(info, sizeof info);
+    if (strlen(subject) > X509_CN_MAX)
+        return ERR_NO_SPACE;
     p256_public(key, point);
     der_put_tlv(&w, DER_CONTEXT_0, "", 0);
     x509_put_public_key(&w, point);
     x509_put_name(&w, subject);
     der_put_small(&w, 0);
     der_wrap(&w, DER_SEQUENCE, w.end);
-    if (w.failed || strlen(subject) > X509_CN_MAX)
-        return ERR_NO_SPACE;
-    struct span signed_part = der_written(&w);
-    crypto_sha256(c, &signed_part, 1, digest);
-    enum err e = p256_sign(key, digest, sig, &sig_len);
-    if (e)
-        return e;
-    w = der_w_of(buf, sizeof buf);
-    der_put_bits(&w, sig, sig_len, 0);
-    x509_put_signature_algorithm(&w);
-    der_put(&w, signed_part.p, signed_part.len);
-    der_wrap(&w, DER_SEQUENCE, w.end);
-    if (w.failed)
-        return ERR_NO_SPACE;
-    struct span done = der_written(&w);
-    memcpy(out, done.p, done.len);
-    *len = done.len;
-    return ERR_OK;
+    return x509_put_signed(c, &w, key, out, CSR_MAX, len);
 }
 
 static enum err csr_read_info(struct rd *r, struct csr *out)

@@ -244,3 +244,13 @@ struct span der_written(const struct der_w *w)
 {
     return (struct span){w->buf + w->at, w->end - w->at};
 }
+
+enum err der_take(const struct der_w *w, uint8_t *out, size_t cap, size_t *len)
+{
+    struct span done = der_written(w);
+    if (w->failed || done.len > cap)
+        return ERR_NO_SPACE;
+    memcpy(out, done.p, done.len);
+    *len = done.len;
+    return ERR_OK;
+}

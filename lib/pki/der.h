@@ -61,5 +61,7 @@ bool der_time_text(int64_t seconds, char out[DER_TIME_TEXT + 1]);
 /* UTCTime up to 2049, GeneralizedTime after (RFC 5280, 4.1.2.5). */
 void der_put_time(struct der_w *w, int64_t seconds);
 struct span der_written(const struct der_w *w);
+/* Copies it to out, which holds cap bytes. ERR_NO_SPACE, also when the writer had failed. */
+enum err der_take(const struct der_w *w, uint8_t *out, size_t cap, size_t *len);
 
 #endif

@@ -164,33 +164,35 @@ static void put_tbs(struct crypto *c, struct der_w *w, const struct x509_templat
     der_wrap(w, DER_SEQUENCE, mark);
 }
 
-enum err x509_issue(struct crypto *c, const struct x509_template *t, const struct p256_key *issuer_key,
-                    uint8_t out[X509_MAX], size_t *len)
+enum err x509_put_signed(struct crypto *c, const struct der_w *to_sign, const struct p256_key *key,
+                         uint8_t *out, size_t cap, size_t *len)
 {
-    uint8_t buf[X509_MAX], tbs[X509_MAX], digest[SHA256_SIZE], sig[P256_SIG_MAX];
+    uint8_t buf[X509_MAX], digest[SHA256_SIZE], sig[P256_SIG_MAX];
+    struct span signed_part = der_written(to_sign);
     size_t sig_len;
-    struct der_w w = der_w_of(tbs, sizeof tbs);
-    if (strlen(t->subject) > X509_CN_MAX || strlen(t->issuer) > X509_CN_MAX)
-        return ERR_BAD_ARGUMENT;
-    put_tbs(c, &w, t);
-    if (w.failed)
+    if (to_sign->failed)
         return ERR_NO_SPACE;
-    struct span signed_part = der_written(&w);
     crypto_sha256(c, &signed_part, 1, digest);
-    enum err e = p256_sign(issuer_key, digest, sig, &sig_len);
+    enum err e = p256_sign(key, digest, sig, &sig_len);
     if (e)
         return e;
-    w = der_w_of(buf, sizeof buf);
+    struct der_w w = der_w_of(buf, sizeof buf);
     der_put_bits(&w, sig, sig_len, 0);
     x509_put_signature_algorithm(&w);
     der_put(&w, signed_part.p, signed_part.len);
     der_wrap(&w, DER_SEQUENCE, w.end);
-    if (w.failed)
-        return ERR_NO_SPACE;
-    struct span done = der_written(&w);
-    memcpy(out, done.p, done.len);
-    *len = done.len;
-    return ERR_OK;
+    return der_take(&w, out, cap, len);
+}
+
+enum err x509_issue(struct crypto *c, const struct x509_template *t, const struct p256_key *issuer_key,
+                    uint8_t out[X509_MAX], size_t *len)
+{
+    uint8_t tbs[X509_MAX];
+    struct der_w w = der_w_of(tbs, sizeof tbs);
+    if (strlen(t->subject) > X509_CN_MAX || strlen(t->issuer) > X509_CN_MAX)
+        return ERR_BAD_ARGUMENT;
+    put_tbs(c, &w, t);
+    return x509_put_signed(c, &w, issuer_key, out, X509_MAX, len);
 }
 
 /* ---- parsing ---- */

@@ -9,6 +9,10 @@ void x509_put_signature_algorithm(struct der_w *w);
 void x509_put_name(struct der_w *w, const char *cn);
 void x509_put_public_key(struct der_w *w, const uint8_t point[P256_POINT]);
 
+/* SEQUENCE { what was written, algorithm, signature over it }: a certificate or a request. */
+enum err x509_put_signed(struct crypto *c, const struct der_w *to_sign, const struct p256_key *key,
+                         uint8_t *out, size_t cap, size_t *len);
+
 /* The read functions set r->failed on bad syntax. */
 void x509_read_signature_algorithm(struct rd *r);
 void x509_read_name(struct rd *r, char out[X509_CN_MAX + 1]);

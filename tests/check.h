@@ -1,0 +1,36 @@
+/* Short hands for Criterion tests of bytes and reasons. */
+#ifndef tests_check_h
+#define tests_check_h
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <string.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+
+static inline size_t unhex(const char *text, uint8_t *out, size_t cap)
+{
+    long n = hex_decode(text, strlen(text), out, cap);
+    cr_assert(ge(long, n, 0), "%s", text);
+    return (size_t)n;
+}
+
+/* A buffer and its length from a text of hex digits. */
+#define HEX(name, text)                                 \
+    uint8_t name[800];                                  \
+    size_t name##_len = unhex(text, name, sizeof name); \
+    (void)name##_len
+
+static inline void expect_hex(struct span got, const char *want, const char *what)
+{
+    char text[2 * 800 + 1];
+    cr_assert(le(sz, got.len, 800));
+    hex_encode(got.p, got.len, text);
+    cr_expect(eq(str, text, (char *)want), "%s", what);
+}
+
+#define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
+#define ASSERT_OK(got)        cr_assert(eq(int, (int)(got), ERR_OK))
+
+#endif
