@@ -276,7 +276,9 @@ enum tamper {
     T_DEVICE_EXPIRED,
     T_SWAPPED_F_E,
     T_PART_OUTSIDE,
-    T_NO_PARTNER
+    T_NO_PARTNER,
+    T_AUTHORIZED_OFF_CURVE,
+    T_NOT_CERTIFIED
 };
 
 static void tamper(struct rig *r, enum tamper what)
@@ -328,6 +330,12 @@ static void tamper(struct rig *r, enum tamper what)
     case T_PART_OUTSIDE:
         p->key_data.config.auth1_confidential = (struct mailbox_part){MAILBOX_DEFAULT_CONFIDENTIAL - 1, 2};
         break;
+    case T_AUTHORIZED_OFF_CURVE:
+        e->authorized_pk[40] ^= 1;
+        break;
+    case T_NOT_CERTIFIED:
+        r->partner->instance_ca_len = 0;
+        break;
     case T_NO_PARTNER:
         text_copy(r->partner->manufacturer, sizeof r->partner->manufacturer, "somebody");
         break;
@@ -353,6 +361,8 @@ static const struct {
     {T_MAILBOX_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_PART_OUTSIDE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_NO_PARTNER, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_AUTHORIZED_OFF_CURVE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {T_NOT_CERTIFIED, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
     {T_WEAK_SCRYPT, ERR_DK_STATUS, APDU_ABORT_OTHER},
     {T_ZERO_SALT, ERR_DK_STATUS, APDU_ABORT_OTHER},
     {T_F_FOREIGN, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},

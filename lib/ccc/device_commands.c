@@ -225,7 +225,7 @@ static const struct dk_partner *find_partner(const struct dk_device *d, const st
         return NULL;
     struct span manufacturer = dk_cert_manufacturer(vehicle.subject);
     for (size_t i = 0; i < DK_DEVICE_PARTNERS; i++)
-        if (d->partners[i].manufacturer[0] && span_is(manufacturer, d->partners[i].manufacturer))
+        if (d->partners[i].instance_ca_len && span_is(manufacturer, d->partners[i].manufacturer))
             return &d->partners[i];
     return NULL;
 }
@@ -239,6 +239,10 @@ static enum err check_key_data(struct dk_device *d)
     enum err e = key_data_parse(span_of(p->block.bytes, p->block.len), &k);
     if (!e && k.creation.version != p->applet_version)
         e = ERR_DK_APPLET_VERSION;
+    if (!e)
+        e = p256_check_point(d->crypto, k.creation.authorized_pk);
+    if (!e)
+        e = p256_check_point(d->crypto, k.creation.vehicle_pk);
     if (e)
         return e;
     p->partner = find_partner(d, &k);

@@ -143,6 +143,14 @@ enum err p256_from_public(struct crypto *c, const uint8_t point[P256_POINT], str
     return key_deliver(ec, e, out);
 }
 
+enum err p256_check_point(struct crypto *c, const uint8_t point[P256_POINT])
+{
+    struct p256_key *k;
+    enum err e = p256_from_public(c, point, &k);
+    p256_free(k);
+    return e;
+}
+
 void p256_free(struct p256_key *k)
 {
     EC_KEY_free(key_of(k));

@@ -38,6 +38,8 @@ enum err p256_generate(struct crypto *c, struct p256_key **out);
 enum err p256_from_private(struct crypto *c, const uint8_t scalar[P256_SCALAR], struct p256_key **out);
 /* ERR_KEY_INVALID when the point is not on the curve. */
 enum err p256_from_public(struct crypto *c, const uint8_t point[P256_POINT], struct p256_key **out);
+/* The same check, without a key. */
+enum err p256_check_point(struct crypto *c, const uint8_t point[P256_POINT]);
 /* Wipes the private part. NULL is allowed. */
 void p256_free(struct p256_key *k);
 void p256_public(const struct p256_key *k, uint8_t out[P256_POINT]);
