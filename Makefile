@@ -48,7 +48,7 @@ LIBSIM   := $(BUILD)/libsim.a
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios list test check bench fuzz guest-test real-test clean format
+.PHONY: all help setup scenario scenarios list test check bench fuzz memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -145,6 +145,12 @@ fuzz: setup
 	$(Q)scripts/setup.sh fuzz
 	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
+
+## make memcheck       a pairing and two unlocks under valgrind
+memcheck: setup $(RECORD)
+	$(Q)scripts/setup.sh memcheck
+	$(Q)valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible $(RECORD) >/dev/null
+	@echo 'no error, no leak'
 
 ## make guest-test     kernel CAN in a small virtual machine: pp01 on vcan, our ISO-TP against the kernel's
 guest-test: all $(BUILD)/tests/kernel_isotp

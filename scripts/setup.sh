@@ -7,6 +7,7 @@ libmosquitto-dev mosquitto libsocketcan-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
 test="python3-cryptography"
 fuzz="clang libclang-rt-dev"
+memcheck="valgrind"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"
 real="can-utils iproute2"
 
@@ -15,9 +16,10 @@ build) packages=$build ;;
 test) packages=$test ;;
 check) packages=$check ;;
 fuzz) packages=$fuzz ;;
+memcheck) packages=$memcheck ;;
 guest) packages=$guest ;;
 real) packages=$real ;;
-*) echo "usage: setup.sh build|test|check|fuzz|guest|real" >&2; exit 2 ;;
+*) echo "usage: setup.sh build|test|check|fuzz|memcheck|guest|real" >&2; exit 2 ;;
 esac
 
 missing() {
