@@ -136,6 +136,7 @@ static void make_vehicle(struct rig *r)
     p->crypto = r->crypto;
     p->verifier = &r->verifier;
     p->versions = p->applet_versions = one;
+    p->rules = &channel_framework;
     p->brand = 0x0001;
     p->root = &r->root;
     p->now_s = RIG_NOW_S;

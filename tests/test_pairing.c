@@ -233,6 +233,37 @@ Test(pairing, timeouts_say_what_was_awaited)
     }
 }
 
+/* ---- dialects: where the public record leaves two readings, both ends must use the same ---- */
+
+Test(pairing, get_response_may_rest_the_channel)
+{
+    for (int both = 0; both < 2; both++) {
+        struct rig *r = open_rig();
+        r->device.rules = &channel_framework_resting;
+        if (both)
+            r->pairing_config.rules = &channel_framework_resting;
+        rig_enter_password(r, true);
+        EXPECT_ERR(rig_pair_phase_2(r), both ? ERR_OK : ERR_SIGNATURE_INVALID);
+        close_rig(r);
+    }
+}
+
+Test(pairing, version_list_may_enter_the_keys)
+{
+    for (int both = 0; both < 2; both++) {
+        struct rig *r = open_rig();
+        bool fast;
+        r->applet.versions_in_info = true;
+        r->finish_config.transaction.versions_in_info = both;
+        rig_enter_password(r, true);
+        ASSERT_OK(rig_pair_phase_2(r));
+        EXPECT_ERR(rig_phase_3(r), both ? ERR_OK : ERR_SIGNATURE_INVALID);
+        if (both)
+            EXPECT_ERR(rig_unlock(r, true, true, &fast), ERR_OK);
+        close_rig(r);
+    }
+}
+
 /* ---- passwords ---- */
 
 Test(pairing, seven_attempts_then_none)

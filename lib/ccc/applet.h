@@ -67,6 +67,7 @@ struct applet_session {
 struct applet {
     struct crypto *crypto;
     struct op_versions versions;
+    bool versions_in_info; /* struct transaction */
     struct applet_instance_ca instance_cas[APPLET_INSTANCE_CAS];
     struct digital_key keys[APPLET_KEYS];
     struct applet_session session;

@@ -51,17 +51,13 @@ static enum err begin_fast(struct applet *a, uint8_t cryptogram[CCC_KEY])
     struct applet_session *s = &a->session;
     const struct digital_key *k = s->key;
     struct transaction_keys keys;
-    uint8_t versions[2 * OP_VERSIONS];
-    struct wr v = wr_of(versions, sizeof versions);
     if (!k || !k->has_kpersistent || !(k->creation.options_1 & ENDPOINT_FAST_CONTACTLESS)) {
         crypto_random(a->crypto, cryptogram, CCC_KEY);
         s->state = APPLET_KEYED;
         return ERR_OK;
     }
-    for (size_t i = 0; i < a->versions.n; i++)
-        wr_be16(&v, a->versions.v[i]);
     enum err e = transaction_fast_keys(a->crypto, &s->transaction, k->kpersistent, k->creation.vehicle_pk,
-                                       k->device_pk, span_of(versions, v.len), cryptogram, &keys);
+                                       k->device_pk, cryptogram, &keys);
     if (!e)
         channel_open(&s->channel, &channel_applet_fast, keys.kenc, keys.kmac, keys.krmac);
     OPENSSL_cleanse(&keys, sizeof keys);
@@ -77,6 +73,16 @@ static bool version_known(const struct op_versions *v, uint16_t version)
     return false;
 }
 
+/* Our list, as the answer to SELECT gave it. */
+static void put_versions(const struct applet *a, struct transaction *t)
+{
+    struct wr w = wr_of(t->versions, sizeof t->versions);
+    for (size_t i = 0; i < a->versions.n; i++)
+        wr_be16(&w, a->versions.v[i]);
+    t->versions_len = (uint8_t)w.len;
+    t->versions_in_info = a->versions_in_info;
+}
+
 static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct wr *out)
 {
     struct applet_session *s = &a->session;
@@ -88,6 +94,7 @@ static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct w
     end_transaction(a, APPLET_SELECTED);
     struct transaction *t = &s->transaction;
     applet_auth0_transaction(&request, cmd->p1, cmd->p2, s->interface, t);
+    put_versions(a, t);
     enum err e = p256_generate(a->crypto, &s->ephemeral);
     if (e)
         return APDU_SW_CONDITIONS;

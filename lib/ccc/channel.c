@@ -5,7 +5,9 @@
 
 #define CIPHER_MAX (CCC_BLOCK * 15) /* 239 bytes padded */
 
-const struct channel_rules channel_framework = {.header_in_mac = true, .first_counter = 1};
+const struct channel_rules channel_framework = {
+    .header_in_mac = true, .first_counter = 1, .get_response_steps = true};
+const struct channel_rules channel_framework_resting = {.header_in_mac = true, .first_counter = 1};
 const struct channel_rules channel_applet = {.header_in_mac = false, .first_counter = 0};
 const struct channel_rules channel_applet_fast = {.header_in_mac = false, .first_counter = 1};
 
@@ -202,6 +204,10 @@ enum err channel_continue(struct crypto *c, struct channel *ch)
 {
     const struct span mcv = {ch->mcv, CCC_BLOCK};
     uint8_t next[CCC_BLOCK];
+    if (ch->open && !ch->rules.get_response_steps && ch->counter > ch->rules.first_counter) {
+        ch->counter--;
+        return ERR_OK;
+    }
     enum err e = usable(ch);
     if (!e)
         e = ccc_cmac(c, ch->kmac, &mcv, 1, next);

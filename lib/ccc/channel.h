@@ -15,8 +15,12 @@
 struct channel_rules {
     bool header_in_mac; /* C-MAC covers CLA INS P1 P2 Lc; R-MAC covers the status word */
     uint8_t first_counter;
+    bool get_response_steps; /* GET RESPONSE counts and chains like a command with a MAC */
 };
 extern const struct channel_rules channel_framework; /* header and SW in the MAC, counter from 01 */
+/* The same for a peer whose counter and chaining value rest at GET RESPONSE (which of the two is right: a
+ * choice, docs/ccc.md). */
+extern const struct channel_rules channel_framework_resting;
 extern const struct channel_rules channel_applet; /* neither; counter from 00, used by the AUTH1 response */
 /* After a fast transaction no AUTH1 response has used counter 00 (a choice, docs/ccc.md). */
 extern const struct channel_rules channel_applet_fast;
@@ -47,7 +51,7 @@ enum err channel_wrap_response(struct crypto *c, struct channel *ch, struct span
 enum err channel_unwrap_response(struct crypto *c, struct channel *ch, struct span body, uint16_t sw,
                                  uint8_t plain[CCC_BLOCK * 16], size_t *len);
 /* GET RESPONSE travels without data and without a MAC; both sides step the channel instead: MCV = CMAC(Kmac,
- * MCV). */
+ * MCV). Under channel_framework_resting the next answer uses the counter of the last once more. */
 enum err channel_continue(struct crypto *c, struct channel *ch);
 
 #endif

@@ -24,6 +24,7 @@ enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a,
     d->crypto = c;
     d->applet = a;
     d->versions = (struct op_versions){{0x0100}, 1};
+    d->rules = &channel_framework;
     text_copy(d->oem, sizeof d->oem, oem);
     text_copy(d->name, sizeof d->name, oem);
     return p256_generate(c, &d->enc_key);

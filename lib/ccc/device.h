@@ -84,6 +84,7 @@ struct dk_device {
     int64_t now_s;
     char oem[X509_CN_MAX + 1], name[DK_DEVICE_NAME_MAX + 1]; /* manufacturer; friendly name */
     struct op_versions versions;                             /* of SPAKE2+ */
+    const struct channel_rules *rules;                       /* channel_framework, unless changed */
     struct dk_partner partners[DK_DEVICE_PARTNERS];
     struct dk_owned owned[APPLET_KEYS];
     struct p256_key *enc_key; /* Device.Enc: receives sealed data from servers */

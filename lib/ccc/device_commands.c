@@ -95,7 +95,7 @@ static uint16_t verify(struct dk_device *d, const struct apdu_command *cmd, stru
     if (op_verify_parse(cmd->data, &y, &m1) ||
         spake2p_prover_finish(d->crypto, &p->spake, &d->prover, y, m1, m2, &p->keys))
         return APDU_SW_INVALID;
-    channel_open(&p->channel, &channel_framework, p->keys.kenc, p->keys.kmac, p->keys.krmac);
+    channel_open(&p->channel, d->rules, p->keys.kenc, p->keys.kmac, p->keys.krmac);
     OPENSSL_cleanse(p->keys.kenc, CCC_KEY);
     OPENSSL_cleanse(p->keys.kmac, CCC_KEY);
     OPENSSL_cleanse(p->keys.krmac, CCC_KEY);

@@ -55,6 +55,8 @@ static struct span standard_info(const struct transaction *t, const char *label,
     wr_u8(&w, t->p2);
     wr_copy(&w, label, strlen(label));
     tlv_put(&w, 0x5C, span_of(t->version, sizeof t->version));
+    if (t->versions_in_info && t->versions_len <= TRANSACTION_VERSIONS)
+        tlv_put(&w, 0x5C, span_of(t->versions, t->versions_len));
     return span_of(buf, w.len);
 }
 
@@ -88,20 +90,19 @@ enum err transaction_standard_keys(struct crypto *c, const struct transaction *t
 enum err transaction_fast_keys(struct crypto *c, const struct transaction *t,
                                const uint8_t kpersistent[TRANSACTION_KPERSISTENT],
                                const uint8_t vehicle_pk[P256_POINT], const uint8_t device_pk[P256_POINT],
-                               struct span versions, uint8_t cryptogram[CCC_KEY],
-                               struct transaction_keys *keys)
+                               uint8_t cryptogram[CCC_KEY], struct transaction_keys *keys)
 {
     static const char label[] = "VolatileFast";
     uint8_t info[INFO_MAX], okm[CCC_KEY + sizeof *keys];
     struct wr w = wr_of(info, sizeof info);
-    if (versions.len > TRANSACTION_VERSIONS)
+    if (t->versions_len > TRANSACTION_VERSIONS)
         return ERR_BAD_ARGUMENT;
     wr_copy(&w, vehicle_pk + 1, 32);
     wr_copy(&w, label, sizeof label - 1);
     wr_copy(&w, t->vehicle_id, sizeof t->vehicle_id);
     wr_copy(&w, device_pk + 1, 32);
     wr_u8(&w, (uint8_t)t->interface);
-    tlv_put(&w, 0x5C, versions);
+    tlv_put(&w, 0x5C, span_of(t->versions, t->versions_len));
     tlv_put(&w, 0x5C, span_of(t->version, sizeof t->version));
     wr_copy(&w, t->vehicle_epk + 1, 32);
     wr_copy(&w, t->id, sizeof t->id);

@@ -32,6 +32,8 @@ struct transaction {
     uint8_t p1, p2; /* flag */
     uint8_t version[2];
     enum transaction_interface interface;
+    uint8_t versions[TRANSACTION_VERSIONS], versions_len; /* value of 5C in the applet's SELECT answer */
+    bool versions_in_info; /* a dialect: the list also enters the keys of a standard transaction */
 };
 
 struct transaction_keys {
@@ -53,12 +55,10 @@ enum err transaction_standard_keys(struct crypto *c, const struct transaction *t
                                    const struct p256_key *own_ephemeral, const uint8_t peer_epk[P256_POINT],
                                    struct transaction_keys *keys,
                                    uint8_t kpersistent[TRANSACTION_KPERSISTENT]);
-/* Cryptogram and session keys from a stored Kpersistent. versions: value of 5C in the applet's SELECT
- * response. */
+/* Cryptogram and session keys from a stored Kpersistent. */
 enum err transaction_fast_keys(struct crypto *c, const struct transaction *t,
                                const uint8_t kpersistent[TRANSACTION_KPERSISTENT],
                                const uint8_t vehicle_pk[P256_POINT], const uint8_t device_pk[P256_POINT],
-                               struct span versions, uint8_t cryptogram[CCC_KEY],
-                               struct transaction_keys *keys);
+                               uint8_t cryptogram[CCC_KEY], struct transaction_keys *keys);
 
 #endif

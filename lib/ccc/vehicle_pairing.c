@@ -206,7 +206,7 @@ static struct vehicle_step on_verify(struct vehicle_pairing *v, struct span data
     if (sw != APDU_SW_OK || op_evidence_parse(data, &m2) ||
         spake2p_verifier_finish(c->crypto, &v->spake, m2, &v->keys))
         return vehicle_pairing_abort(v, APDU_ABORT_EVIDENCE, ERR_DK_EVIDENCE);
-    channel_open(&v->channel, &channel_framework, v->keys.kenc, v->keys.kmac, v->keys.krmac);
+    channel_open(&v->channel, c->rules, v->keys.kenc, v->keys.kmac, v->keys.krmac);
     spake2p_wipe(&v->spake);
     struct key_data k = c->key_data;
     k.creation = v->creation;

@@ -26,6 +26,7 @@ struct vehicle_pairing_config {
     int64_t now_s;
     const uint8_t (*known_keys)[P256_POINT]; /* device keys that the vehicle has already */
     size_t n_known_keys;
+    const struct channel_rules *rules;  /* channel_framework, or the dialect of the device */
     const struct p256_key *attest_with; /* vehicle.SK, to bring the attestation in phase 2; NULL: not now */
 };
 

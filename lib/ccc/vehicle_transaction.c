@@ -76,7 +76,8 @@ struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
                                      .has_le = true};
     memset(t, 0, sizeof *t);
     t->config = c;
-    t->transaction = (struct transaction){.p1 = p1, .p2 = p2, .interface = c->interface};
+    t->transaction = (struct transaction){
+        .p1 = p1, .p2 = p2, .interface = c->interface, .versions_in_info = c->versions_in_info};
     return send_command(t, VT_SELECTING, &cmd);
 }
 
@@ -106,10 +107,10 @@ static struct vehicle_step on_select(struct vehicle_transaction *t, struct span 
     if (sw != APDU_SW_OK)
         return over(t, ERR_DK_STATUS);
     if (tlv_find_once(data, APPLET_TAG_VERSION, &versions) || op_versions_parse(versions.value, &theirs) ||
-        versions.value.len > sizeof t->device_versions)
+        versions.value.len > sizeof t->transaction.versions)
         return vehicle_transaction_fail(t, ERR_DK_ANSWER);
-    memcpy(t->device_versions, versions.value.p, versions.value.len);
-    t->device_versions_len = versions.value.len;
+    memcpy(t->transaction.versions, versions.value.p, versions.value.len);
+    t->transaction.versions_len = (uint8_t)versions.value.len;
     uint16_t version = op_versions_common(&t->config->versions, &theirs);
     return version ? send_auth0(t, version) : vehicle_transaction_fail(t, ERR_DK_APPLET_VERSION);
 }
@@ -128,7 +129,7 @@ static enum err match(struct vehicle_transaction *t, const uint8_t *cryptogram)
         if (!k->has_kpersistent)
             continue;
         e = transaction_fast_keys(c->crypto, &t->transaction, k->kpersistent, c->vehicle_pk, k->device_pk,
-                                  span_of(t->device_versions, t->device_versions_len), expected, &keys);
+                                  expected, &keys);
         if (e)
             break;
         if (bytes_equal_ct(expected, cryptogram, sizeof expected))

@@ -33,6 +33,7 @@ struct vehicle_transaction_config {
     struct vehicle_key *keys;
     size_t n_keys;
     enum transaction_interface interface;
+    bool versions_in_info; /* struct transaction */
 };
 
 enum vehicle_transaction_state {
@@ -53,8 +54,6 @@ struct vehicle_transaction {
     enum err reason;
     bool failing; /* CONTROL FLOW 00/00 is under way */
     struct transaction transaction;
-    uint8_t device_versions[TRANSACTION_VERSIONS];
-    size_t device_versions_len;
     struct p256_key *ephemeral; /* owned */
     struct vehicle_key *key;    /* who it is, once OPEN */
     bool fast;                  /* OPEN by a fast transaction */
