@@ -181,6 +181,9 @@ Test(pairing, slots_are_handed_out_and_refilled)
     cr_expect(eq(int, p[1], 0xFF));
     ASSERT_OK(dk_device_hand_out_slot(&r->device, k, &slot, &entry));
     cr_expect(slot.b[6] == 1 && slot.b[7] == 2 && entry == 1);
+    cr_expect(eq(int, p[0], MAILBOX_SLOT_BITMAP_CHANGED), "the list counts as read");
+    ASSERT_OK(dk_device_collect(&r->device, k));
+    cr_expect(eq(int, p[0], MAILBOX_SLOT_BITMAP_CHANGED), "the phone's own word stays for the vehicle");
     size_t before = r->apdus;
     ASSERT_OK(rig_refill(r)); /* one entry: AUTH0, AUTH1, two EXCHANGE */
     cr_expect(eq(sz, r->apdus - before, 6));

@@ -226,7 +226,8 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
     enum err e = applet_get_private(d->applet, k, m->signalling, &bits, 1);
     if (!e && bits & MAILBOX_ATTESTATION)
         e = take_attestation(d, k, &bits);
-    bits &= (uint8_t) ~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
+    if (bits & MAILBOX_SLOTS_WRITTEN) /* else a changed slot bitmap is our own word to the vehicle */
+        bits &= (uint8_t) ~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
     return e ? e : applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
 }
 
@@ -246,6 +247,7 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
         e = applet_get_private(d->applet, k, m->slots + (size_t)i * s.len, s.b, s.len);
     if (e)
         return e;
+    maps[0] &= (uint8_t)~MAILBOX_SLOTS_WRITTEN; /* we have read what the vehicle wrote */
     maps[0] |= MAILBOX_SLOT_BITMAP_CHANGED;
     maps[1] &= (uint8_t) ~(1u << i);
     e = applet_set_private(d->applet, k, m->signalling, span_of(maps, sizeof maps));
