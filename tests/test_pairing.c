@@ -236,6 +236,31 @@ Test(pairing, timeouts_say_what_was_awaited)
     }
 }
 
+Test(pairing, what_has_ended_stays_as_it_ended)
+{
+    struct rig *r = open_rig();
+    bool fast;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair_phase_2(r));
+    struct vehicle_step s =
+        vehicle_pairing_link_lost(&r->pairing); /* the phone leaves, later a timer runs out */
+    cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
+    s = vehicle_pairing_timeout(&r->pairing);
+    cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
+    s = vehicle_pairing_proceed(&r->pairing);
+    cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
+    cr_expect(memcmp(r->pairing.result.device_pk, r->key.device_pk, P256_POINT) == 0);
+    ASSERT_OK(rig_phase_3(r));
+    s = vehicle_finish_link_lost(&r->finish);
+    cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
+    ASSERT_OK(rig_unlock(r, false, false, &fast));
+    s = vehicle_transaction_fail(&r->unlock, ERR_DK_TIMEOUT);
+    cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
+    s = vehicle_transaction_exchange(&r->unlock, span_of("\x00", 1));
+    cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_MSG_OUT_OF_ORDER);
+    close_rig(r);
+}
+
 /* ---- dialects: where the public record leaves two readings, both ends must use the same ---- */
 
 Test(pairing, get_response_may_rest_the_channel)

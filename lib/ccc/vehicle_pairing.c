@@ -36,6 +36,12 @@ static struct vehicle_step over(struct vehicle_pairing *v, enum err reason)
     return (struct vehicle_step){.what = reason ? VEHICLE_FAILED : VEHICLE_DONE, .reason = reason};
 }
 
+/* What has ended stays as it ended. */
+static struct vehicle_step out_of_turn(struct vehicle_pairing *v)
+{
+    return over(v, v->state == VP_OVER ? v->reason : ERR_MSG_UNEXPECTED);
+}
+
 /* ---- sending ---- */
 
 static struct vehicle_step send_plain(struct vehicle_pairing *v, enum vehicle_pairing_state state,
@@ -57,7 +63,7 @@ static struct vehicle_step flow(struct vehicle_pairing *v, enum vehicle_pairing_
 struct vehicle_step vehicle_pairing_abort(struct vehicle_pairing *v, uint8_t p2, enum err reason)
 {
     if (v->state == VP_OVER || v->state == VP_IDLE)
-        return over(v, reason);
+        return out_of_turn(v);
     wipe_secrets(v);
     OPENSSL_cleanse(&v->result, sizeof v->result);
     v->reason = reason;
@@ -76,6 +82,8 @@ struct vehicle_step vehicle_pairing_timeout(struct vehicle_pairing *v)
 
 struct vehicle_step vehicle_pairing_link_lost(struct vehicle_pairing *v)
 {
+    if (v->state == VP_OVER)
+        return out_of_turn(v);
     return over(v, v->state == VP_ABORTING ? v->reason : ERR_DK_LINK_LOST);
 }
 
@@ -383,12 +391,6 @@ static struct vehicle_step on_abort(struct vehicle_pairing *v, struct span data,
 }
 
 /* ---- what is expected when ---- */
-
-/* What has ended stays as it ended. */
-static struct vehicle_step out_of_turn(struct vehicle_pairing *v)
-{
-    return over(v, v->state == VP_OVER ? v->reason : ERR_MSG_UNEXPECTED);
-}
 
 static struct vehicle_step (*const on_answer[VP_STATES])(struct vehicle_pairing *v, struct span data,
                                                          uint16_t sw) = {

@@ -53,6 +53,8 @@ struct vehicle_step vehicle_transaction_end(struct vehicle_transaction *t, uint8
 
 struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum err reason)
 {
+    if (t->state == VT_OVER) /* what has ended stays as it ended */
+        return over(t, t->reason);
     t->reason = reason;
     t->failing = true;
     return vehicle_transaction_end(t, CONTROL_FAILED, 0);
@@ -60,7 +62,7 @@ struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum
 
 struct vehicle_step vehicle_transaction_link_lost(struct vehicle_transaction *t)
 {
-    return over(t, t->failing ? t->reason : ERR_DK_LINK_LOST);
+    return over(t, t->failing || t->state == VT_OVER ? t->reason : ERR_DK_LINK_LOST);
 }
 
 /* ---- SELECT, AUTH0 ---- */
