@@ -114,13 +114,40 @@ static void certificates(const struct rig *r)
     field("h", r->pairing.result.certificate, r->pairing.result.certificate_len);
 }
 
-int main(void)
+static void print_apdu(void *arg, bool command, struct span apdu)
+{
+    char hex[2 * APDU_COMMAND_MAX + 1];
+    (void)arg;
+    hex_encode(apdu.p, apdu.len, hex);
+    printf("%c %s\n", command ? '>' : '<', hex);
+}
+
+static int print_apdus(struct rig *r)
+{
+    bool fast;
+    r->tap = print_apdu;
+    rig_enter_password(r, false);
+    enum err e = rig_pair(r);
+    if (!e)
+        e = rig_unlock(r, false, true, &fast);
+    if (!e)
+        e = rig_unlock(r, true, true, &fast);
+    return e ? 1 : 0;
+}
+
+int main(int argc, char **argv)
 {
     struct rig *r = malloc(sizeof *r);
     struct recorder rec = {.rig = r};
     bool fast;
     if (!r || !rig_open(r, test_crypto()))
         return 1;
+    if (argc > 1 && strcmp(argv[1], "--apdus") == 0) {
+        int rc = print_apdus(r);
+        rig_close(r);
+        free(r);
+        return rc;
+    }
     r->tap = tap;
     r->tap_arg = &rec;
     printf("{\n");

@@ -79,10 +79,11 @@ static const struct {
     {V1_REQUEST, "SPAKE2+ REQUEST 80 30 00 00, 49 bytes: 5B SPAKE2+ version (2), 5C applet versions (4), "
                  "7F50 scrypt (32), D6 brand (2)"},
     {V1_VERIFY, "SPAKE2+ VERIFY 80 32 00 00, 85 bytes: 52 Y (65), 57 evidence M[1] (16)"},
-    {V3_C1, "WRITE DATA 84 D4 80 00, 24 bytes"},
-    {V4_AUTH0, "AUTH0 80 80 04 07, 99 bytes: 5C applet version (2), 87 vehicle_ePK (65), "
+    {V3_C1, "WRITE DATA 84 D4 80 00, last piece, 24 bytes"},
+    {V4_AUTH0, "AUTH0 80 80 04 07, standard, pairing phase 3, EXCHANGE follows, 99 bytes: 5C applet version "
+               "(2), 87 vehicle_ePK (65), "
                "4C transaction identifier (16), 4D vehicle identifier (8)"},
-    {"803C0107", "CONTROL FLOW 80 3C 01 07, 0 bytes"},
+    {"803C0107", "CONTROL FLOW 80 3C 01 07, transaction ok"},
     {"803C1209", "OP CONTROL FLOW 80 3C 12 09, abort: device evidence wrong"},
     {"8099000000", "unknown command 80 99 00 00, 0 bytes"},
     {"8099", "not an APDU, 2 bytes"},

@@ -210,6 +210,31 @@ static void append_tags(char out[APDU_LINE_MAX], uint8_t ins, struct span data)
     }
 }
 
+/* What P1 and P2 say, or "" when they say nothing. */
+static const char *parameters_name(const struct apdu_command *c)
+{
+    static const struct {
+        uint8_t ins, p1, p2_from, p2_to;
+        const char *name;
+    } rows[] = {
+        {APDU_WRITE_DATA, 0x80, 0, 0, ", last piece"},
+        {APDU_AUTH0, 0x00, 0x01, 0x01, ", standard, unlock"},
+        {APDU_AUTH0, 0x01, 0x01, 0x01, ", fast, unlock"},
+        {APDU_AUTH0, 0x04, 0x01, 0x01, ", standard, unlock, EXCHANGE follows"},
+        {APDU_AUTH0, 0x05, 0x01, 0x01, ", fast, unlock, EXCHANGE follows"},
+        {APDU_AUTH0, 0x04, 0x07, 0x07, ", standard, pairing phase 3, EXCHANGE follows"},
+        {APDU_AUTH0, 0x04, 0x08, 0x08, ", standard, pairing phase 4, EXCHANGE follows"},
+        {APDU_CONTROL_FLOW, 0x00, 0x00, 0xFF, ", transaction failed"},
+        {APDU_CONTROL_FLOW, 0x01, 0x00, 0xFF, ", transaction ok"},
+        {APDU_CONTROL_FLOW, 0x40, 0x00, 0xFF, ", application specific"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].ins == c->ins && rows[i].p1 == c->p1 && c->p2 >= rows[i].p2_from &&
+            c->p2 <= rows[i].p2_to)
+            return rows[i].name;
+    return "";
+}
+
 void apdu_describe_command(struct span in, char out[APDU_LINE_MAX])
 {
     struct apdu_command c;
@@ -223,11 +248,9 @@ void apdu_describe_command(struct span in, char out[APDU_LINE_MAX])
     else if (c.ins == APDU_SELECT && span_equal(c.data, span_of(apdu_aid_applet, APDU_AID)))
         what = " applet";
     const char *flow = c.ins == APDU_CONTROL_FLOW ? apdu_flow_name(c.p1, c.p2) : NULL;
-    int n = snprintf(out, APDU_LINE_MAX, "%s%s%s %02X %02X %02X %02X", flow ? "OP " : "", name, what, c.cla,
-                     c.ins, c.p1, c.p2);
-    if (flow)
-        snprintf(out + n, APDU_LINE_MAX - (size_t)n, ", %s", flow);
-    else
+    int n = snprintf(out, APDU_LINE_MAX, "%s%s%s %02X %02X %02X %02X%s%s", flow ? "OP " : "", name, what,
+                     c.cla, c.ins, c.p1, c.p2, flow ? ", " : "", flow ? flow : parameters_name(&c));
+    if (c.ins != APDU_CONTROL_FLOW || c.data.len)
         snprintf(out + n, APDU_LINE_MAX - (size_t)n, ", %zu bytes", c.data.len);
     if (c.cla != APDU_CLA_SECURE && c.ins != APDU_SELECT)
         append_tags(out, c.ins, c.data);
