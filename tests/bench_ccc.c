@@ -252,14 +252,12 @@ static void report(const struct figure *f, struct rig *r, struct floor_tools *t)
 
 int main(void)
 {
-    struct rig *r = malloc(sizeof *r);
+    struct rig *r = rig_new(test_crypto());
     struct floor_tools t = make_tools(test_crypto());
-    check(r && rig_open(r, test_crypto()), "the rig");
     pairing(r);
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         report(&figures[i], r, &t);
     free_tools(&t);
-    rig_close(r);
-    free(r);
+    rig_free(r);
     return 0;
 }

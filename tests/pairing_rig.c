@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ccc/ecies.h"
@@ -179,6 +180,27 @@ void rig_close(struct rig *r)
     vehicle_pairing_wipe(&r->pairing);
     vehicle_finish_wipe(&r->finish);
     vehicle_transaction_wipe(&r->unlock);
+}
+
+struct rig *rig_new(struct crypto *c)
+{
+    struct rig *r = malloc(sizeof *r);
+    if (!r || !rig_open(r, c))
+        abort();
+    return r;
+}
+
+struct rig *rig_ready(struct crypto *c)
+{
+    struct rig *r = rig_new(c);
+    rig_enter_password(r, true);
+    return r;
+}
+
+void rig_free(struct rig *r)
+{
+    rig_close(r);
+    free(r);
 }
 
 void rig_enter_password(struct rig *r, bool skip_scrypt)

@@ -79,6 +79,11 @@ struct rig {
 /* False (with a message on standard error) when anything could not be made. */
 bool rig_open(struct rig *r, struct crypto *c);
 void rig_close(struct rig *r);
+/* The same on the heap; ends the program when it cannot be made. */
+struct rig *rig_new(struct crypto *c);
+/* With the password typed, w0 and w1 ready. */
+struct rig *rig_ready(struct crypto *c);
+void rig_free(struct rig *r);
 /* The user types the password again; skip_scrypt gives the phone w0 and w1 ready. */
 void rig_enter_password(struct rig *r, bool skip_scrypt);
 

@@ -137,15 +137,12 @@ static int print_apdus(struct rig *r)
 
 int main(int argc, char **argv)
 {
-    struct rig *r = malloc(sizeof *r);
+    struct rig *r = rig_new(test_crypto());
     struct recorder rec = {.rig = r};
     bool fast;
-    if (!r || !rig_open(r, test_crypto()))
-        return 1;
     if (argc > 1 && strcmp(argv[1], "--apdus") == 0) {
         int rc = print_apdus(r);
-        rig_close(r);
-        free(r);
+        rig_free(r);
         return rc;
     }
     r->tap = tap;
@@ -170,7 +167,6 @@ int main(int argc, char **argv)
     if (!e)
         e = rig_unlock(r, true, true, &fast);
     printf("  \"password\": \"%s\", \"result\": \"%s\"\n}\n", RIG_PASSWORD, err_name(e));
-    rig_close(r);
-    free(r);
+    rig_free(r);
     return e ? 1 : 0;
 }

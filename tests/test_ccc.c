@@ -86,6 +86,9 @@ static const struct {
     {"803C0107", "CONTROL FLOW 80 3C 01 07, transaction ok"},
     {"803C1209", "OP CONTROL FLOW 80 3C 12 09, abort: device evidence wrong"},
     {"8099000000", "unknown command 80 99 00 00, 0 bytes"},
+    {"00A404000DA000000809434343444B41763100", "SELECT applet 00 A4 04 00, 13 bytes"},
+    {"80800100", "AUTH0 80 80 01 00, 0 bytes"},
+    {"80810000029A00", "AUTH1 80 81 00 00, 2 bytes: 9A (0)"},
     {"8099", "not an APDU, 2 bytes"},
 };
 
@@ -105,6 +108,11 @@ Test(apdu, decoder_writes_one_readable_line)
     HEX(more, "613D");
     apdu_describe_response(span_of(more, more_len), line);
     cr_expect(eq(str, line, "613D more data, 0 bytes"));
+    HEX(odd, "1234");
+    apdu_describe_response(span_of(odd, odd_len), line);
+    cr_expect(eq(str, line, "1234 unknown status, 0 bytes"));
+    apdu_describe_response(span_of(odd, 1), line);
+    cr_expect(eq(str, line, "not a response, 1 bytes"));
 }
 
 static const struct {
@@ -495,6 +503,52 @@ Test(channel, status_word_is_covered_by_the_framework_only)
     cr_expect(eq(
         int, channel_unwrap_response(test_crypto(), &e.vehicle, span_of(buf, w.len - 2), 0x6101, plain, &len),
         ERR_OK));
+}
+
+static const struct {
+    const char *what, *block; /* plaintext blocks as they are encrypted */
+    size_t cut;               /* bytes of ciphertext that do not travel */
+    enum err e;
+} paddings[] = {
+    {"right", "AABB8000000000000000000000000000", 0, ERR_OK},
+    {"one byte of padding", "AABBAABBAABBAABBAABBAABBAABBAA80", 0, ERR_OK},
+    {"a whole block of padding", "AABBAABBAABBAABBAABBAABBAABBAABB80000000000000000000000000000000", 0,
+     ERR_OK},
+    {"more than a block", "AABBAABBAABBAABBAABBAABBAABBAA8000000000000000000000000000000000", 0,
+     ERR_MSG_MALFORMED},
+    {"none", "AABBAABBAABBAABBAABBAABBAABBAABB", 0, ERR_MSG_MALFORMED},
+    {"zeros only", "00000000000000000000000000000000", 0, ERR_MSG_MALFORMED},
+    {"another mark", "AABB0100000000000000000000000000", 0, ERR_MSG_MALFORMED},
+    {"half a block", "AABB8000000000000000000000000000", 8, ERR_MSG_MALFORMED},
+};
+
+/* What the holder of the keys can send: a right MAC over anything. */
+Test(channel, padding_is_checked_after_the_mac)
+{
+    struct crypto *c = test_crypto();
+    for (size_t i = 0; i < sizeof paddings / sizeof paddings[0]; i++) {
+        struct ends e = open_ends(&channel_framework, V1_KENC, V1_KMAC, V1_KRMAC);
+        HEX(block, paddings[i].block);
+        uint8_t data[64], icv[CCC_BLOCK], mac[CCC_BLOCK], plain[256], counter[CCC_BLOCK] = {[15] = 1};
+        size_t n = block_len - paddings[i].cut, len;
+        cr_assert(eq(int, ccc_ecb_block(c, e.vehicle.kenc, counter, icv), ERR_OK));
+        cr_assert(eq(int, ccc_cbc(c, true, e.vehicle.kenc, icv, block, block_len, data), ERR_OK));
+        const uint8_t header[5] = {APDU_CLA_SECURE, APDU_WRITE_DATA, 0, 0, (uint8_t)(n + CHANNEL_MAC)};
+        const struct span parts[] = {{e.vehicle.mcv, CCC_BLOCK}, {header, 5}, {data, n}};
+        cr_assert(eq(int, ccc_cmac(c, e.vehicle.kmac, parts, 3, mac), ERR_OK));
+        memcpy(data + n, mac, CHANNEL_MAC);
+        const struct apdu_command cmd = {
+            APDU_CLA_SECURE, APDU_WRITE_DATA, 0, 0, {data, n + CHANNEL_MAC}, true};
+        enum err got = channel_unwrap_command(c, &e.device, &cmd, plain, &len);
+        cr_expect(eq(int, (int)got, (int)paddings[i].e), "%s: %s", paddings[i].what, err_name(got));
+        cr_expect(eq(int, e.device.open, got == ERR_OK), "%s", paddings[i].what);
+    }
+    struct ends e = open_ends(&channel_framework, V1_KENC, V1_KMAC, V1_KRMAC);
+    const struct apdu_command no_mac = {APDU_CLA_SECURE, APDU_WRITE_DATA, 0, 0, {e.vehicle.kmac, 7}, true};
+    uint8_t plain[256];
+    size_t len;
+    cr_expect(eq(int, channel_unwrap_command(c, &e.device, &no_mac, plain, &len), ERR_TRUNCATED));
+    cr_expect(eq(int, channel_unwrap_command(c, &e.device, &no_mac, plain, &len), ERR_LINK_DOWN));
 }
 
 Test(channel, counter_is_used_up_after_ff)

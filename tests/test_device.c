@@ -1,28 +1,8 @@
-/* What phone and applet permit in which state, and what EXCHANGE does to mailboxes. */
-#include <stdlib.h>
-
-#include "lib/ccc/applet_message.h"
+/* The phone's framework: what is permitted in which state, and what the right vehicle may not do either. */
 #include "lib/ccc/ecies.h"
-#include "lib/ccc/exchange.h"
-#include "lib/ccc/tlv.h"
-#include "tests/ccc_vectors.h"
 #include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
-
-static struct rig *open_rig(void)
-{
-    struct rig *r = malloc(sizeof *r);
-    cr_assert(r && rig_open(r, test_crypto()));
-    rig_enter_password(r, true);
-    return r;
-}
-
-static void close_rig(struct rig *r)
-{
-    rig_close(r);
-    free(r);
-}
 
 /* ---- framework ---- */
 
@@ -122,7 +102,7 @@ Test(framework, every_command_in_every_state)
 {
     for (enum dk_device_state s = DK_IDLE; s < DK_STATES; s++)
         for (size_t i = 0; i < sizeof permitted / sizeof permitted[0]; i++) {
-            struct rig *r = open_rig();
+            struct rig *r = rig_ready(test_crypto());
             bring_to(r, s);
             uint16_t sw = send(r, permitted[i].apdu);
             cr_expect(eq(int, sw, permitted[i].sw[s]), "%s in %s: %04X", permitted[i].name,
@@ -133,7 +113,7 @@ Test(framework, every_command_in_every_state)
                           dk_device_state_name(s));
                 cr_expect(r->device.state == (s == DK_IDLE || s == DK_PAIRED ? s : DK_SELECTED));
             }
-            close_rig(r);
+            rig_free(r);
         }
 }
 
@@ -160,29 +140,29 @@ Test(framework, request_refusals)
                            "2020008C3020001D602000100"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_ready(test_crypto());
         bring_to(r, DK_SELECTED);
         cr_expect(eq(int, send(r, rows[i].apdu), APDU_SW_INVALID), "%s", rows[i].what);
         cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_OK), "REQUEST works after %s", rows[i].what);
-        close_rig(r);
+        rig_free(r);
     }
 }
 
 Test(framework, without_a_password)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_ready(test_crypto());
     dk_device_forget_password(&r->device);
     cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
     cr_expect(eq(int, r->device.state, DK_IDLE));
     cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_NOT_READY));
     cr_expect(eq(int, send(r, "00A404000DA000000809434343444B41763100"),
                  APDU_SW_OK)); /* no pairing: the applet is free */
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(framework, lost_link_keeps_a_created_key_until_the_password_is_dropped)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_ready(test_crypto());
     bring_to(r, DK_SECURE2);
     cr_assert(r->device.pairing.key != NULL);
     dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
@@ -190,18 +170,18 @@ Test(framework, lost_link_keeps_a_created_key_until_the_password_is_dropped)
     cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
     dk_device_forget_password(&r->device);
     cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_NONE));
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(framework, key_that_cannot_be_made_ends_pairing)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_ready(test_crypto());
     bring_to(r, DK_CREATING);
     ASSERT_OK(applet_delete_ca(&r->applet, r->partner->instance_ca_id));
     EXPECT_ERR(dk_device_create_key(&r->device), ERR_NOT_FOUND);
     cr_expect(r->device.state == DK_IDLE && !r->device.pairing.channel.open);
     EXPECT_ERR(dk_device_create_key(&r->device), ERR_MSG_OUT_OF_ORDER);
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(framework, get_data_knows_four_objects)
@@ -212,7 +192,7 @@ Test(framework, get_data_knows_four_objects)
     } rows[] = {{{0x7F, 0x20}, 2, 0x6100}, {{0x7F, 0x22}, 2, 0x6100}, {{0x7F, 0x24}, 2, 0x6100},
                 {{0xD3}, 1, 0x9000},       {{0x7F, 0x21}, 2, 0x6A88}, {{0x7F}, 1, 0x6A88}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_ready(test_crypto());
         uint8_t out[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX], plain[256];
         struct wr w = wr_of(out, sizeof out), a = wr_of(answer, sizeof answer);
         struct span data;
@@ -229,324 +209,199 @@ Test(framework, get_data_knows_four_objects)
             ASSERT_OK(channel_unwrap_response(r->crypto, &vehicle, data, sw, plain, &len));
             cr_expect(span_equal(span_of(plain, len), span_of("\xD3\x0Aphonemaker", 12)));
         }
-        close_rig(r);
+        rig_free(r);
     }
 }
 
-/* ---- applet ---- */
-
-#define AUTH0_OK "80800004635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00"
-
-static uint16_t send_applet(struct rig *r, const char *hex, struct span *data)
+/* The right vehicle sends something wrong, protected. */
+static uint16_t send_protected(struct rig *r, uint8_t ins, uint8_t p1, struct span plain)
 {
-    static uint8_t in[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX];
-    long n = hex_decode(hex, strlen(hex), in, sizeof in);
-    struct wr w = wr_of(answer, sizeof answer);
-    struct apdu_command cmd;
+    uint8_t out[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX];
+    struct channel vehicle = r->device.pairing.channel;
+    struct wr w = wr_of(out, sizeof out), a = wr_of(answer, sizeof answer);
+    struct span data;
     uint16_t sw;
-    cr_assert(ge(long, n, 0));
-    ASSERT_OK(apdu_command_parse(span_of(in, (size_t)n), &cmd));
-    applet_input(&r->applet, &cmd, &w);
-    ASSERT_OK(apdu_response_parse(span_of(answer, w.len), data, &sw));
+    ASSERT_OK(channel_wrap_command(r->crypto, &vehicle, ins, p1, 0, plain, &w));
+    dk_device_input(&r->device, span_of(out, w.len), &a);
+    ASSERT_OK(apdu_response_parse(span_of(answer, a.len), &data, &sw));
     return sw;
 }
 
-/* A paired phone whose applet is in that state, and the vehicle's transaction with it. */
-static struct rig *applet_in(enum applet_state state)
+/* A whole block in pieces; the status of the last answer. */
+static uint16_t write_block(struct rig *r, struct key_data_buffer *b)
 {
-    struct rig *r = open_rig();
-    uint8_t answer[APDU_RESPONSE_MAX];
-    ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-    if (state == APPLET_DESELECTED)
-        return r;
-    if (state == APPLET_KEYED_FAST)
-        r->key.has_kpersistent = false; /* the vehicle goes on with AUTH1 */
-    struct vehicle_step s =
-        vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
-                                  state == APPLET_KEYED_FAST ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
-    while (r->applet.session.state != state) {
-        struct wr w = wr_of(answer, sizeof answer);
-        cr_assert(s.what == VEHICLE_SEND);
-        dk_device_input(&r->device, s.apdu, &w);
-        s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
+    bool last = false;
+    uint16_t sw = APDU_SW_OK;
+    while (!last && sw == APDU_SW_OK) {
+        struct span piece = key_data_piece(b, &last);
+        sw = send_protected(r, APDU_WRITE_DATA, last ? 0x80 : 0, piece);
     }
-    return r;
-}
-
-#define ZEROS_16             "00000000000000000000000000000000"
-#define SIGNATURE_OF_NOTHING "80810000429E40" ZEROS_16 ZEROS_16 ZEROS_16 ZEROS_16 "00"
-
-static const struct {
-    const char *name, *apdu;
-    uint16_t sw[APPLET_STATES]; /* DESELECTED SELECTED KEYED KEYED_FAST AUTHENTICATED */
-} applet_permitted[] = {
-    {"SELECT", "00A404000DA000000809434343444B41763100", {0x9000, 0x9000, 0x9000, 0x9000, 0x9000}},
-    {"SELECT framework", "00A404000DA000000809434343444B46763100", {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82}},
-    {"AUTH0", AUTH0_OK, {0x6985, 0x9000, 0x9000, 0x9000, 0x9000}},
-    {"AUTH0, P1 02",
-     "80800204635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00",
-     {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"AUTH0, other version",
-     "80800004635C0202008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D0800010123456789AB00",
-     {0x6985, 0x6A80, 0x6A80, 0x6A80, 0x6A80}},
-    {"AUTH0, class 84", "84800004025C00", {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
-    {"AUTH0, too short", "80800004025C00", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
-    {"AUTH1, wrong signature", SIGNATURE_OF_NOTHING, {0x6985, 0x6985, 0x6A80, 0x6A80, 0x6985}},
-    {"AUTH1, too short", "80810000029E00", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
-    {"EXCHANGE",
-     "84C90000181CC26B216642B49B8526B6D1F1F1F3F942BE4AEBA25F052300",
-     {0x6985, 0x6985, 0x6985, 0x6982, 0x6982}},
-    {"CONTROL FLOW", "803C0100", {0x6985, 0x9000, 0x9000, 0x9000, 0x9000}},
-    {"CREATE RANGING KEY", "8471000008010203040506070800", {0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00}},
-};
-
-Test(applet, every_command_in_every_state)
-{
-    for (enum applet_state s = APPLET_DESELECTED; s < APPLET_STATES; s++)
-        for (size_t i = 0; i < sizeof applet_permitted / sizeof applet_permitted[0]; i++) {
-            struct rig *r = applet_in(s);
-            struct span data;
-            uint16_t sw = send_applet(r, applet_permitted[i].apdu, &data);
-            cr_expect(eq(int, sw, applet_permitted[i].sw[s]), "%s in state %d: %04X",
-                      applet_permitted[i].name, (int)s, sw);
-            if (sw != APDU_SW_OK) {
-                cr_expect(eq(sz, data.len, 0));
-                cr_expect(not(r->applet.session.channel.open));
-                cr_expect(r->applet.session.ephemeral == NULL);
-                cr_expect(r->applet.session.state == (s == APPLET_DESELECTED ? s : APPLET_SELECTED));
-            }
-            close_rig(r);
-        }
-}
-
-Test(applet, stranger_learns_nothing)
-{
-    struct rig *r = applet_in(APPLET_SELECTED);
-    struct span data, epk, cryptogram;
-    /* fast AUTH0 for another vehicle: answer of the same shape */
-    uint16_t sw = send_applet(
-        r, "80800104635C0201008741" V4_VEPK "4C10A0A1A2A3A4A5A6A7A8A9AAABACADAEAF4D08FFFFFFFFFFFFFFFF00",
-        &data);
-    cr_expect(eq(int, sw, APDU_SW_OK));
-    cr_expect(tlv_find_exact(data, APPLET_TAG_ENDPOINT_EPK, P256_POINT, &epk) == ERR_OK);
-    cr_expect(tlv_find_exact(data, APPLET_TAG_CRYPTOGRAM, CCC_KEY, &cryptogram) == ERR_OK);
-    cr_expect(r->applet.session.key == NULL);
-    cr_expect(eq(int, send_applet(r, SIGNATURE_OF_NOTHING, &data), APDU_SW_WRONG_DATA));
-    close_rig(r);
-}
-
-Test(applet, auth1_returns_the_configured_part)
-{
-    struct rig *r = open_rig();
-    struct applet_auth1_answer a;
-    uint8_t answer[APDU_RESPONSE_MAX];
-    ASSERT_OK(rig_pair(r));
-    r->applet.keys[0].mailboxes.private_area[0] = 0x5A;
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-    struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, 0);
-    while (s.what == VEHICLE_SEND) {
-        struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
-        s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
-    }
-    cr_assert(s.what == VEHICLE_OPEN);
-    ASSERT_OK(applet_auth1_answer_parse(span_of(r->unlock.data, r->unlock.len), &a));
-    cr_expect(span_equal(a.private_part, span_of("\x5A\xFF", 2)));
-    cr_expect(a.confidential.p == NULL);
-    close_rig(r);
-}
-
-/* ---- EXCHANGE ---- */
-
-/* Sends one EXCHANGE over the vehicle's open transaction; the reads are in r->unlock.data. */
-static enum err do_exchange(struct rig *r, const struct wr *w)
-{
-    uint8_t answer[APDU_RESPONSE_MAX];
-    struct wr a = wr_of(answer, sizeof answer);
-    struct vehicle_step s = vehicle_transaction_exchange(&r->unlock, span_of(w->buf, w->len));
-    if (s.what != VEHICLE_SEND)
-        return s.reason;
-    dk_device_input(&r->device, s.apdu, &a);
-    s = vehicle_transaction_input(&r->unlock, span_of(answer, a.len));
-    return s.what == VEHICLE_DATA ? ERR_OK : ERR_DK_STATUS;
-}
-
-static struct rig *open_transaction(void)
-{
-    struct rig *r = open_rig();
-    uint8_t answer[APDU_RESPONSE_MAX];
-    ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-    struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, 0);
-    while (s.what == VEHICLE_SEND) {
-        struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
-        s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
-    }
-    cr_assert(s.what == VEHICLE_OPEN);
-    return r;
-}
-
-Test(exchange, atomic_session_shows_all_or_nothing)
-{
-    struct rig *r = open_transaction();
-    const uint8_t *area = r->applet.keys[0].mailboxes.private_area;
-    uint8_t buf[64];
-    struct wr w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_MORE);
-    exchange_put_write(&w, MAILBOX_PRIVATE, 0x50, span_of("abc", 3));
-    exchange_put_set(&w, MAILBOX_CONFIDENTIAL, 0, 4, 0x77);
-    exchange_put_read(&w, MAILBOX_PRIVATE, 0x50, 3);
-    ASSERT_OK(do_exchange(r, &w));
-    cr_expect(span_equal(span_of(r->unlock.data, r->unlock.len), span_of("abc", 3)),
-              "the session sees itself");
-    cr_expect(eq(int, area[0x50], 0), "nobody else does");
-    EXPECT_ERR(applet_set_private(&r->applet, &r->applet.keys[0], 0x60, span_of("x", 1)), ERR_BUSY);
-    w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_COMMIT);
-    exchange_put_set(&w, MAILBOX_PRIVATE, 0x53, 2, 'd');
-    ASSERT_OK(do_exchange(r, &w));
-    cr_expect(memcmp(area + 0x50, "abcdd", 5) == 0);
-    cr_expect(eq(int, r->applet.keys[0].mailboxes.confidential_area[3], 0x77));
-    close_rig(r);
+    return sw;
 }
 
 static const struct {
-    const char *what;
-    uint16_t offset;
-    uint8_t len;
-    enum mailbox_kind mailbox;
-} outside[] = {
-    {"past the private mailbox", MAILBOX_DEFAULT_PRIVATE - 1, 2, MAILBOX_PRIVATE},
-    {"far away", 0xFFFF, 1, MAILBOX_PRIVATE},
-    {"past the confidential mailbox", MAILBOX_DEFAULT_CONFIDENTIAL, 1, MAILBOX_CONFIDENTIAL},
+    const char *what, *plain;
+    enum dk_device_state state;
+    uint8_t ins, p1;
+    uint16_t sw;
+} protected_commands[] = {
+    {"unknown tag", "7F4F00", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
+    {"end of data with content", "5F5F0100", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
+    {"empty piece", "", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
+    {"last piece without an end", "7F4D00", DK_SECURE1, APDU_WRITE_DATA, 0x80, APDU_SW_WRONG_DATA},
+    {"nothing but an end", "5F5F00", DK_SECURE1, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
+    {"first block in the second place", "7F4D00", DK_SECURE2, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
+    {"an attestation", "5F5A01AA5F5F00", DK_SECURE2, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
+    {"no attestation", "5F5F00", DK_SECURE2, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
+    {"tag of three bytes", "7F2020", DK_SECURE2, APDU_GET_DATA, 0, APDU_SW_INVALID},
+    {"no tag", "", DK_SECURE2, APDU_GET_DATA, 0, APDU_SW_INVALID},
 };
 
-Test(exchange, nothing_of_a_refused_command_is_done)
+Test(framework, protected_commands_of_the_right_vehicle)
 {
-    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++)
-        for (int staged = 0; staged < 2; staged++) {
-            struct rig *r = open_transaction();
-            uint8_t buf[64];
-            static struct mailboxes before;
-            struct wr w = wr_of(buf, sizeof buf);
-            before = r->applet.keys[0].mailboxes;
-            exchange_begin(&w, EXCHANGE_MORE);
-            exchange_put_write(&w, MAILBOX_PRIVATE, 0x50, span_of("abc", 3));
-            if (staged) {
-                enum err e = do_exchange(r, &w);
-                ASSERT_OK(e);
-            }
-            w = wr_of(buf, sizeof buf);
-            exchange_begin(&w, EXCHANGE_COMMIT);
-            exchange_put_write(&w, MAILBOX_PRIVATE, 0x60, span_of("abc", 3));
-            exchange_put_notify(&w, span_of("n", 1));
-            exchange_put_set(&w, outside[i].mailbox, outside[i].offset, outside[i].len, 1);
-            EXPECT_ERR(do_exchange(r, &w), ERR_DK_STATUS);
-            cr_expect(memcmp(&before, &r->applet.keys[0].mailboxes, sizeof before) == 0, "%s",
-                      outside[i].what);
-            cr_expect(eq(sz, r->applet.notification_len, 0));
-            cr_expect(not(r->applet.session.staged));
-            cr_expect(not(r->applet.session.channel.open));
-            close_rig(r);
-        }
-}
-
-Test(exchange, uncommitted_writes_are_dropped)
-{
-    for (int how = 0; how < 2; how++) {
-        struct rig *r = open_transaction();
-        uint8_t buf[64];
-        struct span data;
-        struct wr w = wr_of(buf, sizeof buf);
-        exchange_begin(&w, EXCHANGE_MORE);
-        exchange_put_write(&w, MAILBOX_PRIVATE, 0x50, span_of("abc", 3));
-        ASSERT_OK(do_exchange(r, &w));
-        if (how == 0)
-            send_applet(r, "803C0100", &data);
-        else
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-        cr_expect(eq(int, r->applet.keys[0].mailboxes.private_area[0x50], 0));
-        cr_expect(not(r->applet.session.staged));
-        ASSERT_OK(applet_set_private(&r->applet, &r->applet.keys[0], 0x60, span_of("x", 1)));
-        close_rig(r);
+    for (size_t i = 0; i < sizeof protected_commands / sizeof protected_commands[0]; i++) {
+        struct rig *r = rig_ready(test_crypto());
+        HEX(in, protected_commands[i].plain);
+        bring_to(r, protected_commands[i].state);
+        uint16_t sw =
+            send_protected(r, protected_commands[i].ins, protected_commands[i].p1, span_of(in, in_len));
+        cr_expect(eq(int, sw, protected_commands[i].sw), "%s: %04X", protected_commands[i].what, sw);
+        cr_expect(eq(int, r->device.pairing.channel.open, sw == APDU_SW_OK), "%s",
+                  protected_commands[i].what);
+        rig_free(r);
     }
 }
 
-Test(exchange, notification_reaches_the_framework_one_for_each_command)
+Test(framework, too_much_data)
 {
-    struct rig *r = open_transaction();
-    uint8_t buf[64];
-    struct wr w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_COMMIT);
-    exchange_put_notify(&w, span_of("hello", 5));
-    ASSERT_OK(do_exchange(r, &w));
-    cr_expect(span_equal(span_of(r->applet.notification, r->applet.notification_len), span_of("hello", 5)));
-    exchange_put_notify(&w, span_of("again", 5));
-    EXPECT_ERR(do_exchange(r, &w), ERR_DK_STATUS);
-    close_rig(r);
+    struct rig *r = rig_ready(test_crypto());
+    uint8_t piece[CHANNEL_PLAIN_MAX] = {0x7F, 0x4B, 0x82, 0x0F, 0xFF};
+    bring_to(r, DK_SECURE1);
+    size_t pieces = 0;
+    while (send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)) == APDU_SW_OK)
+        pieces++;
+    cr_expect(eq(sz, pieces, KEY_DATA_MAX / CHANNEL_PLAIN_MAX));
+    cr_expect(eq(int, r->device.state, DK_SELECTED));
+    uint8_t attestation[7 + ATTESTATION_MAX + 1] = {0x5F, 0x5A, 0x81, ATTESTATION_MAX + 1};
+    attestation[sizeof attestation - 2] = 0x5F;
+    memcpy(attestation + sizeof attestation - 3, "\x5F\x5F\x00", 3);
+    bring_to(r, DK_SECURE2);
+    cr_expect(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of(attestation, sizeof attestation)),
+                 APDU_SW_NO_MEMORY));
+    rig_free(r);
 }
 
-Test(applet, framework_reaches_the_confidential_mailbox_only_sealed)
+Test(framework, second_attestation_and_write_while_an_object_is_pending)
 {
-    struct rig *r = open_rig();
-    struct applet *a = &r->applet;
-    struct digital_key *k = &a->keys[0];
+    struct rig *r = rig_ready(test_crypto());
+    bring_to(r, DK_SECURE2);
+    cr_expect(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_OK));
+    cr_expect(
+        eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_CONDITIONS));
+    bring_to(r, DK_SECURE2);
+    cr_expect(eq(int, send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
+    struct dk_device before = r->device; /* the channel ends with the error */
+    cr_expect(
+        eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_CONDITIONS));
+    cr_expect(before.pairing.channel.open && r->device.state == DK_SELECTED);
+    bring_to(r, DK_SECURE2);
+    cr_expect(eq(int, send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
+    cr_expect(eq(int, send(r, "803C1002"), APDU_SW_CONDITIONS), "not accepted before it was read");
+    rig_free(r);
+}
+
+/* Key creation data that only the device can judge. */
+Test(framework, key_data_is_judged_at_its_end)
+{
+    static const uint8_t garbage[] = {0x30, 0x01, 0x00};
+    for (int what = 0; what < 3; what++) {
+        struct rig *r = rig_ready(test_crypto());
+        static struct key_data_buffer b;
+        struct key_data k = r->pairing_config.key_data;
+        k.creation.version = what == 1 ? 0x0101 : 0x0100;
+        if (what == 2)
+            k.vehicle_certificate = span_of(garbage, sizeof garbage);
+        bring_to(r, DK_SECURE1);
+        ASSERT_OK(key_data_put(&b, &k));
+        cr_assert(eq(int, write_block(r, &b), APDU_SW_OK));
+        cr_expect(eq(int, send(r, "803C1001"), what == 0 ? APDU_SW_OK : APDU_SW_WRONG_DATA), "case %d", what);
+        rig_free(r);
+    }
+}
+
+Test(framework, password_after_select_needs_another_select)
+{
+    struct rig *r = rig_ready(test_crypto());
+    dk_device_forget_password(&r->device);
+    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
+    rig_enter_password(r, true);
+    cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
+    cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_OK));
+    EXPECT_ERR(dk_device_set_password(&r->device, span_of("", 0)), ERR_BAD_ARGUMENT);
+    EXPECT_ERR(dk_device_set_password(&r->device, span_of("123456789012345678901234567890123", 33)),
+               ERR_BAD_ARGUMENT);
+    rig_free(r);
+}
+
+Test(framework, keys_that_the_vehicle_sends_replace_derived_ones)
+{
+    static const uint8_t oob[CCC_KEY] = {1}, intro[CCC_KEY] = {2}, master[CCC_KEY] = {3};
+    struct rig *r = rig_ready(test_crypto());
+    struct device_config_ble *ble = &r->pairing_config.key_data.config.ble;
+    const struct dk_owned *o = &r->device.owned[0];
+    ble->kble_oob = oob;
+    ble->kble_intro = intro;
+    ble->kble_oob_master_online = master;
+    ASSERT_OK(rig_pair_phase_2(r));
+    cr_expect(o->has_kble_oob && memcmp(o->kble_oob, oob, CCC_KEY) == 0);
+    cr_expect(memcmp(o->kble_intro, intro, CCC_KEY) == 0 && memcmp(o->kble_oob_master, master, CCC_KEY) == 0);
+    cr_expect(memcmp(o->irk, ble->irk, sizeof o->irk) == 0);
+    rig_free(r);
+}
+
+Test(framework, partners)
+{
+    struct rig *r = rig_ready(test_crypto());
+    struct dk_partner *p;
+    uint8_t pk[P256_POINT];
+    static const uint8_t huge[X509_MAX + 1];
+    struct span root = {r->j.der, r->j.len};
+    EXPECT_ERR(dk_device_add_partner(&r->device, "other", span_of(huge, 3), &p, pk), ERR_DER_SYNTAX);
+    EXPECT_ERR(dk_device_add_partner(&r->device, "other", span_of(huge, sizeof huge), &p, pk), ERR_NO_SPACE);
+    EXPECT_ERR(dk_device_add_partner(&r->device, "spaaksim", root, &p, pk), ERR_BUSY);
+    const char *const names[] = {"b", "c", "d"};
+    for (size_t i = 0; i < 3; i++)
+        ASSERT_OK(dk_device_add_partner(&r->device, names[i], root, &p, pk));
+    EXPECT_ERR(dk_partner_certify(p, span_of(huge, sizeof huge), root), ERR_NO_SPACE);
+    EXPECT_ERR(dk_device_add_partner(&r->device, "e", root, &p, pk), ERR_NO_SPACE);
+    rig_free(r);
+}
+
+Test(framework, receipts_that_do_not_fit)
+{
+    struct rig *r = rig_ready(test_crypto());
+    static uint8_t sealed[4096];
+    uint8_t receiver[P256_POINT], ephemeral_pk[P256_POINT];
+    const uint8_t receipt[] = {0x7F, 0x2B, 0x02, 0xAA, 0xBB, 0x9E, 0x00, 0xC0, 0x00};
     struct p256_key *ephemeral;
-    const uint8_t plain[] = {0x00, 0x10, 'T', 'O', 'K'}, outside_plain[] = {0x00, 0x7F, 1, 2};
-    uint8_t receiver[P256_POINT], ephemeral_pk[P256_POINT], sealed[64];
-    ASSERT_OK(rig_pair(r));
-    ASSERT_OK(applet_encryption_key(a, k, receiver));
+    struct digital_key *k = &r->applet.keys[0];
+    ASSERT_OK(rig_pair_phase_2(r));
     ASSERT_OK(p256_generate(r->crypto, &ephemeral));
     p256_public(ephemeral, ephemeral_pk);
-    ASSERT_OK(ecies_seal(r->crypto, ephemeral, receiver, span_of(plain, sizeof plain), sealed));
-    ASSERT_OK(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof plain + ECIES_OVERHEAD)));
-    cr_expect(memcmp(k->mailboxes.confidential_area + 0x10, "TOK", 3) == 0);
-    sealed[3] ^= 1;
-    EXPECT_ERR(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof plain + ECIES_OVERHEAD)),
-               ERR_SIGNATURE_INVALID);
-    ASSERT_OK(
-        ecies_seal(r->crypto, ephemeral, receiver, span_of(outside_plain, sizeof outside_plain), sealed));
-    EXPECT_ERR(
-        applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, sizeof outside_plain + ECIES_OVERHEAD)),
-        ERR_BAD_ARGUMENT);
-    EXPECT_ERR(applet_set_confidential(a, k, ephemeral_pk, span_of(sealed, 3)), ERR_BAD_ARGUMENT);
+    p256_public(r->device.enc_key, receiver);
+    ASSERT_OK(ecies_seal(r->crypto, ephemeral, receiver, span_of(receipt, sizeof receipt), sealed));
+    EXPECT_ERR(dk_device_receipt(&r->device, k, ephemeral_pk, span_of(sealed, 5)), ERR_NO_SPACE);
+    EXPECT_ERR(dk_device_receipt(&r->device, k, ephemeral_pk, span_of(sealed, sizeof sealed)), ERR_NO_SPACE);
+    struct span whole = {sealed, sizeof receipt + ECIES_OVERHEAD};
+    sealed[0] ^= 1;
+    EXPECT_ERR(dk_device_receipt(&r->device, k, ephemeral_pk, whole), ERR_SIGNATURE_INVALID);
+    sealed[0] ^= 1;
+    r->device.owned[0].map.end = (uint16_t)(r->device.owned[0].map.attestation + 6);
+    EXPECT_ERR(dk_device_receipt(&r->device, k, ephemeral_pk, whole), ERR_NO_SPACE);
+    r->device.owned[0].map.end++;
+    EXPECT_ERR(dk_device_receipt(&r->device, k, ephemeral_pk, whole), ERR_OK);
+    cr_expect(memcmp(k->mailboxes.private_area + r->device.owned[0].map.attestation, receipt, 7) == 0);
     p256_free(ephemeral);
-    close_rig(r);
-}
-
-Test(applet, limits)
-{
-    struct rig *r = open_rig();
-    struct applet *a = &r->applet;
-    struct digital_key *k;
-    uint8_t pk[P256_POINT];
-    char name[16];
-    for (int i = 1; i < APPLET_INSTANCE_CAS; i++) {
-        snprintf(name, sizeof name, "ca%d", i);
-        ASSERT_OK(applet_create_ca(a, name, pk));
-    }
-    EXPECT_ERR(applet_create_ca(a, "ca1", pk), ERR_BUSY);
-    EXPECT_ERR(applet_create_ca(a, "one more", pk), ERR_NO_SPACE);
-    struct endpoint_creation e = r->pairing_config.key_data.creation;
-    struct applet_create create = {&e, "E.x", "ca1", RIG_NOW_S, DK_CERT_NO_END_S};
-    for (int i = 0; i < APPLET_KEYS; i++)
-        ASSERT_OK(applet_create_endpoint(a, &create, &k));
-    EXPECT_ERR(applet_create_endpoint(a, &create, &k), ERR_NO_SPACE);
-    applet_delete_endpoint(a, k);
-    create.instance_ca_id = "nobody";
-    EXPECT_ERR(applet_create_endpoint(a, &create, &k), ERR_NOT_FOUND);
-    create.instance_ca_id = "ca1";
-    e.private_size = MAILBOX_PRIVATE_MAX + 1;
-    EXPECT_ERR(applet_create_endpoint(a, &create, &k), ERR_NO_SPACE);
-    e.private_size = 100;
-    e.vehicle_pk[10] ^= 1;
-    EXPECT_ERR(applet_create_endpoint(a, &create, &k), ERR_KEY_INVALID);
-    e.vehicle_pk[10] ^= 1;
-    ASSERT_OK(applet_create_endpoint(a, &create, &k));
-    const struct mailbox_part none = {0}, too_far = {99, 2}, too_long = {0, 255};
-    EXPECT_ERR(applet_setup_endpoint(k, &none, &too_far), ERR_BAD_ARGUMENT);
-    EXPECT_ERR(applet_setup_endpoint(k, &none, &too_long), ERR_BAD_ARGUMENT);
-    close_rig(r);
+    rig_free(r);
 }

@@ -1,22 +1,7 @@
 /* Vehicle and phone pair in memory, with and without faults on the link. */
-#include <stdlib.h>
-
 #include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
-
-static struct rig *open_rig(void)
-{
-    struct rig *r = malloc(sizeof *r);
-    cr_assert(r && rig_open(r, test_crypto()));
-    return r;
-}
-
-static void close_rig(struct rig *r)
-{
-    rig_close(r);
-    free(r);
-}
 
 static size_t phone_keys(const struct rig *r)
 {
@@ -28,7 +13,7 @@ static size_t phone_keys(const struct rig *r)
 
 Test(pairing, from_select_to_receipt_then_unlock)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     bool fast = true;
     rig_enter_password(r, false); /* scrypt and all */
     ASSERT_OK(rig_pair(r));
@@ -38,12 +23,12 @@ Test(pairing, from_select_to_receipt_then_unlock)
     cr_assert(not(fast));
     ASSERT_OK(rig_unlock(r, true, true, &fast));
     cr_assert(fast);
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, attestation_may_wait_for_phase_3)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     const struct dk_owned *o = &r->device.owned[0];
     uint8_t bits;
     r->attest_in_phase_3 = true;
@@ -56,12 +41,12 @@ Test(pairing, attestation_may_wait_for_phase_3)
     ASSERT_OK(rig_track_key(r));
     cr_assert(gt(sz, o->attestation_len, 100));
     ASSERT_OK(rig_phase_4(r));
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, mailboxes_after_all_phases)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     const struct digital_key *k = &r->applet.keys[0];
     const struct mailbox_map *m = &mailbox_map_default;
     static const uint8_t zeros[512];
@@ -74,12 +59,12 @@ Test(pairing, mailboxes_after_all_phases)
         cr_expect(eq(int, p[m->slots + 8 * i + 7], (int)(i + 1)));
     cr_expect(memcmp(k->mailboxes.confidential_area, r->tokens, sizeof r->tokens) == 0);
     cr_expect(memcmp(p + m->attestation, zeros, mailbox_attestation_size(m)) == 0, "the receipt was erased");
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, both_sides_hold_the_same)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     rig_enter_password(r, true);
     ASSERT_OK(rig_pair_phase_2(r));
     const struct vehicle_pairing_result *v = &r->pairing.result;
@@ -99,12 +84,12 @@ Test(pairing, both_sides_hold_the_same)
     ASSERT_OK(rig_phase_3(r));
     cr_expect(r->key.has_kpersistent && k->has_kpersistent);
     cr_expect(memcmp(r->key.kpersistent, k->kpersistent, TRANSACTION_KPERSISTENT) == 0);
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, kpersistent_is_replaced_by_each_standard_transaction)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     uint8_t before[TRANSACTION_KPERSISTENT];
     bool fast;
     rig_enter_password(r, true);
@@ -120,12 +105,12 @@ Test(pairing, kpersistent_is_replaced_by_each_standard_transaction)
     cr_expect(not(fast));
     ASSERT_OK(rig_unlock(r, true, true, &fast));
     cr_expect(fast);
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, exchange_after_fast_needs_its_option)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     bool fast;
     r->pairing_config.key_data.creation.options_1 = ENDPOINT_OWNER_OPTIONS_1;
     rig_enter_password(r, true);
@@ -138,12 +123,12 @@ Test(pairing, exchange_after_fast_needs_its_option)
     ASSERT_OK(rig_pair(r));
     ASSERT_OK(rig_unlock(r, true, true, &fast));
     cr_expect(not(fast));
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, terminated_key_opens_nothing)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     bool fast;
     rig_enter_password(r, true);
     ASSERT_OK(rig_pair(r));
@@ -152,12 +137,12 @@ Test(pairing, terminated_key_opens_nothing)
     EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_DK_STATUS);
     applet_delete_endpoint(&r->applet, &r->applet.keys[0]);
     cr_expect(eq(sz, phone_keys(r), 0));
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, slots_are_handed_out_and_refilled)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     struct digital_key *k = &r->applet.keys[0];
     const uint8_t *p = k->mailboxes.private_area;
     struct slot_id slot;
@@ -190,7 +175,7 @@ Test(pairing, slots_are_handed_out_and_refilled)
     before = r->apdus;
     ASSERT_OK(rig_refill(r)); /* nothing to do but to look */
     cr_expect(eq(sz, r->apdus - before, 5));
-    close_rig(r);
+    rig_free(r);
 }
 
 static const struct {
@@ -205,7 +190,7 @@ static const struct {
 Test(pairing, timeouts_say_what_was_awaited)
 {
     for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_new(test_crypto());
         struct vehicle_pairing *v = &r->pairing;
         uint8_t answer[APDU_RESPONSE_MAX];
         rig_enter_password(r, true);
@@ -232,13 +217,13 @@ Test(pairing, timeouts_say_what_was_awaited)
         cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
         s = vehicle_pairing_input(v, span_of("\x90\x00", 2)); /* what is over stays over */
         cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
-        close_rig(r);
+        rig_free(r);
     }
 }
 
 Test(pairing, what_has_ended_stays_as_it_ended)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     bool fast;
     rig_enter_password(r, true);
     ASSERT_OK(rig_pair_phase_2(r));
@@ -258,7 +243,7 @@ Test(pairing, what_has_ended_stays_as_it_ended)
     cr_expect(s.what == VEHICLE_DONE && s.reason == ERR_OK);
     s = vehicle_transaction_exchange(&r->unlock, span_of("\x00", 1));
     cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_MSG_OUT_OF_ORDER);
-    close_rig(r);
+    rig_free(r);
 }
 
 /* ---- dialects: where the public record leaves two readings, both ends must use the same ---- */
@@ -266,20 +251,20 @@ Test(pairing, what_has_ended_stays_as_it_ended)
 Test(pairing, get_response_may_rest_the_channel)
 {
     for (int both = 0; both < 2; both++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_new(test_crypto());
         r->device.rules = &channel_framework_resting;
         if (both)
             r->pairing_config.rules = &channel_framework_resting;
         rig_enter_password(r, true);
         EXPECT_ERR(rig_pair_phase_2(r), both ? ERR_OK : ERR_SIGNATURE_INVALID);
-        close_rig(r);
+        rig_free(r);
     }
 }
 
 Test(pairing, version_list_may_enter_the_keys)
 {
     for (int both = 0; both < 2; both++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_new(test_crypto());
         bool fast;
         r->applet.versions_in_info = true;
         r->finish_config.transaction.versions_in_info = both;
@@ -288,7 +273,7 @@ Test(pairing, version_list_may_enter_the_keys)
         EXPECT_ERR(rig_phase_3(r), both ? ERR_OK : ERR_SIGNATURE_INVALID);
         if (both)
             EXPECT_ERR(rig_unlock(r, true, true, &fast), ERR_OK);
-        close_rig(r);
+        rig_free(r);
     }
 }
 
@@ -296,7 +281,7 @@ Test(pairing, version_list_may_enter_the_keys)
 
 Test(pairing, seven_attempts_then_none)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     for (unsigned i = 1; i <= SPAKE2P_ATTEMPTS_MAX; i++) {
         dk_device_set_password(&r->device, span_of("00000000", 8));
         EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_EVIDENCE);
@@ -305,15 +290,15 @@ Test(pairing, seven_attempts_then_none)
     rig_enter_password(r, true);
     EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_ATTEMPTS); /* the right one comes too late */
     cr_expect(eq(sz, r->verifies_seen, SPAKE2P_ATTEMPTS_MAX));
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing, no_password_is_polled_then_times_out)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_TIMEOUT);
     cr_expect(eq(uint, r->attempts, 0));
-    close_rig(r);
+    rig_free(r);
 }
 
 /* ---- what each side refuses ---- */
@@ -440,7 +425,7 @@ static void remember_flow(void *arg, bool command, struct span apdu)
 Test(pairing, refusals_name_their_reason)
 {
     for (size_t i = 0; i < sizeof tampers / sizeof tampers[0]; i++) {
-        struct rig *r = open_rig();
+        struct rig *r = rig_new(test_crypto());
         uint8_t p2 = 0xEE;
         r->tap = remember_flow;
         r->tap_arg = &p2;
@@ -451,7 +436,7 @@ Test(pairing, refusals_name_their_reason)
         cr_expect(eq(int, p2, tampers[i].p2), "row %zu", i);
         cr_expect(not(r->key_pending), "row %zu", i);
         cr_expect(eq(sz, phone_keys(r), 0), "row %zu", i);
-        close_rig(r);
+        rig_free(r);
     }
 }
 
@@ -472,7 +457,7 @@ static void lend_key(void *arg, bool command, struct span apdu)
 
 Test(pairing, a_key_that_the_vehicle_has_already_is_refused)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     struct lend l = {.rig = r};
     r->tap = lend_key;
     r->tap_arg = &l;
@@ -482,7 +467,7 @@ Test(pairing, a_key_that_the_vehicle_has_already_is_refused)
     EXPECT_ERR(rig_pair_phase_2(r), ERR_DK_KEY_MISMATCH);
     cr_expect(not(r->key_pending));
     cr_expect(eq(sz, phone_keys(r), 0));
-    close_rig(r);
+    rig_free(r);
 }
 
 /* ---- faults ---- */
@@ -577,13 +562,13 @@ static size_t count_apdus(struct rig *r)
 /* Every APDU of a run meets every fault of these kinds; args 0..args-1 each. */
 static void sweep(enum rig_fault_kind kind, unsigned first_arg, unsigned args)
 {
-    struct rig *r = open_rig();
+    struct rig *r = rig_new(test_crypto());
     size_t n = count_apdus(r);
     cr_assert(gt(sz, n, 40));
     for (size_t i = 0; i < n; i++)
         for (unsigned a = first_arg; a < args; a++)
             run_with(r, (struct rig_fault){kind, i, a});
-    close_rig(r);
+    rig_free(r);
 }
 
 Test(pairing_fault, lost)
