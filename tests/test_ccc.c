@@ -707,6 +707,10 @@ Test(dk_message, both_ways_and_bounded)
     cr_expect(span_equal(span_of(again, w.len), span_of(in, in_len)));
     dk_message_describe(span_of(in, in_len), line);
     cr_expect(eq(str, line, "SE DK_APDU_RQ, 19 bytes"));
+    dk_message_describe(span_of("\x02\x07\x00\x00", 4), line);
+    cr_expect(eq(str, line, "UWB 07, 0 bytes"));
+    dk_message_describe(span_of("\x02", 1), line);
+    cr_expect(eq(str, line, "not a DK message, 1 bytes"));
     for (size_t cut = 0; cut < in_len; cut++)
         cr_expect(eq(int, dk_message_parse(span_of(in, cut), &m), ERR_TRUNCATED), "cut at %zu", cut);
     cr_expect(eq(int, dk_message_parse(span_of("\x03\x01\x00\x01\x01\x01", 6), &m), ERR_TRAILING_BYTES));

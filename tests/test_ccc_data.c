@@ -522,6 +522,37 @@ Test(attestation, both_kinds_and_their_refusals)
     p256_free(key);
 }
 
+/* The right signer signs something else. */
+Test(attestation, signed_but_wrong)
+{
+    static const char *const statements[] = {
+        "7F2B00", "7F2B0F410102920093044F504154", /* no version, another version */
+        "7F2B03410101",                           /* nothing but a version */
+        "7F2B33410101921401020304050607080910111213141516171819204D0801020304050607084E01FF93044B5453"
+        "31", /* slot */
+    };
+    struct crypto *c = test_crypto();
+    struct attestation a;
+    struct p256_key *key;
+    uint8_t pk[P256_POINT], buf[ATTESTATION_MAX], signature[SIGNATURE_SIZE];
+    size_t used, len = 0;
+    ASSERT_OK(p256_generate(c, &key));
+    p256_public(key, pk);
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        HEX(statement, statements[i]);
+        struct wr w = wr_of(buf, sizeof buf);
+        ASSERT_OK(signature_make(c, span_of(statement, statement_len), key, signature));
+        wr_copy(&w, statement, statement_len);
+        tlv_put(&w, 0x9E, span_of(signature, sizeof signature));
+        EXPECT_ERR(attestation_open(c, span_of(buf, w.len), ATTESTATION_RECEIPT, pk, &a, &used),
+                   ERR_MSG_MALFORMED);
+        len = w.len;
+    }
+    pk[40] ^= 1;
+    EXPECT_ERR(attestation_open(c, span_of(buf, len), ATTESTATION_RECEIPT, pk, &a, &used), ERR_KEY_INVALID);
+    p256_free(key);
+}
+
 Test(attestation, receipt_with_its_bundle)
 {
     struct span receipt, bundle;
@@ -551,6 +582,28 @@ Test(dk_cert, extension_both_ways)
     cr_expect(memcmp(&e, &back, sizeof e) == 0);
     for (size_t i = 0; i < len; i++)
         cr_expect(dk_cert_parse_extension(span_of(der, i), &back) != ERR_OK, "%zu bytes", i);
+}
+
+/* One encoding for each meaning: whatever still parses is written the same again. */
+Test(dk_cert, changed_extensions)
+{
+    struct endpoint_creation e = some_creation(), back;
+    uint8_t der[DK_CERT_EXTENSION_MAX], again[DK_CERT_EXTENSION_MAX];
+    size_t len, again_len, refused = 0;
+    ASSERT_OK(dk_cert_put_extension(&e, der, &len));
+    for (size_t i = 0; i < len; i++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            der[i] ^= (uint8_t)(1u << bit);
+            if (dk_cert_parse_extension(span_of(der, len), &back)) {
+                refused++;
+            } else if (der[i] != 0xA3) { /* a size that became a counter limit, which is not kept */
+                ASSERT_OK(dk_cert_put_extension(&back, again, &again_len));
+                cr_expect(span_equal(span_of(again, again_len), span_of(der, len)), "byte %zu, bit %u", i,
+                          bit);
+            }
+            der[i] ^= (uint8_t)(1u << bit);
+        }
+    cr_expect(gt(sz, refused, 400));
 }
 
 static struct x509 issue_h(struct crypto *c, const struct endpoint_creation *e, uint8_t der[X509_MAX])

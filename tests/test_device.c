@@ -117,6 +117,12 @@ Test(framework, every_command_in_every_state)
         }
 }
 
+Test(framework, states_have_names)
+{
+    cr_expect(eq(str, (char *)dk_device_state_name(DK_IDLE), "IDLE"));
+    cr_expect(eq(str, (char *)dk_device_state_name(DK_PAIRED), "PAIRED"));
+}
+
 Test(framework, request_refusals)
 {
     static const struct {

@@ -169,12 +169,6 @@ enum err apdu_response_parse(struct span in, struct span *data, uint16_t *sw)
     return ERR_OK;
 }
 
-void apdu_response_put(struct wr *w, struct span data, uint16_t sw)
-{
-    wr_copy(w, data.p, data.len);
-    wr_be16(w, sw);
-}
-
 const char *apdu_status_name(uint16_t sw)
 {
     if ((sw & 0xFF00) == APDU_SW_MORE)

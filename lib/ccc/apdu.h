@@ -81,7 +81,6 @@ enum err apdu_command_parse(struct span in, struct apdu_command *out);
 void apdu_command_put(struct wr *w, const struct apdu_command *c);
 /* Splits a response; ERR_TRUNCATED without a status word. */
 enum err apdu_response_parse(struct span in, struct span *data, uint16_t *sw);
-void apdu_response_put(struct wr *w, struct span data, uint16_t sw);
 
 const char *apdu_status_name(uint16_t sw);
 /* "abort: device evidence wrong"; NULL for a pair that OP CONTROL FLOW does not have. */

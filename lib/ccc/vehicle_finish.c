@@ -8,8 +8,9 @@
 #include "lib/ccc/tlv.h"
 
 enum { CONTROL_OK = 0x01 };
-#define READ_MAX 200 /* of the receipt, in one EXCHANGE */
-#define SET_MAX  255
+#define SET_MAX 255 /* bytes that one "set" reaches */
+_Static_assert(ATTESTATION_RECEIPT_SIZE(ENDPOINT_SLOT_MAX) <= CHANNEL_PLAIN_MAX,
+               "one EXCHANGE reads a receipt");
 
 void vehicle_finish_wipe(struct vehicle_finish *f)
 {
@@ -72,13 +73,11 @@ static struct vehicle_step read_bits(struct vehicle_finish *f)
 
 static struct vehicle_step read_receipt(struct vehicle_finish *f)
 {
-    const struct mailbox_map *m = &f->config->map;
-    size_t left = ATTESTATION_RECEIPT_SIZE(f->config->of.slot.len) - f->receipt_len;
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
     exchange_begin(&w, EXCHANGE_MORE);
-    exchange_put_read(&w, MAILBOX_PRIVATE, (uint16_t)(m->attestation + f->receipt_len),
-                      (uint8_t)(left < READ_MAX ? left : READ_MAX));
+    exchange_put_read(&w, MAILBOX_PRIVATE, f->config->map.attestation,
+                      (uint8_t)ATTESTATION_RECEIPT_SIZE(f->config->of.slot.len));
     return send(f, VF_READING_RECEIPT, &w);
 }
 
@@ -184,15 +183,8 @@ static struct vehicle_step on_bits(struct vehicle_finish *f)
 static struct vehicle_step on_receipt(struct vehicle_finish *f)
 {
     const struct vehicle_finish_config *c = f->config;
-    size_t whole = ATTESTATION_RECEIPT_SIZE(c->of.slot.len), len = f->transaction.len;
-    if (len == 0 || len > whole - f->receipt_len)
-        return fail(f, ERR_DK_ANSWER);
-    memcpy(f->receipt + f->receipt_len, f->transaction.data, len);
-    f->receipt_len += len;
-    if (f->receipt_len < whole)
-        return read_receipt(f);
-    enum err e =
-        attestation_check_receipt(c->transaction.crypto, span_of(f->receipt, whole), c->kts_pk, &c->of);
+    enum err e = attestation_check_receipt(
+        c->transaction.crypto, span_of(f->transaction.data, f->transaction.len), c->kts_pk, &c->of);
     if (e)
         return fail(f, e);
     f->receipt_taken = true;

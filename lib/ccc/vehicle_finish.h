@@ -49,8 +49,6 @@ struct vehicle_finish {
     uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
     bool receipt_taken;
     size_t item; /* next thing to write */
-    uint8_t receipt[ATTESTATION_MAX];
-    size_t receipt_len;
 };
 
 struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
