@@ -191,7 +191,10 @@ static void fast(struct rig *r)
 static void pairing(struct rig *r)
 {
     rig_enter_password(r, true);
-    check(rig_pair(r) == ERR_OK, "pairing");
+    enum err e = rig_pair(r);
+    if (e)
+        fprintf(stderr, "bench_ccc: %s: %s\n", err_name(e), err_text(e));
+    check(!e, "pairing");
 }
 
 /* What each needs at the least, both sides together. */

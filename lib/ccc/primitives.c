@@ -26,14 +26,80 @@ static OSSL_PARAM octets(const char *name, struct span s)
     return OSSL_PARAM_construct_octet_string(name, writable(s.len ? (const void *)s.p : ""), s.len);
 }
 
-static enum err derive(struct crypto *c, const char *name, const OSSL_PARAM *params, uint8_t *out, size_t len)
+/* ---- algorithms that every transaction uses, looked up once ---- */
+
+static void free_kdf(void *kdf)
 {
-    EVP_KDF *kdf = EVP_KDF_fetch(crypto_openssl(c), name, NULL);
+    EVP_KDF_free(kdf);
+}
+
+static void free_mac_ctx(void *ctx)
+{
+    EVP_MAC_CTX_free(ctx);
+}
+
+static void free_cipher(void *cipher)
+{
+    EVP_CIPHER_free(cipher);
+}
+
+static EVP_KDF *hkdf(struct crypto *c)
+{
+    struct crypto_slot *s = crypto_slot(c, CRYPTO_HKDF);
+    if (!s->object)
+        *s = (struct crypto_slot){EVP_KDF_fetch(crypto_openssl(c), "HKDF", NULL), free_kdf};
+    return s->object;
+}
+
+/* A CMAC to be copied, under a key of zeros, because OpenSSL copies none without a key. */
+static EVP_MAC_CTX *cmac_template(struct crypto *c)
+{
+    static const uint8_t zeros[CCC_KEY];
+    struct crypto_slot *s = crypto_slot(c, CRYPTO_CMAC);
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, writable("AES-128-CBC"), 0),
+        OSSL_PARAM_construct_end(),
+    };
+    if (s->object)
+        return s->object;
+    EVP_MAC *mac = EVP_MAC_fetch(crypto_openssl(c), "CMAC", NULL);
+    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
+    EVP_MAC_free(mac); /* the context holds it */
+    if (ctx && EVP_MAC_init(ctx, zeros, sizeof zeros, params) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    *s = (struct crypto_slot){ctx, free_mac_ctx};
+    return ctx;
+}
+
+static EVP_CIPHER *block_cipher(struct crypto *c, enum crypto_slot_id id)
+{
+    struct crypto_slot *s = crypto_slot(c, id);
+    const char *name = id == CRYPTO_ECB ? "AES-128-ECB" : "AES-128-CBC";
+    if (!s->object)
+        *s = (struct crypto_slot){EVP_CIPHER_fetch(crypto_openssl(c), name, NULL), free_cipher};
+    return s->object;
+}
+
+/* ---- key derivation ---- */
+
+static enum err derive(EVP_KDF *kdf, const OSSL_PARAM *params, uint8_t *out, size_t len)
+{
     EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
     bool ok = ctx && EVP_KDF_derive(ctx, out, len, params) == 1;
     EVP_KDF_CTX_free(ctx);
-    EVP_KDF_free(kdf);
     return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+}
+
+/* One that is used seldom. */
+static enum err fetch_and_derive(struct crypto *c, const char *name, const OSSL_PARAM *params, uint8_t *out,
+                                 size_t len)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(crypto_openssl(c), name, NULL);
+    enum err e = derive(kdf, params, out, len);
+    EVP_KDF_free(kdf);
+    return e;
 }
 
 enum err ccc_hkdf(struct crypto *c, struct span ikm, struct span info, uint8_t *out, size_t len)
@@ -44,7 +110,7 @@ enum err ccc_hkdf(struct crypto *c, struct span ikm, struct span info, uint8_t *
         octets(OSSL_KDF_PARAM_INFO, info),
         OSSL_PARAM_construct_end(),
     };
-    return derive(c, "HKDF", params, out, len);
+    return derive(hkdf(c), params, out, len);
 }
 
 enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint8_t *out, size_t len)
@@ -55,7 +121,7 @@ enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint
         octets(OSSL_KDF_PARAM_INFO, shared_info),
         OSSL_PARAM_construct_end(),
     };
-    return derive(c, "X963KDF", params, out, len);
+    return fetch_and_derive(c, "X963KDF", params, out, len);
 }
 
 enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, uint64_t n, uint32_t r,
@@ -71,53 +137,46 @@ enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, ui
         OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
         OSSL_PARAM_construct_end(),
     };
-    return derive(c, "SCRYPT", params, out, len);
+    return fetch_and_derive(c, "SCRYPT", params, out, len);
 }
 
 enum err ccc_cmac(struct crypto *c, const uint8_t key[CCC_KEY], const struct span *parts, size_t n,
                   uint8_t out[CCC_BLOCK])
 {
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, writable("AES-128-CBC"), 0),
-        OSSL_PARAM_construct_end(),
-    };
     size_t len = 0;
-    EVP_MAC *mac = EVP_MAC_fetch(crypto_openssl(c), "CMAC", NULL);
-    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
-    bool ok = ctx && EVP_MAC_init(ctx, key, CCC_KEY, params) == 1;
+    const EVP_MAC_CTX *template = cmac_template(c);
+    EVP_MAC_CTX *ctx = template ? EVP_MAC_CTX_dup(template) : NULL;
+    bool ok = ctx && EVP_MAC_init(ctx, key, CCC_KEY, NULL) == 1;
     for (size_t i = 0; ok && i < n; i++)
         ok = EVP_MAC_update(ctx, parts[i].p, parts[i].len) == 1;
     ok = ok && EVP_MAC_final(ctx, out, &len, CCC_BLOCK) == 1 && len == CCC_BLOCK;
     EVP_MAC_CTX_free(ctx);
-    EVP_MAC_free(mac);
     return ok ? ERR_OK : ERR_CRYPTO_FAILED;
 }
 
 /* One pass of a block cipher without padding. */
-static enum err cipher(struct crypto *c, const char *name, bool encrypt, const uint8_t *key,
-                       const uint8_t *iv, const uint8_t *in, size_t len, uint8_t *out)
+static enum err cipher(const EVP_CIPHER *type, bool encrypt, const uint8_t *key, const uint8_t *iv,
+                       const uint8_t *in, size_t len, uint8_t *out)
 {
     int n = 0;
-    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), name, NULL);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     bool ok = type && ctx && EVP_CipherInit_ex2(ctx, type, key, iv, encrypt, NULL) == 1 &&
               EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_CipherUpdate(ctx, out, &n, in, (int)len) == 1 &&
               n == (int)len;
     EVP_CIPHER_CTX_free(ctx);
-    EVP_CIPHER_free(type);
     return ok ? ERR_OK : ERR_CRYPTO_FAILED;
 }
 
 enum err ccc_ecb_block(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_t in[CCC_BLOCK],
                        uint8_t out[CCC_BLOCK])
 {
-    return cipher(c, "AES-128-ECB", true, key, NULL, in, CCC_BLOCK, out);
+    return cipher(block_cipher(c, CRYPTO_ECB), true, key, NULL, in, CCC_BLOCK, out);
 }
 
 enum err ccc_cbc(struct crypto *c, bool encrypt, const uint8_t key[CCC_KEY], const uint8_t iv[CCC_BLOCK],
                  const uint8_t *in, size_t len, uint8_t *out)
 {
-    return cipher(c, "AES-128-CBC", encrypt, key, iv, in, len, out);
+    return cipher(block_cipher(c, CRYPTO_CBC), encrypt, key, iv, in, len, out);
 }
 
 static EVP_CIPHER_CTX *gcm_begin(struct crypto *c, bool encrypt, const uint8_t *key, const uint8_t *iv)

@@ -12,6 +12,7 @@
 struct crypto {
     OSSL_LIB_CTX *ctx;
     EC_GROUP *group; /* made at the first use: who only hashes never pays for curves */
+    struct crypto_slot slots[CRYPTO_SLOTS];
 };
 
 struct crypto *crypto_new(OSSL_LIB_CTX *ctx)
@@ -26,8 +27,16 @@ void crypto_free(struct crypto *c)
 {
     if (!c)
         return;
+    for (size_t i = 0; i < CRYPTO_SLOTS; i++)
+        if (c->slots[i].object)
+            c->slots[i].free(c->slots[i].object);
     EC_GROUP_free(c->group);
     free(c);
+}
+
+struct crypto_slot *crypto_slot(struct crypto *c, enum crypto_slot_id id)
+{
+    return &c->slots[id];
 }
 
 const EC_GROUP *crypto_p256_group(struct crypto *c)

@@ -25,6 +25,14 @@ struct crypto *crypto_new(OSSL_LIB_CTX *ctx);
 void crypto_free(struct crypto *c);
 /* The library context, for the few who build what we never send in earnest. NULL: the default one. */
 OSSL_LIB_CTX *crypto_openssl(const struct crypto *c);
+/* A place for what another module looks up in OpenSSL once per context, because each look-up costs as much as
+ * a MAC. The context calls `free` at its end. Never a secret. */
+enum crypto_slot_id { CRYPTO_HKDF, CRYPTO_CMAC, CRYPTO_ECB, CRYPTO_CBC, CRYPTO_SLOTS };
+struct crypto_slot {
+    void *object; /* NULL: not looked up yet */
+    void (*free)(void *object);
+};
+struct crypto_slot *crypto_slot(struct crypto *c, enum crypto_slot_id id);
 /* The shared group, for point arithmetic elsewhere (SPAKE2+). Borrowed. */
 const struct ec_group_st *crypto_p256_group(struct crypto *c);
 void crypto_random(struct crypto *c, void *out, size_t len);
