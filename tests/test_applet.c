@@ -111,10 +111,10 @@ Test(applet, stranger_learns_nothing)
     rig_free(r);
 }
 
-Test(applet, auth1_returns_the_configured_part)
+/* A paired phone, and the vehicle's standard transaction with it, authenticated. */
+static struct rig *open_transaction(void)
 {
     struct rig *r = rig_ready(test_crypto());
-    struct applet_auth1_answer a;
     uint8_t answer[APDU_RESPONSE_MAX];
     ASSERT_OK(rig_pair(r));
     r->applet.keys[0].mailboxes.private_area[0] = 0x5A;
@@ -126,6 +126,13 @@ Test(applet, auth1_returns_the_configured_part)
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     cr_assert(s.what == VEHICLE_OPEN);
+    return r;
+}
+
+Test(applet, auth1_returns_the_configured_part)
+{
+    struct rig *r = open_transaction();
+    struct applet_auth1_answer a;
     ASSERT_OK(applet_auth1_answer_parse(span_of(r->unlock.data, r->unlock.len), &a));
     cr_expect(span_equal(a.private_part, span_of("\x5A\xFF", 2)));
     cr_expect(a.confidential.p == NULL);
@@ -145,22 +152,6 @@ static enum err do_exchange(struct rig *r, const struct wr *w)
     dk_device_input(&r->device, s.apdu, &a);
     s = vehicle_transaction_input(&r->unlock, span_of(answer, a.len));
     return s.what == VEHICLE_DATA ? ERR_OK : ERR_DK_STATUS;
-}
-
-static struct rig *open_transaction(void)
-{
-    struct rig *r = rig_ready(test_crypto());
-    uint8_t answer[APDU_RESPONSE_MAX];
-    ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-    struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, 0);
-    while (s.what == VEHICLE_SEND) {
-        struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
-        s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
-    }
-    cr_assert(s.what == VEHICLE_OPEN);
-    return r;
 }
 
 Test(exchange, atomic_session_shows_all_or_nothing)

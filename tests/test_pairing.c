@@ -178,49 +178,6 @@ Test(pairing, slots_are_handed_out_and_refilled)
     rig_free(r);
 }
 
-static const struct {
-    enum vehicle_pairing_state state;
-    uint8_t p2;
-} timeouts[] = {{VP_SELECTING, APDU_ABORT_TIMEOUT},        {VP_REQUESTING, APDU_ABORT_TIMEOUT_REQUEST},
-                {VP_VERIFYING, APDU_ABORT_TIMEOUT_VERIFY}, {VP_WRITING, APDU_ABORT_TIMEOUT_WRITE},
-                {VP_COMPLETING, APDU_ABORT_TIMEOUT},       {VP_SELECTING_AGAIN, APDU_ABORT_TIMEOUT},
-                {VP_GETTING, APDU_ABORT_TIMEOUT_GET},      {VP_ATTESTING, APDU_ABORT_TIMEOUT_WRITE},
-                {VP_ACCEPTING, APDU_ABORT_TIMEOUT}};
-
-Test(pairing, timeouts_say_what_was_awaited)
-{
-    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
-        struct rig *r = rig_new(test_crypto());
-        struct vehicle_pairing *v = &r->pairing;
-        uint8_t answer[APDU_RESPONSE_MAX];
-        rig_enter_password(r, true);
-        r->pairing_config.attest_with = r->k.key;
-        struct vehicle_step s = vehicle_pairing_begin(v, &r->pairing_config);
-        while (v->state != timeouts[i].state) {
-            struct wr w = wr_of(answer, sizeof answer);
-            cr_assert(s.what != VEHICLE_FAILED && s.what != VEHICLE_DONE);
-            if (s.what == VEHICLE_RESET_LINK) {
-                dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-                ASSERT_OK(dk_device_create_key(&r->device));
-            }
-            if (s.what == VEHICLE_SEND) {
-                dk_device_input(&r->device, s.apdu, &w);
-                s = vehicle_pairing_input(v, span_of(answer, w.len));
-            } else {
-                s = vehicle_pairing_proceed(v);
-            }
-        }
-        s = vehicle_pairing_timeout(v);
-        cr_expect(s.what == VEHICLE_SEND && s.apdu.len == 4 && s.apdu.p[2] == APDU_FLOW_ABORT);
-        cr_expect(eq(int, s.apdu.p[3], timeouts[i].p2), "state %d", (int)timeouts[i].state);
-        s = vehicle_pairing_link_lost(v); /* the answer to the abort is of no interest */
-        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
-        s = vehicle_pairing_input(v, span_of("\x90\x00", 2)); /* what is over stays over */
-        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
-        rig_free(r);
-    }
-}
-
 Test(pairing, what_has_ended_stays_as_it_ended)
 {
     struct rig *r = rig_new(test_crypto());

@@ -188,6 +188,32 @@ Test(vehicle_pairing, false_certificates)
     }
 }
 
+static const struct {
+    enum vehicle_pairing_state state;
+    uint8_t p2;
+} timeouts[] = {{VP_SELECTING, APDU_ABORT_TIMEOUT},        {VP_REQUESTING, APDU_ABORT_TIMEOUT_REQUEST},
+                {VP_VERIFYING, APDU_ABORT_TIMEOUT_VERIFY}, {VP_WRITING, APDU_ABORT_TIMEOUT_WRITE},
+                {VP_COMPLETING, APDU_ABORT_TIMEOUT},       {VP_SELECTING_AGAIN, APDU_ABORT_TIMEOUT},
+                {VP_GETTING, APDU_ABORT_TIMEOUT_GET},      {VP_ATTESTING, APDU_ABORT_TIMEOUT_WRITE},
+                {VP_ACCEPTING, APDU_ABORT_TIMEOUT}};
+
+Test(vehicle_pairing, timeouts_say_what_was_awaited)
+{
+    for (size_t i = 0; i < sizeof timeouts / sizeof timeouts[0]; i++) {
+        struct rig *r = rig_ready(test_crypto());
+        struct vehicle_pairing *v = &r->pairing;
+        step_to(r, timeouts[i].state);
+        struct vehicle_step s = vehicle_pairing_timeout(v);
+        cr_expect(s.what == VEHICLE_SEND && s.apdu.len == 4 && s.apdu.p[2] == APDU_FLOW_ABORT);
+        cr_expect(eq(int, s.apdu.p[3], timeouts[i].p2), "state %d", (int)timeouts[i].state);
+        s = vehicle_pairing_link_lost(v); /* the answer to the abort is of no interest */
+        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
+        s = vehicle_pairing_input(v, span_of("\x90\x00", 2)); /* what is over stays over */
+        cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_TIMEOUT);
+        rig_free(r);
+    }
+}
+
 Test(vehicle_pairing, answers_out_of_turn)
 {
     struct rig *r = rig_ready(test_crypto());
