@@ -24,6 +24,7 @@ for test in "$@"; do
         cat "$logs/$name.out"
     else
         printf '  %-24s %3s tests\n' "$name" "$t"
+        grep '^SKIPPED' "$logs/$name.out" | sort -u | sed 's/^/    /'
     fi
     tested=$((tested + ${t:-0}))
     passing=$((passing + $(n Passing || echo 0) + 0))
