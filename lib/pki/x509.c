@@ -56,7 +56,7 @@ static void put_oid(struct der_w *w, const uint8_t *oid, size_t len, uint8_t las
 #define PUT_OID(w, oid)          put_oid(w, oid, sizeof oid, 0)
 #define PUT_OID_ARC(w, oid, arc) put_oid(w, oid, sizeof oid, arc)
 
-void x509_put_signature_algorithm(struct der_w *w)
+static void put_signature_algorithm(struct der_w *w)
 {
     size_t mark = w->at;
     PUT_OID(w, oid_ecdsa_sha256);
@@ -154,7 +154,7 @@ static void put_tbs(struct crypto *c, struct der_w *w, const struct x509_templat
     der_put_time(w, t->not_before_s);
     der_wrap(w, DER_SEQUENCE, validity);
     x509_put_name(w, t->issuer);
-    x509_put_signature_algorithm(w);
+    put_signature_algorithm(w);
     crypto_random(c, serial, sizeof serial);
     serial[0] = (uint8_t)((serial[0] & 0x7F) | 0x40);
     der_put_integer(w, serial, sizeof serial);
@@ -178,7 +178,7 @@ enum err x509_put_signed(struct crypto *c, const struct der_w *to_sign, const st
         return e;
     struct der_w w = der_w_of(buf, sizeof buf);
     der_put_bits(&w, sig, sig_len, 0);
-    x509_put_signature_algorithm(&w);
+    put_signature_algorithm(&w);
     der_put(&w, signed_part.p, signed_part.len);
     der_wrap(&w, DER_SEQUENCE, w.end);
     return der_take(&w, out, cap, len);

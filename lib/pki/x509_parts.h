@@ -5,7 +5,6 @@
 #include "lib/pki/der.h"
 #include "lib/pki/x509.h"
 
-void x509_put_signature_algorithm(struct der_w *w);
 void x509_put_name(struct der_w *w, const char *cn);
 void x509_put_public_key(struct der_w *w, const uint8_t point[P256_POINT]);
 
