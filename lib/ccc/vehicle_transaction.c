@@ -42,27 +42,32 @@ static struct vehicle_step send_command(struct vehicle_transaction *t, enum vehi
     return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(t->out, w.len)};
 }
 
-struct vehicle_step vehicle_transaction_end(struct vehicle_transaction *t, uint8_t p1, uint8_t p2)
+/* What has ended stays as it ended. */
+static struct vehicle_step send_control_flow(struct vehicle_transaction *t,
+                                             enum vehicle_transaction_state state, uint8_t p1, uint8_t p2)
 {
     const struct apdu_command cmd = {.cla = APDU_CLA_PLAIN, .ins = APDU_CONTROL_FLOW, .p1 = p1, .p2 = p2};
     if (t->state == VT_OVER || t->state == VT_IDLE)
         return over(t, t->reason);
     wipe_secrets(t);
-    return send_command(t, VT_ENDING, &cmd);
+    return send_command(t, state, &cmd);
+}
+
+struct vehicle_step vehicle_transaction_end(struct vehicle_transaction *t, uint8_t p1, uint8_t p2)
+{
+    return send_control_flow(t, VT_ENDING, p1, p2);
 }
 
 struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum err reason)
 {
-    if (t->state == VT_OVER) /* what has ended stays as it ended */
-        return over(t, t->reason);
-    t->reason = reason;
-    t->failing = true;
-    return vehicle_transaction_end(t, CONTROL_FAILED, 0);
+    if (t->state != VT_OVER)
+        t->reason = reason;
+    return send_control_flow(t, VT_FAILING, CONTROL_FAILED, 0);
 }
 
 struct vehicle_step vehicle_transaction_link_lost(struct vehicle_transaction *t)
 {
-    return over(t, t->failing || t->state == VT_OVER ? t->reason : ERR_DK_LINK_LOST);
+    return over(t, t->state == VT_FAILING || t->state == VT_OVER ? t->reason : ERR_DK_LINK_LOST);
 }
 
 /* ---- SELECT, AUTH0 ---- */
@@ -259,9 +264,14 @@ static struct vehicle_step on_exchange(struct vehicle_transaction *t, struct spa
 static struct vehicle_step on_end(struct vehicle_transaction *t, struct span data, uint16_t sw)
 {
     (void)data;
-    if (t->failing)
-        return over(t, t->reason);
     return over(t, sw == APDU_SW_OK ? ERR_OK : ERR_DK_STATUS);
+}
+
+static struct vehicle_step on_fail(struct vehicle_transaction *t, struct span data, uint16_t sw)
+{
+    (void)data;
+    (void)sw;
+    return over(t, t->reason);
 }
 
 /* ---- what is expected when ---- */
@@ -269,7 +279,7 @@ static struct vehicle_step on_end(struct vehicle_transaction *t, struct span dat
 static struct vehicle_step (*const on_answer[VT_STATES])(struct vehicle_transaction *t, struct span data,
                                                          uint16_t sw) = {
     [VT_SELECTING] = on_select,    [VT_AUTH0] = on_auth0, [VT_AUTH1] = on_auth1,
-    [VT_EXCHANGING] = on_exchange, [VT_ENDING] = on_end,
+    [VT_EXCHANGING] = on_exchange, [VT_ENDING] = on_end,  [VT_FAILING] = on_fail,
 };
 
 struct vehicle_step vehicle_transaction_input(struct vehicle_transaction *t, struct span response)

@@ -44,6 +44,7 @@ enum vehicle_transaction_state {
     VT_OPEN,
     VT_EXCHANGING,
     VT_ENDING,
+    VT_FAILING, /* CONTROL FLOW 00/00 is under way */
     VT_OVER,
     VT_STATES
 };
@@ -52,7 +53,6 @@ struct vehicle_transaction {
     const struct vehicle_transaction_config *config;
     enum vehicle_transaction_state state;
     enum err reason;
-    bool failing; /* CONTROL FLOW 00/00 is under way */
     struct transaction transaction;
     struct p256_key *ephemeral; /* owned */
     struct vehicle_key *key;    /* who it is, once OPEN */
