@@ -168,7 +168,8 @@ Test(exchange, atomic_session_shows_all_or_nothing)
     cr_expect(span_equal(span_of(r->unlock.data, r->unlock.len), span_of("abc", 3)),
               "the session sees itself");
     cr_expect(eq(int, area[0x50], 0), "nobody else does");
-    EXPECT_ERR(applet_set_private(&r->applet, &r->applet.keys[0], 0x60, span_of("x", 1)), ERR_BUSY);
+    EXPECT_ERR(applet_set_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0x60, span_of("x", 1)),
+               ERR_BUSY);
     w = wr_of(buf, sizeof buf);
     exchange_begin(&w, EXCHANGE_COMMIT);
     exchange_put_set(&w, MAILBOX_PRIVATE, 0x53, 2, 'd');
@@ -235,7 +236,7 @@ Test(exchange, uncommitted_writes_are_dropped)
             dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
         cr_expect(eq(int, r->applet.keys[0].mailboxes.private_area[0x50], 0));
         cr_expect(not(r->applet.session.staged));
-        ASSERT_OK(applet_set_private(&r->applet, &r->applet.keys[0], 0x60, span_of("x", 1)));
+        ASSERT_OK(applet_set_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0x60, span_of("x", 1)));
         rig_free(r);
     }
 }
@@ -308,9 +309,12 @@ Test(applet, internal_link_is_bounded)
     memset(name, 'n', sizeof name);
     name[X509_CN_MAX + 1] = '\0';
     ASSERT_OK(rig_pair(r));
-    EXPECT_ERR(applet_get_private(a, k, MAILBOX_DEFAULT_PRIVATE - 3, out, 4), ERR_BAD_ARGUMENT);
-    EXPECT_ERR(applet_set_private(a, k, MAILBOX_DEFAULT_PRIVATE - 3, span_of(out, 4)), ERR_BAD_ARGUMENT);
-    EXPECT_ERR(applet_get_private(a, k, MAILBOX_DEFAULT_PRIVATE - 4, out, 4), ERR_OK);
+    EXPECT_ERR(applet_get_data(a, k, MAILBOX_PRIVATE, MAILBOX_DEFAULT_PRIVATE - 3, out, 4), ERR_BAD_ARGUMENT);
+    EXPECT_ERR(applet_set_data(a, k, MAILBOX_PRIVATE, MAILBOX_DEFAULT_PRIVATE - 3, span_of(out, 4)),
+               ERR_BAD_ARGUMENT);
+    EXPECT_ERR(applet_get_data(a, k, MAILBOX_PRIVATE, MAILBOX_DEFAULT_PRIVATE - 4, out, 4), ERR_OK);
+    EXPECT_ERR(applet_get_data(a, k, MAILBOX_CONFIDENTIAL, 0, out, 4), ERR_DK_ACCESS);
+    EXPECT_ERR(applet_set_data(a, k, MAILBOX_CONFIDENTIAL, 0, span_of(out, 4)), ERR_DK_ACCESS);
     EXPECT_ERR(applet_delete_ca(a, "nobody"), ERR_NOT_FOUND);
     EXPECT_ERR(applet_create_ca(a, name, pk), ERR_BAD_ARGUMENT);
     rig_free(r);

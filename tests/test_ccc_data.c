@@ -238,10 +238,12 @@ Test(mailbox, bounds_and_access)
     cr_expect(mailbox_at(&m, MAILBOX_PRIVATE, 101, 0) == NULL);
     cr_expect(mailbox_at(&m, MAILBOX_PRIVATE, 1, SIZE_MAX) == NULL);
     cr_expect(mailbox_at(&m, MAILBOX_CONFIDENTIAL, 0, 1) == NULL);
-    cr_expect(mailbox_access(MAILBOX_VEHICLE, MAILBOX_PRIVATE) &&
-              mailbox_access(MAILBOX_VEHICLE, MAILBOX_CONFIDENTIAL));
-    cr_expect(mailbox_access(MAILBOX_FRAMEWORK, MAILBOX_PRIVATE));
-    cr_expect(not(mailbox_access(MAILBOX_FRAMEWORK, MAILBOX_CONFIDENTIAL)));
+    uint8_t *p;
+    EXPECT_ERR(mailbox_reach(&m, MAILBOX_VEHICLE, MAILBOX_PRIVATE, 0, 100, &p), ERR_OK);
+    EXPECT_ERR(mailbox_reach(&m, MAILBOX_VEHICLE, MAILBOX_CONFIDENTIAL, 0, 0, &p), ERR_OK);
+    EXPECT_ERR(mailbox_reach(&m, MAILBOX_VEHICLE, MAILBOX_CONFIDENTIAL, 0, 1, &p), ERR_BAD_ARGUMENT);
+    EXPECT_ERR(mailbox_reach(&m, MAILBOX_FRAMEWORK, MAILBOX_PRIVATE, 0, 100, &p), ERR_OK);
+    EXPECT_ERR(mailbox_reach(&m, MAILBOX_FRAMEWORK, MAILBOX_CONFIDENTIAL, 0, 0, &p), ERR_DK_ACCESS);
 }
 
 /* ---- device configuration ---- */

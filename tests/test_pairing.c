@@ -36,7 +36,7 @@ Test(pairing, attestation_may_wait_for_phase_3)
     ASSERT_OK(rig_pair_phase_2(r));
     cr_assert(eq(sz, o->attestation_len, 0));
     ASSERT_OK(rig_phase_3(r));
-    ASSERT_OK(applet_get_private(&r->applet, &r->applet.keys[0], 0, &bits, 1));
+    ASSERT_OK(applet_get_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0, &bits, 1));
     cr_assert(eq(int, bits, MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN | MAILBOX_ATTESTATION));
     ASSERT_OK(rig_track_key(r));
     cr_assert(gt(sz, o->attestation_len, 100));

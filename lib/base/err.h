@@ -94,7 +94,6 @@
     X(DK_KEY_DATA, 606, "the key creation data are not what they must be")                      \
     X(DK_KEY_MISMATCH, 607, "the device key certificate differs from what was asked for")       \
     X(DK_ANSWER, 608, "an answer without what it must carry")                                   \
-    X(DK_ABORTED, 609, "pairing was aborted")                                                   \
     X(DK_LINK_LOST, 610, "the link was lost in the middle of an exchange")                      \
     X(DK_TIMEOUT, 611, "pairing took too long")                                                 \
     X(DK_UNKNOWN_KEY, 612, "the vehicle does not know this key")                                \

@@ -162,26 +162,32 @@ static bool busy(const struct applet *a, const struct digital_key *k)
     return a->session.staged && a->session.key == k;
 }
 
-enum err applet_get_private(struct applet *a, struct digital_key *k, size_t offset, void *out, size_t len)
+/* What the framework asks for, unless the vehicle is in the middle of something. */
+static enum err reach(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                      size_t len, uint8_t **out)
 {
-    const uint8_t *p = mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, offset, len);
-    if (busy(a, k))
-        return ERR_BUSY;
-    if (!p)
-        return ERR_BAD_ARGUMENT;
-    memcpy(out, p, len);
-    return ERR_OK;
+    enum err e = mailbox_reach(&k->mailboxes, MAILBOX_FRAMEWORK, kind, offset, len, out);
+    return !e && busy(a, k) ? ERR_BUSY : e;
 }
 
-enum err applet_set_private(struct applet *a, struct digital_key *k, size_t offset, struct span data)
+enum err applet_get_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         void *out, size_t len)
 {
-    uint8_t *p = mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, offset, data.len);
-    if (busy(a, k))
-        return ERR_BUSY;
-    if (!p)
-        return ERR_BAD_ARGUMENT;
-    memcpy(p, data.p, data.len);
-    return ERR_OK;
+    uint8_t *p;
+    enum err e = reach(a, k, kind, offset, len, &p);
+    if (!e)
+        memcpy(out, p, len);
+    return e;
+}
+
+enum err applet_set_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         struct span data)
+{
+    uint8_t *p;
+    enum err e = reach(a, k, kind, offset, data.len, &p);
+    if (!e)
+        memcpy(p, data.p, data.len);
+    return e;
 }
 
 enum err applet_encryption_key(struct applet *a, struct digital_key *k, uint8_t out[P256_POINT])

@@ -100,9 +100,12 @@ enum err applet_setup_endpoint(struct digital_key *k, const struct mailbox_part 
 void applet_terminate_endpoint(struct applet *a, struct digital_key *k);
 void applet_delete_endpoint(struct applet *a, struct digital_key *k);
 
-/* GET and SET PRIVATE DATA. ERR_BAD_ARGUMENT outside the mailbox; ERR_BUSY during an atomic session. */
-enum err applet_get_private(struct applet *a, struct digital_key *k, size_t offset, void *out, size_t len);
-enum err applet_set_private(struct applet *a, struct digital_key *k, size_t offset, struct span data);
+/* GET and SET DATA: what the framework may reach in plaintext, which is the private mailbox. ERR_DK_ACCESS,
+ * ERR_BAD_ARGUMENT outside the mailbox, ERR_BUSY during an atomic session. */
+enum err applet_get_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         void *out, size_t len);
+enum err applet_set_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         struct span data);
 /* CREATE ENCRYPTION KEY, SET CONFIDENTIAL DATA: the framework hands on what only the applet can open:
  * ECIES_v1 over offset(2) || data. ERR_SIGNATURE_INVALID, ERR_BAD_ARGUMENT, ERR_BUSY. */
 enum err applet_encryption_key(struct applet *a, struct digital_key *k, uint8_t out[P256_POINT]);

@@ -65,20 +65,11 @@ static enum err begin_fast(struct applet *a, uint8_t cryptogram[CCC_KEY])
     return e;
 }
 
-static bool version_known(const struct op_versions *v, uint16_t version)
-{
-    for (size_t i = 0; i < v->n; i++)
-        if (v->v[i] == version)
-            return true;
-    return false;
-}
-
 /* Our list, as the answer to SELECT gave it. */
 static void put_versions(const struct applet *a, struct transaction *t)
 {
     struct wr w = wr_of(t->versions, sizeof t->versions);
-    for (size_t i = 0; i < a->versions.n; i++)
-        wr_be16(&w, a->versions.v[i]);
+    op_versions_put_value(&w, &a->versions);
     t->versions_len = (uint8_t)w.len;
     t->versions_in_info = a->versions_in_info;
 }
@@ -89,7 +80,7 @@ static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct w
     struct applet_auth0 request;
     uint8_t cryptogram[CCC_KEY];
     bool fast = cmd->p1 & TRANSACTION_FAST;
-    if (applet_auth0_parse(cmd->data, &request) || !version_known(&a->versions, request.version))
+    if (applet_auth0_parse(cmd->data, &request) || !op_versions_has(&a->versions, request.version))
         return APDU_SW_WRONG_DATA;
     end_transaction(a, APPLET_SELECTED);
     struct transaction *t = &s->transaction;
@@ -190,9 +181,10 @@ static enum err run_operation(struct applet *a, const struct exchange_op *op, st
         a->notification_len = op->data.len;
         return ERR_OK;
     }
-    uint8_t *p = mailbox_at(&a->session.stage, op->mailbox, op->offset, op->len);
-    if (!p || !mailbox_access(MAILBOX_VEHICLE, op->mailbox))
-        return ERR_DK_ACCESS;
+    uint8_t *p;
+    enum err e = mailbox_reach(&a->session.stage, MAILBOX_VEHICLE, op->mailbox, op->offset, op->len, &p);
+    if (e)
+        return e;
     if (op->kind == EXCHANGE_READ)
         wr_copy(w, p, op->len);
     else if (op->kind == EXCHANGE_WRITE)

@@ -127,7 +127,7 @@ void dk_device_end_pairing(struct dk_device *d, enum dk_device_state next)
 void dk_device_reset(struct dk_device *d, enum transaction_interface interface)
 {
     struct dk_pairing *p = &d->pairing;
-    d->framework_selected = d->applet_selected = false;
+    d->selected = DK_SELECTED_NOBODY;
     applet_reset(d->applet, interface);
     if (d->state == DK_CREATING || d->state == DK_PAIRED)
         return;
@@ -209,26 +209,26 @@ static enum err take_attestation(struct dk_device *d, struct digital_key *k, uin
     uint8_t area[MAILBOX_PRIVATE_MAX];
     size_t size = mailbox_attestation_size(&o->map);
     struct tlv t;
-    enum err e = applet_get_private(d->applet, k, o->map.attestation, area, size);
+    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, o->map.attestation, area, size);
     struct rd r = rd_of(area, e ? 0 : size);
     if (!tlv_next(&r, &t) || t.tag != KEY_DATA_TAG_ATTESTATION || t.value.len > sizeof o->attestation)
         return e;
     memcpy(o->attestation, t.value.p, t.value.len);
     o->attestation_len = t.value.len;
     *bits &= (uint8_t)~MAILBOX_ATTESTATION;
-    return applet_set_private(d->applet, k, o->map.attestation, span_of(zeros, size));
+    return applet_set_data(d->applet, k, MAILBOX_PRIVATE, o->map.attestation, span_of(zeros, size));
 }
 
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
 {
     const struct mailbox_map *m = &dk_device_owned(d, k)->map;
     uint8_t bits;
-    enum err e = applet_get_private(d->applet, k, m->signalling, &bits, 1);
+    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1);
     if (!e && bits & MAILBOX_ATTESTATION)
         e = take_attestation(d, k, &bits);
     if (bits & MAILBOX_SLOTS_WRITTEN) /* else a changed slot bitmap is our own word to the vehicle */
         bits &= (uint8_t) ~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
-    return e ? e : applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
+    return e ? e : applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
 }
 
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
@@ -238,19 +238,19 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
     struct slot_id s = {.len = k->creation.slot.len};
     uint8_t maps[2]; /* signalling, slots: neighbours by definition */
     unsigned i = 1;
-    enum err e = applet_get_private(d->applet, k, m->signalling, maps, sizeof maps);
+    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, maps, sizeof maps);
     while (!e && i < MAILBOX_SLOTS && !(maps[1] & 1u << i))
         i++;
     if (!e && i == MAILBOX_SLOTS)
         e = ERR_NOT_FOUND;
     if (!e)
-        e = applet_get_private(d->applet, k, m->slots + (size_t)i * s.len, s.b, s.len);
+        e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->slots + (size_t)i * s.len, s.b, s.len);
     if (e)
         return e;
     maps[0] &= (uint8_t)~MAILBOX_SLOTS_WRITTEN; /* we have read what the vehicle wrote */
     maps[0] |= MAILBOX_SLOT_BITMAP_CHANGED;
     maps[1] &= (uint8_t) ~(1u << i);
-    e = applet_set_private(d->applet, k, m->signalling, span_of(maps, sizeof maps));
+    e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(maps, sizeof maps));
     if (e)
         return e;
     *slot = s;
@@ -272,12 +272,12 @@ enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uin
     if (!e && receipt.len > mailbox_attestation_size(m))
         e = ERR_NO_SPACE;
     if (!e)
-        e = applet_get_private(d->applet, k, m->signalling, &bits, 1);
+        e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1);
     if (!e)
-        e = applet_set_private(d->applet, k, m->attestation, receipt);
+        e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->attestation, receipt);
     if (!e) {
         bits |= MAILBOX_ATTESTATION;
-        e = applet_set_private(d->applet, k, m->signalling, span_of(&bits, 1));
+        e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
     }
     OPENSSL_cleanse(plain, sizeof plain);
     return e;

@@ -78,6 +78,9 @@ struct dk_pairing {
     bool attested; /* the attestation block is complete */
 };
 
+/* Who gets the commands. */
+enum dk_selected { DK_SELECTED_NOBODY, DK_SELECTED_FRAMEWORK, DK_SELECTED_APPLET };
+
 struct dk_device {
     struct crypto *crypto;
     struct applet *applet;
@@ -97,7 +100,7 @@ struct dk_device {
     struct spake2p_prover_set prover;
 
     enum dk_device_state state;
-    bool framework_selected, applet_selected;
+    enum dk_selected selected;
     struct dk_pairing pairing;
 };
 

@@ -27,7 +27,7 @@ static uint16_t select_framework(struct dk_device *d, struct wr *out)
         d->state = DK_SELECTED;
     const struct op_select s = {d->versions, d->applet->versions, pairing_mode(d)};
     op_select_put(out, &s);
-    d->framework_selected = true;
+    d->selected = DK_SELECTED_FRAMEWORK;
     return APDU_SW_OK;
 }
 
@@ -49,12 +49,6 @@ static enum err derive(struct dk_device *d, const struct spake2p_scrypt *s)
     return e;
 }
 
-static bool has_version(const struct op_versions *v, uint16_t wanted)
-{
-    const struct op_versions one = {{wanted}, 1};
-    return op_versions_common(&one, v) != 0;
-}
-
 static uint16_t request(struct dk_device *d, const struct apdu_command *cmd, struct wr *out)
 {
     static const uint8_t zeros[SPAKE2P_SALT];
@@ -67,7 +61,7 @@ static uint16_t request(struct dk_device *d, const struct apdu_command *cmd, str
         return APDU_SW_CONDITIONS;         /* the password came after SELECT */
     dk_device_end_pairing(d, DK_SELECTED); /* a new REQUEST ends what was before */
     if (op_request_parse(cmd->data, &r) || r.brand == 0 || !spake2p_scrypt_acceptable(&r.scrypt) ||
-        memcmp(r.scrypt.salt, zeros, sizeof zeros) == 0 || !has_version(&d->versions, r.version))
+        memcmp(r.scrypt.salt, zeros, sizeof zeros) == 0 || !op_versions_has(&d->versions, r.version))
         return APDU_SW_INVALID;
     p->applet_version = op_versions_common(&r.applet, &d->applet->versions);
     if (p->applet_version == 0)
@@ -339,7 +333,7 @@ static uint16_t refuse(const struct dk_device *d, const struct apdu_command *cmd
         return APDU_SW_WRONG_P1P2;
     if (cmd->data.len < c->lc_min || cmd->data.len > c->lc_max)
         return APDU_SW_WRONG_LENGTH;
-    if (!d->framework_selected || !(c->states & IN(d->state)))
+    if (d->selected != DK_SELECTED_FRAMEWORK || !(c->states & IN(d->state)))
         return APDU_SW_CONDITIONS;
     *out = c;
     return 0;
@@ -384,14 +378,13 @@ static void select_input(struct dk_device *d, const struct apdu_command *cmd, st
              d->state != DK_PAIRED)
         sw = APDU_SW_CONDITIONS;
     if (sw == 0 && applet) {
-        d->framework_selected = false;
-        d->applet_selected = true;
+        d->selected = DK_SELECTED_APPLET;
         applet_input(d->applet, cmd, out);
         return;
     }
     if (sw == 0) {
         applet_reset(d->applet, d->applet->session.interface);
-        d->applet_selected = false;
+        d->selected = DK_SELECTED_NOBODY;
         sw = select_framework(d, out);
     } else {
         after_error(d);
@@ -405,11 +398,12 @@ void dk_device_input(struct dk_device *d, struct span command, struct wr *out)
     if (apdu_command_parse(command, &cmd)) {
         after_error(d);
         applet_reset(d->applet, d->applet->session.interface);
-        d->applet_selected = false;
+        if (d->selected == DK_SELECTED_APPLET)
+            d->selected = DK_SELECTED_NOBODY;
         wr_be16(out, APDU_SW_WRONG_LENGTH);
     } else if (cmd.ins == APDU_SELECT) {
         select_input(d, &cmd, out);
-    } else if (d->applet_selected) {
+    } else if (d->selected == DK_SELECTED_APPLET) {
         applet_input(d->applet, &cmd, out);
     } else {
         framework_input(d, &cmd, out);

@@ -91,18 +91,22 @@ enum err mailbox_map_check(const struct mailbox_map *m, size_t slot_len, size_t 
     return ordered && fits && slots ? ERR_OK : ERR_BAD_ARGUMENT;
 }
 
-bool mailbox_access(enum mailbox_party party, enum mailbox_kind kind)
-{
-    static const bool allowed[MAILBOX_PARTIES][MAILBOX_KINDS] = {
-        [MAILBOX_VEHICLE] = {[MAILBOX_PRIVATE] = true, [MAILBOX_CONFIDENTIAL] = true},
-        [MAILBOX_FRAMEWORK] = {[MAILBOX_PRIVATE] = true, [MAILBOX_CONFIDENTIAL] = false},
-    };
-    return allowed[party][kind];
-}
-
 uint8_t *mailbox_at(struct mailboxes *m, enum mailbox_kind kind, size_t offset, size_t len)
 {
     size_t size = kind == MAILBOX_PRIVATE ? m->private_size : m->confidential_size;
     uint8_t *area = kind == MAILBOX_PRIVATE ? m->private_area : m->confidential_area;
     return offset <= size && len <= size - offset ? area + offset : NULL;
+}
+
+enum err mailbox_reach(struct mailboxes *m, enum mailbox_party party, enum mailbox_kind kind, size_t offset,
+                       size_t len, uint8_t **out)
+{
+    static const bool allowed[MAILBOX_PARTIES][MAILBOX_KINDS] = {
+        [MAILBOX_VEHICLE] = {[MAILBOX_PRIVATE] = true, [MAILBOX_CONFIDENTIAL] = true},
+        [MAILBOX_FRAMEWORK] = {[MAILBOX_PRIVATE] = true, [MAILBOX_CONFIDENTIAL] = false},
+    };
+    if (!allowed[party][kind])
+        return ERR_DK_ACCESS;
+    *out = mailbox_at(m, kind, offset, len);
+    return *out ? ERR_OK : ERR_BAD_ARGUMENT;
 }

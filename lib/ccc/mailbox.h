@@ -50,7 +50,6 @@ enum mailbox_signal {
  * under the endpoint's encryption key. */
 enum mailbox_kind { MAILBOX_PRIVATE, MAILBOX_CONFIDENTIAL, MAILBOX_KINDS };
 enum mailbox_party { MAILBOX_VEHICLE, MAILBOX_FRAMEWORK, MAILBOX_PARTIES };
-bool mailbox_access(enum mailbox_party party, enum mailbox_kind kind);
 
 /* Contents. All zero at first. */
 struct mailboxes {
@@ -59,5 +58,8 @@ struct mailboxes {
 };
 /* Bytes offset..offset+len of a mailbox; NULL when they are not all inside. */
 uint8_t *mailbox_at(struct mailboxes *m, enum mailbox_kind kind, size_t offset, size_t len);
+/* The same for one of the parties: ERR_DK_ACCESS when table 4-4 keeps it out, ERR_BAD_ARGUMENT outside. */
+enum err mailbox_reach(struct mailboxes *m, enum mailbox_party party, enum mailbox_kind kind, size_t offset,
+                       size_t len, uint8_t **out);
 
 #endif

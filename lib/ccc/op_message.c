@@ -27,20 +27,32 @@ static uint16_t be16(const uint8_t *p)
     return (uint16_t)(p[0] << 8 | p[1]);
 }
 
+bool op_versions_has(const struct op_versions *v, uint16_t version)
+{
+    for (size_t i = 0; i < v->n; i++)
+        if (v->v[i] == version)
+            return true;
+    return false;
+}
+
 uint16_t op_versions_common(const struct op_versions *ours, const struct op_versions *theirs)
 {
     for (size_t i = 0; i < ours->n; i++)
-        for (size_t j = 0; j < theirs->n; j++)
-            if (ours->v[i] == theirs->v[j])
-                return ours->v[i];
+        if (op_versions_has(theirs, ours->v[i]))
+            return ours->v[i];
     return 0;
+}
+
+void op_versions_put_value(struct wr *w, const struct op_versions *v)
+{
+    for (size_t i = 0; i < v->n; i++)
+        wr_be16(w, v->v[i]);
 }
 
 void op_versions_put(struct wr *w, uint16_t tag, const struct op_versions *v)
 {
     tlv_put_header(w, tag, 2 * v->n);
-    for (size_t i = 0; i < v->n; i++)
-        wr_be16(w, v->v[i]);
+    op_versions_put_value(w, v);
 }
 
 enum err op_versions_parse(struct span value, struct op_versions *out)

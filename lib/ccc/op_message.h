@@ -20,8 +20,10 @@ struct op_versions {
 };
 /* The first of ours that is also theirs; 0 when there is none. */
 uint16_t op_versions_common(const struct op_versions *ours, const struct op_versions *theirs);
+bool op_versions_has(const struct op_versions *v, uint16_t version);
 /* The list as the value of a TLV, 2 bytes each; and back (ERR_BAD_ARGUMENT: empty, odd or too long). */
 void op_versions_put(struct wr *w, uint16_t tag, const struct op_versions *v);
+void op_versions_put_value(struct wr *w, const struct op_versions *v);
 enum err op_versions_parse(struct span value, struct op_versions *out);
 
 /* Answer to SELECT framework. */
