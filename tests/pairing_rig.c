@@ -270,27 +270,30 @@ static void note_verify(struct rig *r, struct span command)
 static bool carry(struct rig *r, struct span command, uint8_t answer[APDU_RESPONSE_MAX], size_t *len)
 {
     bool here = r->fault.kind != RIG_NO_FAULT && r->fault.apdu == r->apdus;
-    uint8_t sent[APDU_COMMAND_MAX];
+    uint8_t sent[APDU_COMMAND_MAX], honest[APDU_RESPONSE_MAX];
     struct wr w = wr_of(answer, APDU_RESPONSE_MAX);
     size_t n = command.len;
     memcpy(sent, command.p, command.len);
     r->apdus++;
-    r->fault_fired |= here;
     if (here)
         r->fault_on_protected = command.p[0] == APDU_CLA_SECURE && command.p[1] != APDU_GET_RESPONSE;
     note_verify(r, command);
     if (here)
         n = spoil_command(r, sent, n);
+    r->fault_fired |= !span_equal(span_of(sent, n), command);
     if (n == 0)
         return false;
     if (here && r->fault.kind == RIG_REPEAT_COMMAND) {
         dk_device_input(&r->device, span_of(sent, n), &w);
         w = wr_of(answer, APDU_RESPONSE_MAX);
+        r->fault_fired = true;
     }
     if (r->tap)
         r->tap(r->tap_arg, true, span_of(sent, n));
     dk_device_input(&r->device, span_of(sent, n), &w);
+    memcpy(honest, answer, w.len);
     *len = here ? spoil_answer(r, answer, w.len) : w.len;
+    r->fault_fired |= !span_equal(span_of(answer, *len), span_of(honest, w.len));
     if (r->tap && *len)
         r->tap(r->tap_arg, false, span_of(answer, *len));
     if (!here) {

@@ -67,7 +67,8 @@ struct rig {
     bool attest_in_phase_3;
     /* link */
     struct rig_fault fault;
-    bool fault_fired, fault_on_protected; /* it met an APDU with a MAC */
+    bool fault_fired;        /* something on the link was not as it would have been */
+    bool fault_on_protected; /* it met an APDU with a MAC */
     size_t apdus, verifies_seen, attempts_counted;
     uint8_t last_answer[APDU_RESPONSE_MAX];
     size_t last_answer_len;
