@@ -257,6 +257,7 @@ enum { VOS_VEHICLES = 400, BATCH = 50 };
 struct vos_bench {
     struct bench b, pki;
     struct oem_identity *ecus;
+    struct p256_key **keys;
     uint8_t (*message)[MSG_MAX];
     size_t *len;
     char (*serials)[16];
@@ -342,6 +343,53 @@ static struct span body_of(const uint8_t *answer, size_t len, struct msg_opened 
     return m->body;
 }
 
+/* VOS_VEHICLES ECUs that the VOS knows, each with a certificate and the key of its new identity. */
+static void make_vehicles(struct vos_bench *v, const struct oem *o)
+{
+    v->ecus = calloc(VOS_VEHICLES, sizeof *v->ecus);
+    v->keys = calloc(VOS_VEHICLES, sizeof(struct p256_key *));
+    v->message = calloc(VOS_VEHICLES, sizeof *v->message);
+    v->len = calloc(VOS_VEHICLES, sizeof *v->len);
+    v->serials = calloc(VOS_VEHICLES, sizeof *v->serials);
+    for (size_t i = 0; i < VOS_VEHICLES; i++) {
+        char key[64];
+        snprintf(v->serials[i], 16, "SPAAK%08zu", i);
+        snprintf(key, sizeof key, VOS_ECU_PREFIX "%s", v->serials[i]);
+        store_set(v->b.node.store, key, span_of("\1", 1));
+        oem_make_ecu(test_crypto(), o, v->serials[i], TEST_NOW_S, &v->ecus[i]);
+        p256_generate(test_crypto(), &v->keys[i]);
+    }
+    store_sync(v->b.node.store);
+}
+
+/* PP-01/10: the CSR for the subject that the VOS's answer `b` names. */
+static void seal_csr(struct vos_bench *v, size_t i, struct span b)
+{
+    uint8_t csr[CSR_MAX], body[512];
+    size_t len;
+    Spaak__V1__VehicleSubjectIdResponse *s = spaak__v1__vehicle_subject_id_response__unpack(NULL, b.len, b.p);
+    csr_create(test_crypto(), s->subject_id, v->keys[i], csr, &len);
+    spaak__v1__vehicle_subject_id_response__free_unpacked(s, NULL);
+    Spaak__V1__VehicleIdentityCsrRequest r = SPAAK__V1__VEHICLE_IDENTITY_CSR_REQUEST__INIT;
+    r.csr = (ProtobufCBinaryData){len, csr};
+    seal(v, i, 202, 2, span_of(body, spaak__v1__vehicle_identity_csr_request__pack(&r, body)));
+}
+
+/* PP-01/16: the status of the certificate in the VOS's answer `b`: installed. */
+static void seal_status(struct vos_bench *v, size_t i, struct span b)
+{
+    uint8_t digest[SHA256_SIZE], body[64];
+    Spaak__V1__VehicleIdentityCsrResponse *s =
+        spaak__v1__vehicle_identity_csr_response__unpack(NULL, b.len, b.p);
+    struct span cert = {s->certificate.data, s->certificate.len};
+    crypto_sha256(test_crypto(), &cert, 1, digest);
+    spaak__v1__vehicle_identity_csr_response__free_unpacked(s, NULL);
+    Spaak__V1__VehicleIdentityCertStatus r = SPAAK__V1__VEHICLE_IDENTITY_CERT_STATUS__INIT;
+    r.status = SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED;
+    r.certificate_sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
+    seal(v, i, 204, 3, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&r, body)));
+}
+
 static void bench_vos(const struct costs *c)
 {
     static struct vos_bench v;
@@ -356,50 +404,17 @@ static void bench_vos(const struct costs *c)
     struct store *spare = store_memory_new();
     struct given_stores stores = {spare, v.b.node.store, spare, v.pki.node.store};
     given_servers(test_crypto(), o, &stores);
-    v.ecus = calloc(VOS_VEHICLES, sizeof *v.ecus);
-    v.message = calloc(VOS_VEHICLES, sizeof *v.message);
-    v.len = calloc(VOS_VEHICLES, sizeof *v.len);
-    v.serials = calloc(VOS_VEHICLES, sizeof *v.serials);
-    struct p256_key **keys = calloc(VOS_VEHICLES, sizeof(struct p256_key *));
-    for (size_t i = 0; i < VOS_VEHICLES; i++) {
-        char key[64];
-        snprintf(v.serials[i], 16, "SPAAK%08zu", i);
-        snprintf(key, sizeof key, VOS_ECU_PREFIX "%s", v.serials[i]);
-        store_set(v.b.node.store, key, span_of("\1", 1));
-        oem_make_ecu(test_crypto(), o, v.serials[i], TEST_NOW_S, &v.ecus[i]);
-        p256_generate(test_crypto(), &keys[i]);
-        seal(&v, i, 200, 1, (struct span){NULL, 0});
-    }
-    store_sync(v.b.node.store);
+    make_vehicles(&v, o);
     if (bench_start(&v.b, &none) || bench_start(&v.pki, &none))
         exit(1);
+    for (size_t i = 0; i < VOS_VEHICLES; i++)
+        seal(&v, i, 200, 1, (struct span){NULL, 0});
     total += round_s(&v, answers, answer_len);
-    for (size_t i = 0; i < VOS_VEHICLES; i++) {
-        uint8_t csr[CSR_MAX], body[512];
-        size_t len;
-        struct span b = body_of(answers[i], answer_len[i], &m);
-        Spaak__V1__VehicleSubjectIdResponse *s =
-            spaak__v1__vehicle_subject_id_response__unpack(NULL, b.len, b.p);
-        csr_create(test_crypto(), s->subject_id, keys[i], csr, &len);
-        spaak__v1__vehicle_subject_id_response__free_unpacked(s, NULL);
-        Spaak__V1__VehicleIdentityCsrRequest r = SPAAK__V1__VEHICLE_IDENTITY_CSR_REQUEST__INIT;
-        r.csr = (ProtobufCBinaryData){len, csr};
-        seal(&v, i, 202, 2, span_of(body, spaak__v1__vehicle_identity_csr_request__pack(&r, body)));
-    }
+    for (size_t i = 0; i < VOS_VEHICLES; i++)
+        seal_csr(&v, i, body_of(answers[i], answer_len[i], &m));
     total += round_s(&v, answers, answer_len);
-    for (size_t i = 0; i < VOS_VEHICLES; i++) {
-        uint8_t digest[SHA256_SIZE], body[64];
-        struct span b = body_of(answers[i], answer_len[i], &m);
-        Spaak__V1__VehicleIdentityCsrResponse *s =
-            spaak__v1__vehicle_identity_csr_response__unpack(NULL, b.len, b.p);
-        struct span cert = {s->certificate.data, s->certificate.len};
-        crypto_sha256(test_crypto(), &cert, 1, digest);
-        spaak__v1__vehicle_identity_csr_response__free_unpacked(s, NULL);
-        Spaak__V1__VehicleIdentityCertStatus r = SPAAK__V1__VEHICLE_IDENTITY_CERT_STATUS__INIT;
-        r.status = SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED;
-        r.certificate_sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
-        seal(&v, i, 204, 3, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&r, body)));
-    }
+    for (size_t i = 0; i < VOS_VEHICLES; i++)
+        seal_status(&v, i, body_of(answers[i], answer_len[i], &m));
     total += round_s(&v, answers, answer_len);
     /* per vehicle: three requests verified and three answers signed, the ECU's certificate verified once, the
      * CSR verified, [K] signed */

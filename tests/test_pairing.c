@@ -260,115 +260,126 @@ Test(pairing, no_password_is_polled_then_times_out)
 
 /* ---- what each side refuses ---- */
 
-/* Changes one thing before pairing; who must notice, with which reason. */
-enum tamper {
-    T_SPAKE_VERSION,
-    T_APPLET_VERSION,
-    T_KEY_NOT_K,
-    T_VEHICLE_ID,
-    T_UNKNOWN_ROOT,
-    T_NO_INTERMEDIATE,
-    T_VEHICLE_EXPIRED,
-    T_MAP_TOO_LARGE,
-    T_MAILBOX_TOO_LARGE,
-    T_WEAK_SCRYPT,
-    T_ZERO_SALT,
-    T_F_FOREIGN,
-    T_DEVICE_EXPIRED,
-    T_SWAPPED_F_E,
-    T_PART_OUTSIDE,
-    T_NO_PARTNER,
-    T_AUTHORIZED_OFF_CURVE,
-    T_NOT_CERTIFIED
-};
+/* Each changes one thing before pairing. */
 
-static void tamper(struct rig *r, enum tamper what)
+static void spake_version(struct rig *r)
 {
-    struct vehicle_pairing_config *p = &r->pairing_config;
-    struct endpoint_creation *e = &p->key_data.creation;
-    switch (what) {
-    case T_SPAKE_VERSION:
-        p->versions.v[0] = 0x0900;
-        break;
-    case T_APPLET_VERSION:
-        p->applet_versions.v[0] = 0x0900;
-        break;
-    case T_KEY_NOT_K:
-        p256_public(r->j1.key, e->vehicle_pk);
-        break;
-    case T_VEHICLE_ID:
-        e->vehicle_id[7] ^= 1;
-        break;
-    case T_UNKNOWN_ROOT:
-        memcpy(r->partner->root, r->d.der, r->d.len);
-        r->partner->root_len = r->d.len;
-        break;
-    case T_NO_INTERMEDIATE:
-        p->key_data.intermediate = (struct span){0};
-        break;
-    case T_VEHICLE_EXPIRED:
-        r->device.now_s += 30 * 365 * 86400ll;
-        break;
-    case T_MAP_TOO_LARGE:
-        p->key_data.map.end = MAILBOX_DEFAULT_PRIVATE + 1;
-        break;
-    case T_MAILBOX_TOO_LARGE:
-        e->private_size = MAILBOX_PRIVATE_MAX + 1;
-        break;
-    case T_WEAK_SCRYPT:
-        p->scrypt.n = 1024;
-        break;
-    case T_ZERO_SALT:
-        memset(p->scrypt.salt, 0, sizeof p->scrypt.salt);
-        break;
-    case T_F_FOREIGN:
-        memcpy(r->partner->device_oem, r->d.der, r->d.len);
-        r->partner->device_oem_len = r->d.len;
-        break;
-    case T_DEVICE_EXPIRED:
-        p->now_s += 30 * 365 * 86400ll;
-        break;
-    case T_PART_OUTSIDE:
-        p->key_data.config.auth1_confidential = (struct mailbox_part){MAILBOX_DEFAULT_CONFIDENTIAL - 1, 2};
-        break;
-    case T_AUTHORIZED_OFF_CURVE:
-        e->authorized_pk[40] ^= 1;
-        break;
-    case T_NOT_CERTIFIED:
-        r->partner->instance_ca_len = 0;
-        break;
-    case T_NO_PARTNER:
-        text_copy(r->partner->manufacturer, sizeof r->partner->manufacturer, "somebody");
-        break;
-    case T_SWAPPED_F_E:
-        dk_partner_certify(r->partner, span_of(r->e.der, r->e.len), span_of(r->f.der, r->f.len));
-        break;
-    }
+    r->pairing_config.versions.v[0] = 0x0900;
 }
 
+static void applet_version(struct rig *r)
+{
+    r->pairing_config.applet_versions.v[0] = 0x0900;
+}
+
+static void key_not_k(struct rig *r)
+{
+    p256_public(r->j1.key, r->pairing_config.key_data.creation.vehicle_pk);
+}
+
+static void vehicle_id(struct rig *r)
+{
+    r->pairing_config.key_data.creation.vehicle_id[7] ^= 1;
+}
+
+static void unknown_root(struct rig *r)
+{
+    memcpy(r->partner->root, r->d.der, r->d.len);
+    r->partner->root_len = r->d.len;
+}
+
+static void no_intermediate(struct rig *r)
+{
+    r->pairing_config.key_data.intermediate = (struct span){0};
+}
+
+static void vehicle_expired(struct rig *r)
+{
+    r->device.now_s += 30 * 365 * 86400ll;
+}
+
+static void map_too_large(struct rig *r)
+{
+    r->pairing_config.key_data.map.end = MAILBOX_DEFAULT_PRIVATE + 1;
+}
+
+static void mailbox_too_large(struct rig *r)
+{
+    r->pairing_config.key_data.creation.private_size = MAILBOX_PRIVATE_MAX + 1;
+}
+
+static void weak_scrypt(struct rig *r)
+{
+    r->pairing_config.scrypt.n = 1024;
+}
+
+static void zero_salt(struct rig *r)
+{
+    memset(r->pairing_config.scrypt.salt, 0, sizeof r->pairing_config.scrypt.salt);
+}
+
+static void f_foreign(struct rig *r)
+{
+    memcpy(r->partner->device_oem, r->d.der, r->d.len);
+    r->partner->device_oem_len = r->d.len;
+}
+
+static void device_expired(struct rig *r)
+{
+    r->pairing_config.now_s += 30 * 365 * 86400ll;
+}
+
+static void part_outside(struct rig *r)
+{
+    r->pairing_config.key_data.config.auth1_confidential =
+        (struct mailbox_part){MAILBOX_DEFAULT_CONFIDENTIAL - 1, 2};
+}
+
+static void authorized_off_curve(struct rig *r)
+{
+    r->pairing_config.key_data.creation.authorized_pk[40] ^= 1;
+}
+
+static void not_certified(struct rig *r)
+{
+    r->partner->instance_ca_len = 0;
+}
+
+static void no_partner(struct rig *r)
+{
+    text_copy(r->partner->manufacturer, sizeof r->partner->manufacturer, "somebody");
+}
+
+static void swapped_f_e(struct rig *r)
+{
+    dk_partner_certify(r->partner, span_of(r->e.der, r->e.len), span_of(r->f.der, r->f.len));
+}
+
+/* Who must notice, with which reason. */
 static const struct {
-    enum tamper what;
+    const char *name;
+    void (*tamper)(struct rig *r);
     enum err reason;
     uint8_t p2; /* of the abort */
 } tampers[] = {
-    {T_SPAKE_VERSION, ERR_DK_SPAKE_VERSION, APDU_ABORT_SPAKE_VERSION},
-    {T_APPLET_VERSION, ERR_DK_APPLET_VERSION, APDU_ABORT_APPLET_VERSION},
-    {T_KEY_NOT_K, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_VEHICLE_ID, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_UNKNOWN_ROOT, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_NO_INTERMEDIATE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_VEHICLE_EXPIRED, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_MAP_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_MAILBOX_TOO_LARGE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_PART_OUTSIDE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_NO_PARTNER, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_AUTHORIZED_OFF_CURVE, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_NOT_CERTIFIED, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
-    {T_WEAK_SCRYPT, ERR_DK_STATUS, APDU_ABORT_OTHER},
-    {T_ZERO_SALT, ERR_DK_STATUS, APDU_ABORT_OTHER},
-    {T_F_FOREIGN, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
-    {T_DEVICE_EXPIRED, ERR_CERT_EXPIRED, APDU_ABORT_CERTIFICATE},
-    {T_SWAPPED_F_E, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
+    {"SPAKE2+ version", spake_version, ERR_DK_SPAKE_VERSION, APDU_ABORT_SPAKE_VERSION},
+    {"applet version", applet_version, ERR_DK_APPLET_VERSION, APDU_ABORT_APPLET_VERSION},
+    {"vehicle key is not that of [K]", key_not_k, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"vehicle id", vehicle_id, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"unknown root", unknown_root, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"no intermediate", no_intermediate, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"vehicle certificate expired", vehicle_expired, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"map too large", map_too_large, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"mailbox too large", mailbox_too_large, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"part outside", part_outside, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"no partner", no_partner, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"authorized_PK off the curve", authorized_off_curve, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"not certified", not_certified, ERR_DK_KEY_DATA, APDU_ABORT_KEY_DATA},
+    {"weak scrypt", weak_scrypt, ERR_DK_STATUS, APDU_ABORT_OTHER},
+    {"zero salt", zero_salt, ERR_DK_STATUS, APDU_ABORT_OTHER},
+    {"[F] is of another authority", f_foreign, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
+    {"device certificate expired", device_expired, ERR_CERT_EXPIRED, APDU_ABORT_CERTIFICATE},
+    {"[E] and [F] change places", swapped_f_e, ERR_CERT_PROFILE, APDU_ABORT_CERTIFICATE},
 };
 
 /* Remembers the last OP CONTROL FLOW. */
@@ -387,12 +398,12 @@ Test(pairing, refusals_name_their_reason)
         r->tap = remember_flow;
         r->tap_arg = &p2;
         rig_enter_password(r, true);
-        tamper(r, tampers[i].what);
+        tampers[i].tamper(r);
         enum err e = rig_pair_phase_2(r);
-        cr_expect(eq(int, (int)e, (int)tampers[i].reason), "row %zu: %s", i, err_name(e));
-        cr_expect(eq(int, p2, tampers[i].p2), "row %zu", i);
-        cr_expect(not(r->key_pending), "row %zu", i);
-        cr_expect(eq(sz, phone_keys(r), 0), "row %zu", i);
+        cr_expect(eq(int, (int)e, (int)tampers[i].reason), "%s: %s", tampers[i].name, err_name(e));
+        cr_expect(eq(int, p2, tampers[i].p2), "%s", tampers[i].name);
+        cr_expect(not(r->key_pending), "%s", tampers[i].name);
+        cr_expect(eq(sz, phone_keys(r), 0), "%s", tampers[i].name);
         rig_free(r);
     }
 }
