@@ -463,7 +463,9 @@ static void run_vehicle_finish(const uint8_t *p, size_t len)
     struct rig *r = fuzz_rig();
     struct rd in = rd_of(p, len);
     struct record rec;
-    enum vehicle_phase phase = rd_u8(&in) & 1 ? VEHICLE_PHASE_4 : VEHICLE_PHASE_3;
+    uint8_t choice = rd_u8(&in);
+    enum vehicle_phase phase = choice & 1 ? VEHICLE_PHASE_4 : VEHICLE_PHASE_3;
+    r->finish_config.receipt_stored = choice & 2;
     dk_device_forget_password(&r->device);
     uint8_t kts[P256_POINT];
     p256_public(r->kts.key, kts);
@@ -474,9 +476,11 @@ static void run_vehicle_finish(const uint8_t *p, size_t len)
                             finish_input,
                             finish_lost,
                             finish_lost};
-    for (int i = 0; i < 40 && v.step.what == VEHICLE_SEND; i++) {
-        MUST(v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX);
-        if (next_record(&in, &rec))
+    for (int i = 0; i < 40 && (v.step.what == VEHICLE_SEND || v.step.what == VEHICLE_STORE_RECEIPT); i++) {
+        MUST(v.step.what != VEHICLE_SEND || (v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX));
+        if (v.step.what == VEHICLE_STORE_RECEIPT)
+            v.step = vehicle_finish_proceed(&r->finish);
+        else if (next_record(&in, &rec))
             vehicle_answer(&v, &rec);
         else
             v.step = finish_lost(r);

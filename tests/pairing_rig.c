@@ -319,7 +319,7 @@ static void store_key(struct rig *r)
     memcpy(r->finish_config.of.vehicle_id, r->pairing.creation.vehicle_id, TRANSACTION_VEHICLE_ID);
     r->finish_config.of.slot = r->pairing.creation.slot;
     r->key_pending = true;
-    r->key_active = false;
+    r->key_active = r->receipt_stored = false;
 }
 
 static void reset_field(struct rig *r)
@@ -363,9 +363,15 @@ static enum err drive_finish(struct rig *r, enum vehicle_phase phase)
     uint8_t answer[APDU_RESPONSE_MAX];
     size_t len;
     struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, phase);
-    while (s.what == VEHICLE_SEND)
+    while (s.what == VEHICLE_SEND || s.what == VEHICLE_STORE_RECEIPT) {
+        if (s.what == VEHICLE_STORE_RECEIPT) {
+            r->receipt_stored = true;
+            s = vehicle_finish_proceed(&r->finish);
+            continue;
+        }
         s = carry(r, s.apdu, answer, &len) ? vehicle_finish_input(&r->finish, span_of(answer, len))
                                            : vehicle_finish_link_lost(&r->finish);
+    }
     reset_field(r);
     return s.reason;
 }
@@ -442,6 +448,7 @@ enum err rig_phase_4(struct rig *r)
     uint8_t kts[P256_POINT];
     p256_public(r->kts.key, kts);
     r->finish_config.kts_pk = kts;
+    r->finish_config.receipt_stored = r->receipt_stored;
     r->finish_config.offer.entries = 0xFE;
     r->finish_config.attestation = (struct span){0};
     return drive_finish(r, VEHICLE_PHASE_4);

@@ -61,7 +61,7 @@ struct rig {
     struct vehicle_transaction unlock;
     struct vehicle_key key; /* the owner's */
     struct p256_key *device_key;
-    bool key_pending, key_active;
+    bool key_pending, key_active, receipt_stored;
     unsigned attempts; /* as the vehicle's store has them */
     uint8_t tokens[MAILBOX_SLOTS * 16];
     bool attest_in_phase_3;

@@ -1,4 +1,5 @@
 /* Vehicle and phone pair in memory, with and without faults on the link. */
+#include "lib/env/seeded.h"
 #include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
@@ -9,6 +10,15 @@ static size_t phone_keys(const struct rig *r)
     for (size_t i = 0; i < APPLET_KEYS; i++)
         n += r->applet.keys[i].state != APPLET_KEY_NONE;
     return n;
+}
+
+/* The private mailbox of the phone's only key. */
+static const uint8_t *phone_mailbox(const struct rig *r)
+{
+    const struct digital_key *k = r->applet.keys;
+    while (k->state == APPLET_KEY_NONE)
+        k++;
+    return k->mailboxes.private_area;
 }
 
 Test(pairing, from_select_to_receipt_then_unlock)
@@ -595,4 +605,182 @@ Test(pairing_fault, bit_of_answer_flipped)
 Test(pairing_fault, replaced)
 {
     sweep(RIG_REPLACE, 0, RIG_COMMANDS);
+}
+
+/* ---- a bad link for longer: what failed is tried again, with no fresh pairing between ---- */
+
+struct bad_link {
+    struct rig *rig;
+    struct seeded_stream chance;
+    size_t faults; /* that changed something */
+};
+
+static struct bad_link bad_link_new(const char *name)
+{
+    struct bad_link l = {.rig = rig_ready(test_crypto())};
+    seeded_stream_init(&l.chance, 1, name);
+    return l;
+}
+
+static unsigned draw(struct bad_link *l, unsigned below)
+{
+    uint32_t x;
+    seeded_stream_draw(&l->chance, &x, sizeof x);
+    return x % below;
+}
+
+/* One APDU of six meets a fault, of any kind. */
+static void next_fault(struct bad_link *l)
+{
+    struct rig *r = l->rig;
+    l->faults += r->fault_fired;
+    r->fault_fired = false;
+    r->fault = (struct rig_fault){.kind = RIG_NO_FAULT, .apdu = r->apdus};
+    if (draw(l, 6) == 0)
+        r->fault.kind = 1 + draw(l, RIG_FAULTS - 1);
+    r->fault.arg = r->fault.kind == RIG_REPLACE ? draw(l, RIG_COMMANDS) : 1 + draw(l, 7);
+}
+
+static void after_answer(void *arg, bool command, struct span apdu)
+{
+    (void)apdu;
+    if (!command)
+        next_fault(arg);
+}
+
+/* The link is bad for one step of the rig, then good again. */
+static enum err badly(struct bad_link *l, enum err (*step)(struct rig *r))
+{
+    l->rig->tap = after_answer;
+    l->rig->tap_arg = l;
+    next_fault(l);
+    enum err e = step(l->rig);
+    l->rig->tap = NULL;
+    l->rig->fault.kind = RIG_NO_FAULT;
+    return e;
+}
+
+static enum err unlock_standard(struct rig *r)
+{
+    bool fast;
+    return rig_unlock(r, false, false, &fast);
+}
+
+static enum err unlock_standard_and_read(struct rig *r)
+{
+    bool fast;
+    return rig_unlock(r, false, true, &fast);
+}
+
+static enum err unlock_fast(struct rig *r)
+{
+    bool fast;
+    return rig_unlock(r, true, false, &fast);
+}
+
+static enum err unlock_fast_and_read(struct rig *r)
+{
+    bool fast;
+    return rig_unlock(r, true, true, &fast);
+}
+
+/* What went wrong before costs the owner a fast transaction at most. */
+static void expect_opens(struct rig *r, unsigned round)
+{
+    bool fast = false;
+    enum err e = rig_unlock(r, true, true, &fast);
+    cr_assert(eq(str, (char *)err_name(e), "OK"), "round %u", round);
+    e = rig_unlock(r, true, true, &fast);
+    cr_assert(eq(str, (char *)err_name(e), "OK"), "round %u", round);
+    cr_assert(fast, "round %u", round);
+    cr_assert(eq(sz, phone_keys(r), 1), "round %u", round);
+}
+
+Test(bad_link, an_owner_is_never_locked_out)
+{
+    static enum err (*const steps[])(struct rig * r) = {unlock_standard, unlock_standard_and_read,
+                                                        unlock_fast,     unlock_fast_and_read,
+                                                        rig_refill,      rig_phase_4};
+    struct bad_link l = bad_link_new("unlocks");
+    size_t done[6] = {0}, failed[6] = {0};
+    ASSERT_OK(rig_pair(l.rig));
+    for (unsigned round = 0; round < 1000; round++) {
+        unsigned what = draw(&l, 6);
+        enum err e = badly(&l, steps[what]);
+        (e ? failed : done)[what]++;
+        expect_opens(l.rig, round);
+    }
+    cr_expect(gt(sz, l.faults, 500));
+    for (size_t i = 0; i < 6; i++)
+        cr_expect(done[i] > 20 && failed[i] > 20, "step %zu: %zu done, %zu failed", i, done[i], failed[i]);
+    rig_free(l.rig);
+}
+
+/* A step on the bad link, up to twice; then on a good one, unless it is done. True when it failed at first.
+ */
+static bool expect_done_in_the_end(struct bad_link *l, enum err (*step)(struct rig *r), const char *name,
+                                   unsigned round)
+{
+    enum err e = badly(l, step);
+    bool failed = e != ERR_OK;
+    if (e)
+        e = badly(l, step);
+    if (e)
+        e = step(l->rig);
+    cr_expect(eq(str, (char *)err_name(e), "OK"), "%s, round %u", name, round);
+    return failed;
+}
+
+Test(bad_link, phases_3_and_4_are_tried_again_on_the_same_key)
+{
+    struct bad_link l = bad_link_new("phases");
+    struct rig *r = l.rig;
+    size_t failed_3 = 0, failed_4 = 0;
+    for (unsigned round = 0; round < 200; round++) {
+        r->attest_in_phase_3 = round & 1;
+        rig_enter_password(r, true);
+        ASSERT_OK(rig_pair_phase_2(r));
+        const uint8_t *p = phone_mailbox(r);
+        failed_3 += expect_done_in_the_end(&l, rig_phase_3, "phase 3", round);
+        ASSERT_OK(rig_track_key(r));
+        failed_4 += expect_done_in_the_end(&l, rig_phase_4, "phase 4", round);
+        cr_expect(r->receipt_stored);
+        cr_expect(eq(int, p[0] & MAILBOX_ATTESTATION, 0), "round %u: the receipt was erased", round);
+        cr_expect(eq(int, p[1], 0xFF), "round %u", round);
+        expect_opens(r, round);
+    }
+    cr_expect(failed_3 > 100 && failed_4 > 100, "%zu, %zu", failed_3, failed_4);
+    rig_free(r);
+}
+
+/* The vehicle stored the key and the link broke: either the phone heard that it was accepted, and phase 3
+ * goes on, or it did not, and phase 2 begins again. */
+Test(bad_link, phase_2_leaves_a_way_on)
+{
+    struct bad_link l = bad_link_new("phase 2");
+    struct rig *r = l.rig;
+    size_t whole = 0, goes_on = 0, again = 0, nothing = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        r->attempts = 0;
+        r->key_pending = false;
+        rig_enter_password(r, true);
+        enum err e = badly(&l, rig_pair_phase_2);
+        bool stored = r->key_pending, accepted = r->device.state == DK_PAIRED;
+        cr_expect(e != ERR_OK || (stored && accepted), "round %u", round);
+        whole += e == ERR_OK;
+        if (stored && accepted) {
+            goes_on += e != ERR_OK;
+        } else {
+            (stored ? &again : &nothing)[0]++;
+            if (stored)
+                EXPECT_ERR(rig_phase_3(r), ERR_DK_STATUS);
+            rig_enter_password(r, true);
+            ASSERT_OK(rig_pair_phase_2(r));
+        }
+        ASSERT_OK(rig_phase_3(r));
+        expect_opens(r, round);
+    }
+    cr_expect(whole > 0 && goes_on > 0 && again > 0 && nothing > 0, "%zu %zu %zu %zu", whole, goes_on, again,
+              nothing);
+    rig_free(r);
 }

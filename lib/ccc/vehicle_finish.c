@@ -171,13 +171,15 @@ static struct vehicle_step on_bits(struct vehicle_finish *f)
     f->bits = f->transaction.data[0];
     f->slot_bits = f->transaction.data[1];
     f->entries = f->config->offer.entries;
-    if (f->phase == VEHICLE_REFILL) {
-        f->entries &= (uint8_t)~f->slot_bits;
-        return f->entries ? write_items(f) : end(f);
-    }
     if (f->phase == VEHICLE_PHASE_3)
         return write_items(f);
-    return f->bits & MAILBOX_ATTESTATION ? read_receipt(f) : end(f);
+    f->entries &= (uint8_t)~f->slot_bits;
+    f->receipt_taken = f->phase == VEHICLE_PHASE_4 && f->config->receipt_stored;
+    bool receipt_there = f->phase == VEHICLE_PHASE_4 && f->bits & MAILBOX_ATTESTATION;
+    if (receipt_there && !f->receipt_taken)
+        return read_receipt(f);
+    bool may_write = f->phase == VEHICLE_REFILL || f->receipt_taken;
+    return may_write && (f->entries || receipt_there) ? write_items(f) : end(f);
 }
 
 static struct vehicle_step on_receipt(struct vehicle_finish *f)
@@ -188,7 +190,8 @@ static struct vehicle_step on_receipt(struct vehicle_finish *f)
     if (e)
         return fail(f, e);
     f->receipt_taken = true;
-    return write_items(f);
+    f->state = VF_STORING;
+    return (struct vehicle_step){.what = VEHICLE_STORE_RECEIPT};
 }
 
 static struct vehicle_step on_data(struct vehicle_finish *f)
@@ -203,6 +206,11 @@ static struct vehicle_step on_data(struct vehicle_finish *f)
     default:
         return fail(f, ERR_MSG_UNEXPECTED);
     }
+}
+
+struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
+{
+    return f->state == VF_STORING ? write_items(f) : fail(f, ERR_MSG_UNEXPECTED);
 }
 
 struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span response)

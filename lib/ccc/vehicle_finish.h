@@ -2,10 +2,13 @@
  * mailboxes and fetch the key tracking receipt (CCC-TS-101 chapter 6; EXCHANGE of chapter 15).
  *
  * Phase 3 writes attestation, slot identifiers, tokens and bitmaps in one atomic session. Phase 4 reads the
- * signalling bitmap; when it announces a receipt, reads and checks it and clears bit and area; then writes
- * slot identifiers and tokens for friends. A refill writes those entries of the offer that the device has
- * handed out since. Driven like a transaction; ends with DONE, FAILED or, in phase 4 without a receipt, POLL.
- */
+ * signalling bitmap; when it announces a receipt, reads, checks and stores it, then clears bit and area and
+ * writes slot identifiers and tokens for friends. A refill writes those entries of the offer that the device
+ * has handed out since. Driven like a transaction, with one STORE_RECEIPT; ends with DONE, FAILED or, in
+ * phase 4 without a receipt, POLL.
+ *
+ * Each may be tried again after a failure, with the same offer: whatever the device had taken by then stays,
+ * and a receipt that was stored is not asked for again. */
 #ifndef lib_ccc_vehicle_finish_h
 #define lib_ccc_vehicle_finish_h
 
@@ -28,6 +31,7 @@ struct vehicle_finish_config {
     struct span attestation; /* phase 3, unless it went in phase 2; else empty */
     const uint8_t *kts_pk;   /* phase 4: key of the key tracking server */
     struct attestation of;   /* phase 4: whose receipt it must be */
+    bool receipt_stored;     /* phase 4: an earlier one came as far as STORE_RECEIPT */
 };
 
 enum vehicle_phase { VEHICLE_PHASE_3, VEHICLE_PHASE_4, VEHICLE_REFILL };
@@ -35,6 +39,7 @@ enum vehicle_finish_state {
     VF_AUTHENTICATING,
     VF_READING_BITS,
     VF_READING_RECEIPT,
+    VF_STORING,
     VF_WRITING,
     VF_ENDING,
     VF_OVER
@@ -47,13 +52,15 @@ struct vehicle_finish {
     struct vehicle_transaction transaction;
     uint8_t bits;               /* signalling bitmap as read */
     uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
-    bool receipt_taken;
-    size_t item; /* next thing to write */
+    bool receipt_taken;         /* checked and stored; the device's copy may go */
+    size_t item;                /* next thing to write */
 };
 
 struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
                                          enum vehicle_phase phase);
 struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span response);
+/* STORE_RECEIPT is done. */
+struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f);
 struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f);
 void vehicle_finish_wipe(struct vehicle_finish *f);
 

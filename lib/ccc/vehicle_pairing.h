@@ -4,7 +4,10 @@
  *   step = vehicle_pairing_begin(...)
  *   loop: do what the step says; SEND -> vehicle_pairing_input, the rest -> vehicle_pairing_proceed
  *
- * The session wipes its secrets when it ends, whichever way. What a successful one leaves is in `result`. */
+ * The session wipes its secrets when it ends, whichever way. What a successful one leaves is in `result`.
+ *
+ * When it fails after STORE_KEY, the device may have heard that its key was accepted: try phase 3 with the
+ * stored key. A device that did not hear it refuses (ERR_DK_STATUS); then begin phase 2 again. */
 #ifndef lib_ccc_vehicle_pairing_h
 #define lib_ccc_vehicle_pairing_h
 

@@ -11,6 +11,7 @@ enum vehicle_do {
     VEHICLE_STORE_ATTEMPT, /* commit one more attempt to the store, then proceed */
     VEHICLE_RESET_LINK,    /* field off and on again (on Bluetooth LE: nothing), then proceed */
     VEHICLE_STORE_KEY,     /* commit the device's key as pending, then proceed */
+    VEHICLE_STORE_RECEIPT, /* commit that the key is tracked, then proceed: the phone's copy goes next */
     VEHICLE_OPEN,          /* authenticated: EXCHANGE or end as you like */
     VEHICLE_DATA,          /* the answer to EXCHANGE is there */
     VEHICLE_DONE,
