@@ -180,8 +180,16 @@ Test(pairing, slots_are_handed_out_and_refilled)
     ASSERT_OK(dk_device_collect(&r->device, k));
     cr_expect(eq(int, p[0], MAILBOX_SLOT_BITMAP_CHANGED), "the phone's own word stays for the vehicle");
     size_t before = r->apdus;
+    ASSERT_OK(rig_refill(r)); /* the same identifier again: a friend has it */
+    cr_expect(eq(sz, r->apdus - before, 5));
+    cr_expect(eq(int, r->finish.spent, 0x02));
+    cr_expect(eq(int, p[1], 0xFD));
+    r->finish_config.offer.slots[1].b[6] = 2;
+    before = r->apdus;
     ASSERT_OK(rig_refill(r)); /* one entry: AUTH0, AUTH1, two EXCHANGE */
     cr_expect(eq(sz, r->apdus - before, 6));
+    cr_expect(eq(int, r->finish.spent, 0));
+    cr_expect(eq(int, p[1], 0xFF));
     before = r->apdus;
     ASSERT_OK(rig_refill(r)); /* nothing to do but to look */
     cr_expect(eq(sz, r->apdus - before, 5));

@@ -60,6 +60,11 @@ static struct vehicle_step fail(struct vehicle_finish *f, enum err reason)
 
 /* ---- reading ---- */
 
+static size_t slot_list_size(const struct mailbox_map *m)
+{
+    return (size_t)(m->oem - m->slots);
+}
+
 static struct vehicle_step read_bits(struct vehicle_finish *f)
 {
     const struct mailbox_map *m = &f->config->map;
@@ -68,6 +73,7 @@ static struct vehicle_step read_bits(struct vehicle_finish *f)
     exchange_begin(&w, EXCHANGE_MORE);
     exchange_put_read(&w, MAILBOX_PRIVATE, m->signalling, 1);
     exchange_put_read(&w, MAILBOX_PRIVATE, m->slot_bitmap, 1);
+    exchange_put_read(&w, MAILBOX_PRIVATE, m->slots, (uint8_t)slot_list_size(m));
     return send(f, VF_READING_BITS, &w);
 }
 
@@ -164,16 +170,30 @@ static struct vehicle_step write_items(struct vehicle_finish *f)
 
 /* ---- what comes back ---- */
 
+/* Entries of the offer that the device lacks. One that went in before and is free again was handed out: the
+ * same identifier must not reach a second friend. */
+static uint8_t lacking(struct vehicle_finish *f, const uint8_t *list)
+{
+    const struct vehicle_offer *o = &f->config->offer;
+    uint8_t entries = o->entries & (uint8_t)~f->slot_bits;
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++) {
+        struct span offered = slot_id_span(&o->slots[i]);
+        if (entries & 1u << i && span_equal(offered, span_of(list + i * offered.len, offered.len)))
+            f->spent |= (uint8_t)(1u << i);
+    }
+    return entries & (uint8_t)~f->spent;
+}
+
 static struct vehicle_step on_bits(struct vehicle_finish *f)
 {
-    if (f->transaction.len != 2)
+    if (f->transaction.len != 2 + slot_list_size(&f->config->map))
         return fail(f, ERR_DK_ANSWER);
     f->bits = f->transaction.data[0];
     f->slot_bits = f->transaction.data[1];
     f->entries = f->config->offer.entries;
     if (f->phase == VEHICLE_PHASE_3)
         return write_items(f);
-    f->entries &= (uint8_t)~f->slot_bits;
+    f->entries = lacking(f, f->transaction.data + 2);
     f->receipt_taken = f->phase == VEHICLE_PHASE_4 && f->config->receipt_stored;
     bool receipt_there = f->phase == VEHICLE_PHASE_4 && f->bits & MAILBOX_ATTESTATION;
     if (receipt_there && !f->receipt_taken)

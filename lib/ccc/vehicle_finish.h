@@ -8,7 +8,7 @@
  * phase 4 without a receipt, POLL.
  *
  * Each may be tried again after a failure, with the same offer: whatever the device had taken by then stays,
- * and a receipt that was stored is not asked for again. */
+ * no identifier is given out twice, and a receipt that was stored is not asked for again. */
 #ifndef lib_ccc_vehicle_finish_h
 #define lib_ccc_vehicle_finish_h
 
@@ -52,8 +52,9 @@ struct vehicle_finish {
     struct vehicle_transaction transaction;
     uint8_t bits;               /* signalling bitmap as read */
     uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
-    bool receipt_taken;         /* checked and stored; the device's copy may go */
-    size_t item;                /* next thing to write */
+    uint8_t spent;      /* entries whose offered identifier the device has had and handed out: offer others */
+    bool receipt_taken; /* checked and stored; the device's copy may go */
+    size_t item;        /* next thing to write */
 };
 
 struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
