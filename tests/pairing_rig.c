@@ -161,6 +161,7 @@ bool rig_open(struct rig *r, struct crypto *c)
 {
     memset(r, 0, sizeof *r);
     r->crypto = c;
+    r->interface = TRANSACTION_CONTACTLESS;
     if (!make_authorities(r) || !make_phone(r) || !make_verifier(r)) {
         fprintf(stderr, "the rig could not be made\n");
         return false;
@@ -324,7 +325,7 @@ static void store_key(struct rig *r)
 
 static void reset_field(struct rig *r)
 {
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_reset(&r->device, r->interface);
     if (r->device.state == DK_CREATING && !r->device.pairing.key)
         dk_device_create_key(&r->device);
 }
@@ -335,7 +336,7 @@ enum err rig_pair_phase_2(struct rig *r)
     size_t len, polls = 0;
     r->pairing_config.attempts = (uint8_t)r->attempts;
     r->pairing_config.attest_with = r->attest_in_phase_3 ? NULL : r->k.key;
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_reset(&r->device, r->interface);
     struct vehicle_step s = vehicle_pairing_begin(&r->pairing, &r->pairing_config);
     while (s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED) {
         if (s.what == VEHICLE_SEND) {
@@ -347,7 +348,9 @@ enum err rig_pair_phase_2(struct rig *r)
             r->attempts++, r->attempts_counted++;
         if (s.what == VEHICLE_STORE_KEY)
             store_key(r);
-        if (s.what == VEHICLE_RESET_LINK)
+        if (s.what == VEHICLE_RESET_LINK && r->interface == TRANSACTION_BLE)
+            dk_device_create_key(&r->device); /* there is no field */
+        else if (s.what == VEHICLE_RESET_LINK)
             reset_field(r);
         if (s.what == VEHICLE_POLL && polls++ == 3) /* the pairing timer */
             s = vehicle_pairing_timeout(&r->pairing);
@@ -475,7 +478,7 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
     uint8_t answer[APDU_RESPONSE_MAX], plain[16];
     size_t len;
     struct wr w = wr_of(plain, sizeof plain);
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_reset(&r->device, r->interface);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
                                                       want_fast ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
     exchange_begin(&w, EXCHANGE_COMMIT);
@@ -492,12 +495,12 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
                                                : vehicle_transaction_link_lost(&r->unlock);
         }
     }
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_reset(&r->device, r->interface);
     return s.reason;
 }
 
 void rig_walk_away(struct rig *r)
 {
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    dk_device_reset(&r->device, r->interface);
     dk_device_forget_password(&r->device);
 }

@@ -66,6 +66,7 @@ struct rig {
     uint8_t tokens[MAILBOX_SLOTS * 16];
     bool attest_in_phase_3;
     /* link */
+    enum transaction_interface interface; /* as the phone sees it; contactless at first */
     struct rig_fault fault;
     bool fault_fired;        /* something on the link was not as it would have been */
     bool fault_on_protected; /* it met an APDU with a MAC */

@@ -36,6 +36,25 @@ Test(pairing, from_select_to_receipt_then_unlock)
     rig_free(r);
 }
 
+Test(pairing, over_bluetooth_le)
+{
+    struct rig *r = rig_new(test_crypto());
+    bool fast;
+    r->interface = r->finish_config.transaction.interface = TRANSACTION_BLE;
+    rig_enter_password(r, true);
+    ASSERT_OK(rig_pair(r));
+    ASSERT_OK(rig_unlock(r, false, true, &fast));
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    cr_expect(fast);
+    r->interface = r->finish_config.transaction.interface = TRANSACTION_CONTACTLESS;
+    ASSERT_OK(rig_unlock(r, true, true, &fast));
+    cr_expect(fast, "Kpersistent serves both");
+    r->interface = TRANSACTION_BLE; /* relayed from one interface to the other */
+    EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_SIGNATURE_INVALID);
+    EXPECT_ERR(rig_unlock(r, true, false, &fast), ERR_SIGNATURE_INVALID);
+    rig_free(r);
+}
+
 Test(pairing, attestation_may_wait_for_phase_3)
 {
     struct rig *r = rig_new(test_crypto());
