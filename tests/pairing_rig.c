@@ -504,3 +504,19 @@ void rig_walk_away(struct rig *r)
     dk_device_reset(&r->device, r->interface);
     dk_device_forget_password(&r->device);
 }
+
+size_t rig_phone_keys(const struct rig *r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        n += r->applet.keys[i].state != APPLET_KEY_NONE;
+    return n;
+}
+
+const uint8_t *rig_phone_mailbox(const struct rig *r)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (r->applet.keys[i].state != APPLET_KEY_NONE)
+            return r->applet.keys[i].mailboxes.private_area;
+    return NULL;
+}

@@ -104,4 +104,8 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast);
 /* The phone leaves the field; the user gives up. */
 void rig_walk_away(struct rig *r);
 
+/* Keys in the phone, of any state; the private mailbox of the first. */
+size_t rig_phone_keys(const struct rig *r);
+const uint8_t *rig_phone_mailbox(const struct rig *r);
+
 #endif
