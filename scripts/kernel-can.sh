@@ -21,15 +21,18 @@ grep -q 'CAN on vcan' "$out/pp01.txt" || fail "pp01 did not run on vcan"
 # last line. By the kernel's stamp, not by line: vcan delivers on the sender's CPU, so two frames sent at one moment on two
 # CPUs reach two listeners in either order, each with the stamp it was given once.
 window() { awk 'NR == 1 { first = substr($1, 2, 17) } { last = substr($1, 2, 17) } END { printf "%.6f %.6f", first + 0.01, last - 0.01 }' "$1"; }
-frames() { awk -v from="$2" -v to="$3" '{ t = substr($1, 2, 17) + 0 } t >= from && t <= to { print $1, $2, $3 }' "$1" | sort; }
+frames() { awk -v from="$2" -v to="$3" '{ t = substr($1, 2, 17) + 0 } t >= from && t <= to { print $1, $2, $3 }' "$1"; }
 between=$(window "$out/candump.log")
-frames "$out/pp01/can.log" $between >"$out/ours"
-frames "$out/candump.log" $between >"$out/theirs"
+frames "$out/pp01/can.log" $between >"$out/ours.arrived"
+frames "$out/candump.log" $between >"$out/theirs.arrived"
+moved=$(diff "$out/ours.arrived" "$out/theirs.arrived" | grep -c '^<')
+sort "$out/ours.arrived" >"$out/ours"
+sort "$out/theirs.arrived" >"$out/theirs"
 n=$(wc -l <"$out/theirs")
 if [ "$n" -lt 100 ]; then
     fail "candump saw $n frames only"
 elif cmp -s "$out/ours" "$out/theirs"; then
-    step same "$n frames, the same bytes and times in can.log and in candump's log"
+    step same "$n frames, the same bytes and times in can.log and in candump's log; $moved arrived in another order"
 else
     fail "can.log and candump differ"
     diff "$out/ours" "$out/theirs" | head -n 20

@@ -31,6 +31,7 @@ static inline void expect_hex(struct span got, const char *want, const char *wha
 }
 
 #define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
+#define EXPECT_OK(got, ...)   cr_expect(eq(str, (char *)err_name(got), "OK"), __VA_ARGS__)
 #define ASSERT_OK(got)        cr_assert(eq(int, (int)(got), ERR_OK))
 
 #endif

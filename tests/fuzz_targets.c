@@ -458,15 +458,21 @@ static struct vehicle_step finish_lost(struct rig *r)
     return vehicle_finish_link_lost(&r->finish);
 }
 
+/* First byte: the phase, and what a phase 4 finds. */
+enum { FINISH_RECEIPT_THERE = 0x40, FINISH_RECEIPT_STORED = 0x80, FINISH_PHASE = 0x3F };
+
 static void run_vehicle_finish(const uint8_t *p, size_t len)
 {
     struct rig *r = fuzz_rig();
     struct rd in = rd_of(p, len);
     struct record rec;
     uint8_t choice = rd_u8(&in);
-    enum vehicle_phase phase = choice & 1 ? VEHICLE_PHASE_4 : VEHICLE_PHASE_3;
-    r->finish_config.receipt_stored = choice & 2;
+    enum vehicle_phase phase = (choice & FINISH_PHASE) % (VEHICLE_REFILL + 1);
+    r->finish_config.receipt_stored = choice & FINISH_RECEIPT_STORED;
+    r->finish_config.offer.entries = phase == VEHICLE_PHASE_3 ? 0x01 : 0xFE;
     dk_device_forget_password(&r->device);
+    if (choice & FINISH_RECEIPT_THERE)
+        MUST(rig_track_key(r) == ERR_OK);
     uint8_t kts[P256_POINT];
     p256_public(r->kts.key, kts);
     r->finish_config.kts_pk = kts;
@@ -648,19 +654,41 @@ static void seed_device(fuzz_emit *emit, void *arg)
     }
 }
 
-static void seed_vehicle(fuzz_emit *emit, void *arg)
+/* So many honest answers, then one of each other kind. */
+static void put_answers(struct wr *w, size_t honest)
+{
+    for (size_t i = 0; i < honest; i++)
+        put_record(w, V_HONEST, "", 0);
+    put_record(w, V_PROTECTED, "\x90\x00\x01\x02\x03\x04", 6);
+    put_record(w, V_RAW, "\x90\x00", 2);
+}
+
+static void seed_vehicle_pairing(fuzz_emit *emit, void *arg)
 {
     uint8_t buf[256];
-    for (size_t honest = 0; honest < 34; honest++) { /* so many honest answers, then one of each other kind */
+    for (size_t honest = 0; honest < 34; honest++) {
         struct wr w = wr_of(buf, sizeof buf);
-        wr_u8(&w, (uint8_t)(honest & 1)); /* vehicle_finish: phase; vehicle_pairing: an honest step */
-        wr_be16(&w, 0);
-        for (size_t i = 0; i < honest; i++)
-            put_record(&w, V_HONEST, "", 0);
-        put_record(&w, V_PROTECTED, "\x90\x00\x01\x02\x03\x04", 6);
-        put_record(&w, V_RAW, "\x90\x00", 2);
+        put_answers(&w, honest);
         emit(arg, buf, w.len);
     }
+}
+
+static void seed_vehicle_finish(fuzz_emit *emit, void *arg)
+{
+    static const uint8_t choices[] = {VEHICLE_PHASE_3,
+                                      VEHICLE_PHASE_4,
+                                      VEHICLE_PHASE_4 | FINISH_RECEIPT_THERE,
+                                      VEHICLE_PHASE_4 | FINISH_RECEIPT_STORED,
+                                      VEHICLE_PHASE_4 | FINISH_RECEIPT_THERE | FINISH_RECEIPT_STORED,
+                                      VEHICLE_REFILL};
+    uint8_t buf[256];
+    for (size_t i = 0; i < sizeof choices; i++)
+        for (size_t honest = 0; honest < 12; honest++) {
+            struct wr w = wr_of(buf, sizeof buf);
+            wr_u8(&w, choices[i]);
+            put_answers(&w, honest);
+            emit(arg, buf, w.len);
+        }
 }
 
 static void seed_sealed(fuzz_emit *emit, void *arg)
@@ -684,7 +712,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"attestation", run_attestation, seed_attestation},
     {"sealed", run_sealed, seed_sealed},
     {"device", run_device, seed_device},
-    {"vehicle_pairing", run_vehicle_pairing, seed_vehicle},
-    {"vehicle_finish", run_vehicle_finish, seed_vehicle},
+    {"vehicle_pairing", run_vehicle_pairing, seed_vehicle_pairing},
+    {"vehicle_finish", run_vehicle_finish, seed_vehicle_finish},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

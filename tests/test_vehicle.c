@@ -345,9 +345,11 @@ Test(vehicle_finish, false_receipts_stay_where_they_are)
             r->finish_config.of.key_id[0] ^= 1;
         else /* not a receipt at all */
             memset(r->applet.keys[0].mailboxes.private_area + mailbox_map_default.attestation, 0, 8);
-        EXPECT_ERR(rig_phase_4(r), what == 0   ? ERR_SIGNATURE_INVALID
-                                   : what == 1 ? ERR_DK_ATTESTATION
-                                               : ERR_MSG_MALFORMED);
+        static const enum err reasons[] = {ERR_SIGNATURE_INVALID, ERR_DK_ATTESTATION, ERR_MSG_MALFORMED};
+        EXPECT_ERR(rig_phase_4(r), reasons[what]);
+        cr_expect(not(r->receipt_stored), "case %d", what);
+        r->receipt_stored = true; /* what lies there is not it, and is not erased for it */
+        EXPECT_ERR(rig_phase_4(r), reasons[what]);
         ASSERT_OK(applet_get_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0, &bits, 1));
         cr_expect(eq(int, bits &MAILBOX_ATTESTATION, MAILBOX_ATTESTATION), "case %d", what);
         r->kts.key = right;

@@ -11,6 +11,8 @@ enum { CONTROL_OK = 0x01 };
 #define SET_MAX 255 /* bytes that one "set" reaches */
 _Static_assert(ATTESTATION_RECEIPT_SIZE(ENDPOINT_SLOT_MAX) <= CHANNEL_PLAIN_MAX,
                "one EXCHANGE reads a receipt");
+_Static_assert(2 + MAILBOX_SLOTS * ENDPOINT_SLOT_MAX <= CHANNEL_PLAIN_MAX,
+               "one EXCHANGE reads bitmaps and slots");
 
 void vehicle_finish_wipe(struct vehicle_finish *f)
 {
@@ -194,12 +196,9 @@ static struct vehicle_step on_bits(struct vehicle_finish *f)
     if (f->phase == VEHICLE_PHASE_3)
         return write_items(f);
     f->entries = lacking(f, f->transaction.data + 2);
-    f->receipt_taken = f->phase == VEHICLE_PHASE_4 && f->config->receipt_stored;
-    bool receipt_there = f->phase == VEHICLE_PHASE_4 && f->bits & MAILBOX_ATTESTATION;
-    if (receipt_there && !f->receipt_taken)
+    if (f->phase == VEHICLE_PHASE_4 && f->bits & MAILBOX_ATTESTATION)
         return read_receipt(f);
-    bool may_write = f->phase == VEHICLE_REFILL || f->receipt_taken;
-    return may_write && (f->entries || receipt_there) ? write_items(f) : end(f);
+    return f->entries && (f->phase == VEHICLE_REFILL || f->config->receipt_stored) ? write_items(f) : end(f);
 }
 
 static struct vehicle_step on_receipt(struct vehicle_finish *f)
@@ -242,7 +241,8 @@ struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span r
         return on_data(f);
     if (step.what == VEHICLE_DONE || step.what == VEHICLE_FAILED)
         f->state = VF_OVER;
-    if (step.what == VEHICLE_DONE && f->phase == VEHICLE_PHASE_4 && !f->receipt_taken)
+    bool tracked = f->phase != VEHICLE_PHASE_4 || f->receipt_taken || f->config->receipt_stored;
+    if (step.what == VEHICLE_DONE && !tracked)
         return (struct vehicle_step){.what = VEHICLE_POLL, .reason = ERR_DK_NO_RECEIPT};
     return step;
 }

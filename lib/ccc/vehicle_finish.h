@@ -8,7 +8,7 @@
  * phase 4 without a receipt, POLL.
  *
  * Each may be tried again after a failure, with the same offer: whatever the device had taken by then stays,
- * no identifier is given out twice, and a receipt that was stored is not asked for again. */
+ * no identifier is given out twice, and a receipt that was stored need not be there any more. */
 #ifndef lib_ccc_vehicle_finish_h
 #define lib_ccc_vehicle_finish_h
 
@@ -53,7 +53,7 @@ struct vehicle_finish {
     uint8_t bits;               /* signalling bitmap as read */
     uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
     uint8_t spent;      /* entries whose offered identifier the device has had and handed out: offer others */
-    bool receipt_taken; /* checked and stored; the device's copy may go */
+    bool receipt_taken; /* checked and stored in this session; the device's copy may go */
     size_t item;        /* next thing to write */
 };
 
