@@ -22,19 +22,20 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # ---- what is made of what -------------------------------------------------------------------------------
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-core_SRC := $(wildcard lib/base/*.c lib/can/*.c lib/pki/*.c lib/msg/*.c lib/ccc/*.c) \
-            $(addprefix lib/env/,env.c fault.c isotp_port.c node.c store.c trace.c)
-virt_SRC := $(addprefix lib/env/,virtual.c virtual_bus.c virtual_gsdp.c seeded.c)
-host_SRC := lib/env/process.c lib/link/link.c lib/link/can_link.c lib/link/can_socket.c lib/link/call_link.c \
-            lib/link/hub_packets.c
-component_SRC := $(filter-out %_main.c,$(wildcard ecu/*.c sgw/*.c tbm/*.c backend/*/*.c)) sim/injector.c
-sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c))
+core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/ccc lib/ccc/*)) \
+            $(addprefix lib/host/,fault.c node.c store.c)
+# hosts and media: programs take from this library what they name, so a component's has no virtual world in it
+host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
+# a component is a folder; its name is the folder's, the class's and the program's
+FOLDERS  := $(patsubst %/,%,$(wildcard ecu/*/ backend/*/ sim/actors/*/)) sgw tbm
+component_SRC := $(wildcard $(FOLDERS:%=%/*.c))
+sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c sim/language/*.c sim/run/*.c sim/world/*.c sim/plant/*.c))
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
 CORE     := $(BUILD)/libcore.a
 
 PROGRAMS := spaaksim zygote hub
-COMPONENTS := spaak sgw tbm vos gsdp pki rogue
+COMPONENTS := $(notdir $(FOLDERS))
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%) $(COMPONENTS:%=$(BUILD)/bin/%)
 CRYPTO   := -lcrypto
 HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
@@ -44,6 +45,7 @@ TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 RECORD   := $(BUILD)/tests/record_exchange
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
+LIBHOST  := $(BUILD)/libhost.a
 
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
@@ -77,34 +79,33 @@ $(BUILD)/obj/%.o: %.c Makefile | $(GEN)
 $(CORE): $(call obj,$(core_SRC)) $(GEN_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(LIBSIM): $(call obj,$(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) lib/link/sqlite_store.c \
-           lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c)
+$(LIBHOST): $(call obj,$(host_SRC))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(LIBSIM): $(call obj,$(sim_SRC) $(component_SRC))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 define program
-$(BUILD)/bin/$(1): $(call obj,$(2)) $(CORE)
+$(BUILD)/bin/$(1): $(call obj,$(2)) $(LIBSIM) $(LIBHOST) $(CORE)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$^ $(3) -o $$@
 endef
-$(eval $(call program,spaaksim,sim/main.c $(sim_SRC) $(filter-out sim/injector.c,$(component_SRC)) $(virt_SRC) \
-    lib/link/sqlite_store.c lib/link/can_socket.c lib/link/can_control.c lib/link/hub.c lib/link/hub_packets.c lib/link/link.c,\
-    -lyaml -lsocketcan $(HOST)))
-$(eval $(call program,zygote,sim/component_main.c $(component_SRC) $(host_SRC) lib/link/sqlite_store.c \
-    lib/link/mqtt_link.c,-lmosquitto $(HOST)))
-$(eval $(call program,hub,sim/hub_main.c lib/link/hub.c lib/link/hub_packets.c,$(CRYPTO)))
+$(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST)))
+$(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST)))
+$(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 
 # the same program by a component's name is that component
 $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 	$(Q)ln -sf zygote $@
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(CORE)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $^ $(CORE) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/env/seeded.c)
+FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
-$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/pki/*.c lib/ccc/*.c)) $(FUZZ_PART)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(FUZZ_PART)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -o $@
 
@@ -131,7 +132,7 @@ test: all $(TESTS) $(RECORD)
 	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
 
 ## make check          format, lint, includes, symbols, scenario files
-check: all $(LIBSIM)
+check: all
 	$(Q)scripts/setup.sh check
 	$(Q)scripts/check.sh $(BUILD)
 

@@ -7,7 +7,7 @@
 
 #include "lib/can/matrix.h"
 #include "sim/commands.h"
-#include "sim/scenario.h"
+#include "sim/language/scenario.h"
 
 /* build/bin/spaaksim -> two folders up; else the working directory. */
 const char *project_root(void)

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "sim/commands.h"
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "sim/run_all.h"
 
 struct arguments {

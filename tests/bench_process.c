@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "lib/can/isotp.h"
-#include "lib/link/hub.h"
-#include "lib/link/link.h"
-#include "sim/broker.h"
-#include "sim/spawn.h"
+#include "lib/host/link.h"
+#include "lib/host/spawn.h"
+#include "lib/media/can/hub.h"
+#include "lib/media/gsdp/mosquitto.h"
 #include "tests/support.h"
 
 static double wall_s(void)

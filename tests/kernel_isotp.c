@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "lib/can/isotp.h"
-#include "lib/link/can_control.h"
-#include "lib/link/can_socket.h"
+#include "lib/media/can/can_control.h"
+#include "lib/media/can/can_socket.h"
 
 #define OUR_ID    0x7E0
 #define THEIR_ID  0x7E8

@@ -3,9 +3,9 @@
 #ifndef tests_pairing_rig_h
 #define tests_pairing_rig_h
 
-#include "lib/ccc/device.h"
-#include "lib/ccc/vehicle_finish.h"
-#include "lib/ccc/vehicle_pairing.h"
+#include "lib/ccc/device/device.h"
+#include "lib/ccc/vehicle/vehicle_finish.h"
+#include "lib/ccc/vehicle/vehicle_pairing.h"
 
 #define RIG_NOW_S    1767225600ll
 #define RIG_PASSWORD "47110815"

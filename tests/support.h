@@ -3,10 +3,10 @@
 #ifndef tests_support_h
 #define tests_support_h
 
-#include "lib/env/node.h"
-#include "lib/env/virtual.h"
-#include "lib/pki/oem.h"
-#include "sim/given.h"
+#include "lib/host/node.h"
+#include "lib/host/virtual.h"
+#include "sim/plant/given.h"
+#include "sim/plant/oem.h"
 
 /* ---- a component alone on a bench: everything it sends, traces and stores is kept ---- */
 

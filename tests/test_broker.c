@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sim/broker.h"
-#include "sim/spawn.h"
+#include "lib/host/spawn.h"
+#include "lib/media/gsdp/mosquitto.h"
 #include "tests/support.h"
 
 struct client {

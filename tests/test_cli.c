@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sim/broker.h"
+#include "lib/media/gsdp/mosquitto.h"
 #include "tests/support.h"
 
 static char directory[120], program[300];

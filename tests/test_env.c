@@ -3,9 +3,9 @@
 #include <criterion/new/assert.h>
 #include <openssl/rand.h>
 
-#include "lib/env/fault.h"
-#include "lib/env/seeded.h"
 #include "lib/env/trace.h"
+#include "lib/host/fault.h"
+#include "lib/host/seeded.h"
 #include "tests/support.h"
 
 /* ---- traces ---- */

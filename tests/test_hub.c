@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/link/hub.h"
-#include "lib/link/link.h"
-#include "sim/spawn.h"
+#include "lib/host/link.h"
+#include "lib/host/spawn.h"
+#include "lib/media/can/hub.h"
 #include "tests/support.h"
 
 struct hub_process {

@@ -1,5 +1,5 @@
 /* Vehicle and phone on a link with faults: lost, repeated, cut, flipped, replaced. */
-#include "lib/env/seeded.h"
+#include "lib/host/seeded.h"
 #include "tests/check.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"

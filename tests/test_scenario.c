@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sim/run.h"
+#include "sim/run/run.h"
 #include "tests/support.h"
 
 static char directory[120];

@@ -4,7 +4,7 @@
 #include <criterion/new/assert.h>
 
 #include "backend/pki/pki.h"
-#include "ecu/spaak.h"
+#include "ecu/spaak/spaak.h"
 #include "lib/can/isotp.h"
 #include "lib/msg/msg.h"
 #include "lib/pki/csr.h"

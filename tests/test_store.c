@@ -4,8 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/env/store.h"
-#include "lib/link/sqlite_store.h"
+#include "lib/host/sqlite_store.h"
+#include "lib/host/store.h"
 #include "tests/support.h"
 
 static struct store *open_memory(void)

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "lib/env/virtual.h"
+#include "lib/host/virtual.h"
 
 /* ---- a node that writes down what happens to it ---- */
 

@@ -4,7 +4,7 @@
 #ifndef lib_ccc_primitives_h
 #define lib_ccc_primitives_h
 
-#include "lib/pki/p256.h"
+#include "lib/crypto/p256.h"
 
 #define CCC_KEY   16 /* AES-128 */
 #define CCC_BLOCK 16

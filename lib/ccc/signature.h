@@ -2,7 +2,7 @@
 #ifndef lib_ccc_signature_h
 #define lib_ccc_signature_h
 
-#include "lib/pki/p256.h"
+#include "lib/crypto/p256.h"
 
 #define SIGNATURE_SIZE 64
 

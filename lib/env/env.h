@@ -2,8 +2,8 @@
  *
  * A component is written once, without I/O. It gets inputs (a frame or bytes on a port, a link that changed,
  * a timer that fired) and answers with calls on its env: send, set a timer, read and write its store, trace.
- * It reaches nothing else. Two hosts implement env: lib/env/process.h (a Linux process) and
- * lib/env/virtual.h (an object in virtual time).
+ * It reaches nothing else. Two hosts implement env: lib/host/process.h (a Linux process) and
+ * lib/host/virtual.h (an object in virtual time).
  *
  * What a component sends while it handles one input leaves only after the store transactions of that
  * input are durable; a killed component loses both together. */
@@ -11,8 +11,8 @@
 #define lib_env_env_h
 
 #include "lib/can/matrix.h"
+#include "lib/crypto/p256.h"
 #include "lib/env/trace.h"
-#include "lib/pki/p256.h"
 
 #define ENV_TIMERS    8 /* timers per component, numbered from 0 */
 #define ENV_PORTS     6

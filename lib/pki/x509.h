@@ -4,7 +4,7 @@
 #ifndef lib_pki_x509_h
 #define lib_pki_x509_h
 
-#include "lib/pki/p256.h"
+#include "lib/crypto/p256.h"
 
 #define X509_MAX    800 /* longest certificate we make or accept, bytes */
 #define X509_CN_MAX 64  /* RFC 5280, ub-common-name */

@@ -1,0 +1,172 @@
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "ecu/spaak/spaak_internal.h"
+
+#define TBM_LOST_CYCLES 5 /* TBM_Status missing this long: the TBM is gone */
+
+static const struct port_spec ports[] = {
+    [SPAAK_PORT_BODY] = {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY, .node = NODE_SPAAK},
+};
+
+/* ---- what is in the store at start ---- */
+
+static enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile,
+                            struct spaak_anchor *a)
+{
+    size_t len;
+    enum err e = env_store_get(s->env, key, a->der, sizeof a->der, &len);
+    if (!e)
+        e = x509_parse(span_of(a->der, len), &a->cert);
+    if (!e)
+        e = x509_check_profile(s->env->crypto, &a->cert, profile);
+    return e;
+}
+
+static enum err load_identity(struct spaak *s)
+{
+    uint8_t scalar[P256_SCALAR];
+    size_t len;
+    enum err e = env_store_get(s->env, SPAAK_ECU_KEY, scalar, sizeof scalar, &len);
+    if (!e)
+        e = len == sizeof scalar ? p256_from_private(s->env->crypto, scalar, &s->ecu_key) : ERR_STORE_FAILED;
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    if (!e)
+        e = env_store_get(s->env, SPAAK_ECU_CERTIFICATE, s->ecu_certificate, X509_MAX,
+                          &s->ecu_certificate_len);
+    return e;
+}
+
+static enum err load(struct spaak *s)
+{
+    size_t len;
+    enum err e = load_identity(s);
+    if (!e)
+        e = load_anchor(s, SPAAK_ANCHOR_J, X509_OEM_ROOT, &s->j);
+    if (!e)
+        e = load_anchor(s, SPAAK_ANCHOR_J1, X509_OEM_SUB_CA, &s->j1);
+    if (!e)
+        e = load_anchor(s, SPAAK_ANCHOR_Z1, X509_SERVER_CA, &s->z1);
+    if (e)
+        return e;
+    s->has_drm_uuid =
+        env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID;
+    return ERR_OK;
+}
+
+/* ---- the bus ---- */
+
+static void on_channel(void *owner, struct isotp_port *channel, const struct isotp_event *ev)
+{
+    struct spaak *s = owner;
+    switch (ev->kind) {
+    case ISOTP_RECEIVED:
+        provisioning_on_message(s, (enum spaak_channel)channel->timer, ev->message);
+        break;
+    case ISOTP_RX_FAILED:
+    case ISOTP_TX_FAILED:
+        env_trace_reason(s->env, TRACE_REJECT, NULL,
+                         ev->kind == ISOTP_TX_FAILED ? channel->out->name : channel->in->name, ev->reason, 0,
+                         NULL);
+        break;
+    case ISOTP_SENT:
+    case ISOTP_NONE:
+        break;
+    }
+}
+
+static void set_tbm_ready(struct spaak *s, bool ready)
+{
+    if (s->tbm_ready == ready)
+        return;
+    s->tbm_ready = ready;
+    env_trace_note(s->env, TRACE_NOTE, ready ? "TBM: connected to GSDP and subscribed" : "TBM: not ready");
+    provisioning_on_tbm(s);
+}
+
+static enum err check_status(struct spaak *s, const struct bus_frame *f)
+{
+    if (f->len != TBM_STATUS_LENGTH || f->flags)
+        return ERR_BUS_LENGTH;
+    if (matrix_checksum(f->id, f->data, f->len) != f->data[TBM_STATUS_LENGTH - 1])
+        return ERR_BUS_CHECKSUM;
+    if ((f->data[1] & 0x0F) == s->tbm_alive)
+        return ERR_BUS_STALE_COUNTER;
+    return ERR_OK;
+}
+
+static void on_tbm_status(struct spaak *s, const struct bus_frame *f)
+{
+    const uint8_t both = TBM_STATUS_CONNECTED | TBM_STATUS_SUBSCRIBED;
+    const struct matrix_row *row = matrix_row(MATRIX_TBM_STATUS);
+    enum err e = check_status(s, f);
+    if (e) {
+        env_trace_reason(s->env, TRACE_REJECT, NULL, row->name, e, f->len, NULL);
+        return;
+    }
+    s->tbm_alive = f->data[1] & 0x0F;
+    env_timer_in(s->env, SPAAK_TIMER_TBM, row->cycle_ms * 1000ull * TBM_LOST_CYCLES);
+    set_tbm_ready(s, (f->data[0] & both) == both);
+}
+
+static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
+{
+    struct spaak *s = self;
+    (void)port;
+    if (f->id == matrix_row(MATRIX_TBM_STATUS)->id)
+        on_tbm_status(s, f);
+    for (size_t i = 0; i < SPAAK_CHANNELS; i++)
+        isotp_port_input(&s->channels[i], f);
+}
+
+static void spaak_on_timer(void *self, unsigned timer)
+{
+    struct spaak *s = self;
+    if (timer < SPAAK_CHANNELS)
+        isotp_port_timer(&s->channels[timer]);
+    else if (timer == SPAAK_TIMER_TBM)
+        set_tbm_ready(s, false);
+    else
+        provisioning_on_timer(s);
+}
+
+static enum err spaak_init(void *self, struct env *env, const struct component_args *args)
+{
+    static const enum matrix_message rows[SPAAK_CHANNELS][2] = {
+        [SPAAK_VOS] = {MATRIX_SPAAK_VOS_UP, MATRIX_SPAAK_VOS_DOWN},
+        [SPAAK_GSDP] = {MATRIX_SPAAK_GSDP_UP, MATRIX_SPAAK_GSDP_DOWN},
+    };
+    struct spaak *s = self;
+    s->env = env;
+    s->tbm_alive = -1;
+    s->retry_us = component_arg_number(args, "retry_ms", 500) * 1000;
+    s->back_off_us = component_arg_number(args, "back_off_ms", 60000) * 1000;
+    text_copy(s->serial, sizeof s->serial, args->serial);
+    for (unsigned i = 0; i < SPAAK_CHANNELS; i++) {
+        isotp_port_init(&s->channels[i], env, SPAAK_PORT_BODY, i, rows[i][0], rows[i][1]);
+        s->channels[i].on_event = on_channel;
+        s->channels[i].owner = s;
+    }
+    return load(s);
+}
+
+static void spaak_fini(void *self)
+{
+    struct spaak *s = self;
+    p256_free(s->ecu_key);
+    OPENSSL_cleanse(s, sizeof *s);
+}
+
+static const char *const settings[] = {"retry_ms", "back_off_ms", NULL};
+
+const struct component_class spaak_class = {
+    .name = "spaak",
+    .size = sizeof(struct spaak),
+    .ports = ports,
+    .port_count = sizeof ports / sizeof ports[0],
+    .settings = settings,
+    .init = spaak_init,
+    .fini = spaak_fini,
+    .on_frame = spaak_on_frame,
+    .on_timer = spaak_on_timer,
+};

@@ -1,0 +1,26 @@
+/* The SpaaK Module ("Smartphone as a Key" ECU): owns the vehicle identity. */
+#ifndef ecu_spaak_spaak_h
+#define ecu_spaak_spaak_h
+
+#include "lib/env/env.h"
+
+/* Keys of its store. Certificates are DER, private keys 32 bytes. */
+#define SPAAK_ECU_KEY             "ecu/key" /* identity of the module (RP-02) */
+#define SPAAK_ECU_CERTIFICATE     "ecu/certificate"
+#define SPAAK_ANCHOR_J            "anchor/J" /* the five anchors of RP-01 */
+#define SPAAK_ANCHOR_J1           "anchor/J1"
+#define SPAAK_ANCHOR_PHYSICAL_KEY "anchor/J_PhysicalKey"
+#define SPAAK_ANCHOR_Z1           "anchor/Z1"
+#define SPAAK_ANCHOR_ZZ2          "anchor/ZZ2"
+#define SPAAK_DRM_UUID            "drm_uuid"        /* 16 bytes, from SP-02 */
+#define SPAAK_PENDING_SUBJECT     "pending/subject" /* PP-01 under way: subject id, key, CSR as sent */
+#define SPAAK_PENDING_KEY         "pending/key"
+#define SPAAK_PENDING_CSR         "pending/csr"
+#define SPAAK_VEHICLE_KEY         "vehicle/key"          /* the vehicle identity in force */
+#define SPAAK_VEHICLE_CERTIFICATE "vehicle/certificate"  /* [K] */
+#define SPAAK_VEHICLE_ACKED       "vehicle/acknowledged" /* present when the VOS has acknowledged it */
+#define SPAAK_LAST_RENEW          "renew/last_ms"        /* newest renewal obeyed, 8 bytes */
+
+extern const struct component_class spaak_class;
+
+#endif

@@ -1,0 +1,85 @@
+/* What the files of the SpaaK Module share. */
+#ifndef ecu_spaak_spaak_internal_h
+#define ecu_spaak_spaak_internal_h
+
+#include "ecu/spaak/spaak.h"
+#include "lib/env/isotp_port.h"
+#include "lib/msg/msg.h"
+#include "lib/pki/csr.h"
+
+enum { SPAAK_PORT_BODY };
+enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
+enum { SPAAK_TIMER_RETRY = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
+
+/* A provisioning state is named after what it waits for. */
+enum provisioning_state {
+    PROVISIONING_WAIT_TBM,         /* the TBM's word that GSDP can be reached */
+    PROVISIONING_WAIT_DRM_UUID,    /* SP-02/3 */
+    PROVISIONING_WAIT_SUBJECT_ID,  /* PP-01/6 */
+    PROVISIONING_WAIT_CERTIFICATE, /* PP-01/13 */
+    PROVISIONING_WAIT_ACK,         /* PP-01/18 */
+    PROVISIONING_WAIT_BACK_OFF,    /* the time of the next attempt */
+    PROVISIONING_DONE,
+    PROVISIONING_STATES
+};
+
+/* SP-02 and PP-01. */
+struct provisioning {
+    enum provisioning_state state;
+    uint8_t correlation[MSG_UUID];
+    uint32_t sequence;          /* of the last request */
+    unsigned attempts;          /* transmissions of that request */
+    unsigned failures;          /* runs in a row that ended without success */
+    bool discard_pending;       /* the VOS refused the CSR: begin again at PP-01/3 */
+    enum spaak_channel channel; /* of the last request */
+    const char *step;           /* of the last request, for its repetitions */
+    size_t request_len;
+    uint8_t request[MSG_MAX];
+};
+
+struct spaak_anchor {
+    uint8_t der[X509_MAX];
+    struct x509 cert;
+};
+
+struct spaak {
+    struct env *env;
+    char serial[MSG_SERIAL_MAX + 1];
+    struct isotp_port channels[SPAAK_CHANNELS];
+    struct p256_key *ecu_key;
+    uint8_t ecu_certificate[X509_MAX];
+    size_t ecu_certificate_len;
+    struct spaak_anchor j, j1, z1;
+    struct msg_cert_slot verified[4]; /* signers seen */
+    bool has_drm_uuid;
+    uint8_t drm_uuid[MSG_UUID];
+    bool tbm_ready; /* connected to GSDP and subscribed to our topic */
+    int tbm_alive;  /* last alive counter, -1 before the first */
+    struct provisioning provisioning;
+    /* timings, microseconds; arguments retry_ms, back_off_ms */
+    uint64_t retry_us, back_off_us;
+};
+
+/* provisioning.c: called when the TBM becomes ready or is lost, when a message arrived, when its timer fires.
+ */
+void provisioning_on_tbm(struct spaak *s);
+void provisioning_on_message(struct spaak *s, enum spaak_channel channel, struct span bytes);
+void provisioning_on_timer(struct spaak *s);
+
+/* identity.c: the vehicle identity's life in the store. Each is one transaction or none. */
+enum err identity_store_drm_uuid(struct spaak *s, struct span uuid);
+/* New key pair and CSR for the subject id; stored before it is ever sent (PP-01/8, /9). */
+enum err identity_begin(struct spaak *s, const char *subject);
+/* ERR_NOT_FOUND when no CSR is pending. */
+enum err identity_pending_csr(struct spaak *s, uint8_t csr[CSR_MAX], size_t *len);
+enum err identity_discard_pending(struct spaak *s);
+/* Checks [K] against the pending key, subject and anchors (PP-01/14). */
+enum err identity_verify(struct spaak *s, struct span certificate);
+enum err identity_install(struct spaak *s, struct span certificate);
+/* ERR_NOT_FOUND without [K]; digest is its SHA-256. */
+enum err identity_installed(struct spaak *s, uint8_t digest[SHA256_SIZE], bool *acknowledged);
+enum err identity_acknowledge(struct spaak *s);
+/* Retires the identity because of a renewal issued then; ERR_MSG_REPLAYED when that is not news. */
+enum err identity_retire(struct spaak *s, int64_t issued_at_ms);
+
+#endif

@@ -1,0 +1,219 @@
+/* Internal link of the applet: instance CAs, keys, mailboxes. */
+#include "lib/ccc/device/applet.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "lib/ccc/dk_cert.h"
+#include "lib/ccc/ecies.h"
+
+void applet_open(struct applet *a, struct crypto *c)
+{
+    memset(a, 0, sizeof *a);
+    a->crypto = c;
+    a->versions = (struct op_versions){{0x0100}, 1};
+    a->session.interface = TRANSACTION_CONTACTLESS;
+}
+
+static void free_key(struct digital_key *k)
+{
+    p256_free(k->device_key);
+    p256_free(k->vehicle_key);
+    p256_free(k->encryption_key);
+    OPENSSL_cleanse(k, sizeof *k);
+}
+
+void applet_close(struct applet *a)
+{
+    applet_reset(a, TRANSACTION_CONTACTLESS);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        free_key(&a->keys[i]);
+    for (size_t i = 0; i < APPLET_INSTANCE_CAS; i++)
+        p256_free(a->instance_cas[i].key);
+    OPENSSL_cleanse(a, sizeof *a);
+}
+
+/* ---- instance CAs ---- */
+
+static struct applet_instance_ca *find_ca(struct applet *a, const char *id)
+{
+    for (size_t i = 0; i < APPLET_INSTANCE_CAS; i++)
+        if (a->instance_cas[i].key && strcmp(a->instance_cas[i].id, id) == 0)
+            return &a->instance_cas[i];
+    return NULL;
+}
+
+enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P256_POINT])
+{
+    struct applet_instance_ca *free_entry = NULL;
+    if (strlen(id) > X509_CN_MAX)
+        return ERR_BAD_ARGUMENT;
+    if (find_ca(a, id))
+        return ERR_BUSY;
+    for (size_t i = 0; i < APPLET_INSTANCE_CAS && !free_entry; i++)
+        if (!a->instance_cas[i].key)
+            free_entry = &a->instance_cas[i];
+    if (!free_entry)
+        return ERR_NO_SPACE;
+    enum err e = p256_generate(a->crypto, &free_entry->key);
+    if (e)
+        return e;
+    text_copy(free_entry->id, sizeof free_entry->id, id);
+    p256_public(free_entry->key, public_key);
+    return ERR_OK;
+}
+
+enum err applet_delete_ca(struct applet *a, const char *id)
+{
+    struct applet_instance_ca *ca = find_ca(a, id);
+    if (!ca)
+        return ERR_NOT_FOUND;
+    p256_free(ca->key);
+    memset(ca, 0, sizeof *ca);
+    return ERR_OK;
+}
+
+/* ---- keys ---- */
+
+static enum err make_key(struct applet *a, const struct applet_create *create, const struct p256_key *ca,
+                         struct digital_key *k)
+{
+    struct dk_cert_endpoint t = {create->creation, create->endpoint_id,  create->instance_ca_id,
+                                 k->device_pk,     create->not_before_s, create->not_after_s};
+    enum err e = p256_from_public(a->crypto, create->creation->vehicle_pk, &k->vehicle_key);
+    if (!e)
+        e = p256_generate(a->crypto, &k->device_key);
+    if (e)
+        return e;
+    p256_public(k->device_key, k->device_pk);
+    x509_key_id(a->crypto, k->device_pk, k->key_id);
+    return dk_cert_issue_endpoint(a->crypto, &t, ca, k->certificate, &k->certificate_len);
+}
+
+enum err applet_create_endpoint(struct applet *a, const struct applet_create *create,
+                                struct digital_key **out)
+{
+    const struct endpoint_creation *creation = create->creation;
+    const struct applet_instance_ca *ca = find_ca(a, create->instance_ca_id);
+    struct digital_key *k = NULL;
+    if (!ca)
+        return ERR_NOT_FOUND;
+    for (size_t i = 0; i < APPLET_KEYS && !k; i++)
+        if (a->keys[i].state == APPLET_KEY_NONE)
+            k = &a->keys[i];
+    if (!k || creation->private_size > MAILBOX_PRIVATE_MAX ||
+        creation->confidential_size > MAILBOX_CONFIDENTIAL_MAX)
+        return ERR_NO_SPACE;
+    enum err e = make_key(a, create, ca->key, k);
+    if (e) {
+        free_key(k);
+        return e;
+    }
+    k->creation = *creation;
+    k->mailboxes.private_size = creation->private_size;
+    k->mailboxes.confidential_size = creation->confidential_size;
+    text_copy(k->endpoint_id, sizeof k->endpoint_id, create->endpoint_id);
+    text_copy(k->instance_ca_id, sizeof k->instance_ca_id, create->instance_ca_id);
+    k->state = APPLET_KEY_ACTIVE;
+    *out = k;
+    return ERR_OK;
+}
+
+enum err applet_setup_endpoint(struct digital_key *k, const struct mailbox_part *confidential,
+                               const struct mailbox_part *private_part)
+{
+    /* 4E, 9E and both parts with their headers must fit into one answer. */
+    size_t total =
+        2u + k->creation.slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 + private_part->len;
+    if (total > CHANNEL_PLAIN_MAX ||
+        !mailbox_at(&k->mailboxes, MAILBOX_CONFIDENTIAL, confidential->offset, confidential->len) ||
+        !mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, private_part->offset, private_part->len))
+        return ERR_BAD_ARGUMENT;
+    k->auth1_confidential = *confidential;
+    k->auth1_private = *private_part;
+    return ERR_OK;
+}
+
+/* Nothing of a transaction under way may reach a key that is no more. */
+static void leave(struct applet *a, const struct digital_key *k)
+{
+    if (a->session.key == k)
+        applet_reset(a, a->session.interface);
+}
+
+void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
+{
+    leave(a, k);
+    k->state = APPLET_KEY_TERMINATED;
+    k->has_kpersistent = false;
+    OPENSSL_cleanse(k->kpersistent, sizeof k->kpersistent);
+}
+
+void applet_delete_endpoint(struct applet *a, struct digital_key *k)
+{
+    leave(a, k);
+    free_key(k);
+}
+
+/* ---- mailboxes ---- */
+
+static bool busy(const struct applet *a, const struct digital_key *k)
+{
+    return a->session.staged && a->session.key == k;
+}
+
+/* What the framework asks for, unless the vehicle is in the middle of something. */
+static enum err reach(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                      size_t len, uint8_t **out)
+{
+    enum err e = mailbox_reach(&k->mailboxes, MAILBOX_FRAMEWORK, kind, offset, len, out);
+    return !e && busy(a, k) ? ERR_BUSY : e;
+}
+
+enum err applet_get_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         void *out, size_t len)
+{
+    uint8_t *p;
+    enum err e = reach(a, k, kind, offset, len, &p);
+    if (!e)
+        memcpy(out, p, len);
+    return e;
+}
+
+enum err applet_set_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
+                         struct span data)
+{
+    uint8_t *p;
+    enum err e = reach(a, k, kind, offset, data.len, &p);
+    if (!e)
+        memcpy(p, data.p, data.len);
+    return e;
+}
+
+enum err applet_encryption_key(struct applet *a, struct digital_key *k, uint8_t out[P256_POINT])
+{
+    enum err e = k->encryption_key ? ERR_OK : p256_generate(a->crypto, &k->encryption_key);
+    if (!e)
+        p256_public(k->encryption_key, out);
+    return e;
+}
+
+enum err applet_set_confidential(struct applet *a, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
+                                 struct span sealed)
+{
+    uint8_t plain[2 + MAILBOX_CONFIDENTIAL_MAX], *p = NULL;
+    size_t len = sealed.len - ECIES_OVERHEAD;
+    if (busy(a, k))
+        return ERR_BUSY;
+    if (!k->encryption_key || sealed.len < ECIES_OVERHEAD + 2 || len > sizeof plain)
+        return ERR_BAD_ARGUMENT;
+    enum err e = ecies_open(a->crypto, k->encryption_key, ephemeral, sealed, plain);
+    if (!e) {
+        p = mailbox_at(&k->mailboxes, MAILBOX_CONFIDENTIAL, (size_t)(plain[0] << 8 | plain[1]), len - 2);
+        e = p ? ERR_OK : ERR_BAD_ARGUMENT;
+    }
+    if (!e)
+        memcpy(p, plain + 2, len - 2);
+    OPENSSL_cleanse(plain, sizeof plain);
+    return e;
+}

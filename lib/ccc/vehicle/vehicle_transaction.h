@@ -1,0 +1,81 @@
+/* The vehicle's side of a transaction with the applet: SELECT, AUTH0, AUTH1 unless a fast one sufficed,
+ * EXCHANGE as often as wanted, CONTROL FLOW (CCC-TS-101 chapters 7, 8 and 15).
+ *
+ *   step = vehicle_transaction_begin(...); SEND -> vehicle_transaction_input, until OPEN or FAILED
+ *   OPEN: vehicle_transaction_exchange -> SEND -> input -> DATA; vehicle_transaction_end -> SEND -> input ->
+ * DONE
+ */
+#ifndef lib_ccc_vehicle_vehicle_transaction_h
+#define lib_ccc_vehicle_vehicle_transaction_h
+
+#include "lib/ccc/channel.h"
+#include "lib/ccc/endpoint.h"
+#include "lib/ccc/transaction.h"
+#include "lib/ccc/vehicle/vehicle_step.h"
+
+/* A key that the vehicle knows. Kpersistent is replaced by every successful standard transaction; whoever
+ * stores keys stores it then. */
+struct vehicle_key {
+    struct slot_id slot;
+    uint8_t device_pk[P256_POINT];
+    const struct p256_key *device_key; /* the same, ready for use; borrowed */
+    bool has_kpersistent;
+    uint8_t kpersistent[TRANSACTION_KPERSISTENT];
+};
+
+/* Borrowed for the transaction. */
+struct vehicle_transaction_config {
+    struct crypto *crypto;
+    uint8_t vehicle_id[TRANSACTION_VEHICLE_ID];
+    const struct p256_key *vehicle_key;
+    uint8_t vehicle_pk[P256_POINT];
+    struct op_versions versions; /* of the applet protocol */
+    struct vehicle_key *keys;
+    size_t n_keys;
+    enum transaction_interface interface;
+    bool versions_in_info; /* struct transaction */
+};
+
+enum vehicle_transaction_state {
+    VT_IDLE,
+    VT_SELECTING,
+    VT_AUTH0,
+    VT_AUTH1,
+    VT_OPEN,
+    VT_EXCHANGING,
+    VT_ENDING,
+    VT_FAILING, /* CONTROL FLOW 00/00 is under way */
+    VT_OVER,
+    VT_STATES
+};
+
+struct vehicle_transaction {
+    const struct vehicle_transaction_config *config;
+    enum vehicle_transaction_state state;
+    enum err reason;
+    struct transaction transaction;
+    struct p256_key *ephemeral; /* owned */
+    struct vehicle_key *key;    /* who it is, once OPEN */
+    bool fast;                  /* OPEN by a fast transaction */
+    struct channel channel;
+    uint8_t data[CCC_BLOCK * 16]; /* DATA, and at OPEN the answer to AUTH1 */
+    size_t len;
+    uint8_t out[APDU_COMMAND_MAX];
+};
+
+/* p1: TRANSACTION_FAST and TRANSACTION_EXCHANGE_FOLLOWS; p2: what the transaction is for. */
+struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
+                                              const struct vehicle_transaction_config *c, uint8_t p1,
+                                              uint8_t p2);
+struct vehicle_step vehicle_transaction_input(struct vehicle_transaction *t, struct span response);
+/* plain: exchange.h. */
+struct vehicle_step vehicle_transaction_exchange(struct vehicle_transaction *t, struct span plain);
+/* CONTROL FLOW p1/p2 when all went well. */
+struct vehicle_step vehicle_transaction_end(struct vehicle_transaction *t, uint8_t p1, uint8_t p2);
+/* CONTROL FLOW 00/00, then FAILED. */
+struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum err reason);
+struct vehicle_step vehicle_transaction_link_lost(struct vehicle_transaction *t);
+/* Frees and wipes; call it at the end, whichever way it ended. */
+void vehicle_transaction_wipe(struct vehicle_transaction *t);
+
+#endif

@@ -1,0 +1,131 @@
+#include "lib/host/fault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const kinds[FAULT_KINDS] = {
+#define X(name, text) text,
+    FAULT_KIND_LIST(X)
+#undef X
+};
+
+const char *fault_kind_name(enum fault_kind k)
+{
+    return k < FAULT_KINDS ? kinds[k] : "?";
+}
+
+void fault_print(const struct fault *f, char out[FAULT_TEXT_MAX])
+{
+    snprintf(out, FAULT_TEXT_MAX, "%u,%s,%s,%s,%s,%s,%u,%u,%u,%u", f->number, fault_kind_name(f->kind),
+             f->link, f->message, f->component, f->step, f->nth, f->times, f->delay_ms, f->byte);
+}
+
+static bool field(const char **p, char *out, size_t cap)
+{
+    size_t len = strcspn(*p, ",");
+    if (len >= cap)
+        return false;
+    memcpy(out, *p, len);
+    out[len] = '\0';
+    *p += len + ((*p)[len] == ',');
+    return true;
+}
+
+static bool number(const char **p, unsigned *out)
+{
+    char text[16], *end;
+    if (!field(p, text, sizeof text))
+        return false;
+    *out = (unsigned)strtoull(text, &end, 10);
+    return *text && *end == '\0';
+}
+
+enum err fault_parse(const char *text, struct fault *out)
+{
+    struct fault f = {0};
+    char kind[16];
+    unsigned k = 0, delay;
+    if (!number(&text, &f.number) || !field(&text, kind, sizeof kind))
+        return ERR_BAD_SYNTAX;
+    while (k < FAULT_KINDS && strcmp(kinds[k], kind) != 0)
+        k++;
+    f.kind = (enum fault_kind)k;
+    if (k == FAULT_KINDS || !field(&text, f.link, sizeof f.link) ||
+        !field(&text, f.message, sizeof f.message) || !field(&text, f.component, sizeof f.component) ||
+        !field(&text, f.step, sizeof f.step) || !number(&text, &f.nth) || !number(&text, &f.times) ||
+        !number(&text, &delay) || !number(&text, &f.byte))
+        return ERR_BAD_SYNTAX;
+    f.delay_ms = delay;
+    *out = f;
+    return ERR_OK;
+}
+
+void fault_describe(const struct fault *f, char out[96])
+{
+    if (f->kind == FAULT_KILL)
+        snprintf(out, 96, "kill %s at %s", f->component, f->step);
+    else if (f->kind == FAULT_CUT)
+        snprintf(out, 96, "cut %s%s%s", f->link, *f->component ? " of " : "", f->component);
+    else if (f->nth == FAULT_ALWAYS)
+        snprintf(out, 96, "%s each %s on %s", fault_kind_name(f->kind), f->message, f->link);
+    else
+        snprintf(out, 96, "%s %s number %u on %s", fault_kind_name(f->kind), f->message, f->nth, f->link);
+}
+
+static void act(const struct fault *f, uint8_t *bytes, size_t len, struct fault_outcome *out)
+{
+    uint64_t delay_us = f->delay_ms * 1000ull;
+    switch (f->kind) {
+    case FAULT_LOSE:
+        out->copies = 0;
+        break;
+    case FAULT_REPEAT:
+        for (unsigned i = 0; i < f->times && out->copies < FAULT_COPIES; i++)
+            out->delay_us[out->copies++] = delay_us * (i + 1);
+        break;
+    case FAULT_DELAY:
+        out->delay_us[0] = delay_us;
+        break;
+    case FAULT_REORDER:
+        out->hold = true;
+        break;
+    case FAULT_CORRUPT:
+        if (len)
+            bytes[f->byte % len] ^= 0xFF;
+        break;
+    case FAULT_KILL:
+    case FAULT_CUT:
+    case FAULT_KINDS:
+        break;
+    }
+}
+
+void fault_apply(struct fault_plan *plan, const char *link, const char *message, uint8_t *bytes, size_t len,
+                 struct fault_outcome *out)
+{
+    size_t fired = 0;
+    *out = (struct fault_outcome){.copies = 1};
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fault *f = &plan->faults[i];
+        if (f->kind >= FAULT_KILL || strcmp(f->link, link) != 0 || strcmp(f->message, message) != 0)
+            continue;
+        f->seen++;
+        if (f->nth != FAULT_ALWAYS && f->seen != f->nth)
+            continue;
+        act(f, bytes, len, out);
+        if (fired < FAULT_COPIES)
+            out->fired[fired++] = f;
+    }
+}
+
+struct fault *fault_kill_at(struct fault_plan *plan, const char *component, const char *step)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fault *f = &plan->faults[i];
+        if (f->kind == FAULT_KILL && f->number && strcmp(f->component, component) == 0 &&
+            strcmp(f->step, step) == 0)
+            return f;
+    }
+    return NULL;
+}

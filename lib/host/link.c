@@ -1,0 +1,42 @@
+#include "lib/host/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+bool link_option(const char *endpoint, const char *key, char *out, size_t cap)
+{
+    char word[32];
+    snprintf(word, sizeof word, ";%s=", key);
+    const char *p = strstr(endpoint, word);
+    if (!p)
+        return false;
+    p += strlen(word);
+    size_t len = strcspn(p, ";");
+    if (len >= cap)
+        return false;
+    memcpy(out, p, len);
+    out[len] = '\0';
+    return true;
+}
+
+int link_connect_unix(const char *path, int type)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof a.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(a.sun_path, path);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&a, sizeof a) != 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}

@@ -1,0 +1,24 @@
+/* Starting the processes of a run. */
+#ifndef lib_host_spawn_h
+#define lib_host_spawn_h
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Descriptors that a child gets: its number there, ours here; -1 ends the list. */
+struct spawn_fd {
+    int theirs, ours;
+};
+
+/* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child
+ * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself.
+ */
+int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
+
+/* A listening Unix socket that keeps message borders; -1 and errno. */
+int spawn_listen(const char *path);
+
+/* "SIGSEGV" */
+const char *spawn_signal_name(int number);
+
+#endif

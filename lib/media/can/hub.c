@@ -1,0 +1,322 @@
+#include "lib/media/can/hub.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PACKETS_PER_TURN 16 /* from one node before the next has its turn */
+#define RECORD_MS        10 /* frames are gathered this long for a recorder */
+
+struct packet {
+    struct packet *next;
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct node {
+    int fd;
+    bool greeted, waits_for_room, paused, leaving;
+    struct hub_hello hello;
+    uint8_t open[HUB_PACKET_MAX]; /* packet being filled in this turn; a recorder's for longer */
+    size_t open_len;
+    uint64_t open_since_ms;
+    struct packet *queue, **queue_end;
+    size_t queued;
+    uint64_t progress_ms; /* last time it took something, or had nothing to take */
+};
+
+struct hub {
+    int epoll_fd, listen_fd;
+    uint64_t start_ns;
+    struct node *nodes[HUB_NODES_MAX];
+    size_t count;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void watch(struct hub *h, struct node *n)
+{
+    struct epoll_event e = {.data.ptr = n};
+    e.events = (n->paused ? 0u : (uint32_t)EPOLLIN) | (n->waits_for_room ? (uint32_t)EPOLLOUT : 0u);
+    epoll_ctl(h->epoll_fd, EPOLL_CTL_MOD, n->fd, &e);
+}
+
+static void node_remove(struct hub *h, struct node *n)
+{
+    for (size_t i = 0; i < h->count; i++)
+        if (h->nodes[i] == n)
+            h->nodes[i] = h->nodes[--h->count];
+    while (n->queue) {
+        struct packet *p = n->queue;
+        n->queue = p->next;
+        free(p);
+    }
+    close(n->fd);
+    free(n);
+}
+
+static void say_bye(struct node *n, const char *reason)
+{
+    char packet[120];
+    packet[0] = HUB_BYE;
+    int len = snprintf(packet + 1, sizeof packet - 1, "%s", reason);
+    send(n->fd, packet, (size_t)len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    fprintf(stderr, "hub: %s leaves: %s\n", n->greeted ? n->hello.name : "a stranger", reason);
+    n->leaving = true;
+}
+
+/* Sends the packet now, or queues a copy behind those that wait. */
+static void node_send(struct hub *h, struct node *n, const uint8_t *bytes, size_t len)
+{
+    if (!n->queue) {
+        n->progress_ms = now_ns() / 1000000;
+        if (send(n->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return;
+        if (errno != EAGAIN && errno != ENOBUFS) {
+            n->leaving = true;
+            return;
+        }
+    }
+    struct packet *p = malloc(sizeof *p + len);
+    if (!p) {
+        say_bye(n, "the hub is out of memory");
+        return;
+    }
+    p->next = NULL;
+    p->len = len;
+    memcpy(p->bytes, bytes, len);
+    if (!n->queue)
+        n->queue_end = &n->queue;
+    *n->queue_end = p;
+    n->queue_end = &p->next;
+    n->queued += len;
+    if (!n->waits_for_room) {
+        n->waits_for_room = true;
+        watch(h, n);
+    }
+}
+
+static void node_drain(struct hub *h, struct node *n)
+{
+    while (n->queue) {
+        struct packet *p = n->queue;
+        if (send(n->fd, p->bytes, p->len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+            if (errno != EAGAIN && errno != ENOBUFS)
+                n->leaving = true;
+            return;
+        }
+        n->progress_ms = now_ns() / 1000000;
+        n->queue = p->next;
+        n->queued -= p->len;
+        free(p);
+    }
+    n->waits_for_room = false;
+    watch(h, n);
+}
+
+static void node_close_packet(struct hub *h, struct node *n)
+{
+    if (n->open_len > 1)
+        node_send(h, n, n->open, n->open_len);
+    n->open_len = 0;
+}
+
+static bool wants(const struct node *n, uint8_t segment, uint32_t id)
+{
+    if (n->hello.segment == HUB_ALL_SEGMENTS)
+        return true;
+    if (n->hello.segment != segment)
+        return false;
+    for (size_t i = 0; i < n->hello.id_count; i++)
+        if (n->hello.ids[i] == id)
+            return true;
+    return n->hello.everything;
+}
+
+static void node_add_frame(struct hub *h, struct node *n, uint8_t segment, struct span raw)
+{
+    bool recorder = n->hello.segment == HUB_ALL_SEGMENTS;
+    if (n->open_len + raw.len + 9 > sizeof n->open)
+        node_close_packet(h, n);
+    if (n->open_len == 0) {
+        n->open[n->open_len++] = recorder ? HUB_RECORD : HUB_FRAMES;
+        n->open_since_ms = recorder ? now_ns() / 1000000 : 0;
+    }
+    struct wr w = wr_of(n->open + n->open_len, sizeof n->open - n->open_len);
+    if (recorder) {
+        wr_be64(&w, (now_ns() - h->start_ns) / 1000);
+        wr_u8(&w, segment);
+    }
+    wr_copy(&w, raw.p, raw.len);
+    n->open_len += w.len;
+}
+
+static void route(struct hub *h, struct node *from, struct span packet)
+{
+    struct rd r = rd_of(packet.p + 1, packet.len - 1);
+    struct bus_frame f;
+    while (r.left) {
+        const uint8_t *start = r.p;
+        if (from->hello.segment == HUB_ALL_SEGMENTS || bus_frame_read(&r, &f)) {
+            say_bye(from, "sent what is not a frame");
+            return;
+        }
+        for (size_t i = 0; i < h->count; i++) {
+            struct node *to = h->nodes[i];
+            if (to != from && to->greeted && !to->leaving && wants(to, from->hello.segment, f.id))
+                node_add_frame(h, to, from->hello.segment, span_of(start, (size_t)(r.p - start)));
+        }
+    }
+}
+
+static void greet(struct hub *h, struct node *n, struct span packet)
+{
+    static const uint8_t welcome = HUB_WELCOME;
+    if (hub_hello_read(packet, &n->hello)) {
+        say_bye(n, "the first packet is not a greeting");
+        return;
+    }
+    n->greeted = true;
+    node_send(h, n, &welcome, 1);
+}
+
+static void node_read(struct hub *h, struct node *n)
+{
+    uint8_t packet[HUB_PACKET_MAX];
+    for (unsigned turn = 0; turn < PACKETS_PER_TURN && !n->leaving; turn++) {
+        ssize_t len = recv(n->fd, packet, sizeof packet, MSG_DONTWAIT);
+        if (len < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        if (len <= 0) {
+            n->leaving = true;
+            return;
+        }
+        struct span s = {packet, (size_t)len};
+        if (!n->greeted)
+            greet(h, n, s);
+        else if (packet[0] == HUB_FRAMES)
+            route(h, n, s);
+        else
+            say_bye(n, "sent a packet of an unknown type");
+    }
+}
+
+static void accept_node(struct hub *h)
+{
+    int fd = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct node *n = fd < 0 || h->count == HUB_NODES_MAX ? NULL : calloc(1, sizeof *n);
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = n};
+    if (!n) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    n->fd = fd;
+    n->progress_ms = now_ns() / 1000000;
+    h->nodes[h->count++] = n;
+    epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* A full queue pauses the senders of its segment; an empty one sets them free. */
+static void apply_pressure(struct hub *h)
+{
+    bool full[SEGMENTS] = {false};
+    uint64_t now_ms = now_ns() / 1000000;
+    for (size_t i = 0; i < h->count; i++) {
+        struct node *n = h->nodes[i];
+        if (n->queue && now_ms > n->progress_ms + HUB_STALL_MS)
+            say_bye(n, "it stopped reading (LINK_PEER_STALLED)");
+        if (n->queued < HUB_QUEUE_HIGH || n->leaving)
+            continue;
+        for (size_t s = 0; s < SEGMENTS; s++)
+            full[s] |= n->hello.segment == s || n->hello.segment == HUB_ALL_SEGMENTS;
+    }
+    for (size_t i = 0; i < h->count; i++) {
+        struct node *n = h->nodes[i];
+        bool pause = n->greeted && n->hello.segment < SEGMENTS && full[n->hello.segment];
+        if (pause != n->paused) {
+            n->paused = pause;
+            watch(h, n);
+        }
+    }
+}
+
+/* A recorder is in no hurry: each packet that it is spared is a wake-up less beside the bus. */
+static bool may_wait(const struct node *n)
+{
+    return n->hello.segment == HUB_ALL_SEGMENTS && n->open_len &&
+           now_ns() / 1000000 < n->open_since_ms + RECORD_MS;
+}
+
+static void end_turn(struct hub *h)
+{
+    bool pressed = false;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->nodes[i]->open_len && !may_wait(h->nodes[i]))
+            node_close_packet(h, h->nodes[i]);
+        pressed |= h->nodes[i]->queue || h->nodes[i]->paused;
+    }
+    if (pressed)
+        apply_pressure(h);
+    for (size_t i = h->count; i-- > 0;)
+        if (h->nodes[i]->leaving)
+            node_remove(h, h->nodes[i]);
+}
+
+/* Until when epoll may sleep: a queue is looked after, a recorder gets its packet. */
+static int sleep_ms(const struct hub *h)
+{
+    int ms = -1;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->nodes[i]->open_len)
+            return RECORD_MS;
+        if (h->nodes[i]->queue)
+            ms = 100;
+    }
+    return ms;
+}
+
+int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
+{
+    struct hub h = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .listen_fd = listen_fd, .start_ns = start_ns};
+    struct epoll_event on_listen = {.events = EPOLLIN, .data.ptr = &h.listen_fd};
+    struct epoll_event on_stop = {.events = EPOLLIN, .data.ptr = NULL};
+    struct epoll_event events[64];
+    bool stop = false;
+    if (h.epoll_fd < 0 || epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, listen_fd, &on_listen) != 0 ||
+        epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, stop_fd, &on_stop) != 0)
+        return 1;
+    while (!stop) {
+        int n = epoll_wait(h.epoll_fd, events, 64, sleep_ms(&h));
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.ptr == NULL) {
+                stop = true;
+            } else if (events[i].data.ptr == &h.listen_fd) {
+                accept_node(&h);
+            } else {
+                struct node *node = events[i].data.ptr;
+                if (events[i].events & EPOLLOUT)
+                    node_drain(&h, node);
+                if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+                    node_read(&h, node);
+            }
+        }
+        end_turn(&h);
+    }
+    while (h.count) {
+        node_close_packet(&h, h.nodes[0]);
+        node_remove(&h, h.nodes[0]);
+    }
+    close(h.epoll_fd);
+    return 0;
+}

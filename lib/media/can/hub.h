@@ -1,0 +1,42 @@
+/* Our CAN bus for machines without SocketCAN: packets between a node and the hub process, on a Unix socket
+ * that keeps message borders.
+ *
+ *   node -> hub   HELLO   segment, filter, name      first packet; the hub answers WELCOME or BYE
+ *   both ways     FRAMES  one or more frames, in order
+ *   hub -> node   RECORD  time, segment and frame, repeated; to a recorder only
+ *   hub -> node   BYE     reason in words; the hub then closes
+ *
+ * The hub gives each node the frames of its segment that its filter lets through, in one order for all, and
+ * never drops one. When a node's queue grows, the hub stops reading from the segment's senders; a node that
+ * takes nothing for two seconds is sent away. */
+#ifndef lib_media_can_hub_h
+#define lib_media_can_hub_h
+
+#include "lib/can/matrix.h"
+
+#define HUB_PACKET_MAX 16384
+#define HUB_FILTER_MAX 32
+#define HUB_NAME_MAX   16
+#define HUB_NODES_MAX  256
+#define HUB_STALL_MS   2000
+#define HUB_QUEUE_HIGH (512 * 1024) /* bytes waiting for one node before its segment's senders are paused */
+
+enum hub_packet { HUB_HELLO = 1, HUB_WELCOME, HUB_FRAMES, HUB_RECORD, HUB_BYE };
+
+#define HUB_ALL_SEGMENTS 0xFF /* a recorder: hears everything, sends nothing */
+
+struct hub_hello {
+    uint8_t segment; /* enum segment, or HUB_ALL_SEGMENTS */
+    bool everything; /* no filter */
+    uint32_t ids[HUB_FILTER_MAX];
+    size_t id_count;
+    char name[HUB_NAME_MAX];
+};
+
+size_t hub_hello_write(const struct hub_hello *h, uint8_t out[256]);
+enum err hub_hello_read(struct span packet, struct hub_hello *out);
+
+/* Serves the listening socket until stop_fd becomes readable or is closed. Returns an exit code. */
+int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns);
+
+#endif

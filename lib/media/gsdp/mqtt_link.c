@@ -1,0 +1,294 @@
+/* The GSDP port on MQTT. libmosquitto does the protocol; sockets, timers and reconnection are ours, so that
+ * nothing blocks and a cut link stays cut. QoS 1, sessions that outlive connections. */
+#include <errno.h>
+#include <mosquitto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/host/link.h"
+
+#define QOS            1
+#define KEEPALIVE_S    30
+#define RETRY_FIRST_US 2000
+#define RETRY_LAST_US  250000
+#define MISC_US        1000000
+#define TOPICS_MAX     4
+
+struct message {
+    struct message *next;
+    char topic[96];
+    size_t len;
+    uint8_t bytes[];
+};
+
+struct mqtt_link {
+    struct link link;
+    struct link_open o;
+    struct mosquitto *m;
+    char host[256];
+    int port;
+    bool cut, connected, tried;
+    char topics[TOPICS_MAX][64];
+    size_t topic_count, confirmed;
+    sd_event_source *io, *timer;
+    uint64_t pause_us;
+    struct message *queue, **queue_end;
+};
+
+static void try_connect(struct mqtt_link *l);
+
+static void watch(struct mqtt_link *l)
+{
+    if (l->io)
+        sd_event_source_set_io_events(l->io,
+                                      EPOLLIN | (mosquitto_want_write(l->m) ? (uint32_t)EPOLLOUT : 0u));
+}
+
+static int on_timer(sd_event_source *s, uint64_t now_us, void *ctx)
+{
+    struct mqtt_link *l = ctx;
+    (void)s;
+    (void)now_us;
+    if (l->cut)
+        return 0;
+    if (mosquitto_socket(l->m) < 0) {
+        try_connect(l);
+        return 0;
+    }
+    mosquitto_loop_misc(l->m);
+    sd_event_source_set_time_relative(l->timer, MISC_US);
+    sd_event_source_set_enabled(l->timer, SD_EVENT_ONESHOT);
+    return 0;
+}
+
+static void arm(struct mqtt_link *l, uint64_t delay_us)
+{
+    l->timer = sd_event_source_disable_unref(l->timer);
+    sd_event_add_time_relative(l->o.event, &l->timer, CLOCK_MONOTONIC, delay_us, 1, on_timer, l);
+}
+
+static void lost(struct mqtt_link *l)
+{
+    bool was = l->connected;
+    l->connected = false;
+    l->io = sd_event_source_disable_unref(l->io);
+    if (was)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
+    if (!l->cut)
+        arm(l, l->pause_us);
+    l->pause_us = l->pause_us * 2 < RETRY_LAST_US ? l->pause_us * 2 : RETRY_LAST_US;
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct mqtt_link *l = ctx;
+    int rc = MOSQ_ERR_SUCCESS;
+    (void)s;
+    if (revents & EPOLLOUT)
+        rc = mosquitto_loop_write(l->m, 1);
+    if (rc == MOSQ_ERR_SUCCESS && revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        rc = mosquitto_loop_read(l->m, 64);
+    if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(l->m) != fd)
+        lost(l);
+    else
+        watch(l);
+    return 0;
+}
+
+static void try_connect(struct mqtt_link *l)
+{
+    int rc = l->tried ? mosquitto_reconnect(l->m) : mosquitto_connect(l->m, l->host, l->port, KEEPALIVE_S);
+    l->tried = l->tried || rc == MOSQ_ERR_SUCCESS;
+    if (rc != MOSQ_ERR_SUCCESS) {
+        lost(l);
+        return;
+    }
+    sd_event_add_io(l->o.event, &l->io, mosquitto_socket(l->m), EPOLLIN | EPOLLOUT, on_io, l);
+    arm(l, MISC_US);
+    watch(l);
+}
+
+/* ---- libmosquitto's callbacks ---- */
+
+static void subscribe_all(struct mqtt_link *l)
+{
+    l->confirmed = 0;
+    for (size_t i = 0; i < l->topic_count; i++)
+        mosquitto_subscribe(l->m, NULL, l->topics[i], QOS);
+    if (l->topic_count == 0)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_SUBSCRIBED);
+}
+
+static void on_connect(struct mosquitto *m, void *ctx, int rc)
+{
+    struct mqtt_link *l = ctx;
+    (void)m;
+    if (rc != 0) {
+        fprintf(stderr, "%s: GSDP refuses the connection: %s\n", l->o.name, mosquitto_connack_string(rc));
+        return;
+    }
+    l->connected = true;
+    l->pause_us = RETRY_FIRST_US;
+    l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
+    subscribe_all(l);
+}
+
+static void on_subscribe(struct mosquitto *m, void *ctx, int mid, int count, const int *granted)
+{
+    struct mqtt_link *l = ctx;
+    (void)m;
+    (void)mid;
+    for (int i = 0; i < count; i++) {
+        if (granted[i] > 2) {
+            fprintf(stderr, "%s: GSDP refuses a subscription\n", l->o.name);
+            return;
+        }
+    }
+    if (++l->confirmed == l->topic_count)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_SUBSCRIBED);
+}
+
+static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_message *msg)
+{
+    struct mqtt_link *l = ctx;
+    (void)m;
+    l->o.hooks.on_bytes(l->o.hooks.ctx, msg->topic, span_of(msg->payload, (size_t)msg->payloadlen));
+}
+
+/* ---- the link ---- */
+
+static enum err mqtt_send(struct link *link, const char *topic, struct span bytes)
+{
+    struct mqtt_link *l = (struct mqtt_link *)link;
+    if (!l->connected || l->cut)
+        return ERR_LINK_DOWN;
+    struct message *msg = malloc(sizeof *msg + bytes.len);
+    if (!msg)
+        return ERR_NO_MEMORY;
+    msg->next = NULL;
+    msg->len = bytes.len;
+    text_copy(msg->topic, sizeof msg->topic, topic);
+    memcpy(msg->bytes, bytes.p, bytes.len);
+    if (!l->queue)
+        l->queue_end = &l->queue;
+    *l->queue_end = msg;
+    l->queue_end = &msg->next;
+    return ERR_OK;
+}
+
+static void mqtt_flush(struct link *link)
+{
+    struct mqtt_link *l = (struct mqtt_link *)link;
+    if (!l->queue)
+        return;
+    while (l->queue) {
+        struct message *msg = l->queue;
+        l->queue = msg->next;
+        /* offline: libmosquitto keeps it and sends it after the reconnect */
+        mosquitto_publish(l->m, NULL, msg->topic, (int)msg->len, msg->bytes, QOS, false);
+        free(msg);
+    }
+    watch(l);
+}
+
+static enum err mqtt_subscribe(struct link *link, const char *topic)
+{
+    struct mqtt_link *l = (struct mqtt_link *)link;
+    if (l->topic_count == TOPICS_MAX)
+        return ERR_NO_SPACE;
+    text_copy(l->topics[l->topic_count++], sizeof l->topics[0], topic);
+    if (l->connected)
+        mosquitto_subscribe(l->m, NULL, topic, QOS);
+    return ERR_OK;
+}
+
+static void mqtt_set_cut(struct link *link, bool cut)
+{
+    struct mqtt_link *l = (struct mqtt_link *)link;
+    l->cut = cut;
+    if (!cut) {
+        l->pause_us = RETRY_FIRST_US;
+        try_connect(l);
+    } else if (mosquitto_socket(l->m) >= 0) {
+        shutdown(mosquitto_socket(l->m), SHUT_RDWR);
+        mosquitto_loop_read(l->m, 1);
+        lost(l);
+    }
+}
+
+static void mqtt_close(struct link *link)
+{
+    struct mqtt_link *l = (struct mqtt_link *)link;
+    mqtt_flush(link);
+    sd_event_source_disable_unref(l->io);
+    sd_event_source_disable_unref(l->timer);
+    if (l->m) {
+        mosquitto_disconnect(l->m);
+        mosquitto_destroy(l->m);
+    }
+    mosquitto_lib_cleanup();
+    free(l);
+}
+
+static bool parse_endpoint(struct mqtt_link *l, const char *endpoint)
+{
+    const char *rest = strchr(endpoint, ':');
+    size_t len = rest ? strcspn(rest + 1, ";") : 0;
+    if (!rest || len == 0 || len >= sizeof l->host)
+        return false;
+    memcpy(l->host, rest + 1, len);
+    if (strncmp(endpoint, "unix:", 5) == 0)
+        return true;
+    char *colon = strrchr(l->host, ':');
+    if (strncmp(endpoint, "mqtts:", 6) != 0 || !colon)
+        return false;
+    *colon = '\0';
+    l->port = atoi(colon + 1);
+    return l->port > 0;
+}
+
+static bool configure(struct mqtt_link *l, const char *endpoint)
+{
+    char id[64], user[64], password[128], ca[256], cert[256], key[256];
+    if (!parse_endpoint(l, endpoint) || !link_option(endpoint, "id", id, sizeof id))
+        return false;
+    l->m = mosquitto_new(id, false, l);
+    if (!l->m)
+        return false;
+    mosquitto_connect_callback_set(l->m, on_connect);
+    mosquitto_subscribe_callback_set(l->m, on_subscribe);
+    mosquitto_message_callback_set(l->m, on_message);
+    mosquitto_max_inflight_messages_set(l->m, 0);
+    mosquitto_int_option(l->m, MOSQ_OPT_TCP_NODELAY, 1);
+    if (link_option(endpoint, "user", user, sizeof user) &&
+        link_option(endpoint, "password", password, sizeof password))
+        mosquitto_username_pw_set(l->m, user, password);
+    if (l->port == 0)
+        return true;
+    return link_option(endpoint, "ca", ca, sizeof ca) && link_option(endpoint, "cert", cert, sizeof cert) &&
+           link_option(endpoint, "key", key, sizeof key) &&
+           mosquitto_tls_set(l->m, ca, NULL, cert, key, NULL) == MOSQ_ERR_SUCCESS;
+}
+
+static struct link *mqtt_open(const struct link_open *o, const char **reason)
+{
+    static const struct link_ops ops = {mqtt_send, mqtt_subscribe, mqtt_flush, mqtt_set_cut, mqtt_close};
+    struct mqtt_link *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    mosquitto_lib_init();
+    l->link.ops = &ops;
+    l->o = *o;
+    l->pause_us = RETRY_FIRST_US;
+    if (configure(l, o->endpoint)) {
+        arm(l, 0);
+        return &l->link;
+    }
+    *reason = "the GSDP endpoint or its certificates cannot be used";
+    mqtt_close(&l->link);
+    return NULL;
+}
+
+const struct link_driver link_driver_gsdp = {PORT_GSDP, mqtt_open};

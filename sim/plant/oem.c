@@ -1,0 +1,87 @@
+#include "sim/plant/oem.h"
+
+#include <string.h>
+
+#define DAY_S  86400ll
+#define YEAR_S (365 * DAY_S)
+
+static const struct {
+    const char *subject;
+    enum x509_profile profile;
+    enum oem_role issuer;
+    int64_t years;
+} plan[OEM_ROLES] = {
+    [OEM_J] = {"spaaksim OEM CA Root J", X509_OEM_ROOT, OEM_J, 40},
+    [OEM_J1] = {"spaaksim OEM Sub-CA J1", X509_OEM_SUB_CA, OEM_J, 30},
+    [OEM_J_PHYSICAL_KEY] = {"spaaksim OEM CA Root J_PhysicalKey", X509_OEM_ROOT, OEM_J_PHYSICAL_KEY, 40},
+    [OEM_Z1] = {"spaaksim VOS Intermediate CA Z1", X509_SERVER_CA, OEM_J, 30},
+    [OEM_ZZ2] = {"spaaksim KTS Signing ZZ2", X509_KTS_SIGNER, OEM_J, 30},
+    [OEM_ECU_CA] = {"spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
+    [OEM_VOS] = {"spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
+    [OEM_GSDP] = {"spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
+};
+
+/* Signs a certificate for i->key. */
+static enum err certify(struct crypto *c, struct oem_identity *i, struct x509_template t,
+                        const struct oem_identity *issuer)
+{
+    uint8_t point[P256_POINT], issuer_point[P256_POINT];
+    p256_public(i->key, point);
+    p256_public(issuer->key, issuer_point);
+    t.public_key = point;
+    t.issuer_public_key = issuer_point;
+    return x509_issue(c, &t, issuer->key, i->der, &i->len);
+}
+
+enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out)
+{
+    enum err e = ERR_OK;
+    memset(out, 0, sizeof *out);
+    for (size_t r = 0; !e && r < OEM_ROLES; r++) {
+        bool expired = r == OEM_VOS && options->vos_signer_expired;
+        struct x509_template t = {
+            .profile = plan[r].profile,
+            .subject = plan[r].subject,
+            .issuer = plan[plan[r].issuer].subject,
+            .not_before_s = options->now_s - (expired ? YEAR_S : DAY_S),
+            .not_after_s = options->now_s + (expired ? -DAY_S : plan[r].years * YEAR_S),
+        };
+        e = p256_generate(c, &out->roles[r].key);
+        if (!e)
+            e = certify(c, &out->roles[r], t, &out->roles[plan[r].issuer]);
+    }
+    if (e)
+        oem_free(out);
+    return e;
+}
+
+void oem_free(struct oem *o)
+{
+    for (size_t r = 0; r < OEM_ROLES; r++)
+        oem_identity_free(&o->roles[r]);
+}
+
+enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                      struct oem_identity *out)
+{
+    struct x509_template t = {
+        .profile = X509_ECU_IDENTITY,
+        .subject = serial,
+        .issuer = plan[OEM_ECU_CA].subject,
+        .not_before_s = now_s - DAY_S,
+        .not_after_s = now_s + 25 * YEAR_S,
+    };
+    memset(out, 0, sizeof *out);
+    enum err e = p256_generate(c, &out->key);
+    if (!e)
+        e = certify(c, out, t, &o->roles[OEM_ECU_CA]);
+    if (e)
+        oem_identity_free(out);
+    return e;
+}
+
+void oem_identity_free(struct oem_identity *i)
+{
+    p256_free(i->key);
+    i->key = NULL;
+}

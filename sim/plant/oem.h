@@ -1,0 +1,49 @@
+/* The OEM's certification authorities and server certificates, made once per world.
+ *
+ *   J  (root) ---- J1 (sub-CA) ---- [K] of each vehicle
+ *   J  ----------- Z1 (VOS intermediate) ---- VOS signer, GSDP signer
+ *   J  ----------- ECU identity authority ---- one identity per SpaaK Module
+ *   J  ----------- ZZ2 (KTS signer)
+ *   J_PhysicalKey (root of the physical keys) */
+#ifndef sim_plant_oem_h
+#define sim_plant_oem_h
+
+#include "lib/pki/x509.h"
+
+enum oem_role {
+    OEM_J,
+    OEM_J1,
+    OEM_J_PHYSICAL_KEY,
+    OEM_Z1,
+    OEM_ZZ2,
+    OEM_ECU_CA,
+    OEM_VOS,
+    OEM_GSDP,
+    OEM_ROLES
+};
+
+/* A key and its certificate. */
+struct oem_identity {
+    struct p256_key *key;
+    uint8_t der[X509_MAX];
+    size_t len;
+};
+
+struct oem {
+    struct oem_identity roles[OEM_ROLES];
+};
+
+struct oem_options {
+    int64_t now_s;
+    bool vos_signer_expired; /* valid until yesterday */
+};
+
+/* On error nothing is left to free. */
+enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out);
+void oem_free(struct oem *o);
+/* The identity of the module with that serial number (RP-02). */
+enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                      struct oem_identity *out);
+void oem_identity_free(struct oem_identity *i);
+
+#endif

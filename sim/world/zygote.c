@@ -1,0 +1,78 @@
+#include "sim/world/zygote.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int zygote_start(const char *program, const char *log, pid_t *pid)
+{
+    int pair[2];
+    char path[600], *argv[] = {path, NULL};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return -1;
+    snprintf(path, sizeof path, "%s", program);
+    const struct spawn_fd fds[] = {{3, pair[1]}, {-1, -1}};
+    int rc = spawn(argv, log, fds, false, pid);
+    close(pair[1]);
+    if (rc == 0)
+        return pair[0];
+    close(pair[0]);
+    errno = rc;
+    return -1;
+}
+
+static bool send_request(int socket, const struct zygote_request *r, const struct spawn_fd *fds)
+{
+    struct zygote_request copy = *r;
+    struct iovec iov = {&copy, sizeof copy};
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control = {0};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+    int ours[2];
+    size_t n = 0;
+    copy.numbers[0] = copy.numbers[1] = -1;
+    for (; fds && fds->theirs >= 0 && n < 2; fds++) {
+        copy.numbers[n] = fds->theirs;
+        ours[n++] = fds->ours;
+    }
+    if (n) {
+        m.msg_control = control.bytes;
+        m.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(c), ours, n * sizeof(int));
+    }
+    return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)sizeof copy;
+}
+
+bool zygote_read(int socket, struct zygote_report *out, bool block)
+{
+    ssize_t len;
+    do
+        len = recv(socket, out, sizeof *out, block ? 0 : MSG_DONTWAIT);
+    while (len < 0 && errno == EINTR);
+    return len == (ssize_t)sizeof *out;
+}
+
+int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_fd *fds, pid_t *pid,
+                void (*ended)(void *ctx, const struct zygote_report *report), void *ctx)
+{
+    struct zygote_report report;
+    if (!send_request(socket, r, fds))
+        return errno;
+    while (zygote_read(socket, &report, true)) {
+        if (report.news == ZYGOTE_ENDED) {
+            ended(ctx, &report);
+            continue;
+        }
+        *pid = report.pid;
+        return report.pid ? 0 : report.status;
+    }
+    return EPIPE;
+}
