@@ -13,7 +13,7 @@ enum err identity_store_drm_uuid(struct spaak *s, struct span uuid)
     if (e)
         return e;
     memcpy(s->drm_uuid, uuid.p, MSG_UUID);
-    s->has_drm_uuid = true;
+    s->signer.drm_uuid = s->drm_uuid;
     return ERR_OK;
 }
 

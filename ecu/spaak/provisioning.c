@@ -5,14 +5,7 @@
  *
  * Resumption: provisioning_begin looks at the store only, so a restart at any step goes on with what was
  * committed: drmUUID, pending key and CSR, installed certificate, acknowledgement. */
-#include <string.h>
-
 #include "ecu/spaak/spaak_internal.h"
-
-#define ATTEMPTS_MAX     6 /* transmissions of one request, the pause doubling each time */
-#define BACK_OFF_DOUBLES 6 /* the pause after a failed run doubles up to this often */
-
-static void provisioning_begin(struct spaak *s);
 
 static const char *const state_names[PROVISIONING_STATES] = {
     [PROVISIONING_WAIT_TBM] = "waits for the TBM",
@@ -30,106 +23,63 @@ static void enter(struct spaak *s, enum provisioning_state state)
     env_trace_state(s->env, state_names[state]);
 }
 
-/* Spreads repetitions of many vehicles over a tenth of the pause. */
-static uint64_t with_jitter(struct spaak *s, uint64_t pause_us)
+/* then: entered when the request is sealed. */
+static void ask(struct spaak *s, const struct request *r, enum provisioning_state then, struct span body)
 {
-    uint16_t r;
-    env_random(s->env, &r, sizeof r);
-    return pause_us + pause_us / 10 * r / UINT16_MAX;
+    s->provisioning.then = then;
+    requester_send(&s->provisioning.requester, r, body);
 }
 
-static void give_up(struct spaak *s, enum err reason)
+static void on_requester(void *owner, enum requester_state state)
 {
-    struct provisioning *p = &s->provisioning;
-    unsigned doubles = p->failures < BACK_OFF_DOUBLES ? p->failures : BACK_OFF_DOUBLES;
-    p->failures++;
-    memset(p->correlation, 0, sizeof p->correlation);
-    env_trace_reason(s->env, TRACE_FAIL, p->step, NULL, reason, 0, "next attempt after a back-off");
-    enter(s, PROVISIONING_WAIT_BACK_OFF);
-    env_timer_in(s->env, SPAAK_TIMER_RETRY, with_jitter(s, s->back_off_us << doubles));
-}
-
-static void transmit(struct spaak *s)
-{
-    struct provisioning *p = &s->provisioning;
-    struct isotp_port *c = &s->channels[p->channel];
-    uint64_t pause_us = s->retry_us << p->attempts;
-    p->attempts++;
-    isotp_port_send(c, span_of(p->request, p->request_len)); /* busy: the repetition comes */
-    env_timer_in(s->env, SPAAK_TIMER_RETRY, with_jitter(s, pause_us));
-}
-
-struct request {
-    enum spaak_channel channel;
-    Spaak__V1__UseCase use_case;
-    Spaak__V1__MessageType type;
-    const char *step;
-    enum provisioning_state then;
-};
-
-static void send_request(struct spaak *s, const struct request *r, struct span body)
-{
-    struct provisioning *p = &s->provisioning;
-    struct msg_header h = {.use_case = r->use_case, .type = r->type, .sequence = ++p->sequence};
-    char detail[MSG_DESCRIPTION_MAX];
-    h.issued_at_ms = env_wall_ms(s->env);
-    memcpy(h.correlation, p->correlation, MSG_UUID);
-    memcpy(h.ecu_serial, s->serial, sizeof h.ecu_serial);
-    h.has_drm_uuid = s->has_drm_uuid;
-    memcpy(h.drm_uuid, s->drm_uuid, MSG_UUID);
-    p->step = r->step;
-    p->channel = r->channel;
-    enum err e = msg_seal(s->env->crypto, MSG_REQUEST, &h, body, s->ecu_key,
-                          span_of(s->ecu_certificate, s->ecu_certificate_len), p->request, &p->request_len);
-    if (e) {
-        give_up(s, e);
-        return;
-    }
-    msg_describe(&h, detail);
-    env_trace_message(s->env, TRACE_SEND, r->step, msg_type_name(r->type),
-                      r->channel == SPAAK_VOS ? "vos" : "gsdp", span_of(p->request, p->request_len), detail);
-    p->attempts = 0;
-    enter(s, r->then);
-    transmit(s);
+    struct spaak *s = owner;
+    enter(s, state == REQUESTER_WAITS ? s->provisioning.then : PROVISIONING_WAIT_BACK_OFF);
 }
 
 static void send_drm_request(struct spaak *s)
 {
-    static const struct request r = {SPAAK_GSDP, SPAAK__V1__USE_CASE__USE_CASE_SP_02,
-                                     SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_REQUEST, "SP-02/1",
-                                     PROVISIONING_WAIT_DRM_UUID};
-    send_request(s, &r, (struct span){NULL, 0});
+    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_SP_02,
+                                     SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_REQUEST, SPAAK_GSDP,
+                                     "SP-02/1"};
+    ask(s, &r, PROVISIONING_WAIT_DRM_UUID, (struct span){NULL, 0});
 }
 
 static void send_subject_request(struct spaak *s)
 {
-    static const struct request r = {SPAAK_VOS, SPAAK__V1__USE_CASE__USE_CASE_PP_01,
-                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/3",
-                                     PROVISIONING_WAIT_SUBJECT_ID};
-    send_request(s, &r, (struct span){NULL, 0});
+    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, SPAAK_VOS,
+                                     "PP-01/3"};
+    ask(s, &r, PROVISIONING_WAIT_SUBJECT_ID, (struct span){NULL, 0});
 }
 
 static void send_csr(struct spaak *s, uint8_t *csr, size_t csr_len)
 {
-    static const struct request r = {SPAAK_VOS, SPAAK__V1__USE_CASE__USE_CASE_PP_01,
-                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/10",
-                                     PROVISIONING_WAIT_CERTIFICATE};
+    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, SPAAK_VOS,
+                                     "PP-01/10"};
     uint8_t body[CSR_MAX + 8];
     Spaak__V1__VehicleIdentityCsrRequest m = SPAAK__V1__VEHICLE_IDENTITY_CSR_REQUEST__INIT;
     m.csr = (ProtobufCBinaryData){csr_len, csr};
-    send_request(s, &r, span_of(body, spaak__v1__vehicle_identity_csr_request__pack(&m, body)));
+    ask(s, &r, PROVISIONING_WAIT_CERTIFICATE,
+        span_of(body, spaak__v1__vehicle_identity_csr_request__pack(&m, body)));
 }
 
 static void send_status(struct spaak *s, uint8_t digest[SHA256_SIZE])
 {
-    static const struct request r = {SPAAK_VOS, SPAAK__V1__USE_CASE__USE_CASE_PP_01,
-                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/16",
-                                     PROVISIONING_WAIT_ACK};
+    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_PP_01,
+                                     SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, SPAAK_VOS,
+                                     "PP-01/16"};
     uint8_t body[SHA256_SIZE + 16];
     Spaak__V1__VehicleIdentityCertStatus m = SPAAK__V1__VEHICLE_IDENTITY_CERT_STATUS__INIT;
     m.status = SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED;
     m.certificate_sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
-    send_request(s, &r, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&m, body)));
+    ask(s, &r, PROVISIONING_WAIT_ACK, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&m, body)));
+}
+
+static void finish(struct spaak *s)
+{
+    requester_stop(&s->provisioning.requester);
+    enter(s, PROVISIONING_DONE);
 }
 
 /* PP-01/2 to the first message that is missing. */
@@ -144,7 +94,7 @@ static void resume_identity(struct spaak *s)
                        acknowledged ? "certificate is there: nothing to do"
                                     : "certificate is there, not yet reported");
         if (acknowledged)
-            enter(s, PROVISIONING_DONE);
+            finish(s);
         else
             send_status(s, digest);
         return;
@@ -159,13 +109,12 @@ static void resume_identity(struct spaak *s)
 static void provisioning_begin(struct spaak *s)
 {
     struct provisioning *p = &s->provisioning;
-    env_random(s->env, p->correlation, sizeof p->correlation);
-    p->sequence = 0;
+    requester_begin(&p->requester);
     if (p->discard_pending && identity_discard_pending(s) == ERR_OK)
         p->discard_pending = false;
     env_trace_step(s->env, "PP-01/1",
-                   s->has_drm_uuid ? "drmUUID is there" : "drmUUID is missing: SP-02 first");
-    if (s->has_drm_uuid)
+                   s->signer.drm_uuid ? "drmUUID is there" : "drmUUID is missing: SP-02 first");
+    if (s->signer.drm_uuid)
         resume_identity(s);
     else
         send_drm_request(s);
@@ -237,141 +186,81 @@ static enum err on_ack(struct spaak *s, const struct msg_opened *m)
     enum err e = identity_acknowledge(s);
     if (e)
         return e;
-    s->provisioning.failures = 0;
-    memset(s->provisioning.correlation, 0, MSG_UUID);
-    env_timer_set(s->env, SPAAK_TIMER_RETRY, ENV_NEVER);
-    enter(s, PROVISIONING_DONE);
+    finish(s);
     return ERR_OK;
 }
 
 /* Answers permitted in each state. */
 static const struct permitted {
     enum provisioning_state state;
-    enum spaak_channel channel;
     Spaak__V1__MessageType type;
     const char *step;
     enum err (*act)(struct spaak *s, const struct msg_opened *m);
 } permitted[] = {
-    {PROVISIONING_WAIT_DRM_UUID, SPAAK_GSDP, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE,
-     "SP-02/4", on_drm_uuid},
-    {PROVISIONING_WAIT_SUBJECT_ID, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, "PP-01/7",
+    {PROVISIONING_WAIT_DRM_UUID, SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE, "SP-02/4",
+     on_drm_uuid},
+    {PROVISIONING_WAIT_SUBJECT_ID, SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, "PP-01/7",
      on_subject_id},
-    {PROVISIONING_WAIT_CERTIFICATE, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE,
-     "PP-01/14", on_certificate},
-    {PROVISIONING_WAIT_ACK, SPAAK_VOS, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, "PP-01/19",
-     on_ack},
+    {PROVISIONING_WAIT_CERTIFICATE, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE, "PP-01/14",
+     on_certificate},
+    {PROVISIONING_WAIT_ACK, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, "PP-01/19", on_ack},
 };
 
-static enum err find_permitted(const struct spaak *s, enum spaak_channel channel, const struct msg_header *h,
-                               const struct permitted **out)
+static const struct permitted *find_permitted(enum provisioning_state state, Spaak__V1__MessageType type)
 {
-    const struct provisioning *p = &s->provisioning;
-    if (memcmp(h->correlation, p->correlation, MSG_UUID) != 0 || h->sequence < p->sequence)
-        return ERR_MSG_REPLAYED;
-    if (h->sequence > p->sequence)
-        return ERR_MSG_OUT_OF_ORDER;
-    for (size_t i = 0; i < sizeof permitted / sizeof permitted[0]; i++) {
-        *out = &permitted[i];
-        if ((*out)->state == p->state && (*out)->channel == channel && (*out)->type == h->type)
-            return ERR_OK;
-    }
-    return ERR_MSG_UNEXPECTED;
+    for (size_t i = 0; i < sizeof permitted / sizeof permitted[0]; i++)
+        if (permitted[i].state == state && permitted[i].type == type)
+            return &permitted[i];
+    return NULL;
+}
+
+enum err provisioning_on_answer(struct spaak *s, const struct spaak_message *m)
+{
+    struct provisioning *p = &s->provisioning;
+    const struct msg_header *h = &m->opened.header;
+    enum err e = requester_check(&p->requester, h);
+    if (e)
+        return e;
+    const struct permitted *row = find_permitted(p->state, h->type);
+    if (!row)
+        return ERR_MSG_UNEXPECTED;
+    messages_trace_accept(s, m, row->step);
+    if (!h->error)
+        return row->act(s, &m->opened);
+    p->discard_pending = p->state == PROVISIONING_WAIT_CERTIFICATE;
+    requester_give_up(&p->requester, h->error);
+    return ERR_OK;
 }
 
 /* PP-01 is to run again for a new owner. */
-static enum err on_renew(struct spaak *s, const struct msg_header *h)
+enum err provisioning_on_renew(struct spaak *s, const struct spaak_message *m)
 {
-    enum err e = identity_retire(s, h->issued_at_ms);
+    enum err e = identity_retire(s, m->opened.header.issued_at_ms);
     if (e)
         return e;
     env_trace_step(s->env, "PP-01/1", "renewal: retires the vehicle identity");
-    s->provisioning.failures = 0;
-    env_timer_set(s->env, SPAAK_TIMER_RETRY, ENV_NEVER);
+    requester_stop(&s->provisioning.requester);
     if (s->tbm_ready)
         provisioning_begin(s);
     else
         enter(s, PROVISIONING_WAIT_TBM);
+    messages_trace_accept(s, m, "PP-01/1");
     return ERR_OK;
 }
 
-static enum err act(struct spaak *s, enum spaak_channel channel, const struct msg_opened *m,
-                    struct span bytes)
+void provisioning_on_tbm_ready(struct spaak *s)
 {
-    const struct permitted *row = NULL;
-    const char *name = msg_type_name(m->header.type), *peer = channel == SPAAK_VOS ? "vos" : "gsdp";
-    char detail[MSG_DESCRIPTION_MAX];
-    msg_describe(&m->header, detail);
-    if (channel == SPAAK_VOS && m->header.type == SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_RENEW) {
-        enum err e = on_renew(s, &m->header);
-        if (!e)
-            env_trace_message(s->env, TRACE_ACCEPT, "PP-01/1", name, peer, bytes, detail);
-        return e;
-    }
-    enum err e = find_permitted(s, channel, &m->header, &row);
-    if (e)
-        return e;
-    env_trace_message(s->env, TRACE_ACCEPT, row->step, name, peer, bytes, detail);
-    if (m->header.error) {
-        s->provisioning.discard_pending = s->provisioning.state == PROVISIONING_WAIT_CERTIFICATE;
-        give_up(s, m->header.error);
-        return ERR_OK;
-    }
-    return row->act(s, m);
-}
-
-void provisioning_on_message(struct spaak *s, enum spaak_channel channel, struct span bytes)
-{
-    struct msg_opened m;
-    struct msg_policy policy = {
-        .crypto = s->env->crypto,
-        .direction = MSG_RESPONSE,
-        .signer = channel == SPAAK_VOS ? X509_VOS_SIGNER : X509_GSDP_SIGNER,
-        .issuer = &s->z1.cert,
-        .ecu_serial = s->serial,
-        .now_ms = env_wall_ms(s->env),
-        .cache = {s->verified, sizeof s->verified / sizeof s->verified[0]},
-    };
-    enum err e = msg_open(&policy, bytes, &m);
-    if (!e)
-        e = act(s, channel, &m, bytes);
-    if (e)
-        env_trace_reason(s->env, TRACE_REJECT, NULL, msg_type_name(m.header.type), e, (uint32_t)bytes.len,
-                         NULL);
-}
-
-void provisioning_on_tbm(struct spaak *s)
-{
-    if (!s->tbm_ready)
-        return;
     if (s->provisioning.state == PROVISIONING_WAIT_TBM)
         provisioning_begin(s);
 }
 
-void provisioning_on_timer(struct spaak *s)
+static void resume(void *owner)
 {
-    struct provisioning *p = &s->provisioning;
-    if (!s->tbm_ready && p->state != PROVISIONING_WAIT_TBM && p->state != PROVISIONING_DONE) {
-        env_timer_in(s->env, SPAAK_TIMER_RETRY, s->retry_us); /* nobody to hear us: not an attempt */
-        return;
-    }
-    switch (p->state) {
-    case PROVISIONING_WAIT_DRM_UUID:
-    case PROVISIONING_WAIT_SUBJECT_ID:
-    case PROVISIONING_WAIT_CERTIFICATE:
-    case PROVISIONING_WAIT_ACK:
-        if (p->attempts >= ATTEMPTS_MAX) {
-            give_up(s, ERR_MSG_NO_ANSWER);
-            break;
-        }
-        env_trace_reason(s->env, TRACE_RETRY, p->step, NULL, ERR_MSG_NO_ANSWER, p->attempts, NULL);
-        transmit(s);
-        break;
-    case PROVISIONING_WAIT_BACK_OFF:
-        provisioning_begin(s);
-        break;
-    case PROVISIONING_WAIT_TBM:
-    case PROVISIONING_DONE:
-    case PROVISIONING_STATES:
-        break;
-    }
+    provisioning_begin(owner);
+}
+
+void provisioning_init(struct spaak *s)
+{
+    static const struct requester_ops ops = {messages_transmit, messages_reachable, on_requester, resume};
+    messages_requester_init(s, &s->provisioning.requester, SPAAK_TIMER_PROVISIONING, &ops);
 }

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -49,8 +50,13 @@ static enum err load(struct spaak *s)
         e = load_anchor(s, SPAAK_ANCHOR_Z1, X509_SERVER_CA, &s->z1);
     if (e)
         return e;
-    s->has_drm_uuid =
-        env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID;
+    s->signer = (struct requester_signer){
+        .ecu_serial = s->serial,
+        .key = s->ecu_key,
+        .certificate = span_of(s->ecu_certificate, s->ecu_certificate_len),
+    };
+    if (env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID)
+        s->signer.drm_uuid = s->drm_uuid;
     return ERR_OK;
 }
 
@@ -61,7 +67,7 @@ static void on_channel(void *owner, struct isotp_port *channel, const struct iso
     struct spaak *s = owner;
     switch (ev->kind) {
     case ISOTP_RECEIVED:
-        provisioning_on_message(s, (enum spaak_channel)channel->timer, ev->message);
+        messages_on_bytes(s, (enum spaak_channel)channel->timer, ev->message);
         break;
     case ISOTP_RX_FAILED:
     case ISOTP_TX_FAILED:
@@ -81,7 +87,8 @@ static void set_tbm_ready(struct spaak *s, bool ready)
         return;
     s->tbm_ready = ready;
     env_trace_note(s->env, TRACE_NOTE, ready ? "TBM: connected to GSDP and subscribed" : "TBM: not ready");
-    provisioning_on_tbm(s);
+    if (ready)
+        provisioning_on_tbm_ready(s);
 }
 
 static enum err check_status(struct spaak *s, const struct bus_frame *f)
@@ -122,12 +129,18 @@ static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
 static void spaak_on_timer(void *self, unsigned timer)
 {
     struct spaak *s = self;
-    if (timer < SPAAK_CHANNELS)
-        isotp_port_timer(&s->channels[timer]);
-    else if (timer == SPAAK_TIMER_TBM)
+    switch (timer) {
+    case SPAAK_TIMER_PROVISIONING:
+        requester_on_timer(&s->provisioning.requester);
+        break;
+    case SPAAK_TIMER_TBM:
         set_tbm_ready(s, false);
-    else
-        provisioning_on_timer(s);
+        break;
+    default:
+        assert(timer < SPAAK_CHANNELS);
+        isotp_port_timer(&s->channels[timer]);
+        break;
+    }
 }
 
 static enum err spaak_init(void *self, struct env *env, const struct component_args *args)
@@ -147,6 +160,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
         s->channels[i].on_event = on_channel;
         s->channels[i].owner = s;
     }
+    provisioning_init(s);
     return load(s);
 }
 

@@ -4,12 +4,13 @@
 
 #include "ecu/spaak/spaak.h"
 #include "lib/env/isotp_port.h"
-#include "lib/msg/msg.h"
+#include "lib/msg/requester.h"
 #include "lib/pki/csr.h"
 
 enum { SPAAK_PORT_BODY };
 enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
-enum { SPAAK_TIMER_RETRY = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
+/* The first timers are the channels' own. */
+enum { SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {
@@ -26,15 +27,9 @@ enum provisioning_state {
 /* SP-02 and PP-01. */
 struct provisioning {
     enum provisioning_state state;
-    uint8_t correlation[MSG_UUID];
-    uint32_t sequence;          /* of the last request */
-    unsigned attempts;          /* transmissions of that request */
-    unsigned failures;          /* runs in a row that ended without success */
-    bool discard_pending;       /* the VOS refused the CSR: begin again at PP-01/3 */
-    enum spaak_channel channel; /* of the last request */
-    const char *step;           /* of the last request, for its repetitions */
-    size_t request_len;
-    uint8_t request[MSG_MAX];
+    enum provisioning_state then; /* of the last request: what is waited for */
+    bool discard_pending;         /* the VOS refused the CSR: begin again at PP-01/3 */
+    struct requester requester;
 };
 
 struct spaak_anchor {
@@ -51,20 +46,37 @@ struct spaak {
     size_t ecu_certificate_len;
     struct spaak_anchor j, j1, z1;
     struct msg_cert_slot verified[4]; /* signers seen */
-    bool has_drm_uuid;
     uint8_t drm_uuid[MSG_UUID];
-    bool tbm_ready; /* connected to GSDP and subscribed to our topic */
-    int tbm_alive;  /* last alive counter, -1 before the first */
+    struct requester_signer signer; /* drm_uuid there: SP-02 has run */
+    bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
+    int tbm_alive;                  /* last alive counter, -1 before the first */
     struct provisioning provisioning;
     /* timings, microseconds; arguments retry_ms, back_off_ms */
     uint64_t retry_us, back_off_us;
 };
 
-/* provisioning.c: called when the TBM becomes ready or is lost, when a message arrived, when its timer fires.
- */
-void provisioning_on_tbm(struct spaak *s);
-void provisioning_on_message(struct spaak *s, enum spaak_channel channel, struct span bytes);
-void provisioning_on_timer(struct spaak *s);
+/* A message that has been opened and verified; only its order is still to be judged. */
+struct spaak_message {
+    enum spaak_channel channel;
+    struct span bytes; /* as it came */
+    struct msg_opened opened;
+};
+
+/* messages.c: between the channels and the use cases. */
+void messages_on_bytes(struct spaak *s, enum spaak_channel channel, struct span bytes);
+/* Says in the trace that a message was verified and is permitted now. */
+void messages_trace_accept(struct spaak *s, const struct spaak_message *m, const char *step);
+/* A use case's requester on our channels. ops->transmit and ops->reachable are the two below. */
+void messages_requester_init(struct spaak *s, struct requester *r, unsigned timer,
+                             const struct requester_ops *ops);
+void messages_transmit(void *spaak, unsigned channel, struct span bytes);
+bool messages_reachable(void *spaak);
+
+/* provisioning.c. What messages.c hands it returns a reason when the message is refused. */
+void provisioning_init(struct spaak *s);
+void provisioning_on_tbm_ready(struct spaak *s);
+enum err provisioning_on_answer(struct spaak *s, const struct spaak_message *m);
+enum err provisioning_on_renew(struct spaak *s, const struct spaak_message *m);
 
 /* identity.c: the vehicle identity's life in the store. Each is one transaction or none. */
 enum err identity_store_drm_uuid(struct spaak *s, struct span uuid);
