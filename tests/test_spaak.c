@@ -338,6 +338,22 @@ Test(spaak, renewal_is_obeyed_once)
     stop(&v);
 }
 
+/* The acknowledgement serves several use cases: only that of the use case which asked ends it. */
+Test(spaak, an_answer_belongs_to_its_use_case)
+{
+    struct vehicle_bench v;
+    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_UNREPORTED});
+    tbm_says(&v, READY);
+    struct msg_header h = v.last;
+    h.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_02;
+    answer_as(&v, OEM_VOS, h, ACK, (struct span){NULL, 0});
+    cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_UNEXPECTED), 1));
+    cr_expect(not(stored(&v, SPAAK_VEHICLE_ACKED)));
+    answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
+    cr_expect(stored(&v, SPAAK_VEHICLE_ACKED));
+    stop(&v);
+}
+
 Test(spaak, does_not_start_without_its_anchors_or_identity)
 {
     static const char *const keys[] = {SPAAK_ECU_KEY, SPAAK_ECU_CERTIFICATE, SPAAK_ANCHOR_J, SPAAK_ANCHOR_J1,
