@@ -102,6 +102,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/o
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
+$(BENCH): $(BUILD)/obj/tests/figures.o
+
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
@@ -136,9 +138,10 @@ check: all
 	$(Q)scripts/setup.sh check
 	$(Q)scripts/check.sh $(BUILD)
 
-## make bench          figures as JSON lines: name, value, unit, floor, ratio
+## make bench          figures as JSON lines: name, value, unit, floor, ratio (ONLY=core: some rows; BASE=<commit>: beside that commit's)
+ROUNDS  ?= 3
 bench: all $(BENCH)
-	$(Q)scripts/bench.sh $(BUILD)
+	$(Q)CC='$(CC)' OPT='$(OPT)' SAN='$(SAN)' ONLY='$(ONLY)' ROUNDS='$(ROUNDS)' scripts/bench.sh $(BUILD) $(BASE)
 
 ## make fuzz           libFuzzer on every parser and both ends of pairing, TIME=60 seconds altogether
 TIME    ?= 60

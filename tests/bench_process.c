@@ -1,5 +1,6 @@
-/* Figures of several processes: the hub, and a warm `spaaksim run pp01`. Placement: scripts/bench.sh runs the
- * hub rows on one core and the scenario on all, and says so in each row. */
+/* Figures of several processes: the hub, a warm `spaaksim run pp01`, and `spaaksim run` over an idle day of
+ * virtual time. Placement: scripts/bench.sh runs the hub rows and the idle day on one core and pp01 on all,
+ * and says so in each row. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/can/isotp.h"
@@ -19,24 +20,8 @@
 #include "lib/host/spawn.h"
 #include "lib/media/can/hub.h"
 #include "lib/media/gsdp/mosquitto.h"
+#include "tests/figures.h"
 #include "tests/support.h"
-
-static double wall_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void report(const char *name, double value, const char *unit, double floor, const char *floor_is,
-                   double ratio, double goal)
-{
-    printf(
-        "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
-        "\"goal\":%.3g}\n",
-        name, value, unit, floor, floor_is, ratio, goal);
-    fflush(stdout);
-}
 
 static void pin(size_t core)
 {
@@ -182,10 +167,10 @@ static void bench_hub(void)
         two = a > two ? a : two;
         eleven = b > eleven ? b : eleven;
     }
-    report("hub_transfers_1kB_11_nodes", eleven, "transfers/s, all processes on one core", two,
-           "the same with 2 nodes on the segment", eleven / two, 0.7);
-    report("hub_transfers_1kB_to_can_isotp", eleven, "transfers/s, all processes on one core", 3186,
-           "python can-isotp on the same class of machine", eleven / 3186, 2);
+    figure_report("hub_transfers_1kB_11_nodes", eleven, "transfers/s, all processes on one core", two,
+                  "the same with 2 nodes on the segment", 0.7);
+    figure_report("hub_transfers_1kB_to_can_isotp", eleven, "transfers/s, all processes on one core", 3186,
+                  "python can-isotp on the same class of machine", 2);
 }
 
 /* ---- a warm run of pp01 ---- */
@@ -212,21 +197,32 @@ static double spawn_all_s(const char *build)
     return wall_s() - t;
 }
 
-static double run_pp01_s(const char *build)
+/* `spaaksim run SCENARIO` in that world, records in `out`. */
+static double run_s(const char *build, const char *scenario, const char *world, const char *out)
 {
-    char path[300], run[] = "run", name[] = "pp01", quiet[] = "--quiet", out_flag[] = "--out",
-                    null[] = "/dev/null", out[200];
-    char *argv[] = {path, run, name, quiet, out_flag, out, NULL};
+    char path[300], run[] = "run", quiet[] = "--quiet", out_flag[] = "--out", world_flag[] = "--world",
+                    null[] = "/dev/null", name[300], dir[300], in[16];
+    char *argv[] = {path, run, name, quiet, out_flag, dir, world_flag, in, NULL};
     pid_t pid;
     int status;
     snprintf(path, sizeof path, "%s/bin/spaaksim", build);
-    test_path(out, sizeof out, "bench-pp01");
+    text_copy(name, sizeof name, scenario);
+    text_copy(dir, sizeof dir, out);
+    text_copy(in, sizeof in, world);
     double t = wall_s();
     if (spawn(argv, null, NULL, false, &pid) != 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-        fprintf(stderr, "spaaksim run pp01 failed\n");
+        fprintf(stderr, "spaaksim run %s failed\n", scenario);
         exit(1);
     }
     return wall_s() - t;
+}
+
+static void remove_tree(const char *path)
+{
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf %s", path);
+    if (system(command) != 0)
+        exit(1);
 }
 
 static int by_value(const void *a, const void *b)
@@ -240,9 +236,10 @@ static void bench_run(const char *build)
     enum { ROUNDS = 15 };
     double spawns[ROUNDS], runs[ROUNDS];
     const double crypto_s = 0.0012; /* the flow's P-256 operations, see virtual_pp01_flows */
-    char remove[300], out[200];
+    char out[200];
+    test_path(out, sizeof out, "bench-pp01");
     for (int i = -2; i < ROUNDS; i++) { /* two to get warm */
-        double s = spawn_all_s(build), r = run_pp01_s(build);
+        double s = spawn_all_s(build), r = run_s(build, "pp01", "process", out);
         if (i >= 0) {
             spawns[i] = s;
             runs[i] = r;
@@ -251,13 +248,68 @@ static void bench_run(const char *build)
     qsort(spawns, ROUNDS, sizeof spawns[0], by_value);
     qsort(runs, ROUNDS, sizeof runs[0], by_value);
     double floor = spawns[ROUNDS / 2] + crypto_s;
-    report("process_pp01_wall", runs[ROUNDS / 2] * 1e3, "ms, median of 15, free placement", floor * 1e3,
-           "starting its 9 processes (runner, hub, 6 components, broker) and the flow's crypto, median",
-           runs[ROUNDS / 2] / floor, 3);
-    test_path(out, sizeof out, "bench-pp01");
-    snprintf(remove, sizeof remove, "rm -rf %s", out);
-    if (system(remove) != 0)
+    figure_report(
+        "process_pp01_wall", runs[ROUNDS / 2] * 1e3, "ms, median of 15, free placement", floor * 1e3,
+        "starting its 9 processes (runner, hub, 6 components, broker) and the flow's crypto, median", 3);
+    remove_tree(out);
+}
+
+/* ---- an idle day, by the command line: what any commit's programs can be asked for ---- */
+
+static const char idle_day[] = "schema: 1\n"
+                               "name: idle-day\n"
+                               "title: PP-01, and then nothing for a day\n"
+                               "use_case: PP-01\n"
+                               "worlds: [virtual]\n"
+                               "limit: 86500 s\n"
+                               "quiet: 86400 s\n"
+                               "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+                               "expect:\n"
+                               "  - {step: PP-01/19, by: spaak}\n"
+                               "never:\n"
+                               "  - {event: reject, by: spaak}\n";
+
+static void write_scenario(const char *path)
+{
+    FILE *f = fopen(path, "we");
+    if (!f || fputs(idle_day, f) < 0 || fclose(f) != 0)
         exit(1);
+}
+
+/* Seconds to write as many bytes as that file has. */
+static double write_again_s(const char *path)
+{
+    static char piece[65536];
+    struct stat s;
+    if (stat(path, &s) != 0 || s.st_size == 0)
+        exit(1);
+    FILE *out = tmpfile();
+    double t = wall_s();
+    for (off_t done = 0; done < s.st_size; done += (off_t)sizeof piece)
+        if (!out || fwrite(piece, sizeof piece, 1, out) != 1)
+            exit(1);
+    fclose(out);
+    return wall_s() - t;
+}
+
+static void bench_idle(const char *build)
+{
+    enum { ROUNDS = 3, DAY_S = 86400 };
+    double took_s[ROUNDS];
+    char dir[200], scenario[230], out[230], log[250];
+    test_path(dir, sizeof dir, "bench-idle");
+    snprintf(scenario, sizeof scenario, "%s/idle-day.yaml", dir);
+    snprintf(out, sizeof out, "%s/out", dir);
+    snprintf(log, sizeof log, "%s/can.log", out);
+    if (mkdir(dir, 0700) != 0)
+        exit(1);
+    write_scenario(scenario);
+    for (int i = 0; i < ROUNDS; i++)
+        took_s[i] = run_s(build, scenario, "virtual", out);
+    qsort(took_s, ROUNDS, sizeof took_s[0], by_value);
+    figure_report("run_idle_day", DAY_S / took_s[ROUNDS / 2], "virtual s/s on one core, median of 3",
+                  DAY_S / write_again_s(log), "the bytes of its can.log alone", 0);
+    remove_tree(dir);
 }
 
 int main(int argc, char **argv)
@@ -265,6 +317,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && strcmp(argv[1], "run") == 0)
         bench_run(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "idle") == 0)
+        bench_idle(argv[2]);
     else
         bench_hub();
     return 0;

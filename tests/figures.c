@@ -1,0 +1,57 @@
+#include "tests/figures.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "tests/support.h"
+
+double cpu_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+double wall_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void figure_report(const char *name, double value, const char *unit, double floor, const char *floor_is,
+                   double goal)
+{
+    printf(
+        "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"%s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
+        "\"goal\":%.3g}\n",
+        name, value, unit, floor, floor_is, value / floor, goal);
+    fflush(stdout);
+}
+
+struct p256_costs measure_p256(void)
+{
+    struct crypto *c = test_crypto();
+    struct p256_key *k;
+    uint8_t digest[SHA256_SIZE] = {1}, sig[P256_SIG_MAX];
+    size_t len = 0;
+    struct p256_costs out;
+    const int n = 3000;
+    double t = cpu_s();
+    for (int i = 0; i < n; i++) {
+        p256_generate(c, &k);
+        p256_free(k);
+    }
+    out.keygen = (cpu_s() - t) / n;
+    p256_generate(c, &k);
+    t = cpu_s();
+    for (int i = 0; i < n; i++)
+        p256_sign(k, digest, sig, &len);
+    out.sign = (cpu_s() - t) / n;
+    t = cpu_s();
+    for (int i = 0; i < n; i++)
+        p256_verify(k, digest, span_of(sig, len));
+    out.verify = (cpu_s() - t) / n;
+    p256_free(k);
+    return out;
+}

@@ -1,0 +1,19 @@
+/* What the benchmarks share: clocks, the form of a row, what P-256 costs on this machine. */
+#ifndef tests_figures_h
+#define tests_figures_h
+
+/* Seconds of this process's CPU, and of the wall. */
+double cpu_s(void);
+double wall_s(void);
+
+/* One row: a JSON object on a line. The ratio is value / floor. */
+void figure_report(const char *name, double value, const char *unit, double floor, const char *floor_is,
+                   double goal);
+
+/* Seconds of one operation each. */
+struct p256_costs {
+    double keygen, sign, verify;
+};
+struct p256_costs measure_p256(void);
+
+#endif
