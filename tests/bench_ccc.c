@@ -228,10 +228,30 @@ static const struct figure {
     int n;
     double goal;
 } figures[] = {
-    {"spake2p_exchanges", "2 k*G and 4 k*P", spake_exchange, spake_floor, 1000, 0.7},
-    {"standard_transactions", "2 keygen, sign, verify, ECDH", standard, standard_floor, 1000, 0.7},
-    {"fast_transactions", "2 keygen, 2 HKDF", fast, fast_floor, 3000, 0.5},
-    {"owner_pairings", "their P-256 operations", pairing, pairing_floor, 200, 0.5},
+    {.name = "spake2p_exchanges",
+     .floor_is = "2 k*G and 4 k*P",
+     .run = spake_exchange,
+     .floor = spake_floor,
+     .n = 1000,
+     .goal = 0.7},
+    {.name = "standard_transactions",
+     .floor_is = "2 keygen, sign, verify, ECDH",
+     .run = standard,
+     .floor = standard_floor,
+     .n = 1000,
+     .goal = 0.7},
+    {.name = "fast_transactions",
+     .floor_is = "2 keygen, 2 HKDF",
+     .run = fast,
+     .floor = fast_floor,
+     .n = 3000,
+     .goal = 0.5},
+    {.name = "owner_pairings",
+     .floor_is = "their P-256 operations",
+     .run = pairing,
+     .floor = pairing_floor,
+     .n = 200,
+     .goal = 0.5},
 };
 
 static void report(const struct figure *f, struct rig *r, struct floor_tools *t)

@@ -30,6 +30,21 @@ static inline void expect_hex(struct span got, const char *want, const char *wha
     cr_expect(eq(str, text, (char *)want), "%s", what);
 }
 
+static inline uint64_t apart_us(uint64_t a_us, uint64_t b_us)
+{
+    return a_us > b_us ? a_us - b_us : b_us - a_us;
+}
+
+/* An event's virtual time, in microseconds, against what was wanted, in milliseconds; 0 for the very
+ * microsecond. */
+#define EXPECT_WITHIN_MS(actual_us, wanted_ms, tolerance_ms, what)                                        \
+    do {                                                                                                  \
+        uint64_t at_us_ = (actual_us), wanted_us_ = (uint64_t)((wanted_ms)*1000.0 + 0.5);                 \
+        cr_expect(le(u64, apart_us(at_us_, wanted_us_), (uint64_t)((tolerance_ms)*1000.0 + 0.5)),         \
+                  "%s: came at %.3f ms, expected at %.3f ms, within %.3f ms", what, (double)at_us_ / 1e3, \
+                  (double)wanted_us_ / 1e3, (double)(tolerance_ms));                                      \
+    } while (0)
+
 #define EXPECT_ERR(got, want) cr_expect(eq(str, (char *)err_name(got), (char *)err_name(want)))
 #define EXPECT_OK(got, ...)   cr_expect(eq(str, (char *)err_name(got), "OK"), __VA_ARGS__)
 #define ASSERT_OK(got)        cr_assert(eq(int, (int)(got), ERR_OK))

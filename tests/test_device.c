@@ -58,44 +58,49 @@ static uint16_t send(struct rig *r, const char *hex)
 
 static const struct {
     const char *name, *apdu;
-    uint16_t sw[DK_STATES]; /* IDLE SELECTED REQUESTED SECURE1 WRITTEN CREATING SECURE2 PAIRED */
+    uint16_t otherwise, sw[DK_STATES]; /* in the states named; 0: as otherwise */
 } permitted[] = {
-    {"SELECT framework",
-     "00A404000DA000000809434343444B46763100",
-     {0x9000, 0x9000, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x9000}},
-    {"SELECT applet",
-     "00A404000DA000000809434343444B41763100",
-     {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x9000}},
-    {"SELECT another",
-     "00A4040005A00000000100",
-     {0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82, 0x6A82}},
-    {"SPAKE2+ REQUEST", REQUEST_OK, {0x6985, 0x9000, 0x9000, 0x6985, 0x6985, 0x6985, 0x9000, 0x6985}},
-    {"SPAKE2+ VERIFY", "80320000025200", {0x6985, 0x6985, 0x6A88, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985}},
-    {"WRITE DATA",
-     "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300",
-     {0x6985, 0x6985, 0x6985, 0x6982, 0x6985, 0x6985, 0x6982, 0x6985}},
-    {"GET DATA",
-     "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00",
-     {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6982, 0x6985}},
-    {"GET RESPONSE", "84C0000000", {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985}},
-    {"key data complete", "803C1001", {0x6985, 0x6A80, 0x6A80, 0x6A80, 0x9000, 0x6A80, 0x6A80, 0x6A80}},
-    {"key accepted", "803C1002", {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x9000, 0x6985}},
-    {"end", "803C1110", {0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x6985, 0x9000}},
-    {"abort", "803C120000", {0x6985, 0x9000, 0x9000, 0x9000, 0x9000, 0x9000, 0x9000, 0x9000}},
-    {"unknown flow", "803C1210", {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"AUTH0", "8080000000", {0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00, 0x6D00}},
-    {"class 90", "90300000025B00", {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
-    {"REQUEST in class 84",
-     "84300000025B00",
-     {0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00, 0x6E00}},
-    {"REQUEST with P1", "80300100025B00", {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"WRITE DATA with P1 40",
-     "84D44000080102030405060708",
-     {0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00, 0x6B00}},
-    {"WRITE DATA without a MAC",
-     "84D4000001AA",
-     {0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
-    {"half a header", "8032", {0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700, 0x6700}},
+    {.name = "SELECT framework",
+     .apdu = "00A404000DA000000809434343444B46763100",
+     .otherwise = 0x6985,
+     .sw = {[DK_IDLE] = 0x9000, [DK_SELECTED] = 0x9000, [DK_PAIRED] = 0x9000}},
+    {.name = "SELECT applet",
+     .apdu = "00A404000DA000000809434343444B41763100",
+     .otherwise = 0x6A82,
+     .sw = {[DK_PAIRED] = 0x9000}},
+    {.name = "SELECT another", .apdu = "00A4040005A00000000100", .otherwise = 0x6A82},
+    {.name = "SPAKE2+ REQUEST",
+     .apdu = REQUEST_OK,
+     .otherwise = 0x6985,
+     .sw = {[DK_SELECTED] = 0x9000, [DK_REQUESTED] = 0x9000, [DK_SECURE2] = 0x9000}},
+    {.name = "SPAKE2+ VERIFY",
+     .apdu = "80320000025200",
+     .otherwise = 0x6985,
+     .sw = {[DK_REQUESTED] = 0x6A88}},
+    {.name = "WRITE DATA",
+     .apdu = "84D48000184FAC89109242B8F800CD7407680D37FA34237FBA336E416300",
+     .otherwise = 0x6985,
+     .sw = {[DK_SECURE1] = 0x6982, [DK_SECURE2] = 0x6982}},
+    {.name = "GET DATA",
+     .apdu = "84CA000018DED1D7E536BB17E338BA770A21FA1348AD77C0B91745E7FB00",
+     .otherwise = 0x6985,
+     .sw = {[DK_SECURE2] = 0x6982}},
+    {.name = "GET RESPONSE", .apdu = "84C0000000", .otherwise = 0x6985},
+    {.name = "key data complete",
+     .apdu = "803C1001",
+     .otherwise = 0x6A80,
+     .sw = {[DK_IDLE] = 0x6985, [DK_WRITTEN] = 0x9000}},
+    {.name = "key accepted", .apdu = "803C1002", .otherwise = 0x6985, .sw = {[DK_SECURE2] = 0x9000}},
+    {.name = "end", .apdu = "803C1110", .otherwise = 0x6985, .sw = {[DK_PAIRED] = 0x9000}},
+    {.name = "abort", .apdu = "803C120000", .otherwise = 0x9000, .sw = {[DK_IDLE] = 0x6985}},
+    {.name = "unknown flow", .apdu = "803C1210", .otherwise = 0x6B00},
+    {.name = "AUTH0", .apdu = "8080000000", .otherwise = 0x6D00},
+    {.name = "class 90", .apdu = "90300000025B00", .otherwise = 0x6E00},
+    {.name = "REQUEST in class 84", .apdu = "84300000025B00", .otherwise = 0x6E00},
+    {.name = "REQUEST with P1", .apdu = "80300100025B00", .otherwise = 0x6B00},
+    {.name = "WRITE DATA with P1 40", .apdu = "84D44000080102030405060708", .otherwise = 0x6B00},
+    {.name = "WRITE DATA without a MAC", .apdu = "84D4000001AA", .otherwise = 0x6700},
+    {.name = "half a header", .apdu = "8032", .otherwise = 0x6700},
 };
 
 Test(framework, every_command_in_every_state)
@@ -105,8 +110,8 @@ Test(framework, every_command_in_every_state)
             struct rig *r = rig_ready(test_crypto());
             bring_to(r, s);
             uint16_t sw = send(r, permitted[i].apdu);
-            cr_expect(eq(int, sw, permitted[i].sw[s]), "%s in %s: %04X", permitted[i].name,
-                      dk_device_state_name(s), sw);
+            uint16_t wanted = permitted[i].sw[s] ? permitted[i].sw[s] : permitted[i].otherwise;
+            cr_expect(eq(int, sw, wanted), "%s in %s: %04X", permitted[i].name, dk_device_state_name(s), sw);
             bool waits = s == DK_CREATING && i == 0; /* the vehicle asks again */
             if (sw != APDU_SW_OK && !waits) {
                 cr_expect(not(r->device.pairing.channel.open), "%s in %s", permitted[i].name,
@@ -245,22 +250,35 @@ static uint16_t write_block(struct rig *r, struct key_data_buffer *b)
     return sw;
 }
 
+#define WRITE_IN(where) .state = where, .ins = APDU_WRITE_DATA
+
 static const struct {
     const char *what, *plain;
     enum dk_device_state state;
     uint8_t ins, p1;
     uint16_t sw;
 } protected_commands[] = {
-    {"unknown tag", "7F4F00", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
-    {"end of data with content", "5F5F0100", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
-    {"empty piece", "", DK_SECURE1, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
-    {"last piece without an end", "7F4D00", DK_SECURE1, APDU_WRITE_DATA, 0x80, APDU_SW_WRONG_DATA},
-    {"nothing but an end", "5F5F00", DK_SECURE1, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
-    {"first block in the second place", "7F4D00", DK_SECURE2, APDU_WRITE_DATA, 0, APDU_SW_WRONG_DATA},
-    {"an attestation", "5F5A01AA5F5F00", DK_SECURE2, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
-    {"no attestation", "5F5F00", DK_SECURE2, APDU_WRITE_DATA, 0x80, APDU_SW_OK},
-    {"tag of three bytes", "7F2020", DK_SECURE2, APDU_GET_DATA, 0, APDU_SW_INVALID},
-    {"no tag", "", DK_SECURE2, APDU_GET_DATA, 0, APDU_SW_INVALID},
+    {.what = "unknown tag", .plain = "7F4F00", WRITE_IN(DK_SECURE1), .sw = APDU_SW_WRONG_DATA},
+    {.what = "end of data with content", .plain = "5F5F0100", WRITE_IN(DK_SECURE1), .sw = APDU_SW_WRONG_DATA},
+    {.what = "empty piece", .plain = "", WRITE_IN(DK_SECURE1), .sw = APDU_SW_WRONG_DATA},
+    {.what = "last piece without an end",
+     .plain = "7F4D00",
+     WRITE_IN(DK_SECURE1),
+     .p1 = 0x80,
+     .sw = APDU_SW_WRONG_DATA},
+    {.what = "nothing but an end", .plain = "5F5F00", WRITE_IN(DK_SECURE1), .p1 = 0x80, .sw = APDU_SW_OK},
+    {.what = "first block in the second place",
+     .plain = "7F4D00",
+     WRITE_IN(DK_SECURE2),
+     .sw = APDU_SW_WRONG_DATA},
+    {.what = "an attestation", .plain = "5F5A01AA5F5F00", WRITE_IN(DK_SECURE2), .p1 = 0x80, .sw = APDU_SW_OK},
+    {.what = "no attestation", .plain = "5F5F00", WRITE_IN(DK_SECURE2), .p1 = 0x80, .sw = APDU_SW_OK},
+    {.what = "tag of three bytes",
+     .plain = "7F2020",
+     .state = DK_SECURE2,
+     .ins = APDU_GET_DATA,
+     .sw = APDU_SW_INVALID},
+    {.what = "no tag", .plain = "", .state = DK_SECURE2, .ins = APDU_GET_DATA, .sw = APDU_SW_INVALID},
 };
 
 Test(framework, protected_commands_of_the_right_vehicle)

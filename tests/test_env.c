@@ -58,17 +58,17 @@ static const struct {
     unsigned copies;
     bool fires, held;
 } faults[] = {
-    {"1,lose,gsdp,X,,,1,1,0,0", 1, 0, true, false},
-    {"1,lose,gsdp,X,,,1,1,0,0", 2, 1, false, false},
-    {"1,lose,gsdp,X,,,2,1,0,0", 2, 0, true, false},
-    {"1,lose,gsdp,X,,,0,1,0,0", 5, 0, true, false},
-    {"1,repeat,gsdp,X,,,1,2,50,0", 1, 3, true, false},
-    {"1,delay,gsdp,X,,,1,1,20,0", 1, 1, true, false},
-    {"1,reorder,gsdp,X,,,1,1,0,0", 1, 1, true, true},
-    {"1,corrupt,gsdp,X,,,1,1,0,2", 1, 1, true, false},
-    {"1,lose,pki,X,,,1,1,0,0", 1, 1, false, false},
-    {"1,lose,gsdp,Y,,,1,1,0,0", 1, 1, false, false},
-    {"1,kill,,,spaak,PP-01/9,1,1,10,0", 1, 1, false, false},
+    {.text = "1,lose,gsdp,X,,,1,1,0,0", .nth_message = 1, .fires = true},
+    {.text = "1,lose,gsdp,X,,,1,1,0,0", .nth_message = 2, .copies = 1},
+    {.text = "1,lose,gsdp,X,,,2,1,0,0", .nth_message = 2, .fires = true},
+    {.text = "1,lose,gsdp,X,,,0,1,0,0", .nth_message = 5, .fires = true},
+    {.text = "1,repeat,gsdp,X,,,1,2,50,0", .nth_message = 1, .copies = 3, .fires = true},
+    {.text = "1,delay,gsdp,X,,,1,1,20,0", .nth_message = 1, .copies = 1, .fires = true},
+    {.text = "1,reorder,gsdp,X,,,1,1,0,0", .nth_message = 1, .copies = 1, .fires = true, .held = true},
+    {.text = "1,corrupt,gsdp,X,,,1,1,0,2", .nth_message = 1, .copies = 1, .fires = true},
+    {.text = "1,lose,pki,X,,,1,1,0,0", .nth_message = 1, .copies = 1},
+    {.text = "1,lose,gsdp,Y,,,1,1,0,0", .nth_message = 1, .copies = 1},
+    {.text = "1,kill,,,spaak,PP-01/9,1,1,10,0", .nth_message = 1, .copies = 1},
 };
 
 Test(fault, each_kind_acts_on_its_message_only)

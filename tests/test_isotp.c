@@ -1,11 +1,25 @@
 /* ISO-TP as tables: each test is a script of frames and virtual milliseconds.
  *
- *   send N            begin to send the bytes 00 01 02 ... (N of them)
- *   out FRAME         the engine puts this frame on the bus now; FRAME* = begins with it, FRAME* /L = and is
- * L bytes long quiet             it has nothing to put on the bus now in FRAME          a frame arrives ms N,
- * us N        time passes; timers that run out are reported busy, free        the receiver's application
- * stops and starts taking messages received N        the next event: a message of N bytes 00 01 02 ... sent
- * the next event rxfail R, txfail R  the next event, with its reason nothing           no event is waiting */
+ *   send N               begin to send the bytes 00 01 02 ... (N of them)
+ *
+ *   out FRAME            the engine puts this frame on the bus now; FRAME* begins with it, FRAME* and a slash
+ *                        with a number is that many bytes long
+ *
+ *   quiet                it has nothing to put on the bus now
+ *
+ *   in FRAME             a frame arrives
+ *
+ *   ms N, us N           time passes; timers that run out are reported
+ *
+ *   busy, free           the receiver's application stops and starts taking messages
+ *
+ *   received N           the next event: a message of N bytes 00 01 02 ...
+ *
+ *   sent                 the next event
+ *
+ *   rxfail R, txfail R   the next event, with its reason
+ *
+ *   nothing              no event is waiting */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
@@ -13,6 +27,7 @@
 #include <string.h>
 
 #include "lib/can/isotp.h"
+#include "tests/check.h"
 
 #define PAYLOAD_MAX 70000
 #define EVENTS_MAX  16
@@ -515,46 +530,55 @@ static void carry(struct pair *p, struct isotp *from, struct isotp *to)
     }
 }
 
-static void transfer(bool use_fd, uint8_t tx_dl, uint8_t bs, uint8_t st_min, uint32_t len, uint64_t tick_us)
+struct transfer {
+    bool fd;
+    uint8_t tx_dl, block_size, st_min;
+    uint32_t len;
+    uint64_t tick_us; /* 0: 1 */
+};
+
+static void transfer(const struct transfer *t)
 {
     struct isotp_config ca = isotp_config_default(1, 2), cb = isotp_config_default(2, 1);
-    uint8_t *payload = malloc(len);
-    struct pair p = {.rx_a = malloc(16), .rx_b = malloc(len)};
-    ca.fd = cb.fd = ca.brs = cb.brs = use_fd;
-    ca.tx_dl = cb.tx_dl = tx_dl;
-    cb.block_size = bs;
-    cb.st_min = st_min;
-    for (uint32_t i = 0; i < len; i++)
-        payload[i] = (uint8_t)(i * 7 + len);
+    uint8_t *payload = malloc(t->len);
+    struct pair p = {.rx_a = malloc(16), .rx_b = malloc(t->len)};
+    ca.fd = cb.fd = ca.brs = cb.brs = t->fd;
+    ca.tx_dl = cb.tx_dl = t->tx_dl;
+    cb.block_size = t->block_size;
+    cb.st_min = t->st_min;
+    for (uint32_t i = 0; i < t->len; i++)
+        payload[i] = (uint8_t)(i * 7 + t->len);
     isotp_init(&p.a, &ca, p.rx_a, 16);
-    isotp_init(&p.b, &cb, p.rx_b, len);
-    isotp_send(&p.a, payload, len, 0);
+    isotp_init(&p.b, &cb, p.rx_b, t->len);
+    isotp_send(&p.a, payload, t->len, 0);
     for (int i = 0; i < 100000 && !p.received; i++) {
         carry(&p, &p.a, &p.b);
         carry(&p, &p.b, &p.a);
-        p.now_us += tick_us;
+        p.now_us += t->tick_us ? t->tick_us : 1;
     }
-    cr_expect(eq(u32, p.received, len), "TX_DL %d BS %d STmin %d tick %llu", tx_dl, bs, st_min,
-              (unsigned long long)tick_us);
+    cr_expect(eq(u32, p.received, t->len), "TX_DL %d BS %d STmin %d tick %llu", t->tx_dl, t->block_size,
+              t->st_min, (unsigned long long)t->tick_us);
     cr_expect(p.sent);
-    cr_expect(memcmp(p.rx_b, payload, len) == 0);
+    cr_expect(memcmp(p.rx_b, payload, t->len) == 0);
     free(payload);
     free(p.rx_a);
     free(p.rx_b);
 }
+
+#define TRANSFER(...) transfer(&(const struct transfer){__VA_ARGS__})
 
 Test(isotp, every_size_around_every_border)
 {
     static const uint8_t dls[] = {8, 12, 16, 20, 24, 32, 48, 64};
     for (size_t d = 0; d < sizeof dls; d++)
         for (uint32_t len = 1; len < 4u * dls[d]; len++)
-            transfer(true, dls[d], 0, 0, len, 1);
+            TRANSFER(.fd = true, .tx_dl = dls[d], .len = len);
     for (uint32_t len = 1; len < 130; len++)
-        transfer(false, 8, 0, 0, len, 1);
+        TRANSFER(.fd = false, .tx_dl = 8, .len = len);
     static const uint32_t large[] = {4094, 4095, 4096, 4097, 65535, 65536};
     for (size_t i = 0; i < sizeof large / sizeof large[0]; i++) {
-        transfer(true, 64, 0, 0, large[i], 1);
-        transfer(false, 8, 8, 0, large[i], 1);
+        TRANSFER(.fd = true, .tx_dl = 64, .len = large[i]);
+        TRANSFER(.fd = false, .tx_dl = 8, .block_size = 8, .len = large[i]);
     }
 }
 
@@ -562,8 +586,9 @@ Test(isotp, no_result_depends_on_the_tick_rate)
 {
     static const uint64_t ticks_us[] = {1, 100, 1000, 7000, 50000};
     for (size_t t = 0; t < sizeof ticks_us / sizeof ticks_us[0]; t++) {
-        transfer(false, 8, 3, 1, 100, ticks_us[t]);
-        transfer(true, 64, 2, 0xF1, 1000, ticks_us[t]);
+        uint64_t us = ticks_us[t];
+        TRANSFER(.fd = false, .tx_dl = 8, .block_size = 3, .st_min = 1, .len = 100, .tick_us = us);
+        TRANSFER(.fd = true, .tx_dl = 64, .block_size = 2, .st_min = 0xF1, .len = 1000, .tick_us = us);
     }
 }
 
@@ -577,14 +602,14 @@ Test(isotp, next_deadline_is_enough_to_run_it)
     isotp_init(&tp, &c, rx, sizeof rx);
     cr_assert(eq(u64, isotp_next_deadline(&tp), ISOTP_NEVER));
     isotp_send(&tp, data, sizeof data, 500);
-    cr_assert(eq(u64, isotp_next_deadline(&tp), 500));
+    EXPECT_WITHIN_MS(isotp_next_deadline(&tp), 0.5, 0, "a first frame, at once");
     isotp_output(&tp, 500, &f, &ev);
-    cr_assert(eq(u64, isotp_next_deadline(&tp), 1000500), "N_Bs");
+    EXPECT_WITHIN_MS(isotp_next_deadline(&tp), 1000.5, 0, "N_Bs");
     bus_frame_parse("7E8#300014", &fc);
     isotp_input(&tp, &fc, 600, &ev);
-    cr_assert(eq(u64, isotp_next_deadline(&tp), 600));
+    EXPECT_WITHIN_MS(isotp_next_deadline(&tp), 0.6, 0, "a consecutive frame, at once");
     isotp_output(&tp, 600, &f, &ev);
-    cr_assert(eq(u64, isotp_next_deadline(&tp), 20600), "STmin 20 ms");
+    EXPECT_WITHIN_MS(isotp_next_deadline(&tp), 20.6, 0, "STmin 20 ms");
     isotp_output(&tp, 20600, &f, &ev);
     cr_assert(eq(u64, isotp_next_deadline(&tp), ISOTP_NEVER));
 }

@@ -8,6 +8,7 @@
 #include "lib/can/isotp.h"
 #include "lib/msg/msg.h"
 #include "lib/pki/csr.h"
+#include "tests/check.h"
 #include "tests/support.h"
 
 #define SERIAL "SPAAK00000001"
@@ -208,6 +209,8 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
 }
 
 /* Answers to the subject id request that must be refused, each for its own reason. */
+#define RIGHT_ANSWER .signer = OEM_VOS, .type = SUBJECT_RESPONSE
+
 static const struct refusal {
     const char *name;
     enum oem_role signer;
@@ -215,21 +218,22 @@ static const struct refusal {
     int sequence_off;
     bool other_correlation, other_ecu;
     int64_t age_ms;
-    const char *subject;
+    const char *subject; /* NULL: the right one */
     enum err reason;
 } refusals[] = {
-    {"signed by the KTS", OEM_ZZ2, SUBJECT_RESPONSE, 0, false, false, 0, SUBJECT, ERR_CERT_PURPOSE},
-    {"wrong type", OEM_VOS, ACK, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
-    {"another family", OEM_VOS, 301, 0, false, false, 0, SUBJECT, ERR_MSG_UNEXPECTED},
-    {"replay of an earlier exchange", OEM_VOS, SUBJECT_RESPONSE, 0, true, false, 0, SUBJECT,
-     ERR_MSG_REPLAYED},
-    {"earlier sequence", OEM_VOS, SUBJECT_RESPONSE, -1, false, false, 0, SUBJECT, ERR_MSG_REPLAYED},
-    {"later sequence", OEM_VOS, SUBJECT_RESPONSE, 1, false, false, 0, SUBJECT, ERR_MSG_OUT_OF_ORDER},
-    {"another vehicle's", OEM_VOS, SUBJECT_RESPONSE, 0, false, true, 0, SUBJECT, ERR_MSG_WRONG_ECU},
-    {"stale", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, MSG_FRESHNESS_MS + 1, SUBJECT, ERR_MSG_STALE},
-    {"from the future", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, -MSG_FRESHNESS_MS - 1, SUBJECT,
-     ERR_MSG_STALE},
-    {"malformed subject", OEM_VOS, SUBJECT_RESPONSE, 0, false, false, 0, "V.X", ERR_SUBJECT_ID_FORM},
+    {.name = "signed by the KTS", .signer = OEM_ZZ2, .type = SUBJECT_RESPONSE, .reason = ERR_CERT_PURPOSE},
+    {.name = "wrong type", .signer = OEM_VOS, .type = ACK, .reason = ERR_MSG_UNEXPECTED},
+    {.name = "another family", .signer = OEM_VOS, .type = 301, .reason = ERR_MSG_UNEXPECTED},
+    {.name = "replay of an earlier exchange",
+     RIGHT_ANSWER,
+     .other_correlation = true,
+     .reason = ERR_MSG_REPLAYED},
+    {.name = "earlier sequence", RIGHT_ANSWER, .sequence_off = -1, .reason = ERR_MSG_REPLAYED},
+    {.name = "later sequence", RIGHT_ANSWER, .sequence_off = 1, .reason = ERR_MSG_OUT_OF_ORDER},
+    {.name = "another vehicle's", RIGHT_ANSWER, .other_ecu = true, .reason = ERR_MSG_WRONG_ECU},
+    {.name = "stale", RIGHT_ANSWER, .age_ms = MSG_FRESHNESS_MS + 1, .reason = ERR_MSG_STALE},
+    {.name = "from the future", RIGHT_ANSWER, .age_ms = -MSG_FRESHNESS_MS - 1, .reason = ERR_MSG_STALE},
+    {.name = "malformed subject", RIGHT_ANSWER, .subject = "V.X", .reason = ERR_SUBJECT_ID_FORM},
 };
 
 Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
@@ -246,12 +250,27 @@ Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
         h.issued_at_ms -= r->age_ms;
         if (r->other_ecu)
             strcpy(h.ecu_serial, "SPAAK00000002");
-        answer_as(&v, r->signer, h, r->type, subject_body(r->subject, body));
+        answer_as(&v, r->signer, h, r->type, subject_body(r->subject ? r->subject : SUBJECT, body));
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, r->reason), 1), "%s", r->name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 1), "%s", r->name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK), 0), "%s", r->name);
         cr_expect(not(stored(&v, SPAAK_PENDING_CSR)), "%s", r->name);
         stop(&v);
+    }
+}
+
+/* 0.5 s, and twice as long each time; up to a tenth longer, so that a fleet does not speak in chorus. */
+static void expect_growing_pauses(const struct bench *b)
+{
+    uint64_t before_us = 0;
+    double pause_ms = 500;
+    for (size_t i = 0; i < b->trace_count; i++) {
+        const struct trace_event *e = &b->trace[i];
+        if (e->kind != TRACE_RETRY && e->kind != TRACE_FAIL)
+            continue;
+        EXPECT_WITHIN_MS(e->time_us - before_us, 1.05 * pause_ms, 0.06 * pause_ms, "pause");
+        before_us = e->time_us;
+        pause_ms *= 2;
     }
 }
 
@@ -272,11 +291,14 @@ Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
     cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) == 0);
     cr_expect(eq(u32, v.last.sequence, first.sequence));
     cr_expect(eq(sz, bench_count(&v.b, TRACE_FAIL, ERR_MSG_NO_ANSWER), 1));
+    double gave_up_ms = (double)bench_last(&v.b, TRACE_FAIL)->time_us / 1e3;
+    expect_growing_pauses(&v.b);
     for (int i = 0; i < 800; i++) {
         bench_run_ms(&v.b, 100);
         tbm_says(&v, READY);
     }
     cr_expect(gt(sz, v.heard, 6), "tries again after a minute");
+    EXPECT_WITHIN_MS(bench_last(&v.b, TRACE_SEND)->time_us, gave_up_ms + 63000, 3100, "after the back-off");
     cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) != 0, "as a new exchange");
     stop(&v);
 }

@@ -121,10 +121,10 @@ static const struct {
     enum err reason;
     unsigned p2;
 } protected_answers[] = {
-    {VP_WRITING, 0x9000, "AA", ERR_DK_ANSWER, APDU_ABORT_OTHER},
-    {VP_WRITING, 0x6110, "", ERR_DK_ANSWER, APDU_ABORT_OTHER},
-    {VP_ATTESTING, 0x9000, "AA", ERR_DK_ANSWER, APDU_ABORT_OTHER},
-    {VP_GETTING, 0x9000, "", ERR_DK_ANSWER, APDU_ABORT_CERTIFICATE},
+    {.state = VP_WRITING, .sw = 0x9000, .data = "AA", .reason = ERR_DK_ANSWER, .p2 = APDU_ABORT_OTHER},
+    {.state = VP_WRITING, .sw = 0x6110, .data = "", .reason = ERR_DK_ANSWER, .p2 = APDU_ABORT_OTHER},
+    {.state = VP_ATTESTING, .sw = 0x9000, .data = "AA", .reason = ERR_DK_ANSWER, .p2 = APDU_ABORT_OTHER},
+    {.state = VP_GETTING, .sw = 0x9000, .data = "", .reason = ERR_DK_ANSWER, .p2 = APDU_ABORT_CERTIFICATE},
 };
 
 Test(vehicle_pairing, wrong_answers_inside_the_channel)

@@ -302,12 +302,32 @@ static const struct command {
     unsigned states;
     uint16_t (*run)(struct dk_device *d, const struct apdu_command *cmd, struct wr *out);
 } commands[] = {
-    {APDU_SPAKE2P_REQUEST, {0x80, 0x80, 0x80}, 1, 255, MAY_REQUEST, request},
-    {APDU_SPAKE2P_VERIFY, {0x80, 0x80, 0x80}, 1, 255, IN(DK_REQUESTED), verify},
-    {APDU_WRITE_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 248, MAY_WRITE, write_data},
-    {APDU_GET_DATA, {0x84, 0x84, 0x84}, CHANNEL_MAC, 255, IN(DK_SECURE2), get_data},
-    {APDU_GET_RESPONSE, {0x84, 0x80, 0x00}, 0, 0, IN(DK_SECURE2), get_response},
-    {APDU_CONTROL_FLOW, {0x80, 0x84, 0x80}, 0, 0, MAY_CONTROL, op_control_flow},
+    {.ins = APDU_SPAKE2P_REQUEST,
+     .cla = {0x80, 0x80, 0x80},
+     .lc_min = 1,
+     .lc_max = 255,
+     .states = MAY_REQUEST,
+     .run = request},
+    {.ins = APDU_SPAKE2P_VERIFY,
+     .cla = {0x80, 0x80, 0x80},
+     .lc_min = 1,
+     .lc_max = 255,
+     .states = IN(DK_REQUESTED),
+     .run = verify},
+    {.ins = APDU_WRITE_DATA,
+     .cla = {0x84, 0x84, 0x84},
+     .lc_min = CHANNEL_MAC,
+     .lc_max = 248,
+     .states = MAY_WRITE,
+     .run = write_data},
+    {.ins = APDU_GET_DATA,
+     .cla = {0x84, 0x84, 0x84},
+     .lc_min = CHANNEL_MAC,
+     .lc_max = 255,
+     .states = IN(DK_SECURE2),
+     .run = get_data},
+    {.ins = APDU_GET_RESPONSE, .cla = {0x84, 0x80, 0x00}, .states = IN(DK_SECURE2), .run = get_response},
+    {.ins = APDU_CONTROL_FLOW, .cla = {0x80, 0x84, 0x80}, .states = MAY_CONTROL, .run = op_control_flow},
 };
 
 static bool p1p2_known(const struct apdu_command *cmd)
