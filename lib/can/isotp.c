@@ -1,5 +1,6 @@
 #include "lib/can/isotp.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Protocol control information, high nibble of the first byte (table 9). */
@@ -26,8 +27,15 @@ struct isotp_config isotp_config_default(uint32_t tx_id, uint32_t rx_id)
     };
 }
 
+/* isotp_init has been here. */
+static bool ready(const struct isotp *i)
+{
+    return i && i->cfg.tx_dl >= 8;
+}
+
 enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap)
 {
+    assert(i && cfg && (rx_buf || rx_cap == 0));
     uint8_t dl = cfg->tx_dl;
     if (dl < 8 || dl > 64 || bus_fd_length(dl) != dl || (dl > 8 && !cfg->fd))
         return ERR_BAD_ARGUMENT;
@@ -49,11 +57,13 @@ uint32_t isotp_st_min_us(uint8_t st_min)
 
 bool isotp_sending(const struct isotp *i)
 {
+    assert(ready(i));
     return i->tx.state != ISOTP_TX_IDLE;
 }
 
 enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t now_us)
 {
+    assert(ready(i) && (data || len == 0));
     if (isotp_sending(i))
         return ERR_BUSY;
     if (len == 0)
@@ -71,11 +81,13 @@ enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t
 
 void isotp_abort_send(struct isotp *i)
 {
+    assert(ready(i));
     i->tx.state = ISOTP_TX_IDLE;
 }
 
 void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us)
 {
+    assert(ready(i));
     i->rx.busy = busy;
     if (!busy && i->rx.fc == FC_WAIT) {
         i->rx.fc = FC_CTS;
@@ -193,6 +205,7 @@ static void input_consecutive(struct isotp *i, const struct bus_frame *f, size_t
 {
     if (i->rx.state != ISOTP_RX_WAIT_CF || i->rx.fc)
         return;
+    assert(i->rx.done < i->rx.len && i->rx.len <= i->rx.cap);
     size_t head = at + 1;
     uint32_t left = i->rx.len - i->rx.done;
     uint32_t want = (uint32_t)(i->rx.dl - head) < left ? (uint32_t)(i->rx.dl - head) : left;
@@ -251,6 +264,7 @@ static void input_flow_control(struct isotp *i, const struct bus_frame *f, size_
 
 void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, struct isotp_event *ev)
 {
+    assert(ready(i) && f && f->len <= BUS_FD_MAX && ev);
     ev->kind = ISOTP_NONE;
     ev->reason = ERR_OK;
     size_t at = i->cfg.address_byte ? 1 : 0;
@@ -359,6 +373,7 @@ static void output_first(struct isotp *i, uint64_t now_us, struct bus_frame *f)
 
 static void output_consecutive(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev)
 {
+    assert(i->tx.done < i->tx.len);
     uint8_t *p = frame_begin(i, f);
     *p++ = PCI_CF | i->tx.sn;
     size_t room = (size_t)(f->data + i->cfg.tx_dl - p), left = i->tx.len - i->tx.done;
@@ -384,6 +399,7 @@ static void output_consecutive(struct isotp *i, uint64_t now_us, struct bus_fram
 
 bool isotp_output(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev)
 {
+    assert(ready(i) && f && ev);
     ev->kind = ISOTP_NONE;
     ev->reason = ERR_OK;
     if (i->rx.fc && now_us >= i->rx.fc_due_us) {
@@ -418,6 +434,7 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 
 uint64_t isotp_next_deadline(const struct isotp *i)
 {
+    assert(ready(i));
     uint64_t t = ISOTP_NEVER;
     if (i->rx.fc)
         t = i->rx.fc_due_us;
@@ -432,6 +449,7 @@ uint64_t isotp_next_deadline(const struct isotp *i)
 
 void isotp_expire(struct isotp *i, uint64_t now_us, struct isotp_event *ev)
 {
+    assert(ready(i) && ev);
     ev->kind = ISOTP_NONE;
     ev->reason = ERR_OK;
     if (i->tx.state != ISOTP_TX_IDLE && now_us >= i->tx.deadline_us)

@@ -7,6 +7,10 @@
  * Ownership: the bytes given to isotp_send are borrowed until the message's SENT or TX_FAILED event.
  * A RECEIVED event points into the receive buffer, valid until the next isotp_input.
  *
+ * Promises of the caller, asserted: no pointer is NULL (rx_buf may be, for a capacity of 0, and data for a
+ * length of 0); isotp_init went well before anything else; a frame handed in was checked where it entered, so
+ * that it holds no more than 64 bytes. What a frame says is never asserted.
+ *
  * Failures a user can see (clause 9.9 result values): ERR_ISOTP_TIMEOUT_A, _TIMEOUT_BS, _TIMEOUT_CR,
  * _WRONG_SN, _INVALID_FS, _UNEXPECTED_PDU, _WFT_OVERRUN, _BUFFER_OVERFLOW, _BAD_PADDING. Frames that
  * the standard tells a node to ignore give no event. */

@@ -15,16 +15,14 @@ void applet_auth0_put(struct wr *w, const struct transaction *t)
 enum err applet_auth0_parse(struct span data, struct applet_auth0 *out)
 {
     struct span version, epk, id, vehicle;
-    enum err e = tlv_find_exact(data, APPLET_TAG_VERSION, 2, &version);
-    if (!e)
-        e = tlv_find_exact(data, APPLET_TAG_VEHICLE_EPK, P256_POINT, &epk);
-    if (!e)
-        e = tlv_find_exact(data, APPLET_TAG_TRANSACTION_ID, TRANSACTION_ID, &id);
-    if (!e)
-        e = tlv_find_exact(data, APPLET_TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID, &vehicle);
-    if (!e)
-        *out = (struct applet_auth0){(uint16_t)(version.p[0] << 8 | version.p[1]), epk.p, id.p, vehicle.p};
-    return e;
+    enum err e;
+    if ((e = tlv_find_exact(data, APPLET_TAG_VERSION, 2, &version)) ||
+        (e = tlv_find_exact(data, APPLET_TAG_VEHICLE_EPK, P256_POINT, &epk)) ||
+        (e = tlv_find_exact(data, APPLET_TAG_TRANSACTION_ID, TRANSACTION_ID, &id)) ||
+        (e = tlv_find_exact(data, APPLET_TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID, &vehicle)))
+        return e;
+    *out = (struct applet_auth0){(uint16_t)(version.p[0] << 8 | version.p[1]), epk.p, id.p, vehicle.p};
+    return ERR_OK;
 }
 
 void applet_auth0_transaction(const struct applet_auth0 *a, uint8_t p1, uint8_t p2,
@@ -63,16 +61,11 @@ enum err applet_auth1_answer_parse(struct span plain, struct applet_auth1_answer
     struct applet_auth1_answer a;
     struct span signature;
     struct tlv slot;
-    enum err e = tlv_find_once(plain, APPLET_TAG_SLOT, &slot);
-    if (!e)
-        e = slot_id_parse(slot.value, &a.slot);
-    if (!e)
-        e = tlv_find_exact(plain, APPLET_TAG_SIGNATURE, SIGNATURE_SIZE, &signature);
-    if (!e)
-        e = find_part(plain, APPLET_TAG_CONFIDENTIAL_PART, &a.confidential);
-    if (!e)
-        e = find_part(plain, APPLET_TAG_PRIVATE_PART, &a.private_part);
-    if (e)
+    enum err e;
+    if ((e = tlv_find_once(plain, APPLET_TAG_SLOT, &slot)) || (e = slot_id_parse(slot.value, &a.slot)) ||
+        (e = tlv_find_exact(plain, APPLET_TAG_SIGNATURE, SIGNATURE_SIZE, &signature)) ||
+        (e = find_part(plain, APPLET_TAG_CONFIDENTIAL_PART, &a.confidential)) ||
+        (e = find_part(plain, APPLET_TAG_PRIVATE_PART, &a.private_part)))
         return e;
     a.signature = signature.p;
     *out = a;

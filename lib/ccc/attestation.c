@@ -53,18 +53,11 @@ static enum err read_statement(struct span in, enum attestation_usage usage, str
     struct attestation a = {0};
     struct span version, key_id, vehicle_id, device_pk, wanted;
     struct tlv slot;
-    enum err e = tlv_find_exact(in, TAG_VERSION, 1, &version);
-    if (!e)
-        e = tlv_find_exact(in, TAG_KEY_ID, ENDPOINT_KEY_ID, &key_id);
-    if (!e)
-        e = tlv_find_exact(in, TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID, &vehicle_id);
-    if (!e)
-        e = tlv_find_once(in, TAG_SLOT, &slot);
-    if (!e)
-        e = slot_id_parse(slot.value, &a.slot);
-    if (!e)
-        e = tlv_find_exact(in, TAG_USAGE, 4, &wanted);
-    if (e || version.p[0] != VERSION)
+    if (tlv_find_exact(in, TAG_VERSION, 1, &version) || version.p[0] != VERSION ||
+        tlv_find_exact(in, TAG_KEY_ID, ENDPOINT_KEY_ID, &key_id) ||
+        tlv_find_exact(in, TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID, &vehicle_id) ||
+        tlv_find_once(in, TAG_SLOT, &slot) || slot_id_parse(slot.value, &a.slot) ||
+        tlv_find_exact(in, TAG_USAGE, 4, &wanted))
         return ERR_MSG_MALFORMED;
     struct rd u = rd_of(wanted.p, wanted.len);
     if (rd_be32(&u) != (uint32_t)usage)

@@ -1,5 +1,6 @@
 #include "lib/ccc/channel.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ const struct channel_rules channel_applet_fast = {.header_in_mac = false, .first
 void channel_open(struct channel *ch, const struct channel_rules *rules, const uint8_t kenc[CCC_KEY],
                   const uint8_t kmac[CCC_KEY], const uint8_t krmac[CCC_KEY])
 {
+    assert(ch && rules && kenc && kmac && krmac);
     *ch = (struct channel){.rules = *rules, .open = true, .counter = rules->first_counter};
     memcpy(ch->kenc, kenc, CCC_KEY);
     memcpy(ch->kmac, kmac, CCC_KEY);
@@ -22,6 +24,7 @@ void channel_open(struct channel *ch, const struct channel_rules *rules, const u
 
 void channel_close(struct channel *ch)
 {
+    assert(ch);
     OPENSSL_cleanse(ch, sizeof *ch);
 }
 
@@ -58,9 +61,11 @@ static enum err protect(struct crypto *c, const struct channel *ch, bool respons
         return ERR_OK;
     if (data.len > CHANNEL_PLAIN_MAX)
         return ERR_BAD_ARGUMENT;
+    /* P */
     memcpy(padded, data.p, data.len);
     padded[data.len] = 0x80;
     *len = (data.len / CCC_BLOCK + 1) * CCC_BLOCK;
+    /* ICV, C */
     enum err e = initial_vector(c, ch, response, icv);
     if (!e)
         e = ccc_cbc(c, true, ch->kenc, icv, padded, *len, out);
@@ -117,11 +122,13 @@ enum err channel_wrap_command(struct crypto *c, struct channel *ch, uint8_t ins,
 {
     uint8_t body[CIPHER_MAX + CHANNEL_MAC], mac[CCC_BLOCK];
     size_t len;
+    assert(c && ch && out && (data.p || data.len == 0));
     enum err e = usable(ch);
     if (!e)
         e = protect(c, ch, false, data, body, &len);
     if (e)
         return e;
+    /* SCP03, 6.2.6: T, its first half goes along */
     const uint8_t header[5] = {APDU_CLA_SECURE, ins, p1, p2, (uint8_t)(len + CHANNEL_MAC)};
     e = command_mac(c, ch, header, span_of(body, len), mac);
     if (e)
@@ -131,6 +138,7 @@ enum err channel_wrap_command(struct crypto *c, struct channel *ch, uint8_t ins,
     apdu_command_put(out, &cmd);
     if (out->failed)
         return ERR_BAD_ARGUMENT;
+    /* MCV = T */
     memcpy(ch->mcv, mac, CCC_BLOCK);
     return ERR_OK;
 }
@@ -139,12 +147,14 @@ enum err channel_unwrap_command(struct crypto *c, struct channel *ch, const stru
                                 uint8_t plain[CCC_BLOCK * 16], size_t *len)
 {
     uint8_t mac[CCC_BLOCK];
+    assert(c && ch && cmd && plain && len);
     enum err e = usable(ch);
     if (e)
         return e;
     if (cmd->data.len < CHANNEL_MAC)
         return failed(ch, ERR_TRUNCATED);
     struct span cipher = span_of(cmd->data.p, cmd->data.len - CHANNEL_MAC);
+    /* SCP03, 6.2.6: T, C */
     const uint8_t header[5] = {cmd->cla, cmd->ins, cmd->p1, cmd->p2, (uint8_t)cmd->data.len};
     e = command_mac(c, ch, header, cipher, mac);
     if (!e && !bytes_equal_ct(mac, cmd->data.p + cipher.len, CHANNEL_MAC))
@@ -162,11 +172,13 @@ enum err channel_wrap_response(struct crypto *c, struct channel *ch, struct span
 {
     uint8_t body[CIPHER_MAX], mac[CCC_BLOCK];
     size_t len;
+    assert(c && ch && out && (data.p || data.len == 0));
     enum err e = usable(ch);
     if (!e)
         e = protect(c, ch, true, data, body, &len);
     if (e)
         return e;
+    /* SCP03, 6.2.7: R-MAC */
     e = response_mac(c, ch, span_of(body, len), sw, mac);
     if (e)
         return failed(ch, e);
@@ -183,12 +195,14 @@ enum err channel_unwrap_response(struct crypto *c, struct channel *ch, struct sp
                                  uint8_t plain[CCC_BLOCK * 16], size_t *len)
 {
     uint8_t mac[CCC_BLOCK];
+    assert(c && ch && (body.p || body.len == 0) && plain && len);
     enum err e = usable(ch);
     if (e)
         return e;
     if (body.len < CHANNEL_MAC)
         return failed(ch, ERR_TRUNCATED);
     struct span cipher = span_of(body.p, body.len - CHANNEL_MAC);
+    /* SCP03, 6.2.7: R-MAC, C */
     e = response_mac(c, ch, cipher, sw, mac);
     if (!e && !bytes_equal_ct(mac, body.p + cipher.len, CHANNEL_MAC))
         e = ERR_SIGNATURE_INVALID;
@@ -202,6 +216,7 @@ enum err channel_unwrap_response(struct crypto *c, struct channel *ch, struct sp
 
 enum err channel_continue(struct crypto *c, struct channel *ch)
 {
+    assert(c && ch);
     const struct span mcv = {ch->mcv, CCC_BLOCK};
     uint8_t next[CCC_BLOCK];
     if (ch->open && !ch->rules.get_response_steps && ch->counter > ch->rules.first_counter) {

@@ -2,7 +2,10 @@
  *
  * GlobalPlatform SCP03 with 8-byte MACs. The two channels differ in what the MACs cover and where the counter
  * starts; the differences are the fields of struct channel_rules and nothing else. MAC first, then
- * decryption, then padding. */
+ * decryption, then padding.
+ *
+ * Promises of the caller, asserted: no pointer is NULL. A channel that is closed, by whichever side's fault,
+ * is no broken promise: ERR_LINK_DOWN. */
 #ifndef lib_ccc_channel_h
 #define lib_ccc_channel_h
 

@@ -184,34 +184,21 @@ enum err device_config_parse(struct span value, struct device_config *out)
     struct span versions, sharing;
     struct tlv radios;
     uint8_t password = 0;
-    enum err e = optional(value, TAG_VERSIONS, 0, &versions);
-    if (!e && versions.p)
-        e = op_versions_parse(versions, &d.versions);
-    if (!e)
-        e = optional(value, TAG_INFO, 0, &d.vehicle_info);
-    if (!e)
-        e = optional_part(value, TAG_AUTH1_CONFIDENTIAL, &d.auth1_confidential);
-    if (!e)
-        e = optional_part(value, TAG_AUTH1_PRIVATE, &d.auth1_private);
-    if (!e)
-        e = optional_u8(value, TAG_SHARING_PASSWORD, &password);
-    if (!e && password > 1)
-        e = ERR_BAD_ARGUMENT;
-    if (!e)
-        e = optional_u8(value, TAG_SHARING_PASSWORD_LEN, &d.sharing_password_len);
-    if (!e)
-        e = optional(value, TAG_PROFILES, 0, &d.profiles);
-    if (!e)
-        e = tlv_find_once(value, TAG_RADIOS, &radios);
-    if (!e)
-        e = parse_radios(radios.value, &d);
-    if (!e)
-        e = optional(value, TAG_SHARING, 0, &sharing);
-    if (!e && sharing.p)
-        e = parse_sharing(sharing, &d.sharing);
-    if (!e)
-        e = optional(value, TAG_OEM, 0, &d.oem);
-    if (e)
+    enum err e;
+    if ((e = optional(value, TAG_VERSIONS, 0, &versions)) ||
+        (versions.p && (e = op_versions_parse(versions, &d.versions))) ||
+        (e = optional(value, TAG_INFO, 0, &d.vehicle_info)) ||
+        (e = optional_part(value, TAG_AUTH1_CONFIDENTIAL, &d.auth1_confidential)) ||
+        (e = optional_part(value, TAG_AUTH1_PRIVATE, &d.auth1_private)) ||
+        (e = optional_u8(value, TAG_SHARING_PASSWORD, &password)))
+        return e;
+    if (password > 1)
+        return ERR_BAD_ARGUMENT;
+    if ((e = optional_u8(value, TAG_SHARING_PASSWORD_LEN, &d.sharing_password_len)) ||
+        (e = optional(value, TAG_PROFILES, 0, &d.profiles)) ||
+        (e = tlv_find_once(value, TAG_RADIOS, &radios)) || (e = parse_radios(radios.value, &d)) ||
+        (e = optional(value, TAG_SHARING, 0, &sharing)) ||
+        (sharing.p && (e = parse_sharing(sharing, &d.sharing))) || (e = optional(value, TAG_OEM, 0, &d.oem)))
         return e;
     d.sharing_password = password;
     *out = d;

@@ -135,21 +135,24 @@ enum err dk_cert_check_vehicle(struct crypto *c, const struct dk_cert_vehicle_ch
     const struct x509 *issuers[2], *last = &k;
     uint8_t vehicle_id[TRANSACTION_VEHICLE_ID];
     size_t n = 0;
+    /* [K] */
     enum err e = x509_parse(chain->vehicle, &k);
-    if (!e && memcmp(k.public_key, asked->vehicle_pk, P256_POINT) != 0)
-        e = ERR_CERT_KEY_MISMATCH;
-    if (!e)
-        e = dk_cert_vehicle_id(k.subject, vehicle_id);
-    if (!e && memcmp(vehicle_id, asked->vehicle_id, sizeof vehicle_id) != 0)
-        e = ERR_CERT_SUBJECT_MISMATCH;
-    if (!e && chain->intermediate.len) {
-        e = x509_parse(chain->intermediate, &intermediate);
-        if (!e)
-            e = x509_check_profile(c, &intermediate, X509_OEM_SUB_CA);
-        issuers[n++] = last = &intermediate;
-    }
     if (e)
         return e;
+    if (memcmp(k.public_key, asked->vehicle_pk, P256_POINT) != 0)
+        return ERR_CERT_KEY_MISMATCH;
+    if ((e = dk_cert_vehicle_id(k.subject, vehicle_id)))
+        return e;
+    if (memcmp(vehicle_id, asked->vehicle_id, sizeof vehicle_id) != 0)
+        return ERR_CERT_SUBJECT_MISMATCH;
+    /* 7F4C */
+    if (chain->intermediate.len) {
+        if ((e = x509_parse(chain->intermediate, &intermediate)) ||
+            (e = x509_check_profile(c, &intermediate, X509_OEM_SUB_CA)))
+            return e;
+        issuers[n++] = last = &intermediate;
+    }
+    /* [J] */
     issuers[n] = find_root(chain, last);
     if (!issuers[n])
         return ERR_CERT_ISSUER_UNKNOWN;
@@ -163,20 +166,14 @@ enum err dk_cert_check_device(struct crypto *c, const struct x509 *root,
 {
     struct x509 f, ca, endpoint;
     const struct x509 *const issuers[] = {&ca, &f, root};
-    enum err e = x509_parse(chain->device_oem, &f);
-    if (!e)
-        e = x509_parse(chain->instance_ca, &ca);
-    if (!e)
-        e = x509_parse(chain->endpoint, &endpoint);
-    if (!e)
-        e = x509_check_profile(c, &f, X509_DEVICE_CROSS);
-    if (!e)
-        e = x509_check_profile(c, &ca, X509_INSTANCE_CA);
-    if (!e)
-        e = x509_check_chain(c, &endpoint, X509_ENDPOINT, issuers, 3, now_s);
-    if (!e)
-        *h = endpoint;
-    return e;
+    enum err e;
+    if ((e = x509_parse(chain->device_oem, &f)) || (e = x509_parse(chain->instance_ca, &ca)) ||
+        (e = x509_parse(chain->endpoint, &endpoint)) || (e = x509_check_profile(c, &f, X509_DEVICE_CROSS)) ||
+        (e = x509_check_profile(c, &ca, X509_INSTANCE_CA)) ||
+        (e = x509_check_chain(c, &endpoint, X509_ENDPOINT, issuers, 3, now_s)))
+        return e;
+    *h = endpoint;
+    return ERR_OK;
 }
 
 enum err dk_cert_check_endpoint(struct crypto *c, const struct x509 *h, const struct endpoint_creation *asked)

@@ -145,20 +145,19 @@ enum err endpoint_creation_parse(struct span value, struct endpoint_creation *ou
     struct endpoint_creation e = {0};
     struct rd r = rd_of(value.p, value.len);
     struct tlv t;
-    enum err bad = ERR_OK;
-    while (!bad && tlv_next(&r, &t)) {
+    enum err bad;
+    while (tlv_next(&r, &t)) {
         struct tlv once;
-        bad = tlv_find_once(value, t.tag, &once);
-        if (!bad)
-            bad = take(&t, &e);
+        if ((bad = tlv_find_once(value, t.tag, &once)) || (bad = take(&t, &e)))
+            return bad;
     }
-    if (!bad && r.failed)
-        bad = ERR_TRUNCATED;
-    for (size_t i = 0; !bad && i < sizeof mandatory / sizeof mandatory[0]; i++)
-        bad = tlv_find_once(value, mandatory[i], &t);
-    if (!bad && e.not_before_s && e.not_after_s && e.not_after_s <= e.not_before_s)
-        bad = ERR_BAD_ARGUMENT;
-    if (!bad)
-        *out = e;
-    return bad;
+    if (r.failed)
+        return ERR_TRUNCATED;
+    for (size_t i = 0; i < sizeof mandatory / sizeof mandatory[0]; i++)
+        if ((bad = tlv_find_once(value, mandatory[i], &t)))
+            return bad;
+    if (e.not_before_s && e.not_after_s && e.not_after_s <= e.not_before_s)
+        return ERR_BAD_ARGUMENT;
+    *out = e;
+    return ERR_OK;
 }

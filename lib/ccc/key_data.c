@@ -134,29 +134,24 @@ enum err key_data_parse(struct span block, struct key_data *out)
 {
     struct key_data k = {0};
     struct tlv creation, certificate, intermediate, map, config, end;
-    enum err e = tlv_find_once(block, TAG_CREATION, &creation);
-    if (!e)
-        e = endpoint_creation_parse(creation.value, &k.creation);
-    if (!e)
-        e = tlv_find_once(block, TAG_VEHICLE_CERTIFICATE, &certificate);
-    if (!e && tlv_find_once(block, TAG_INTERMEDIATE, &intermediate) == ERR_OK)
+    /* table 15-13 */
+    if (tlv_find_once(block, TAG_CREATION, &creation) || endpoint_creation_parse(creation.value, &k.creation))
+        return ERR_DK_KEY_DATA;
+    /* [K] */
+    if (tlv_find_once(block, TAG_VEHICLE_CERTIFICATE, &certificate))
+        return ERR_DK_KEY_DATA;
+    if (tlv_find_once(block, TAG_INTERMEDIATE, &intermediate) == ERR_OK)
         k.intermediate = intermediate.value;
-    if (!e)
-        e = tlv_find_once(block, TAG_MAP, &map);
-    if (!e)
-        e = mailbox_map_parse(map.value, &k.map);
-    if (!e)
-        e = tlv_find_once(block, TAG_CONFIG, &config);
-    if (!e)
-        e = device_config_parse(config.value, &k.config);
-    if (!e)
-        e = tlv_find_once(block, TAG_END, &end);
-    if (!e)
-        e = mailbox_map_check(&k.map, k.creation.slot.len, k.creation.private_size,
-                              k.creation.confidential_size);
-    if (!e)
-        e = check_room(&k);
-    if (e)
+    /* table 5-13 */
+    if (tlv_find_once(block, TAG_MAP, &map) || mailbox_map_parse(map.value, &k.map))
+        return ERR_DK_KEY_DATA;
+    /* table 5-14 */
+    if (tlv_find_once(block, TAG_CONFIG, &config) || device_config_parse(config.value, &k.config))
+        return ERR_DK_KEY_DATA;
+    if (tlv_find_once(block, TAG_END, &end) ||
+        mailbox_map_check(&k.map, k.creation.slot.len, k.creation.private_size,
+                          k.creation.confidential_size) ||
+        check_room(&k))
         return ERR_DK_KEY_DATA;
     k.vehicle_certificate = certificate.value;
     *out = k;

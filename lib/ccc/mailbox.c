@@ -57,26 +57,19 @@ enum err mailbox_map_parse(struct span value, struct mailbox_map *out)
 {
     struct mailbox_map m = {0};
     struct span token;
-    enum err e = find_offset(value, TAG_SIGNALLING, &m.signalling);
-    if (!e)
-        e = find_offset(value, TAG_SLOT_BITMAP, &m.slot_bitmap);
-    if (!e)
-        e = find_offset(value, TAG_SLOTS, &m.slots);
-    if (!e)
-        e = find_offset(value, TAG_END, &m.end);
-    if (!e)
-        e = find_offset_or(value, TAG_ATTESTATION, m.end, &m.attestation);
-    if (!e)
-        e = find_offset_or(value, TAG_OEM, m.attestation, &m.oem);
-    if (!e) {
-        e = tlv_find_exact(value, TAG_TOKEN_LEN, 1, &token);
-        m.token_len = e ? 0 : token.p[0];
-        if (e == ERR_NOT_FOUND)
-            e = ERR_OK;
-    }
-    if (!e)
-        *out = m;
-    return e;
+    enum err e;
+    if ((e = find_offset(value, TAG_SIGNALLING, &m.signalling)) ||
+        (e = find_offset(value, TAG_SLOT_BITMAP, &m.slot_bitmap)) ||
+        (e = find_offset(value, TAG_SLOTS, &m.slots)) || (e = find_offset(value, TAG_END, &m.end)) ||
+        (e = find_offset_or(value, TAG_ATTESTATION, m.end, &m.attestation)) ||
+        (e = find_offset_or(value, TAG_OEM, m.attestation, &m.oem)))
+        return e;
+    e = tlv_find_exact(value, TAG_TOKEN_LEN, 1, &token);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    m.token_len = e ? 0 : token.p[0];
+    *out = m;
+    return ERR_OK;
 }
 
 enum err mailbox_map_check(const struct mailbox_map *m, size_t slot_len, size_t private_size,

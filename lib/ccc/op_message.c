@@ -118,16 +118,11 @@ static enum err parse_scrypt(struct span data, struct spake2p_scrypt *out)
 {
     struct tlv t;
     struct span salt, n, r, p;
-    enum err e = tlv_find_once(data, TAG_SCRYPT, &t);
-    if (!e)
-        e = tlv_find_exact(t.value, TAG_SALT, SPAKE2P_SALT, &salt);
-    if (!e)
-        e = tlv_find_exact(t.value, TAG_N, 4, &n);
-    if (!e)
-        e = tlv_find_exact(t.value, TAG_R, 2, &r);
-    if (!e)
-        e = tlv_find_exact(t.value, TAG_P, 2, &p);
-    if (e)
+    enum err e;
+    if ((e = tlv_find_once(data, TAG_SCRYPT, &t)) ||
+        (e = tlv_find_exact(t.value, TAG_SALT, SPAKE2P_SALT, &salt)) ||
+        (e = tlv_find_exact(t.value, TAG_N, 4, &n)) || (e = tlv_find_exact(t.value, TAG_R, 2, &r)) ||
+        (e = tlv_find_exact(t.value, TAG_P, 2, &p)))
         return e;
     memcpy(out->salt, salt.p, salt.len);
     out->n = (uint32_t)be16(n.p) << 16 | be16(n.p + 2);
@@ -152,17 +147,13 @@ enum err op_request_parse(struct span data, struct op_request *out)
     struct tlv version, versions;
     struct span brand;
     enum err e = tlv_find_once(data, TAG_VERSION, &version);
-    if (!e && version.value.len != 2)
-        e = ERR_BAD_ARGUMENT;
-    if (!e)
-        e = tlv_find_once(data, TAG_APPLET_VERSIONS, &versions);
-    if (!e)
-        e = op_versions_parse(versions.value, &r.applet);
-    if (!e)
-        e = parse_scrypt(data, &r.scrypt);
-    if (!e)
-        e = tlv_find_exact(data, TAG_BRAND, 2, &brand);
     if (e)
+        return e;
+    if (version.value.len != 2)
+        return ERR_BAD_ARGUMENT;
+    if ((e = tlv_find_once(data, TAG_APPLET_VERSIONS, &versions)) ||
+        (e = op_versions_parse(versions.value, &r.applet)) || (e = parse_scrypt(data, &r.scrypt)) ||
+        (e = tlv_find_exact(data, TAG_BRAND, 2, &brand)))
         return e;
     r.version = be16(version.value.p);
     r.brand = be16(brand.p);

@@ -218,9 +218,10 @@ enum err ccc_gcm_open(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, GCM_TAG, writable(sealed.p + len)) == 1;
     bool genuine = ok && EVP_DecryptFinal_ex(ctx, out + n, &last) == 1;
     EVP_CIPHER_CTX_free(ctx);
-    if (!genuine) /* what was decrypted before the tag was checked */
-        OPENSSL_cleanse(out, len);
-    return genuine ? ERR_OK : ok ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
+    if (genuine)
+        return ERR_OK;
+    OPENSSL_cleanse(out, len); /* what was decrypted before the tag was checked */
+    return ok ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
 }
 
 /* In CCM the lengths come first, the tag with them when opening; then key and nonce. */
@@ -257,11 +258,11 @@ enum err ccc_ccm_open(struct crypto *c, const uint8_t key[CCC_KEY], struct span 
 {
     int n = 0;
     EVP_CIPHER_CTX *ctx = ccm_begin(c, false, key, nonce, tag, tag_len);
-    bool genuine =
-        ctx && EVP_CipherUpdate(ctx, out, &n, sealed.p, (int)sealed.len) == 1 && n == (int)sealed.len;
-    enum err e = genuine ? ERR_OK : ctx ? ERR_SIGNATURE_INVALID : ERR_CRYPTO_FAILED;
+    if (!ctx)
+        return ERR_CRYPTO_FAILED;
+    bool genuine = EVP_CipherUpdate(ctx, out, &n, sealed.p, (int)sealed.len) == 1 && n == (int)sealed.len;
     EVP_CIPHER_CTX_free(ctx);
-    return e;
+    return genuine ? ERR_OK : ERR_SIGNATURE_INVALID;
 }
 
 enum err ccc_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],

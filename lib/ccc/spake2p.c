@@ -74,12 +74,11 @@ static enum err multiply(struct crypto *c, const uint8_t scalar[P256_SCALAR], co
 {
     struct work w = work_begin(c);
     enum err e = ERR_KEY_INVALID;
-    if (w.ok && load_scalar(&w, scalar) && (!point || decode(&w, w.b, point)))
-        e = EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL, point ? w.scalar : NULL,
-                         w.ctx) == 1 &&
-                    encode(&w, w.a, out)
-                ? ERR_OK
-                : ERR_CRYPTO_FAILED;
+    if (w.ok && load_scalar(&w, scalar) && (!point || decode(&w, w.b, point))) {
+        bool ok = EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL,
+                               point ? w.scalar : NULL, w.ctx) == 1;
+        e = ok && encode(&w, w.a, out) ? ERR_OK : ERR_CRYPTO_FAILED;
+    }
     work_end(&w);
     return e;
 }
@@ -89,14 +88,12 @@ static enum err make_share(struct crypto *c, const uint8_t scalar[P256_SCALAR],
                            const uint8_t addend[P256_POINT], uint8_t out[P256_POINT])
 {
     struct work w = work_begin(c);
-    enum err e = ERR_KEY_INVALID;
-    if (w.ok && load_scalar(&w, scalar) && decode(&w, w.b, addend))
-        e = EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) == 1 &&
-                    EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) == 1 && encode(&w, w.a, out)
-                ? ERR_OK
-                : ERR_KEY_INVALID; /* infinity has no 65 bytes */
+    bool ok = w.ok && load_scalar(&w, scalar) && decode(&w, w.b, addend) &&
+              EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) == 1 &&
+              EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) == 1 &&
+              encode(&w, w.a, out); /* infinity has no 65 bytes */
     work_end(&w);
-    return e;
+    return ok ? ERR_OK : ERR_KEY_INVALID;
 }
 
 /* z = scalar_z * (share - blind), v = scalar_v * (other, or share - blind again for NULL): what only the two
@@ -155,6 +152,7 @@ enum err spake2p_derive(struct crypto *c, struct span password, const struct spa
     uint8_t z[2 * HALF];
     if (!spake2p_scrypt_acceptable(s))
         return ERR_BAD_ARGUMENT;
+    /* z0 || z1 */
     enum err e = ccc_scrypt(c, password, span_of(s->salt, SPAKE2P_SALT), s->n, s->r, s->p, z, sizeof z);
     if (!e)
         e = reduce(c, z, w0);
@@ -185,6 +183,7 @@ enum err spake2p_register(struct crypto *c, const uint8_t w0[P256_SCALAR], const
                           struct spake2p_verifier_set *out)
 {
     uint8_t l[P256_POINT];
+    /* L = w1*G */
     enum err e = multiply(c, w1, NULL, l);
     return e ? e : spake2p_verifier_set_make(c, w0, l, out);
 }
@@ -250,10 +249,13 @@ static enum err conclude(struct crypto *c, const struct spake2p *s, const uint8_
     struct span x_share = span_of(s->x, P256_POINT), y_share = span_of(s->y, P256_POINT);
     wr_copy(&w, label, sizeof label - 1);
     wr_copy(&w, s->versions, s->versions_len);
+    /* K = CK || SK */
     spake2p_transcript_key(c, s->x, s->y, z, v, w0, k);
+    /* K1 || K2 */
     enum err e = ccc_hkdf(c, span_of(k, CCC_KEY), span_of(info, w.len), k12, sizeof k12);
+    /* M[1] = CMAC(K1, X), the vehicle's; M[2] = CMAC(K2, Y) */
     if (!e)
-        e = ccc_cmac(c, k12, &x_share, 1, m1); /* the vehicle's, over the device's share */
+        e = ccc_cmac(c, k12, &x_share, 1, m1);
     if (!e)
         e = ccc_cmac(c, k12 + CCC_KEY, &y_share, 1, m2);
     memcpy(sk, k + CCC_KEY, CCC_KEY);
@@ -274,6 +276,7 @@ enum err spake2p_prover_begin(struct crypto *c, struct spake2p *s, const struct 
                               const uint8_t random[P256_SCALAR])
 {
     uint8_t x[P256_POINT];
+    /* X = x*G + w0*M */
     enum err e = make_share(c, random, set->w0_m, x);
     if (e)
         return e;
@@ -289,13 +292,16 @@ enum err spake2p_prover_finish(struct crypto *c, struct spake2p *s, const struct
     uint8_t z[P256_POINT], v[P256_POINT], sk[CCC_KEY], want[SPAKE2P_EVIDENCE], own[SPAKE2P_EVIDENCE];
     const struct products p = {y, set->w0_n, s->scalar, set->w1, NULL};
     struct spake2p_keys k;
+    /* Z = x*(Y - w0*N), V = w1*(Y - w0*N) */
     enum err e = multiply_both(c, &p, z, v);
     if (e)
         goto out;
     memcpy(s->y, y, P256_POINT);
+    /* K, M[1], M[2] */
     e = conclude(c, s, z, v, set->w0, sk, want, own);
     if (!e && !bytes_equal_ct(want, m1, SPAKE2P_EVIDENCE))
         e = ERR_SIGNATURE_INVALID;
+    /* listing 18-9 */
     if (!e)
         e = system_keys(c, sk, &k);
     if (e)
@@ -326,13 +332,16 @@ enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struc
                                 uint8_t m1[SPAKE2P_EVIDENCE])
 {
     uint8_t y[P256_POINT], z[P256_POINT], v[P256_POINT], own[SPAKE2P_EVIDENCE];
+    /* Y = y*G + w0*N */
     enum err e = make_share(c, random, set->w0_n, y);
+    /* Z = y*(X - w0*M), V = y*L */
     if (!e)
         e = spake2p_verifier_points(c, set, x, random, z, v);
     if (e)
         goto out;
     memcpy(s->x, x, P256_POINT);
     memcpy(s->y, y, P256_POINT);
+    /* K, M[1] */
     e = conclude(c, s, z, v, set->w0, s->sk, own, s->evidence);
     if (!e)
         memcpy(m1, own, SPAKE2P_EVIDENCE);
@@ -349,8 +358,10 @@ enum err spake2p_verifier_finish(struct crypto *c, struct spake2p *s, const uint
 {
     struct spake2p_keys k;
     enum err e = s->y[0] == 4 ? ERR_OK : ERR_MSG_OUT_OF_ORDER; /* else no evidence is awaited */
+    /* M[2] */
     if (!e && !bytes_equal_ct(m2, s->evidence, SPAKE2P_EVIDENCE))
         e = ERR_SIGNATURE_INVALID;
+    /* listing 18-9 */
     if (!e)
         e = system_keys(c, s->sk, &k);
     if (!e)

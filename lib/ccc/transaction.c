@@ -69,17 +69,18 @@ enum err transaction_standard_keys(struct crypto *c, const struct transaction *t
     struct transaction_keys k;
     _Static_assert(sizeof k == 48, "three keys and nothing between them");
     struct span root = {kdh, sizeof kdh};
-    enum err e = ccc_ecdh_x(c, own_ephemeral, peer_epk, zx);
-    if (!e)
-        e = ccc_x963(c, span_of(zx, sizeof zx), span_of(t->id, sizeof t->id), kdh, sizeof kdh);
-    if (!e)
-        e = ccc_hkdf(c, root, standard_info(t, "Volatile", info), k.kenc, sizeof k);
-    if (!e)
-        e = ccc_hkdf(c, root, standard_info(t, "Persistent", info), persistent, sizeof persistent);
-    if (!e) {
-        *keys = k;
-        memcpy(kpersistent, persistent, sizeof persistent);
-    }
+    enum err e;
+    /* Zx, Kdh */
+    if ((e = ccc_ecdh_x(c, own_ephemeral, peer_epk, zx)) ||
+        (e = ccc_x963(c, span_of(zx, sizeof zx), span_of(t->id, sizeof t->id), kdh, sizeof kdh)))
+        goto out;
+    /* Kenc || Kmac || Krmac; Kpersistent (listing 15-20) */
+    if ((e = ccc_hkdf(c, root, standard_info(t, "Volatile", info), k.kenc, sizeof k)) ||
+        (e = ccc_hkdf(c, root, standard_info(t, "Persistent", info), persistent, sizeof persistent)))
+        goto out;
+    *keys = k;
+    memcpy(kpersistent, persistent, sizeof persistent);
+out:
     OPENSSL_cleanse(zx, sizeof zx);
     OPENSSL_cleanse(kdh, sizeof kdh);
     OPENSSL_cleanse(&k, sizeof k);
@@ -109,9 +110,11 @@ enum err transaction_fast_keys(struct crypto *c, const struct transaction *t,
     wr_u8(&w, t->p1);
     wr_u8(&w, t->p2);
     wr_copy(&w, t->endpoint_epk + 1, 32);
-    enum err e = w.failed ? ERR_NO_SPACE
-                          : ccc_hkdf(c, span_of(kpersistent, TRANSACTION_KPERSISTENT), span_of(info, w.len),
-                                     okm, sizeof okm);
+    if (w.failed)
+        return ERR_NO_SPACE;
+    /* cryptogram || Kenc || Kmac || Krmac */
+    enum err e =
+        ccc_hkdf(c, span_of(kpersistent, TRANSACTION_KPERSISTENT), span_of(info, w.len), okm, sizeof okm);
     if (!e) {
         memcpy(cryptogram, okm, CCC_KEY);
         memcpy(keys, okm + CCC_KEY, sizeof *keys);

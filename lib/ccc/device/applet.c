@@ -1,6 +1,7 @@
 /* Internal link of the applet: instance CAs, keys, mailboxes. */
 #include "lib/ccc/device/applet.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 
 void applet_open(struct applet *a, struct crypto *c)
 {
+    assert(a && c);
     memset(a, 0, sizeof *a);
     a->crypto = c;
     a->versions = (struct op_versions){{0x0100}, 1};
@@ -33,6 +35,12 @@ void applet_close(struct applet *a)
     OPENSSL_cleanse(a, sizeof *a);
 }
 
+/* One of our entries, with a key in it. */
+static bool owns(const struct applet *a, const struct digital_key *k)
+{
+    return a && k >= a->keys && k < a->keys + APPLET_KEYS && k->state != APPLET_KEY_NONE;
+}
+
 /* ---- instance CAs ---- */
 
 static struct applet_instance_ca *find_ca(struct applet *a, const char *id)
@@ -45,6 +53,7 @@ static struct applet_instance_ca *find_ca(struct applet *a, const char *id)
 
 enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P256_POINT])
 {
+    assert(a && id && public_key);
     struct applet_instance_ca *free_entry = NULL;
     if (strlen(id) > X509_CN_MAX)
         return ERR_BAD_ARGUMENT;
@@ -65,6 +74,7 @@ enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P
 
 enum err applet_delete_ca(struct applet *a, const char *id)
 {
+    assert(a && id);
     struct applet_instance_ca *ca = find_ca(a, id);
     if (!ca)
         return ERR_NOT_FOUND;
@@ -93,6 +103,7 @@ static enum err make_key(struct applet *a, const struct applet_create *create, c
 enum err applet_create_endpoint(struct applet *a, const struct applet_create *create,
                                 struct digital_key **out)
 {
+    assert(a && create && create->creation && create->endpoint_id && create->instance_ca_id && out);
     const struct endpoint_creation *creation = create->creation;
     const struct applet_instance_ca *ca = find_ca(a, create->instance_ca_id);
     struct digital_key *k = NULL;
@@ -122,6 +133,7 @@ enum err applet_create_endpoint(struct applet *a, const struct applet_create *cr
 enum err applet_setup_endpoint(struct digital_key *k, const struct mailbox_part *confidential,
                                const struct mailbox_part *private_part)
 {
+    assert(k && k->state == APPLET_KEY_ACTIVE && confidential && private_part);
     /* 4E, 9E and both parts with their headers must fit into one answer. */
     size_t total =
         2u + k->creation.slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 + private_part->len;
@@ -143,6 +155,7 @@ static void leave(struct applet *a, const struct digital_key *k)
 
 void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
 {
+    assert(owns(a, k));
     leave(a, k);
     k->state = APPLET_KEY_TERMINATED;
     k->has_kpersistent = false;
@@ -151,6 +164,7 @@ void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
 
 void applet_delete_endpoint(struct applet *a, struct digital_key *k)
 {
+    assert(owns(a, k));
     leave(a, k);
     free_key(k);
 }
@@ -166,6 +180,7 @@ static bool busy(const struct applet *a, const struct digital_key *k)
 static enum err reach(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
                       size_t len, uint8_t **out)
 {
+    assert(owns(a, k));
     enum err e = mailbox_reach(&k->mailboxes, MAILBOX_FRAMEWORK, kind, offset, len, out);
     return !e && busy(a, k) ? ERR_BUSY : e;
 }
@@ -173,6 +188,7 @@ static enum err reach(struct applet *a, struct digital_key *k, enum mailbox_kind
 enum err applet_get_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
                          void *out, size_t len)
 {
+    assert(out || len == 0);
     uint8_t *p;
     enum err e = reach(a, k, kind, offset, len, &p);
     if (!e)
@@ -183,6 +199,7 @@ enum err applet_get_data(struct applet *a, struct digital_key *k, enum mailbox_k
 enum err applet_set_data(struct applet *a, struct digital_key *k, enum mailbox_kind kind, size_t offset,
                          struct span data)
 {
+    assert(data.p || data.len == 0);
     uint8_t *p;
     enum err e = reach(a, k, kind, offset, data.len, &p);
     if (!e)
@@ -192,6 +209,7 @@ enum err applet_set_data(struct applet *a, struct digital_key *k, enum mailbox_k
 
 enum err applet_encryption_key(struct applet *a, struct digital_key *k, uint8_t out[P256_POINT])
 {
+    assert(owns(a, k) && out);
     enum err e = k->encryption_key ? ERR_OK : p256_generate(a->crypto, &k->encryption_key);
     if (!e)
         p256_public(k->encryption_key, out);
@@ -201,6 +219,7 @@ enum err applet_encryption_key(struct applet *a, struct digital_key *k, uint8_t 
 enum err applet_set_confidential(struct applet *a, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                                  struct span sealed)
 {
+    assert(owns(a, k) && ephemeral && (sealed.p || sealed.len == 0));
     uint8_t plain[2 + MAILBOX_CONFIDENTIAL_MAX], *p = NULL;
     size_t len = sealed.len - ECIES_OVERHEAD;
     if (busy(a, k))

@@ -5,7 +5,10 @@
  * time. Memory is fixed but for OpenSSL's keys; applet_close frees and wipes everything.
  *
  *   DESELECTED -> SELECTED -> KEYED or KEYED_FAST (AUTH0) -> AUTHENTICATED (AUTH1, or EXCHANGE after a fast
- *   AUTH0) -> SELECTED (CONTROL FLOW, any error) */
+ *   AUTH0) -> SELECTED (CONTROL FLOW, any error)
+ *
+ * Promises of the framework, asserted: applet_open before anything else; no pointer is NULL; a key handed in
+ * is one of this applet's and not deleted; out has APDU_RESPONSE_MAX bytes left. */
 #ifndef lib_ccc_device_applet_h
 #define lib_ccc_device_applet_h
 

@@ -1,4 +1,5 @@
 /* The commands of the vehicle: SELECT, AUTH0, AUTH1, EXCHANGE, CONTROL FLOW. */
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static void end_transaction(struct applet *a, enum applet_state state)
 
 void applet_reset(struct applet *a, enum transaction_interface interface)
 {
+    assert(a);
     end_transaction(a, APPLET_DESELECTED);
     a->session.interface = interface;
 }
@@ -56,6 +58,7 @@ static enum err begin_fast(struct applet *a, uint8_t cryptogram[CCC_KEY])
         s->state = APPLET_KEYED;
         return ERR_OK;
     }
+    /* cryptogram, Kenc, Kmac, Krmac */
     enum err e = transaction_fast_keys(a->crypto, &s->transaction, k->kpersistent, k->creation.vehicle_pk,
                                        k->device_pk, cryptogram, &keys);
     if (!e)
@@ -80,12 +83,14 @@ static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct w
     struct applet_auth0 request;
     uint8_t cryptogram[CCC_KEY];
     bool fast = cmd->p1 & TRANSACTION_FAST;
+    /* 5C, 87, 4C, 4D */
     if (applet_auth0_parse(cmd->data, &request) || !op_versions_has(&a->versions, request.version))
         return APDU_SW_WRONG_DATA;
     end_transaction(a, APPLET_SELECTED);
     struct transaction *t = &s->transaction;
     applet_auth0_transaction(&request, cmd->p1, cmd->p2, s->interface, t);
     put_versions(a, t);
+    /* endpoint_ePK */
     enum err e = p256_generate(a->crypto, &s->ephemeral);
     if (e)
         return APDU_SW_CONDITIONS;
@@ -94,6 +99,7 @@ static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct w
     s->state = APPLET_KEYED;
     if (fast && begin_fast(a, cryptogram))
         return APDU_SW_CONDITIONS;
+    /* 86, 9D */
     tlv_put(out, APPLET_TAG_ENDPOINT_EPK, span_of(t->endpoint_epk, P256_POINT));
     if (fast)
         tlv_put(out, APPLET_TAG_CRYPTOGRAM, span_of(cryptogram, sizeof cryptogram));
@@ -134,24 +140,29 @@ static enum err authenticate(struct applet *a, struct span signature, struct wr 
     struct transaction_keys keys;
     uint8_t kpersistent[TRANSACTION_KPERSISTENT], plain[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(plain, sizeof plain);
-    enum err e =
-        transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key, signature.p);
-    if (!e)
-        e = transaction_standard_keys(a->crypto, &s->transaction, s->ephemeral, s->transaction.vehicle_epk,
-                                      &keys, kpersistent);
-    if (!e)
-        e = put_auth1_answer(a, &w);
-    if (!e) {
-        channel_open(&s->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
-        e = channel_wrap_response(a->crypto, &s->channel, span_of(plain, w.len), APDU_SW_OK, out);
-    }
-    if (!e) {
-        memcpy(k->kpersistent, kpersistent, sizeof kpersistent);
-        k->has_kpersistent = true;
-        s->state = APPLET_AUTHENTICATED;
-        p256_free(s->ephemeral);
-        s->ephemeral = NULL;
-    }
+    assert(k && s->ephemeral); /* AUTH0 made it */
+    enum err e;
+    /* 9E */
+    if ((e = transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key,
+                                signature.p)))
+        goto out;
+    /* Kenc, Kmac, Krmac, Kpersistent */
+    if ((e = transaction_standard_keys(a->crypto, &s->transaction, s->ephemeral, s->transaction.vehicle_epk,
+                                       &keys, kpersistent)))
+        goto out;
+    /* 4E, 9E, 4A, 4B */
+    if ((e = put_auth1_answer(a, &w)))
+        goto out;
+    /* counter 00 */
+    channel_open(&s->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
+    if ((e = channel_wrap_response(a->crypto, &s->channel, span_of(plain, w.len), APDU_SW_OK, out)))
+        goto out;
+    memcpy(k->kpersistent, kpersistent, sizeof kpersistent);
+    k->has_kpersistent = true;
+    s->state = APPLET_AUTHENTICATED;
+    p256_free(s->ephemeral);
+    s->ephemeral = NULL;
+out:
     OPENSSL_cleanse(&keys, sizeof keys);
     OPENSSL_cleanse(kpersistent, sizeof kpersistent);
     OPENSSL_cleanse(plain, sizeof plain);
@@ -201,6 +212,7 @@ static enum err run_exchange(struct applet *a, struct span plain, struct wr *w)
     struct rd r = rd_of(plain.p, plain.len);
     enum exchange_option option;
     struct exchange_op op;
+    assert(s->key); /* no state with a channel is without one */
     enum err e = exchange_open(&r, &option);
     if (!s->staged)
         s->stage = s->key->mailboxes;
@@ -325,6 +337,7 @@ static uint16_t refuse(const struct apdu_command *cmd, enum applet_state state, 
 
 void applet_input(struct applet *a, const struct apdu_command *cmd, struct wr *out)
 {
+    assert(a && a->crypto && cmd && out && out->cap - out->len >= APDU_RESPONSE_MAX);
     const struct command *c = NULL;
     size_t before = out->len;
     uint16_t sw = refuse(cmd, a->session.state, &c);
@@ -337,4 +350,5 @@ void applet_input(struct applet *a, const struct apdu_command *cmd, struct wr *o
     }
     if (sw != 0)
         wr_be16(out, sw);
+    assert(!out->failed);
 }

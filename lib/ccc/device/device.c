@@ -2,6 +2,7 @@
  * device_commands.c. */
 #include "lib/ccc/device/device.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 
 const char *dk_device_state_name(enum dk_device_state s)
 {
+    assert(s < DK_STATES);
     static const char *const names[DK_STATES] = {"IDLE",    "SELECTED", "REQUESTED", "SECURE1",
                                                  "WRITTEN", "CREATING", "SECURE2",   "PAIRED"};
     return names[s];
@@ -20,6 +22,7 @@ const char *dk_device_state_name(enum dk_device_state s)
 
 enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem)
 {
+    assert(d && c && a && oem);
     memset(d, 0, sizeof *d);
     d->crypto = c;
     d->applet = a;
@@ -32,6 +35,7 @@ enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a,
 
 void dk_device_close(struct dk_device *d)
 {
+    assert(d && d->applet);
     dk_device_end_pairing(d, DK_IDLE);
     p256_free(d->enc_key);
     OPENSSL_cleanse(d, sizeof *d);
@@ -40,6 +44,7 @@ void dk_device_close(struct dk_device *d)
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT])
 {
+    assert(d && manufacturer && manufacturer[0] && out && public_key);
     struct dk_partner *p = NULL;
     struct x509 parsed;
     for (size_t i = 0; i < DK_DEVICE_PARTNERS && !p; i++)
@@ -63,6 +68,7 @@ enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, st
 
 enum err dk_partner_certify(struct dk_partner *p, struct span device_oem, struct span instance_ca)
 {
+    assert(p && p->manufacturer[0]);
     if (device_oem.len > X509_MAX || instance_ca.len > X509_MAX)
         return ERR_NO_SPACE;
     memcpy(p->device_oem, device_oem.p, device_oem.len);
@@ -84,6 +90,7 @@ static void wipe_password(struct dk_device *d)
 
 enum err dk_device_set_password(struct dk_device *d, struct span password)
 {
+    assert(d && (password.p || password.len == 0));
     if (password.len == 0 || password.len > sizeof d->password)
         return ERR_BAD_ARGUMENT;
     bool same = span_equal(password, span_of(d->password, d->password_len));
@@ -106,11 +113,13 @@ void dk_device_forget_password(struct dk_device *d)
 
 struct dk_owned *dk_device_owned(struct dk_device *d, const struct digital_key *k)
 {
+    assert(d && k >= d->applet->keys && k < d->applet->keys + APPLET_KEYS);
     return &d->owned[k - d->applet->keys];
 }
 
 void dk_device_end_pairing(struct dk_device *d, enum dk_device_state next)
 {
+    assert(next == DK_IDLE || next == DK_SELECTED || next == DK_PAIRED);
     struct digital_key *k = d->pairing.key;
     if (k) {
         struct dk_owned *o = dk_device_owned(d, k);
@@ -166,6 +175,7 @@ static enum err create_key(struct dk_device *d)
     struct key_data k;
     uint8_t unique[8];
     char endpoint_id[X509_CN_MAX + 1];
+    assert(p->partner); /* 10/01 found it */
     enum err e = key_data_parse(span_of(p->block.bytes, p->block.len), &k);
     crypto_random(d->crypto, unique, sizeof unique);
     if (!e)
@@ -234,6 +244,7 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
                                  unsigned *entry)
 {
+    assert(slot && entry);
     const struct mailbox_map *m = &dk_device_owned(d, k)->map;
     struct slot_id s = {.len = k->creation.slot.len};
     uint8_t maps[2]; /* signalling, slots: neighbours by definition */
@@ -261,24 +272,27 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed)
 {
+    assert(ephemeral && (sealed.p || sealed.len == 0));
     const struct mailbox_map *m = &dk_device_owned(d, k)->map;
     uint8_t plain[RECEIPT_MAX], bits;
     struct span receipt, ui_bundle;
     if (sealed.len < ECIES_OVERHEAD || sealed.len > sizeof plain)
         return ERR_NO_SPACE;
-    enum err e = ecies_open(d->crypto, d->enc_key, ephemeral, sealed, plain);
-    if (!e)
-        e = receipt_split(span_of(plain, sealed.len - ECIES_OVERHEAD), &receipt, &ui_bundle);
-    if (!e && receipt.len > mailbox_attestation_size(m))
+    enum err e;
+    if ((e = ecies_open(d->crypto, d->enc_key, ephemeral, sealed, plain)) ||
+        (e = receipt_split(span_of(plain, sealed.len - ECIES_OVERHEAD), &receipt, &ui_bundle)))
+        goto out;
+    if (receipt.len > mailbox_attestation_size(m)) {
         e = ERR_NO_SPACE;
-    if (!e)
-        e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1);
-    if (!e)
-        e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->attestation, receipt);
-    if (!e) {
-        bits |= MAILBOX_ATTESTATION;
-        e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
+        goto out;
     }
+    /* KeyAtt, then its bit of SigBmp (table 4-1) */
+    if ((e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1)) ||
+        (e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->attestation, receipt)))
+        goto out;
+    bits |= MAILBOX_ATTESTATION;
+    e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
+out:
     OPENSSL_cleanse(plain, sizeof plain);
     return e;
 }

@@ -14,7 +14,11 @@
  *   SECURE2   GET DATA, GET RESPONSE, WRITE DATA (attestation); OP CONTROL FLOW 10/02 -> PAIRED
  *
  * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE.
- * REQUEST in SECURE2 begins again. Details that no public text decides: docs/ccc.md. */
+ * REQUEST in SECURE2 begins again. Details that no public text decides: docs/ccc.md.
+ *
+ * Promises of the owner, asserted: dk_device_open before anything else; no pointer is NULL; a partner is
+ * certified after it was added; a key handed in is one of the applet's; out has APDU_RESPONSE_MAX bytes left.
+ * What a command holds, and when it comes, is never asserted. */
 #ifndef lib_ccc_device_device_h
 #define lib_ccc_device_device_h
 

@@ -1,4 +1,5 @@
 /* The vehicle's commands to the framework, as a table of what is permitted when (CCC-TS-101, 5.1 and 6.3). */
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ static uint16_t select_framework(struct dk_device *d, struct wr *out)
         d->state = DK_SECURE2;
     else if (pairing_mode(d))
         d->state = DK_SELECTED;
+    /* table 5-3 */
     const struct op_select s = {d->versions, d->applet->versions, pairing_mode(d)};
     op_select_put(out, &s);
     d->selected = DK_SELECTED_FRAMEWORK;
@@ -39,6 +41,7 @@ static enum err derive(struct dk_device *d, const struct spake2p_scrypt *s)
     if (d->derived && memcmp(d->derived_from.salt, s->salt, sizeof s->salt) == 0 &&
         d->derived_from.n == s->n && d->derived_from.r == s->r && d->derived_from.p == s->p)
         return ERR_OK;
+    /* w0, w1 */
     enum err e = spake2p_derive(d->crypto, span_of(d->password, d->password_len), s, w0, w1);
     if (!e)
         e = spake2p_prover_set_make(d->crypto, w0, w1, &d->prover);
@@ -60,6 +63,7 @@ static uint16_t request(struct dk_device *d, const struct apdu_command *cmd, str
     if (d->state == DK_IDLE)
         return APDU_SW_CONDITIONS;         /* the password came after SELECT */
     dk_device_end_pairing(d, DK_SELECTED); /* a new REQUEST ends what was before */
+    /* table 5-4 */
     if (op_request_parse(cmd->data, &r) || r.brand == 0 || !spake2p_scrypt_acceptable(&r.scrypt) ||
         memcmp(r.scrypt.salt, zeros, sizeof zeros) == 0 || !op_versions_has(&d->versions, r.version))
         return APDU_SW_INVALID;
@@ -76,6 +80,7 @@ static uint16_t request(struct dk_device *d, const struct apdu_command *cmd, str
     OPENSSL_cleanse(random, sizeof random);
     if (e)
         return APDU_SW_INVALID;
+    /* table 5-5: X */
     op_share_put(out, p->spake.x);
     d->state = DK_REQUESTED;
     return APDU_SW_OK;
@@ -86,6 +91,7 @@ static uint16_t verify(struct dk_device *d, const struct apdu_command *cmd, stru
     struct dk_pairing *p = &d->pairing;
     const uint8_t *y, *m1;
     uint8_t m2[SPAKE2P_EVIDENCE];
+    /* table 5-7: Y, M[1] */
     if (op_verify_parse(cmd->data, &y, &m1) ||
         spake2p_prover_finish(d->crypto, &p->spake, &d->prover, y, m1, m2, &p->keys))
         return APDU_SW_INVALID;
@@ -94,6 +100,7 @@ static uint16_t verify(struct dk_device *d, const struct apdu_command *cmd, stru
     OPENSSL_cleanse(p->keys.kmac, CCC_KEY);
     OPENSSL_cleanse(p->keys.krmac, CCC_KEY);
     spake2p_wipe(&p->spake);
+    /* table 5-8: M[2] */
     op_evidence_put(out, m2);
     d->state = DK_SECURE1;
     return APDU_SW_OK;
@@ -104,6 +111,7 @@ static uint16_t verify(struct dk_device *d, const struct apdu_command *cmd, stru
 /* Keeps what an attestation block brought. */
 static uint16_t take_attestation(struct dk_device *d)
 {
+    assert(d->pairing.key); /* SECURE2 has one */
     struct dk_pairing *p = &d->pairing;
     struct dk_owned *o = dk_device_owned(d, p->key);
     struct span a = key_data_attestation(span_of(p->block.bytes, p->block.len));
@@ -126,6 +134,7 @@ static uint16_t write_data(struct dk_device *d, const struct apdu_command *cmd, 
         return APDU_SW_CONDITIONS;
     if (channel_unwrap_command(d->crypto, &p->channel, cmd, plain, &len))
         return APDU_SW_SECURE_MESSAGING;
+    /* table 5-11 or 5-12, a piece */
     enum err e =
         key_data_add(&p->block, second ? KEY_DATA_ATTESTATION : KEY_DATA_CREATION, span_of(plain, len), last);
     OPENSSL_cleanse(plain, sizeof plain);
@@ -147,6 +156,7 @@ static uint16_t write_data(struct dk_device *d, const struct apdu_command *cmd, 
 
 static enum err load_object(struct dk_device *d, struct span tag)
 {
+    assert(d->pairing.key && d->pairing.partner); /* SECURE2 has both */
     struct dk_pairing *p = &d->pairing;
     const struct digital_key *k = p->key;
     struct rd r = rd_of(tag.p, tag.len);
@@ -178,11 +188,14 @@ static enum err load_object(struct dk_device *d, struct span tag)
 /* The next piece of the object, each protected by itself. */
 static uint16_t send_piece(struct dk_device *d, struct wr *out)
 {
+    assert(d->pairing.object_sent <= d->pairing.object_len);
     struct dk_pairing *p = &d->pairing;
     size_t left = p->object_len - p->object_sent, n = left < CHANNEL_PLAIN_MAX ? left : CHANNEL_PLAIN_MAX;
     struct span piece = {p->object + p->object_sent, n};
     left -= n;
-    uint16_t sw = (uint16_t)(left == 0 ? APDU_SW_OK : APDU_SW_MORE + (left <= MORE_MAX ? left : 0));
+    uint16_t sw = APDU_SW_OK;
+    if (left)
+        sw = (uint16_t)(APDU_SW_MORE + (left <= MORE_MAX ? left : 0));
     if (channel_wrap_response(d->crypto, &p->channel, piece, sw, out))
         return APDU_SW_SECURE_MESSAGING;
     p->object_sent += n;
@@ -231,14 +244,14 @@ static enum err check_key_data(struct dk_device *d)
     struct key_data k;
     struct x509 root;
     enum err e = key_data_parse(span_of(p->block.bytes, p->block.len), &k);
-    if (!e && k.creation.version != p->applet_version)
-        e = ERR_DK_APPLET_VERSION;
-    if (!e)
-        e = p256_check_point(d->crypto, k.creation.authorized_pk);
-    if (!e)
-        e = p256_check_point(d->crypto, k.creation.vehicle_pk);
     if (e)
         return e;
+    if (k.creation.version != p->applet_version)
+        return ERR_DK_APPLET_VERSION;
+    if ((e = p256_check_point(d->crypto, k.creation.authorized_pk)) ||
+        (e = p256_check_point(d->crypto, k.creation.vehicle_pk)))
+        return e;
+    /* [K], 7F4C, [J] */
     p->partner = find_partner(d, &k);
     if (!p->partner)
         return ERR_CERT_ISSUER_UNKNOWN;
@@ -251,6 +264,7 @@ static enum err check_key_data(struct dk_device *d)
 static uint16_t accept_key(struct dk_device *d)
 {
     struct digital_key *k = d->pairing.key;
+    assert(k);
     for (size_t i = 0; i < APPLET_KEYS; i++) {
         struct digital_key *other = &d->applet->keys[i];
         if (other == k || other->state == APPLET_KEY_NONE ||
@@ -274,15 +288,19 @@ static uint16_t op_control_flow(struct dk_device *d, const struct apdu_command *
     }
     if (cmd->p1 == APDU_FLOW_END)
         return d->state == DK_PAIRED ? APDU_SW_OK : APDU_SW_CONDITIONS;
+    /* 10/01 */
     if (cmd->p2 == APDU_CONTINUE_KEY_DATA_COMPLETE) {
         if (d->state != DK_WRITTEN || check_key_data(d))
             return APDU_SW_WRONG_DATA;
         d->state = DK_CREATING;
         return APDU_SW_OK;
     }
-    if (cmd->p2 == APDU_CONTINUE_KEY_ACCEPTED)
-        return d->state == DK_SECURE2 && d->pairing.object_sent == d->pairing.object_len ? accept_key(d)
-                                                                                         : APDU_SW_CONDITIONS;
+    /* 10/02 */
+    if (cmd->p2 == APDU_CONTINUE_KEY_ACCEPTED) {
+        if (d->state != DK_SECURE2 || d->pairing.object_sent != d->pairing.object_len)
+            return APDU_SW_CONDITIONS;
+        return accept_key(d);
+    }
     return APDU_SW_OK;
 }
 
@@ -414,6 +432,8 @@ static void select_input(struct dk_device *d, const struct apdu_command *cmd, st
 
 void dk_device_input(struct dk_device *d, struct span command, struct wr *out)
 {
+    assert(d && d->applet && (command.p || command.len == 0));
+    assert(out && out->cap - out->len >= APDU_RESPONSE_MAX);
     struct apdu_command cmd;
     if (apdu_command_parse(command, &cmd)) {
         after_error(d);
@@ -428,4 +448,5 @@ void dk_device_input(struct dk_device *d, struct span command, struct wr *out)
     } else {
         framework_input(d, &cmd, out);
     }
+    assert(!out->failed);
 }

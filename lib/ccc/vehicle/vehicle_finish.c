@@ -1,5 +1,6 @@
 #include "lib/ccc/vehicle/vehicle_finish.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ _Static_assert(2 + MAILBOX_SLOTS * ENDPOINT_SLOT_MAX <= CHANNEL_PLAIN_MAX,
 
 void vehicle_finish_wipe(struct vehicle_finish *f)
 {
+    assert(f);
     vehicle_transaction_wipe(&f->transaction);
     OPENSSL_cleanse(f, sizeof *f);
 }
@@ -28,6 +30,7 @@ static const uint8_t purposes[] = {[VEHICLE_PHASE_3] = TRANSACTION_PAIRING_PHASE
 struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
                                          enum vehicle_phase phase)
 {
+    assert(f && c && phase <= VEHICLE_REFILL && (c->kts_pk || phase != VEHICLE_PHASE_4));
     memset(f, 0, sizeof *f);
     f->config = c;
     f->phase = phase;
@@ -37,6 +40,7 @@ struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct 
 
 struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f)
 {
+    assert(f && f->config);
     f->state = VF_OVER;
     return vehicle_transaction_link_lost(&f->transaction);
 }
@@ -148,6 +152,7 @@ static void put_bitmaps(const struct vehicle_finish *f, struct wr *w)
 /* As many items as fit into one EXCHANGE; the bitmaps go with the last. */
 static struct vehicle_step write_items(struct vehicle_finish *f)
 {
+    assert(f->item <= ITEM_END);
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
     exchange_begin(&w, EXCHANGE_MORE);
@@ -229,11 +234,13 @@ static struct vehicle_step on_data(struct vehicle_finish *f)
 
 struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
 {
+    assert(f && f->config);
     return f->state == VF_STORING ? write_items(f) : fail(f, ERR_MSG_UNEXPECTED);
 }
 
 struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span response)
 {
+    assert(f && f->config);
     struct vehicle_step step = vehicle_transaction_input(&f->transaction, response);
     if (step.what == VEHICLE_OPEN)
         return read_bits(f);

@@ -8,7 +8,10 @@
  * phase 4 without a receipt, POLL.
  *
  * Each may be tried again after a failure, with the same offer: whatever the device had taken by then stays,
- * no identifier is given out twice, and a receipt that was stored need not be there any more. */
+ * no identifier is given out twice, and a receipt that was stored need not be there any more.
+ *
+ * Promises of the caller, asserted: vehicle_finish_begin before anything else; those of
+ * vehicle_transaction.h; a key of the key tracking server in phase 4. */
 #ifndef lib_ccc_vehicle_vehicle_finish_h
 #define lib_ccc_vehicle_vehicle_finish_h
 

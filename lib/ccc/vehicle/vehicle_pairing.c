@@ -1,5 +1,6 @@
 #include "lib/ccc/vehicle/vehicle_pairing.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static void wipe_secrets(struct vehicle_pairing *v)
 
 void vehicle_pairing_wipe(struct vehicle_pairing *v)
 {
+    assert(v);
     OPENSSL_cleanse(v, sizeof *v);
 }
 
@@ -34,6 +36,12 @@ static struct vehicle_step over(struct vehicle_pairing *v, enum err reason)
     v->state = VP_OVER;
     v->reason = reason;
     return (struct vehicle_step){.what = reason ? VEHICLE_FAILED : VEHICLE_DONE, .reason = reason};
+}
+
+/* Begun, or wiped. */
+static bool sound(const struct vehicle_pairing *v)
+{
+    return v && v->state < VP_STATES && (v->config || v->state == VP_IDLE);
 }
 
 /* What has ended stays as it ended. */
@@ -62,6 +70,7 @@ static struct vehicle_step flow(struct vehicle_pairing *v, enum vehicle_pairing_
 
 struct vehicle_step vehicle_pairing_abort(struct vehicle_pairing *v, uint8_t p2, enum err reason)
 {
+    assert(sound(v) && reason);
     if (v->state == VP_OVER || v->state == VP_IDLE)
         return out_of_turn(v);
     wipe_secrets(v);
@@ -77,11 +86,13 @@ struct vehicle_step vehicle_pairing_timeout(struct vehicle_pairing *v)
         [VP_WRITING] = APDU_ABORT_TIMEOUT_WRITE,      [VP_ATTESTING] = APDU_ABORT_TIMEOUT_WRITE,
         [VP_GETTING] = APDU_ABORT_TIMEOUT_GET,
     };
+    assert(sound(v));
     return vehicle_pairing_abort(v, codes[v->state] ? codes[v->state] : APDU_ABORT_TIMEOUT, ERR_DK_TIMEOUT);
 }
 
 struct vehicle_step vehicle_pairing_link_lost(struct vehicle_pairing *v)
 {
+    assert(sound(v));
     if (v->state == VP_OVER)
         return out_of_turn(v);
     return over(v, v->state == VP_ABORTING ? v->reason : ERR_DK_LINK_LOST);
@@ -117,6 +128,8 @@ static struct vehicle_step send_select(struct vehicle_pairing *v, enum vehicle_p
 
 struct vehicle_step vehicle_pairing_begin(struct vehicle_pairing *v, const struct vehicle_pairing_config *c)
 {
+    assert(v && c && c->crypto && c->verifier && c->root && c->rules);
+    assert(c->known_keys || c->n_known_keys == 0);
     memset(v, 0, sizeof *v);
     v->config = c;
     return send_select(v, VP_SELECTING);
@@ -132,6 +145,7 @@ static struct vehicle_step send_request(struct vehicle_pairing *v, uint16_t vers
     struct op_request sent;
     uint8_t data[APDU_DATA_MAX];
     struct wr w = wr_of(data, sizeof data);
+    /* table 5-4 */
     op_request_put(&w, &r);
     enum err e = w.failed ? ERR_NO_SPACE : op_request_parse(span_of(data, w.len), &sent);
     if (!e)
@@ -152,6 +166,7 @@ static struct vehicle_step on_select(struct vehicle_pairing *v, struct span data
     }
     if (sw != APDU_SW_OK)
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, ERR_DK_STATUS);
+    /* table 5-3 */
     if (op_select_parse(data, &s))
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, ERR_DK_ANSWER);
     if (!s.ready)
@@ -179,8 +194,10 @@ static struct vehicle_step on_request(struct vehicle_pairing *v, struct span dat
     }
     if (sw != APDU_SW_OK)
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, ERR_DK_STATUS);
+    /* table 5-5: X */
     if (op_share_parse(data, &x))
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, ERR_DK_ANSWER);
+    /* Y, Z, V, K, M[1] */
     crypto_random(c->crypto, random, sizeof random);
     enum err e = spake2p_verifier_begin(c->crypto, &v->spake, c->verifier, x, random, v->m1);
     OPENSSL_cleanse(random, sizeof random);
@@ -193,6 +210,7 @@ static struct vehicle_step send_verify(struct vehicle_pairing *v)
 {
     uint8_t data[APDU_DATA_MAX];
     struct wr w = wr_of(data, sizeof data);
+    /* table 5-7: Y, M[1] */
     op_verify_put(&w, v->spake.y, v->m1);
     const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_SPAKE2P_VERIFY, 0, 0, span_of(data, w.len), true};
     return send_plain(v, VP_VERIFYING, &cmd);
@@ -211,11 +229,13 @@ static struct vehicle_step on_verify(struct vehicle_pairing *v, struct span data
 {
     const struct vehicle_pairing_config *c = v->config;
     const uint8_t *m2;
+    /* table 5-8: M[2] */
     if (sw != APDU_SW_OK || op_evidence_parse(data, &m2) ||
         spake2p_verifier_finish(c->crypto, &v->spake, m2, &v->keys))
         return vehicle_pairing_abort(v, APDU_ABORT_EVIDENCE, ERR_DK_EVIDENCE);
     channel_open(&v->channel, c->rules, v->keys.kenc, v->keys.kmac, v->keys.krmac);
     spake2p_wipe(&v->spake);
+    /* table 5-11 */
     struct key_data k = c->key_data;
     k.creation = v->creation;
     enum err e = key_data_put(&v->block, &k);
@@ -254,9 +274,10 @@ static bool written(struct vehicle_pairing *v, struct span data, uint16_t sw, st
 static struct vehicle_step on_write(struct vehicle_pairing *v, struct span data, uint16_t sw)
 {
     struct vehicle_step step;
-    return written(v, data, sw, &step)
-               ? flow(v, VP_COMPLETING, APDU_FLOW_CONTINUE, APDU_CONTINUE_KEY_DATA_COMPLETE)
-               : step;
+    if (!written(v, data, sw, &step))
+        return step;
+    /* 10/01 */
+    return flow(v, VP_COMPLETING, APDU_FLOW_CONTINUE, APDU_CONTINUE_KEY_DATA_COMPLETE);
 }
 
 static struct vehicle_step on_complete(struct vehicle_pairing *v, struct span data, uint16_t sw)
@@ -271,6 +292,7 @@ static struct vehicle_step on_complete(struct vehicle_pairing *v, struct span da
 
 static struct vehicle_step send_get(struct vehicle_pairing *v)
 {
+    assert(v->object < OBJECTS);
     return send_secure(v, VP_GETTING, APDU_GET_DATA, 0, span_of(object_tags[v->object], 2));
 }
 
@@ -289,15 +311,18 @@ static struct vehicle_step on_select_again(struct vehicle_pairing *v, struct spa
 
 static enum err check_device(struct vehicle_pairing *v, uint8_t *abort_code)
 {
+    assert(v->object == OBJECTS);
     const struct vehicle_pairing_config *c = v->config;
     const struct dk_cert_device_chain chain = {span_of(v->objects[OBJECT_F].der, v->objects[OBJECT_F].len),
                                                span_of(v->objects[OBJECT_E].der, v->objects[OBJECT_E].len),
                                                span_of(v->objects[OBJECT_H].der, v->objects[OBJECT_H].len)};
     struct x509 h;
+    /* [J], [F], [E], [H] */
     *abort_code = APDU_ABORT_CERTIFICATE;
     enum err e = dk_cert_check_device(c->crypto, c->root, &chain, c->now_s, &h);
     if (e)
         return e;
+    /* [H] is what was asked for, and new */
     *abort_code = APDU_ABORT_KEY_DATA;
     e = dk_cert_check_endpoint(c->crypto, &h, &v->creation);
     for (size_t i = 0; !e && i < c->n_known_keys; i++)
@@ -348,6 +373,7 @@ static struct vehicle_step on_get(struct vehicle_pairing *v, struct span data, u
 
 static struct vehicle_step accept_key(struct vehicle_pairing *v)
 {
+    /* 10/02 */
     return flow(v, VP_ACCEPTING, APDU_FLOW_CONTINUE, APDU_CONTINUE_KEY_ACCEPTED);
 }
 
@@ -359,6 +385,7 @@ static struct vehicle_step after_storing(struct vehicle_pairing *v)
     struct wr w = wr_of(buf, sizeof buf);
     if (!c->attest_with)
         return accept_key(v);
+    /* 7F2B, 9E; table 5-12 */
     memcpy(a.key_id, v->result.key_id, sizeof a.key_id);
     memcpy(a.vehicle_id, v->creation.vehicle_id, sizeof a.vehicle_id);
     memcpy(a.device_pk, v->result.device_pk, P256_POINT);
@@ -402,6 +429,7 @@ static struct vehicle_step (*const on_answer[VP_STATES])(struct vehicle_pairing 
 
 struct vehicle_step vehicle_pairing_input(struct vehicle_pairing *v, struct span response)
 {
+    assert(sound(v) && (response.p || response.len == 0));
     struct span data;
     uint16_t sw;
     if (!on_answer[v->state])
@@ -414,6 +442,7 @@ struct vehicle_step vehicle_pairing_input(struct vehicle_pairing *v, struct span
 
 struct vehicle_step vehicle_pairing_proceed(struct vehicle_pairing *v)
 {
+    assert(sound(v));
     switch (v->state) {
     case VP_SELECTING: /* after a poll */
         return send_select(v, VP_SELECTING);

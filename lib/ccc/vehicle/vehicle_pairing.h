@@ -7,7 +7,11 @@
  * The session wipes its secrets when it ends, whichever way. What a successful one leaves is in `result`.
  *
  * When it fails after STORE_KEY, the device may have heard that its key was accepted: try phase 3 with the
- * stored key. A device that did not hear it refuses (ERR_DK_STATUS); then begin phase 2 again. */
+ * stored key. A device that did not hear it refuses (ERR_DK_STATUS); then begin phase 2 again.
+ *
+ * Promises of the caller, asserted: no pointer is NULL, in the configuration neither (known_keys may be when
+ * there are none, attest_with too); an abort has a reason. A call out of turn is none: it ends the session
+ * with ERR_MSG_UNEXPECTED. */
 #ifndef lib_ccc_vehicle_vehicle_pairing_h
 #define lib_ccc_vehicle_vehicle_pairing_h
 

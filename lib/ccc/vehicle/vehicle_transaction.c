@@ -1,5 +1,6 @@
 #include "lib/ccc/vehicle/vehicle_transaction.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@ static void wipe_secrets(struct vehicle_transaction *t)
 
 void vehicle_transaction_wipe(struct vehicle_transaction *t)
 {
+    assert(t);
     wipe_secrets(t);
     OPENSSL_cleanse(t, sizeof *t);
 }
@@ -42,6 +44,12 @@ static struct vehicle_step send_command(struct vehicle_transaction *t, enum vehi
     return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(t->out, w.len)};
 }
 
+/* Begun, or wiped. */
+static bool sound(const struct vehicle_transaction *t)
+{
+    return t && t->state < VT_STATES && (t->config || t->state == VT_IDLE);
+}
+
 /* What has ended stays as it ended. */
 static struct vehicle_step send_control_flow(struct vehicle_transaction *t,
                                              enum vehicle_transaction_state state, uint8_t p1, uint8_t p2)
@@ -55,11 +63,13 @@ static struct vehicle_step send_control_flow(struct vehicle_transaction *t,
 
 struct vehicle_step vehicle_transaction_end(struct vehicle_transaction *t, uint8_t p1, uint8_t p2)
 {
+    assert(sound(t));
     return send_control_flow(t, VT_ENDING, p1, p2);
 }
 
 struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum err reason)
 {
+    assert(sound(t) && reason);
     if (t->state != VT_OVER)
         t->reason = reason;
     return send_control_flow(t, VT_FAILING, CONTROL_FAILED, 0);
@@ -67,6 +77,7 @@ struct vehicle_step vehicle_transaction_fail(struct vehicle_transaction *t, enum
 
 struct vehicle_step vehicle_transaction_link_lost(struct vehicle_transaction *t)
 {
+    assert(sound(t));
     return over(t, t->state == VT_FAILING || t->state == VT_OVER ? t->reason : ERR_DK_LINK_LOST);
 }
 
@@ -76,6 +87,7 @@ struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
                                               const struct vehicle_transaction_config *c, uint8_t p1,
                                               uint8_t p2)
 {
+    assert(t && c && c->crypto && c->vehicle_key && (c->keys || c->n_keys == 0));
     const struct apdu_command cmd = {.cla = APDU_CLA_ISO,
                                      .ins = APDU_SELECT,
                                      .p1 = 0x04,
@@ -94,6 +106,7 @@ static struct vehicle_step send_auth0(struct vehicle_transaction *t, uint16_t ve
     struct transaction *tr = &t->transaction;
     uint8_t data[APDU_DATA_MAX];
     struct wr w = wr_of(data, sizeof data);
+    /* vehicle_ePK, transaction identifier */
     enum err e = p256_generate(c->crypto, &t->ephemeral);
     if (e)
         return vehicle_transaction_fail(t, e);
@@ -102,6 +115,7 @@ static struct vehicle_step send_auth0(struct vehicle_transaction *t, uint16_t ve
     memcpy(tr->vehicle_id, c->vehicle_id, sizeof tr->vehicle_id);
     tr->version[0] = (uint8_t)(version >> 8);
     tr->version[1] = (uint8_t)version;
+    /* 5C, 87, 4C, 4D */
     applet_auth0_put(&w, tr);
     const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_AUTH0, tr->p1, tr->p2, span_of(data, w.len), true};
     return send_command(t, VT_AUTH0, &cmd);
@@ -124,20 +138,18 @@ static struct vehicle_step on_select(struct vehicle_transaction *t, struct span 
 
 /* ---- fast ---- */
 
-/* Whose cryptogram is it? Every key is tried. */
-static enum err match(struct vehicle_transaction *t, const uint8_t *cryptogram)
+/* Whose cryptogram is it? Every key is tried. False: nobody's, or the keys could not be made; then AUTH1. */
+static bool match(struct vehicle_transaction *t, const uint8_t *cryptogram)
 {
     const struct vehicle_transaction_config *c = t->config;
     struct transaction_keys keys;
     uint8_t expected[CCC_KEY];
-    enum err e = ERR_NOT_FOUND;
     for (size_t i = 0; i < c->n_keys && !t->key; i++) {
         struct vehicle_key *k = &c->keys[i];
         if (!k->has_kpersistent)
             continue;
-        e = transaction_fast_keys(c->crypto, &t->transaction, k->kpersistent, c->vehicle_pk, k->device_pk,
-                                  expected, &keys);
-        if (e)
+        if (transaction_fast_keys(c->crypto, &t->transaction, k->kpersistent, c->vehicle_pk, k->device_pk,
+                                  expected, &keys))
             break;
         if (bytes_equal_ct(expected, cryptogram, sizeof expected))
             t->key = k;
@@ -146,7 +158,7 @@ static enum err match(struct vehicle_transaction *t, const uint8_t *cryptogram)
         channel_open(&t->channel, &channel_applet_fast, keys.kenc, keys.kmac, keys.krmac);
     OPENSSL_cleanse(&keys, sizeof keys);
     OPENSSL_cleanse(expected, sizeof expected);
-    return t->key ? ERR_OK : e ? e : ERR_NOT_FOUND;
+    return t->key != NULL;
 }
 
 /* ---- AUTH1 ---- */
@@ -156,6 +168,7 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
     const struct vehicle_transaction_config *c = t->config;
     uint8_t data[2 + SIGNATURE_SIZE], signature[SIGNATURE_SIZE];
     struct wr w = wr_of(data, sizeof data);
+    /* 9E */
     enum err e = transaction_sign(c->crypto, &t->transaction, TRANSACTION_VEHICLE, c->vehicle_key, signature);
     if (e)
         return vehicle_transaction_fail(t, e);
@@ -166,6 +179,7 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
 
 static struct vehicle_step open_up(struct vehicle_transaction *t)
 {
+    assert(t->key && t->channel.open);
     t->state = VT_OPEN;
     return (struct vehicle_step){.what = VEHICLE_OPEN};
 }
@@ -176,10 +190,11 @@ static struct vehicle_step on_auth0(struct vehicle_transaction *t, struct span d
     struct applet_auth0_answer a;
     if (sw != APDU_SW_OK)
         return vehicle_transaction_fail(t, ERR_DK_STATUS);
+    /* 86, 9D */
     if (applet_auth0_answer_parse(data, fast, &a))
         return vehicle_transaction_fail(t, ERR_DK_ANSWER);
     memcpy(t->transaction.endpoint_epk, a.endpoint_epk, P256_POINT);
-    if (fast && match(t, a.cryptogram) == ERR_OK) {
+    if (fast && match(t, a.cryptogram)) {
         t->fast = true;
         return open_up(t);
     }
@@ -198,23 +213,25 @@ static struct vehicle_key *find_slot(const struct vehicle_transaction *t, const 
 static enum err authenticate(struct vehicle_transaction *t, struct span data, uint16_t sw,
                              uint8_t kpersistent[TRANSACTION_KPERSISTENT])
 {
+    assert(t->ephemeral); /* AUTH0 made it */
     struct crypto *c = t->config->crypto;
     struct transaction_keys keys;
     struct applet_auth1_answer a;
+    /* Kenc, Kmac, Krmac, Kpersistent */
     enum err e = transaction_standard_keys(c, &t->transaction, t->ephemeral, t->transaction.endpoint_epk,
                                            &keys, kpersistent);
-    if (!e)
-        channel_open(&t->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
-    OPENSSL_cleanse(&keys, sizeof keys);
-    if (!e)
-        e = channel_unwrap_response(c, &t->channel, data, sw, t->data, &t->len);
-    if (!e)
-        e = applet_auth1_answer_parse(span_of(t->data, t->len), &a);
     if (e)
         return e;
+    channel_open(&t->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
+    OPENSSL_cleanse(&keys, sizeof keys);
+    /* counter 00: 4E, 9E */
+    if ((e = channel_unwrap_response(c, &t->channel, data, sw, t->data, &t->len)) ||
+        (e = applet_auth1_answer_parse(span_of(t->data, t->len), &a)))
+        return e;
     struct vehicle_key *k = find_slot(t, &a.slot);
-    e = k ? transaction_verify(c, &t->transaction, TRANSACTION_ENDPOINT, k->device_key, a.signature)
-          : ERR_DK_UNKNOWN_KEY;
+    if (!k)
+        return ERR_DK_UNKNOWN_KEY;
+    e = transaction_verify(c, &t->transaction, TRANSACTION_ENDPOINT, k->device_key, a.signature);
     if (!e)
         t->key = k;
     return e;
@@ -240,6 +257,7 @@ static struct vehicle_step on_auth1(struct vehicle_transaction *t, struct span d
 
 struct vehicle_step vehicle_transaction_exchange(struct vehicle_transaction *t, struct span plain)
 {
+    assert(sound(t) && (plain.p || plain.len == 0));
     struct wr w = wr_of(t->out, sizeof t->out);
     if (t->state != VT_OPEN)
         return over(t, t->reason ? t->reason : ERR_MSG_OUT_OF_ORDER);
@@ -284,6 +302,7 @@ static struct vehicle_step (*const on_answer[VT_STATES])(struct vehicle_transact
 
 struct vehicle_step vehicle_transaction_input(struct vehicle_transaction *t, struct span response)
 {
+    assert(sound(t) && (response.p || response.len == 0));
     struct span data;
     uint16_t sw;
     if (!on_answer[t->state])

@@ -3,8 +3,11 @@
  *
  *   step = vehicle_transaction_begin(...); SEND -> vehicle_transaction_input, until OPEN or FAILED
  *   OPEN: vehicle_transaction_exchange -> SEND -> input -> DATA; vehicle_transaction_end -> SEND -> input ->
- * DONE
- */
+ *         DONE
+ *
+ * Promises of the caller, asserted: no pointer is NULL (keys may be when there are none); a failure has a
+ * reason. A call out of turn is none: it ends the transaction with ERR_MSG_OUT_OF_ORDER or
+ * ERR_MSG_UNEXPECTED. */
 #ifndef lib_ccc_vehicle_vehicle_transaction_h
 #define lib_ccc_vehicle_vehicle_transaction_h
 
