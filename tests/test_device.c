@@ -1,4 +1,6 @@
 /* The phone's framework: what is permitted in which state, and what the right vehicle may not do either. */
+#include <signal.h>
+
 #include "lib/ccc/ecies.h"
 #include "tests/check.h"
 #include "tests/pairing_rig.h"
@@ -120,6 +122,14 @@ Test(framework, every_command_in_every_state)
             }
             rig_free(r);
         }
+}
+
+Test(framework, an_answer_without_room_breaks_a_promise, .signal = SIGABRT)
+{
+    struct rig *r = rig_ready(test_crypto());
+    uint8_t small[APDU_RESPONSE_MAX - 1];
+    struct wr w = wr_of(small, sizeof small);
+    dk_device_input(&r->device, span_of("\x80\x3C\x10\x01", 4), &w);
 }
 
 Test(framework, states_have_names)

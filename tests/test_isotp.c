@@ -22,6 +22,7 @@
  *   nothing              no event is waiting */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -505,6 +506,17 @@ Test(isotp, arguments)
     cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_BUSY));
     isotp_abort_send(&tp);
     cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_OK));
+}
+
+Test(isotp, a_frame_that_nobody_checked_breaks_a_promise, .signal = SIGABRT)
+{
+    struct isotp tp;
+    struct isotp_config c = classic();
+    struct isotp_event ev;
+    uint8_t buf[8];
+    struct bus_frame f = {.id = 0x7E8, .len = BUS_FD_MAX + 1};
+    isotp_init(&tp, &c, buf, sizeof buf);
+    isotp_input(&tp, &f, 0, &ev);
 }
 
 /* ---- two engines, every size around every border, at several tick rates ---- */

@@ -39,6 +39,7 @@ enum err attestation_make(struct crypto *c, const struct attestation *a, enum at
 {
     uint8_t buf[ATTESTATION_MAX], signature[SIGNATURE_SIZE];
     struct wr w = wr_of(buf, sizeof buf);
+    /* 7F2B, 9E */
     put_statement(&w, a, usage);
     enum err e = w.failed ? ERR_NO_SPACE : signature_make(c, span_of(buf, w.len), key, signature);
     if (e)

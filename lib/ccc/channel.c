@@ -134,7 +134,12 @@ enum err channel_wrap_command(struct crypto *c, struct channel *ch, uint8_t ins,
     if (e)
         return failed(ch, e);
     memcpy(body + len, mac, CHANNEL_MAC);
-    struct apdu_command cmd = {APDU_CLA_SECURE, ins, p1, p2, span_of(body, len + CHANNEL_MAC), true};
+    const struct apdu_command cmd = {.cla = APDU_CLA_SECURE,
+                                     .ins = ins,
+                                     .p1 = p1,
+                                     .p2 = p2,
+                                     .data = span_of(body, len + CHANNEL_MAC),
+                                     .has_le = true};
     apdu_command_put(out, &cmd);
     if (out->failed)
         return ERR_BAD_ARGUMENT;

@@ -88,8 +88,12 @@ enum err applet_delete_ca(struct applet *a, const char *id)
 static enum err make_key(struct applet *a, const struct applet_create *create, const struct p256_key *ca,
                          struct digital_key *k)
 {
-    struct dk_cert_endpoint t = {create->creation, create->endpoint_id,  create->instance_ca_id,
-                                 k->device_pk,     create->not_before_s, create->not_after_s};
+    const struct dk_cert_endpoint t = {.creation = create->creation,
+                                       .endpoint_id = create->endpoint_id,
+                                       .instance_ca_id = create->instance_ca_id,
+                                       .device_pk = k->device_pk,
+                                       .not_before_s = create->not_before_s,
+                                       .not_after_s = create->not_after_s};
     enum err e = p256_from_public(a->crypto, create->creation->vehicle_pk, &k->vehicle_key);
     if (!e)
         e = p256_generate(a->crypto, &k->device_key);

@@ -189,10 +189,12 @@ static enum err create_key(struct dk_device *d)
         .not_before_s = k.creation.not_before_s ? k.creation.not_before_s : d->now_s - CLOCK_LAG_S,
         .not_after_s = k.creation.not_after_s ? k.creation.not_after_s : DK_CERT_NO_END_S,
     };
+    /* CREATE ENDPOINT */
     e = applet_create_endpoint(d->applet, &create, &p->key);
     if (e)
         return e;
     keep(d, &k, dk_device_owned(d, p->key));
+    /* SETUP ENDPOINT */
     e = applet_setup_endpoint(p->key, &k.config.auth1_confidential, &k.config.auth1_private);
     OPENSSL_cleanse(&p->block, sizeof p->block); /* k points into it; the next block begins empty */
     return e;

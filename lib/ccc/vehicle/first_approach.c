@@ -55,6 +55,7 @@ enum err first_approach_create_request(struct crypto *c, const struct first_appr
                                        uint8_t out[FIRST_APPROACH_REQUEST])
 {
     uint8_t *second = out + E1 + FIRST_APPROACH_NONCE + FIRST_APPROACH_TAG;
+    /* DK_Identifier under Kble_intro, then OOB under Kble_oob */
     enum err e = put_part(c, k->kble_intro, nonces[0], span_of(k->key_id, E1), out);
     return e ? e : put_part(c, k->kble_oob, nonces[1], span_of(oob, E2), second);
 }

@@ -77,6 +77,7 @@ static struct vehicle_step read_bits(struct vehicle_finish *f)
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
     exchange_begin(&w, EXCHANGE_MORE);
+    /* table 4-2: SigBmp, SlotIdentBmp, SlotIdentLst */
     exchange_put_read(&w, MAILBOX_PRIVATE, m->signalling, 1);
     exchange_put_read(&w, MAILBOX_PRIVATE, m->slot_bitmap, 1);
     exchange_put_read(&w, MAILBOX_PRIVATE, m->slots, (uint8_t)slot_list_size(m));
@@ -88,6 +89,7 @@ static struct vehicle_step read_receipt(struct vehicle_finish *f)
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
     exchange_begin(&w, EXCHANGE_MORE);
+    /* KeyAtt */
     exchange_put_read(&w, MAILBOX_PRIVATE, f->config->map.attestation,
                       (uint8_t)ATTESTATION_RECEIPT_SIZE(f->config->of.slot.len));
     return send(f, VF_READING_RECEIPT, &w);
@@ -105,6 +107,7 @@ static void put_area(const struct vehicle_finish *f, struct wr *w)
     uint8_t buf[ATTESTATION_MAX + 4];
     struct wr t = wr_of(buf, sizeof buf);
     if (f->phase == VEHICLE_PHASE_3 && a.len) {
+        /* 5F5A */
         tlv_put(&t, KEY_DATA_TAG_ATTESTATION, a);
         exchange_put_write(w, MAILBOX_PRIVATE, m->attestation, span_of(buf, t.len));
         w->failed |= t.failed || t.len > mailbox_attestation_size(m);
@@ -126,6 +129,7 @@ static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
     size_t i = item - (token ? ITEM_TOKEN : ITEM_SLOT);
     if (!(f->entries & 1u << i))
         return;
+    /* table 4-3, or SlotIdentLst */
     if (token && o->tokens)
         exchange_put_write(w, MAILBOX_CONFIDENTIAL, (uint16_t)(i * m->token_len),
                            span_of(o->tokens + i * m->token_len, m->token_len));
@@ -139,6 +143,7 @@ static void put_bitmaps(const struct vehicle_finish *f, struct wr *w)
 {
     const struct mailbox_map *m = &f->config->map;
     uint8_t bits = f->bits, slots = f->slot_bits | f->entries;
+    /* table 4-1 */
     if (f->entries)
         bits |= MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN;
     if (f->phase == VEHICLE_PHASE_3 && f->config->attestation.len)

@@ -152,7 +152,8 @@ static struct vehicle_step send_request(struct vehicle_pairing *v, uint16_t vers
         e = spake2p_set_versions(&v->spake, sent.tlv_5b, sent.tlv_5c);
     if (e)
         return vehicle_pairing_abort(v, APDU_ABORT_OTHER, e);
-    const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_SPAKE2P_REQUEST, 0, 0, span_of(data, w.len), true};
+    const struct apdu_command cmd = {
+        .cla = APDU_CLA_PLAIN, .ins = APDU_SPAKE2P_REQUEST, .data = span_of(data, w.len), .has_le = true};
     return send_plain(v, VP_REQUESTING, &cmd);
 }
 
@@ -212,7 +213,8 @@ static struct vehicle_step send_verify(struct vehicle_pairing *v)
     struct wr w = wr_of(data, sizeof data);
     /* table 5-7: Y, M[1] */
     op_verify_put(&w, v->spake.y, v->m1);
-    const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_SPAKE2P_VERIFY, 0, 0, span_of(data, w.len), true};
+    const struct apdu_command cmd = {
+        .cla = APDU_CLA_PLAIN, .ins = APDU_SPAKE2P_VERIFY, .data = span_of(data, w.len), .has_le = true};
     return send_plain(v, VP_VERIFYING, &cmd);
 }
 

@@ -117,7 +117,12 @@ static struct vehicle_step send_auth0(struct vehicle_transaction *t, uint16_t ve
     tr->version[1] = (uint8_t)version;
     /* 5C, 87, 4C, 4D */
     applet_auth0_put(&w, tr);
-    const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_AUTH0, tr->p1, tr->p2, span_of(data, w.len), true};
+    const struct apdu_command cmd = {.cla = APDU_CLA_PLAIN,
+                                     .ins = APDU_AUTH0,
+                                     .p1 = tr->p1,
+                                     .p2 = tr->p2,
+                                     .data = span_of(data, w.len),
+                                     .has_le = true};
     return send_command(t, VT_AUTH0, &cmd);
 }
 
@@ -173,7 +178,8 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
     if (e)
         return vehicle_transaction_fail(t, e);
     tlv_put(&w, APPLET_TAG_SIGNATURE, span_of(signature, sizeof signature));
-    const struct apdu_command cmd = {APDU_CLA_PLAIN, APDU_AUTH1, 0, 0, span_of(data, w.len), true};
+    const struct apdu_command cmd = {
+        .cla = APDU_CLA_PLAIN, .ins = APDU_AUTH1, .data = span_of(data, w.len), .has_le = true};
     return send_command(t, VT_AUTH1, &cmd);
 }
 
