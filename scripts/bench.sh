@@ -6,7 +6,7 @@
 #               times each. A row is then the run with this tree's median value, with "base", the other's median,
 #               "base_ratio": above 1 is better here, for rates and for times; and "spread", how far the rounds of one side
 #               lie apart, as a share of their median: what is within it says little. "base" is null where that commit has
-#               no such row. The last line names the rows below 0.95.
+#               no such row. The last line names the rows below 0.95, and those of them for which the spread is no excuse.
 set -eu
 build=$1
 base=${2:-}
@@ -114,9 +114,10 @@ awk -v base="$base" -v rounds="$rounds" '
             if (!count["base", row]) { print line ",\"base\":null,\"base_ratio\":null}"; continue }
             theirs = median("base", row)
             ratio = member(line, "unit") ~ /\/s/ ? mine / theirs : theirs / mine
-            printf "%s,\"base\":%.6g,\"base_ratio\":%.3f,\"spread\":%.3f}\n", line, theirs, ratio,
-                (spread["ours"] > spread["base"] ? spread["ours"] : spread["base"])
+            apart = spread["ours"] > spread["base"] ? spread["ours"] : spread["base"]
+            printf "%s,\"base\":%.6g,\"base_ratio\":%.3f,\"spread\":%.3f}\n", line, theirs, ratio, apart
             if (ratio < 0.95) slow = slow (slow == "" ? "" : ",") row
+            if (ratio < 0.95 && 1 - ratio > apart) surely = surely (surely == "" ? "" : ",") row
         }
-        printf "{\"base\":\"%s\",\"rounds\":%d,\"below_0.95\":[%s]}\n", base, rounds, slow
+        printf "{\"base\":\"%s\",\"rounds\":%d,\"below_0.95\":[%s],\"and_beyond_spread\":[%s]}\n", base, rounds, slow, surely
     }' "$rows"
