@@ -23,7 +23,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
 core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/ccc lib/ccc/*)) \
-            $(addprefix lib/host/,fault.c node.c store.c)
+            $(addprefix lib/host/,fault.c medium.c node.c node_tap.c store.c)
 # hosts and media: programs take from this library what they name, so a component's has no virtual world in it
 host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
 # a component is a folder; its name is the folder's, the class's and the program's
@@ -46,6 +46,7 @@ RECORD   := $(BUILD)/tests/record_exchange
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
 LIBHOST  := $(BUILD)/libhost.a
+group     = -Wl,--start-group $(1) -Wl,--end-group
 
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
@@ -88,7 +89,7 @@ $(LIBSIM): $(call obj,$(sim_SRC) $(component_SRC))
 define program
 $(BUILD)/bin/$(1): $(call obj,$(2)) $(LIBSIM) $(LIBHOST) $(CORE)
 	$$(call say,LD,$$@)
-	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$^ $(3) -o $$@
+	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(3) -o $$@
 endef
 $(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST)))
 $(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST)))
@@ -98,9 +99,9 @@ $(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 	$(Q)ln -sf zygote $@
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(LIBHOST) $(CORE)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/history.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 $(BENCH): $(BUILD)/obj/tests/figures.o
 

@@ -28,11 +28,13 @@ struct sgw {
 };
 
 static const struct port_spec ports[] = {
-    [SEGMENT_BODY] = {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY},
-    [SEGMENT_TELEMATICS] = {.name = "telematics", .kind = PORT_CAN, .segment = SEGMENT_TELEMATICS},
-    [SEGMENT_INFOTAINMENT] = {.name = "infotainment", .kind = PORT_CAN, .segment = SEGMENT_INFOTAINMENT},
-    [SEGMENT_DIAGNOSTIC] = {.name = "diagnostic", .kind = PORT_CAN, .segment = SEGMENT_DIAGNOSTIC},
+    [SEGMENT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY},
+    [SEGMENT_TELEMATICS] = {.name = "telematics", .medium = "can", .segment = SEGMENT_TELEMATICS},
+    [SEGMENT_INFOTAINMENT] = {.name = "infotainment", .medium = "can", .segment = SEGMENT_INFOTAINMENT},
+    [SEGMENT_DIAGNOSTIC] = {.name = "diagnostic", .medium = "can", .segment = SEGMENT_DIAGNOSTIC},
 };
+
+static const struct timer_spec timers[] = {[TIMER_REPORT] = {"report", false}};
 
 static enum err sgw_init(void *self, struct env *env, const struct component_args *args)
 {
@@ -147,9 +149,12 @@ static void sgw_on_timer(void *self, unsigned timer)
 
 const struct component_class sgw_class = {
     .name = "sgw",
+    .place = PLACE_VEHICLE,
     .size = sizeof(struct sgw),
     .ports = ports,
     .port_count = SEGMENTS,
+    .timers = timers,
+    .timer_count = sizeof timers / sizeof timers[0],
     .init = sgw_init,
     .on_frame = sgw_on_frame,
     .on_timer = sgw_on_timer,

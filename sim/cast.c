@@ -1,31 +1,16 @@
-#include "sim/cast.h"
-
-#include <string.h>
-
+/* The one list of components, beside the actors the only place in sim that names one. Servers first: they are
+ * up when the vehicle wakes. */
+#include "lib/env/cast.h"
 #include "backend/gsdp/gsdp.h"
 #include "backend/pki/pki.h"
 #include "backend/vos/vos.h"
 #include "ecu/spaak/spaak.h"
 #include "sgw/sgw.h"
 #include "sim/actors/rogue/rogue.h"
-#include "sim/language/scenario.h"
 #include "tbm/tbm.h"
 
-/* Servers first: they are up when the vehicle wakes. */
-const struct component_row component_rows[] = {
-    {"broker", NULL, false, false},      {"pki", &pki_class, false, true},
-    {"vos", &vos_class, false, true},    {"gsdp", &gsdp_class, false, true},
-    {"sgw", &sgw_class, true, false},    {"tbm", &tbm_class, true, false},
-    {"spaak", &spaak_class, true, true}, {"rogue", &injector_class, true, false},
+static const struct component_class *const classes[] = {
+    &pki_class, &vos_class, &gsdp_class, &sgw_class, &tbm_class, &spaak_class, &rogue_class,
 };
-const size_t component_row_count = sizeof component_rows / sizeof component_rows[0];
 
-const char *const component_names[] = {"broker", "pki", "vos", "gsdp", "sgw", "tbm", "spaak", "rogue", NULL};
-
-const struct component_row *component_find(const char *name)
-{
-    for (size_t i = 0; i < component_row_count; i++)
-        if (strcmp(component_rows[i].name, name) == 0)
-            return &component_rows[i];
-    return NULL;
-}
+const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

@@ -90,23 +90,34 @@ static void not_found(const char *name, char **paths, size_t count)
 char *scenario_find(const char *name)
 {
     unsigned long count;
-    char **paths, *found = NULL, base[64];
+    char **paths, *found;
     if (strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".yaml") == 0)) {
         if (access(name, R_OK) == 0)
             return strdup(name);
         fprintf(stderr, "spaaksim: cannot read %s\n", name);
         return NULL;
     }
+    found = scenario_find_quietly(name);
+    if (found)
+        return found;
     paths = scenario_files(&count);
+    not_found(name, paths, count);
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
+    return NULL;
+}
+
+char *scenario_find_quietly(const char *name)
+{
+    unsigned long count;
+    char base[64], *found = NULL, **paths = scenario_files(&count);
     for (size_t i = 0; i < count; i++) {
         name_of(paths[i], base);
         if (!found && strcmp(base, name) == 0)
             found = strdup(paths[i]);
-    }
-    if (!found)
-        not_found(name, paths, count);
-    for (size_t i = 0; i < count; i++)
         free(paths[i]);
+    }
     free(paths);
     return found;
 }

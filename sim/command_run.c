@@ -4,9 +4,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/setup.h"
+#include "lib/media/media.h"
 #include "sim/commands.h"
-#include "sim/run/run.h"
 #include "sim/run_all.h"
+#include "sim/world/past.h"
+#include "sim/world/world.h"
+
+#define MEDIUM_OPTION 0x1000 /* and the number of the medium in the table */
 
 struct arguments {
     struct run_options options;
@@ -40,6 +45,10 @@ static bool parse_world(const char *text, struct arguments *a)
 static bool parse_option(int option, struct arguments *a)
 {
     uint64_t n;
+    if (option >= MEDIUM_OPTION) {
+        a->options.choices[option - MEDIUM_OPTION] = optarg;
+        return true;
+    }
     switch (option) {
     case 'w':
         return parse_world(optarg, a);
@@ -48,20 +57,18 @@ static bool parse_option(int option, struct arguments *a)
     case 'o':
         a->options.out = optarg;
         return true;
-    case 'c':
-        a->options.can = optarg;
-        return true;
-    case 'g':
-        a->options.gsdp = optarg;
-        return true;
     case 't':
-        a->options.tap = optarg;
+        a->options.beside = optarg;
         return true;
     case 'j':
         if (!parse_number(optarg, "--jobs", &n) || n == 0 || n > 64)
             return false;
         a->jobs = (long)n;
         return true;
+    case 'b':
+        return a->options.bytes = true;
+    case 'p':
+        return a->options.keep_past = true;
     case 'a':
         return a->all = true;
     case 'q':
@@ -74,21 +81,29 @@ static bool parse_option(int option, struct arguments *a)
     }
 }
 
+/* The options of the command, then those that the media bring. */
+static void list_options(struct option out[24])
+{
+    static const struct option own[] = {
+        {"world", required_argument, NULL, 'w'}, {"seed", required_argument, NULL, 's'},
+        {"out", required_argument, NULL, 'o'},   {"tap", required_argument, NULL, 't'},
+        {"jobs", required_argument, NULL, 'j'},  {"all", no_argument, NULL, 'a'},
+        {"bytes", no_argument, NULL, 'b'},       {"keep-past", no_argument, NULL, 'p'},
+        {"quiet", no_argument, NULL, 'q'},       {"verbose", no_argument, NULL, 'v'}};
+    size_t n = sizeof own / sizeof own[0];
+    memcpy(out, own, sizeof own);
+    for (int i = 0; media_setups[i] && n < 23; i++)
+        if (media_setups[i]->option)
+            out[n++] = (struct option){media_setups[i]->option, required_argument, NULL, MEDIUM_OPTION + i};
+    out[n] = (struct option){NULL, 0, NULL, 0};
+}
+
 static bool parse(int argc, char **argv, struct arguments *a)
 {
-    static const struct option longs[] = {{"world", required_argument, NULL, 'w'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"out", required_argument, NULL, 'o'},
-                                          {"can", required_argument, NULL, 'c'},
-                                          {"gsdp", required_argument, NULL, 'g'},
-                                          {"tap", required_argument, NULL, 't'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"all", no_argument, NULL, 'a'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"verbose", no_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
+    struct option longs[24];
     int option;
-    *a = (struct arguments){.options = {.seed = 1, .can = "auto", .gsdp = "auto"}};
+    list_options(longs);
+    *a = (struct arguments){.options = {.seed = 1}};
     a->options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     a->jobs = sysconf(_SC_NPROCESSORS_ONLN);
     while ((option = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
@@ -122,7 +137,7 @@ static double now_ms(void)
 
 static enum verdict run_variant(const struct scenario *s, struct run_options options, bool several)
 {
-    static struct run r; /* large */
+    struct run *r = calloc(1, sizeof *r);
     char out[600], label[96];
     scenario_label(s, label);
     if (options.out)
@@ -137,23 +152,22 @@ static enum verdict run_variant(const struct scenario *s, struct run_options opt
                 *p = '_';
     }
     options.out = out;
-    if (!s->worlds[options.world]) {
+    if (!s->worlds[options.world] || !r) {
         printf("SKIPPED  %s  (not made for the %s world)\n", label, world_names[options.world]);
+        free(r);
         return VERDICT_SKIPPED;
     }
     double start = now_ms();
-    if (options.world == WORLD_VIRTUAL)
-        world_virtual_run(&r, s, &options);
-    else
-        world_process_run(&r, s, &options);
-    r.wall_ms = now_ms() - start;
-    print_result(&r, label);
+    enum verdict v = world_run(r, s, &options);
+    r->wall_ms = now_ms() - start;
+    print_result(r, label);
     fflush(stdout);
-    run_free(&r);
-    return r.verdict;
+    run_free(r);
+    free(r);
+    return v;
 }
 
-static int run_file(const char *path, const struct arguments *a)
+int run_file(const char *path, const struct run_options *options)
 {
     struct tree_problem problem = {0};
     struct scenario *variants;
@@ -164,7 +178,7 @@ static int run_file(const char *path, const struct arguments *a)
         return EXIT_WRONG;
     }
     for (size_t i = 0; i < count; i++) {
-        enum verdict v = run_variant(&variants[i], a->options, count > 1);
+        enum verdict v = run_variant(&variants[i], *options, count > 1);
         if (v == VERDICT_BLOCKED)
             rc = EXIT_MISSING;
         else if (v == VERDICT_FAIL && rc == EXIT_PASSED)
@@ -184,7 +198,8 @@ int command_run(int argc, char **argv)
     char *path = scenario_find(a.name);
     if (!path)
         return EXIT_WRONG;
-    int rc = run_file(path, &a);
+    int rc = run_file(path, &a.options);
+    past_forget();
     free(path);
     return rc;
 }

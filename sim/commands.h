@@ -10,6 +10,10 @@ int command_check(int argc, char **argv);
 int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
 
+/* command_run.c: runs all variants of a file one after the other; an exit code. */
+struct run_options;
+int run_file(const char *path, const struct run_options *options);
+
 /* Root of the project: where scenarios/ and build/ are. Found from the program's own place. */
 const char *project_root(void);
 
@@ -17,5 +21,7 @@ const char *project_root(void);
 char **scenario_files(unsigned long *count);
 /* Path of a scenario by name or by path; NULL and a message with a suggestion when there is none. Free it. */
 char *scenario_find(const char *name);
+/* The same without a message, by name only: for what scenarios say of each other. */
+char *scenario_find_quietly(const char *name);
 
 #endif

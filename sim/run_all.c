@@ -2,14 +2,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/virtual.h"
 #include "sim/commands.h"
+#include "sim/world/past.h"
 
 struct job {
     char name[64], path[700], out[700], log[720];
@@ -39,29 +41,51 @@ static double now_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* In the child: the run, with its output in a file. What was lived before is in memory already. */
+static int work_job(const struct batch *b, const struct job *j)
+{
+    struct run_options options = *b->options;
+    int fd = open(j->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+        return EXIT_FAILED;
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    options.world = j->world;
+    options.out = j->out;
+    options.colour = false;
+    int rc = run_file(j->path, &options);
+    past_forget();
+    return rc;
+}
+
+/* The life before, lived here once, is then in the memory of every run that begins there. A life that cannot
+ * be lived is told by the run itself. */
+static void live_before(const struct batch *b, const struct job *j)
+{
+    struct tree_problem wrong = {0};
+    struct scenario *s;
+    size_t n;
+    char problem[600];
+    struct run_options options = *b->options;
+    options.out = NULL;
+    if (options.keep_past || !scenario_load(j->path, &s, &n, &wrong))
+        return;
+    int64_t now_ms = j->world == WORLD_VIRTUAL ? VIRTUAL_EPOCH_MS : (int64_t)time(NULL) * 1000;
+    if (s->given.after[0])
+        past_of(s, &options, now_ms, problem, sizeof problem);
+    free(s);
+}
+
 static bool start_job(struct batch *b, struct job *j)
 {
-    char program[600], seed[24], *argv[24];
-    size_t n = 0;
-    posix_spawn_file_actions_t actions;
-    snprintf(program, sizeof program, "/proc/self/exe");
-    snprintf(seed, sizeof seed, "%llu", (unsigned long long)b->options->seed);
-    const char *words[] = {"spaaksim",      "run",    j->path,          "--world", world_names[j->world],
-                           "--seed",        seed,     "--out",          j->out,    "--can",
-                           b->options->can, "--gsdp", b->options->gsdp, NULL};
-    for (; words[n]; n++)
-        argv[n] = strdup(words[n]);
-    argv[n] = NULL;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, j->log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    int rc = posix_spawn(&j->pid, program, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    for (size_t i = 0; i < n; i++)
-        free(argv[i]);
+    live_before(b, j);
+    fflush(stdout);
     j->started_s = now_s();
-    b->running += rc == 0;
-    return rc == 0;
+    j->pid = fork();
+    if (j->pid == 0)
+        exit(work_job(b, j));
+    b->running += j->pid > 0;
+    return j->pid > 0;
 }
 
 static void last_failure(const char *log, char out[RUN_FAILURE_TEXT])
@@ -179,7 +203,7 @@ static void make_out(const struct run_options *options)
     char path[600];
     for (unsigned w = 0; w < WORLDS; w++) {
         snprintf(path, sizeof path, "%s/%s", options->out ? options->out : "out", world_names[w]);
-        run_make_directories(path);
+        records_make_directories(path);
     }
 }
 
@@ -217,5 +241,6 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
     }
 out:
     free(b.jobs);
+    past_forget();
     return rc;
 }

@@ -2,7 +2,7 @@
 #ifndef sim_run_all_h
 #define sim_run_all_h
 
-#include "sim/run/run.h"
+#include "sim/run/records.h"
 
 /* Exit code of the whole. With `one_world`, only options->world. Records: out/<world>/<scenario>,
  * out/junit.xml. */

@@ -16,44 +16,31 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/gsdp/gsdp.h"
-#include "backend/pki/pki.h"
-#include "backend/vos/vos.h"
-#include "ecu/spaak/spaak.h"
+#include "lib/crypto/p256.h"
+#include "lib/env/cast.h"
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
-#include "sgw/sgw.h"
-#include "sim/actors/rogue/rogue.h"
-#include "tbm/tbm.h"
+#include "lib/media/media.h"
 
 #define SOCKET 3
 
-static const struct process_parts components[] = {
-    {&spaak_class, {&link_driver_can}, sqlite_store_open_durable},
-    {&sgw_class, {&link_driver_can}, NULL},
-    {&tbm_class, {&link_driver_can, &link_driver_gsdp}, NULL},
-    {&vos_class, {&link_driver_gsdp, &link_driver_call, &link_driver_serve}, sqlite_store_open_durable},
-    {&gsdp_class, {&link_driver_gsdp}, sqlite_store_open_durable},
-    {&pki_class, {&link_driver_serve}, sqlite_store_open_durable},
-    {&injector_class, {&link_driver_can}, NULL},
-};
-
-static const struct process_parts *find(const char *program)
+static bool find(const char *program, struct process_parts *out)
 {
-    for (size_t i = 0; i < sizeof components / sizeof components[0]; i++)
-        if (strcmp(components[i].class->name, program) == 0)
-            return &components[i];
-    return NULL;
+    *out = (struct process_parts){.class = cast_find(program),
+                                  .media = media,
+                                  .drivers = media_drivers,
+                                  .open_store = sqlite_store_open_durable};
+    return out->class;
 }
 
 /* In the child: what posix_spawn and exec would have set up. */
 static int become(const struct zygote_request *r, const int *fds, pid_t zygote)
 {
-    const struct process_parts *parts = find(r->program);
-    char name[16], configuration[256], *argv[] = {name, configuration, NULL};
+    struct process_parts parts;
+    char name[32], configuration[256], *argv[] = {name, configuration, NULL};
     sigset_t none;
-    int kept[2] = {-1, -1};
-    if (getppid() != zygote || !parts)
+    int kept[ZYGOTE_FDS];
+    if (getppid() != zygote || !find(r->program, &parts))
         return 127;
     snprintf(name, sizeof name, "%s", r->program);
     memcpy(configuration, r->configuration, sizeof configuration);
@@ -65,15 +52,15 @@ static int become(const struct zygote_request *r, const int *fds, pid_t zygote)
         dup2(log, STDERR_FILENO);
     }
     /* first out of the way of the numbers that are wanted, then to those */
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < ZYGOTE_FDS; i++)
         kept[i] = r->numbers[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD, 64);
     close_range(3, 63, 0);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < ZYGOTE_FDS; i++)
         if (kept[i] >= 0)
             dup2(kept[i], r->numbers[i]);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    return process_main(parts, 2, argv);
+    return process_main(&parts, 2, argv);
 }
 
 static void serve(void)
@@ -82,12 +69,13 @@ static void serve(void)
     struct iovec iov = {&r, sizeof r};
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        char bytes[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))];
     } control;
     struct msghdr m = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
-    int fds[2] = {-1, -1};
+    int fds[ZYGOTE_FDS];
     pid_t self = getpid();
+    memset(fds, -1, sizeof fds);
     ssize_t len = recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC);
     if (len != (ssize_t)sizeof r)
         exit(0); /* the runner is gone */
@@ -101,7 +89,7 @@ static void serve(void)
         exit(become(&r, fds, self));
     struct zygote_report report = {
         .news = ZYGOTE_BORN, .pid = pid > 0 ? pid : 0, .status = pid > 0 ? 0 : errno};
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < ZYGOTE_FDS; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     send(SOCKET, &report, sizeof report, MSG_NOSIGNAL);
@@ -162,6 +150,6 @@ static int zygote(void)
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
-    const struct process_parts *parts = find(slash ? slash + 1 : argv[0]);
-    return parts ? process_main(parts, argc, argv) : zygote();
+    struct process_parts parts;
+    return find(slash ? slash + 1 : argv[0], &parts) ? process_main(&parts, argc, argv) : zygote();
 }

@@ -44,10 +44,20 @@ static const char *const service_names[SERVICES] = {"vos", "gsdp"};
 
 static const struct port_spec ports[] = {
     [PORT_TELEMATICS] = {.name = "telematics",
-                         .kind = PORT_CAN,
+                         .medium = "can",
                          .segment = SEGMENT_TELEMATICS,
                          .node = NODE_TBM},
-    [PORT_GSDP_CLIENT] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
+    /* the back end of a real OEM is up long before a vehicle wakes */
+    [PORT_GSDP_CLIENT] = {.name = "gsdp", .medium = "gsdp", .waits = true, .name_of = msg_peek_name},
+};
+
+static const struct topic_rule topics[] = {
+    {"spaak/{serial}/up/+", TOPIC_WRITE}, {"spaak/{serial}/down/+", TOPIC_READ}, {.filter = NULL}};
+
+static const struct timer_spec timers[] = {
+    [SERVICE_VOS] = {"ISO-TP vos", false},
+    [SERVICE_GSDP] = {"ISO-TP gsdp", false},
+    [TIMER_STATUS] = {"TBM_Status", true},
 };
 
 /* ---- queues ---- */
@@ -245,9 +255,13 @@ static void tbm_fini(void *self)
 
 const struct component_class tbm_class = {
     .name = "tbm",
+    .place = PLACE_VEHICLE,
     .size = sizeof(struct tbm),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
+    .timers = timers,
+    .timer_count = sizeof timers / sizeof timers[0],
+    .topics = topics,
     .init = tbm_init,
     .fini = tbm_fini,
     .on_frame = tbm_on_frame,

@@ -12,8 +12,9 @@
 #include "ecu/spaak/spaak.h"
 #include "lib/can/isotp.h"
 #include "lib/host/virtual.h"
+#include "lib/media/media.h"
 #include "sgw/sgw.h"
-#include "sim/plant/given.h"
+#include "sim/plant/plant.h"
 #include "tbm/tbm.h"
 #include "tests/figures.h"
 #include "tests/support.h"
@@ -49,56 +50,76 @@ static void on_trace(void *ctx, const struct trace_event *e)
     f->done += e->kind == TRACE_STATE && strcmp(e->detail, "done") == 0;
 }
 
-static void on_frame(void *ctx, uint64_t now_us, enum segment s, const struct bus_frame *frame)
+static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *frame)
 {
     struct fleet *f = ctx;
     char line[BUS_LOG_MAX];
-    bus_log_print(VIRTUAL_EPOCH_MS * 1000ull + now_us, segment_name(s), frame, line);
+    bus_log_print(VIRTUAL_EPOCH_MS * 1000ull + now_us, bus, frame, line);
     int n = fprintf(f->can_log, "%s\n", line);
     if (n < 0)
         exit(1);
     f->log_bytes += (size_t)n;
 }
 
+static void equip(struct fleet *f, struct plant_shift *shift, const struct component_class *class,
+                  const char *serial, const char *stream, struct virtual_node *n)
+{
+    shift->crypto = virtual_crypto(f->v, stream);
+    if (plant_equip(shift, class, serial, true, NULL, 0, virtual_store(n)))
+        exit(1);
+}
+
+static struct virtual_node *add_server(struct fleet *f, const struct component_class *class)
+{
+    return virtual_add(f->v, class, class->name, 0, &f->server_args);
+}
+
+static void add_vehicle(struct fleet *f, struct plant_shift *shift, size_t i)
+{
+    static const struct component_class *const classes[] = {&sgw_class, &tbm_class, &spaak_class};
+    f->args[i] = (struct component_args){.serial = f->serials[i]};
+    for (size_t k = 0; k < 3; k++) {
+        snprintf(f->names[i][k], 16, "%s%zu", classes[k]->name, i % 1000000);
+        struct virtual_node *n = virtual_add(f->v, classes[k], f->names[i][k], (unsigned)i + 1, &f->args[i]);
+        if (k == 2)
+            equip(f, shift, classes[k], f->serials[i], f->serials[i], n);
+        if (virtual_start(n))
+            exit(1);
+    }
+}
+
 static void fleet_make(struct fleet *f, size_t vehicles, FILE *can_log)
 {
-    static struct virtual_hooks hooks;
-    struct oem oem;
     struct oem_options options = {.now_s = VIRTUAL_EPOCH_MS / 1000};
-    struct given given = {.ecu = GIVEN_PRESENT};
-    hooks = (struct virtual_hooks){.ctx = f, .on_trace = on_trace, .on_frame = can_log ? on_frame : NULL};
+    struct plant_shift shift = {.now_s = options.now_s};
     *f = (struct fleet){.vehicles = vehicles, .server_args = {.serial = ""}, .can_log = can_log};
-    f->v = virtual_new(1, &hooks, NULL);
-    f->serials = calloc(vehicles, sizeof *f->serials);
+    const struct virtual_options o = {
+        .seed = 1,
+        .twins = media_twins,
+        .hooks = {.ctx = f, .on_trace = on_trace, .on_frame = can_log ? on_frame : NULL},
+    };
+    f->v = virtual_new(&o);
+    f->serials = calloc(vehicles + 1, sizeof *f->serials);
     f->names = calloc(vehicles, sizeof *f->names);
     f->args = calloc(vehicles, sizeof *f->args);
-    struct virtual_node *pki = virtual_add(f->v, &pki_class, "pki", 0, &f->server_args);
-    struct virtual_node *vos = virtual_add(f->v, &vos_class, "vos", 0, &f->server_args);
-    struct virtual_node *gsdp = virtual_add(f->v, &gsdp_class, "gsdp", 0, &f->server_args);
-    struct given_stores stores = {NULL, virtual_store(vos), virtual_store(gsdp), virtual_store(pki)};
-    oem_make(virtual_crypto(f->v, "world"), &options, &oem);
-    given_servers(virtual_crypto(f->v, "servers"), &oem, &stores);
-    if (virtual_start(pki) || virtual_start(vos) || virtual_start(gsdp))
-        exit(1);
+    const char **serials = calloc(vehicles + 1, sizeof *serials);
     for (size_t i = 0; i < vehicles; i++) {
-        static const char *const kinds[] = {"sgw", "tbm", "spaak"};
-        static const struct component_class *const classes[] = {&sgw_class, &tbm_class, &spaak_class};
         snprintf(f->serials[i], 16, "SPAAK%08zu", i % 100000000);
-        f->args[i] = (struct component_args){.serial = f->serials[i]};
-        for (size_t k = 0; k < 3; k++) {
-            snprintf(f->names[i][k], 16, "%s%zu", kinds[k], i % 1000000);
-            struct virtual_node *n =
-                virtual_add(f->v, classes[k], f->names[i][k], (unsigned)i + 1, &f->args[i]);
-            if (k == 2) {
-                stores.spaak = virtual_store(n);
-                given_vehicle(virtual_crypto(f->v, f->serials[i]), &oem, &given, f->serials[i],
-                              VIRTUAL_EPOCH_MS, &stores);
-            }
-            if (virtual_start(n))
-                exit(1);
-        }
+        serials[i] = f->serials[i];
     }
-    oem_free(&oem);
+    shift.serials = serials;
+    oem_make(virtual_crypto(f->v, "world"), &options, &shift.oem);
+    static const struct component_class *const servers[] = {&pki_class, &vos_class, &gsdp_class};
+    for (size_t i = 0; i < 3; i++) {
+        struct virtual_node *n = add_server(f, servers[i]);
+        equip(f, &shift, servers[i], "", "servers", n);
+        if (virtual_start(n))
+            exit(1);
+    }
+    for (size_t i = 0; i < vehicles; i++)
+        add_vehicle(f, &shift, i);
+    free(serials);
+    oem_free(&shift.oem);
 }
 
 static void fleet_run(struct fleet *f)

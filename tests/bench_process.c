@@ -118,7 +118,7 @@ static double transfers_per_s(unsigned nodes)
     int stop[2];
     test_path(path, sizeof path, "bench-hub");
     unlink(path);
-    int listen_fd = spawn_listen(path);
+    int listen_fd = spawn_listen(path, SOCK_SEQPACKET);
     if (listen_fd < 0 || pipe(stop) != 0)
         exit(1);
     pids[n] = fork();

@@ -9,7 +9,6 @@
 #include "lib/host/sqlite_store.h"
 #include "lib/msg/msg.h"
 #include "lib/pki/csr.h"
-#include "sim/plant/given.h"
 #include "tests/figures.h"
 #include "tests/support.h"
 
@@ -164,9 +163,8 @@ static void bench_vos(const struct p256_costs *c)
     double total = 0;
     open_on_disk(&v.b, &vos_class, "bench-vos.db");
     open_on_disk(&v.pki, &pki_class, "bench-pki.db");
-    struct store *spare = store_memory_new();
-    struct given_stores stores = {spare, v.b.node.store, spare, v.pki.node.store};
-    given_servers(test_crypto(), o, &stores);
+    test_equip(&vos_class, "", v.b.node.store);
+    test_equip(&pki_class, "", v.pki.node.store);
     make_vehicles(&v, o);
     if (bench_start(&v.b, &none) || bench_start(&v.pki, &none))
         exit(1);

@@ -34,7 +34,7 @@ static enum err bench_send(struct node *n, unsigned port, const char *address, s
         abort();
     struct bench_sent *s = &b->sent[b->sent_count++];
     s->port = port;
-    s->is_frame = n->class->ports[port].kind == PORT_CAN;
+    s->is_frame = n->media[port]->frames;
     if (s->is_frame)
         memcpy(&s->frame, bytes.p, sizeof s->frame);
     else
@@ -71,8 +71,43 @@ static void bench_die(struct node *n, const struct fault *why)
     n->dead = true;
 }
 
-static const struct node_host host = {bench_now_us,  bench_wall_ms,   bench_timer_set, bench_send,
-                                      bench_link_up, bench_subscribe, bench_trace,     bench_die};
+static enum err bench_tell(struct node *n, unsigned port, const char *address, const char *news)
+{
+    (void)n, (void)port, (void)address, (void)news;
+    return ERR_OK;
+}
+
+/* Done at once; its result comes with the time that passes next. */
+static enum err bench_work(struct node *n, unsigned work, struct span in)
+{
+    struct bench *b = bench_of(n);
+    const struct work_spec *spec = &n->class->works[work];
+    if (b->work_count == BENCH_WORKS || spec->result_max > sizeof b->works[0].result)
+        abort();
+    b->works[b->work_count].work = work;
+    b->works[b->work_count].e =
+        spec->run(in, b->works[b->work_count].result, spec->result_max, &b->works[b->work_count].len);
+    b->work_count++;
+    return ERR_OK;
+}
+
+void bench_finish_works(struct bench *b)
+{
+    for (size_t i = 0; i < b->work_count; i++)
+        node_on_work(&b->node, b->works[i].work, b->works[i].e, span_of(b->works[i].result, b->works[i].len));
+    b->work_count = 0;
+}
+
+static const struct node_host host = {.now_us = bench_now_us,
+                                      .wall_ms = bench_wall_ms,
+                                      .timer_set = bench_timer_set,
+                                      .send = bench_send,
+                                      .link_up = bench_link_up,
+                                      .subscribe = bench_subscribe,
+                                      .tell = bench_tell,
+                                      .work = bench_work,
+                                      .trace = bench_trace,
+                                      .die = bench_die};
 
 void bench_prepare(struct bench *b, const struct component_class *class, struct crypto *crypto)
 {
@@ -82,7 +117,7 @@ void bench_prepare(struct bench *b, const struct component_class *class, struct 
     b->wall_ms = TEST_NOW_S * 1000;
     for (size_t i = 0; i < ENV_TIMERS; i++)
         b->due_us[i] = ENV_NEVER;
-    node_prepare(&b->node, &host, class, class->name, crypto, store_memory_new(), NULL);
+    node_prepare(&b->node, &host, class, media, class->name, crypto, store_memory_new(), NULL);
 }
 
 enum err bench_start(struct bench *b, const struct component_args *args)
@@ -105,9 +140,13 @@ void bench_links(struct bench *b, enum link_state state)
 {
     for (unsigned i = 0; i < b->node.class->port_count; i++) {
         b->up[i] = state != LINK_DOWN;
-        node_on_link(&b->node, i,
-                     b->node.class->ports[i].kind == PORT_GSDP || state == LINK_DOWN ? state : LINK_UP);
+        node_on_link(&b->node, i, state == LINK_DOWN ? state : b->node.media[i]->ready);
     }
+}
+
+void bench_frame(struct node *n, unsigned port, const struct bus_frame *f)
+{
+    node_on_bytes(n, port, "", span_of(f, sizeof *f));
 }
 
 void bench_run_ms(struct bench *b, uint64_t ms)
@@ -159,6 +198,15 @@ const struct oem *test_oem(int64_t now_s)
     if (!o.roles[0].key && oem_make(test_crypto(), &options, &o) != ERR_OK)
         abort();
     return &o;
+}
+
+void test_equip(const struct component_class *class, const char *serial, struct store *store)
+{
+    static const char *const nobody[] = {NULL};
+    struct plant_shift shift = {
+        .crypto = test_crypto(), .oem = *test_oem(TEST_NOW_S), .now_s = TEST_NOW_S, .serials = nobody};
+    if (plant_equip(&shift, class, serial, true, NULL, 0, store))
+        abort();
 }
 
 void test_path(char *out, size_t cap, const char *name)

@@ -5,13 +5,16 @@
 
 #include "lib/host/node.h"
 #include "lib/host/virtual.h"
-#include "sim/plant/given.h"
+#include "lib/media/media.h"
 #include "sim/plant/oem.h"
+#include "sim/plant/plant.h"
+#include "tests/history.h"
 
 /* ---- a component alone on a bench: everything it sends, traces and stores is kept ---- */
 
 #define BENCH_SENT  512
 #define BENCH_TRACE 512
+#define BENCH_WORKS 4
 
 struct bench_sent {
     unsigned port;
@@ -31,6 +34,13 @@ struct bench {
     size_t sent_count;
     struct trace_event *trace;
     size_t trace_count;
+    struct {
+        unsigned work;
+        enum err e;
+        size_t len;
+        uint8_t result[256];
+    } works[BENCH_WORKS];
+    size_t work_count;
 };
 
 /* Starts the component with all links up unless told otherwise; the store may be filled before by the caller.
@@ -39,8 +49,12 @@ void bench_prepare(struct bench *b, const struct component_class *class, struct 
 enum err bench_start(struct bench *b, const struct component_args *args);
 void bench_free(struct bench *b);
 void bench_links(struct bench *b, enum link_state state);
+/* A frame arrives. */
+void bench_frame(struct node *n, unsigned port, const struct bus_frame *f);
 /* Moves time, firing timers in order. */
 void bench_run_ms(struct bench *b, uint64_t ms);
+/* Hands over the results of the works that were handed out. */
+void bench_finish_works(struct bench *b);
 /* Number of traced events of a kind, with that reason unless it is ERR_OK. */
 size_t bench_count(const struct bench *b, enum trace_kind kind, enum err reason);
 /* The last traced event of a kind, or NULL. */
@@ -51,6 +65,8 @@ const struct trace_event *bench_last(const struct bench *b, enum trace_kind kind
 struct crypto *test_crypto(void);
 const struct oem *test_oem(int64_t now_s);
 #define TEST_NOW_S 1767225600ll
+/* What the plant gives a class before its first life, by those authorities. No vehicles are registered. */
+void test_equip(const struct component_class *class, const char *serial, struct store *store);
 
 /* A file of its own in the test's temporary directory. */
 void test_path(char *out, size_t cap, const char *name);

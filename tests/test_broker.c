@@ -10,8 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/vos/vos.h"
 #include "lib/host/spawn.h"
 #include "lib/media/gsdp/mosquitto.h"
+#include "tbm/tbm.h"
 #include "tests/support.h"
 
 struct client {
@@ -81,7 +83,9 @@ static void join(struct client *c, const struct broker *b, const char *user, con
 
 Test(broker, rules, .timeout = 60)
 {
-    struct broker b;
+    struct broker b = {.user_count = 0};
+    const struct setup_instance instances[] = {{"tbm", &tbm_class, "SPAAK00000001", 0},
+                                               {"vos", &vos_class, "", 0}};
     struct client vehicle, vos, nobody;
     char directory[96], log[] = "/dev/null", flag[] = "-c", program[100], command[200];
     char *argv[] = {program, flag, b.configuration, NULL};
@@ -89,7 +93,7 @@ Test(broker, rules, .timeout = 60)
     pid_t pid;
     test_path(directory, sizeof directory, "broker");
     mkdir(directory, 0700);
-    cr_assert(broker_prepare(&b, directory, "SPAAK00000001"));
+    cr_assert(broker_prepare(&b, directory, instances, 2));
     cr_assert(eq(int, stat(b.configuration, &st), 0));
     cr_expect(eq(int, (int)(st.st_mode & 077), 0), "for its owner only");
     snprintf(program, sizeof program, "%s", broker_program());
@@ -103,8 +107,8 @@ Test(broker, rules, .timeout = 60)
     cr_expect(ne(int, nobody.result, 0), "wrong password");
     mosquitto_destroy(nobody.m);
 
-    join(&vehicle, &b, b.vehicle.user, b.vehicle.password);
-    join(&vos, &b, b.vos.user, b.vos.password);
+    join(&vehicle, &b, broker_user_of(&b, &instances[0])->name, broker_user_of(&b, &instances[0])->password);
+    join(&vos, &b, broker_user_of(&b, &instances[1])->name, broker_user_of(&b, &instances[1])->password);
     cr_assert(eq(int, vehicle.result, 0));
     cr_assert(eq(int, vos.result, 0));
     mosquitto_subscribe(vehicle.m, NULL, "spaak/+/down/+", 1);

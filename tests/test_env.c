@@ -191,8 +191,15 @@ static void probe_on_timer(void *self, unsigned timer)
         env_store_commit(p->env);
 }
 
-static const struct component_class probe_class = {
-    .name = "probe", .size = sizeof(struct probe), .init = probe_init, .on_timer = probe_on_timer};
+static const struct timer_spec probe_timers[] = {{"put", false}, {"commit", false}};
+
+static const struct component_class probe_class = {.name = "probe",
+                                                   .stores = true,
+                                                   .size = sizeof(struct probe),
+                                                   .timers = probe_timers,
+                                                   .timer_count = 2,
+                                                   .init = probe_init,
+                                                   .on_timer = probe_on_timer};
 
 Test(node, uncommitted_puts_end_with_their_handler)
 {
@@ -229,12 +236,46 @@ Test(node, a_dead_component_has_no_effect)
     bench_free(&b);
 }
 
-Test(node, component_arguments)
+static uint64_t settings_seen[2];
+
+static enum err set_init(void *self, struct env *env, const struct component_args *args)
 {
-    static const char *const pairs[] = {"a=1", "ab=text", "n=12x", NULL};
-    struct component_args args = {.serial = "", .pairs = pairs};
-    cr_expect(eq(str, (char *)component_arg(&args, "ab", ""), "text"));
-    cr_expect(eq(str, (char *)component_arg(&args, "b", "none"), "none"));
-    cr_expect(eq(u64, component_arg_number(&args, "a", 5), 1));
-    cr_expect(eq(u64, component_arg_number(&args, "n", 5), 5));
+    (void)self;
+    (void)env;
+    settings_seen[0] = args->settings[0];
+    settings_seen[1] = args->settings[1];
+    return ERR_OK;
+}
+
+static const struct setting_spec set_settings[] = {{.name = "a", .fallback = 5, .min = 2, .max = 9},
+                                                   {.name = "b", .fallback = 0, .min = 0, .max = 1},
+                                                   {.name = NULL}};
+static const struct component_class set_class = {
+    .name = "set", .size = 1, .settings = set_settings, .init = set_init};
+
+static const struct {
+    const char *name;
+    const uint64_t *settings;
+    enum err reason;
+    uint64_t a, b;
+} set_rows[] = {
+    {.name = "defaults", .settings = NULL, .reason = ERR_OK, .a = 5, .b = 0},
+    {.name = "both bounds", .settings = (const uint64_t[]){2, 1}, .reason = ERR_OK, .a = 2, .b = 1},
+    {.name = "below", .settings = (const uint64_t[]){1, 0}, .reason = ERR_SETTING_RANGE, .a = 0, .b = 0},
+    {.name = "above", .settings = (const uint64_t[]){5, 2}, .reason = ERR_SETTING_RANGE, .a = 0, .b = 0},
+};
+
+Test(node, settings_keep_within_their_bounds)
+{
+    for (size_t i = 0; i < sizeof set_rows / sizeof set_rows[0]; i++) {
+        struct bench b;
+        settings_seen[0] = settings_seen[1] = 0;
+        bench_prepare(&b, &set_class, test_crypto());
+        enum err e =
+            bench_start(&b, &(struct component_args){.serial = "", .settings = set_rows[i].settings});
+        cr_expect(eq(int, e, set_rows[i].reason), "%s", set_rows[i].name);
+        cr_expect(eq(u64, settings_seen[0], set_rows[i].a), "%s", set_rows[i].name);
+        cr_expect(eq(u64, settings_seen[1], set_rows[i].b), "%s", set_rows[i].name);
+        bench_free(&b);
+    }
 }

@@ -25,7 +25,7 @@ static struct hub_process start(void)
     struct hub_process h;
     int stop[2];
     test_path(h.path, sizeof h.path, "hub");
-    int listen_fd = spawn_listen(h.path);
+    int listen_fd = spawn_listen(h.path, SOCK_SEQPACKET);
     cr_assert(ge(int, listen_fd, 0));
     cr_assert(eq(int, pipe(stop), 0));
     h.pid = fork();

@@ -98,8 +98,13 @@ static void desk_on_timer(void *self, unsigned timer)
     requester_on_timer(&askers[timer].requester);
 }
 
+static const struct timer_spec desk_timers[] = {
+    {"asker 1", false}, {"asker 2", false}, {"3", false}, {"4", false}};
+
 static const struct component_class desk_class = {
     .name = "desk",
+    .timers = desk_timers,
+    .timer_count = sizeof desk_timers / sizeof desk_timers[0],
     .size = ASKERS * sizeof(struct asker),
     .init = desk_init,
     .on_timer = desk_on_timer,

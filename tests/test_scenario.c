@@ -5,13 +5,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sim/run/run.h"
+#include "sim/world/world.h"
 #include "tests/support.h"
 
 static char directory[120];
 
+static char *find_nothing(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
 static void make_directory(void)
 {
+    scenario_finder = find_nothing;
     test_path(directory, sizeof directory, "scenario");
     mkdir(directory, 0700);
 }
@@ -58,8 +65,21 @@ static const struct {
     {HEAD "run: [spaak, sgv]\n" OK, 5, "did you mean \"sgw\"?"},
     {HEAD "run: spaak\n" OK, 5, "must be a list"},
     {HEAD RUN OK "worlds: [real]\n", 8, "unknown world"},
-    {HEAD RUN OK "given:\n  spaak: {drm_uid: present}\n", 9, "did you mean \"drm_uuid\"?"},
-    {HEAD RUN OK "given:\n  spaak:\n    drm_uuid: here\n", 10, "known are: absent, present"},
+    {HEAD RUN OK "given:\n  spaak: {identty: foreign}\n", 9, "did you mean \"identity\"?"},
+    {HEAD RUN OK "given:\n  spaak:\n    identity: here\n", 10, "known are: foreign"},
+    {HEAD RUN OK "given:\n  spak: {identity: foreign}\n", 9, "did you mean \"spaak\"?"},
+    {HEAD RUN OK "given:\n  after: t\n", 9, "cannot come after itself"},
+    {HEAD RUN OK "given:\n  after: nothing\n", 9, "there is no scenario \"nothing\""},
+    {HEAD "run: [spaak, spaak]\n" OK, 5, "stands twice in run"},
+    {HEAD "run: [spaak, door: sgv]\n" OK, 5, "did you mean \"sgw\"?"},
+    {HEAD "run: [Spaak]\n" OK, 5, "is no name"},
+    {HEAD "run: [v0001.spaak]\n" OK, 5, "have no prefix"},
+    {HEAD "run: [v0002.vos]\n" OK, 5, "belongs to none"},
+    {HEAD RUN OK "settings:\n  spaak: {retry_ms: 0}\n", 9, "retry_ms of spaak goes from 1 to 3600000"},
+    {HEAD RUN OK "settings:\n  spaak: 5\n", 9, "takes a mapping"},
+    {HEAD RUN OK "settings:\n  spaak: {retry_ms: 5, retry_ms: 6}\n", 9, "stands twice"},
+    {HEAD RUN "expect:\n  - {state: {tbm: {x: present}}}\n", 7, "keeps no store"},
+    {HEAD RUN "expect:\n  - {state: {spaak: [x]}}\n", 7, "must be a mapping"},
     {HEAD RUN OK "settings:\n  spaak: {retry: 5}\n", 9, "unknown setting"},
     {HEAD RUN OK "settings:\n  spaak: {retry_ms: fast}\n", 9, "is not a number"},
     {HEAD RUN "expect:\n  - {message: VehicleSubjectIDRequest}\n", 7,
@@ -74,9 +94,20 @@ static const struct {
     {HEAD RUN OK "faults:\n  - lose: {message: C2VUsecaseCompletionAck}\n", 9, "lacks the key \"link\""},
     {HEAD RUN OK "faults:\n  - lose: {message: C2VUsecaseCompletionAck, link: gsdp, nth: 0}\n", 9,
      "counted from 1"},
-    {HEAD RUN OK "faults:\n  - kill: {component: rogue, at: start, restart_after: 1 ms}\n", 9,
-     "does not run here"},
-    {HEAD RUN OK "do:\n  - {inject: \"3A0\", segment: body}\n", 9, "is not a frame"},
+    {HEAD RUN OK "faults:\n  - kill: {component: rogue, at: PP-01/1, restart_after: 1 ms}\n", 9,
+     "unknown component of this run"},
+    {HEAD RUN OK "faults:\n  - kill: {component: vos, at: start, restart_after: 1 ms}\n", 9, "name a step"},
+    {HEAD RUN OK "faults:\n  - cut: {component: broker, link: gsdp, at: start, heal_after: 1 ms}\n", 9,
+     "has no links of its own"},
+    {HEAD RUN OK "faults:\n  - cut: {component: sgw, link: gsdp, at: start, heal_after: 1 ms}\n", 9,
+     "sgw has no link \"gsdp\""},
+    {HEAD RUN OK "do:\n  - {inject: \"3A0\", segment: body}\n", 9, "is no frame"},
+    {HEAD RUN OK "do:\n  - {inject: \"3A0#\", segmnt: body}\n", 9, "did you mean \"segment\"?"},
+    {HEAD RUN OK "do:\n  - {inject: \"3A0#\", count: 0}\n", 9, "count goes from 1 to 1000000"},
+    {HEAD RUN OK "do:\n  - {call: renew-vehicle-identity, to: spaak}\n", 9, "spaak takes no calls"},
+    {HEAD RUN OK "do:\n  - {call: renew-vehicle-identity, to: vos, vehicle: X}\n", 9,
+     "no vehicle of this run"},
+    {HEAD RUN OK "do:\n  - {to: vos}\n", 9, "needs \"call\" and \"to\""},
     {HEAD RUN OK "do:\n  - {call: renew, to: vos}\n", 9, "unknown call"},
     {HEAD RUN OK "foreach: {a: []}\n", 8, "1 to 24 values"},
     {"schema: 1\nname: other\ntitle: t\nuse_case: PP-01\n" RUN OK, 2, "differs from the file's name"},
@@ -122,9 +153,8 @@ static struct run judged(const char *text)
     char out[200];
     snprintf(out, sizeof out, "%s/out", directory);
     cr_assert(load(text, &s, &n, &p), "%s", p.text);
-    struct run_options o = {
-        .world = WORLD_VIRTUAL, .seed = 3, .out = out, .can = "auto", .gsdp = "auto", .quiet = true};
-    world_virtual_run(&r, s, &o);
+    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 3, .out = out, .quiet = true};
+    world_run(&r, s, &o);
     run_free(&r);
     free(s);
     return r;
@@ -149,8 +179,7 @@ static const struct {
     {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - state: {spaak: {vehicle/key: absent}}\n",
      "should be absent"},
     {HEAD RUN "expect:\n  - {dropped: diagnostic, at_least: 5}\nlimit: 1 s\n", "at least 5"},
-    {HEAD RUN
-     "given: {vos: {ecu: absent}, spaak: {drm_uuid: present}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
+    {HEAD RUN "given: {vos: {ecu: absent}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
      "the ECU is not registered"},
 };
 

@@ -10,7 +10,7 @@ static void give(struct bench *b, enum segment from, const char *text)
 {
     struct bus_frame f;
     cr_assert(eq(int, bus_frame_parse(text, &f), ERR_OK), "%s", text);
-    node_on_frame(&b->node, from, &f);
+    bench_frame(&b->node, from, &f);
 }
 
 static const struct {

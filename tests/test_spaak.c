@@ -15,7 +15,6 @@
 
 struct vehicle_bench {
     struct bench b;
-    struct given_stores stores;
     struct msg_header last; /* of the last request heard */
     uint8_t body[MSG_MAX];
     size_t body_len, heard;
@@ -26,15 +25,13 @@ struct vehicle_bench {
 
 static const struct component_args args = {.serial = SERIAL};
 
-static void start(struct vehicle_bench *v, const struct given *given)
+static void start(struct vehicle_bench *v, const struct history *history)
 {
     memset(v, 0, sizeof *v);
     bench_prepare(&v->b, &spaak_class, test_crypto());
-    v->stores =
-        (struct given_stores){v->b.node.store, store_memory_new(), store_memory_new(), store_memory_new()};
-    cr_assert(eq(
-        int, given_vehicle(test_crypto(), test_oem(TEST_NOW_S), given, SERIAL, TEST_NOW_S * 1000, &v->stores),
-        ERR_OK));
+    test_equip(&spaak_class, SERIAL, v->b.node.store);
+    ASSERT_OK(
+        history_write(test_crypto(), test_oem(TEST_NOW_S), history, TEST_NOW_S * 1000, v->b.node.store));
     for (int i = 0; i < 2; i++) {
         struct isotp_config c = isotp_config_default(i ? 0x6B9 : 0x6B8, i ? 0x6B1 : 0x6B0);
         isotp_init(&v->ear[i], &c, v->ear_rx[i], MSG_MAX);
@@ -44,9 +41,6 @@ static void start(struct vehicle_bench *v, const struct given *given)
 
 static void stop(struct vehicle_bench *v)
 {
-    store_close(v->stores.vos);
-    store_close(v->stores.gsdp);
-    store_close(v->stores.pki);
     bench_free(&v->b);
 }
 
@@ -80,7 +74,7 @@ static void carry(struct vehicle_bench *v, const uint8_t *down, size_t len, int 
         for (int i = 0; i < 2; i++)
             while (isotp_output(&v->ear[i], 0, &f, &ev)) {
                 busy = true;
-                node_on_frame(&v->b.node, 0, &f);
+                bench_frame(&v->b.node, 0, &f);
             }
         for (size_t s = 0; s < v->b.sent_count; s++)
             for (int i = 0; i < 2; i++) {
@@ -99,7 +93,7 @@ static void tbm_says(struct vehicle_bench *v, uint8_t flags)
     f.data[0] = flags;
     f.data[1] = v->alive = (v->alive + 1) & 15;
     f.data[7] = matrix_checksum(0x3A0, f.data, 8);
-    node_on_frame(&v->b.node, 0, &f);
+    bench_frame(&v->b.node, 0, &f);
     carry(v, NULL, 0, 0);
 }
 
@@ -138,7 +132,7 @@ static bool stored(struct vehicle_bench *v, const char *key)
 Test(spaak, says_nothing_until_the_tbm_is_connected_and_subscribed)
 {
     struct vehicle_bench v;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    start(&v, &(struct history){.drm_uuid = true});
     bench_run_ms(&v.b, 5000);
     tbm_says(&v, 0);
     tbm_says(&v, TBM_STATUS_CONNECTED);
@@ -153,9 +147,9 @@ Test(spaak, cyclic_status_is_checked)
 {
     struct vehicle_bench v;
     struct bus_frame f;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    start(&v, &(struct history){.drm_uuid = true});
     bus_frame_parse("3A0#0301000000000000", &f);
-    node_on_frame(&v.b.node, 0, &f);
+    bench_frame(&v.b.node, 0, &f);
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_CHECKSUM), 1));
     tbm_says(&v, 0);
     v.alive = (v.alive - 1) & 15;
@@ -163,7 +157,7 @@ Test(spaak, cyclic_status_is_checked)
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_STALE_COUNTER), 1));
     cr_expect(eq(sz, v.heard, 0));
     bus_frame_parse("3A0#03", &f);
-    node_on_frame(&v.b.node, 0, &f);
+    bench_frame(&v.b.node, 0, &f);
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_LENGTH), 1));
     stop(&v);
 }
@@ -173,7 +167,7 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
     struct vehicle_bench v;
     uint8_t body[1024], point[P256_POINT];
     struct csr csr;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    start(&v, &(struct history){.drm_uuid = true});
     tbm_says(&v, READY);
     answer_as(&v, OEM_VOS, v.last, SUBJECT_RESPONSE, subject_body(SUBJECT, body));
     cr_assert(eq(int, (int)v.last.type, CSR_REQUEST));
@@ -242,7 +236,7 @@ Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
         const struct refusal *r = &refusals[i];
         struct vehicle_bench v;
         uint8_t body[128];
-        start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+        start(&v, &(struct history){.drm_uuid = true});
         tbm_says(&v, READY);
         struct msg_header h = v.last;
         h.sequence = (uint32_t)((int)h.sequence + r->sequence_off);
@@ -277,7 +271,7 @@ static void expect_growing_pauses(const struct bench *b)
 Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
 {
     struct vehicle_bench v;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    start(&v, &(struct history){.drm_uuid = true});
     tbm_says(&v, READY);
     struct msg_header first = v.last;
     for (int i = 0; i < 700; i++) { /* 35 s; the TBM goes on saying that all is well */
@@ -306,7 +300,7 @@ Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
 Test(spaak, keeps_quiet_while_the_tbm_is_away)
 {
     struct vehicle_bench v;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT});
+    start(&v, &(struct history){.drm_uuid = true});
     tbm_says(&v, READY);
     cr_expect(eq(sz, v.heard, 1));
     for (int i = 0; i < 200; i++) {
@@ -322,21 +316,21 @@ Test(spaak, keeps_quiet_while_the_tbm_is_away)
 }
 
 static const struct {
-    struct given given;
+    struct history history;
     int first; /* request after the start */
 } resumes[] = {
-    {{.drm_uuid = GIVEN_ABSENT}, 100},
-    {{.drm_uuid = GIVEN_PRESENT}, SUBJECT_REQUEST},
-    {{.drm_uuid = GIVEN_PRESENT, .pending_csr = GIVEN_CSR_VALID}, CSR_REQUEST},
-    {{.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_UNREPORTED}, CERT_STATUS},
-    {{.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_INSTALLED}, 0},
+    {{.drm_uuid = false}, 100},
+    {{.drm_uuid = true}, SUBJECT_REQUEST},
+    {{.drm_uuid = true, .pending_csr = true}, CSR_REQUEST},
+    {{.drm_uuid = true, .certificate = HISTORY_UNREPORTED}, CERT_STATUS},
+    {{.drm_uuid = true, .certificate = HISTORY_INSTALLED}, 0},
 };
 
 Test(spaak, goes_on_from_what_is_in_its_store)
 {
     for (size_t i = 0; i < sizeof resumes / sizeof resumes[0]; i++) {
         struct vehicle_bench v;
-        start(&v, &resumes[i].given);
+        start(&v, &resumes[i].history);
         tbm_says(&v, READY);
         cr_expect(eq(int, v.heard ? (int)v.last.type : 0, resumes[i].first), "row %zu", i);
         stop(&v);
@@ -346,7 +340,7 @@ Test(spaak, goes_on_from_what_is_in_its_store)
 Test(spaak, renewal_is_obeyed_once)
 {
     struct vehicle_bench v;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_INSTALLED});
+    start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_INSTALLED});
     tbm_says(&v, READY);
     struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
                            .issued_at_ms = TEST_NOW_S * 1000};
@@ -364,7 +358,7 @@ Test(spaak, renewal_is_obeyed_once)
 Test(spaak, an_answer_belongs_to_its_use_case)
 {
     struct vehicle_bench v;
-    start(&v, &(struct given){.drm_uuid = GIVEN_PRESENT, .certificate = GIVEN_UNREPORTED});
+    start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_UNREPORTED});
     tbm_says(&v, READY);
     struct msg_header h = v.last;
     h.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_02;
@@ -383,8 +377,7 @@ Test(spaak, does_not_start_without_its_anchors_or_identity)
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         struct bench b;
         bench_prepare(&b, &spaak_class, test_crypto());
-        struct given_stores s = {b.node.store, b.node.store, b.node.store, b.node.store};
-        given_vehicle(test_crypto(), test_oem(TEST_NOW_S), &(struct given){0}, SERIAL, TEST_NOW_S * 1000, &s);
+        test_equip(&spaak_class, SERIAL, b.node.store);
         struct store_put gone = {keys[i], {NULL, 0}};
         store_apply(b.node.store, &gone, 1);
         cr_expect(eq(int, bench_start(&b, &args), ERR_NOT_FOUND), "%s", keys[i]);

@@ -38,7 +38,7 @@ static void from_vehicle(struct bench *b, const char *text, enum matrix_message 
     isotp_send(&tp, (const uint8_t *)text, (uint32_t)strlen(text), 0);
     for (size_t seen = b->sent_count; isotp_sending(&tp);) {
         while (isotp_output(&tp, 0, &f, &ev))
-            node_on_frame(&b->node, CAN, &f);
+            bench_frame(&b->node, CAN, &f);
         for (; seen < b->sent_count; seen++)
             if (b->sent[seen].is_frame)
                 isotp_input(&tp, &b->sent[seen].frame, 0, &ev);
@@ -138,7 +138,7 @@ Test(tbm, carries_down_one_after_the_other)
     node_on_bytes(&b.node, GSDP, "spaak/S1/down/vos", span_of("second", 6));
     cr_expect(eq(sz, b.sent_count, 1), "a first frame; the second message waits");
     bus_frame_parse("6B0##5300000CCCCCCCCCC", &f);
-    node_on_frame(&b.node, CAN, &f);
+    bench_frame(&b.node, CAN, &f);
     cr_expect(eq(sz, b.sent_count, 5), "three consecutive frames, then the single frame");
     cr_expect(eq(u8, b.sent[4].frame.data[0], 6));
     bench_free(&b);

@@ -3,6 +3,7 @@
 #include <criterion/new/assert.h>
 
 #include "lib/host/virtual.h"
+#include "lib/media/media.h"
 #include "tests/check.h"
 
 /* ---- a node that writes down what happens to it ---- */
@@ -13,6 +14,7 @@ struct recorder {
 };
 
 static char diary[4096];
+static const char *topic = ""; /* what the next recorder subscribes to */
 
 static void note(const char *format, ...)
 {
@@ -27,10 +29,8 @@ static enum err recorder_init(void *self, struct env *env, const struct componen
     struct recorder *r = self;
     r->env = env;
     r->name = env->name[0];
-    const char *topic = component_arg(args, "topic", "");
-    if (*topic)
-        return env_subscribe(env, 1, topic);
-    return ERR_OK;
+    (void)args;
+    return topic[0] ? env_subscribe(env, 1, topic) : ERR_OK;
 }
 
 static void recorder_on_frame(void *self, unsigned port, const struct bus_frame *f)
@@ -61,13 +61,26 @@ static void recorder_on_link(void *self, unsigned port, enum link_state state)
 }
 
 static const struct port_spec ports[] = {
-    {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY},
-    {.name = "gsdp", .kind = PORT_GSDP},
+    {.name = "body", .medium = "can", .segment = SEGMENT_BODY},
+    {.name = "gsdp", .medium = "gsdp"},
 };
+
+static const struct timer_spec timers[] = {{"0", false}, {"1", false}, {"2", false}, {"3", false}};
+
+/* Of a server, and of a vehicle: both kinds in one. */
+static const struct topic_rule topics[] = {
+    {"spaak/+/up/vos", TOPIC_READ},        {"spaak/V1/down/vos", TOPIC_WRITE},
+    {"spaak/{serial}/other", TOPIC_WRITE}, {"spaak/{serial}/up/vos", TOPIC_WRITE},
+    {"spaak/{serial}/down/+", TOPIC_READ}, {.filter = NULL}};
+
 static const struct component_class recorder_class = {.name = "recorder",
                                                       .size = sizeof(struct recorder),
                                                       .ports = ports,
                                                       .port_count = 2,
+                                                      .stores = true,
+                                                      .timers = timers,
+                                                      .timer_count = 4,
+                                                      .topics = topics,
                                                       .init = recorder_init,
                                                       .on_frame = recorder_on_frame,
                                                       .on_bytes = recorder_on_bytes,
@@ -78,9 +91,10 @@ static const struct component_args none = {.serial = ""};
 
 static struct virtual *world(void)
 {
-    static const struct virtual_hooks hooks = {0};
+    const struct virtual_options options = {.seed = 1, .twins = media_twins};
     diary[0] = '\0';
-    struct virtual *v = virtual_new(1, &hooks, NULL);
+    topic = "";
+    struct virtual *v = virtual_new(&options);
     cr_assert(ne(ptr, v, NULL));
     return v;
 }
@@ -188,14 +202,20 @@ static void publish(struct virtual_node *n, const char *topic, const char *text)
     env_send_bytes(env_of(n), 1, topic, span_of(text, strlen(text)));
 }
 
-#define ARGS(serial_, topic_) \
-    (&(struct component_args){.serial = serial_, .pairs = (const char *const[]){"topic=" topic_, NULL}})
+static struct virtual_node *add_subscriber(struct virtual *v, const char *name,
+                                           const struct component_args *args, const char *filter)
+{
+    topic = filter;
+    return add(v, name, args);
+}
+
+static const struct component_args v1 = {.serial = "V1"};
 
 Test(virtual, broker_routes_by_topic_and_keeps_sessions)
 {
     struct virtual *v = world();
-    struct virtual_node *s = add(v, "s", ARGS("", "spaak/+/up/vos"));
-    struct virtual_node *t = add(v, "t", ARGS("V1", "spaak/V1/down/+"));
+    struct virtual_node *s = add_subscriber(v, "s", &none, "spaak/+/up/vos");
+    struct virtual_node *t = add_subscriber(v, "t", &v1, "spaak/V1/down/+");
     run_to(v, 5000);
     cr_expect(eq(str, diary, "s1 t1 s2 t2 "));
     diary[0] = '\0';
@@ -219,18 +239,18 @@ Test(virtual, broker_routes_by_topic_and_keeps_sessions)
 Test(virtual, broker_that_dies_forgets)
 {
     struct virtual *v = world();
-    struct virtual_node *s = add(v, "s", ARGS("", "spaak/+/up/vos"));
-    struct virtual_node *t = add(v, "t", ARGS("V1", "spaak/V1/down/+"));
+    struct virtual_node *s = add_subscriber(v, "s", &none, "spaak/+/up/vos");
+    struct virtual_node *t = add_subscriber(v, "t", &v1, "spaak/V1/down/+");
     run_to(v, 5000);
     virtual_cut(t, "gsdp", true);
     publish(s, "spaak/V1/down/vos", "lost");
     run_to(v, 6000);
     diary[0] = '\0';
-    virtual_broker_kill(v);
+    cr_assert(virtual_helper(v, "broker", false));
     virtual_cut(t, "gsdp", false);
     cr_expect(eq(int, env_send_bytes(env_of(s), 1, "spaak/V1/down/vos", span_of("x", 1)), ERR_LINK_DOWN));
     run_to(v, 50000);
-    virtual_broker_start(v);
+    cr_assert(virtual_helper(v, "broker", true));
     run_to(v, 100000);
     cr_expect(strcmp(diary, "s0 s1 t1 s2 t2 ") == 0 || strcmp(diary, "s0 t1 s1 t2 s2 ") == 0, "%s", diary);
     cr_expect(eq(ptr, strstr(diary, "lost"), NULL));

@@ -12,8 +12,20 @@ struct gsdp {
 };
 
 static const struct port_spec ports[] = {
-    [PORT_BROKER] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
+    [PORT_BROKER] = {.name = "gsdp", .medium = "gsdp", .name_of = msg_peek_name},
 };
+
+static const struct topic_rule topics[] = {
+    {"spaak/+/up/gsdp", TOPIC_READ}, {"spaak/+/down/gsdp", TOPIC_WRITE}, {.filter = NULL}};
+
+static const struct plant_item plant[] = {
+    {RESPONDER_KEY, PLANT_KEY, "gsdp"},
+    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "gsdp"},
+    {RESPONDER_ECU_ANCHOR, PLANT_CERTIFICATE, "ecu-ca"},
+    {.key = NULL},
+};
+
+static const char *const secrets[] = {RESPONDER_KEY, NULL};
 
 /* The same ECU always gets the same drmUUID. RFC 9562, version 4. */
 static enum err drm_uuid_of(struct gsdp *g, const char *serial, uint8_t uuid[MSG_UUID])
@@ -82,9 +94,14 @@ static void gsdp_fini(void *self)
 
 const struct component_class gsdp_class = {
     .name = "gsdp",
+    .place = PLACE_BACK_END,
+    .stores = true,
     .size = sizeof(struct gsdp),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
+    .topics = topics,
+    .plant = plant,
+    .secrets = secrets,
     .init = gsdp_init,
     .fini = gsdp_fini,
     .on_bytes = gsdp_on_bytes,

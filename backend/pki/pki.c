@@ -17,9 +17,19 @@ struct pki {
     struct x509 ca;
 };
 
+static const char *const callers[] = {"vos", NULL};
+
 static const struct port_spec ports[] = {
-    [PORT_PKI] = {.name = "pki", .kind = PORT_SERVE},
+    [PORT_PKI] = {.name = "pki", .medium = "call", .end = PORT_LISTENS, .callers = callers},
 };
+
+static const struct plant_item plant[] = {
+    {PKI_CA_KEY, PLANT_KEY, "J1"},
+    {PKI_CA_CERTIFICATE, PLANT_CERTIFICATE, "J1"},
+    {.key = NULL},
+};
+
+static const char *const secrets[] = {PKI_CA_KEY, NULL};
 
 /* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key.
  */
@@ -120,9 +130,13 @@ static void pki_fini(void *self)
 
 const struct component_class pki_class = {
     .name = "pki",
+    .place = PLACE_BACK_END,
+    .stores = true,
     .size = sizeof(struct pki),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
+    .plant = plant,
+    .secrets = secrets,
     .init = pki_init,
     .fini = pki_fini,
     .on_bytes = pki_on_bytes,

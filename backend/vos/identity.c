@@ -191,6 +191,7 @@ enum err vos_on_cert_status(struct vos *v, const struct msg_opened *m, struct ve
     enum err e = commit_record(v, m->header.ecu_serial, r);
     if (e)
         return e;
+    vos_claim(v, m->header.ecu_serial, r);
     return respond(v, &m->header, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, ERR_OK,
                    (struct span){NULL, 0}, "PP-01/18");
 }

@@ -6,10 +6,41 @@
 #include "backend/vos/vos_internal.h"
 
 static const struct port_spec ports[] = {
-    [VOS_PORT_GSDP] = {.name = "gsdp", .kind = PORT_GSDP, .name_of = msg_peek_name},
-    [VOS_PORT_PKI] = {.name = "pki", .kind = PORT_CALL},
-    [VOS_PORT_ADMIN] = {.name = "vos-admin", .kind = PORT_SERVE},
+    [VOS_PORT_GSDP] = {.name = "gsdp", .medium = "gsdp", .name_of = msg_peek_name},
+    /* without it the VOS answers that no certificate can be had */
+    [VOS_PORT_PKI] = {.name = "pki", .medium = "call", .end = PORT_ASKS, .server = "pki", .optional = true},
 };
+
+static const struct topic_rule topics[] = {
+    {"spaak/+/up/vos", TOPIC_READ}, {"spaak/+/down/vos", TOPIC_WRITE}, {.filter = NULL}};
+
+static const struct timer_spec timers[] = {[VOS_TIMER_RENEW] = {"renewal", false}};
+
+static const struct setting_spec settings[] = {
+    [VOS_SETTING_RENEW_MS] = {.name = "renew_ms", .fallback = 5000, .min = 10, .max = 86400000},
+    {.name = NULL},
+};
+
+static const struct claim_spec claims[] = {
+    [VOS_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL},
+    {.name = NULL},
+};
+
+static const struct plant_item plant[] = {
+    {RESPONDER_KEY, PLANT_KEY, "vos"},
+    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "vos"},
+    {RESPONDER_ECU_ANCHOR, PLANT_CERTIFICATE, "ecu-ca"},
+    {VOS_ECU_PREFIX, PLANT_VEHICLES, NULL},
+    {.key = NULL},
+};
+
+static const struct defect_spec defects[] = {
+    {"signer", "expired", DEFECT_EXPIRED, RESPONDER_CERTIFICATE, NULL},
+    {"ecu", "absent", DEFECT_ABSENT, VOS_ECU_PREFIX, NULL},
+    {.name = NULL},
+};
+
+static const char *const secrets[] = {RESPONDER_KEY, NULL};
 
 /* The requests that a VOS serves. */
 static const struct served {
@@ -75,34 +106,29 @@ static void on_request(struct vos *v, const char *topic, struct span bytes)
                          NULL);
 }
 
-static void on_call(struct vos *v, const char *caller, struct span bytes)
+/* ---- calls ---- */
+
+static enum err call_renew(void *self, const struct call_value *values)
 {
-    uint8_t memory[512], out[16];
-    struct msg_arena arena;
-    msg_arena_init(&arena, memory, sizeof memory);
-    Backend__V1__AdminRequest *m = backend__v1__admin_request__unpack(&arena.allocator, bytes.len, bytes.p);
-    Backend__V1__AdminResponse answer = BACKEND__V1__ADMIN_RESPONSE__INIT;
-    enum err e = ERR_MSG_MALFORMED;
-    if (m && m->action == BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY) {
-        env_trace_note(v->env, TRACE_CALL, "renew-vehicle-identity");
-        e = vos_renew(v, m->ecu_serial);
-    }
-    if (e)
-        env_trace_reason(v->env, TRACE_REJECT, NULL, "AdminRequest", e, (uint32_t)bytes.len, NULL);
-    answer.error = (uint32_t)e;
-    env_send_bytes(v->env, VOS_PORT_ADMIN, caller,
-                   span_of(out, backend__v1__admin_response__pack(&answer, out)));
+    return vos_renew(self, values[0].text);
 }
+
+static const struct parameter_spec renew_parameters[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
+                                                         {.name = NULL}};
+
+static const struct call_spec calls[] = {
+    {"renew-vehicle-identity", "retires a vehicle's identity and has PP-01 run again: a new owner",
+     renew_parameters, call_renew},
+    {.name = NULL},
+};
 
 static void vos_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
 {
     struct vos *v = self;
     if (port == VOS_PORT_GSDP)
         on_request(v, address, bytes);
-    else if (port == VOS_PORT_PKI)
-        vos_on_issued(v, bytes);
     else
-        on_call(v, address, bytes);
+        vos_on_issued(v, bytes);
 }
 
 static void vos_on_link(void *self, unsigned port, enum link_state state)
@@ -124,13 +150,14 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
 {
     struct vos *v = self;
     v->env = env;
-    v->renew_pause_us = component_arg_number(args, "renew_ms", 5000) * 1000;
+    v->renew_pause_us = args->settings[VOS_SETTING_RENEW_MS] * 1000;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
     if (!v->issuing)
         return ERR_NO_MEMORY;
     env_random(env, &v->next_request_id, sizeof v->next_request_id);
     v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
-    return responder_init(&v->responder, env, VOS_PORT_GSDP, "vos");
+    enum err e = responder_init(&v->responder, env, VOS_PORT_GSDP, "vos");
+    return e ? e : vos_claim_all(v);
 }
 
 static void vos_fini(void *self)
@@ -140,14 +167,22 @@ static void vos_fini(void *self)
     free(v->issuing);
 }
 
-static const char *const settings[] = {"renew_ms", NULL};
-
 const struct component_class vos_class = {
     .name = "vos",
+    .place = PLACE_BACK_END,
+    .stores = true,
     .size = sizeof(struct vos),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
+    .timers = timers,
+    .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
+    .topics = topics,
+    .calls = calls,
+    .claims = claims,
+    .plant = plant,
+    .defects = defects,
+    .secrets = secrets,
     .init = vos_init,
     .fini = vos_fini,
     .on_bytes = vos_on_bytes,

@@ -7,8 +7,10 @@
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 
-enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_ADMIN };
+enum { VOS_PORT_GSDP, VOS_PORT_PKI };
 enum { VOS_TIMER_RENEW };
+enum { VOS_SETTING_RENEW_MS };
+enum { VOS_CLAIM_K };
 
 #define VOS_ISSUING_MAX 4096 /* CSRs at the PKI at the same time */
 
@@ -54,6 +56,12 @@ enum err vos_on_subject_request(struct vos *v, const struct msg_opened *m, struc
 enum err vos_on_csr_request(struct vos *v, const struct msg_opened *m, struct vehicle *r);
 enum err vos_on_cert_status(struct vos *v, const struct msg_opened *m, struct vehicle *r);
 void vos_on_issued(struct vos *v, struct span bytes);
+
+/* claim.c: [K] of a vehicle, as the VOS holds it: the active one, and while a renewal is under way the last
+ * that was active. */
+void vos_claim(struct vos *v, const char *serial, const struct vehicle *r);
+/* After a start, of every vehicle in the store. */
+enum err vos_claim_all(struct vos *v);
 
 /* renew.c: the "renew vehicle identity" call and its repetition until the vehicle comes back. */
 enum err vos_renew(struct vos *v, const char *serial);

@@ -128,7 +128,19 @@ enum err identity_installed(struct spaak *s, uint8_t digest[SHA256_SIZE], bool *
 enum err identity_acknowledge(struct spaak *s)
 {
     env_store_put(s->env, SPAAK_VEHICLE_ACKED, span_of("\1", 1));
-    return env_store_commit(s->env);
+    enum err e = env_store_commit(s->env);
+    if (!e)
+        identity_claim(s);
+    return e;
+}
+
+void identity_claim(struct spaak *s)
+{
+    uint8_t der[X509_MAX], flag;
+    size_t len, flag_len;
+    if (env_store_get(s->env, SPAAK_VEHICLE_CERTIFICATE, der, sizeof der, &len) == ERR_OK &&
+        env_store_get(s->env, SPAAK_VEHICLE_ACKED, &flag, 1, &flag_len) == ERR_OK)
+        env_claim(s->env, SPAAK_CLAIM_K, s->serial, span_of(der, len));
 }
 
 enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
@@ -146,5 +158,8 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     env_store_delete(s->env, SPAAK_VEHICLE_CERTIFICATE);
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
     delete_pending(s);
-    return env_store_commit(s->env);
+    enum err e = env_store_commit(s->env);
+    if (!e)
+        env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
+    return e;
 }

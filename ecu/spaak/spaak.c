@@ -7,8 +7,46 @@
 #define TBM_LOST_CYCLES 5 /* TBM_Status missing this long: the TBM is gone */
 
 static const struct port_spec ports[] = {
-    [SPAAK_PORT_BODY] = {.name = "body", .kind = PORT_CAN, .segment = SEGMENT_BODY, .node = NODE_SPAAK},
+    [SPAAK_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_SPAAK},
 };
+
+static const struct timer_spec timers[] = {
+    [SPAAK_VOS] = {"ISO-TP vos", false},
+    [SPAAK_GSDP] = {"ISO-TP gsdp", false},
+    [SPAAK_TIMER_PROVISIONING] = {"provisioning", false},
+    [SPAAK_TIMER_TBM] = {"TBM_Status missing", true},
+};
+
+static const struct setting_spec settings[] = {
+    [SPAAK_SETTING_RETRY_MS] = {.name = "retry_ms", .fallback = 500, .min = 1, .max = 3600000},
+    [SPAAK_SETTING_BACK_OFF_MS] = {.name = "back_off_ms", .fallback = 60000, .min = 1, .max = 86400000},
+    {.name = NULL},
+};
+
+static const struct claim_spec claims[] = {
+    [SPAAK_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
+    {.name = NULL},
+};
+
+static const struct plant_item plant[] = {
+    {SPAAK_ECU_KEY, PLANT_KEY, "ecu"},
+    {SPAAK_ECU_CERTIFICATE, PLANT_CERTIFICATE, "ecu"},
+    {SPAAK_ANCHOR_J, PLANT_CERTIFICATE, "J"},
+    {SPAAK_ANCHOR_J1, PLANT_CERTIFICATE, "J1"},
+    {SPAAK_ANCHOR_PHYSICAL_KEY, PLANT_CERTIFICATE, "J_PhysicalKey"},
+    {SPAAK_ANCHOR_Z1, PLANT_CERTIFICATE, "Z1"},
+    {SPAAK_ANCHOR_ZZ2, PLANT_CERTIFICATE, "ZZ2"},
+    {.key = NULL},
+};
+
+static const struct defect_spec defects[] = {
+    {"identity", "foreign", DEFECT_FOREIGN, SPAAK_ECU_KEY, NULL},
+    {"pending_csr", "wrong-subject", DEFECT_CSR_OTHER_SUBJECT, SPAAK_PENDING_CSR, SPAAK_PENDING_KEY},
+    {"pending_csr", "weak-key", DEFECT_CSR_WEAK_KEY, SPAAK_PENDING_CSR, SPAAK_PENDING_SUBJECT},
+    {.name = NULL},
+};
+
+static const char *const secrets[] = {SPAAK_ECU_KEY, SPAAK_PENDING_KEY, SPAAK_VEHICLE_KEY, NULL};
 
 /* ---- what is in the store at start ---- */
 
@@ -57,6 +95,7 @@ static enum err load(struct spaak *s)
     };
     if (env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID)
         s->signer.drm_uuid = s->drm_uuid;
+    identity_claim(s);
     return ERR_OK;
 }
 
@@ -152,8 +191,8 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     struct spaak *s = self;
     s->env = env;
     s->tbm_alive = -1;
-    s->retry_us = component_arg_number(args, "retry_ms", 500) * 1000;
-    s->back_off_us = component_arg_number(args, "back_off_ms", 60000) * 1000;
+    s->retry_us = args->settings[SPAAK_SETTING_RETRY_MS] * 1000;
+    s->back_off_us = args->settings[SPAAK_SETTING_BACK_OFF_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     for (unsigned i = 0; i < SPAAK_CHANNELS; i++) {
         isotp_port_init(&s->channels[i], env, SPAAK_PORT_BODY, i, rows[i][0], rows[i][1]);
@@ -171,14 +210,20 @@ static void spaak_fini(void *self)
     OPENSSL_cleanse(s, sizeof *s);
 }
 
-static const char *const settings[] = {"retry_ms", "back_off_ms", NULL};
-
 const struct component_class spaak_class = {
     .name = "spaak",
+    .place = PLACE_VEHICLE,
+    .stores = true,
     .size = sizeof(struct spaak),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
+    .timers = timers,
+    .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
+    .claims = claims,
+    .plant = plant,
+    .defects = defects,
+    .secrets = secrets,
     .init = spaak_init,
     .fini = spaak_fini,
     .on_frame = spaak_on_frame,

@@ -11,6 +11,8 @@ enum { SPAAK_PORT_BODY };
 enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
 /* The first timers are the channels' own. */
 enum { SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
+enum { SPAAK_SETTING_RETRY_MS, SPAAK_SETTING_BACK_OFF_MS };
+enum { SPAAK_CLAIM_K };
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {
@@ -51,7 +53,6 @@ struct spaak {
     bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
     int tbm_alive;                  /* last alive counter, -1 before the first */
     struct provisioning provisioning;
-    /* timings, microseconds; arguments retry_ms, back_off_ms */
     uint64_t retry_us, back_off_us;
 };
 
@@ -91,6 +92,8 @@ enum err identity_install(struct spaak *s, struct span certificate);
 /* ERR_NOT_FOUND without [K]; digest is its SHA-256. */
 enum err identity_installed(struct spaak *s, uint8_t digest[SHA256_SIZE], bool *acknowledged);
 enum err identity_acknowledge(struct spaak *s);
+/* Claims [K] when the VOS has acknowledged it. */
+void identity_claim(struct spaak *s);
 /* Retires the identity because of a renewal issued then; ERR_MSG_REPLAYED when that is not news. */
 enum err identity_retire(struct spaak *s, int64_t issued_at_ms);
 

@@ -84,6 +84,10 @@
     X(STORE_FAILED, 503, "the store refused a transaction")                                     \
     X(SYSTEM, 504, "a system call failed")                                                      \
     X(KILLED, 505, "the component was killed")                                                  \
+    X(TOPIC_NOT_ALLOWED, 506, "the component declares no such access to this topic")            \
+    X(CALLER_NOT_ALLOWED, 507, "the server does not know this caller")                          \
+    X(SETTING_RANGE, 508, "a setting is outside the bounds that the component declares")        \
+    X(WORK_FAILED, 509, "the work could not be begun")                                          \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \

@@ -1,23 +1,71 @@
 #include "lib/env/env.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-const char *component_arg(const struct component_args *args, const char *key, const char *fallback)
+bool component_port(const struct component_class *class, const char *name, unsigned *out)
 {
-    size_t len = strlen(key);
-    for (const char *const *p = args->pairs; p && *p; p++)
-        if (strncmp(*p, key, len) == 0 && (*p)[len] == '=')
-            return *p + len + 1;
-    return fallback;
+    for (unsigned i = 0; i < class->port_count; i++)
+        if (strcmp(class->ports[i].name, name) == 0) {
+            *out = i;
+            return true;
+        }
+    return false;
 }
 
-uint64_t component_arg_number(const struct component_args *args, const char *key, uint64_t fallback)
+bool component_call(const struct component_class *class, const char *name, unsigned *out)
 {
-    const char *text = component_arg(args, key, "");
-    char *end;
-    uint64_t v = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && *end == '\0' ? v : fallback;
+    for (unsigned i = 0; class->calls && class->calls[i].name; i++)
+        if (strcmp(class->calls[i].name, name) == 0) {
+            *out = i;
+            return true;
+        }
+    return false;
+}
+
+size_t component_settings(const struct component_class *class)
+{
+    size_t n = 0;
+    while (class->settings && class->settings[n].name)
+        n++;
+    return n;
+}
+
+size_t component_parameters(const struct call_spec *call)
+{
+    size_t n = 0;
+    while (call->parameters && call->parameters[n].name)
+        n++;
+    return n;
+}
+
+/* Does what the filter lets through include the whole of `topic`, which may be a filter itself? */
+static bool topic_within(const char *filter, const char *serial, const char *topic)
+{
+    static const char place[] = "{serial}";
+    while (*filter) {
+        if (*filter == '+') {
+            topic += strcspn(topic, "/");
+            filter++;
+        } else if (strncmp(filter, place, sizeof place - 1) == 0) {
+            size_t len = strlen(serial);
+            if (!len || strncmp(topic, serial, len) != 0)
+                return false;
+            topic += len;
+            filter += sizeof place - 1;
+        } else if (*filter++ != *topic++) {
+            return false;
+        }
+    }
+    return *topic == '\0';
+}
+
+bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,
+                     const char *topic)
+{
+    for (const struct topic_rule *r = class->topics; r && r->filter; r++)
+        if (r->access & access && topic_within(r->filter, serial, topic))
+            return true;
+    return false;
 }
 
 void env_trace(struct env *env, struct trace_event *e)

@@ -1,75 +1,21 @@
-/* The contract between a component and its host.
- *
- * A component is written once, without I/O. It gets inputs (a frame or bytes on a port, a link that changed,
- * a timer that fired) and answers with calls on its env: send, set a timer, read and write its store, trace.
- * It reaches nothing else. Two hosts implement env: lib/host/process.h (a Linux process) and
- * lib/host/virtual.h (an object in virtual time).
+/* What a component can do: its env. It gets inputs (a frame or bytes on a port, news of a medium, a link that
+ * changed, a timer that fired, a work that is done) and answers with calls on its env: send, set a timer,
+ * read and write its store, trace. It reaches nothing else. Two hosts implement env: lib/host/process.h (a
+ * Linux process) and lib/host/virtual.h (an object in virtual time).
  *
  * What a component sends while it handles one input leaves only after the store transactions of that
- * input are durable; a killed component loses both together. */
+ * input are durable; a killed component loses both together.
+ *
+ * Port, timer, show, claim and work are indices into the tables of the class (lib/env/component.h); one
+ * outside its table is a broken promise and ends the program. */
 #ifndef lib_env_env_h
 #define lib_env_env_h
 
-#include "lib/can/matrix.h"
 #include "lib/crypto/p256.h"
+#include "lib/env/component.h"
 #include "lib/env/trace.h"
 
-#define ENV_TIMERS    8 /* timers per component, numbered from 0 */
-#define ENV_PORTS     6
-#define ENV_NEVER     UINT64_MAX
-#define ENV_KEY_MAX   96   /* store key, characters */
-#define ENV_VALUE_MAX 2048 /* store value, bytes */
-
-struct env;
-
-enum port_kind {
-    PORT_CAN,  /* frames on one segment */
-    PORT_GSDP, /* MQTT topics */
-    PORT_CALL, /* requests to a server (bytes in, bytes out) */
-    PORT_SERVE /* such a server; the address names the caller */
-};
-
-enum link_state {
-    LINK_DOWN,
-    LINK_UP,
-    LINK_SUBSCRIBED /* GSDP: every subscription of this port is confirmed */
-};
-
-struct port_spec {
-    const char *name; /* also the link's name in scenarios: "body", "gsdp", "pki" */
-    enum port_kind kind;
-    enum segment segment;                        /* CAN */
-    enum matrix_node node;                       /* CAN: whose messages to receive; 0 = all */
-    const char *(*name_of)(struct span payload); /* message name for faults; NULL: none */
-};
-
-/* What the world tells a component at start, beside its store. */
-struct component_args {
-    const char *serial;       /* ECU serial of the vehicle it belongs to; "" for a server */
-    const char *const *pairs; /* "key=value", NULL at the end; NULL for none */
-};
-
-/* Value of a key in args->pairs, or the fallback. */
-const char *component_arg(const struct component_args *args, const char *key, const char *fallback);
-/* The same for a number; the fallback too when it is not one. */
-uint64_t component_arg_number(const struct component_args *args, const char *key, uint64_t fallback);
-
-struct component_class {
-    const char *name;
-    size_t size; /* of the instance; zeroed before init */
-    const struct port_spec *ports;
-    size_t port_count;
-    const char *const *settings; /* names it takes in component_args.pairs, NULL at the end; NULL for none */
-    /* Any handler but init may be NULL. init may read the store, subscribe and set timers; links come up
-     * later, by on_link. */
-    enum err (*init)(void *self, struct env *env, const struct component_args *args);
-    void (*fini)(void *self);
-    void (*on_frame)(void *self, unsigned port, const struct bus_frame *f);
-    /* address: the topic (GSDP) or the caller (SERVE); "" otherwise. Borrowed, like the bytes. */
-    void (*on_bytes)(void *self, unsigned port, const char *address, struct span bytes);
-    void (*on_link)(void *self, unsigned port, enum link_state state);
-    void (*on_timer)(void *self, unsigned timer);
-};
+#define ENV_NEVER UINT64_MAX
 
 struct env_ops {
     uint64_t (*now_us)(struct env *env);
@@ -78,12 +24,16 @@ struct env_ops {
     enum err (*send_frame)(struct env *env, unsigned port, const struct bus_frame *f);
     enum err (*send_bytes)(struct env *env, unsigned port, const char *address, struct span bytes);
     enum err (*subscribe)(struct env *env, unsigned port, const char *topic);
+    enum err (*tell)(struct env *env, unsigned port, const char *address, const char *news);
+    enum err (*work)(struct env *env, unsigned work, struct span in);
     enum err (*store_get)(struct env *env, const char *key, void *buf, size_t cap, size_t *len);
     enum err (*store_put)(struct env *env, const char *key, struct span value); /* p == NULL: delete */
     enum err (*store_commit)(struct env *env);
     enum err (*store_scan)(struct env *env, const char *prefix,
                            void (*each)(void *ctx, const char *key, struct span value), void *ctx);
     void (*trace)(struct env *env, struct trace_event *e);
+    void (*show)(struct env *env, unsigned show, const char *text);
+    void (*claim)(struct env *env, unsigned claim, const char *subject, struct span value);
 };
 
 struct env {
@@ -120,6 +70,7 @@ static inline enum err env_send_frame(struct env *env, unsigned port, const stru
 {
     return env->ops->send_frame(env, port, f);
 }
+/* ERR_TOPIC_NOT_ALLOWED for a topic that the class does not declare. */
 static inline enum err env_send_bytes(struct env *env, unsigned port, const char *address, struct span bytes)
 {
     return env->ops->send_bytes(env, port, address, bytes);
@@ -128,6 +79,19 @@ static inline enum err env_send_bytes(struct env *env, unsigned port, const char
 static inline enum err env_subscribe(struct env *env, unsigned port, const char *topic)
 {
     return env->ops->subscribe(env, port, topic);
+}
+/* Tells a medium something beside bytes, in its own words (the header of the medium has them): "field-off" of
+ * a reader, "open" with the name of a reader as address of a phone. ERR_BAD_ARGUMENT for a word that it does
+ * not know. */
+static inline enum err env_tell(struct env *env, unsigned port, const char *address, const char *news)
+{
+    return env->ops->tell(env, port, address, news);
+}
+/* Hands out a work; the input is copied. Its result comes by on_work, unless the component is killed before.
+ */
+static inline enum err env_work(struct env *env, unsigned work, struct span in)
+{
+    return env->ops->work(env, work, in);
 }
 /* ERR_NOT_FOUND, ERR_NO_SPACE. Sees the puts of the transaction under way. */
 static inline enum err env_store_get(struct env *env, const char *key, void *buf, size_t cap, size_t *len)
@@ -153,6 +117,17 @@ static inline enum err env_store_scan(struct env *env, const char *prefix,
                                       void (*each)(void *ctx, const char *key, struct span value), void *ctx)
 {
     return env->ops->store_scan(env, prefix, each, ctx);
+}
+/* What a screen, a lamp, a door shows; traced when it differs from what was shown before. */
+static inline void env_show(struct env *env, unsigned show, const char *text)
+{
+    env->ops->show(env, show, text);
+}
+/* Holds from now on that the subject has this value; p == NULL: holds nothing of it any more. A restart
+ * begins without claims. The value is traced as a digest. */
+static inline void env_claim(struct env *env, unsigned claim, const char *subject, struct span value)
+{
+    env->ops->claim(env, claim, subject, value);
 }
 
 /* ---- tracing; texts are copied, NULL counts as "" ---- */

@@ -104,7 +104,7 @@ static const char *colour_of(const struct trace_event *e)
 
 void trace_text(const struct trace_event *e, bool colour, char out[TRACE_TEXT_MAX])
 {
-    char who[40], what[200], size[24] = "";
+    char who[80], what[240], size[24] = "";
     const char *on = colour ? colour_of(e) : "", *verb = "";
     if (e->kind == TRACE_SEND)
         snprintf(who, sizeof who, "%s -> %s", e->component, e->peer);

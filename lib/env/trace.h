@@ -8,22 +8,24 @@
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
 
-#define TRACE_KIND_LIST(X)                                                                    \
-    X(LIFE, "life")     /* started, killed, restarted, stopped */                             \
-    X(STATE, "state")   /* a component's state machine moved */                               \
-    X(STEP, "step")     /* a step of a use case was done */                                   \
-    X(SEND, "send")     /* a message left its author: step, peer, length, digest */           \
-    X(ACCEPT, "accept") /* a message was received and verified: step, peer, length, digest */ \
-    X(REJECT, "reject") /* a message was refused: reason */                                   \
-    X(RELAY, "relay")   /* SGW or TBM carried a message */                                    \
-    X(HOLD, "hold")     /* the TBM keeps a message until its link is back */                  \
-    X(DROP, "drop")     /* the SGW dropped frames: reason, count in length */                 \
-    X(RETRY, "retry")   /* a request is sent again, or will be: reason */                     \
-    X(FAIL, "fail")     /* a use case ended without success: reason */                        \
-    X(STORE, "store")   /* a transaction was committed: keys in detail */                     \
-    X(LINK, "link")     /* a port's link went up or down */                                   \
-    X(FAULT, "fault")   /* an injected fault took effect: its number in length */             \
-    X(CALL, "call")     /* an operator's call reached a component */                          \
+#define TRACE_KIND_LIST(X)                                                                     \
+    X(LIFE, "life")     /* started, killed, restarted, stopped */                              \
+    X(STATE, "state")   /* a component's state machine moved */                                \
+    X(STEP, "step")     /* a step of a use case was done */                                    \
+    X(SEND, "send")     /* a message left its author: step, peer, length, digest */            \
+    X(ACCEPT, "accept") /* a message was received and verified: step, peer, length, digest */  \
+    X(REJECT, "reject") /* a message was refused: reason */                                    \
+    X(RELAY, "relay")   /* SGW or TBM carried a message */                                     \
+    X(HOLD, "hold")     /* the TBM keeps a message until its link is back */                   \
+    X(DROP, "drop")     /* the SGW dropped frames: reason, count in length */                  \
+    X(RETRY, "retry")   /* a request is sent again, or will be: reason */                      \
+    X(FAIL, "fail")     /* a use case ended without success: reason */                         \
+    X(STORE, "store")   /* a transaction was committed: keys in detail */                      \
+    X(LINK, "link")     /* a port's link went up or down */                                    \
+    X(FAULT, "fault")   /* an injected fault took effect: its number in length */              \
+    X(CALL, "call")     /* an operator's call reached a component */                           \
+    X(SHOW, "show")     /* a screen, a lamp, a door shows something else: message is which */  \
+    X(CLAIM, "claim")   /* a component claims (digest) or no longer claims: subject in peer */ \
     X(NOTE, "note")     /* anything else worth a line */
 
 enum trace_kind {
@@ -33,7 +35,8 @@ enum trace_kind {
         TRACE_KINDS
 };
 
-#define TRACE_DIGEST 8 /* first bytes of a payload's SHA-256 */
+#define TRACE_NAME   32 /* name of an instance, with its end */
+#define TRACE_DIGEST 8  /* first bytes of a payload's SHA-256 */
 
 struct trace_event {
     uint64_t time_us;  /* since the run began */
@@ -42,8 +45,8 @@ struct trace_event {
     uint32_t length;   /* bytes, or a count */
     uint16_t kind;     /* enum trace_kind */
     uint16_t reason;   /* enum err */
-    char component[16];
-    char peer[16];
+    char component[TRACE_NAME];
+    char peer[TRACE_NAME];
     char step[12]; /* "PP-01/9" */
     char message[32];
     uint8_t digest[TRACE_DIGEST];
@@ -59,7 +62,7 @@ enum trace_kind trace_kind_from_name(const char *name);
 #define TRACE_JSON_MAX 1024
 size_t trace_json(const struct trace_event *e, char out[TRACE_JSON_MAX]);
 /* One line for people: "PP-01/3   spaak -> vos   VehicleSubjectIdRequest   612 B   3.1 ms". */
-#define TRACE_TEXT_MAX 320
+#define TRACE_TEXT_MAX 480
 void trace_text(const struct trace_event *e, bool colour, char out[TRACE_TEXT_MAX]);
 /* Value of "key=value" in the detail; false when there is none. */
 bool trace_detail(const struct trace_event *e, const char *key, char *out, size_t cap);

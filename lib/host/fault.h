@@ -30,7 +30,7 @@ struct fault {
     enum fault_kind kind;
     char link[16];      /* "gsdp", "pki", or a segment's name */
     char message[32];   /* message name, or matrix row on CAN */
-    char component[16]; /* kill, cut: whom; "" for cut = everyone on the link */
+    char component[32]; /* kill, cut: whom; "" for cut = everyone on the link */
     char step[12];      /* kill, cut: when; "" = at the start */
     unsigned nth;       /* link faults: which one, from 1; FAULT_ALWAYS = each */
     unsigned times;     /* repeat: further copies */
@@ -46,7 +46,7 @@ struct fault_plan {
 
 const char *fault_kind_name(enum fault_kind k);
 /* One line of text that fault_parse reads back; for handing a plan to a process. */
-#define FAULT_TEXT_MAX 200
+#define FAULT_TEXT_MAX 220
 void fault_print(const struct fault *f, char out[FAULT_TEXT_MAX]);
 enum err fault_parse(const char *text, struct fault *out);
 /* For traces: "lose VehicleSubjectIdResponse 1 on gsdp". */

@@ -40,3 +40,12 @@ int link_connect_unix(const char *path, int type)
     }
     return fd;
 }
+
+void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void *ctx)
+{
+    sd_event_source *first = NULL;
+    if (sd_event_add_defer(event, &first, fn, ctx) < 0)
+        return;
+    sd_event_source_set_floating(first, 1);
+    sd_event_source_unref(first);
+}

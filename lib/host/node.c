@@ -1,5 +1,6 @@
 #include "lib/host/node.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ static int64_t node_wall_ms(struct env *env)
 
 static void node_timer_set(struct env *env, unsigned timer, uint64_t at_us)
 {
+    assert(timer < node_of(env)->class->timer_count);
     if (!node_of(env)->dead)
         node_of(env)->host->timer_set(node_of(env), timer, at_us);
 }
@@ -36,13 +38,21 @@ static void trace_fault(struct node *n, const struct fault *f)
     env_trace(&n->env, &e);
 }
 
+static enum err put(struct node *n, unsigned port, const char *address, struct span bytes, uint64_t delay_us)
+{
+    enum err e = n->host->send(n, port, address, bytes, delay_us);
+    if (!e && n->host->tap)
+        node_tap(n, port, true, address, bytes);
+    return e;
+}
+
 static void hold(struct node *n, unsigned port, const char *address, struct span bytes)
 {
     struct node_held *h = &n->held;
     uint8_t *copy = malloc(bytes.len);
     if (!copy || h->used) {
         free(copy);
-        n->host->send(n, port, address, bytes, 0);
+        put(n, port, address, bytes, 0);
         return;
     }
     memcpy(copy, bytes.p, bytes.len);
@@ -56,7 +66,7 @@ static void release_held(struct node *n, unsigned port)
     if (!h->used || h->port != port)
         return;
     h->used = false;
-    n->host->send(n, port, h->address, span_of(h->bytes, h->len), 0);
+    put(n, port, h->address, span_of(h->bytes, h->len), 0);
     free(h->bytes);
     h->bytes = NULL;
 }
@@ -65,22 +75,23 @@ static void release_held(struct node *n, unsigned port)
 static enum err send_with_faults(struct node *n, unsigned port, const char *address, struct span bytes,
                                  const char *message, size_t named_at, size_t named_len)
 {
-    uint8_t copy[sizeof(struct bus_frame) + ENV_VALUE_MAX];
     struct fault_outcome outcome;
     enum err e = ERR_OK;
-    if (bytes.len > sizeof copy)
-        return ERR_NO_SPACE;
+    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
+    if (!copy)
+        return ERR_NO_MEMORY;
     memcpy(copy, bytes.p, bytes.len);
     fault_apply(n->plan, n->class->ports[port].name, message, copy + named_at, named_len, &outcome);
     for (size_t i = 0; outcome.fired[i]; i++)
         trace_fault(n, outcome.fired[i]);
-    if (outcome.hold) {
+    if (outcome.hold)
         hold(n, port, address, span_of(copy, bytes.len));
-        return ERR_OK;
-    }
-    for (unsigned i = 0; !e && i < outcome.copies; i++)
-        e = n->host->send(n, port, address, span_of(copy, bytes.len), outcome.delay_us[i]);
-    release_held(n, port);
+    for (unsigned i = 0; !outcome.hold && !e && i < outcome.copies; i++)
+        e = put(n, port, address, span_of(copy, bytes.len), outcome.delay_us[i]);
+    if (!outcome.hold)
+        release_held(n, port);
+    OPENSSL_cleanse(copy, bytes.len);
+    free(copy);
     return e;
 }
 
@@ -88,12 +99,13 @@ static enum err node_send_frame(struct env *env, unsigned port, const struct bus
 {
     struct node *n = node_of(env);
     struct span bytes = span_of(f, sizeof *f);
+    assert(port < n->class->port_count && n->media[port]->frames);
     if (n->dead)
         return ERR_KILLED;
     if (!n->host->link_up(n, port))
         return ERR_LINK_DOWN;
     if (!n->plan || !n->plan->count)
-        return n->host->send(n, port, "", bytes, 0);
+        return put(n, port, "", bytes, 0);
     const struct matrix_row *row = matrix_find(f->id);
     return send_with_faults(n, port, "", bytes, row ? row->name : "?", offsetof(struct bus_frame, data),
                             f->len);
@@ -102,19 +114,42 @@ static enum err node_send_frame(struct env *env, unsigned port, const struct bus
 static enum err node_send_bytes(struct env *env, unsigned port, const char *address, struct span bytes)
 {
     struct node *n = node_of(env);
+    assert(port < n->class->port_count && !n->media[port]->frames && address);
     const struct port_spec *spec = &n->class->ports[port];
     if (n->dead)
         return ERR_KILLED;
+    if (bytes.len > component_message_max(n->class))
+        return ERR_NO_SPACE;
+    if (n->media[port]->topics && !component_topic(n->class, n->serial, TOPIC_WRITE, address))
+        return ERR_TOPIC_NOT_ALLOWED;
     if (!n->host->link_up(n, port))
         return ERR_LINK_DOWN;
     if (!n->plan || !n->plan->count || !spec->name_of)
-        return n->host->send(n, port, address, bytes, 0);
+        return put(n, port, address, bytes, 0);
     return send_with_faults(n, port, address, bytes, spec->name_of(bytes), 0, bytes.len);
 }
 
 static enum err node_subscribe(struct env *env, unsigned port, const char *topic)
 {
-    return node_of(env)->host->subscribe(node_of(env), port, topic);
+    struct node *n = node_of(env);
+    assert(port < n->class->port_count && n->media[port]->topics);
+    if (!component_topic(n->class, n->serial, TOPIC_READ, topic))
+        return ERR_TOPIC_NOT_ALLOWED;
+    return n->host->subscribe(n, port, topic);
+}
+
+static enum err node_tell(struct env *env, unsigned port, const char *address, const char *news)
+{
+    struct node *n = node_of(env);
+    assert(port < n->class->port_count && address && news);
+    return n->dead ? ERR_KILLED : n->host->tell(n, port, address, news);
+}
+
+static enum err node_work(struct env *env, unsigned work, struct span in)
+{
+    struct node *n = node_of(env);
+    assert(n->class->works && n->class->works[work].name && n->class->on_work);
+    return n->dead ? ERR_KILLED : n->host->work(n, work, in);
 }
 
 /* ---- the store ---- */
@@ -137,9 +172,11 @@ static enum err node_store_get(struct env *env, const char *key, void *buf, size
 
 static enum err node_store_put(struct env *env, const char *key, struct span value)
 {
-    if (strlen(key) >= ENV_KEY_MAX || value.len > ENV_VALUE_MAX)
+    struct node *n = node_of(env);
+    assert(n->class->stores);
+    if (strlen(key) >= ENV_KEY_MAX || value.len > component_value_max(n->class))
         return ERR_NO_SPACE;
-    return store_txn_put(&node_of(env)->txn, key, value);
+    return store_txn_put(&n->txn, key, value);
 }
 
 static enum err node_store_commit(struct env *env)
@@ -154,6 +191,7 @@ static enum err node_store_commit(struct env *env)
         used += (size_t)snprintf(e.detail + used, sizeof e.detail - used, "%s%s%s", i ? " " : "",
                                  n->txn.puts[i].value.p ? "+" : "-", n->txn.puts[i].key);
     store_txn_clear(&n->txn);
+    n->secrets_known = false;
     if (!err)
         env_trace(env, &e);
     return err;
@@ -192,12 +230,46 @@ static void node_env_trace(struct env *env, struct trace_event *e)
     n->host->die(n, &why);
 }
 
-void node_trace(struct node *n, enum trace_kind kind, const char *detail)
+static void trace_as(struct node *n, enum trace_kind kind, const char *peer, const char *detail)
 {
     struct trace_event e = {.kind = (uint16_t)kind};
     text_copy(e.component, sizeof e.component, n->name);
+    text_copy(e.peer, sizeof e.peer, peer);
     text_copy(e.detail, sizeof e.detail, detail);
     emit(n, &e);
+}
+
+void node_trace(struct node *n, enum trace_kind kind, const char *detail)
+{
+    trace_as(n, kind, "", detail);
+}
+
+static void node_show(struct env *env, unsigned show, const char *text)
+{
+    struct node *n = node_of(env);
+    struct trace_event e = {.kind = TRACE_SHOW};
+    assert(show < ENV_SHOWS && n->shown && n->class->shows[show]);
+    if (strncmp(n->shown[show], text, ENV_TEXT_MAX - 1) == 0)
+        return;
+    text_copy(n->shown[show], ENV_TEXT_MAX, text);
+    text_copy(e.message, sizeof e.message, n->class->shows[show]);
+    text_copy(e.detail, sizeof e.detail, text);
+    env_trace(env, &e);
+}
+
+static void node_claim(struct env *env, unsigned claim, const char *subject, struct span value)
+{
+    struct node *n = node_of(env);
+    struct trace_event e = {.kind = TRACE_CLAIM, .has_digest = value.p != NULL};
+    uint8_t digest[SHA256_SIZE];
+    assert(n->class->claims && n->class->claims[claim].name);
+    if (value.p) {
+        crypto_sha256(env->crypto, &value, 1, digest);
+        memcpy(e.digest, digest, TRACE_DIGEST);
+    }
+    text_copy(e.message, sizeof e.message, n->class->claims[claim].name);
+    text_copy(e.peer, sizeof e.peer, subject);
+    env_trace(env, &e);
 }
 
 /* ---- life and inputs ---- */
@@ -209,33 +281,64 @@ static const struct env_ops ops = {
     .send_frame = node_send_frame,
     .send_bytes = node_send_bytes,
     .subscribe = node_subscribe,
+    .tell = node_tell,
+    .work = node_work,
     .store_get = node_store_get,
     .store_put = node_store_put,
     .store_commit = node_store_commit,
     .store_scan = node_store_scan,
     .trace = node_env_trace,
+    .show = node_show,
+    .claim = node_claim,
 };
 
 void node_prepare(struct node *n, const struct node_host *host, const struct component_class *class,
-                  const char *name, struct crypto *crypto, struct store *store, struct fault_plan *plan)
+                  const struct medium *const *media, const char *name, struct crypto *crypto,
+                  struct store *store, struct fault_plan *plan)
 {
+    assert(class->port_count <= ENV_PORTS && class->timer_count <= ENV_TIMERS);
+    assert(component_settings(class) <= ENV_SETTINGS && strlen(name) < ENV_NAME_MAX);
     text_copy(n->name, sizeof n->name, name);
     n->env = (struct env){.ops = &ops, .crypto = crypto, .name = n->name};
     n->host = host;
     n->class = class;
     n->store = store;
     n->plan = plan;
+    for (size_t i = 0; i < class->port_count; i++) {
+        n->media[i] = medium_find(media, class->ports[i].medium);
+        assert(n->media[i] && (n->media[i]->frames ? class->on_frame || !class->on_bytes : true));
+    }
+}
+
+static enum err take_settings(struct node *n, const struct component_args *args)
+{
+    for (size_t i = 0; i < component_settings(n->class); i++) {
+        const struct setting_spec *s = &n->class->settings[i];
+        n->settings[i] = args->settings ? args->settings[i] : s->fallback;
+        if (n->settings[i] < s->min || n->settings[i] > s->max)
+            return ERR_SETTING_RANGE;
+    }
+    return ERR_OK;
 }
 
 enum err node_start(struct node *n, const struct component_args *args)
 {
+    struct component_args own = {.serial = n->serial, .settings = n->settings};
+    assert(!n->self);
+    text_copy(n->serial, sizeof n->serial, args->serial);
+    enum err e = take_settings(n, args);
+    if (e)
+        return e;
     n->self = calloc(1, n->class->size);
     if (!n->self)
         return ERR_NO_MEMORY;
     n->dead = false;
     n->cause++;
+    n->secrets_known = false;
+    if (n->class->shows && !(n->shown = calloc(ENV_SHOWS, sizeof *n->shown)))
+        return ERR_NO_MEMORY;
     node_trace(n, TRACE_LIFE, "started");
-    enum err e = n->class->init(n->self, &n->env, args);
+    e = n->class->init(n->self, &n->env, &own);
     store_txn_clear(&n->txn);
     return e;
 }
@@ -249,36 +352,47 @@ void node_stop(struct node *n)
         OPENSSL_cleanse(n->self, n->class->size);
     free(n->self);
     n->self = NULL;
+    free(n->shown);
+    n->shown = NULL;
     free(n->held.bytes);
     n->held = (struct node_held){0};
     store_txn_free(&n->txn);
+    node_tap_forget(n);
 }
 
-/* Opens and closes one input around a handler's call. */
+/* Opens and closes one input around a handler's call; inputs do not nest. */
 #define NODE_INPUT(n, handler, ...)                          \
     do {                                                     \
         if ((n)->dead || !(n)->self || !(n)->class->handler) \
             return;                                          \
+        assert(!(n)->handling);                              \
+        (n)->handling = true;                                \
         (n)->cause++;                                        \
         (n)->class->handler((n)->self, __VA_ARGS__);         \
+        (n)->handling = false;                               \
         if ((n)->txn.count)                                  \
             store_txn_clear(&(n)->txn);                      \
     } while (0)
 
-void node_on_frame(struct node *n, unsigned port, const struct bus_frame *f)
-{
-    NODE_INPUT(n, on_frame, port, f);
-}
-
 void node_on_bytes(struct node *n, unsigned port, const char *address, struct span bytes)
 {
-    NODE_INPUT(n, on_bytes, port, address, bytes);
+    assert(port < n->class->port_count);
+    if (n->host->tap)
+        node_tap(n, port, false, address, bytes);
+    if (!n->media[port]->frames) {
+        NODE_INPUT(n, on_bytes, port, address, bytes);
+        return;
+    }
+    const void *frame = bytes.p;
+    assert(bytes.len == sizeof(struct bus_frame));
+    NODE_INPUT(n, on_frame, port, frame);
 }
 
 void node_on_link(struct node *n, unsigned port, enum link_state state)
 {
     static const char *const names[] = {"down", "up", "subscribed"};
     char detail[40];
+    assert(port < n->class->port_count);
     if (n->dead || !n->self)
         return;
     snprintf(detail, sizeof detail, "%s %s", n->class->ports[port].name, names[state]);
@@ -286,7 +400,46 @@ void node_on_link(struct node *n, unsigned port, enum link_state state)
     NODE_INPUT(n, on_link, port, state);
 }
 
+void node_on_news(struct node *n, unsigned port, const char *address, const char *news)
+{
+    char detail[64];
+    assert(port < n->class->port_count);
+    if (n->dead || !n->self)
+        return;
+    snprintf(detail, sizeof detail, "%s %s", n->class->ports[port].name, news);
+    trace_as(n, TRACE_LINK, address, detail);
+    NODE_INPUT(n, on_news, port, address, news);
+}
+
 void node_on_timer(struct node *n, unsigned timer)
 {
+    assert(timer < n->class->timer_count);
     NODE_INPUT(n, on_timer, timer);
+}
+
+void node_on_work(struct node *n, unsigned work, enum err e, struct span result)
+{
+    NODE_INPUT(n, on_work, work, e, result);
+}
+
+static enum err call_run(struct node *n, const struct call_spec *call, const struct call_value *values)
+{
+    n->handling = true;
+    n->cause++;
+    enum err e = call->run(n->self, values);
+    n->handling = false;
+    store_txn_clear(&n->txn);
+    return e;
+}
+
+void node_on_call(struct node *n, unsigned call, const struct call_value *values)
+{
+    if (n->dead || !n->self)
+        return;
+    const struct call_spec *spec = &n->class->calls[call];
+    assert(spec->name && !n->handling);
+    node_trace(n, TRACE_CALL, spec->name);
+    enum err e = call_run(n, spec, values);
+    if (e)
+        env_trace_reason(&n->env, TRACE_REJECT, NULL, spec->name, e, 0, NULL);
 }

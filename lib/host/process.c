@@ -8,13 +8,17 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/board.h"
 #include "lib/host/node.h"
+#include "lib/host/worker.h"
 
-#define PAIRS_MAX    24
 #define BARRIERS_MAX 16
+#define WORD_MAX     1024 /* one word of the runner */
+#define LATER_MAX    8    /* words that wait for the end of a handler */
 
 #define TRACE_DELAY_US 2000
 
@@ -23,13 +27,14 @@ struct late {
     struct late *next;
     uint64_t due_us;
     unsigned port;
-    char address[96];
+    char address[ENV_KEY_MAX];
     size_t len;
     uint8_t bytes[];
 };
 
 struct process {
     struct node node; /* first */
+    const struct process_parts *parts;
     sd_event *event;
     struct link *links[ENV_PORTS];
     bool up[ENV_PORTS];
@@ -38,10 +43,14 @@ struct process {
         unsigned port;
     } ports[ENV_PORTS];
     uint64_t start_ns, due_us[ENV_TIMERS];
-    sd_event_source *clock, *control_io;
+    sd_event_source *clock, *control_io, *work_io;
     uint64_t clock_due_us;
     struct late *late;
-    int control;
+    struct worker *worker; /* NULL until the first work */
+    int control, tap, board_fd;
+    unsigned slot_number;
+    struct board *board;
+    struct board_slot *slot; /* NULL without a board */
     struct trace_event batch[PROCESS_TRACE_BATCH];
     size_t batched;
     bool urgent;
@@ -49,9 +58,10 @@ struct process {
     struct fault_plan plan;
     char barriers[BARRIERS_MAX][12];
     size_t barrier_count;
-    const char *pairs[PAIRS_MAX + 1];
-    size_t pair_count;
-    char store_path[512], serial[40], name[16], endpoints[ENV_PORTS][512];
+    char later[LATER_MAX][WORD_MAX];
+    size_t later_count;
+    uint64_t settings[ENV_SETTINGS];
+    char store_path[512], serial[40], name[ENV_NAME_MAX], endpoints[ENV_PORTS][PROCESS_ENDPOINT_MAX];
     bool cut[ENV_PORTS], stop;
     unsigned sequence;
 };
@@ -119,25 +129,84 @@ static enum err host_subscribe(struct node *n, unsigned port, const char *topic)
     return l->ops->subscribe ? l->ops->subscribe(l, topic) : ERR_BAD_ARGUMENT;
 }
 
+static enum err host_tell(struct node *n, unsigned port, const char *address, const char *news)
+{
+    struct link *l = process_of(n)->links[port];
+    return l->ops->tell ? l->ops->tell(l, address, news) : ERR_BAD_ARGUMENT;
+}
+
+/* An input came that is not of a cyclic message or timer. */
+static void note_activity(struct process *p)
+{
+    if (p->slot)
+        atomic_fetch_add_explicit(&p->slot->activity, 1, memory_order_relaxed);
+}
+
 static void on_link_state(void *ctx, enum link_state state)
 {
     struct process *p = ((struct process_port *)ctx)->process;
     unsigned port = ((struct process_port *)ctx)->port;
     p->up[port] = state != LINK_DOWN;
+    note_activity(p);
     node_on_link(&p->node, port, state);
+}
+
+static bool is_cyclic(const struct process *p, unsigned port, struct span bytes)
+{
+    struct bus_frame f;
+    if (!p->node.media[port]->frames)
+        return false;
+    memcpy(&f, bytes.p, sizeof f);
+    const struct matrix_row *row = matrix_find(f.id);
+    return row && row->cycle_ms;
 }
 
 static void on_link_bytes(void *ctx, const char *address, struct span bytes)
 {
     struct process *p = ((struct process_port *)ctx)->process;
     unsigned port = ((struct process_port *)ctx)->port;
-    struct bus_frame f;
-    if (p->node.class->ports[port].kind != PORT_CAN) {
-        node_on_bytes(&p->node, port, address, bytes);
-        return;
+    if (!is_cyclic(p, port, bytes))
+        note_activity(p);
+    node_on_bytes(&p->node, port, address, bytes);
+}
+
+static void on_link_news(void *ctx, const char *address, const char *news)
+{
+    struct process *p = ((struct process_port *)ctx)->process;
+    note_activity(p);
+    node_on_news(&p->node, ((struct process_port *)ctx)->port, address, news);
+}
+
+/* ---- work ---- */
+
+static int on_work_done(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct process *p = ctx;
+    struct span result;
+    uint64_t count;
+    unsigned work;
+    enum err e;
+    (void)s;
+    (void)revents;
+    if (read(fd, &count, sizeof count) < 0)
+        return 0;
+    while (!p->stop && worker_take(p->worker, &work, &e, &result)) {
+        note_activity(p);
+        node_on_work(&p->node, work, e, result);
     }
-    memcpy(&f, bytes.p, sizeof f);
-    node_on_frame(&p->node, port, &f);
+    return 0;
+}
+
+static enum err host_work(struct node *n, unsigned work, struct span in)
+{
+    struct process *p = process_of(n);
+    if (!p->worker) {
+        p->worker = worker_new(n->class->works);
+        if (!p->worker ||
+            sd_event_add_io(p->event, &p->work_io, worker_fd(p->worker), EPOLLIN, on_work_done, p) < 0)
+            return ERR_WORK_FAILED;
+    }
+    return worker_put(p->worker, work, in);
 }
 
 /* ---- tracing ---- */
@@ -154,47 +223,85 @@ static void flush_trace(struct process *p)
     fflush(stderr);
 }
 
-static void set_cut(struct process *p, const char *link, bool cut)
+static void tell_cut(struct process *p, const char *word)
 {
-    char note[64];
-    snprintf(note, sizeof note, "%s %s", cut ? "cut" : "heal", link);
-    for (size_t i = 0; i < p->node.class->port_count; i++)
-        if (strcmp(p->node.class->ports[i].name, link) == 0)
-            p->links[i]->ops->set_cut(p->links[i], cut);
-    node_trace(&p->node, TRACE_NOTE, note);
+    node_trace(&p->node, TRACE_NOTE, word); /* "cut gsdp": the runner waits for it */
 }
 
-static void obey(struct process *p, const char *word)
+static bool set_cut(struct process *p, const char *link, bool cut)
 {
-    if (strncmp(word, "cut ", 4) == 0)
-        set_cut(p, word + 4, true);
-    else if (strncmp(word, "heal ", 5) == 0)
-        set_cut(p, word + 5, false);
+    unsigned port;
+    if (!component_port(p->node.class, link, &port))
+        return false;
+    p->links[port]->ops->set_cut(p->links[port], cut);
+    return true;
 }
 
-/* Blocks until the runner has done what it wanted to do at this step. Words of cutting that come meanwhile
- * take effect right after it: the component is in the middle of a handler. */
+/* "call <name>" and a value each, with PROCESS_SEPARATOR between; written by the runner, which has checked
+ * them. */
+static void obey_call(struct process *p, char *word)
+{
+    struct call_value values[ENV_VALUES] = {0};
+    unsigned call;
+    char *next = word;
+    char *name = strsep(&next, PROCESS_SEPARATOR);
+    if (!component_call(p->node.class, name, &call))
+        return;
+    size_t count = component_parameters(&p->node.class->calls[call]);
+    for (size_t i = 0; i < count && next; i++) {
+        text_copy(values[i].text, sizeof values[i].text, strsep(&next, PROCESS_SEPARATOR));
+        values[i].number = strtoull(values[i].text, NULL, 10);
+    }
+    note_activity(p);
+    node_on_call(&p->node, call, values);
+}
+
+static void obey(struct process *p, char *word)
+{
+    bool cut = strncmp(word, "cut ", 4) == 0;
+    if (cut || strncmp(word, "heal ", 5) == 0)
+        set_cut(p, word + (cut ? 4 : 5), cut);
+    else if (strncmp(word, "call ", 5) == 0)
+        obey_call(p, word + 5);
+}
+
+/* One word from the runner; false when it has hung up. */
+static bool hear(struct process *p, char word[WORD_MAX], int flags)
+{
+    ssize_t len;
+    do
+        len = recv(p->control, word, WORD_MAX - 1, flags);
+    while (len < 0 && errno == EINTR);
+    word[len > 0 ? len : 0] = '\0';
+    return len > 0 || (len < 0 && errno == EAGAIN);
+}
+
+/* Blocks until the runner has done what it wanted to do at this step. What it says meanwhile takes effect
+ * when the handler that is under way has returned; a cut is confirmed at once, because the runner waits for
+ * that. */
 static void wait_for_go(struct process *p)
 {
-    char word[64], later[8][64];
-    size_t n = 0;
+    char word[WORD_MAX];
     flush_trace(p);
-    for (;;) {
-        ssize_t len = recv(p->control, word, sizeof word - 1, 0);
-        if (len < 0 && errno == EINTR)
-            continue;
-        if (len <= 0) {
+    while (!p->stop) {
+        if (!hear(p, word, 0)) {
             p->stop = true;
+        } else if (strcmp(word, "go") == 0) {
             break;
+        } else if (p->later_count < LATER_MAX) {
+            memcpy(p->later[p->later_count++], word, sizeof word);
+            if (strncmp(word, "cut ", 4) == 0)
+                tell_cut(p, word);
+            flush_trace(p);
         }
-        word[len] = '\0';
-        if (strcmp(word, "go") == 0)
-            break;
-        if (n < 8)
-            memcpy(later[n++], word, sizeof word);
     }
-    for (size_t i = 0; i < n; i++)
-        obey(p, later[i]);
+}
+
+static void obey_later(struct process *p)
+{
+    for (size_t i = 0; i < p->later_count && !p->stop; i++)
+        obey(p, p->later[i]);
+    p->later_count = 0;
 }
 
 /* The runner acts on some events at once; the others may wait a little for company: each packet wakes it. */
@@ -232,8 +339,29 @@ static void host_die(struct node *n, const struct fault *why)
     raise(SIGKILL);
 }
 
-static const struct node_host host = {host_now_us,  host_wall_ms,   host_timer_set, host_send,
-                                      host_link_up, host_subscribe, host_trace,     host_die};
+/* Head of a packet to the tap, then port, address and bytes as they are. */
+static void host_tap(struct node *n, const struct tap_event *e)
+{
+    struct process_tap_head h = {.time_us = e->time_us, .out = e->out, .len = (uint32_t)e->bytes.len};
+    text_copy(h.medium, sizeof h.medium, e->medium);
+    text_copy(h.port, sizeof h.port, e->port);
+    text_copy(h.address, sizeof h.address, e->out ? e->to : e->from);
+    struct iovec parts[] = {{&h, sizeof h}, {NULL, e->bytes.len}};
+    union {
+        const uint8_t *in;
+        void *out;
+    } u = {.in = e->bytes.p};
+    parts[1].iov_base = u.out;
+    if (writev(process_of(n)->tap, parts, 2) < 0)
+        process_of(n)->stop = true; /* a record that is not whole: the runner sees the end of this process */
+}
+
+#define HOST_CALLS                                                                                  \
+    .now_us = host_now_us, .wall_ms = host_wall_ms, .timer_set = host_timer_set, .send = host_send, \
+    .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell, .work = host_work,     \
+    .trace = host_trace, .die = host_die
+
+static const struct node_host host = {HOST_CALLS}, host_with_tap = {HOST_CALLS, .tap = host_tap};
 
 /* ---- the loop ---- */
 
@@ -254,10 +382,12 @@ static void send_late(struct process *p, uint64_t now_us)
 static void run_timers(struct process *p)
 {
     uint64_t now_us = host_now_us(&p->node);
-    for (unsigned i = 0; i < ENV_TIMERS; i++) {
+    for (unsigned i = 0; i < p->node.class->timer_count; i++) {
         if (p->due_us[i] > now_us)
             continue;
         p->due_us[i] = ENV_NEVER;
+        if (!p->node.class->timers[i].cyclic)
+            note_activity(p);
         node_on_timer(&p->node, i);
     }
     send_late(p, now_us);
@@ -277,7 +407,7 @@ static int on_clock(sd_event_source *s, uint64_t usec, void *ctx)
 static void arm_clock(struct process *p)
 {
     uint64_t due_us = ENV_NEVER;
-    for (unsigned i = 0; i < ENV_TIMERS; i++)
+    for (unsigned i = 0; i < p->node.class->timer_count; i++)
         due_us = p->due_us[i] < due_us ? p->due_us[i] : due_us;
     for (struct late *l = p->late; l; l = l->next)
         due_us = l->due_us < due_us ? l->due_us : due_us;
@@ -293,24 +423,39 @@ static void arm_clock(struct process *p)
 static int on_control(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
     struct process *p = ctx;
-    char word[64];
+    char word[WORD_MAX];
     (void)s;
+    (void)fd;
     (void)revents;
-    ssize_t len = recv(fd, word, sizeof word - 1, MSG_DONTWAIT);
-    if (len < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (len <= 0) {
+    if (!hear(p, word, MSG_DONTWAIT)) {
         p->stop = true;
-        return 0;
+    } else if (strncmp(word, "cut ", 4) == 0 || strncmp(word, "heal ", 5) == 0) {
+        obey(p, word);
+        tell_cut(p, word);
+    } else {
+        obey(p, word);
     }
-    word[len] = '\0';
-    obey(p, word);
     return 0;
+}
+
+/* What the runner may look at: is anything to be done here? */
+static void write_board(struct process *p)
+{
+    uint32_t pending = p->worker ? (uint32_t)worker_count(p->worker) : 0;
+    if (!p->slot)
+        return;
+    for (unsigned i = 0; i < p->node.class->timer_count; i++)
+        pending += p->due_us[i] != ENV_NEVER && !p->node.class->timers[i].cyclic;
+    for (struct late *l = p->late; l; l = l->next)
+        pending++;
+    atomic_store_explicit(&p->slot->pending, pending, memory_order_relaxed);
+    atomic_store_explicit(&p->slot->ready, 1, memory_order_release);
 }
 
 /* After each input: first the disk, then the wires, then the trace. */
 static bool settle(struct process *p)
 {
+    obey_later(p);
     if (store_sync(p->node.store) != ERR_OK) {
         fprintf(stderr, "%s: the store cannot be written; stopping\n", p->name);
         return false;
@@ -320,6 +465,7 @@ static bool settle(struct process *p)
     if (p->batched && (p->urgent || host_now_us(&p->node) >= p->trace_due_us))
         flush_trace(p);
     arm_clock(p);
+    write_board(p);
     return true;
 }
 
@@ -342,54 +488,78 @@ static int loop(struct process *p)
 
 /* ---- configuration ---- */
 
-static bool port_of(const struct component_class *class, const char *name, unsigned *out)
+static bool configure_number(struct process *p, const char *key, const char *value)
 {
-    for (unsigned i = 0; i < class->port_count; i++)
-        if (strcmp(class->ports[i].name, name) == 0) {
-            *out = i;
+    const struct {
+        const char *key;
+        int *number;
+    } numbers[] = {{"control", &p->control}, {"tap", &p->tap}, {"board", &p->board_fd}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (strcmp(key, numbers[i].key) == 0) {
+            *numbers[i].number = atoi(value);
             return true;
         }
-    return false;
-}
-
-static bool configure_line(struct process *p, const struct component_class *class, char *line)
-{
-    char *value = strchr(line, '=');
-    unsigned port;
-    if (!value)
-        return false;
-    *value++ = '\0';
-    if (strcmp(line, "name") == 0)
-        text_copy(p->name, sizeof p->name, value);
-    else if (strcmp(line, "serial") == 0)
-        text_copy(p->serial, sizeof p->serial, value);
-    else if (strcmp(line, "store") == 0)
-        text_copy(p->store_path, sizeof p->store_path, value);
-    else if (strcmp(line, "start_ns") == 0)
+    if (strcmp(key, "start_ns") == 0)
         p->start_ns = strtoull(value, NULL, 10);
-    else if (strcmp(line, "control") == 0)
-        p->control = atoi(value);
-    else if (strcmp(line, "sequence") == 0)
+    else if (strcmp(key, "sequence") == 0)
         p->sequence = (unsigned)strtoul(value, NULL, 10);
-    else if (strncmp(line, "link.", 5) == 0 && port_of(class, line + 5, &port))
-        text_copy(p->endpoints[port], sizeof p->endpoints[port], value);
-    else if (strcmp(line, "cut") == 0 && port_of(class, value, &port))
-        p->cut[port] = true;
-    else if (strcmp(line, "fault") == 0 && p->plan.count < FAULT_MAX)
-        return fault_parse(value, &p->plan.faults[p->plan.count++]) == ERR_OK;
-    else if (strcmp(line, "barrier") == 0 && p->barrier_count < BARRIERS_MAX)
-        text_copy(p->barriers[p->barrier_count++], sizeof p->barriers[0], value);
-    else if (strcmp(line, "set") == 0 && p->pair_count < PAIRS_MAX)
-        p->pairs[p->pair_count++] = strdup(value);
+    else if (strcmp(key, "slot") == 0)
+        p->slot_number = (unsigned)strtoul(value, NULL, 10);
     else
         return false;
     return true;
 }
 
+static bool configure_setting(struct process *p, const struct component_class *class, char *line)
+{
+    char *value = strchr(line, '=');
+    for (size_t i = 0; value && i < component_settings(class); i++)
+        if (strncmp(class->settings[i].name, line, (size_t)(value - line)) == 0 &&
+            !class->settings[i].name[value - line]) {
+            p->settings[i] = strtoull(value + 1, NULL, 10);
+            return true;
+        }
+    return false;
+}
+
+static bool configure_text(struct process *p, const struct component_class *class, const char *key,
+                           char *value)
+{
+    unsigned port;
+    if (strcmp(key, "name") == 0)
+        text_copy(p->name, sizeof p->name, value);
+    else if (strcmp(key, "serial") == 0)
+        text_copy(p->serial, sizeof p->serial, value);
+    else if (strcmp(key, "store") == 0)
+        text_copy(p->store_path, sizeof p->store_path, value);
+    else if (strncmp(key, "link.", 5) == 0 && component_port(class, key + 5, &port))
+        text_copy(p->endpoints[port], sizeof p->endpoints[port], value);
+    else if (strcmp(key, "cut") == 0 && component_port(class, value, &port))
+        p->cut[port] = true;
+    else if (strcmp(key, "fault") == 0 && p->plan.count < FAULT_MAX)
+        return fault_parse(value, &p->plan.faults[p->plan.count++]) == ERR_OK;
+    else if (strcmp(key, "barrier") == 0 && p->barrier_count < BARRIERS_MAX)
+        text_copy(p->barriers[p->barrier_count++], sizeof p->barriers[0], value);
+    else
+        return strcmp(key, "set") == 0 && configure_setting(p, class, value);
+    return true;
+}
+
+static bool configure_line(struct process *p, const struct component_class *class, char *line)
+{
+    char *value = strchr(line, '=');
+    if (!value)
+        return false;
+    *value++ = '\0';
+    return configure_number(p, line, value) || configure_text(p, class, line, value);
+}
+
 static bool configure(struct process *p, const struct component_class *class, const char *path)
 {
-    char line[1024];
+    char line[PROCESS_ENDPOINT_MAX + 64];
     FILE *f = fopen(path, "re");
+    for (size_t i = 0; i < component_settings(class); i++)
+        p->settings[i] = class->settings[i].fallback;
     bool ok = f != NULL;
     while (ok && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = '\0';
@@ -406,7 +576,7 @@ static bool configure(struct process *p, const struct component_class *class, co
 
 /* ---- life ---- */
 
-static struct link *open_link(struct process *p, const struct link_driver *const *drivers, unsigned port)
+static struct link *open_link(struct process *p, unsigned port)
 {
     const struct port_spec *spec = &p->node.class->ports[port];
     const char *reason = "this program has no driver for it";
@@ -417,34 +587,55 @@ static struct link *open_link(struct process *p, const struct link_driver *const
                           .spec = spec,
                           .name = p->name,
                           .endpoint = p->endpoints[port],
-                          .hooks = {&p->ports[port], on_link_state, on_link_bytes}};
-    for (; *drivers; drivers++)
-        if ((*drivers)->kind == spec->kind)
-            l = (*drivers)->open(&o, &reason);
+                          .hooks = {&p->ports[port], on_link_state, on_link_bytes, on_link_news}};
+    for (const struct link_driver *const *d = p->parts->drivers; *d && !l; d++)
+        if ((*d)->medium == p->node.media[port])
+            l = (*d)->open(&o, &reason);
     if (!l)
         fprintf(stderr, "%s: link %s (%s): %s\n", p->name, spec->name, p->endpoints[port], reason);
     return l;
 }
 
-static bool open_all(struct process *p, const struct process_parts *parts)
+static bool open_board(struct process *p)
 {
-    const char *reason = "";
-    const struct component_class *class = parts->class;
-    struct store *store = parts->open_store ? parts->open_store(p->store_path, &reason) : store_memory_new();
-    struct crypto *crypto = crypto_new(NULL);
-    if (!store || !crypto || sd_event_new(&p->event) < 0) {
-        fprintf(stderr, "%s: cannot start: %s\n", p->name, reason);
-        return false;
-    }
-    node_prepare(&p->node, &host, class, p->name, crypto, store, &p->plan);
-    p->node.sequence = p->node.cause = p->sequence;
-    for (unsigned i = 0; i < class->port_count; i++) {
-        p->links[i] = open_link(p, parts->drivers, i);
+    if (p->board_fd < 0)
+        return true;
+    p->board = board_open(p->board_fd);
+    if (p->board && p->slot_number < BOARD_SLOTS)
+        p->slot = &p->board->slots[p->slot_number];
+    return p->slot != NULL;
+}
+
+static bool open_links(struct process *p)
+{
+    for (unsigned i = 0; i < p->node.class->port_count; i++) {
+        p->links[i] = open_link(p, i);
         if (!p->links[i])
             return false;
         if (p->cut[i])
             p->links[i]->ops->set_cut(p->links[i], true);
     }
+    return true;
+}
+
+static bool open_all(struct process *p)
+{
+    const char *reason = "";
+    const struct process_parts *parts = p->parts;
+    struct store *store =
+        parts->class->stores ? parts->open_store(p->store_path, &reason) : store_memory_new();
+    struct crypto *crypto = crypto_new(NULL);
+    if (!store || !crypto || sd_event_new(&p->event) < 0 || !open_board(p)) {
+        fprintf(stderr, "%s: cannot start: %s\n", p->name, reason);
+        store_close(store);
+        crypto_free(crypto);
+        return false;
+    }
+    node_prepare(&p->node, p->tap >= 0 ? &host_with_tap : &host, parts->class, parts->media, p->name, crypto,
+                 store, &p->plan);
+    p->node.sequence = p->node.cause = p->sequence;
+    if (!open_links(p))
+        return false;
     sd_event_add_time(p->event, &p->clock, CLOCK_MONOTONIC, UINT64_MAX, 1, on_clock, p);
     sd_event_source_set_enabled(p->clock, SD_EVENT_OFF);
     return p->control < 0 ||
@@ -464,22 +655,19 @@ static void close_all(struct process *p)
     }
     sd_event_source_unref(p->clock);
     sd_event_source_unref(p->control_io);
+    sd_event_source_unref(p->work_io);
+    worker_free(p->worker);
+    board_close(p->board);
     sd_event_unref(p->event);
     store_close(p->node.store);
     crypto_free(p->node.env.crypto);
-    for (size_t i = 0; i < p->pair_count; i++) {
-        union {
-            const char *in;
-            char *out;
-        } u = {.in = p->pairs[i]};
-        free(u.out);
-    }
 }
 
 int process_main(const struct process_parts *parts, int argc, char **argv)
 {
-    static struct process p = {.control = -1, .trace_due_us = ENV_NEVER};
-    struct component_args args = {.serial = p.serial, .pairs = p.pairs};
+    static struct process p = {.control = -1, .tap = -1, .board_fd = -1, .trace_due_us = ENV_NEVER};
+    struct component_args args = {.serial = p.serial, .settings = p.settings};
+    p.parts = parts;
     int rc = 1;
     if (argc != 2 || argv[1][0] == '-') {
         fprintf(stderr,
@@ -498,11 +686,10 @@ int process_main(const struct process_parts *parts, int argc, char **argv)
     p.clock_due_us = ENV_NEVER;
     if (!configure(&p, parts->class, argv[1]))
         return 2;
-    if (open_all(&p, parts)) {
+    if (open_all(&p)) {
         uint8_t first;
-        if (parts->open_store)
-            crypto_random(p.node.env.crypto, &first,
-                          1); /* who keeps keys signs: the generator is made ready now */
+        if (parts->class->stores) /* who keeps keys signs: the generator is made ready now */
+            crypto_random(p.node.env.crypto, &first, 1);
         enum err e = node_start(&p.node, &args);
         if (e)
             fprintf(stderr, "%s: cannot start: %s (%s)\n", p.name, err_text(e), err_name(e));

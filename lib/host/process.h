@@ -6,18 +6,24 @@
  *   start_ns                    CLOCK_MONOTONIC when the run began: time 0 of traces and timers
  *   control                     descriptor of the socket to the runner; closed = stop
  *   sequence                    first number of trace events (a restart goes on counting)
- *   link.<port>                 endpoint, in the form of its driver (lib/host/link.h)
+ *   link.<port>                 endpoint, in the form of its driver
  *   cut=<port>                  this link is cut at first
  *   fault=<text>                of lib/host/fault.h
  *   barrier=<step>              after tracing this step, wait for the runner's word
- *   set=<key=value>             handed to the component as it is
+ *   set=<setting>=<number>      in place of the default
+ *   board, slot                 descriptor of lib/host/board.h, and the place on it
+ *   tap                         descriptor of the socket that hears all bytes
  *
- * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>".
+ * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>"
+ * and "call <name>" with a value for each parameter. Cuts are confirmed by a note of the same words.
  */
 #ifndef lib_host_process_h
 #define lib_host_process_h
 
 #include "lib/host/link.h"
+
+#define PROCESS_SEPARATOR    "\x1f" /* between the values of a call */
+#define PROCESS_ENDPOINT_MAX 2048
 
 /* Opens the store in a file; NULL and *reason when it cannot. */
 typedef struct store *process_open_store(const char *path, const char **reason);
@@ -25,8 +31,17 @@ typedef struct store *process_open_store(const char *path, const char **reason);
 /* What a program is built with. */
 struct process_parts {
     const struct component_class *class;
-    const struct link_driver *drivers[4]; /* NULL at the end */
-    process_open_store *open_store;       /* NULL: the component keeps nothing */
+    const struct medium *const *media;
+    const struct link_driver *const *drivers;
+    process_open_store *open_store; /* for a class that stores */
+};
+
+/* In front of the bytes of each packet to the tap. */
+struct process_tap_head {
+    uint64_t time_us;
+    uint32_t len;
+    bool out;
+    char medium[16], port[16], address[ENV_KEY_MAX];
 };
 
 /* main() of a component's program. */

@@ -61,7 +61,7 @@ int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool t
     return rc;
 }
 
-int spawn_listen(const char *path)
+int spawn_listen(const char *path, int type)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof a.sun_path) {
@@ -69,7 +69,7 @@ int spawn_listen(const char *path)
         return -1;
     }
     strcpy(a.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && (bind(fd, (const struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 128) != 0)) {
         int saved = errno;
         close(fd);
@@ -77,6 +77,17 @@ int spawn_listen(const char *path)
         return -1;
     }
     return fd;
+}
+
+void spawn_beside(const char *program, char *out, size_t cap)
+{
+    char self[512];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    snprintf(out, cap, "%s/%s", self, program);
 }
 
 const char *spawn_signal_name(int number)

@@ -3,6 +3,7 @@
 #define lib_host_spawn_h
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Descriptors that a child gets: its number there, ours here; -1 ends the list. */
@@ -15,8 +16,10 @@ struct spawn_fd {
  */
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
-/* A listening Unix socket that keeps message borders; -1 and errno. */
-int spawn_listen(const char *path);
+/* A listening Unix socket of that type; -1 and errno. */
+int spawn_listen(const char *path, int type);
+/* Path of a program beside our own. */
+void spawn_beside(const char *program, char *out, size_t cap);
 
 /* "SIGSEGV" */
 const char *spawn_signal_name(int number);

@@ -11,6 +11,25 @@ enum err store_set(struct store *s, const char *key, struct span value)
     return store_apply(s, &put, 1);
 }
 
+struct copy {
+    struct store *to;
+    enum err e;
+};
+
+static void copy_entry(void *ctx, const char *key, struct span value)
+{
+    struct copy *c = ctx;
+    if (!c->e)
+        c->e = store_set(c->to, key, value);
+}
+
+enum err store_copy(struct store *from, struct store *to)
+{
+    struct copy c = {.to = to};
+    enum err e = store_scan(from, "", copy_entry, &c);
+    return e ? e : c.e;
+}
+
 /* ---- memory ---- */
 
 struct record {

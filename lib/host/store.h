@@ -54,6 +54,9 @@ static inline void store_close(struct store *s)
 /* One put, applied at once. */
 enum err store_set(struct store *s, const char *key, struct span value);
 
+/* Puts all entries of one store into another. */
+enum err store_copy(struct store *from, struct store *to);
+
 /* Lives in memory; NULL without memory. What was applied survives a kill of its component. */
 struct store *store_memory_new(void);
 

@@ -1,40 +1,89 @@
 #include "lib/host/virtual.h"
 
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/host/virtual_internal.h"
+#include "lib/host/seeded.h"
+#include "lib/host/twin.h"
 
-#define START_US 100 /* from a component's start until its bus and call links are up */
-#define CALL_US  40  /* one way between servers */
+#define START_US 100 /* from a component's start until its links begin to connect */
+
+struct event {
+    uint64_t time_us, order; /* order: sequence number, and below it the flags of virtual_push */
+    void (*run)(struct virtual *v, void *object, uint64_t argument);
+    void *object;
+    uint64_t argument;
+};
+#define ORDER_FLAGS 2
+
+struct virtual_node {
+    struct node node; /* first */
+    struct virtual *world;
+    const struct component_args *args;
+    unsigned group;
+    struct seeded_stream random;
+    uint64_t *timer_due_us;    /* what the component asked for */
+    uint64_t *timer_queued_us; /* the event that stands for it; later deadlines reuse it */
+    uint64_t work_until_us;    /* busy with works until then */
+    uint32_t life;             /* starts so far */
+    struct virtual_node *next;
+    struct virtual_port ports[]; /* as many as the class has */
+};
+
+struct helper {
+    const struct twin *twin;
+    void *state;
+    bool dead;
+};
+
+struct virtual
+{
+    struct virtual_hooks hooks;
+    struct fault_plan *plan;
+    uint64_t seed, now_us, next_sequence, taken;
+    int64_t epoch_ms;
+    struct event *heap;
+    size_t heap_count, heap_cap;
+    size_t busy; /* events and timers pending that do not come for ever */
+    struct seeded_context openssl;
+    struct crypto *crypto;
+    struct seeded_stream outside;
+    struct virtual_node *nodes, **nodes_end;
+    struct helper *twins; /* and their state in this world */
+    const struct medium **media;
+    size_t twin_count;
+};
 
 /* ---- the event queue: a heap by (time, sequence) ---- */
 
-static bool before(const struct virtual_event *a, const struct virtual_event *b)
+static bool before(const struct event *a, const struct event *b)
 {
-    return a->time_us < b->time_us || (a->time_us == b->time_us && a->sequence < b->sequence);
+    return a->time_us < b->time_us || (a->time_us == b->time_us && a->order < b->order);
 }
 
 void virtual_push(struct virtual *v, uint64_t time_us, void (*run)(struct virtual *, void *, uint64_t),
-                  void *object, uint64_t argument)
+                  void *object, uint64_t argument, unsigned flags)
 {
+    assert(time_us >= v->now_us && flags < 1u << ORDER_FLAGS);
     if (v->heap_count == v->heap_cap) {
         v->heap_cap = v->heap_cap ? 2 * v->heap_cap : 256;
         v->heap = realloc(v->heap, v->heap_cap * sizeof *v->heap);
         if (!v->heap)
             abort(); /* a simulation without its queue has no meaning */
     }
-    struct virtual_event e = {time_us, v->next_sequence++, run, object, argument};
+    v->busy += !(flags & EVENT_IDLE);
+    struct event e = {time_us, v->next_sequence++ << ORDER_FLAGS | flags, run, object, argument};
     size_t i = v->heap_count++;
     for (; i > 0 && before(&e, &v->heap[(i - 1) / 2]); i = (i - 1) / 2)
         v->heap[i] = v->heap[(i - 1) / 2];
     v->heap[i] = e;
 }
 
-static struct virtual_event heap_pop(struct virtual *v)
+static struct event heap_pop(struct virtual *v)
 {
-    struct virtual_event top = v->heap[0], last = v->heap[--v->heap_count];
+    struct event top = v->heap[0], last = v->heap[--v->heap_count];
     size_t i = 0;
     for (;;) {
         size_t child = 2 * i + 1;
@@ -58,11 +107,23 @@ bool virtual_step(struct virtual *v, uint64_t limit_us)
         v->now_us = limit_us;
         return false;
     }
-    struct virtual_event e = heap_pop(v);
+    struct event e = heap_pop(v);
     v->now_us = e.time_us;
     v->taken++;
+    v->busy -= !(e.order & EVENT_IDLE);
     e.run(v, e.object, e.argument);
     return true;
+}
+
+void virtual_hold(struct virtual *v, int by)
+{
+    assert(by >= 0 || v->busy >= (size_t)-by);
+    v->busy += (size_t)by;
+}
+
+bool virtual_quiet(const struct virtual *v)
+{
+    return v->busy == 0;
 }
 
 uint64_t virtual_events(const struct virtual *v)
@@ -95,7 +156,7 @@ void virtual_at(struct virtual *v, uint64_t time_us, void (*fn)(void *ctx), void
     if (!e)
         abort();
     *e = (struct outside_event){fn, ctx};
-    virtual_push(v, time_us > v->now_us ? time_us : v->now_us, run_outside, e, 0);
+    virtual_push(v, time_us > v->now_us ? time_us : v->now_us, run_outside, e, 0, EVENT_OWNED);
 }
 
 /* ---- the host of a node ---- */
@@ -105,7 +166,8 @@ static struct virtual_node *vnode(struct node *n)
     return (struct virtual_node *)n;
 }
 
-void virtual_enter(struct virtual_node *n)
+/* Runs an input of a node with its own randomness. */
+static void enter(struct virtual_node *n)
 {
     seeded_use(&n->random);
 }
@@ -117,9 +179,27 @@ static uint64_t host_now_us(struct node *n)
 
 static int64_t host_wall_ms(struct node *n)
 {
-    return VIRTUAL_EPOCH_MS + (int64_t)(vnode(n)->world->now_us / 1000);
+    return vnode(n)->world->epoch_ms + (int64_t)(vnode(n)->world->now_us / 1000);
 }
 
+static bool is_cyclic(const struct virtual_node *n, unsigned timer)
+{
+    return n->node.class->timers[timer].cyclic;
+}
+
+static void timer_due(struct virtual_node *n, unsigned timer, uint64_t at_us)
+{
+    bool was = n->timer_due_us[timer] != ENV_NEVER, is = at_us != ENV_NEVER;
+    n->timer_due_us[timer] = at_us;
+    if (is_cyclic(n, timer) || was == is)
+        return;
+    if (is)
+        n->world->busy++;
+    else
+        n->world->busy--;
+}
+
+/* Its own pending does not count: the timer does, in timer_due. */
 static void timer_event(struct virtual *v, void *object, uint64_t argument)
 {
     struct virtual_node *n = object;
@@ -132,11 +212,11 @@ static void timer_event(struct virtual *v, void *object, uint64_t argument)
         return;
     if (due > v->now_us) {
         n->timer_queued_us[timer] = due;
-        virtual_push(v, due, timer_event, n, argument);
+        virtual_push(v, due, timer_event, n, argument, EVENT_IDLE);
         return;
     }
-    n->timer_due_us[timer] = ENV_NEVER;
-    virtual_enter(n);
+    timer_due(n, timer, ENV_NEVER);
+    enter(n);
     node_on_timer(&n->node, timer);
 }
 
@@ -144,113 +224,36 @@ static void timer_event(struct virtual *v, void *object, uint64_t argument)
 static void host_timer_set(struct node *node, unsigned timer, uint64_t at_us)
 {
     struct virtual_node *n = vnode(node);
-    if (timer >= ENV_TIMERS)
-        abort();
     if (at_us < n->world->now_us)
         at_us = n->world->now_us;
-    n->timer_due_us[timer] = at_us;
+    timer_due(n, timer, at_us);
     if (at_us == ENV_NEVER || n->timer_queued_us[timer] <= at_us)
         return;
     n->timer_queued_us[timer] = at_us;
-    virtual_push(n->world, at_us, timer_event, n, (uint64_t)n->life << 8 | timer);
+    virtual_push(n->world, at_us, timer_event, n, (uint64_t)n->life << 8 | timer, EVENT_IDLE);
 }
 
 struct late_send {
-    struct virtual_node *node;
-    unsigned port;
+    struct virtual_port *port;
     uint32_t life;
-    char address[96];
+    char address[ENV_KEY_MAX];
     size_t len;
     uint8_t bytes[];
 };
 
-static enum err send_now(struct virtual_node *n, unsigned port, const char *address, struct span bytes);
+static enum err send_now(struct virtual_port *p, const char *address, struct span bytes)
+{
+    return p->up ? p->twin->send(p, address, bytes) : ERR_LINK_DOWN;
+}
 
 static void late_send_event(struct virtual *v, void *object, uint64_t argument)
 {
     struct late_send *l = object;
     (void)v;
     (void)argument;
-    if (l->life == l->node->life)
-        send_now(l->node, l->port, l->address, span_of(l->bytes, l->len));
+    if (l->life == l->port->node->life)
+        send_now(l->port, l->address, span_of(l->bytes, l->len));
     free(l);
-}
-
-struct call {
-    struct virtual_node *to;
-    unsigned port;
-    char from[16];
-    size_t len;
-    uint8_t bytes[];
-};
-
-static void call_event(struct virtual *v, void *object, uint64_t argument)
-{
-    struct call *c = object;
-    (void)v;
-    (void)argument;
-    if (c->to->up[c->port]) {
-        virtual_enter(c->to);
-        node_on_bytes(&c->to->node, c->port, c->from, span_of(c->bytes, c->len));
-    }
-    free(c);
-}
-
-/* Finds the port that serves a link's name, or the caller's own port of it. */
-static bool find_port(const struct virtual_node *n, const char *link, unsigned *port)
-{
-    for (size_t i = 0; i < n->node.class->port_count; i++)
-        if (strcmp(n->node.class->ports[i].name, link) == 0) {
-            *port = (unsigned)i;
-            return true;
-        }
-    return false;
-}
-
-static enum err call_deliver(struct virtual_node *to, unsigned port, const char *from, struct span bytes)
-{
-    struct call *c = malloc(sizeof *c + bytes.len);
-    if (!c)
-        return ERR_NO_MEMORY;
-    *c = (struct call){.to = to, .port = port, .len = bytes.len};
-    text_copy(c->from, sizeof c->from, from);
-    memcpy(c->bytes, bytes.p, bytes.len);
-    virtual_push(to->world, to->world->now_us + CALL_US, call_event, c, 0);
-    return ERR_OK;
-}
-
-static struct virtual_node *server_of(struct virtual *v, const char *link, unsigned *port)
-{
-    for (struct virtual_node *n = v->nodes; n; n = n->next)
-        if (find_port(n, link, port) && n->node.class->ports[*port].kind == PORT_SERVE)
-            return n;
-    return NULL;
-}
-
-static enum err call_send(struct virtual_node *n, const struct port_spec *spec, const char *address,
-                          struct span bytes)
-{
-    unsigned port = 0;
-    struct virtual_node *to =
-        spec->kind == PORT_CALL ? server_of(n->world, spec->name, &port) : virtual_find(n->world, address);
-    if (!to || (spec->kind == PORT_SERVE && !find_port(to, spec->name, &port)))
-        return ERR_LINK_DOWN;
-    return call_deliver(to, port, n->node.name, bytes);
-}
-
-static enum err send_now(struct virtual_node *n, unsigned port, const char *address, struct span bytes)
-{
-    const struct port_spec *spec = &n->node.class->ports[port];
-    if (!n->up[port])
-        return ERR_LINK_DOWN;
-    if (spec->kind == PORT_CAN) {
-        struct bus_frame f;
-        memcpy(&f, bytes.p, sizeof f);
-        return virtual_bus_send(n->endpoint[port], &f);
-    }
-    if (spec->kind == PORT_GSDP)
-        return virtual_gsdp_publish(n->session[port], address, bytes);
-    return call_send(n, spec, address, bytes);
 }
 
 static enum err host_send(struct node *node, unsigned port, const char *address, struct span bytes,
@@ -258,25 +261,72 @@ static enum err host_send(struct node *node, unsigned port, const char *address,
 {
     struct virtual_node *n = vnode(node);
     if (delay_us == 0)
-        return send_now(n, port, address, bytes);
+        return send_now(&n->ports[port], address, bytes);
     struct late_send *l = malloc(sizeof *l + bytes.len);
     if (!l)
         return ERR_NO_MEMORY;
-    *l = (struct late_send){.node = n, .port = port, .life = n->life, .len = bytes.len};
+    *l = (struct late_send){.port = &n->ports[port], .life = n->life, .len = bytes.len};
     text_copy(l->address, sizeof l->address, address);
     memcpy(l->bytes, bytes.p, bytes.len);
-    virtual_push(n->world, n->world->now_us + delay_us, late_send_event, l, 0);
+    virtual_push(n->world, n->world->now_us + delay_us, late_send_event, l, 0, EVENT_OWNED);
     return ERR_OK;
 }
 
 static bool host_link_up(struct node *node, unsigned port)
 {
-    return vnode(node)->up[port];
+    return vnode(node)->ports[port].up;
 }
 
 static enum err host_subscribe(struct node *node, unsigned port, const char *topic)
 {
-    return virtual_gsdp_subscribe(vnode(node)->session[port], topic);
+    struct virtual_port *p = &vnode(node)->ports[port];
+    return p->twin->subscribe ? p->twin->subscribe(p, topic) : ERR_BAD_ARGUMENT;
+}
+
+static enum err host_tell(struct node *node, unsigned port, const char *address, const char *news)
+{
+    struct virtual_port *p = &vnode(node)->ports[port];
+    return p->twin->tell ? p->twin->tell(p, address, news) : ERR_BAD_ARGUMENT;
+}
+
+/* ---- work: done at once, its result comes when its time is over ---- */
+
+struct work {
+    struct virtual_node *node;
+    uint32_t life;
+    unsigned number;
+    enum err e;
+    size_t len;
+    uint8_t result[];
+};
+
+static void work_event(struct virtual *v, void *object, uint64_t argument)
+{
+    struct work *w = object;
+    (void)v;
+    (void)argument;
+    if (w->life == w->node->life) {
+        enter(w->node);
+        node_on_work(&w->node->node, w->number, w->e, span_of(w->result, w->len));
+    }
+    OPENSSL_cleanse(w->result, w->len);
+    free(w);
+}
+
+static enum err host_work(struct node *node, unsigned number, struct span in)
+{
+    struct virtual_node *n = vnode(node);
+    const struct work_spec *spec = &node->class->works[number];
+    struct work *w = malloc(sizeof *w + spec->result_max);
+    if (!w)
+        return ERR_NO_MEMORY;
+    *w = (struct work){.node = n, .life = n->life, .number = number};
+    w->e = spec->run(in, w->result, spec->result_max, &w->len);
+    /* one after the other, as the one thread of a process would */
+    uint64_t now_us = n->world->now_us, start_us = n->work_until_us > now_us ? n->work_until_us : now_us;
+    n->work_until_us = start_us + spec->virtual_us;
+    virtual_push(n->world, n->work_until_us, work_event, w, 0, EVENT_OWNED);
+    return ERR_OK;
 }
 
 static void host_trace(struct node *node, const struct trace_event *e)
@@ -286,19 +336,26 @@ static void host_trace(struct node *node, const struct trace_event *e)
         v->hooks.on_trace(v->hooks.ctx, e);
 }
 
+static void host_tap(struct node *node, const struct tap_event *e)
+{
+    struct virtual *v = vnode(node)->world;
+    v->hooks.on_tap(v->hooks.ctx, e);
+}
+
 /* ---- life ---- */
 
 static void forget_instance(struct virtual_node *n)
 {
     n->life++;
-    for (size_t i = 0; i < ENV_TIMERS; i++)
-        n->timer_due_us[i] = n->timer_queued_us[i] = ENV_NEVER;
-    for (size_t i = 0; i < ENV_PORTS; i++) {
-        n->up[i] = false;
-        if (n->session[i])
-            virtual_gsdp_disconnect(n->session[i]);
-        if (n->endpoint[i])
-            n->endpoint[i]->tx_count = 0;
+    n->node.handling = false;
+    n->work_until_us = 0;
+    for (unsigned i = 0; i < n->node.class->timer_count; i++) {
+        timer_due(n, i, ENV_NEVER);
+        n->timer_queued_us[i] = ENV_NEVER;
+    }
+    for (size_t i = 0; i < n->node.class->port_count; i++) {
+        n->ports[i].up = false;
+        n->ports[i].twin->disconnect(&n->ports[i]);
     }
 }
 
@@ -327,8 +384,8 @@ static void host_die(struct node *node, const struct fault *why)
     node_trace(node, TRACE_LIFE, "killed");
     node->dead = true;
     forget_instance(n);
-    virtual_push(v, v->now_us, burial_event, n, n->life);
-    virtual_push(v, v->now_us + why->delay_ms * 1000ull, restart_event, n, n->life);
+    virtual_push(v, v->now_us, burial_event, n, n->life, 0);
+    virtual_push(v, v->now_us + why->delay_ms * 1000ull, restart_event, n, n->life, 0);
 }
 
 void virtual_kill(struct virtual_node *n, const char *why)
@@ -345,115 +402,242 @@ bool virtual_alive(const struct virtual_node *n)
     return !n->node.dead;
 }
 
-void virtual_set_link(struct virtual_node *n, unsigned port, enum link_state state)
-{
-    n->up[port] = state != LINK_DOWN;
-    virtual_enter(n);
-    node_on_link(&n->node, port, state);
-}
-
 static void links_up_event(struct virtual *v, void *object, uint64_t life)
 {
     struct virtual_node *n = object;
     (void)v;
-    if (n->life != life)
-        return;
-    for (unsigned i = 0; i < n->node.class->port_count; i++) {
-        if (n->cut[i] || n->life != life)
-            continue;
-        if (n->session[i])
-            virtual_gsdp_connect(n->session[i]);
-        else
-            virtual_set_link(n, i, LINK_UP);
-    }
+    for (unsigned i = 0; i < n->node.class->port_count && n->life == life; i++)
+        if (!n->ports[i].cut)
+            n->ports[i].twin->connect(&n->ports[i]);
 }
 
 enum err virtual_start(struct virtual_node *n)
 {
     forget_instance(n);
     node_stop(&n->node);
-    virtual_enter(n);
+    enter(n);
     enum err e = node_start(&n->node, n->args);
     if (!e)
-        virtual_push(n->world, n->world->now_us + START_US, links_up_event, n, n->life);
+        virtual_push(n->world, n->world->now_us + START_US, links_up_event, n, n->life, 0);
     else
         node_stop(&n->node);
     return e;
 }
 
-void virtual_cut(struct virtual_node *n, const char *link, bool cut)
+bool virtual_helper(struct virtual *v, const char *name, bool alive)
 {
-    unsigned i;
-    if (!find_port(n, link, &i) || n->cut[i] == cut)
-        return;
-    n->cut[i] = cut;
-    if (cut) {
-        if (n->session[i])
-            virtual_gsdp_disconnect(n->session[i]);
-        if (n->up[i])
-            virtual_set_link(n, i, LINK_DOWN);
-    } else if (!n->node.dead) {
-        if (n->session[i])
-            virtual_gsdp_connect(n->session[i]);
-        else
-            virtual_set_link(n, i, LINK_UP);
+    for (size_t i = 0; i < v->twin_count; i++) {
+        struct helper *h = &v->twins[i];
+        if (!h->twin->helper || strcmp(h->twin->helper, name) != 0)
+            continue;
+        if (h->dead == alive)
+            h->twin->helper_alive(v, h->state, alive);
+        h->dead = !alive;
+        return true;
     }
+    return false;
 }
 
-enum err virtual_call(struct virtual_node *n, const char *link, struct span bytes)
+bool virtual_cut(struct virtual_node *n, const char *link, bool cut)
 {
-    unsigned port;
-    if (!find_port(n, link, &port))
-        return ERR_NOT_FOUND;
-    return call_deliver(n, port, "operator", bytes);
+    unsigned i;
+    if (!component_port(n->node.class, link, &i))
+        return false;
+    struct virtual_port *p = &n->ports[i];
+    if (p->cut == cut)
+        return true;
+    p->cut = cut;
+    if (cut) {
+        p->twin->disconnect(p);
+        if (p->up)
+            virtual_link(p, LINK_DOWN);
+    } else if (!n->node.dead) {
+        p->twin->connect(p);
+    }
+    return true;
+}
+
+struct call_event {
+    struct virtual_node *node;
+    unsigned call;
+    struct call_value values[ENV_VALUES];
+};
+
+static void call_event(struct virtual *v, void *object, uint64_t argument)
+{
+    struct call_event *c = object;
+    (void)v;
+    (void)argument;
+    enter(c->node);
+    node_on_call(&c->node->node, c->call, c->values);
+    free(c);
+}
+
+void virtual_call(struct virtual_node *n, unsigned call, const struct call_value *values)
+{
+    struct call_event *c = calloc(1, sizeof *c);
+    size_t count = component_parameters(&n->node.class->calls[call]);
+    if (!c)
+        abort();
+    c->node = n;
+    c->call = call;
+    for (size_t i = 0; i < count; i++)
+        c->values[i] = values[i];
+    virtual_push(n->world, n->world->now_us, call_event, c, 0, EVENT_OWNED);
+}
+
+/* ---- what twins ask for ---- */
+
+void *virtual_state(struct virtual *v, const struct twin *t)
+{
+    for (size_t i = 0; i < v->twin_count; i++)
+        if (v->twins[i].twin == t)
+            return v->twins[i].state;
+    abort(); /* a port without its twin was refused */
+}
+
+const struct port_spec *virtual_port_spec(const struct virtual_port *p)
+{
+    return &p->node->node.class->ports[p->index];
+}
+
+struct virtual *virtual_of(const struct virtual_port *p)
+{
+    return p->node->world;
+}
+
+unsigned virtual_group(const struct virtual_node *n)
+{
+    return n->group;
+}
+
+const struct component_class *virtual_class(const struct virtual_node *n)
+{
+    return n->node.class;
+}
+
+struct virtual_port *virtual_port(struct virtual_node *n, unsigned index)
+{
+    assert(index < n->node.class->port_count);
+    return &n->ports[index];
+}
+
+struct virtual_node *virtual_next(struct virtual *v, struct virtual_node *n)
+{
+    return n ? n->next : v->nodes;
+}
+
+const char *virtual_serial(const struct virtual_node *n)
+{
+    return n->args->serial;
+}
+
+uint32_t virtual_life(const struct virtual_node *n)
+{
+    return n->life;
+}
+
+void virtual_bytes(struct virtual_port *p, const char *address, struct span bytes)
+{
+    enter(p->node);
+    node_on_bytes(&p->node->node, p->index, address, bytes);
+}
+
+void virtual_link(struct virtual_port *p, enum link_state state)
+{
+    p->up = state != LINK_DOWN;
+    enter(p->node);
+    node_on_link(&p->node->node, p->index, state);
+}
+
+void virtual_news(struct virtual_port *p, const char *address, const char *news)
+{
+    enter(p->node);
+    node_on_news(&p->node->node, p->index, address, news);
+}
+
+void virtual_frame(struct virtual *v, const char *bus, const struct bus_frame *f)
+{
+    if (v->hooks.on_frame)
+        v->hooks.on_frame(v->hooks.ctx, v->now_us, bus, f);
 }
 
 /* ---- the world ---- */
 
-static const struct node_host host = {host_now_us,  host_wall_ms,   host_timer_set, host_send,
-                                      host_link_up, host_subscribe, host_trace,     host_die};
+#define HOST_CALLS                                                                                  \
+    .now_us = host_now_us, .wall_ms = host_wall_ms, .timer_set = host_timer_set, .send = host_send, \
+    .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell, .work = host_work,     \
+    .trace = host_trace, .die = host_die
 
-struct virtual *virtual_new(uint64_t seed, const struct virtual_hooks *hooks, struct fault_plan *plan)
+static const struct node_host host = {HOST_CALLS}, host_with_tap = {HOST_CALLS, .tap = host_tap};
+
+static bool make_twins(struct virtual *v, const struct twin *const *twins)
+{
+    while (twins[v->twin_count])
+        v->twin_count++;
+    v->twins = calloc(v->twin_count + 1, sizeof *v->twins);
+    v->media = calloc(v->twin_count + 1, sizeof *v->media);
+    for (size_t i = 0; v->twins && v->media && i < v->twin_count; i++) {
+        v->media[i] = twins[i]->medium;
+        v->twins[i] = (struct helper){.twin = twins[i], .state = calloc(1, twins[i]->size + 1)};
+        if (!v->twins[i].state)
+            return false;
+    }
+    return v->twins && v->media;
+}
+
+struct virtual *virtual_new(const struct virtual_options *options)
 {
     struct virtual *v = calloc(1, sizeof *v);
     if (!v)
         return NULL;
-    v->hooks = *hooks;
-    v->plan = plan;
-    v->seed = seed;
+    v->hooks = options->hooks;
+    v->plan = options->plan;
+    v->seed = options->seed;
+    v->epoch_ms = options->epoch_ms ? options->epoch_ms : VIRTUAL_EPOCH_MS;
     v->nodes_end = &v->nodes;
-    v->broker.alive = true;
-    seeded_stream_init(&v->outside, seed, "outside");
+    seeded_stream_init(&v->outside, v->seed, "outside");
     seeded_use(&v->outside);
     v->crypto = seeded_context_open(&v->openssl) ? crypto_new(v->openssl.openssl) : NULL;
-    if (v->crypto)
+    if (v->crypto && make_twins(v, options->twins))
         return v;
     virtual_free(v);
     return NULL;
+}
+
+static void node_free(struct virtual_node *n)
+{
+    enter(n);
+    node_stop(&n->node);
+    store_close(n->node.store);
+    for (size_t i = 0; i < n->node.class->port_count; i++)
+        if (n->ports[i].twin && n->ports[i].twin->detach)
+            n->ports[i].twin->detach(&n->ports[i]);
+    free(n->timer_due_us);
+    free(n->timer_queued_us);
+    free(n);
 }
 
 void virtual_free(struct virtual *v)
 {
     if (!v)
         return;
+    for (size_t i = 0; i < v->heap_count; i++)
+        if (v->heap[i].order & EVENT_OWNED)
+            free(v->heap[i].object);
+    free(v->heap);
+    for (size_t i = 0; v->twins && i < v->twin_count; i++) {
+        if (v->twins[i].state && v->twins[i].twin->close)
+            v->twins[i].twin->close(v->twins[i].state);
+        free(v->twins[i].state);
+    }
     while (v->nodes) {
         struct virtual_node *n = v->nodes;
         v->nodes = n->next;
-        virtual_enter(n);
-        node_stop(&n->node);
-        store_close(n->node.store);
-        free(n);
+        node_free(n);
     }
-    for (size_t i = 0; i < v->heap_count; i++)
-        if (!virtual_gsdp_drop_event(&v->heap[i]) &&
-            (v->heap[i].run == run_outside || v->heap[i].run == late_send_event ||
-             v->heap[i].run == call_event))
-            free(v->heap[i].object);
-    free(v->heap);
-    virtual_gsdp_free(v);
-    for (size_t i = 0; i < v->group_count * SEGMENTS; i++)
-        virtual_bus_free(v->buses[i]);
-    free(v->buses);
+    free(v->twins);
+    free(v->media);
     crypto_free(v->crypto);
     seeded_context_close(&v->openssl);
     seeded_use(NULL);
@@ -467,31 +651,49 @@ struct crypto *virtual_crypto(struct virtual *v, const char *stream_name)
     return v->crypto;
 }
 
+static enum err attach_ports(struct virtual_node *n)
+{
+    struct virtual *v = n->world;
+    enum err e = ERR_OK;
+    for (unsigned i = 0; !e && i < n->node.class->port_count; i++) {
+        struct virtual_port *p = &n->ports[i];
+        *p = (struct virtual_port){.node = n, .index = i};
+        for (size_t k = 0; k < v->twin_count && !p->twin; k++)
+            if (v->twins[k].twin->medium == n->node.media[i])
+                p->twin = v->twins[k].twin;
+        e = p->twin->attach(p);
+    }
+    return e;
+}
+
 struct virtual_node *virtual_add(struct virtual *v, const struct component_class *class, const char *name,
                                  unsigned group, const struct component_args *args)
 {
-    struct virtual_node *n = calloc(1, sizeof *n);
+    struct virtual_node *n = calloc(1, sizeof *n + class->port_count * sizeof n->ports[0]);
     struct store *store = store_memory_new();
-    if (!n || !store) {
+    uint64_t *due = calloc(class->timer_count + 1, sizeof *due),
+             *queued = calloc(class->timer_count + 1, sizeof *queued);
+    if (!n || !store || !due || !queued) {
         free(n);
+        free(due);
+        free(queued);
         store_close(store);
         return NULL;
     }
-    node_prepare(&n->node, &host, class, name, v->crypto, store, v->plan);
+    node_prepare(&n->node, v->hooks.on_tap ? &host_with_tap : &host, class, v->media, name, v->crypto, store,
+                 v->plan);
     n->world = v;
     n->group = group;
     n->args = args;
     n->node.dead = true;
+    n->timer_due_us = due;
+    n->timer_queued_us = queued;
+    for (size_t i = 0; i < class->timer_count; i++)
+        due[i] = queued[i] = ENV_NEVER;
     seeded_stream_init(&n->random, v->seed, name);
     *v->nodes_end = n;
     v->nodes_end = &n->next;
-    for (unsigned i = 0; i < class->port_count; i++) {
-        const struct port_spec *spec = &class->ports[i];
-        if ((spec->kind == PORT_CAN && virtual_bus_attach(n, i, spec)) ||
-            (spec->kind == PORT_GSDP && virtual_gsdp_attach(n, i)))
-            return NULL;
-    }
-    return n;
+    return attach_ports(n) ? NULL : n;
 }
 
 struct virtual_node *virtual_find(struct virtual *v, const char *name)

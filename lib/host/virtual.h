@@ -1,9 +1,9 @@
 /* The virtual world: components as objects of one process, time that jumps to the next event, one event queue
  * ordered by time and sequence number, randomness from one root seed.
  *
- * Links: CAN segments that take as long as the wire does and arbitrate by identifier, a broker with GSDP's
- * delivery promises, calls between servers. Several vehicles ("groups") may share one back end; each has four
- * segments of its own. Single-threaded; nothing here depends on addresses, the clock or the environment. */
+ * What carries bytes is a table of twins (lib/host/twin.h). Several vehicles ("groups") may share one back
+ * end; each has buses of its own. Single-threaded; nothing here depends on addresses, the clock or the
+ * environment. */
 #ifndef lib_host_virtual_h
 #define lib_host_virtual_h
 
@@ -11,24 +11,34 @@
 
 struct virtual;
 struct virtual_node;
+struct twin;
 
 /* 2026-01-01T00:00:00Z: the wall clock when a virtual run begins. */
 #define VIRTUAL_EPOCH_MS 1767225600000ll
 
 struct virtual_hooks {
     void *ctx;
-    void (*on_trace)(void *ctx, const struct trace_event *e);                                /* may be NULL */
-    void (*on_frame)(void *ctx, uint64_t now_us, enum segment s, const struct bus_frame *f); /* may be NULL */
+    void (*on_trace)(void *ctx, const struct trace_event *e); /* may be NULL, like the others */
+    void (*on_frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
+    void (*on_tap)(void *ctx, const struct tap_event *e);
 };
 
-/* NULL when OpenSSL or memory fail. The plan is borrowed; NULL for no faults. */
-struct virtual *virtual_new(uint64_t seed, const struct virtual_hooks *hooks, struct fault_plan *plan);
+struct virtual_options {
+    uint64_t seed;
+    int64_t epoch_ms; /* wall clock at time 0; 0: VIRTUAL_EPOCH_MS */
+    const struct twin *const *twins;
+    struct virtual_hooks hooks;
+    struct fault_plan *plan; /* borrowed; NULL for no faults */
+};
+
+/* NULL when OpenSSL or memory fail. */
+struct virtual *virtual_new(const struct virtual_options *options);
 void virtual_free(struct virtual *v);
 /* For making certificates and keys of the world: draws from the stream of that name. */
 struct crypto *virtual_crypto(struct virtual *v, const char *stream_name);
 uint64_t virtual_now_us(const struct virtual *v);
 
-/* Adds a component; group says which vehicle's segments it sits on. args and the strings they point to stay
+/* Adds a component; group says which vehicle's buses it sits on. args and the strings they point to stay
  * the caller's for the life of the world. NULL without memory. */
 struct virtual_node *virtual_add(struct virtual *v, const struct component_class *class, const char *name,
                                  unsigned group, const struct component_args *args);
@@ -42,19 +52,20 @@ enum err virtual_start(struct virtual_node *n);
 /* Kills: everything but the store is gone. */
 void virtual_kill(struct virtual_node *n, const char *why);
 bool virtual_alive(const struct virtual_node *n);
-/* "gsdp-broker" is no component, but can be killed and started too. */
-void virtual_broker_kill(struct virtual *v);
-void virtual_broker_start(struct virtual *v);
-/* Takes a link away from one component, or gives it back. Link as in port_spec.name. */
-void virtual_cut(struct virtual_node *n, const char *link, bool cut);
+/* Kills or starts what belongs to a medium and is no component; false when there is none of that name. */
+bool virtual_helper(struct virtual *v, const char *name, bool alive);
+/* Takes a link away from one component, or gives it back. False when the component has no such link. */
+bool virtual_cut(struct virtual_node *n, const char *link, bool cut);
 
-/* Calls a component's SERVE port from outside; the answer is dropped. */
-enum err virtual_call(struct virtual_node *n, const char *port, struct span bytes);
+/* An operator's call, as an event of its own. */
+void virtual_call(struct virtual_node *n, unsigned call, const struct call_value *values);
 /* Runs fn at that time (or now, if that is past), as an event like any other. */
 void virtual_at(struct virtual *v, uint64_t time_us, void (*fn)(void *ctx), void *ctx);
 
 /* Takes the next event; false when there is none up to limit_us, the clock then stands at limit_us. */
 bool virtual_step(struct virtual *v, uint64_t limit_us);
+/* Nothing in flight, no timer pending but cyclic ones: nothing will happen that does not happen for ever. */
+bool virtual_quiet(const struct virtual *v);
 /* Events taken so far. */
 uint64_t virtual_events(const struct virtual *v);
 

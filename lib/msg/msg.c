@@ -6,52 +6,73 @@
 #define DIGEST_TAG_REQUEST  "spaak.v1.request"
 #define DIGEST_TAG_RESPONSE "spaak.v1.response"
 
-static const struct {
-    Spaak__V1__MessageType type;
-    const char *name;
-} types[] = {
-    {SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_REQUEST, "ServiceProvisioningRequest"},
-    {SPAAK__V1__MESSAGE_TYPE__SERVICE_PROVISIONING_RESPONSE, "ServiceProvisioningResponse"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "VehicleSubjectIdRequest"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_RESPONSE, "VehicleSubjectIdResponse"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "VehicleIdentityCSRRequest"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE, "VehicleIdentityCSRResponse"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "VehicleIdentityCertStatus"},
-    {SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, "C2VUsecaseCompletionAck"},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_RENEW, "VehicleIdentityRenew"},
-    {SPAAK__V1__MESSAGE_TYPE__OP_INIT_REQUEST, "OpInitRequest"},
-    {SPAAK__V1__MESSAGE_TYPE__OP_INIT_RESPONSE, "OpInitResponse"},
-    {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, "OpSpake2Request"},
-    {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_RESPONSE, "OpSpake2Response"},
-};
-
-static const struct {
-    Spaak__V1__UseCase use_case;
-    const char *name;
-} use_cases[] = {
-    {SPAAK__V1__USE_CASE__USE_CASE_RP_01, "RP-01"}, {SPAAK__V1__USE_CASE__USE_CASE_RP_02, "RP-02"},
-    {SPAAK__V1__USE_CASE__USE_CASE_SP_02, "SP-02"}, {SPAAK__V1__USE_CASE__USE_CASE_PP_01, "PP-01"},
-    {SPAAK__V1__USE_CASE__USE_CASE_PP_02, "PP-02"}, {SPAAK__V1__USE_CASE__USE_CASE_PP_03, "PP-03"},
-    {SPAAK__V1__USE_CASE__USE_CASE_OP_01, "OP-01"}, {SPAAK__V1__USE_CASE__USE_CASE_OP_02, "OP-02"},
-    {SPAAK__V1__USE_CASE__USE_CASE_OP_03, "OP-03"}, {SPAAK__V1__USE_CASE__USE_CASE_OP_04, "OP-04"},
-    {SPAAK__V1__USE_CASE__USE_CASE_OP_05, "OP-05"}, {SPAAK__V1__USE_CASE__USE_CASE_OP_06, "OP-06"},
-};
-
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+/* ---- names, from the descriptors that protoc-c writes ---- */
+
+#define TYPES_MAX     128
+#define TYPE_NAME_MAX 32
+
+/* Words of a name that stay in capitals. */
+static bool is_acronym(const char *word, size_t len)
+{
+    static const char *const acronyms[] = {"CSR", "C2V", "BLE", "NFC"};
+    for (size_t i = 0; i < COUNT(acronyms); i++)
+        if (strlen(acronyms[i]) == len && memcmp(acronyms[i], word, len) == 0)
+            return true;
+    return false;
+}
+
+/* VEHICLE_IDENTITY_CSR_REQUEST becomes VehicleIdentityCSRRequest. */
+static void write_name(const char *constant, char out[TYPE_NAME_MAX])
+{
+    size_t used = 0;
+    while (*constant) {
+        size_t len = strcspn(constant, "_");
+        bool acronym = is_acronym(constant, len);
+        for (size_t i = 0; i < len && used + 1 < TYPE_NAME_MAX; i++) {
+            char c = constant[i];
+            out[used++] = i && !acronym && c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+        }
+        constant += len + (constant[len] == '_');
+    }
+    out[used] = '\0';
+}
+
+static const char (*type_names(void))[TYPE_NAME_MAX]
+{
+    static char names[TYPES_MAX][TYPE_NAME_MAX];
+    const ProtobufCEnumDescriptor *d = &spaak__v1__message_type__descriptor;
+    for (size_t i = 0; !names[0][0] && i < d->n_values; i++)
+        write_name(d->values[d->n_values - 1 - i].name, names[d->n_values - 1 - i]);
+    return (const char(*)[TYPE_NAME_MAX])names;
+}
+
+size_t msg_type_count(void)
+{
+    size_t n = spaak__v1__message_type__descriptor.n_values;
+    return n < TYPES_MAX ? n : TYPES_MAX;
+}
+
+const char *msg_type_at(size_t i)
+{
+    return type_names()[i];
+}
 
 const char *msg_type_name(Spaak__V1__MessageType t)
 {
-    for (size_t i = 0; i < COUNT(types); i++)
-        if (types[i].type == t)
-            return types[i].name;
+    const ProtobufCEnumDescriptor *d = &spaak__v1__message_type__descriptor;
+    for (size_t i = 1; i < msg_type_count(); i++)
+        if (d->values[i].value == (int)t)
+            return type_names()[i];
     return "?";
 }
 
 Spaak__V1__MessageType msg_type_from_name(const char *name)
 {
-    for (size_t i = 0; i < COUNT(types); i++)
-        if (strcmp(types[i].name, name) == 0)
-            return types[i].type;
+    for (size_t i = 1; i < msg_type_count(); i++)
+        if (strcmp(type_names()[i], name) == 0)
+            return (Spaak__V1__MessageType)spaak__v1__message_type__descriptor.values[i].value;
     return SPAAK__V1__MESSAGE_TYPE__MESSAGE_TYPE_UNSPECIFIED;
 }
 
@@ -59,14 +80,6 @@ void msg_describe(const struct msg_header *h, char out[MSG_DESCRIPTION_MAX])
 {
     snprintf(out, MSG_DESCRIPTION_MAX, "ecu=%s seq=%u%s%s", h->ecu_serial, h->sequence,
              h->error ? " error=" : "", h->error ? err_name(h->error) : "");
-}
-
-const char *msg_use_case_name(Spaak__V1__UseCase u)
-{
-    for (size_t i = 0; i < COUNT(use_cases); i++)
-        if (use_cases[i].use_case == u)
-            return use_cases[i].name;
-    return "?";
 }
 
 static void *arena_alloc(void *ctx, size_t size)

@@ -75,8 +75,9 @@ const char *msg_peek_name(struct span in);
 /* For traces: "ecu=SPAAK00000001 seq=2", and "error=CSR_SIGNATURE" on a refusal. */
 #define MSG_DESCRIPTION_MAX 96
 void msg_describe(const struct msg_header *h, char out[MSG_DESCRIPTION_MAX]);
-/* "PP-01"; "?" for an unknown number. */
-const char *msg_use_case_name(Spaak__V1__UseCase u);
+/* All of them, for lists and suggestions; the first is that of MESSAGE_TYPE_UNSPECIFIED. */
+size_t msg_type_count(void);
+const char *msg_type_at(size_t i);
 
 /* Allocator over a caller's buffer for protobuf-c: bounded, freed as a whole. */
 struct msg_arena {

@@ -1,38 +1,48 @@
 /* A scenario, as read from its file and checked: who runs, what is given, what is done, what goes wrong, what
- * is expected, what must never happen. docs/scenarios.md explains the language. */
+ * is expected, what must never happen. docs/scenarios.md explains the language. What components can be asked,
+ * told and given is read from their classes. */
 #ifndef sim_language_scenario_h
 #define sim_language_scenario_h
 
-#include "lib/can/matrix.h"
+#include "lib/env/cast.h"
 #include "lib/env/trace.h"
 #include "lib/host/fault.h"
 #include "sim/language/tree.h"
 
-#define SCENARIO_COMPONENTS 12
-#define SCENARIO_ACTIONS    8
-#define SCENARIO_EXPECTS    48
-#define SCENARIO_SETTINGS   16
-#define SCENARIO_PATH       6
-#define SCENARIO_VARIANTS   24
-#define SCENARIO_STATES     10
+#define SCENARIO_MEMBERS  48
+#define SCENARIO_ACTIONS  16
+#define SCENARIO_EXPECTS  48
+#define SCENARIO_SETTINGS 16
+#define SCENARIO_DEFECTS  8
+#define SCENARIO_PATH     6
+#define SCENARIO_VARIANTS 24
+#define SCENARIO_STATES   10
+#define SCENARIO_SERIAL   20
+#define SCENARIO_NAME     48
 
 enum world_kind { WORLD_PROCESS, WORLD_VIRTUAL, WORLDS };
 extern const char *const world_names[]; /* NULL at the end */
 
-/* State of the stores when the run begins. The first value of each is the default. */
-enum given_presence { GIVEN_ABSENT, GIVEN_PRESENT };
-enum given_identity { GIVEN_OWN, GIVEN_FOREIGN };
-enum given_certificate { GIVEN_NO_CERTIFICATE, GIVEN_INSTALLED, GIVEN_UNREPORTED };
-enum given_csr { GIVEN_NO_CSR, GIVEN_CSR_VALID, GIVEN_CSR_WRONG_SUBJECT, GIVEN_CSR_WEAK_KEY };
-enum given_signer { GIVEN_SIGNER_VALID, GIVEN_SIGNER_EXPIRED };
+/* Who takes part: an instance of a class, or what belongs to a medium ("broker"). */
+struct member {
+    char name[ENV_NAME_MAX];
+    const struct component_class *class; /* NULL: a medium's */
+    unsigned group;                      /* its vehicle: 0 the first, n for "v000n." */
+    char serial[SCENARIO_SERIAL];        /* of its vehicle; "" for who has none */
+};
 
 struct given {
-    unsigned drm_uuid;    /* enum given_presence */
-    unsigned identity;    /* enum given_identity: whose key the module signs with */
-    unsigned certificate; /* enum given_certificate */
-    unsigned pending_csr; /* enum given_csr */
-    unsigned vos_signer;  /* enum given_signer */
-    unsigned ecu;         /* enum given_presence, default present: registered with the VOS */
+    char after[SCENARIO_NAME]; /* the scenario that was lived before; "" for none */
+    struct {
+        size_t member;
+        const struct defect_spec *defect;
+    } defects[SCENARIO_DEFECTS];
+    size_t defect_count;
+};
+
+struct setting {
+    size_t member, number; /* of the setting in its class */
+    uint64_t value;
 };
 
 /* When something is done: at the start of the run or when a step is traced, plus a delay. */
@@ -41,14 +51,12 @@ struct moment {
     uint64_t after_us;
 };
 
-enum action_kind { ACTION_RENEW, ACTION_INJECT };
-
+/* A call. */
 struct action {
-    enum action_kind kind;
     struct moment when;
-    enum segment segment; /* inject */
-    char frame[BUS_TEXT_MAX];
-    uint64_t count, every_us;
+    size_t member;
+    unsigned call;
+    struct call_value values[ENV_VALUES];
 };
 
 enum expect_kind {
@@ -59,7 +67,7 @@ enum expect_kind {
 };
 
 struct state_check {
-    char component[16], key[96];
+    char component[ENV_NAME_MAX], key[ENV_KEY_MAX];
     bool present;
     unsigned line;
 };
@@ -68,12 +76,13 @@ struct expect {
     enum expect_kind kind;
     unsigned line;
     enum trace_kind event; /* TRACE_KINDS: SEND, STEP or ACCEPT */
-    char component[16], peer[16], step[12], message[32], detail[64];
+    char component[ENV_NAME_MAX], peer[ENV_NAME_MAX], step[12], message[32], detail[ENV_TEXT_MAX];
+    bool detail_whole;  /* the detail is all of it, not a part */
     int reason;         /* enum err, -1: any */
     uint64_t within_us; /* since the event of the expectation before; 0: no limit */
     uint64_t at_least;  /* COUNT */
     bool any_order;
-    char path[SCENARIO_PATH][16];
+    char path[SCENARIO_PATH][ENV_NAME_MAX];
     size_t path_count;
     char fields[4][64]; /* "key=value" */
     size_t field_count;
@@ -82,14 +91,15 @@ struct expect {
 };
 
 struct scenario {
-    char file[256], name[48], title[120], use_case[8];
+    char file[256], name[SCENARIO_NAME], title[120], use_case[8];
     char variant[32]; /* value of the foreach variable in this variant, or "" */
     bool worlds[WORLDS];
     uint64_t limit_us, quiet_us;
-    char components[SCENARIO_COMPONENTS][16];
-    size_t component_count;
+    struct member members[SCENARIO_MEMBERS];
+    size_t member_count;
+    unsigned groups; /* vehicles, numbers that are left out included */
     struct given given;
-    char settings[SCENARIO_SETTINGS][48]; /* "spaak.retry_ms=100" */
+    struct setting settings[SCENARIO_SETTINGS];
     size_t setting_count;
     struct action actions[SCENARIO_ACTIONS];
     size_t action_count;
@@ -104,10 +114,26 @@ struct scenario {
 /* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem
  * otherwise. */
 bool scenario_load(const char *file, struct scenario **out, size_t *count, struct tree_problem *problem);
+/* Where scenarios that others name are looked up: gives a path to be freed, or NULL. Set by the program. */
+extern char *(*scenario_finder)(const char *name);
 /* "pp01-spaak-killed[PP-01/9]". */
 void scenario_label(const struct scenario *s, char out[96]);
+/* NULL for who does not take part. */
+const struct member *scenario_member(const struct scenario *s, const char *name);
+/* Settings of a member, in the order of its class. */
+void scenario_settings(const struct scenario *s, size_t member, uint64_t out[ENV_SETTINGS]);
+/* The member that an asking port reaches, and the port it reaches there; NULL when it does not take part. */
+const struct member *scenario_server(const struct scenario *s, const struct member *m, unsigned port,
+                                     unsigned *server_port);
 
-/* Components a scenario may name; NULL at the end. */
-extern const char *const component_names[];
+/* ---- words of the language that others read too ---- */
+
+/* A call's parameter from its text: checked against its declaration. False and a sentence. `s`: whose
+ * vehicles. */
+bool parameter_read(const struct scenario *s, const struct parameter_spec *spec, const char *text,
+                    struct call_value *out, char *problem, size_t cap);
+/* All parameters at their defaults; false and a sentence when a required one is left out (given[i] false). */
+bool parameters_complete(const struct scenario *s, const struct call_spec *call, const bool *given,
+                         struct call_value *values, char *problem, size_t cap);
 
 #endif

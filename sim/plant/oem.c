@@ -6,53 +6,79 @@
 #define YEAR_S (365 * DAY_S)
 
 static const struct {
-    const char *subject;
+    const char *name, *subject;
     enum x509_profile profile;
     enum oem_role issuer;
     int64_t years;
 } plan[OEM_ROLES] = {
-    [OEM_J] = {"spaaksim OEM CA Root J", X509_OEM_ROOT, OEM_J, 40},
-    [OEM_J1] = {"spaaksim OEM Sub-CA J1", X509_OEM_SUB_CA, OEM_J, 30},
-    [OEM_J_PHYSICAL_KEY] = {"spaaksim OEM CA Root J_PhysicalKey", X509_OEM_ROOT, OEM_J_PHYSICAL_KEY, 40},
-    [OEM_Z1] = {"spaaksim VOS Intermediate CA Z1", X509_SERVER_CA, OEM_J, 30},
-    [OEM_ZZ2] = {"spaaksim KTS Signing ZZ2", X509_KTS_SIGNER, OEM_J, 30},
-    [OEM_ECU_CA] = {"spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
-    [OEM_VOS] = {"spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
-    [OEM_GSDP] = {"spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
+    [OEM_J] = {"J", "spaaksim OEM CA Root J", X509_OEM_ROOT, OEM_J, 40},
+    [OEM_J1] = {"J1", "spaaksim OEM Sub-CA J1", X509_OEM_SUB_CA, OEM_J, 30},
+    [OEM_J_PHYSICAL_KEY] = {"J_PhysicalKey", "spaaksim OEM CA Root J_PhysicalKey", X509_OEM_ROOT,
+                            OEM_J_PHYSICAL_KEY, 40},
+    [OEM_Z1] = {"Z1", "spaaksim VOS Intermediate CA Z1", X509_SERVER_CA, OEM_J, 30},
+    [OEM_ZZ2] = {"ZZ2", "spaaksim KTS Signing ZZ2", X509_KTS_SIGNER, OEM_J, 30},
+    [OEM_ECU_CA] = {"ecu-ca", "spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
+    [OEM_VOS] = {"vos", "spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
+    [OEM_GSDP] = {"gsdp", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
 };
 
-/* Signs a certificate for i->key. */
-static enum err certify(struct crypto *c, struct oem_identity *i, struct x509_template t,
-                        const struct oem_identity *issuer)
+bool oem_role_find(const char *name, enum oem_role *out)
+{
+    for (unsigned r = 0; r < OEM_ROLES; r++)
+        if (strcmp(plan[r].name, name) == 0) {
+            *out = (enum oem_role)r;
+            return true;
+        }
+    return false;
+}
+
+/* Signs a certificate for a key. */
+static enum err certify(struct crypto *c, const struct p256_key *key, struct x509_template t,
+                        const struct oem_identity *issuer, struct oem_identity *out)
 {
     uint8_t point[P256_POINT], issuer_point[P256_POINT];
-    p256_public(i->key, point);
+    p256_public(key, point);
     p256_public(issuer->key, issuer_point);
     t.public_key = point;
     t.issuer_public_key = issuer_point;
-    return x509_issue(c, &t, issuer->key, i->der, &i->len);
+    return x509_issue(c, &t, issuer->key, out->der, &out->len);
+}
+
+static struct x509_template template_of(enum oem_role r, int64_t not_before_s, int64_t not_after_s)
+{
+    return (struct x509_template){
+        .profile = plan[r].profile,
+        .subject = plan[r].subject,
+        .issuer = plan[plan[r].issuer].subject,
+        .not_before_s = not_before_s,
+        .not_after_s = not_after_s,
+    };
 }
 
 enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out)
 {
     enum err e = ERR_OK;
     memset(out, 0, sizeof *out);
-    for (size_t r = 0; !e && r < OEM_ROLES; r++) {
-        bool expired = r == OEM_VOS && options->vos_signer_expired;
-        struct x509_template t = {
-            .profile = plan[r].profile,
-            .subject = plan[r].subject,
-            .issuer = plan[plan[r].issuer].subject,
-            .not_before_s = options->now_s - (expired ? YEAR_S : DAY_S),
-            .not_after_s = options->now_s + (expired ? -DAY_S : plan[r].years * YEAR_S),
-        };
-        e = p256_generate(c, &out->roles[r].key);
+    for (unsigned r = 0; !e && r < OEM_ROLES; r++) {
+        struct oem_identity *i = &out->roles[r];
+        e = p256_generate(c, &i->key);
         if (!e)
-            e = certify(c, &out->roles[r], t, &out->roles[plan[r].issuer]);
+            e = certify(c, i->key,
+                        template_of((enum oem_role)r, options->now_s - DAY_S,
+                                    options->now_s + plan[r].years * YEAR_S),
+                        &out->roles[plan[r].issuer], i);
     }
     if (e)
         oem_free(out);
     return e;
+}
+
+enum err oem_make_expired(struct crypto *c, const struct oem *o, enum oem_role role, int64_t now_s,
+                          struct oem_identity *out)
+{
+    memset(out, 0, sizeof *out);
+    return certify(c, o->roles[role].key, template_of(role, now_s - YEAR_S, now_s - DAY_S),
+                   &o->roles[plan[role].issuer], out);
 }
 
 void oem_free(struct oem *o)
@@ -74,7 +100,7 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
     memset(out, 0, sizeof *out);
     enum err e = p256_generate(c, &out->key);
     if (!e)
-        e = certify(c, out, t, &o->roles[OEM_ECU_CA]);
+        e = certify(c, out->key, t, &o->roles[OEM_ECU_CA], out);
     if (e)
         oem_identity_free(out);
     return e;

@@ -35,8 +35,10 @@ struct oem {
 
 struct oem_options {
     int64_t now_s;
-    bool vos_signer_expired; /* valid until yesterday */
 };
+
+/* A role by the name that classes use: "J", "J1", "J_PhysicalKey", "Z1", "ZZ2", "ecu-ca", "vos", "gsdp". */
+bool oem_role_find(const char *name, enum oem_role *out);
 
 /* On error nothing is left to free. */
 enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out);
@@ -44,6 +46,9 @@ void oem_free(struct oem *o);
 /* The identity of the module with that serial number (RP-02). */
 enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                       struct oem_identity *out);
+/* The role's certificate as it would be if it had ended yesterday: same key. out->key stays NULL. */
+enum err oem_make_expired(struct crypto *c, const struct oem *o, enum oem_role role, int64_t now_s,
+                          struct oem_identity *out);
 void oem_identity_free(struct oem_identity *i);
 
 #endif

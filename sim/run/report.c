@@ -1,25 +1,6 @@
-#include <stdlib.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "sim/run/run.h"
-
-void report_path(const struct run *r, const char *file, char *out, size_t cap)
-{
-    snprintf(out, cap, "%s/%s", r->options->out, file);
-}
-
-void report_write_trace(const struct run *r, const char *path)
-{
-    char json[TRACE_JSON_MAX];
-    FILE *f = fopen(path, "we");
-    if (!f)
-        return;
-    for (size_t i = 0; i < r->event_count; i++) {
-        trace_json(&r->events[i], json);
-        fprintf(f, "%s\n", json);
-    }
-    fclose(f);
-}
+#include "sim/run/records.h"
 
 static void xml_text(FILE *f, const char *text)
 {

@@ -1,16 +1,12 @@
 #include "sim/run/run.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "proto/backend.pb-c.h"
-#include "sim/plant/given.h"
+#include "sim/run/judge.h"
+#include "sim/run/records.h"
 
 const char *verdict_name(enum verdict v)
 {
@@ -29,20 +25,6 @@ void run_fail(struct run *r, const char *format, ...)
 }
 
 /* ---- beginning ---- */
-
-bool run_make_directories(const char *path)
-{
-    char part[512];
-    text_copy(part, sizeof part, path);
-    for (char *p = part + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        mkdir(part, 0755);
-        *p = '/';
-    }
-    return mkdir(part, 0755) == 0 || errno == EEXIST;
-}
 
 static void add_trigger(struct run *r, enum trigger_kind kind, size_t index, struct moment when)
 {
@@ -68,59 +50,28 @@ static void add_triggers(struct run *r)
     }
 }
 
-bool run_begin(struct run *r, const struct scenario *s, const struct run_options *options,
+void run_begin(struct run *r, const struct scenario *s, const struct run_options *options,
                const struct world_ops *ops, void *world)
 {
-    char path[600];
     r->scenario = s;
     r->options = options;
     r->ops = ops;
     r->world = world;
     r->limit_us = s->limit_us;
     r->plan = s->faults;
+    matcher_begin(&r->matcher, s);
+    claims_begin(&r->claims, s);
+    links_begin(&r->links, s);
     add_triggers(r);
-    if (!run_make_directories(options->out)) {
-        run_fail(r, "cannot make %s: %s", options->out, strerror(errno));
-        return false;
-    }
-    report_path(r, "can.log", path, sizeof path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        run_fail(r, "%s is in use by another run; give this one a directory of its own with --out",
-                 options->out);
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    if (ftruncate(fd, 0) != 0 || !(r->can_log = fdopen(fd, "w"))) {
-        run_fail(r, "cannot write %s", path);
-        return false;
-    }
-    return true;
+}
+
+void run_start(struct run *r)
+{
+    run_pump(r, 0); /* cuts that hold from the start */
+    links_start(r);
 }
 
 /* ---- events ---- */
-
-static bool worth_a_line(const struct run *r, const struct trace_event *e)
-{
-    switch ((enum trace_kind)e->kind) {
-    case TRACE_SEND:
-    case TRACE_STEP:
-    case TRACE_ACCEPT:
-    case TRACE_REJECT:
-    case TRACE_HOLD:
-    case TRACE_DROP:
-    case TRACE_RETRY:
-    case TRACE_FAIL:
-    case TRACE_FAULT:
-    case TRACE_CALL:
-        return true;
-    case TRACE_LIFE:
-        return strcmp(e->detail, "started") != 0 || e->sequence > 1;
-    default:
-        return r->options->verbose;
-    }
-}
 
 static void awaken_triggers(struct run *r, const struct trace_event *e)
 {
@@ -153,25 +104,7 @@ static int event_order(const void *a, const void *b)
 
 /* Events of processes arrive in nearly, but not exactly, the order of their times. Equal ones stay as they
  * came. */
-static void print_event(const struct run *r, const struct trace_event *e)
-{
-    char text[TRACE_TEXT_MAX];
-    if (r->options->quiet || !worth_a_line(r, e))
-        return;
-    trace_text(e, r->options->colour, text);
-    puts(text);
-}
-
-/* Processes hand their events over a little late; lines wait as long, to stand in order. */
-#define PRINT_DELAY_US 6000
-
-static void print_until(struct run *r, uint64_t time_us)
-{
-    while (r->printed < r->event_count && r->events[r->printed].time_us <= time_us)
-        print_event(r, &r->events[r->printed++]);
-}
-
-static void keep_event(struct run *r, const struct trace_event *e)
+static size_t keep_event(struct run *r, const struct trace_event *e)
 {
     if (r->event_count == r->event_cap) {
         r->event_cap = r->event_cap ? 2 * r->event_cap : 256;
@@ -183,36 +116,40 @@ static void keep_event(struct run *r, const struct trace_event *e)
     for (; at > 0 && event_order(e, &r->events[at - 1]) < 0; at--)
         r->events[at] = r->events[at - 1];
     r->events[at] = *e;
-    if (at < r->printed) {
-        print_event(r, e);
-        r->printed++;
-    }
+    return at;
+}
+
+/* Invariants 1, 3 and 5, where events come in order; elsewhere they wait for the end. */
+static void judge_claim(struct run *r, const struct trace_event *e)
+{
+    char problem[CLAIM_PROBLEM];
+    if (!r->in_order || claims_take(&r->claims, e, problem))
+        return;
+    run_fail(r, "at %.1f ms: %s", (double)e->time_us / 1e3, problem);
+    r->hopeless = true;
 }
 
 void run_on_event(struct run *r, const struct trace_event *e)
 {
-    keep_event(r, e);
+    size_t at = keep_event(r, e);
+    records_event(r, at);
+    matcher_take(&r->matcher, r->events, r->event_count, at);
     if (e->kind == TRACE_FAULT && e->length >= 1 && e->length <= FAULT_MAX)
         r->fault_fired[e->length - 1] = true;
+    judge_claim(r, e);
+    links_take(r, e);
     awaken_triggers(r, e);
 }
 
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
-    char line[BUS_LOG_MAX];
     r->frames++;
-    bus_log_print((uint64_t)(r->wall_offset_us + (int64_t)now_us), bus, f, line);
-    if (r->can_log)
-        fprintf(r->can_log, "%s\n", line);
+    records_frame(r, now_us, bus, f);
 }
 
-size_t run_renew_call(uint8_t out[64])
+void run_on_tap(struct run *r, const struct tap_event *e)
 {
-    char serial[] = GIVEN_SERIAL;
-    Backend__V1__AdminRequest m = BACKEND__V1__ADMIN_REQUEST__INIT;
-    m.action = BACKEND__V1__ADMIN_REQUEST__ACTION__ACTION_RENEW_VEHICLE_IDENTITY;
-    m.ecu_serial = serial;
-    return backend__v1__admin_request__pack(&m, out);
+    records_tap(r, e);
 }
 
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,
@@ -228,15 +165,21 @@ void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *
 
 uint64_t run_next_due_us(const struct run *r)
 {
-    uint64_t t = UINT64_MAX;
+    uint64_t t = records_due_us(r), links_due = links_due_us(&r->links);
     for (size_t i = 0; i < r->trigger_count; i++)
         if (r->triggers[i].state == TRIGGER_DUE && r->triggers[i].due_us < t)
             t = r->triggers[i].due_us;
-    if (r->printed < r->event_count && r->events[r->printed].time_us + PRINT_DELAY_US < t)
-        t = r->events[r->printed].time_us + PRINT_DELAY_US;
     if (r->complete && r->complete_at_us + r->scenario->quiet_us < t)
         t = r->complete_at_us + r->scenario->quiet_us;
-    return t;
+    return links_due < t ? links_due : t;
+}
+
+bool run_idle(const struct run *r)
+{
+    for (size_t i = 0; i < r->trigger_count; i++)
+        if (r->triggers[i].state == TRIGGER_DUE)
+            return false;
+    return true;
 }
 
 static void follow_up(struct run *r, enum trigger_kind kind, size_t index, uint64_t due_us)
@@ -252,16 +195,13 @@ void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
     follow_up(r, TRIGGER_RESTART, fault, now_us + r->plan.faults[fault].delay_ms * 1000ull);
 }
 
-static void fire(struct run *r, struct trigger *t, uint64_t now_us)
+static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
 {
     const struct fault *f = &r->plan.faults[t->index];
     char text[96];
     switch (t->kind) {
     case TRIGGER_ACTION:
-        if (r->scenario->actions[t->index].kind == ACTION_RENEW)
-            r->ops->renew(r);
-        else
-            r->ops->inject(r, t->index);
+        r->ops->call(r, &r->scenario->actions[t->index]);
         break;
     case TRIGGER_KILL:
         fault_describe(f, text);
@@ -276,27 +216,28 @@ static void fire(struct run *r, struct trigger *t, uint64_t now_us)
     case TRIGGER_CUT:
         fault_describe(f, text);
         run_note(r, now_us, TRACE_FAULT, "runner", text, (unsigned)t->index + 1);
-        r->ops->cut(r, f->component, f->link, true);
+        links_cut(r, f->component, f->link, true);
         follow_up(r, TRIGGER_HEAL, t->index, now_us + f->delay_ms * 1000ull);
         break;
     case TRIGGER_HEAL:
         snprintf(text, sizeof text, "heals %s of %s", f->link, f->component);
         run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
-        r->ops->cut(r, f->component, f->link, false);
+        links_cut(r, f->component, f->link, false);
         break;
     }
 }
 
 void run_pump(struct run *r, uint64_t now_us)
 {
-    if (now_us >= PRINT_DELAY_US)
-        print_until(r, now_us - PRINT_DELAY_US);
+    records_pump(r, now_us);
+    links_pump(r, now_us);
     for (size_t i = 0; i < r->trigger_count; i++) {
         struct trigger *t = &r->triggers[i];
         if (t->state != TRIGGER_DUE || t->due_us > now_us)
             continue;
         t->state = TRIGGER_DONE;
-        fire(r, t, now_us);
+        struct trigger now = *t; /* what it sets off may add to the list */
+        fire(r, &now, now_us);
     }
 }
 
@@ -313,47 +254,43 @@ static bool triggers_done(const struct run *r)
 
 bool run_finished(struct run *r, uint64_t now_us)
 {
+    if (r->open)
+        return false;
     if (r->judged != r->event_count) {
         r->judged = r->event_count;
-        bool complete = triggers_done(r) && judge_events_met(r);
+        bool complete = triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready;
         if (complete && !r->complete)
             r->complete_at_us = now_us;
         r->complete = complete;
     }
-    return r->complete && now_us >= r->complete_at_us + r->scenario->quiet_us;
+    return r->hopeless || (r->complete && now_us >= r->complete_at_us + r->scenario->quiet_us);
+}
+
+void run_on_quiet(struct run *r, uint64_t now_us)
+{
+    (void)now_us;
+    if (!r->open && !r->complete && run_idle(r) && r->links.all_ready)
+        r->hopeless = r->quiet_end = true;
 }
 
 /* ---- the end ---- */
 
 void run_end(struct run *r, uint64_t now_us)
 {
-    char path[600], label[96];
-    struct report_row row = {0};
-    print_until(r, UINT64_MAX);
-    if (r->can_log)
-        fflush(r->can_log);
-    report_path(r, "trace.jsonl", path, sizeof path);
-    report_write_trace(r, path);
+    records_settle(r);
     if (r->verdict != VERDICT_BLOCKED) {
-        judge_run(r);
+        judge_run(r, now_us);
         r->verdict = r->failure_count ? VERDICT_FAIL : VERDICT_PASS;
     }
-    scenario_label(r->scenario, label);
-    text_copy(row.label, sizeof row.label, label);
-    text_copy(row.world, sizeof row.world, world_names[r->options->world]);
-    row.verdict = r->verdict;
-    row.seconds = (double)now_us / 1e6;
-    if (r->failure_count)
-        text_copy(row.detail, sizeof row.detail, r->failures[0]);
-    report_path(r, "junit.xml", path, sizeof path);
-    report_write_junit(path, &row, 1);
+    records_report(r, now_us);
 }
 
 void run_free(struct run *r)
 {
     free(r->events);
-    if (r->can_log)
-        fclose(r->can_log);
     r->events = NULL;
-    r->can_log = NULL;
+    records_close(r);
+    matcher_free(&r->matcher);
+    claims_free(&r->claims);
+    links_free(&r->links);
 }

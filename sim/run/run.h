@@ -1,12 +1,14 @@
-/* One run of one scenario in one world: what both worlds share. A world feeds events and frames in; the run
- * prints them, triggers actions and faults, knows when all is seen, and hands the records to the judge. */
+/* One run of one scenario in one world: what both worlds share. A world feeds events, frames and bytes in;
+ * the run triggers actions and faults, knows when all is seen, and is judged at its end. Whether records are
+ * kept is another matter (sim/run/records.h): pasts and sweeps keep none. */
 #ifndef sim_run_run_h
 #define sim_run_run_h
 
-#include <stdio.h>
-
-#include "lib/host/store.h"
+#include "lib/host/node.h"
 #include "sim/language/scenario.h"
+#include "sim/run/claims.h"
+#include "sim/run/links.h"
+#include "sim/run/match.h"
 
 enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_BLOCKED, VERDICT_SKIPPED };
 const char *verdict_name(enum verdict v);
@@ -14,6 +16,7 @@ const char *verdict_name(enum verdict v);
 #define RUN_FAILURES     24
 #define RUN_FAILURE_TEXT 320
 #define RUN_TRIGGERS     (SCENARIO_ACTIONS + 2 * FAULT_MAX)
+#define RUN_MEDIA        8
 
 enum trigger_kind { TRIGGER_ACTION, TRIGGER_KILL, TRIGGER_RESTART, TRIGGER_CUT, TRIGGER_HEAL };
 enum trigger_state { TRIGGER_WAITS, TRIGGER_DUE, TRIGGER_DONE };
@@ -28,24 +31,27 @@ struct trigger {
 
 struct run;
 
-/* What a world must be able to do. */
+/* What a world must be able to do. Names are those of members. */
 struct world_ops {
-    void (*kill)(struct run *r, const char *component);
-    void (*start)(struct run *r, const char *component);
-    void (*cut)(struct run *r, const char *component, const char *link, bool cut);
-    void (*renew)(struct run *r);
-    void (*inject)(struct run *r, size_t action);
+    void (*kill)(struct run *r, const char *name);
+    void (*start)(struct run *r, const char *name);
+    void (*cut)(struct run *r, const char *name, const char *link, bool cut);
+    void (*call)(struct run *r, const struct action *a);
     /* The component's store when the run is over; NULL when it has none. */
-    struct store *(*store)(struct run *r, const char *component);
+    struct store *(*store)(struct run *r, const char *name);
 };
 
 struct run_options {
     enum world_kind world;
     uint64_t seed;
-    const char *out;  /* directory for the records, made when missing */
-    const char *can;  /* "auto", "hub", "vcan", or "body=can0,telematics=can1,..." */
-    const char *gsdp; /* "auto" or mqtts://host[:port] */
-    const char *tap;  /* a command to run beside the buses; NULL: none */
+    const char *out;                /* directory for the records, made when missing; NULL: no records */
+    const char *choices[RUN_MEDIA]; /* of the media's options, in the order of the table */
+    const char *beside;             /* a shell command to run beside the buses; NULL: none */
+    int64_t epoch_ms;               /* virtual: wall clock at time 0; 0: VIRTUAL_EPOCH_MS */
+    struct past *result;            /* virtual: gets what the run leaves; NULL: nobody wants it */
+    unsigned depth;                 /* lives that this one is the past of */
+    bool bytes;                     /* record all bytes that enter or leave a component */
+    bool keep_past;                 /* records of lives before the run, too */
     bool quiet, colour, verbose;
 };
 
@@ -55,22 +61,28 @@ struct run {
     const struct world_ops *ops;
     void *world;
     uint64_t limit_us;
-    /* records */
+    int64_t wall_offset_us;  /* wall clock at time 0 */
+    bool in_order;           /* events come in the order of their times: claims are judged at each */
+    struct records *records; /* NULL: none */
+    /* what happened */
     struct trace_event *events;
     size_t event_count, event_cap;
-    FILE *can_log;
     uint64_t frames;
-    int64_t wall_offset_us; /* wall clock at time 0 */
     /* triggers */
     struct fault_plan plan; /* the scenario's faults, with their counters in this run */
     bool fault_fired[FAULT_MAX];
     struct trigger triggers[RUN_TRIGGERS];
     size_t trigger_count;
     /* progress */
+    struct matcher matcher;
+    struct claims claims;
+    struct links links;
     size_t judged;
-    size_t printed; /* events before this one are on the console */
     bool complete;
     uint64_t complete_at_us;
+    bool hopeless;  /* nothing that happens could make it pass any more */
+    bool quiet_end; /* because the world was quiet and something still missing */
+    bool open;      /* no end of its own: a person drives it (play) */
     /* result */
     enum verdict verdict;
     char failures[RUN_FAILURES][RUN_FAILURE_TEXT];
@@ -79,49 +91,33 @@ struct run {
     double wall_ms;
 };
 
-/* mkdir -p. */
-bool run_make_directories(const char *path);
-/* Opens the records. False and a failure when the directory cannot be made or is in use. */
-bool run_begin(struct run *r, const struct scenario *s, const struct run_options *options,
+/* Fills in a run that was zeroed. */
+void run_begin(struct run *r, const struct scenario *s, const struct run_options *options,
                const struct world_ops *ops, void *world);
+/* Time 0 has come: cuts that hold from the start, gates that wait for the rest. */
+void run_start(struct run *r);
 void run_on_event(struct run *r, const struct trace_event *e);
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
+void run_on_tap(struct run *r, const struct tap_event *e);
 /* When the world must call run_pump at the latest; UINT64_MAX for no reason to. */
 uint64_t run_next_due_us(const struct run *r);
 /* Does what is due. */
 void run_pump(struct run *r, uint64_t now_us);
 /* A kill took effect in the component's own host: its restart is due after the fault's delay. */
 void run_restart_later(struct run *r, size_t fault, uint64_t now_us);
-/* Everything expected was seen, every fault fired, and the quiet time is over. */
+/* Everything expected was seen, every fault fired, and the quiet time is over; or nothing more can come of
+ * it. */
 bool run_finished(struct run *r, uint64_t now_us);
-/* Judges, writes the records, prints the verdict. The stores are still there. */
+/* The world is quiet: nothing in flight, no timer pending but cyclic ones. Ends a run that still misses
+ * something. */
+void run_on_quiet(struct run *r, uint64_t now_us);
+/* Nothing of the runner's own is still to come at a certain time. */
+bool run_idle(const struct run *r);
+/* Judges and gives the verdict. The stores are still there. */
 void run_end(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The "renew vehicle identity" call for the scenario's vehicle, as bytes; returns their number. */
-size_t run_renew_call(uint8_t out[64]);
 /* Says in the trace what the runner did. */
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,
               unsigned fault);
-
-/* judge.c: is every expectation about events met by the events so far? */
-bool judge_events_met(const struct run *r);
-/* Adds failures for all that does not hold: expectations, nevers, states, faults, invariants. */
-void judge_run(struct run *r);
-
-/* report.c */
-void report_write_trace(const struct run *r, const char *path);
-struct report_row {
-    char label[96], world[12], detail[RUN_FAILURE_TEXT];
-    enum verdict verdict;
-    double seconds;
-};
-bool report_write_junit(const char *path, const struct report_row *rows, size_t n);
-/* out/pp01 -> out/pp01/<file>. */
-void report_path(const struct run *r, const char *file, char *out, size_t cap);
-
-/* The two worlds. */
-enum verdict world_virtual_run(struct run *r, const struct scenario *s, const struct run_options *options);
-enum verdict world_process_run(struct run *r, const struct scenario *s, const struct run_options *options);
-
 #endif

@@ -1,40 +1,33 @@
-/* The process world of a scenario: every component a process, CAN over SocketCAN or the hub, GSDP over
- * mosquitto. */
+/* The process world of a scenario: every component a process, what carries bytes as each medium's set-up
+ * says. */
 #include <errno.h>
-#include <net/if.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
-#include <systemd/sd-event.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
-#include "sim/cast.h"
-#include "sim/plant/given.h"
 #include "sim/world/process_setup.h"
+#include "sim/world/world.h"
 
-#define OTHERS_US 2000000 /* the TBM waits this long for all others at most */
+static struct process_world *world_of_run(const struct run *r)
+{
+    return r->world;
+}
 
-static uint64_t now_us(const struct world *w)
+static uint64_t now_us(const struct process_world *w)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return ((uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - w->start_ns) / 1000;
 }
 
-static struct child *child_find(struct world *w, const char *name)
-{
-    for (size_t i = 0; i < w->child_count; i++)
-        if (strcmp(w->children[i].name, name) == 0)
-            return &w->children[i];
-    return NULL;
-}
-
-static bool start_child(struct world *w, struct child *c);
+static bool start_child(struct process_world *w, struct child *c);
 
 /* ---- words and events between the runner and its children ---- */
 
@@ -45,7 +38,7 @@ static void say(struct child *c, const char *word)
 }
 
 /* A child that stands at a barrier goes on when what was triggered there has been done. */
-static void release_barriers(struct world *w)
+static void release_barriers(struct process_world *w)
 {
     if (w->cuts_under_way)
         return;
@@ -56,7 +49,7 @@ static void release_barriers(struct world *w)
     }
 }
 
-static bool is_barrier(const struct world *w, const struct trace_event *e)
+static bool is_barrier(const struct process_world *w, const struct trace_event *e)
 {
     if (e->kind != TRACE_STEP && e->kind != TRACE_SEND && e->kind != TRACE_ACCEPT)
         return false;
@@ -66,24 +59,13 @@ static bool is_barrier(const struct world *w, const struct trace_event *e)
     return false;
 }
 
-/* Links that do what they are for: a bus or a caller is there, a topic is subscribed to. */
-static void count_link(struct child *c, const struct trace_event *e)
-{
-    bool gsdp = strncmp(e->detail, "gsdp ", 5) == 0;
-    const char *state = strchr(e->detail, ' ');
-    if (state && strcmp(state + 1, gsdp ? "subscribed" : "up") == 0)
-        c->links_up++;
-}
-
-static void take_event(struct world *w, struct child *c, struct trace_event *e)
+static void take_event(struct process_world *w, struct child *c, struct trace_event *e)
 {
     e->component[sizeof e->component - 1] = e->peer[sizeof e->peer - 1] = e->step[sizeof e->step - 1] = '\0';
     e->message[sizeof e->message - 1] = e->detail[sizeof e->detail - 1] = '\0';
     c->sequence = e->sequence;
     if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
         w->cuts_under_way--;
-    if (e->kind == TRACE_LINK)
-        count_link(c, e);
     run_on_event(w->run, e);
     if (is_barrier(w, e)) {
         c->at_barrier = true;
@@ -92,28 +74,7 @@ static void take_event(struct world *w, struct child *c, struct trace_event *e)
     release_barriers(w);
 }
 
-/* The back end of a real OEM is up long before a vehicle wakes, and a vehicle's ECUs wake together: the TBM's
- * way to GSDP is opened when every other link is up, or has had time enough for it. */
-static void open_gsdp_when_ready(struct world *w)
-{
-    bool ready = true;
-    if (!w->waits_for_others)
-        return;
-    for (size_t i = 0; i < w->child_count; i++) {
-        const struct child *c = &w->children[i];
-        bool counts =
-            c->row && c->row->class && strcmp(c->row->name, "rogue") != 0 && strcmp(c->name, "tbm") != 0;
-        ready &= !counts || c->links_up + (c->cut[0] != '\0') >= c->row->class->port_count;
-    }
-    if (!ready && now_us(w) < OTHERS_US)
-        return;
-    struct child *tbm = child_find(w, "tbm");
-    w->waits_for_others = false;
-    tbm->cut[0] = '\0';
-    say(tbm, "heal gsdp");
-}
-
-static void drain(struct world *w, struct child *c)
+static void drain(struct process_world *w, struct child *c)
 {
     struct trace_event batch[PROCESS_TRACE_BATCH];
     for (;;) {
@@ -135,12 +96,47 @@ static int on_control(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     return 0;
 }
 
+/* ---- bytes ---- */
+
+static int on_tap(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct child *c = ctx;
+    static uint8_t packet[sizeof(struct process_tap_head) + 70000];
+    struct process_tap_head h;
+    ssize_t len;
+    while ((len = recv(fd, packet, sizeof packet, MSG_DONTWAIT)) >= (ssize_t)sizeof h) {
+        memcpy(&h, packet, sizeof h);
+        h.medium[sizeof h.medium - 1] = h.port[sizeof h.port - 1] = h.address[sizeof h.address - 1] = '\0';
+        struct tap_event e = {.time_us = h.time_us,
+                              .medium = h.medium,
+                              .port = h.port,
+                              .from = h.out ? c->name : h.address,
+                              .to = h.out ? h.address : c->name,
+                              .out = h.out,
+                              .bytes = span_of(packet + sizeof h, (size_t)len - sizeof h)};
+        run_on_tap(c->world->run, &e);
+    }
+    if (revents & (EPOLLHUP | EPOLLERR))
+        sd_event_source_set_enabled(s, SD_EVENT_OFF);
+    return 0;
+}
+
 /* ---- life of a child ---- */
 
 static void forget(struct child *c)
 {
     c->exit_source = sd_event_source_disable_unref(c->exit_source);
     c->control_source = sd_event_source_disable_unref(c->control_source);
+    if (c->tap >= 0)
+        on_tap(c->tap_source, c->tap, 0, c);
+    c->tap_source = sd_event_source_disable_unref(c->tap_source);
+    if (c->tap >= 0)
+        close(c->tap);
+    c->tap = -1;
+    if (c->world->board) {
+        atomic_store(&c->world->board->slots[c->slot].pending, 0);
+        atomic_store(&c->world->board->slots[c->slot].ready, 0);
+    }
     if (c->control >= 0)
         close(c->control);
     c->control = -1;
@@ -148,7 +144,7 @@ static void forget(struct child *c)
     c->at_barrier = false;
 }
 
-static bool death_was_planned(struct world *w, const struct child *c, size_t *fault)
+static bool death_was_planned(struct process_world *w, const struct child *c, size_t *fault)
 {
     for (size_t i = 0; i < w->run->scenario->faults.count; i++) {
         struct fault *f = &w->run->plan.faults[i];
@@ -161,22 +157,20 @@ static bool death_was_planned(struct world *w, const struct child *c, size_t *fa
     return false;
 }
 
-static void explain_death(struct world *w, struct child *c, int code, int status)
+static void explain_death(struct process_world *w, struct child *c, int code, int status)
 {
-    char log[700];
-    report_path(w->run, "logs", log, sizeof log);
+    char log[760];
+    process_setup_log(w, c->name, log, sizeof log);
     if (code == CLD_EXITED)
-        run_fail(w->run, "%s ended by itself with exit code %d; see %s/%s.log", c->name, status, log,
-                 c->name);
+        run_fail(w->run, "%s ended by itself with exit code %d; see %s", c->name, status, log);
     else
-        run_fail(w->run, "%s crashed with %s; see %s/%s.log", c->name, spawn_signal_name(status), log,
-                 c->name);
+        run_fail(w->run, "%s crashed with %s; see %s", c->name, spawn_signal_name(status), log);
     w->give_up = true;
 }
 
 static void child_ended(struct child *c, int code, int status)
 {
-    struct world *w = c->world;
+    struct process_world *w = c->world;
     size_t fault;
     drain(w, c);
     bool planned = c->killed;
@@ -201,7 +195,7 @@ static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)
 /* The zygote tells of the end of one of its children. */
 static void on_report(void *ctx, const struct zygote_report *report)
 {
-    struct world *w = ctx;
+    struct process_world *w = ctx;
     for (size_t i = 0; i < w->child_count; i++)
         if (w->children[i].forked && w->children[i].pid == report->pid)
             child_ended(&w->children[i], report->code, report->status);
@@ -217,67 +211,88 @@ static int on_zygote(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     return 0;
 }
 
-bool process_world_watch(struct world *w, struct child *c)
+bool process_setup_watch(struct process_world *w, struct child *c)
 {
     if (!c->forked && sd_event_add_child(w->event, &c->exit_source, c->pid, WEXITED, on_exit_of, c) < 0)
+        return false;
+    if (c->tap >= 0 && sd_event_add_io(w->event, &c->tap_source, c->tap, EPOLLIN, on_tap, c) < 0)
         return false;
     return c->control < 0 ||
            sd_event_add_io(w->event, &c->control_source, c->control, EPOLLIN, on_control, c) >= 0;
 }
 
-/* A component of ours: forked by the zygote, with a control socket and perhaps a listening one. */
-static int birth(struct world *w, struct child *c, const char *log)
+/* A component: forked by the zygote, with its sockets. */
+static int birth(struct process_world *w, struct child *c, const char *log)
 {
-    int pair[2];
+    int control[2], tap[2] = {-1, -1};
     struct zygote_request r = {0};
-    struct spawn_fd fds[3] = {{-1, -1}, {-1, -1}, {-1, -1}};
-    if (!process_world_configure(w, c) || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    struct spawn_fd fds[ZYGOTE_FDS + 1];
+    size_t n = 0;
+    bool tapped = w->run->options->bytes;
+    if (!process_setup_configure(w, c) ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 ||
+        (tapped && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tap) != 0))
         return errno ? errno : EIO;
-    fds[0] = (struct spawn_fd){PROCESS_CONTROL_FD, pair[1]};
-    if (c->listen_fd >= 0)
-        fds[1] = (struct spawn_fd){PROCESS_LISTEN_FD, c->listen_fd};
-    text_copy(r.program, sizeof r.program, c->row->class->name);
-    text_copy(r.configuration, sizeof r.configuration, c->argument);
+    fds[n++] = (struct spawn_fd){PROCESS_CONTROL_FD, control[1]};
+    fds[n++] = (struct spawn_fd){PROCESS_BOARD_FD, w->board_fd};
+    if (tapped)
+        fds[n++] = (struct spawn_fd){PROCESS_TAP_FD, tap[1]};
+    for (int i = 0, as = PROCESS_LISTEN_FD; i < ENV_PORTS; i++)
+        if (c->listen_fd[i] >= 0)
+            fds[n++] = (struct spawn_fd){as++, c->listen_fd[i]};
+    fds[n] = (struct spawn_fd){-1, -1};
+    text_copy(r.program, sizeof r.program, c->member->class->name);
+    text_copy(r.configuration, sizeof r.configuration, c->configuration);
     text_copy(r.log, sizeof r.log, log);
     c->forked = true;
     int rc = zygote_fork(w->zygote, &r, fds, &c->pid, on_report, w);
-    close(pair[1]);
-    c->control = pair[0];
+    close(control[1]);
+    if (tapped)
+        close(tap[1]);
+    c->control = control[0];
+    c->tap = tap[0];
     return rc;
 }
 
-static bool start_child(struct world *w, struct child *c)
+static bool start_child(struct process_world *w, struct child *c)
 {
-    char log[760], config_flag[] = "-c", *argv[] = {c->program, config_flag, c->argument, NULL};
-    report_path(w->run, "logs", log, sizeof log - 60);
-    snprintf(log + strlen(log), 60, "/%s.log", c->name);
-    int rc = c->row->class ? birth(w, c, log) : spawn(argv, log, NULL, true, &c->pid);
+    char log[760];
+    process_setup_log(w, c->name, log, sizeof log);
+    int rc = c->member ? birth(w, c, log) : process_setup_helper(w, c);
     if (rc != 0) {
         run_fail(w->run, "%s cannot be started: %s", c->name, strerror(rc));
         forget(c);
         return false;
     }
-    return process_world_watch(w, c);
+    return process_setup_watch(w, c);
 }
 
 /* ---- what the run asks of its world ---- */
 
-static void world_kill(struct run *r, const char *component)
+static void world_kill(struct run *r, const char *name)
 {
-    struct child *c = child_find(r->world, component);
-    if (!c || !c->pid)
+    struct process_world *w = world_of_run(r);
+    struct child *c = process_setup_child(w, name);
+    if (!c) {
+        run_fail(r, "there is no %s to kill in this run (%s)", name, r->transport);
+        w->give_up = true;
+        return;
+    }
+    if (!c->pid)
         return;
     c->killed = true;
     kill(c->pid, SIGKILL);
-    run_note(r, now_us(r->world), TRACE_LIFE, component, "killed", 0);
+    run_note(r, now_us(w), TRACE_LIFE, name, "killed", 0);
 }
 
-static void world_start(struct run *r, const char *component)
+static void world_start(struct run *r, const char *name)
 {
-    struct world *w = r->world;
-    struct child *c = child_find(w, component);
-    /* killed, perhaps not yet reaped */
+    struct process_world *w = world_of_run(r);
+    struct child *c = process_setup_child(w, name);
     struct zygote_report report;
+    if (!c)
+        return;
+    /* killed, perhaps not yet reaped */
     while (c->pid && c->forked && zygote_read(w->zygote, &report, true))
         on_report(w, &report);
     if (c->pid) {
@@ -289,123 +304,160 @@ static void world_start(struct run *r, const char *component)
         w->give_up = true;
 }
 
-static void world_cut(struct run *r, const char *component, const char *link, bool cut)
+static void world_cut(struct run *r, const char *name, const char *link, bool cut)
 {
-    struct world *w = r->world;
-    struct child *c = child_find(w, component);
+    struct process_world *w = world_of_run(r);
+    struct child *c = process_setup_child(w, name);
     char word[64];
-    if (!c->pid) { /* from the start: stands in its configuration */
-        text_copy(c->cut, sizeof c->cut, cut ? link : "");
+    unsigned port;
+    if (!c || !c->member || !component_port(c->member->class, link, &port))
         return;
-    }
-    text_copy(c->cut, sizeof c->cut, cut ? link : "");
+    c->cut[port] = cut; /* stands in its configuration when it starts */
+    if (!c->pid)
+        return;
     snprintf(word, sizeof word, "%s %s", cut ? "cut" : "heal", link);
     say(c, word);
     if (cut)
         w->cuts_under_way++;
 }
 
-static void world_renew(struct run *r)
+static void world_call(struct run *r, const struct action *a)
 {
-    struct world *w = r->world;
-    uint8_t out[64];
-    size_t len = run_renew_call(out);
-    if (w->admin_fd < 0)
-        w->admin_fd = link_connect_unix(w->admin_path, SOCK_SEQPACKET);
-    if (w->admin_fd < 0 || send(w->admin_fd, out, len, MSG_NOSIGNAL) < 0)
-        run_fail(r, "the VOS cannot be called: %s", strerror(errno));
+    struct process_world *w = world_of_run(r);
+    const struct member *m = &r->scenario->members[a->member];
+    const struct call_spec *call = &m->class->calls[a->call];
+    struct child *c = process_setup_child(w, m->name);
+    char word[1024];
+    size_t used = (size_t)snprintf(word, sizeof word, "call %s", call->name);
+    for (size_t i = 0; i < component_parameters(call) && used < sizeof word; i++) {
+        const struct call_value *v = &a->values[i];
+        if (v->text[0])
+            used += (size_t)snprintf(word + used, sizeof word - used, "%s%s", PROCESS_SEPARATOR, v->text);
+        else
+            used += (size_t)snprintf(word + used, sizeof word - used, "%s%llu", PROCESS_SEPARATOR,
+                                     (unsigned long long)v->number);
+    }
+    if (!c || c->control < 0)
+        run_fail(r, "%s is not there to be called", m->name);
+    else
+        say(c, word);
 }
 
-static void world_inject(struct run *r, size_t action)
+static struct store *world_store(struct run *r, const char *name)
 {
-    struct world *w = r->world;
-    const struct action *a = &r->scenario->actions[action];
-    char name[16] = "rogue";
-    if (w->rogues++)
-        snprintf(name, sizeof name, "rogue%u", w->rogues);
-    struct child *c = process_world_add(w, "rogue", name);
-    if (!c)
-        return;
-    snprintf(c->settings, sizeof c->settings,
-             "set=segment=%s\nset=frame=%s\nset=count=%llu\nset=every_us=%llu\n", segment_name(a->segment),
-             a->frame, (unsigned long long)a->count, (unsigned long long)a->every_us);
-    if (!start_child(w, c))
-        w->give_up = true;
-}
-
-static struct store *world_store(struct run *r, const char *component)
-{
-    struct world *w = r->world;
-    struct child *c = child_find(w, component);
+    struct process_world *w = world_of_run(r);
+    struct child *c = process_setup_child(w, name);
     const char *reason;
-    if (!c || !c->row || !c->row->has_store || !w->ending)
+    if (!c || !c->store_path[0] || !w->ending)
         return NULL;
     if (!c->store && !c->store_failed &&
         !(c->store = sqlite_store_open(c->store_path, SQLITE_STORE_READ, &reason))) {
         c->store_failed = true;
-        run_fail(r, "the store of %s cannot be read: %s", component, reason);
+        run_fail(r, "the store of %s cannot be read: %s", name, reason);
     }
     return c->store;
 }
 
-static const struct world_ops ops = {world_kill,  world_start,  world_cut,
-                                     world_renew, world_inject, world_store};
+static const struct world_ops ops = {world_kill, world_start, world_cut, world_call, world_store};
 
 /* ---- the loop ---- */
 
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *ctx)
 {
-    struct world *w = ctx;
+    struct process_world *w = ctx;
     (void)s;
     run_fail(w->run, "interrupted by %s", spawn_signal_name((int)si->ssi_signo));
     w->give_up = true;
     return 0;
 }
 
-static void loop(struct world *w)
+/* Has nothing moved for so long, and has nobody anything to do? */
+static bool is_quiet(struct process_world *w, uint64_t quiet_us)
 {
-    struct run *r = w->run;
-    while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < r->limit_us) {
-        uint64_t due = run_next_due_us(r), t = now_us(w), until = due < r->limit_us ? due : r->limit_us;
-        if (w->waits_for_others && OTHERS_US < until)
-            until = OTHERS_US;
+    uint64_t sum = 0, t = now_us(w);
+    bool pending = false;
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct board_slot *slot = &w->board->slots[i];
+        const struct child *c = &w->children[i];
+        sum += atomic_load_explicit(&slot->activity, memory_order_relaxed);
+        pending |= atomic_load_explicit(&slot->pending, memory_order_relaxed) != 0 || c->at_barrier ||
+                   (c->member && c->pid && !atomic_load_explicit(&slot->ready, memory_order_acquire));
+    }
+    if (sum != w->activity || pending || w->cuts_under_way) {
+        w->activity = sum;
+        w->active_us = t;
+    }
+    return t >= w->active_us + quiet_us;
+}
+
+static uint64_t next_turn_us(const struct process_world *w, uint64_t until_us, uint64_t quiet_us)
+{
+    uint64_t due = run_next_due_us(w->run), quiet = w->active_us + quiet_us;
+    due = due < until_us ? due : until_us;
+    return quiet < due ? quiet : due;
+}
+
+static void process_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
+                            void *ctx)
+{
+    struct process_world *w = world_of_run(r);
+    uint64_t quiet_us = r->open ? WORLD_QUIET_PLAY_US : WORLD_QUIET_US;
+    while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < until_us) {
+        uint64_t until = next_turn_us(w, until_us, quiet_us), t = now_us(w);
         int rc = sd_event_run(w->event, until > t ? until - t : 0);
         if (rc < 0 && rc != -EINTR)
             break;
         run_pump(r, now_us(w));
         release_barriers(w);
-        open_gsdp_when_ready(w);
+        bool quiet = is_quiet(w, quiet_us) && run_idle(r);
+        if (quiet) {
+            run_on_quiet(r, now_us(w));
+            w->active_us = now_us(w); /* looked at again after as long */
+        }
+        if (enough && enough(ctx, quiet))
+            return;
     }
 }
 
+static uint64_t process_time(const struct run *r)
+{
+    return r->world ? now_us(r->world) : 0;
+}
+
+/* ---- the end ---- */
+
 /* Runs the loop until all have ended, the zygote not counted unless told to. */
-static void wait_for_ends(struct world *w, bool zygote_too, uint64_t limit_us)
+static void wait_for_ends(struct process_world *w, bool zygote_too, uint64_t limit_us)
 {
     for (bool any = true; any && now_us(w) < limit_us;) {
         any = false;
         for (size_t i = 0; i < w->child_count; i++)
-            any |= w->children[i].pid && (zygote_too || strcmp(w->children[i].name, "zygote") != 0);
+            any |= w->children[i].pid && (zygote_too || !w->children[i].is_zygote);
         if (any)
             sd_event_run(w->event, 100000);
     }
 }
 
-static void stop_all(struct world *w)
+/* A component stops when its control socket closes, a helper when its medium says so or by a signal: a broker
+ * keeps nothing. */
+static void ask_to_stop(struct process_world *w)
+{
+    for (size_t i = 0; i < w->child_count; i++) {
+        struct child *c = &w->children[i];
+        if (c->pid && c->control >= 0)
+            shutdown(c->control, SHUT_WR);
+        else if (c->pid && c->setup && !c->tied)
+            c->setup->stop(c->state);
+        else if (c->pid && !c->is_zygote)
+            kill(c->pid, c->setup ? SIGKILL : SIGTERM);
+    }
+}
+
+static void stop_all(struct process_world *w)
 {
     uint64_t limit_us = now_us(w) + 3000000;
     w->ending = true;
-    for (size_t i = 0; i < w->child_count; i++) {
-        struct child *c = &w->children[i];
-        if (!c->pid || strcmp(c->name, "zygote") == 0)
-            continue;
-        if (c->control >= 0)
-            shutdown(c->control, SHUT_WR); /* a component stops when its control socket closes */
-        else
-            kill(c->pid, c->row ? SIGKILL : SIGTERM); /* the broker keeps nothing */
-    }
-    if (w->hub_stop >= 0)
-        close(w->hub_stop);
-    w->hub_stop = -1;
+    ask_to_stop(w);
     wait_for_ends(w, false, limit_us);
     if (w->zygote >= 0)
         shutdown(w->zygote, SHUT_WR);
@@ -420,39 +472,42 @@ static void stop_all(struct world *w)
             waitpid(c->pid, NULL, 0);
         forget(c);
     }
-    process_world_read_frames(w);
+    process_setup_drain(w);
 }
 
-static bool start_those(struct world *w, bool with_store)
+/* ---- the beginning ---- */
+
+static bool start_those(struct process_world *w, bool with_store)
 {
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (c->row && !c->pid && c->row->has_store == with_store && !start_child(w, c))
+        if (c->member && !c->pid && c->member->class->stores == with_store && !start_child(w, c))
             return false;
     }
     return true;
 }
 
-static bool start_all(struct world *w)
+/* In the order of the cast, whatever the order in the file. */
+static bool add_members(struct process_world *w)
 {
     const struct scenario *s = w->run->scenario;
-    for (size_t k = 0; k < component_row_count; k++)
-        for (size_t i = 0; i < s->component_count; i++)
-            if (strcmp(component_rows[k].name, s->components[i]) == 0 &&
-                !process_world_add(w, s->components[i], s->components[i]))
+    for (size_t k = 0; k < cast.count; k++)
+        for (size_t i = 0; i < s->member_count; i++)
+            if (s->members[i].class == cast.classes[k] && !process_setup_add(w, &s->members[i]))
                 return false;
-    run_pump(w->run, 0); /* cuts that hold from the start */
-    struct child *tbm = child_find(w, "tbm");
-    w->waits_for_others = tbm && !tbm->cut[0];
-    if (w->waits_for_others)
-        text_copy(tbm->cut, sizeof tbm->cut, "gsdp");
-    if (sd_event_add_io(w->event, NULL, w->zygote, EPOLLIN, on_zygote, w) < 0)
-        return false;
-    /* who needs no store starts while the stores are made */
-    return start_those(w, false) && process_world_seed(w) && start_those(w, true);
+    return true;
 }
 
-static bool open_event(struct world *w)
+static bool start_all(struct process_world *w)
+{
+    if (!add_members(w) || sd_event_add_io(w->event, NULL, w->zygote, EPOLLIN, on_zygote, w) < 0)
+        return false;
+    run_start(w->run);
+    /* who needs no store starts while the stores are made */
+    return start_those(w, false) && process_setup_stores(w) && start_those(w, true);
+}
+
+static bool open_event(struct process_world *w)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -466,7 +521,7 @@ static bool open_event(struct world *w)
            sd_event_add_signal(w->event, NULL, SIGHUP, on_signal, w) >= 0;
 }
 
-static void begin_clock(struct world *w)
+static void begin_clock(struct process_world *w)
 {
     struct timespec mono, wall;
     clock_gettime(CLOCK_MONOTONIC, &mono);
@@ -475,27 +530,36 @@ static void begin_clock(struct world *w)
     w->run->wall_offset_us = (int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000;
 }
 
-enum verdict world_process_run(struct run *r, const struct scenario *s, const struct run_options *options)
+static bool process_open(struct run *r, const struct scenario *s, const struct run_options *options)
 {
-    struct world *w = calloc(1, sizeof *w);
-    *r = (struct run){0};
-    if (!w || !run_begin(r, s, options, &ops, w)) {
-        free(w);
-        return r->verdict = VERDICT_BLOCKED;
-    }
+    struct process_world *w = calloc(1, sizeof *w);
+    *r = (struct run){.verdict = VERDICT_BLOCKED};
+    if (!w)
+        return false;
+    run_begin(r, s, options, &ops, w);
     w->run = r;
-    w->hub_stop = w->hub_listen = w->recorder = w->admin_fd = w->zygote = -1;
+    w->zygote = w->board_fd = -1;
     begin_clock(w);
-    bool ready = open_event(w) && process_world_open(w);
-    if (!ready)
-        r->verdict = VERDICT_BLOCKED;
-    else if (start_all(w))
-        loop(w);
+    if (!records_open(r) || !open_event(w) || !process_setup_open(w))
+        return false;
+    r->verdict = VERDICT_PASS;
+    return start_all(w);
+}
+
+static enum verdict process_close(struct run *r)
+{
+    struct process_world *w = world_of_run(r);
+    if (!w)
+        return r->verdict;
     uint64_t t = now_us(w);
-    stop_all(w);
+    if (w->event)
+        stop_all(w);
     run_end(r, t);
-    process_world_close(w);
+    process_setup_close(w);
     sd_event_unref(w->event);
     free(w);
+    r->world = NULL;
     return r->verdict;
 }
+
+const struct world_driver world_process = {process_open, process_proceed, process_time, process_close};

@@ -3,27 +3,20 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
-#include "lib/media/can/can_control.h"
-#include "lib/media/can/can_socket.h"
-#include "lib/media/can/hub.h"
-#include "sim/commands.h"
-#include "sim/plant/given.h"
-
-/* Where the certificates for somebody else's broker lie: ca.crt, and <client>.crt, <client>.key. */
-#define GSDP_TLS_VARIABLE "SPAAKSIM_GSDP_TLS"
-#define GSDP_TLS_DEFAULT  "gsdp-tls"
+#include "lib/media/media.h"
 
 /* ---- files ---- */
 
-static bool make_directory(struct world *w)
+static bool make_directory(struct process_world *w)
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
     if (!base || strlen(base) > 40 || access(base, W_OK) != 0)
@@ -49,13 +42,13 @@ static void remove_files(const char *directory)
         closedir(d);
 }
 
-static bool make_output(struct world *w)
+static bool make_output(struct process_world *w)
 {
     char path[600];
     static const char *const folders[] = {"logs", "stores"};
     for (size_t i = 0; i < 2; i++) {
-        report_path(w->run, folders[i], path, sizeof path);
-        if (!run_make_directories(path)) {
+        records_path(w->run, folders[i], path, sizeof path);
+        if (!records_make_directories(path)) {
             run_fail(w->run, "cannot make %s", path);
             return false;
         }
@@ -65,303 +58,213 @@ static bool make_output(struct world *w)
     return true;
 }
 
-/* ---- CAN ---- */
+void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
+{
+    char file[80];
+    snprintf(file, sizeof file, "logs/%s.log", name);
+    records_path(w->run, file, out, cap);
+}
 
-static struct child *new_child(struct world *w, const char *name)
+/* ---- children ---- */
+
+struct child *process_setup_child(struct process_world *w, const char *name)
+{
+    for (size_t i = 0; i < w->child_count; i++)
+        if (strcmp(w->children[i].name, name) == 0)
+            return &w->children[i];
+    return NULL;
+}
+
+static struct child *new_child(struct process_world *w, const char *name)
 {
     if (w->child_count == CHILDREN_MAX) {
         run_fail(w->run, "too many processes");
         return NULL;
     }
-    struct child *c = &w->children[w->child_count++];
-    *c = (struct child){.world = w, .control = -1, .listen_fd = -1};
+    struct child *c = &w->children[w->child_count];
+    *c = (struct child){.world = w, .control = -1, .tap = -1, .slot = (unsigned)w->child_count++};
+    for (size_t i = 0; i < ENV_PORTS; i++)
+        c->listen_fd[i] = -1;
     text_copy(c->name, sizeof c->name, name);
     return c;
 }
 
-static void program_path(char *out, size_t cap, const char *program)
+struct child *process_setup_add(struct process_world *w, const struct member *m)
 {
-    char self[512];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    self[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(self, '/');
-    if (slash)
-        *slash = '\0';
-    snprintf(out, cap, "%s/%s", self, program);
-}
-
-/* Children without a scenario's row: the exit handler is set by whoever waits for them. */
-static bool spawn_helper(struct world *w, const char *name, char *const *argv, const struct spawn_fd *fds,
-                         bool tied)
-{
-    char log[700];
-    pid_t pid;
-    struct child *c = new_child(w, name);
-    if (!c)
-        return false;
-    report_path(w->run, "logs", log, sizeof log);
-    snprintf(log + strlen(log), 40, "/%s.log", name);
-    int rc = spawn(argv, log, fds, tied, &pid);
-    if (rc != 0) {
-        run_fail(w->run, "%s cannot be started: %s", argv[0], strerror(rc));
-        return false;
-    }
-    c->pid = pid;
-    return process_world_watch(w, c);
-}
-
-static int on_frames(sd_event_source *s, int fd, uint32_t revents, void *ctx)
-{
-    (void)s;
-    (void)fd;
-    (void)revents;
-    process_world_read_frames(ctx);
-    return 0;
-}
-
-static bool open_hub(struct world *w)
-{
-    uint8_t hello[256];
-    struct hub_hello h = {.segment = HUB_ALL_SEGMENTS, .everything = true, .name = "recorder"};
-    char program[560], listen_text[8] = "3", stop_text[8] = "4", start[24];
-    char *argv[] = {program, listen_text, stop_text, start, NULL};
-    int stop[2];
-    program_path(program, sizeof program, "hub");
-    snprintf(start, sizeof start, "%llu", (unsigned long long)w->start_ns);
-    snprintf(w->hub_path, sizeof w->hub_path, "%s/can.sock", w->directory);
-    w->hub_listen = spawn_listen(w->hub_path);
-    if (w->hub_listen < 0 || pipe2(stop, O_CLOEXEC) != 0) {
-        run_fail(w->run, "cannot make the hub's sockets: %s", strerror(errno));
-        return false;
-    }
-    const struct spawn_fd fds[] = {{3, w->hub_listen}, {4, stop[0]}, {-1, -1}};
-    bool ok = spawn_helper(w, "hub", argv, fds, false);
-    close(stop[0]);
-    w->hub_stop = stop[1];
-    w->recorder = link_connect_unix(w->hub_path, SOCK_SEQPACKET);
-    if (!ok || w->recorder < 0 || send(w->recorder, hello, hub_hello_write(&h, hello), MSG_NOSIGNAL) < 0)
-        return false;
-    return sd_event_add_io(w->event, NULL, w->recorder, EPOLLIN, on_frames, w) >= 0;
-}
-
-static bool open_recorder(struct world *w)
-{
-    w->recorder = can_socket_open("", NULL, 0);
-    if (w->recorder < 0) {
-        run_fail(w->run, "cannot listen on the CAN interfaces: %s", strerror(errno));
-        return false;
-    }
-    return sd_event_add_io(w->event, NULL, w->recorder, EPOLLIN, on_frames, w) >= 0;
-}
-
-static bool parse_interfaces(struct world *w, const char *list)
-{
-    char copy[200], *save = NULL, problem[200];
-    text_copy(copy, sizeof copy, list);
-    for (char *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
-        char *equals = strchr(part, '=');
-        if (equals)
-            *equals = '\0';
-        enum segment s = segment_from_name(part);
-        if (!equals || s == SEGMENTS || strlen(equals + 1) >= sizeof w->interfaces[0]) {
-            run_fail(w->run,
-                     "--can takes auto, hub, vcan, or a list like body=can0,telematics=can1; not \"%s\"",
-                     list);
-            return false;
-        }
-        text_copy(w->interfaces[s], sizeof w->interfaces[s], equals + 1);
-        if (!can_control_ready(equals + 1, problem, sizeof problem)) {
-            run_fail(w->run, "%s", problem);
-            return false;
-        }
-    }
-    for (size_t s = 0; s < SEGMENTS; s++)
-        if (!w->interfaces[s][0]) {
-            run_fail(w->run, "--can names no interface for the segment %s", segment_name((enum segment)s));
-            return false;
-        }
-    return true;
-}
-
-static bool try_vcan(struct world *w, char *problem, size_t cap)
-{
-    const char *names[SEGMENTS];
-    for (size_t s = 0; s < SEGMENTS; s++) {
-        names[s] = segment_name((enum segment)s);
-        text_copy(w->interfaces[s], sizeof w->interfaces[s], names[s]);
-    }
-    if (!can_control_kernel_has_can()) {
-        snprintf(problem, cap, "this kernel has no CAN");
-        return false;
-    }
-    return can_control_make_vcans(names, SEGMENTS, problem, cap);
-}
-
-static bool open_can(struct world *w)
-{
-    const char *choice = w->run->options->can;
-    char problem[160] = "chosen", *t = w->run->transport;
-    const size_t cap = sizeof w->run->transport;
-    bool chosen = strcmp(choice, "auto") != 0;
-    bool remote_broker = strcmp(w->run->options->gsdp, "auto") != 0;
-    if (chosen && strcmp(choice, "hub") != 0 && strcmp(choice, "vcan") != 0) {
-        w->can = CAN_INTERFACES;
-        snprintf(t, cap, "CAN on %s", choice);
-        return parse_interfaces(w, choice) && open_recorder(w);
-    }
-    if (strcmp(choice, "vcan") == 0 || (!chosen && !remote_broker)) {
-        if (try_vcan(w, problem, sizeof problem)) {
-            w->can = CAN_VCAN;
-            snprintf(t, cap, "CAN on vcan in a namespace of its own");
-            return open_recorder(w);
-        }
-        if (chosen) {
-            run_fail(w->run, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it",
-                     problem);
-            return false;
-        }
-    } else if (!chosen) {
-        snprintf(problem, sizeof problem, "the broker is on the network");
-    }
-    w->can = CAN_HUB;
-    snprintf(t, cap, "CAN on our hub: %s", problem);
-    return open_hub(w);
-}
-
-void process_world_read_frames(struct world *w)
-{
-    uint8_t packet[HUB_PACKET_MAX];
-    struct bus_frame f;
-    if (w->recorder < 0)
-        return;
-    if (w->can == CAN_HUB) {
-        ssize_t len;
-        while ((len = recv(w->recorder, packet, sizeof packet, MSG_DONTWAIT)) > 0) {
-            struct rd r = rd_of(packet + 1, (size_t)len - 1);
-            if (packet[0] == HUB_BYE)
-                run_fail(w->run, "can.log is not complete: the hub sent the recorder away: %.*s", (int)r.left,
-                         (const char *)r.p);
-            while (packet[0] == HUB_RECORD && r.left) {
-                uint64_t time_us = rd_be64(&r);
-                uint8_t segment = rd_u8(&r);
-                if (bus_frame_read(&r, &f))
-                    break;
-                run_on_frame(w->run, time_us, segment_name((enum segment)segment), &f);
-            }
-        }
-        return;
-    }
-    int index;
-    uint64_t wall_us;
-    char name[IF_NAMESIZE];
-    while (can_socket_read_record(w->recorder, &f, &index, &wall_us) == 1) {
-        if (!if_indextoname((unsigned)index, name))
-            continue;
-        for (size_t s = 0; s < SEGMENTS; s++)
-            if (strcmp(w->interfaces[s], name) == 0)
-                run_on_frame(w->run, (uint64_t)((int64_t)wall_us - w->run->wall_offset_us), name, &f);
-    }
-}
-
-/* ---- GSDP ---- */
-
-static bool open_gsdp(struct world *w)
-{
-    const char *url = w->run->options->gsdp;
-    char *t = w->run->transport;
-    size_t used = strlen(t);
-    w->own_broker = strcmp(url, "auto") == 0;
-    if (!w->own_broker) {
-        if (strncmp(url, "mqtts://", 8) != 0 || !url[8]) {
-            run_fail(w->run, "--gsdp takes auto or mqtts://host[:port], not \"%s\"", url);
-            return false;
-        }
-        snprintf(w->gsdp_host, sizeof w->gsdp_host, "%s%s", url + 8, strchr(url + 8, ':') ? "" : ":8883");
-        snprintf(t + used, sizeof w->run->transport - used, "; GSDP at %s", url);
-        return true;
-    }
-    if (!broker_program()) {
-        run_fail(w->run, "mosquitto is not installed; apt-get install mosquitto, or --gsdp mqtts://host");
-        return false;
-    }
-    snprintf(t + used, sizeof w->run->transport - used, "; GSDP on our mosquitto");
-    if (broker_prepare(&w->broker, w->directory, GIVEN_SERIAL))
-        return true;
-    run_fail(w->run, "cannot write the broker's configuration");
-    return false;
-}
-
-static void gsdp_endpoint(struct world *w, const struct child *c, char *out, size_t cap)
-{
-    const struct broker_client *client = &w->broker.vehicle;
-    const char *tls = getenv(GSDP_TLS_VARIABLE), *user = c->row->in_vehicle ? GIVEN_SERIAL : c->name;
-    if (strcmp(c->name, "vos") == 0)
-        client = &w->broker.vos;
-    else if (strcmp(c->name, "gsdp") == 0)
-        client = &w->broker.gsdp;
-    if (w->own_broker) {
-        snprintf(out, cap, "unix:%s;id=%s-%s;user=%s;password=%s", w->broker.socket, c->name, GIVEN_SERIAL,
-                 client->user, client->password);
-        return;
-    }
-    tls = tls ? tls : GSDP_TLS_DEFAULT;
-    snprintf(out, cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", w->gsdp_host, c->name,
-             GIVEN_SERIAL, tls, tls, user, tls, user);
-}
-
-/* ---- children and their configuration ---- */
-
-struct child *process_world_add(struct world *w, const char *component, const char *name)
-{
-    const struct component_row *row = component_find(component);
-    if (!row->class && !w->own_broker) {
-        static struct child elsewhere; /* the broker is somebody else's */
-        return &elsewhere;
-    }
-    struct child *c = new_child(w, name);
+    char file[80];
+    struct child *c = new_child(w, m->name);
     if (!c)
         return NULL;
-    c->row = row;
-    if (!row->class) {
-        text_copy(c->program, sizeof c->program, broker_program());
-        text_copy(c->argument, sizeof c->argument, w->broker.configuration);
-        return c;
-    }
-    snprintf(c->argument, sizeof c->argument, "%s/%s.conf", w->directory, name);
-    report_path(w->run, "stores", c->store_path, sizeof c->store_path);
-    snprintf(c->store_path + strlen(c->store_path), 40, "/%s.db", name);
-    if (strcmp(component, "pki") == 0)
-        c->listen_fd = spawn_listen(w->pki_path);
-    if (strcmp(component, "vos") == 0)
-        c->listen_fd = spawn_listen(w->admin_path);
+    c->member = m;
+    snprintf(c->configuration, sizeof c->configuration, "%s/%s.conf", w->directory, m->name);
+    snprintf(file, sizeof file, "stores/%s.db", m->name);
+    if (m->class->stores)
+        records_path(w->run, file, c->store_path, sizeof c->store_path);
     return c;
 }
 
-static void write_links(struct world *w, const struct child *c, FILE *f)
+/* ---- media ---- */
+
+static void on_problem(void *ctx, const char *text)
 {
-    char endpoint[1000];
-    for (size_t i = 0; i < c->row->class->port_count; i++) {
-        const struct port_spec *spec = &c->row->class->ports[i];
-        switch (spec->kind) {
-        case PORT_CAN:
-            snprintf(endpoint, sizeof endpoint, "%s:%s", w->can == CAN_HUB ? "hub" : "can",
-                     w->can == CAN_HUB ? w->hub_path : w->interfaces[spec->segment]);
-            break;
-        case PORT_GSDP:
-            gsdp_endpoint(w, c, endpoint, sizeof endpoint);
-            break;
-        case PORT_CALL:
-            snprintf(endpoint, sizeof endpoint, "call:%s", w->pki_path);
-            break;
-        case PORT_SERVE:
-            snprintf(endpoint, sizeof endpoint, "serve:%d", PROCESS_LISTEN_FD);
-            break;
-        }
-        fprintf(f, "link.%s=%s\n", spec->name, endpoint);
-    }
+    struct process_world *w = ctx;
+    run_fail(w->run, "%s", text);
 }
 
-static void write_plan(struct world *w, FILE *f)
+static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
+{
+    struct process_world *w = ctx;
+    run_on_frame(w->run, now_us, bus, f);
+}
+
+static const char *choice_of(const struct run *r, size_t medium)
+{
+    return r->options->choices[medium] ? r->options->choices[medium] : "auto";
+}
+
+/* Media that no port of this run uses stay closed. */
+static bool is_used(const struct scenario *s, const struct setup *setup)
+{
+    for (size_t i = 0; i < s->member_count; i++)
+        for (size_t k = 0; s->members[i].class && k < s->members[i].class->port_count; k++)
+            if (strcmp(s->members[i].class->ports[k].medium, setup->medium->name) == 0)
+                return true;
+    return false;
+}
+
+static size_t list_instances(struct process_world *w)
+{
+    const struct scenario *s = w->run->scenario;
+    size_t n = 0;
+    for (size_t i = 0; i < s->member_count; i++)
+        if (s->members[i].class)
+            w->instances[n++] = (struct setup_instance){s->members[i].name, s->members[i].class,
+                                                        s->members[i].serial, s->members[i].group};
+    return n;
+}
+
+static bool open_helper(struct process_world *w, size_t i)
+{
+    const struct setup *setup = media_setups[i];
+    struct setup_helper h;
+    if (!setup->helper_is || !setup->helper_is(&w->media[i], w->states[i], &h))
+        return true;
+    struct child *c = new_child(w, setup->helper);
+    if (!c)
+        return false;
+    c->setup = setup;
+    c->state = w->states[i];
+    int rc = process_setup_helper(w, c);
+    if (rc == 0)
+        return process_setup_watch(w, c);
+    run_fail(w->run, "%s cannot be started: %s", h.arguments[0], strerror(rc));
+    return false;
+}
+
+static bool open_medium(struct process_world *w, size_t i, size_t instances, bool network)
+{
+    const struct setup *setup = media_setups[i];
+    char *t = w->run->transport;
+    size_t used = strlen(t);
+    w->media[i] = (struct setup_world){
+        .event = w->event,
+        .start_ns = w->start_ns,
+        .wall_offset_us = w->run->wall_offset_us,
+        .directory = w->directory,
+        .choice = choice_of(w->run, i),
+        .needs_network = network,
+        .instances = w->instances,
+        .count = instances,
+        .groups = w->run->scenario->groups,
+        .ctx = w,
+        .fail = on_problem,
+        .frame = on_frame,
+    };
+    w->states[i] = calloc(1, setup->size + 1);
+    if (!w->states[i] || !setup->open(&w->media[i], w->states[i]))
+        return false;
+    if (w->media[i].described[0])
+        snprintf(t + used, sizeof w->run->transport - used, "%s%s", used ? "; " : "", w->media[i].described);
+    return true;
+}
+
+static bool open_media(struct process_world *w)
+{
+    size_t instances = list_instances(w);
+    bool network = false;
+    for (size_t i = 0; media_setups[i]; i++)
+        network |= media_setups[i]->needs_network && media_setups[i]->needs_network(choice_of(w->run, i));
+    for (size_t i = 0; media_setups[i]; i++) {
+        w->media_open = i + 1;
+        if (is_used(w->run->scenario, media_setups[i]) && !open_medium(w, i, instances, network))
+            return false;
+    }
+    return true;
+}
+
+static bool start_helpers(struct process_world *w)
+{
+    for (size_t i = 0; i < w->media_open; i++)
+        if (w->states[i] && !open_helper(w, i))
+            return false;
+    return true;
+}
+
+void process_setup_drain(struct process_world *w)
+{
+    for (size_t i = 0; i < w->media_open; i++)
+        if (w->states[i] && media_setups[i]->drain)
+            media_setups[i]->drain(&w->media[i], w->states[i]);
+}
+
+static size_t medium_index(const struct setup *setup)
+{
+    size_t i = 0;
+    while (media_setups[i] != setup)
+        i++;
+    return i;
+}
+
+int process_setup_helper(struct process_world *w, struct child *c)
+{
+    struct setup_helper h;
+    char log[760], *argv[SETUP_ARGUMENTS + 1] = {NULL};
+    size_t i = medium_index(c->setup);
+    if (!c->setup->helper_is(&w->media[i], w->states[i], &h))
+        return ENOENT;
+    for (size_t k = 0; k < SETUP_ARGUMENTS && h.arguments[k][0]; k++)
+        argv[k] = h.arguments[k];
+    c->tied = h.by_signal;
+    process_setup_log(w, c->name, log, sizeof log);
+    return spawn(argv, log, h.fds, h.tied, &c->pid);
+}
+
+/* ---- configuration ---- */
+
+static bool write_links(struct process_world *w, struct child *c, FILE *f)
+{
+    char endpoint[PROCESS_ENDPOINT_MAX];
+    const struct component_class *class = c->member->class;
+    struct setup_instance who = {c->name, class, c->member->serial, c->member->group};
+    int listen_as = PROCESS_LISTEN_FD;
+    for (unsigned i = 0; i < class->port_count; i++) {
+        size_t m = 0;
+        while (strcmp(media_setups[m]->medium->name, class->ports[i].medium) != 0)
+            m++;
+        if (!media_setups[m]->endpoint(&w->media[m], w->states[m], &who, i, listen_as, endpoint,
+                                       sizeof endpoint, &c->listen_fd[i])) {
+            run_fail(w->run, "the link \"%s\" of %s cannot be prepared", class->ports[i].name, c->name);
+            return false;
+        }
+        listen_as += class->ports[i].end == PORT_LISTENS;
+        fprintf(f, "link.%s=%s\n", class->ports[i].name, endpoint);
+        if (c->cut[i])
+            fprintf(f, "cut=%s\n", class->ports[i].name);
+    }
+    return true;
+}
+
+static void write_plan(struct process_world *w, FILE *f)
 {
     char text[FAULT_TEXT_MAX];
     for (size_t i = 0; i < w->run->plan.count; i++) {
@@ -377,73 +280,77 @@ static void write_plan(struct world *w, FILE *f)
         fprintf(f, "barrier=%s\n", w->barriers[i]);
 }
 
-bool process_world_configure(struct world *w, struct child *c)
+static void write_settings(const struct process_world *w, const struct child *c, FILE *f)
 {
+    uint64_t values[ENV_SETTINGS];
     const struct scenario *s = w->run->scenario;
-    size_t len = strlen(c->name);
-    int fd = open(c->argument, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    scenario_settings(s, (size_t)(c->member - s->members), values);
+    for (size_t i = 0; i < component_settings(c->member->class); i++)
+        fprintf(f, "set=%s=%llu\n", c->member->class->settings[i].name, (unsigned long long)values[i]);
+}
+
+bool process_setup_configure(struct process_world *w, struct child *c)
+{
+    int fd = open(c->configuration, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f) {
-        run_fail(w->run, "cannot write %s: %s", c->argument, strerror(errno));
+        run_fail(w->run, "cannot write %s: %s", c->configuration, strerror(errno));
         return false;
     }
-    fprintf(f, "name=%s\nserial=%s\nstore=%s\nstart_ns=%llu\ncontrol=%d\nsequence=%u\n", c->name,
-            c->row->in_vehicle ? GIVEN_SERIAL : "", c->row->has_store ? c->store_path : "",
-            (unsigned long long)w->start_ns, PROCESS_CONTROL_FD, c->sequence);
-    write_links(w, c, f);
+    fprintf(f, "name=%s\nserial=%s\nstore=%s\nstart_ns=%llu\ncontrol=%d\nsequence=%u\nboard=%d\nslot=%u\n",
+            c->name, c->member->serial, c->store_path, (unsigned long long)w->start_ns, PROCESS_CONTROL_FD,
+            c->sequence, PROCESS_BOARD_FD, c->slot);
+    if (w->run->options->bytes)
+        fprintf(f, "tap=%d\n", PROCESS_TAP_FD);
+    bool ok = write_links(w, c, f);
     write_plan(w, f);
-    if (c->cut[0])
-        fprintf(f, "cut=%s\n", c->cut);
-    fputs(c->settings, f);
-    for (size_t i = 0; i < s->setting_count; i++)
-        if (strncmp(s->settings[i], c->name, len) == 0 && s->settings[i][len] == '.')
-            fprintf(f, "set=%s\n", s->settings[i] + len + 1);
-    return fclose(f) == 0;
+    write_settings(w, c, f);
+    return fclose(f) == 0 && ok;
 }
 
 /* ---- stores ---- */
 
-bool process_world_seed(struct world *w)
+struct opened {
+    struct process_world *world;
+    struct store *stores[SCENARIO_MEMBERS];
+    const char *reason;
+};
+
+static struct store *open_store(void *ctx, size_t member)
 {
-    static const char *const names[] = {"spaak", "vos", "gsdp", "pki"};
-    struct store *stores[4] = {NULL};
-    struct oem oem;
+    struct opened *o = ctx;
+    const struct child *c = process_setup_child(o->world, o->world->run->scenario->members[member].name);
+    return o->stores[member] = sqlite_store_open(c->store_path, SQLITE_STORE_SEED, &o->reason);
+}
+
+bool process_setup_stores(struct process_world *w)
+{
+    struct opened o = {.world = w, .reason = ""};
+    struct equipment q;
     struct crypto *c = crypto_new(NULL);
-    struct oem_options options = {.now_s = time(NULL),
-                                  .vos_signer_expired =
-                                      w->run->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
-    const char *reason = "the crypto library fails";
-    enum err e = c ? oem_make(c, &options, &oem) : ERR_CRYPTO_FAILED;
-    for (size_t i = 0; !e && i < 4; i++) {
-        char path[700];
-        report_path(w->run, "stores", path, sizeof path);
-        snprintf(path + strlen(path), 40, "/%s.db", names[i]);
-        stores[i] = sqlite_store_open(path, SQLITE_STORE_SEED, &reason);
-        e = stores[i] ? ERR_OK : ERR_STORE_FAILED;
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    if (!c || !equip_begin(w->run, c, now_ms, &q)) {
+        crypto_free(c);
+        w->run->verdict = VERDICT_BLOCKED;
+        return false;
     }
-    struct given_stores given = {stores[0], stores[1], stores[2], stores[3]};
-    if (!e)
-        e = given_servers(c, &oem, &given);
-    if (!e)
-        e = given_vehicle(c, &oem, &w->run->scenario->given, GIVEN_SERIAL, (int64_t)options.now_s * 1000,
-                          &given);
-    for (size_t i = 0; i < 4; i++) {
-        if (stores[i] && store_sync(stores[i]))
+    enum err e = equip_stores(w->run, &q, c, now_ms, open_store, &o);
+    for (size_t i = 0; i < SCENARIO_MEMBERS; i++) {
+        if (o.stores[i] && store_sync(o.stores[i]))
             e = ERR_STORE_FAILED;
-        store_close(stores[i]);
+        store_close(o.stores[i]);
     }
-    if (c)
-        oem_free(&oem);
+    equip_end(&q);
     crypto_free(c);
     if (e)
-        run_fail(w->run, "the world cannot be made: %s (%s)", err_text(e), reason);
+        run_fail(w->run, "the world cannot be made: %s %s", err_text(e), o.reason);
     return e == ERR_OK;
 }
 
 /* ---- the whole ---- */
 
 /* Steps at which the runner acts: whoever reaches one waits until that is done. */
-static void collect_barriers(struct world *w)
+static void collect_barriers(struct process_world *w)
 {
     const struct run *r = w->run;
     for (size_t i = 0; i < r->trigger_count && w->barrier_count < WORLD_BARRIERS; i++)
@@ -451,57 +358,70 @@ static void collect_barriers(struct world *w)
             text_copy(w->barriers[w->barrier_count++], sizeof w->barriers[0], r->triggers[i].when.step);
 }
 
-static bool start_tap(struct world *w)
+static bool start_beside(struct process_world *w)
 {
-    char shell[] = "/bin/sh", flag[] = "-c", command[1024];
+    char shell[] = "/bin/sh", flag[] = "-c", command[1024], log[760];
     char *argv[] = {shell, flag, command, NULL};
-    if (!w->run->options->tap)
-        return true;
-    text_copy(command, sizeof command, w->run->options->tap);
-    return spawn_helper(w, "tap", argv, NULL, true);
+    struct child *c = w->run->options->beside ? new_child(w, "tap") : NULL;
+    if (!w->run->options->beside || !c)
+        return !w->run->options->beside;
+    text_copy(command, sizeof command, w->run->options->beside);
+    process_setup_log(w, "tap", log, sizeof log);
+    c->tied = true;
+    int rc = spawn(argv, log, NULL, true, &c->pid);
+    if (rc != 0)
+        run_fail(w->run, "/bin/sh cannot be started: %s", strerror(rc));
+    return rc == 0 && process_setup_watch(w, c);
 }
 
 /* Started first: it readies itself while the rest is prepared. */
-static bool start_zygote(struct world *w)
+static bool start_zygote(struct process_world *w)
 {
-    char program[560], log[700];
-    pid_t pid;
+    char program[560], log[760];
     struct child *c = new_child(w, "zygote");
-    program_path(program, sizeof program, "zygote");
-    report_path(w->run, "logs", log, sizeof log - 40);
-    snprintf(log + strlen(log), 40, "/zygote.log");
-    w->zygote = c ? zygote_start(program, log, &pid) : -1;
+    if (!c)
+        return false;
+    c->is_zygote = true;
+    spawn_beside("zygote", program, sizeof program);
+    process_setup_log(w, "zygote", log, sizeof log);
+    w->zygote = zygote_start(program, log, &c->pid);
     if (w->zygote < 0) {
         run_fail(w->run, "%s cannot be started: %s", program, strerror(errno));
         return false;
     }
-    c->pid = pid;
-    return process_world_watch(w, c);
+    return process_setup_watch(w, c);
 }
 
-bool process_world_open(struct world *w)
+bool process_setup_open(struct process_world *w)
 {
     if (!make_output(w) || !make_directory(w))
         return false;
-    snprintf(w->pki_path, sizeof w->pki_path, "%s/pki.sock", w->directory);
-    snprintf(w->admin_path, sizeof w->admin_path, "%s/vos.sock", w->directory);
+    w->board = board_make(&w->board_fd);
+    if (!w->board) {
+        run_fail(w->run, "no shared memory: %s", strerror(errno));
+        return false;
+    }
     collect_barriers(w);
-    return open_can(w) && start_zygote(w) && open_gsdp(w) && start_tap(w);
+    /* media first: one of them may move this process into a network of its own */
+    return open_media(w) && start_zygote(w) && start_helpers(w) && start_beside(w);
 }
 
-void process_world_close(struct world *w)
+void process_setup_close(struct process_world *w)
 {
     for (size_t i = 0; i < w->child_count; i++) {
         store_close(w->children[i].store);
-        if (w->children[i].listen_fd >= 0)
-            close(w->children[i].listen_fd);
+        for (size_t k = 0; k < ENV_PORTS; k++)
+            if (w->children[i].listen_fd[k] >= 0)
+                close(w->children[i].listen_fd[k]);
     }
-    if (w->recorder >= 0)
-        close(w->recorder);
-    if (w->hub_listen >= 0)
-        close(w->hub_listen);
-    if (w->admin_fd >= 0)
-        close(w->admin_fd);
+    for (size_t i = 0; i < w->media_open; i++) {
+        if (w->states[i] && media_setups[i]->close)
+            media_setups[i]->close(&w->media[i], w->states[i]);
+        free(w->states[i]);
+    }
+    board_close(w->board);
+    if (w->board_fd >= 0)
+        close(w->board_fd);
     if (w->zygote >= 0)
         close(w->zygote);
     if (w->directory[0]) {

@@ -1,79 +1,85 @@
-/* The making and unmaking of a process world: directories, stores, broker, buses, configuration files. Used
- * by world_process.c only. */
+/* The making and unmaking of a process world: directories, media, stores, configuration files. Used by
+ * process.c only. */
 #ifndef sim_world_process_setup_h
 #define sim_world_process_setup_h
 
-#include <sys/socket.h>
 #include <systemd/sd-event.h>
 
-#include "lib/host/link.h"
+#include "lib/host/board.h"
+#include "lib/host/setup.h"
 #include "lib/host/spawn.h"
-#include "lib/media/gsdp/mosquitto.h"
-#include "sim/cast.h"
-#include "sim/run/run.h"
+#include "sim/run/records.h"
+#include "sim/world/equip.h"
 #include "sim/world/zygote.h"
 
+/* Numbers of descriptors in a component's process. */
 #define PROCESS_CONTROL_FD 3
-#define PROCESS_LISTEN_FD  4
-#define CHILDREN_MAX       (SCENARIO_COMPONENTS + SCENARIO_ACTIONS + 4)
+#define PROCESS_BOARD_FD   4
+#define PROCESS_TAP_FD     5
+#define PROCESS_LISTEN_FD  6 /* and on, one for each port that listens */
+#define CHILDREN_MAX       (SCENARIO_MEMBERS + RUN_MEDIA + 2)
 #define WORLD_BARRIERS     16
 
-struct world;
+struct process_world;
 
+/* A process of the run. */
 struct child {
-    struct world *world;
-    const struct component_row *row; /* NULL: hub, tap */
-    char name[16], program[560], argument[600], store_path[700], settings[400], cut[16];
-    pid_t pid;     /* 0: not running */
-    int control;   /* our end of its control socket, -1: none */
-    int listen_fd; /* socket that it serves, -1: none */
+    struct process_world *world;
+    char name[ENV_NAME_MAX], configuration[256], store_path[700];
+    const struct member *member; /* NULL: a medium's, the zygote, a command beside */
+    const struct setup *setup;   /* of whose medium it is the helper; NULL: of none */
+    void *state;                 /* of that medium in this run */
+    bool is_zygote, tied;
+    pid_t pid;                /* 0: not running */
+    int control;              /* our end of its control socket, -1: none */
+    int tap;                  /* our end of the socket that hears its bytes, -1: none */
+    int listen_fd[ENV_PORTS]; /* sockets that it serves, -1: none */
+    bool cut[ENV_PORTS];      /* links that are cut when it starts */
+    unsigned slot;            /* on the board */
     uint32_t sequence;
     bool forked; /* by the zygote, which then tells of its end */
     bool killed, at_barrier, store_failed;
-    size_t links_up; /* since the run began; tells when everybody is there */
-    sd_event_source *exit_source, *control_source;
+    sd_event_source *exit_source, *control_source, *tap_source;
     struct store *store; /* opened by the judge */
 };
 
-enum can_transport { CAN_HUB, CAN_VCAN, CAN_INTERFACES };
-
-struct world {
+struct process_world {
     struct run *run;
     sd_event *event;
     uint64_t start_ns;
     char directory[96]; /* of this run alone: sockets, configuration; removed at the end */
     struct child children[CHILDREN_MAX];
     size_t child_count;
-    unsigned rogues, cuts_under_way;
-    bool give_up, ending, waits_for_others;
+    unsigned cuts_under_way;
+    bool give_up, ending;
     int zygote; /* socket, -1: none */
-    struct broker broker;
-    bool own_broker;
-    char gsdp_host[256];
-    /* CAN */
-    enum can_transport can;
-    char interfaces[SEGMENTS][16];
-    char hub_path[108];
-    int hub_listen, hub_stop;
-    int recorder; /* hub connection or raw socket that hears every frame */
-    /* servers */
-    char pki_path[108], admin_path[108];
-    int admin_fd;
+    struct setup_instance instances[SCENARIO_MEMBERS];
+    struct setup_world media[RUN_MEDIA]; /* what each medium was told */
+    void *states[RUN_MEDIA];
+    size_t media_open;
+    struct board *board;
+    int board_fd;
+    uint64_t activity, active_us; /* sum over the board, and when it last moved */
     char barriers[WORLD_BARRIERS][12];
     size_t barrier_count;
 };
 
-/* Directory, CAN, listening sockets, broker's files. False and a failure in the run. */
-bool process_world_open(struct world *w);
-void process_world_close(struct world *w);
-struct child *process_world_add(struct world *w, const char *component, const char *name);
+/* Directory, media, the zygote. False and a failure in the run. */
+bool process_setup_open(struct process_world *w);
+void process_setup_close(struct process_world *w);
+struct child *process_setup_child(struct process_world *w, const char *name);
+struct child *process_setup_add(struct process_world *w, const struct member *m);
 /* Stores of all components, as the scenario gives them. */
-bool process_world_seed(struct world *w);
+bool process_setup_stores(struct process_world *w);
 /* Writes a component's configuration file. */
-bool process_world_configure(struct world *w, struct child *c);
+bool process_setup_configure(struct process_world *w, struct child *c);
+/* Starts a medium's helper. 0 or an errno. */
+int process_setup_helper(struct process_world *w, struct child *c);
 /* Takes over a child that was just started: its exit is then seen by the loop. */
-bool process_world_watch(struct world *w, struct child *c);
-/* Frames that the recorder has not handed over yet. */
-void process_world_read_frames(struct world *w);
+bool process_setup_watch(struct process_world *w, struct child *c);
+/* Where its log goes. */
+void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap);
+/* Records that media have not handed over yet. */
+void process_setup_drain(struct process_world *w);
 
 #endif

@@ -1,201 +1,248 @@
 /* The virtual world of a scenario. */
+#include "lib/host/virtual.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/host/virtual.h"
-#include "sim/cast.h"
-#include "sim/plant/given.h"
-#include "sim/run/run.h"
+#include "lib/media/media.h"
+#include "sim/run/records.h"
+#include "sim/world/equip.h"
+#include "sim/world/world.h"
 
 #define EVENTS_MAX 20000000ull /* a livelock fails instead of hanging */
 
-struct world {
+struct virtual_world {
     struct virtual *v;
-    struct component_args args[SCENARIO_COMPONENTS + SCENARIO_ACTIONS];
-    const char *pairs[SCENARIO_COMPONENTS + SCENARIO_ACTIONS][8];
-    char texts[SCENARIO_ACTIONS][4][BUS_TEXT_MAX + 8];
-    size_t count, rogues;
+    struct component_args args[SCENARIO_MEMBERS];
+    uint64_t settings[SCENARIO_MEMBERS][ENV_SETTINGS];
+    struct virtual_node *nodes[SCENARIO_MEMBERS]; /* NULL: a medium's */
+    struct equipment equipment;
+    uint64_t turns, active_us; /* when it last was not quiet */
+    bool equipped;
 };
+
+static struct virtual_world *world_of_run(const struct run *r)
+{
+    return r->world;
+}
 
 static void on_trace(void *ctx, const struct trace_event *e)
 {
     run_on_event(ctx, e);
 }
 
-static void on_frame(void *ctx, uint64_t now_us, enum segment s, const struct bus_frame *f)
+static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
-    run_on_frame(ctx, now_us, segment_name(s), f);
+    run_on_frame(ctx, now_us, bus, f);
 }
 
-static bool is_broker(const char *component)
+static void on_tap(void *ctx, const struct tap_event *e)
 {
-    return strcmp(component, "broker") == 0;
+    run_on_tap(ctx, e);
 }
 
-static void world_kill(struct run *r, const char *component)
+/* ---- what the run asks of its world ---- */
+
+static void world_kill(struct run *r, const char *name)
 {
-    struct world *w = r->world;
-    if (is_broker(component))
-        virtual_broker_kill(w->v);
-    else
-        virtual_kill(virtual_find(w->v, component), "killed");
+    struct virtual *v = world_of_run(r)->v;
+    struct virtual_node *n = virtual_find(v, name);
+    if (n) {
+        virtual_kill(n, "killed");
+    } else {
+        run_note(r, virtual_now_us(v), TRACE_LIFE, name, "killed", 0);
+        virtual_helper(v, name, false);
+    }
 }
 
-static void world_start(struct run *r, const char *component)
+static void world_start(struct run *r, const char *name)
 {
-    struct world *w = r->world;
-    struct virtual_node *n = is_broker(component) ? NULL : virtual_find(w->v, component);
-    enum err e = ERR_OK;
-    if (is_broker(component))
-        virtual_broker_start(w->v);
-    else if (!virtual_alive(n))
-        e = virtual_start(n);
+    struct virtual *v = world_of_run(r)->v;
+    struct virtual_node *n = virtual_find(v, name);
+    enum err e = n && !virtual_alive(n) ? virtual_start(n) : ERR_OK;
+    if (!n)
+        virtual_helper(v, name, true);
     if (e)
-        run_fail(r, "%s does not start: %s (%s)", component, err_text(e), err_name(e));
+        run_fail(r, "%s does not start: %s (%s)", name, err_text(e), err_name(e));
 }
 
-static void world_cut(struct run *r, const char *component, const char *link, bool cut)
+static void world_cut(struct run *r, const char *name, const char *link, bool cut)
 {
-    struct world *w = r->world;
-    virtual_cut(virtual_find(w->v, component), link, cut);
+    virtual_cut(virtual_find(world_of_run(r)->v, name), link, cut);
 }
 
-static void world_renew(struct run *r)
+static void world_call(struct run *r, const struct action *a)
 {
-    struct world *w = r->world;
-    uint8_t out[64];
-    virtual_call(virtual_find(w->v, "vos"), "vos-admin", span_of(out, run_renew_call(out)));
+    virtual_call(world_of_run(r)->nodes[a->member], a->call, a->values);
 }
 
-static const char **settings_of(struct world *w, const struct scenario *s, const char *component)
+static struct store *world_store(struct run *r, const char *name)
 {
-    const char **pairs = w->pairs[w->count];
-    size_t n = 0, len = strlen(component);
-    for (size_t i = 0; i < s->setting_count && n < 7; i++)
-        if (strncmp(s->settings[i], component, len) == 0 && s->settings[i][len] == '.')
-            pairs[n++] = s->settings[i] + len + 1;
-    return pairs;
-}
-
-static struct virtual_node *add(struct run *r, const char *component, const char *name)
-{
-    struct world *w = r->world;
-    const struct component_row *row = component_find(component);
-    struct component_args *args = &w->args[w->count];
-    args->serial = row->in_vehicle ? GIVEN_SERIAL : "";
-    args->pairs = settings_of(w, r->scenario, component);
-    w->count++;
-    return virtual_add(w->v, row->class, name, 0, args);
-}
-
-static void world_inject(struct run *r, size_t action)
-{
-    struct world *w = r->world;
-    const struct action *a = &r->scenario->actions[action];
-    char name[16], (*t)[BUS_TEXT_MAX + 8] = w->texts[action];
-    const char **pairs = w->pairs[w->count];
-    snprintf(name, sizeof name, w->rogues ? "rogue%zu" : "rogue", w->rogues + 1);
-    w->rogues++;
-    snprintf(t[0], sizeof t[0], "segment=%s", segment_name(a->segment));
-    snprintf(t[1], sizeof t[1], "frame=%s", a->frame);
-    snprintf(t[2], sizeof t[2], "count=%llu", (unsigned long long)a->count);
-    snprintf(t[3], sizeof t[3], "every_us=%llu", (unsigned long long)a->every_us);
-    struct virtual_node *n = add(r, "rogue", name);
-    for (size_t i = 0; i < 4; i++)
-        pairs[i] = t[i];
-    if (!n || virtual_start(n))
-        run_fail(r, "the injector does not start");
-}
-
-static struct store *world_store(struct run *r, const char *component)
-{
-    struct world *w = r->world;
-    struct virtual_node *n = virtual_find(w->v, component);
+    struct virtual_world *w = world_of_run(r);
+    const struct member *m = scenario_member(r->scenario, name);
+    struct virtual_node *n = w->v && m && m->class && m->class->stores ? virtual_find(w->v, name) : NULL;
     return n ? virtual_store(n) : NULL;
 }
 
-static const struct world_ops ops = {world_kill,  world_start,  world_cut,
-                                     world_renew, world_inject, world_store};
+static const struct world_ops ops = {world_kill, world_start, world_cut, world_call, world_store};
 
-static enum err seed(struct run *r)
+/* ---- beginning ---- */
+
+static struct store *store_of(void *ctx, size_t member)
 {
-    struct world *w = r->world;
-    struct oem oem;
-    struct given_stores stores = {world_store(r, "spaak"), world_store(r, "vos"), world_store(r, "gsdp"),
-                                  world_store(r, "pki")};
-    struct oem_options options = {.now_s = VIRTUAL_EPOCH_MS / 1000,
-                                  .vos_signer_expired =
-                                      r->scenario->given.vos_signer == GIVEN_SIGNER_EXPIRED};
-    struct crypto *c = virtual_crypto(w->v, "world");
-    if (!stores.spaak || !stores.vos || !stores.gsdp || !stores.pki)
-        return ERR_NOT_FOUND;
-    enum err e = oem_make(c, &options, &oem);
+    struct virtual_world *w = ctx;
+    return virtual_store(w->nodes[member]);
+}
+
+static bool add_member(struct run *r, size_t i)
+{
+    struct virtual_world *w = world_of_run(r);
+    const struct member *m = &r->scenario->members[i];
+    scenario_settings(r->scenario, i, w->settings[i]);
+    w->args[i] = (struct component_args){.serial = m->serial, .settings = w->settings[i]};
+    w->nodes[i] = virtual_add(w->v, m->class, m->name, m->group, &w->args[i]);
+    return w->nodes[i];
+}
+
+/* In the order of the cast, whatever the order in the file. */
+static bool each_member(struct run *r, bool (*fn)(struct run *r, size_t member))
+{
+    for (size_t k = 0; k < cast.count; k++)
+        for (size_t i = 0; i < r->scenario->member_count; i++)
+            if (r->scenario->members[i].class == cast.classes[k] && !fn(r, i))
+                return false;
+    return true;
+}
+
+static bool start_member(struct run *r, size_t i)
+{
+    world_start(r, r->scenario->members[i].name);
+    return true;
+}
+
+static bool populate(struct run *r)
+{
+    struct virtual_world *w = world_of_run(r);
+    int64_t now_ms = r->wall_offset_us / 1000;
+    enum err e = each_member(r, add_member) ? ERR_OK : ERR_NO_MEMORY;
+    if (!e) {
+        w->equipped = equip_begin(r, virtual_crypto(w->v, "world"), now_ms, &w->equipment);
+        if (!w->equipped)
+            return false;
+        e = equip_stores(r, &w->equipment, virtual_crypto(w->v, "plant"), now_ms, store_of, w);
+    }
     if (e)
-        return e;
-    e = given_servers(c, &oem, &stores);
-    if (!e)
-        e = given_vehicle(c, &oem, &r->scenario->given, GIVEN_SERIAL, VIRTUAL_EPOCH_MS, &stores);
-    oem_free(&oem);
-    return e;
+        run_fail(r, "the world cannot be made: %s (%s)", err_text(e), err_name(e));
+    return !e;
 }
 
-/* Servers first, whatever the order in the file. */
-static enum err populate(struct run *r)
+static bool virtual_open(struct run *r, const struct scenario *s, const struct run_options *options)
 {
-    const struct scenario *s = r->scenario;
-    for (size_t k = 0; k < component_row_count; k++)
-        for (size_t i = 0; i < s->component_count; i++)
-            if (component_rows[k].class && strcmp(component_rows[k].name, s->components[i]) == 0 &&
-                !add(r, s->components[i], s->components[i]))
-                return ERR_NO_MEMORY;
-    return seed(r);
-}
-
-static void start_all(struct run *r)
-{
-    run_pump(r, 0); /* cuts that hold from the start */
-    for (size_t k = 0; k < component_row_count; k++)
-        for (size_t i = 0; i < r->scenario->component_count; i++)
-            if (component_rows[k].class && strcmp(component_rows[k].name, r->scenario->components[i]) == 0)
-                world_start(r, component_rows[k].name);
-}
-
-static void loop(struct run *r)
-{
-    struct world *w = r->world;
-    uint64_t turns = 0;
-    while (!run_finished(r, virtual_now_us(w->v)) && virtual_now_us(w->v) < r->limit_us) {
-        uint64_t due = run_next_due_us(r), limit = due < r->limit_us ? due : r->limit_us;
-        virtual_step(w->v, limit > virtual_now_us(w->v) ? limit : virtual_now_us(w->v));
-        run_pump(r, virtual_now_us(w->v));
-        if (++turns > EVENTS_MAX) {
-            run_fail(r, "more than %llu turns at %.1f ms: the components keep each other busy for ever",
-                     EVENTS_MAX, (double)virtual_now_us(w->v) / 1e3);
-            break;
-        }
-    }
-}
-
-enum verdict world_virtual_run(struct run *r, const struct scenario *s, const struct run_options *options)
-{
-    struct world *w = calloc(1, sizeof *w);
-    struct virtual_hooks hooks = {r, on_trace, on_frame};
-    *r = (struct run){.wall_offset_us = VIRTUAL_EPOCH_MS * 1000};
-    if (!w || !run_begin(r, s, options, &ops, w)) {
-        free(w);
-        return r->verdict = VERDICT_BLOCKED;
-    }
+    int64_t epoch_ms = options->epoch_ms ? options->epoch_ms : VIRTUAL_EPOCH_MS;
+    struct virtual_world *w = calloc(1, sizeof *w);
+    *r = (struct run){.wall_offset_us = epoch_ms * 1000, .in_order = true, .verdict = VERDICT_BLOCKED};
+    if (!w)
+        return false;
+    run_begin(r, s, options, &ops, w);
+    if (options->out && !records_open(r))
+        return false;
     text_copy(r->transport, sizeof r->transport, "CAN and GSDP in memory, virtual time");
-    w->v = virtual_new(options->seed, &hooks, &r->plan);
-    enum err e = w->v ? populate(r) : ERR_NO_MEMORY;
-    if (e) {
-        run_fail(r, "the world cannot be made: %s", err_text(e));
-    } else {
-        start_all(r);
-        loop(r);
+    const struct virtual_options o = {
+        .seed = options->seed,
+        .epoch_ms = epoch_ms,
+        .twins = media_twins,
+        .hooks = {.ctx = r,
+                  .on_trace = on_trace,
+                  .on_frame = on_frame,
+                  .on_tap = options->bytes ? on_tap : NULL},
+        .plan = &r->plan,
+    };
+    w->v = virtual_new(&o);
+    if (!w->v || !populate(r))
+        return false;
+    r->verdict = VERDICT_PASS;
+    run_start(r);
+    return each_member(r, start_member);
+}
+
+/* ---- going on ---- */
+
+static uint64_t virtual_time(const struct run *r)
+{
+    const struct virtual_world *w = world_of_run(r);
+    return w && w->v ? virtual_now_us(w->v) : 0;
+}
+
+static bool take_turn(struct run *r, uint64_t until_us, uint64_t quiet_us)
+{
+    struct virtual_world *w = world_of_run(r);
+    uint64_t due = run_next_due_us(r), limit = due < until_us ? due : until_us, now = virtual_now_us(w->v);
+    if (virtual_quiet(w->v) && w->active_us + quiet_us < limit)
+        limit = w->active_us + quiet_us;
+    virtual_step(w->v, limit > now ? limit : now);
+    run_pump(r, virtual_now_us(w->v));
+    if (++w->turns <= EVENTS_MAX)
+        return true;
+    run_fail(r, "more than %llu turns at %.1f ms: the components keep each other busy for ever", EVENTS_MAX,
+             (double)virtual_now_us(w->v) / 1e3);
+    return false;
+}
+
+static bool is_quiet(const struct run *r, uint64_t quiet_us)
+{
+    struct virtual_world *w = world_of_run(r);
+    uint64_t now = virtual_now_us(w->v);
+    if (!virtual_quiet(w->v) || !run_idle(r))
+        w->active_us = now;
+    if (now < w->active_us + quiet_us)
+        return false;
+    w->active_us = now; /* looked at again after as long */
+    return true;
+}
+
+static void virtual_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
+                            void *ctx)
+{
+    struct virtual_world *w = world_of_run(r);
+    uint64_t quiet_us = r->open ? WORLD_QUIET_PLAY_US : WORLD_QUIET_US;
+    while (!run_finished(r, virtual_now_us(w->v)) && virtual_now_us(w->v) < until_us) {
+        if (!take_turn(r, until_us, quiet_us))
+            return;
+        bool quiet = is_quiet(r, quiet_us);
+        if (quiet)
+            run_on_quiet(r, virtual_now_us(w->v));
+        if (enough && enough(ctx, quiet))
+            return;
     }
-    run_end(r, w->v ? virtual_now_us(w->v) : 0);
+}
+
+/* ---- the end ---- */
+
+static void leave(struct run *r)
+{
+    struct virtual_world *w = world_of_run(r);
+    struct past *result = r->options->result;
+    for (size_t i = 0; i < r->scenario->member_count; i++)
+        if (w->nodes[i] && r->scenario->members[i].class->stores &&
+            past_take_store(result, r->scenario->members[i].name, virtual_store(w->nodes[i])))
+            run_fail(r, "no memory for what %s leaves", r->scenario->members[i].name);
+    result->plant = w->equipment.plant;
+}
+
+static enum verdict virtual_close(struct run *r)
+{
+    struct virtual_world *w = world_of_run(r);
+    if (!w)
+        return r->verdict;
+    run_end(r, virtual_time(r));
+    if (r->options->result && r->verdict == VERDICT_PASS)
+        leave(r);
+    if (w->equipped)
+        equip_end(&w->equipment);
     virtual_free(w->v);
     free(w);
+    r->world = NULL;
     return r->verdict;
 }
+
+const struct world_driver world_virtual = {virtual_open, virtual_proceed, virtual_time, virtual_close};

@@ -29,13 +29,14 @@ static bool send_request(int socket, const struct zygote_request *r, const struc
     struct iovec iov = {&copy, sizeof copy};
     union {
         struct cmsghdr header;
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        char bytes[CMSG_SPACE(ZYGOTE_FDS * sizeof(int))];
     } control = {0};
     struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
-    int ours[2];
+    int ours[ZYGOTE_FDS];
     size_t n = 0;
-    copy.numbers[0] = copy.numbers[1] = -1;
-    for (; fds && fds->theirs >= 0 && n < 2; fds++) {
+    for (size_t i = 0; i < ZYGOTE_FDS; i++)
+        copy.numbers[i] = -1;
+    for (; fds && fds->theirs >= 0 && n < ZYGOTE_FDS; fds++) {
         copy.numbers[n] = fds->theirs;
         ours[n++] = fds->ours;
     }

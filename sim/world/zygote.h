@@ -1,7 +1,7 @@
 /* Quick birth of components: one process loads the libraries and readies OpenSSL once, then forks a component
  * whenever the runner asks. The runner talks to it over a socket that keeps message borders:
  *
- *   runner -> zygote   struct zygote_request, with up to two descriptors beside it
+ *   runner -> zygote   struct zygote_request, with descriptors beside it
  *   zygote -> runner   struct zygote_report: born (pid), or ended (pid and how)
  *
  * The zygote holds no keys and no world; a component begins in it as it would after exec. It dies with the
@@ -15,11 +15,13 @@
 
 #include "lib/host/spawn.h"
 
+#define ZYGOTE_FDS 12 /* descriptors of one component, at most */
+
 struct zygote_request {
-    char program[16];
+    char program[32];
     char configuration[256];
     char log[760];
-    int numbers[2]; /* what the descriptors are called in the child; -1: not given */
+    int numbers[ZYGOTE_FDS]; /* what the descriptors are called in the child; -1: not given */
 };
 
 enum zygote_news { ZYGOTE_BORN, ZYGOTE_ENDED };

@@ -1,4 +1,4 @@
-/* A CAN port on our hub or on SocketCAN. */
+/* A CAN port on our hub or on SocketCAN. Endpoints: "hub:<socket>;group=<vehicle>" or "can:<interface>". */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/can.h>
@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "lib/host/link.h"
+#include "lib/media/can/can.h"
 #include "lib/media/can/can_socket.h"
 #include "lib/media/can/hub.h"
+#include "lib/media/media.h"
 
 #define READS_PER_TURN 32
 #define RETRY_US       2000 /* connect again; send again into a full interface */
@@ -23,6 +25,7 @@ struct can_link {
     struct link_open o;
     char path[108];
     bool hub, cut, greeted;
+    unsigned group; /* hub: which vehicle */
     int fd;
     sd_event_source *io, *retry;
     /* hub: the packet being filled; interface: frames that did not go yet */
@@ -124,7 +127,8 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 static bool say_hello(struct can_link *l)
 {
     uint8_t packet[256];
-    struct hub_hello h = {.segment = (uint8_t)l->o.spec->segment, .everything = l->o.spec->node == 0};
+    struct hub_hello h = {.segment = (uint8_t)(l->group * SEGMENTS + l->o.spec->segment),
+                          .everything = l->o.spec->node == 0};
     h.id_count = matrix_filter(l->o.spec->node, l->o.spec->segment, h.ids, HUB_FILTER_MAX);
     text_copy(h.name, sizeof h.name, l->o.name);
     return send(l->fd, packet, hub_hello_write(&h, packet), MSG_NOSIGNAL) > 0;
@@ -268,7 +272,8 @@ static void can_close(struct link *link)
 
 static struct link *can_open(const struct link_open *o, const char **reason)
 {
-    static const struct link_ops ops = {can_send, NULL, can_flush, can_set_cut, can_close};
+    static const struct link_ops ops = {
+        .send = can_send, .flush = can_flush, .set_cut = can_set_cut, .close = can_close};
     bool hub = strncmp(o->endpoint, "hub:", 4) == 0;
     struct can_link *l = calloc(1, sizeof *l);
     if (!l || (!hub && strncmp(o->endpoint, "can:", 4) != 0)) {
@@ -280,18 +285,20 @@ static struct link *can_open(const struct link_open *o, const char **reason)
     l->o = *o;
     l->hub = hub;
     l->fd = -1;
-    text_copy(l->path, sizeof l->path, o->endpoint + 4);
+    char group[8] = "";
+    size_t len = strcspn(o->endpoint + 4, ";");
+    if (len < sizeof l->path)
+        memcpy(l->path, o->endpoint + 4, len);
+    link_option(o->endpoint, "group", group, sizeof group);
+    l->group = (unsigned)strtoul(group, NULL, 10);
     try_connect(l);
     if (!hub && l->fd < 0) {
         *reason = "the CAN interface cannot be opened";
         can_close(&l->link);
         return NULL;
     }
-    sd_event_source *first = NULL;
-    sd_event_add_defer(o->event, &first, on_first_turn, l);
-    sd_event_source_set_floating(first, 1);
-    sd_event_source_unref(first);
+    link_defer(o->event, on_first_turn, l);
     return &l->link;
 }
 
-const struct link_driver link_driver_can = {PORT_CAN, can_open};
+const struct link_driver link_driver_can = {&medium_can, can_open};

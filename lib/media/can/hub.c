@@ -230,7 +230,7 @@ static void accept_node(struct hub *h)
 /* A full queue pauses the senders of its segment; an empty one sets them free. */
 static void apply_pressure(struct hub *h)
 {
-    bool full[SEGMENTS] = {false};
+    bool full[HUB_BUSES] = {false};
     uint64_t now_ms = now_ns() / 1000000;
     for (size_t i = 0; i < h->count; i++) {
         struct node *n = h->nodes[i];
@@ -238,12 +238,12 @@ static void apply_pressure(struct hub *h)
             say_bye(n, "it stopped reading (LINK_PEER_STALLED)");
         if (n->queued < HUB_QUEUE_HIGH || n->leaving)
             continue;
-        for (size_t s = 0; s < SEGMENTS; s++)
+        for (size_t s = 0; s < HUB_BUSES; s++)
             full[s] |= n->hello.segment == s || n->hello.segment == HUB_ALL_SEGMENTS;
     }
     for (size_t i = 0; i < h->count; i++) {
         struct node *n = h->nodes[i];
-        bool pause = n->greeted && n->hello.segment < SEGMENTS && full[n->hello.segment];
+        bool pause = n->greeted && n->hello.segment < HUB_BUSES && full[n->hello.segment];
         if (pause != n->paused) {
             n->paused = pause;
             watch(h, n);

@@ -24,9 +24,10 @@
 enum hub_packet { HUB_HELLO = 1, HUB_WELCOME, HUB_FRAMES, HUB_RECORD, HUB_BYE };
 
 #define HUB_ALL_SEGMENTS 0xFF /* a recorder: hears everything, sends nothing */
+#define HUB_BUSES        252  /* segments of all vehicles: number of the vehicle * SEGMENTS + segment */
 
 struct hub_hello {
-    uint8_t segment; /* enum segment, or HUB_ALL_SEGMENTS */
+    uint8_t segment; /* number of the bus, or HUB_ALL_SEGMENTS */
     bool everything; /* no filter */
     uint32_t ids[HUB_FILTER_MAX];
     size_t id_count;

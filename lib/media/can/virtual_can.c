@@ -3,11 +3,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/host/virtual_internal.h"
+#include "lib/host/twin.h"
+#include "lib/media/can/can.h"
+#include "lib/media/media.h"
 
 #define NOMINAL_NS_PER_BIT 2000u /* 500 kbit/s */
 #define DATA_NS_PER_BIT    500u  /* 2 Mbit/s, frames with BRS */
 #define TX_MAX             65536u
+#define ENDPOINTS          32
+
+/* One segment of one vehicle. */
+struct bus {
+    struct virtual *world;
+    char name[CAN_BUS_NAME];
+    struct endpoint *endpoints[ENDPOINTS];
+    size_t endpoint_count;
+    bool busy;
+    struct bus_frame on_wire;
+    struct endpoint *sender;
+};
+
+struct endpoint {
+    struct virtual_port *port;
+    struct bus *bus;
+    uint32_t ids[16];
+    size_t id_count;
+    bool all;
+    /* frames waiting for the wire: a ring that grows */
+    struct bus_frame *tx;
+    uint32_t tx_cap, tx_head, tx_count;
+};
+
+struct can {
+    struct bus **buses; /* group * SEGMENTS + segment */
+    size_t group_count;
+    bool dead; /* the hub was killed: no bus works */
+};
 
 static uint64_t wire_time_us(const struct bus_frame *f)
 {
@@ -22,7 +53,15 @@ static uint64_t wire_time_us(const struct bus_frame *f)
     return ((uint64_t)slow * NOMINAL_NS_PER_BIT + (uint64_t)fast * fast_ns) / 1000;
 }
 
-static bool wants(const struct virtual_endpoint *e, uint32_t id)
+/* A frame under way is news, unless its message is cyclic: a run may be quiet while that is on the wire. */
+static void count_frame(struct virtual *v, const struct bus_frame *f, int by)
+{
+    const struct matrix_row *row = matrix_find(f->id);
+    if (!row || !row->cycle_ms)
+        virtual_hold(v, by);
+}
+
+static bool wants(const struct endpoint *e, uint32_t id)
 {
     for (size_t i = 0; i < e->id_count; i++)
         if (e->ids[i] == id)
@@ -30,34 +69,32 @@ static bool wants(const struct virtual_endpoint *e, uint32_t id)
     return e->all;
 }
 
-static void start_next(struct virtual_bus *b);
+static void start_next(struct bus *b);
 
 static void frame_ended(struct virtual *v, void *object, uint64_t argument)
 {
-    struct virtual_bus *b = object;
+    struct bus *b = object;
     struct bus_frame f = b->on_wire;
-    struct virtual_endpoint *sender = b->sender;
+    struct endpoint *sender = b->sender;
     (void)argument;
     b->busy = false;
-    if (v->hooks.on_frame)
-        v->hooks.on_frame(v->hooks.ctx, v->now_us, b->segment, &f);
+    virtual_frame(v, b->name, &f);
     start_next(b);
     for (size_t i = 0; i < b->endpoint_count; i++) {
-        struct virtual_endpoint *e = b->endpoints[i];
-        if (e == sender || !e->node->up[e->port] || !wants(e, f.id))
-            continue;
-        virtual_enter(e->node);
-        node_on_frame(&e->node->node, e->port, &f);
+        struct endpoint *e = b->endpoints[i];
+        if (e != sender && e->port->up && wants(e, f.id))
+            virtual_bytes(e->port, "", span_of(&f, sizeof f));
     }
+    count_frame(v, &f, -1);
 }
 
-static void start_next(struct virtual_bus *b)
+static void start_next(struct bus *b)
 {
-    struct virtual_endpoint *best = NULL;
+    struct endpoint *best = NULL;
     if (b->busy)
         return;
     for (size_t i = 0; i < b->endpoint_count; i++) {
-        struct virtual_endpoint *e = b->endpoints[i];
+        struct endpoint *e = b->endpoints[i];
         if (e->tx_count && (!best || e->tx[e->tx_head].id < best->tx[best->tx_head].id))
             best = e;
     }
@@ -68,10 +105,11 @@ static void start_next(struct virtual_bus *b)
     b->on_wire = best->tx[best->tx_head];
     best->tx_head = (best->tx_head + 1) % best->tx_cap;
     best->tx_count--;
-    virtual_push(b->world, b->world->now_us + wire_time_us(&b->on_wire), frame_ended, b, 0);
+    virtual_push(b->world, virtual_now_us(b->world) + wire_time_us(&b->on_wire), frame_ended, b, 0,
+                 EVENT_IDLE);
 }
 
-static bool tx_grow(struct virtual_endpoint *e)
+static bool tx_grow(struct endpoint *e)
 {
     uint32_t cap = e->tx_cap ? 2 * e->tx_cap : 8;
     struct bus_frame *more = cap <= TX_MAX ? malloc(cap * sizeof *more) : NULL;
@@ -86,54 +124,111 @@ static bool tx_grow(struct virtual_endpoint *e)
     return true;
 }
 
-enum err virtual_bus_send(struct virtual_endpoint *e, const struct bus_frame *f)
+static enum err can_send(struct virtual_port *p, const char *address, struct span bytes)
 {
+    struct endpoint *e = p->link;
+    (void)address;
     if (e->tx_count == e->tx_cap && !tx_grow(e))
         return ERR_QUEUE_FULL;
-    e->tx[(e->tx_head + e->tx_count++) % e->tx_cap] = *f;
+    struct bus_frame *slot = &e->tx[(e->tx_head + e->tx_count++) % e->tx_cap];
+    memcpy(slot, bytes.p, sizeof *slot);
+    count_frame(e->bus->world, slot, 1);
     start_next(e->bus);
     return ERR_OK;
 }
 
-static struct virtual_bus *bus_of(struct virtual *v, unsigned group, enum segment s)
+static struct bus *bus_of(struct virtual *v, struct can *can, unsigned group, enum segment s)
 {
-    if (group >= v->group_count) {
+    if (group >= can->group_count) {
         size_t count = (group + 1) * 2;
-        struct virtual_bus **more = realloc(v->buses, count * SEGMENTS * sizeof(struct virtual_bus *));
+        struct bus **more = realloc(can->buses, count * SEGMENTS * sizeof(struct bus *));
         if (!more)
             return NULL;
-        memset(more + v->group_count * SEGMENTS, 0, (count - v->group_count) * SEGMENTS * sizeof *more);
-        v->buses = more;
-        v->group_count = count;
+        memset(more + can->group_count * SEGMENTS, 0, (count - can->group_count) * SEGMENTS * sizeof *more);
+        can->buses = more;
+        can->group_count = count;
     }
-    struct virtual_bus **slot = &v->buses[group * SEGMENTS + s];
+    struct bus **slot = &can->buses[group * SEGMENTS + s];
     if (!*slot && (*slot = calloc(1, sizeof **slot))) {
         (*slot)->world = v;
-        (*slot)->segment = s;
+        can_bus_name(group, s, (*slot)->name);
     }
     return *slot;
 }
 
-enum err virtual_bus_attach(struct virtual_node *n, unsigned port, const struct port_spec *spec)
+static enum err can_attach(struct virtual_port *p)
 {
-    struct virtual_bus *b = bus_of(n->world, n->group, spec->segment);
-    struct virtual_endpoint *e = calloc(1, sizeof *e);
-    if (!b || !e || b->endpoint_count == sizeof b->endpoints / sizeof b->endpoints[0]) {
+    const struct port_spec *spec = virtual_port_spec(p);
+    struct bus *b =
+        bus_of(virtual_of(p), virtual_state(virtual_of(p), &twin_can), virtual_group(p->node), spec->segment);
+    struct endpoint *e = calloc(1, sizeof *e);
+    if (!b || !e || b->endpoint_count == ENDPOINTS) {
         free(e);
         return ERR_NO_MEMORY;
     }
-    *e = (struct virtual_endpoint){.node = n, .port = port, .bus = b, .all = spec->node == 0};
+    *e = (struct endpoint){.port = p, .bus = b, .all = spec->node == 0};
     e->id_count = matrix_filter(spec->node, spec->segment, e->ids, sizeof e->ids / sizeof e->ids[0]);
     b->endpoints[b->endpoint_count++] = e;
-    n->endpoint[port] = e;
+    p->link = e;
     return ERR_OK;
 }
 
-void virtual_bus_free(struct virtual_bus *b)
+static void can_connect(struct virtual_port *p)
 {
-    for (size_t i = 0; b && i < b->endpoint_count; i++) {
-        free(b->endpoints[i]->tx);
-        free(b->endpoints[i]);
-    }
-    free(b);
+    const struct can *can = virtual_state(virtual_of(p), &twin_can);
+    if (!can->dead && !p->up)
+        virtual_link(p, LINK_UP);
 }
+
+static void can_disconnect(struct virtual_port *p)
+{
+    struct endpoint *e = p->link;
+    for (; e->tx_count; e->tx_count--) {
+        count_frame(e->bus->world, &e->tx[e->tx_head], -1);
+        e->tx_head = (e->tx_head + 1) % e->tx_cap;
+    }
+}
+
+/* Without the hub no bus carries anything; with it again, whoever lives and is not cut off is back. */
+static void can_alive(struct virtual *v, void *state, bool alive)
+{
+    struct can *can = state;
+    can->dead = !alive;
+    for (size_t i = 0; i < can->group_count * SEGMENTS; i++)
+        for (size_t k = 0; can->buses[i] && k < can->buses[i]->endpoint_count; k++) {
+            struct virtual_port *p = can->buses[i]->endpoints[k]->port;
+            if (!alive)
+                can_disconnect(p);
+            if (!alive && p->up)
+                virtual_link(p, LINK_DOWN);
+            else if (alive && !p->cut && virtual_alive(p->node))
+                can_connect(p);
+        }
+    (void)v;
+}
+
+static void can_close(void *state)
+{
+    struct can *can = state;
+    for (size_t i = 0; i < can->group_count * SEGMENTS; i++) {
+        struct bus *b = can->buses[i];
+        for (size_t k = 0; b && k < b->endpoint_count; k++) {
+            free(b->endpoints[k]->tx);
+            free(b->endpoints[k]);
+        }
+        free(b);
+    }
+    free(can->buses);
+}
+
+const struct twin twin_can = {
+    .medium = &medium_can,
+    .helper = "hub",
+    .size = sizeof(struct can),
+    .attach = can_attach,
+    .connect = can_connect,
+    .disconnect = can_disconnect,
+    .send = can_send,
+    .helper_alive = can_alive,
+    .close = can_close,
+};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
+#include "lib/media/gsdp/gsdp.h"
 
 #define SALT       12
 #define HASH       64
@@ -32,11 +33,10 @@ static FILE *create(const char *directory, const char *name)
 }
 
 /* One line of mosquitto's password file: user:$7$iterations$salt$hash, PBKDF2 with SHA-512. */
-static bool add_client(FILE *f, struct broker_client *c, const char *user)
+static bool add_password(FILE *f, struct broker_user *c)
 {
     uint8_t secret[16], salt[SALT], hash[HASH];
     char salt_text[32], hash_text[128];
-    text_copy(c->user, sizeof c->user, user);
     if (RAND_bytes(secret, sizeof secret) != 1 || RAND_bytes(salt, sizeof salt) != 1)
         return false;
     hex_encode(secret, sizeof secret, c->password);
@@ -45,32 +45,80 @@ static bool add_client(FILE *f, struct broker_client *c, const char *user)
         return false;
     EVP_EncodeBlock((unsigned char *)salt_text, salt, SALT);
     EVP_EncodeBlock((unsigned char *)hash_text, hash, HASH);
-    return fprintf(f, "%s:$7$%d$%s$%s\n", user, ITERATIONS, salt_text, hash_text) > 0;
+    return fprintf(f, "%s:$7$%d$%s$%s\n", c->name, ITERATIONS, salt_text, hash_text) > 0;
 }
 
-static bool write_passwords(struct broker *b, const char *vehicle_serial)
+static const char *user_name(const struct setup_instance *who)
+{
+    return who->class->place == PLACE_VEHICLE ? who->serial : who->name;
+}
+
+static bool uses_gsdp(const struct setup_instance *who)
+{
+    for (size_t i = 0; i < who->class->port_count; i++)
+        if (strcmp(who->class->ports[i].medium, medium_gsdp.name) == 0)
+            return true;
+    return false;
+}
+
+const struct broker_user *broker_user_of(const struct broker *b, const struct setup_instance *who)
+{
+    for (size_t i = 0; uses_gsdp(who) && i < b->user_count; i++)
+        if (strcmp(b->users[i].name, user_name(who)) == 0)
+            return &b->users[i];
+    return NULL;
+}
+
+static bool write_passwords(struct broker *b, const struct setup_instance *instances, size_t count)
 {
     FILE *f = create(b->directory, "passwords");
-    if (!f)
-        return false;
-    bool ok = add_client(f, &b->vehicle, vehicle_serial) && add_client(f, &b->vos, "vos") &&
-              add_client(f, &b->gsdp, "gsdp");
-    return fclose(f) == 0 && ok;
+    bool ok = f != NULL;
+    for (size_t i = 0; ok && i < count; i++) {
+        const struct setup_instance *who = &instances[i];
+        if (!uses_gsdp(who) || broker_user_of(b, who))
+            continue;
+        ok = b->user_count < BROKER_USERS;
+        if (!ok)
+            break;
+        struct broker_user *u = &b->users[b->user_count++];
+        text_copy(u->name, sizeof u->name, user_name(who));
+        ok = add_password(f, u);
+    }
+    return f && fclose(f) == 0 && ok;
 }
 
-static bool write_rules(struct broker *b)
+/* "{serial}" of a declared topic becomes the vehicle's. */
+static void write_rule(FILE *f, const struct topic_rule *r, const char *serial)
+{
+    static const char place[] = "{serial}";
+    static const char *const words[] = {
+        [TOPIC_READ] = "read", [TOPIC_WRITE] = "write", [TOPIC_READ | TOPIC_WRITE] = "readwrite"};
+    const char *at = strstr(r->filter, place);
+    if (at)
+        fprintf(f, "topic %s %.*s%s%s\n", words[r->access], (int)(at - r->filter), r->filter, serial,
+                at + sizeof place - 1);
+    else
+        fprintf(f, "topic %s %s\n", words[r->access], r->filter);
+}
+
+static bool write_rules(struct broker *b, const struct setup_instance *instances, size_t count)
 {
     FILE *f = create(b->directory, "rules");
     if (!f)
         return false;
-    fputs("pattern write spaak/%u/up/+\npattern read spaak/%u/down/+\n"
-          "user vos\ntopic read spaak/+/up/vos\ntopic write spaak/+/down/vos\n"
-          "user gsdp\ntopic read spaak/+/up/gsdp\ntopic write spaak/+/down/gsdp\n",
-          f);
+    for (size_t i = 0; i < count; i++) {
+        const struct setup_instance *who = &instances[i];
+        if (!uses_gsdp(who))
+            continue;
+        fprintf(f, "user %s\n", user_name(who));
+        for (const struct topic_rule *r = who->class->topics; r && r->filter; r++)
+            write_rule(f, r, who->serial);
+    }
     return fclose(f) == 0;
 }
 
-bool broker_prepare(struct broker *b, const char *directory, const char *vehicle_serial)
+bool broker_prepare(struct broker *b, const char *directory, const struct setup_instance *instances,
+                    size_t count)
 {
     text_copy(b->directory, sizeof b->directory, directory);
     snprintf(b->socket, sizeof b->socket, "%s/gsdp.sock", directory);
@@ -85,5 +133,5 @@ bool broker_prepare(struct broker *b, const char *directory, const char *vehicle
             b->socket, directory, directory);
     if (geteuid() == 0)
         fputs("user root\n", f); /* stays able to read the run's own directory, and dies with the runner */
-    return fclose(f) == 0 && write_passwords(b, vehicle_serial) && write_rules(b);
+    return fclose(f) == 0 && write_passwords(b, instances, count) && write_rules(b, instances, count);
 }

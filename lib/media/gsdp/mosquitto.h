@@ -1,22 +1,28 @@
-/* mosquitto as GSDP, made for one run: a Unix socket in the run's own directory, a password for each client,
- * rules by which a vehicle reaches its own topics only. */
+/* mosquitto as GSDP, made for one run: a Unix socket in the run's own directory, a password for each user,
+ * and rules from what the classes declare. */
 #ifndef lib_media_gsdp_mosquitto_h
 #define lib_media_gsdp_mosquitto_h
 
-#include <stdbool.h>
-#include <stddef.h>
+#include "lib/host/setup.h"
 
-struct broker_client {
-    char user[40], password[36];
+#define BROKER_USERS 72
+
+struct broker_user {
+    char name[40], password[36];
 };
 
 struct broker {
     char directory[96], socket[108], configuration[128];
-    struct broker_client vehicle, vos, gsdp;
+    struct broker_user users[BROKER_USERS];
+    size_t user_count;
 };
 
-/* Writes configuration, passwords and rules (all 0600) into the directory. */
-bool broker_prepare(struct broker *b, const char *directory, const char *vehicle_serial);
+/* Writes configuration, passwords and rules (all 0600) into the directory. A vehicle's components have its
+ * serial as user, others their own name. */
+bool broker_prepare(struct broker *b, const char *directory, const struct setup_instance *instances,
+                    size_t count);
+/* NULL for who has no GSDP port. */
+const struct broker_user *broker_user_of(const struct broker *b, const struct setup_instance *who);
 /* Path of the mosquitto program, or NULL when it is not installed. */
 const char *broker_program(void);
 

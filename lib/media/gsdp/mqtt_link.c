@@ -1,5 +1,8 @@
 /* The GSDP port on MQTT. libmosquitto does the protocol; sockets, timers and reconnection are ours, so that
- * nothing blocks and a cut link stays cut. QoS 1, sessions that outlive connections. */
+ * nothing blocks and a cut link stays cut. QoS 1, sessions that outlive connections.
+ *
+ * Endpoints: "unix:<socket>;user=<u>;password=<p>;id=<client>" or
+ * "mqtts:<host>:<port>;ca=<f>;cert=<f>;key=<f>;id=<client>". */
 #include <errno.h>
 #include <mosquitto.h>
 #include <stdio.h>
@@ -8,17 +11,18 @@
 #include <sys/socket.h>
 
 #include "lib/host/link.h"
+#include "lib/media/gsdp/gsdp.h"
+#include "lib/media/media.h"
 
 #define QOS            1
 #define KEEPALIVE_S    30
 #define RETRY_FIRST_US 2000
 #define RETRY_LAST_US  250000
 #define MISC_US        1000000
-#define TOPICS_MAX     4
 
 struct message {
     struct message *next;
-    char topic[96];
+    char topic[GSDP_TOPIC_MAX];
     size_t len;
     uint8_t bytes[];
 };
@@ -30,7 +34,7 @@ struct mqtt_link {
     char host[256];
     int port;
     bool cut, connected, tried;
-    char topics[TOPICS_MAX][64];
+    char topics[GSDP_FILTERS_MAX][GSDP_FILTER_MAX];
     size_t topic_count, confirmed;
     sd_event_source *io, *timer;
     uint64_t pause_us;
@@ -196,7 +200,7 @@ static void mqtt_flush(struct link *link)
 static enum err mqtt_subscribe(struct link *link, const char *topic)
 {
     struct mqtt_link *l = (struct mqtt_link *)link;
-    if (l->topic_count == TOPICS_MAX)
+    if (l->topic_count == GSDP_FILTERS_MAX)
         return ERR_NO_SPACE;
     text_copy(l->topics[l->topic_count++], sizeof l->topics[0], topic);
     if (l->connected)
@@ -262,6 +266,8 @@ static bool configure(struct mqtt_link *l, const char *endpoint)
     mosquitto_message_callback_set(l->m, on_message);
     mosquitto_max_inflight_messages_set(l->m, 0);
     mosquitto_int_option(l->m, MOSQ_OPT_TCP_NODELAY, 1);
+    mosquitto_int_option(l->m, MOSQ_OPT_PROTOCOL_VERSION,
+                         MQTT_PROTOCOL_V311); /* 5 answers otherwise: gsdp.h */
     if (link_option(endpoint, "user", user, sizeof user) &&
         link_option(endpoint, "password", password, sizeof password))
         mosquitto_username_pw_set(l->m, user, password);
@@ -274,7 +280,11 @@ static bool configure(struct mqtt_link *l, const char *endpoint)
 
 static struct link *mqtt_open(const struct link_open *o, const char **reason)
 {
-    static const struct link_ops ops = {mqtt_send, mqtt_subscribe, mqtt_flush, mqtt_set_cut, mqtt_close};
+    static const struct link_ops ops = {.send = mqtt_send,
+                                        .subscribe = mqtt_subscribe,
+                                        .flush = mqtt_flush,
+                                        .set_cut = mqtt_set_cut,
+                                        .close = mqtt_close};
     struct mqtt_link *l = calloc(1, sizeof *l);
     if (!l)
         return NULL;
@@ -291,4 +301,4 @@ static struct link *mqtt_open(const struct link_open *o, const char **reason)
     return NULL;
 }
 
-const struct link_driver link_driver_gsdp = {PORT_GSDP, mqtt_open};
+const struct link_driver link_driver_gsdp = {&medium_gsdp, mqtt_open};

@@ -1,25 +1,48 @@
-/* GSDP in virtual time: a broker with the promises that the real one is configured for. Sessions outlive
- * connections, messages for an absent client wait (QoS 1), a killed broker forgets what waited, a vehicle
- * reaches its own topics only. */
+/* GSDP in virtual time: a broker with the promises of gsdp.h. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/host/virtual_internal.h"
+#include "lib/host/twin.h"
+#include "lib/media/gsdp/gsdp.h"
+#include "lib/media/media.h"
 
 #define HOP_US       50    /* client to broker, broker to client */
 #define CONNECT_US   300   /* until CONNACK */
 #define RECONNECT_US 20000 /* a client tries again this often */
-#define QUEUE_MAX    100   /* messages waiting for one client, as mosquitto's max_queued_messages */
+#define BUCKETS      4096
 
-struct virtual_message {
-    struct virtual_message *next;
-    struct virtual_session *to;
+/* A client's session at the broker outlives its connection. */
+struct session {
+    struct virtual_port *port;
+    char filters[GSDP_FILTERS_MAX][GSDP_FILTER_MAX];
+    size_t filter_count;
+    bool online;
+    uint32_t life; /* a connection's number: what is under way for an older one is void */
+    struct message *queue, **queue_end;
+    struct session *next, *next_in_bucket, **list;
+};
+
+struct broker {
+    bool dead;
+    struct session *sessions;
+    struct session *buckets[BUCKETS]; /* by the topic's second level */
+    struct session *wild;             /* sessions with "+" there */
+};
+
+struct message {
+    struct message *next;
+    struct session *to;
     uint32_t life;
     size_t len;
-    char topic[96];
+    char topic[GSDP_TOPIC_MAX];
     uint8_t bytes[];
 };
+
+static struct broker *broker_of(const struct virtual_port *p)
+{
+    return virtual_state(virtual_of(p), &twin_gsdp);
+}
 
 static size_t second_level(const char *topic, const char **out)
 {
@@ -34,7 +57,7 @@ static size_t bucket_of(const char *topic)
     size_t len = second_level(topic, &level), h = 5381;
     for (size_t i = 0; i < len; i++)
         h = h * 33 ^ (unsigned char)level[i];
-    return h % VIRTUAL_BUCKETS;
+    return h % BUCKETS;
 }
 
 static bool matches(const char *filter, const char *topic)
@@ -51,29 +74,26 @@ static bool matches(const char *filter, const char *topic)
     }
 }
 
-/* Access rules: a client that belongs to a vehicle reaches spaak/<its serial>/... only. */
-static bool permitted(const struct virtual_session *s, const char *topic)
+static bool permitted(const struct session *s, enum topic_access access, const char *topic)
 {
-    const char *serial = s->node->args->serial, *level;
-    size_t len = second_level(topic, &level);
-    return !*serial ||
-           (strncmp(topic, "spaak/", 6) == 0 && len == strlen(serial) && memcmp(level, serial, len) == 0);
+    const struct virtual_node *n = s->port->node;
+    return component_topic(virtual_class(n), virtual_serial(n), access, topic);
 }
 
 static void deliver(struct virtual *v, void *object, uint64_t argument);
 
-static void message_send(struct virtual *v, struct virtual_message *m)
+static void message_send(struct virtual *v, struct message *m)
 {
     m->life = m->to->life;
-    virtual_push(v, v->now_us + HOP_US, deliver, m, 0);
+    virtual_push(v, virtual_now_us(v) + HOP_US, deliver, m, 0, EVENT_OWNED);
 }
 
-static void enqueue(struct virtual_session *s, struct virtual_message *m)
+static void enqueue(struct session *s, struct message *m)
 {
     size_t waiting = 0;
-    for (struct virtual_message *q = s->queue; q; q = q->next)
+    for (struct message *q = s->queue; q; q = q->next)
         waiting++;
-    if (waiting >= QUEUE_MAX) {
+    if (waiting >= GSDP_QUEUE_MAX) {
         free(m);
         return;
     }
@@ -86,10 +106,10 @@ static void enqueue(struct virtual_session *s, struct virtual_message *m)
 
 static void deliver(struct virtual *v, void *object, uint64_t argument)
 {
-    struct virtual_message *m = object;
-    struct virtual_session *s = m->to;
+    struct message *m = object;
+    struct session *s = m->to;
     (void)argument;
-    if (!v->broker.alive) {
+    if (broker_of(s->port)->dead) {
         free(m);
         return;
     }
@@ -100,22 +120,21 @@ static void deliver(struct virtual *v, void *object, uint64_t argument)
             enqueue(s, m);
         return;
     }
-    virtual_enter(s->node);
-    node_on_bytes(&s->node->node, s->port, m->topic, span_of(m->bytes, m->len));
+    virtual_bytes(s->port, m->topic, span_of(m->bytes, m->len));
     free(m);
 }
 
-static void route_to(struct virtual *v, struct virtual_session *s, const char *topic, struct span bytes)
+static void route_to(struct virtual *v, struct session *s, const char *topic, struct span bytes)
 {
     bool wanted = false;
     for (size_t i = 0; i < s->filter_count; i++)
         wanted |= matches(s->filters[i], topic);
-    if (!wanted)
+    if (!wanted || !permitted(s, TOPIC_READ, topic))
         return;
-    struct virtual_message *m = malloc(sizeof *m + bytes.len);
+    struct message *m = malloc(sizeof *m + bytes.len);
     if (!m)
         return;
-    *m = (struct virtual_message){.to = s, .len = bytes.len};
+    *m = (struct message){.to = s, .len = bytes.len};
     text_copy(m->topic, sizeof m->topic, topic);
     memcpy(m->bytes, bytes.p, bytes.len);
     if (s->online)
@@ -125,155 +144,173 @@ static void route_to(struct virtual *v, struct virtual_session *s, const char *t
 }
 
 struct published {
+    struct broker *broker;
     size_t len;
-    char topic[96];
+    char topic[GSDP_TOPIC_MAX];
     uint8_t bytes[];
 };
 
 static void reach_broker(struct virtual *v, void *object, uint64_t argument)
 {
     struct published *p = object;
+    struct broker *b = p->broker;
     struct span bytes = {p->bytes, p->len};
     (void)argument;
-    for (struct virtual_session *s = v->broker.alive ? v->broker.wild : NULL; s; s = s->next_in_bucket)
+    for (struct session *s = b->dead ? NULL : b->wild; s; s = s->next_in_bucket)
         route_to(v, s, p->topic, bytes);
-    for (struct virtual_session *s = v->broker.alive ? v->broker.buckets[bucket_of(p->topic)] : NULL; s;
-         s = s->next_in_bucket)
+    for (struct session *s = b->dead ? NULL : b->buckets[bucket_of(p->topic)]; s; s = s->next_in_bucket)
         route_to(v, s, p->topic, bytes);
     free(p);
 }
 
-enum err virtual_gsdp_publish(struct virtual_session *s, const char *topic, struct span bytes)
+static enum err gsdp_send(struct virtual_port *port, const char *topic, struct span bytes)
 {
-    struct virtual *v = s->node->world;
-    if (!s->online || !v->broker.alive)
+    struct session *s = port->link;
+    struct virtual *v = virtual_of(port);
+    struct broker *b = broker_of(port);
+    if (!s->online || b->dead)
         return ERR_LINK_DOWN;
-    if (!permitted(s, topic))
-        return ERR_OK; /* MQTT tells the publisher nothing */
+    if (!permitted(s, TOPIC_WRITE, topic))
+        return ERR_OK; /* MQTT 3.1.1 tells the publisher nothing */
     struct published *p = malloc(sizeof *p + bytes.len);
     if (!p)
         return ERR_NO_MEMORY;
+    p->broker = b;
     p->len = bytes.len;
     text_copy(p->topic, sizeof p->topic, topic);
     memcpy(p->bytes, bytes.p, bytes.len);
-    virtual_push(v, v->now_us + HOP_US, reach_broker, p, 0);
+    virtual_push(v, virtual_now_us(v) + HOP_US, reach_broker, p, 0, EVENT_OWNED);
     return ERR_OK;
 }
 
-enum err virtual_gsdp_subscribe(struct virtual_session *s, const char *topic)
+/* Sessions are looked up by the second level of their filters; one with several is asked each time. */
+static void route_by(struct broker *b, struct session *s, const char *topic)
 {
-    struct virtual_broker *b = &s->node->world->broker;
     const char *level;
+    size_t len = second_level(topic, &level);
+    struct session **list = len == 1 && *level == '+' ? &b->wild : &b->buckets[bucket_of(topic)];
+    if (s->list == list || s->list == &b->wild)
+        return;
+    if (s->list) {
+        struct session **at = s->list;
+        while (*at != s)
+            at = &(*at)->next_in_bucket;
+        *at = s->next_in_bucket;
+        list = &b->wild;
+    }
+    s->list = list;
+    s->next_in_bucket = *list;
+    *list = s;
+}
+
+static enum err gsdp_subscribe(struct virtual_port *p, const char *topic)
+{
+    struct session *s = p->link;
     for (size_t i = 0; i < s->filter_count; i++)
         if (strcmp(s->filters[i], topic) == 0)
             return ERR_OK;
-    if (!permitted(s, topic))
-        return ERR_BUS_NOT_ALLOWED;
-    if (s->filter_count == 4)
+    if (s->filter_count == GSDP_FILTERS_MAX || strlen(topic) >= GSDP_FILTER_MAX)
         return ERR_NO_SPACE;
-    bool first = s->filter_count == 0;
     text_copy(s->filters[s->filter_count++], sizeof s->filters[0], topic);
-    if (first) {
-        size_t len = second_level(topic, &level);
-        struct virtual_session **list = len == 1 && *level == '+' ? &b->wild : &b->buckets[bucket_of(topic)];
-        s->next_in_bucket = *list;
-        *list = s;
-    }
+    route_by(broker_of(p), s, topic);
     return ERR_OK;
 }
 
 static void connected(struct virtual *v, void *object, uint64_t life)
 {
-    struct virtual_session *s = object;
-    if (s->life != life || s->node->node.dead || s->node->cut[s->port])
+    struct session *s = object;
+    if (s->life != life || !virtual_alive(s->port->node) || s->port->cut)
         return;
-    if (!v->broker.alive) {
-        virtual_push(v, v->now_us + RECONNECT_US, connected, s, life);
+    if (broker_of(s->port)->dead) {
+        virtual_push(v, virtual_now_us(v) + RECONNECT_US, connected, s, life, EVENT_IDLE);
         return;
     }
     if (!s->online) {
         s->online = true;
-        virtual_set_link(s->node, s->port, LINK_UP);
-        virtual_push(v, v->now_us + 2 * HOP_US, connected, s, life);
+        virtual_link(s->port, LINK_UP);
+        virtual_push(v, virtual_now_us(v) + (uint64_t)2 * HOP_US, connected, s, life, 0);
         return;
     }
-    virtual_set_link(s->node, s->port, LINK_SUBSCRIBED);
+    virtual_link(s->port, LINK_SUBSCRIBED);
     while (s->queue) {
-        struct virtual_message *m = s->queue;
+        struct message *m = s->queue;
         s->queue = m->next;
         message_send(v, m);
     }
 }
 
-void virtual_gsdp_connect(struct virtual_session *s)
+static void gsdp_disconnect(struct virtual_port *p)
 {
-    struct virtual *v = s->node->world;
-    s->life++;
-    s->online = false;
-    virtual_push(v, v->now_us + CONNECT_US, connected, s, s->life);
-}
-
-void virtual_gsdp_disconnect(struct virtual_session *s)
-{
+    struct session *s = p->link;
     s->life++;
     s->online = false;
 }
 
-enum err virtual_gsdp_attach(struct virtual_node *n, unsigned port)
+static void gsdp_connect(struct virtual_port *p)
 {
-    struct virtual_session *s = calloc(1, sizeof *s);
+    struct session *s = p->link;
+    struct virtual *v = virtual_of(p);
+    gsdp_disconnect(p);
+    virtual_push(v, virtual_now_us(v) + CONNECT_US, connected, s, s->life, 0);
+}
+
+static enum err gsdp_attach(struct virtual_port *p)
+{
+    struct broker *b = broker_of(p);
+    struct session *s = calloc(1, sizeof *s);
     if (!s)
         return ERR_NO_MEMORY;
-    s->node = n;
-    s->port = port;
-    s->next = n->world->broker.sessions;
-    n->world->broker.sessions = s;
-    n->session[port] = s;
+    s->port = p;
+    s->next = b->sessions;
+    b->sessions = s;
+    p->link = s;
     return ERR_OK;
 }
 
-static void forget_queue(struct virtual_session *s)
+static void forget_queue(struct session *s)
 {
     while (s->queue) {
-        struct virtual_message *m = s->queue;
+        struct message *m = s->queue;
         s->queue = m->next;
         free(m);
     }
 }
 
-void virtual_broker_kill(struct virtual *v)
+static void gsdp_alive(struct virtual *v, void *state, bool alive)
 {
-    v->broker.alive = false;
-    for (struct virtual_session *s = v->broker.sessions; s; s = s->next) {
+    struct broker *b = state;
+    (void)v;
+    b->dead = !alive;
+    for (struct session *s = alive ? NULL : b->sessions; s; s = s->next) {
         forget_queue(s);
         if (!s->online)
             continue;
-        virtual_gsdp_disconnect(s);
-        virtual_set_link(s->node, s->port, LINK_DOWN);
-        virtual_gsdp_connect(s);
+        gsdp_disconnect(s->port);
+        virtual_link(s->port, LINK_DOWN);
+        gsdp_connect(s->port);
     }
 }
 
-void virtual_broker_start(struct virtual *v)
+static void gsdp_close(void *state)
 {
-    v->broker.alive = true;
-}
-
-void virtual_gsdp_free(struct virtual *v)
-{
-    while (v->broker.sessions) {
-        struct virtual_session *s = v->broker.sessions;
-        v->broker.sessions = s->next;
+    struct broker *b = state;
+    while (b->sessions) {
+        struct session *s = b->sessions;
+        b->sessions = s->next;
         forget_queue(s);
         free(s);
     }
 }
 
-/* Frees the payload of an event that will not run. */
-bool virtual_gsdp_drop_event(const struct virtual_event *e)
-{
-    if (e->run != deliver && e->run != reach_broker)
-        return false;
-    free(e->object);
-    return true;
-}
+const struct twin twin_gsdp = {
+    .medium = &medium_gsdp,
+    .helper = "broker",
+    .size = sizeof(struct broker),
+    .attach = gsdp_attach,
+    .connect = gsdp_connect,
+    .disconnect = gsdp_disconnect,
+    .send = gsdp_send,
+    .subscribe = gsdp_subscribe,
+    .helper_alive = gsdp_alive,
+    .close = gsdp_close,
+};

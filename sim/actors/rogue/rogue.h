@@ -4,7 +4,7 @@
 
 #include "lib/env/env.h"
 
-/* Arguments: segment=<name> frame=<candump text> count=<n> every_us=<n> start_us=<n>. */
-extern const struct component_class injector_class;
+/* Call "inject": a frame as candump writes it, a segment, how many, how far apart. */
+extern const struct component_class rogue_class;
 
 #endif

@@ -1,0 +1,234 @@
+/* What a component says of itself. All that runner, worlds, judge, broker rules and checks know of it stands
+ * in its class, in its own folder; nobody keeps a list beside it.
+ *
+ * Tables end with an entry whose name is NULL, unless a count stands beside them; a table that is not there
+ * (NULL) is empty. Texts and tables live as long as the program. */
+#ifndef lib_env_component_h
+#define lib_env_component_h
+
+#include "lib/can/matrix.h"
+
+#define ENV_NAME_MAX  32 /* name of an instance with its end: "spaak", "door", "v0007.spaak" */
+#define ENV_PORTS     8  /* at most, per component */
+#define ENV_TIMERS    32
+#define ENV_SETTINGS  8
+#define ENV_VALUES    8 /* parameters of a call */
+#define ENV_SHOWS     8
+#define ENV_TEXT_MAX  96   /* a text parameter, a line that is shown, with its end */
+#define ENV_KEY_MAX   96   /* store key, characters */
+#define ENV_VALUE_MAX 2048 /* store value and message of a class that asks for no more, bytes */
+
+struct env;
+struct bus_frame;
+
+enum link_state {
+    LINK_DOWN,
+    LINK_UP,
+    LINK_SUBSCRIBED /* a medium with topics: every subscription of this port is confirmed */
+};
+
+/* ---- where it stands ---- */
+
+enum place {
+    PLACE_VEHICLE,  /* once per vehicle, or several times under other names: knows its serial */
+    PLACE_BACK_END, /* once for all vehicles */
+    PLACE_OUTSIDE   /* not the OEM's: phones, testers, attackers */
+};
+
+/* ---- ports ---- */
+
+enum port_end {
+    PORT_SHARED, /* a bus, a broker: no two ends */
+    PORT_ASKS,   /* the end that connects */
+    PORT_LISTENS /* the end that is connected to */
+};
+
+/* One link of a component. A link that must be there fails the run when it does not come; an optional one is
+ * waited for only when its other end takes part. */
+struct port_spec {
+    const char *name;   /* also the link's name in scenarios: "body", "gsdp", "pki" */
+    const char *medium; /* a row of the table of media: "can", "gsdp", "call", "nfc" */
+    enum port_end end;
+    bool optional;
+    bool waits; /* opened when all other links of the run are up: a vehicle wakes after its back end */
+    const char *server; /* ASKS: class of the other end, which has a port of the same name; NULL: env_tell
+                           says where to */
+    const char *const *callers; /* LISTENS: classes that may connect, NULL at the end; NULL: none */
+    enum segment segment;       /* can */
+    enum matrix_node node;      /* can: whose messages to receive; 0 = all */
+    const char *(*name_of)(struct span payload); /* message name for faults; NULL: messages have none */
+};
+
+/* Topics of a medium that has them. The broker's rules, in both worlds, and the host's own check are made
+ * from these. "{serial}" stands for the vehicle's serial, "+" for one level. */
+enum topic_access { TOPIC_READ = 1, TOPIC_WRITE = 2 };
+struct topic_rule {
+    const char *filter; /* "spaak/{serial}/up/+" */
+    enum topic_access access;
+};
+
+/* ---- what it can be told ---- */
+
+/* A number that scenarios may set; `min` to `max`, both included. */
+struct setting_spec {
+    const char *name; /* "retry_ms" */
+    uint64_t fallback, min, max;
+};
+
+struct timer_spec {
+    const char *name;
+    bool cyclic; /* of a cyclic message, or its watchdog: a run may be quiet while it is pending */
+};
+
+enum parameter_kind {
+    PARAMETER_NUMBER,
+    PARAMETER_DURATION, /* in microseconds */
+    PARAMETER_TEXT,
+    PARAMETER_WORD,   /* one of `words`; number is its index */
+    PARAMETER_VEHICLE /* text is the serial of a vehicle in the run; the first one when left out */
+};
+
+struct parameter_spec {
+    const char *name;
+    enum parameter_kind kind;
+    bool required;
+    uint64_t fallback, min, max; /* NUMBER, DURATION */
+    const char *const *words;    /* WORD, NULL at the end */
+    bool (*check)(const char *); /* TEXT: is it of the right form; NULL: any is */
+    const char *form;            /* TEXT: an example, for the message when it is not */
+};
+
+struct call_value {
+    uint64_t number;
+    char text[ENV_TEXT_MAX];
+};
+
+/* What a person, a scenario or a cockpit may ask of a component. */
+struct call_spec {
+    const char *name;  /* "renew-vehicle-identity" */
+    const char *title; /* one line for people */
+    const struct parameter_spec *parameters;
+    /* values in the order of the parameters. An error is traced as a refusal. */
+    enum err (*run)(void *self, const struct call_value *values);
+};
+
+/* ---- what it lets others see ---- */
+
+enum claim_kind {
+    CLAIM_EQUAL,       /* all who claim it for a subject hold the same value; judged when the run is quiet */
+    CLAIM_AT_MOST_ONE, /* at most one holds it for a subject; judged at each claim */
+    CLAIM_ONLY_AFTER /* each needs a claim `after` for the same subject and value before it, which it uses up;
+                        judged at each claim */
+};
+
+/* What a component holds to be true, of a subject: ("K", serial) = digest of the certificate. */
+struct claim_spec {
+    const char *name;
+    enum claim_kind kind;
+    bool shared;       /* EQUAL: a component of another class must claim it too */
+    const char *after; /* ONLY_AFTER: name of the claim that must come first */
+};
+
+/* ---- what it begins with ---- */
+
+/* What the plant puts into a store before the component's first life. */
+enum plant_kind {
+    PLANT_KEY,         /* the private key of `of`, 32 bytes */
+    PLANT_CERTIFICATE, /* its certificate, DER */
+    PLANT_VEHICLES     /* an entry for each vehicle of the run: key followed by the serial */
+};
+struct plant_item {
+    const char *key;
+    enum plant_kind kind;
+    const char *of; /* an authority of sim/plant, or "ecu": the identity of this very ECU */
+};
+
+/* What no honest life leaves behind, and a scenario can ask for: {name: value}. */
+enum defect_kind {
+    DEFECT_ABSENT,            /* the plant's entry is not made */
+    DEFECT_FOREIGN,           /* "ecu" is the identity of another ECU, validly certified; every item of it */
+    DEFECT_EXPIRED,           /* the certificate ended yesterday */
+    DEFECT_CSR_OTHER_SUBJECT, /* the CSR at `key` names another subject; signed with the key at `with` */
+    DEFECT_CSR_WEAK_KEY       /* the CSR at `key` has a key on P-224 */
+};
+struct defect_spec {
+    const char *name, *value;
+    enum defect_kind kind;
+    const char *key, *with;
+};
+
+/* ---- work that takes long ---- */
+
+/* A pure function on bytes: no randomness, no state, no clock. Runs in a thread of its own in the process
+ * world, and takes `virtual_us` in the other. */
+struct work_spec {
+    const char *name;
+    enum err (*run)(struct span in, uint8_t *out, size_t cap, size_t *len);
+    uint64_t virtual_us;
+    size_t result_max; /* bytes; wiped after the result was handed over, like the input */
+};
+
+/* ---- the class ---- */
+
+/* What the world tells a component at start, beside its store. */
+struct component_args {
+    const char *serial; /* of its vehicle; "" for who has none */
+    const uint64_t
+        *settings; /* in the order of the class; from the caller of node_start, NULL for the defaults */
+};
+
+struct component_class {
+    const char *name; /* also of its folder and its program */
+    enum place place;
+    size_t size;                   /* of the instance; zeroed before init */
+    bool stores;                   /* keeps something over a restart */
+    size_t value_max, message_max; /* longest store value, longest message, bytes; 0: ENV_VALUE_MAX */
+    const struct port_spec *ports;
+    size_t port_count;
+    const struct timer_spec *timers;
+    size_t timer_count;
+    const struct setting_spec *settings;
+    const struct topic_rule *topics; /* ends with a NULL filter */
+    const struct call_spec *calls;
+    const char *const *shows; /* lines of its screen, lamps, doors; traced when they change */
+    const struct claim_spec *claims;
+    const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
+    const struct plant_item *plant; /* ends with a NULL key */
+    const struct defect_spec *defects;
+    const struct work_spec *works;
+
+    /* Any handler but init may be NULL. init may read the store, subscribe and set timers; links come up
+     * later, by on_link. */
+    enum err (*init)(void *self, struct env *env, const struct component_args *args);
+    void (*fini)(void *self);
+    void (*on_frame)(void *self, unsigned port, const struct bus_frame *f);
+    /* address: the topic, or who is at the other end of a connection; "" where there is but one. Borrowed,
+     * like the bytes. */
+    void (*on_bytes)(void *self, unsigned port, const char *address, struct span bytes);
+    void (*on_link)(void *self, unsigned port, enum link_state state);
+    /* What a medium tells beside bytes, in a word of its own: "card-here", "field-off", "encrypted". */
+    void (*on_news)(void *self, unsigned port, const char *address, const char *news);
+    void (*on_timer)(void *self, unsigned timer);
+    /* The result of a work, in the order in which works were handed out. */
+    void (*on_work)(void *self, unsigned work, enum err e, struct span result);
+};
+
+/* Index of an entry by its name; false when there is none. */
+bool component_port(const struct component_class *class, const char *name, unsigned *out);
+bool component_call(const struct component_class *class, const char *name, unsigned *out);
+/* How many entries; 0 for no table. */
+size_t component_settings(const struct component_class *class);
+size_t component_parameters(const struct call_spec *call);
+/* May the topic be reached so by an instance of that vehicle? */
+bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,
+                     const char *topic);
+static inline size_t component_value_max(const struct component_class *class)
+{
+    return class->value_max ? class->value_max : ENV_VALUE_MAX;
+}
+static inline size_t component_message_max(const struct component_class *class)
+{
+    return class->message_max ? class->message_max : ENV_VALUE_MAX;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* A medium: what carries the bytes of ports. One folder below lib/media each, with a driver for the process
+ * world (lib/host/link.h), a twin for the virtual world (lib/host/twin.h) and a set-up for the runner
+ * (lib/host/setup.h); this is what hosts need to know of it beside those. */
+#ifndef lib_host_medium_h
+#define lib_host_medium_h
+
+#include "lib/env/component.h"
+
+struct medium {
+    const char *name;      /* as in port_spec.medium */
+    bool frames;           /* the bytes are a struct bus_frame each, and have a row of the matrix */
+    bool topics;           /* addresses are topics: declarations say who may reach them */
+    enum link_state ready; /* the state in which a link does what it is for */
+};
+
+/* A program's choice of media: NULL at the end. */
+const struct medium *medium_find(const struct medium *const *media, const char *name);
+
+/* Two-ended links, said once for both worlds: an asking port reaches a listening port of the same name and
+ * medium whose class declares the asker as caller, in the same vehicle if the server belongs to one. The
+ * asking end is up from when the listening end has admitted it until either end dies, closes or is cut; the
+ * listening end is up while its component is there and is not cut. False: may not reach it. */
+bool medium_reaches(const struct component_class *asker, unsigned asker_group, const struct port_spec *port,
+                    const struct component_class *server, unsigned server_group, unsigned *server_port);
+
+#endif

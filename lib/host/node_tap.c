@@ -1,0 +1,89 @@
+/* What the tap hears, without the secrets: values that the class declares as secret are looked for in the
+ * bytes, raw and as hex text, and masked. They are read from the store again after each commit, and only
+ * while somebody listens. */
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/host/node.h"
+
+#define SECRET_MIN 8 /* shorter values would mask what is no secret */
+
+void node_tap_forget(struct node *n)
+{
+    for (size_t i = 0; i < n->secret_count; i++) {
+        OPENSSL_cleanse(n->secrets[i].bytes, n->secrets[i].len);
+        free(n->secrets[i].bytes);
+    }
+    free(n->secrets);
+    n->secrets = NULL;
+    n->secret_count = 0;
+    n->secrets_known = false;
+}
+
+static void keep(struct node *n, const void *bytes, size_t len)
+{
+    struct node_secret *more = realloc(n->secrets, (n->secret_count + 1) * sizeof *more);
+    uint8_t *copy = malloc(len);
+    if (more)
+        n->secrets = more;
+    if (!more || !copy)
+        abort(); /* a tap that cannot mask must not speak */
+    memcpy(copy, bytes, len);
+    n->secrets[n->secret_count++] = (struct node_secret){len, copy};
+}
+
+static void keep_secret(void *ctx, const char *key, struct span value)
+{
+    (void)key;
+    if (value.len < SECRET_MIN)
+        return;
+    char *hex = malloc(2 * value.len + 1);
+    if (!hex)
+        abort();
+    hex_encode(value.p, value.len, hex);
+    keep(ctx, value.p, value.len);
+    keep(ctx, hex, 2 * value.len);
+    OPENSSL_cleanse(hex, 2 * value.len);
+    free(hex);
+}
+
+static void learn_secrets(struct node *n)
+{
+    node_tap_forget(n);
+    n->secrets_known = true;
+    for (const char *const *s = n->class->secrets; s && *s; s++)
+        store_scan(n->store, *s, keep_secret, n);
+}
+
+static void mask(const struct node *n, uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < n->secret_count; i++) {
+        const struct node_secret *s = &n->secrets[i];
+        uint8_t *p = bytes;
+        while ((p = memmem(p, len - (size_t)(p - bytes), s->bytes, s->len))) {
+            memset(p, '*', s->len);
+            p += s->len;
+        }
+    }
+}
+
+void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes)
+{
+    struct tap_event e = {.time_us = n->host->now_us(n),
+                          .medium = n->media[port]->name,
+                          .port = n->class->ports[port].name,
+                          .from = out ? n->name : address,
+                          .to = out ? address : n->name,
+                          .out = out};
+    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
+    if (!copy)
+        return;
+    if (!n->secrets_known)
+        learn_secrets(n);
+    memcpy(copy, bytes.p, bytes.len);
+    mask(n, copy, bytes.len);
+    e.bytes = span_of(copy, bytes.len);
+    n->host->tap(n, &e);
+    free(copy);
+}

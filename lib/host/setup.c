@@ -1,0 +1,27 @@
+#include "lib/host/setup.h"
+
+const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
+                                             unsigned port, unsigned *server_port)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (medium_reaches(asker->class, asker->group, &asker->class->ports[port], w->instances[i].class,
+                           w->instances[i].group, server_port))
+            return &w->instances[i];
+    return NULL;
+}
+
+void setup_each_caller(const struct setup_world *w, const struct setup_instance *server, unsigned port,
+                       void (*each)(void *ctx, const struct setup_instance *asker, unsigned asking_port),
+                       void *ctx)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        const struct setup_instance *a = &w->instances[i];
+        for (unsigned k = 0; k < a->class->port_count; k++) {
+            unsigned reached;
+            if (medium_reaches(a->class, a->group, &a->class->ports[k], server->class, server->group,
+                               &reached) &&
+                reached == port)
+                each(ctx, a, k);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/* The set-up of a medium: what the runner of a process world does for it before the components start, besides
+ * them and after them. Written against this header alone; the world names no medium. */
+#ifndef lib_host_setup_h
+#define lib_host_setup_h
+
+#include <systemd/sd-event.h>
+
+#include "lib/host/medium.h"
+#include "lib/host/spawn.h"
+
+/* Who takes part. */
+struct setup_instance {
+    const char *name;
+    const struct component_class *class;
+    const char *serial; /* of its vehicle; "" for who has none */
+    unsigned group;     /* its vehicle */
+};
+
+/* What the runner tells and offers. */
+struct setup_world {
+    sd_event *event;
+    uint64_t start_ns;      /* CLOCK_MONOTONIC at time 0 */
+    int64_t wall_offset_us; /* wall clock at time 0 */
+    const char *directory;  /* of this run alone */
+    const char *choice;     /* value of the medium's option, "auto" when not given */
+    bool needs_network;     /* a medium of this run lies outside this machine */
+    const struct setup_instance *instances;
+    size_t count;
+    unsigned groups;     /* vehicles */
+    char described[120]; /* what carries it, for the verdict; "" for nothing worth a word */
+    void *ctx;
+    void (*fail)(void *ctx, const char *text); /* why it cannot work, and what to do */
+    void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
+};
+
+/* A process that belongs to a medium, not to the cast. */
+#define SETUP_ARGUMENTS 5
+#define SETUP_FDS       3
+struct setup_helper {
+    char arguments[SETUP_ARGUMENTS][600]; /* the program's path first; "" ends them */
+    struct spawn_fd fds[SETUP_FDS + 1];   /* -1 ends them */
+    bool tied;                            /* does not ask for its parent's death signal itself */
+    bool by_signal;                       /* ended by SIGTERM; else by `stop` */
+};
+
+struct setup {
+    const struct medium *medium;
+    const char *option;    /* "can": of the command line, and of make in capitals; NULL: none */
+    const char *form;      /* of its value, for the help */
+    const char *option_is; /* one line of help */
+    const char *helper;    /* name of its process, as scenarios may kill it; NULL: none */
+    size_t size;           /* of its state, zeroed */
+    bool (*needs_network)(const char *choice); /* NULL: never */
+    /* False after w->fail. */
+    bool (*open)(struct setup_world *w, void *state);
+    /* Its process, in this run; false when there is none. NULL: never. */
+    bool (*helper_is)(struct setup_world *w, void *state, struct setup_helper *out);
+    /* Writes what the port's driver is to be opened with. A port that listens may get a descriptor:
+     * *listen_fd is given as number `listen_as` to each life of the component. */
+    bool (*endpoint)(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
+                     int listen_as, char *out, size_t cap, int *listen_fd);
+    void (*stop)(void *state);                         /* the helper is to end; NULL: it gets a signal */
+    void (*drain)(struct setup_world *w, void *state); /* records that were not handed over yet; NULL: none */
+    void (*close)(struct setup_world *w, void *state);
+};
+
+/* Every asking port that reaches the listening port of `server`: calls each with the asker. */
+void setup_each_caller(const struct setup_world *w, const struct setup_instance *server, unsigned port,
+                       void (*each)(void *ctx, const struct setup_instance *asker, unsigned asking_port),
+                       void *ctx);
+/* The first instance that an asking port reaches; NULL when it does not take part. */
+const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
+                                             unsigned port, unsigned *server_port);
+
+#endif

@@ -1,0 +1,317 @@
+/* CAN in the process world: vcan in a network namespace of the run's own, existing interfaces, or our hub;
+ * and the recorder that hears every frame. */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+#include "lib/host/link.h"
+#include "lib/host/setup.h"
+#include "lib/media/can/can.h"
+#include "lib/media/can/can_control.h"
+#include "lib/media/can/can_socket.h"
+#include "lib/media/can/hub.h"
+#include "lib/media/media.h"
+
+#define BUSES       HUB_BUSES
+#define HUB_LISTENS 3 /* numbers of its descriptors in the hub's process */
+#define HUB_STOPS   4
+
+enum transport { ON_HUB, ON_VCAN, ON_INTERFACES };
+
+struct can_setup {
+    struct setup_world *world;
+    enum transport transport;
+    size_t bus_count;
+    char interfaces[BUSES][IF_NAMESIZE]; /* by number of the bus */
+    char hub_path[108], start[24];
+    int hub_listen, hub_stop[2];
+    int recorder; /* hub connection or raw socket that hears every frame */
+    sd_event_source *recorder_io;
+};
+
+static void can_drain(struct setup_world *w, void *state);
+
+static void bus_name(size_t bus, char out[CAN_BUS_NAME])
+{
+    can_bus_name((unsigned)(bus / SEGMENTS), (enum segment)(bus % SEGMENTS), out);
+}
+
+static bool fail(struct setup_world *w, const char *format, const char *detail)
+{
+    char text[400];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(text, sizeof text, format, detail);
+#pragma GCC diagnostic pop
+    w->fail(w->ctx, text);
+    return false;
+}
+
+/* ---- the recorder ---- */
+
+static int on_frames(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct can_setup *c = ctx;
+    (void)s;
+    (void)fd;
+    (void)revents;
+    can_drain(c->world, c);
+    return 0;
+}
+
+static bool record(struct setup_world *w, struct can_setup *c)
+{
+    return sd_event_add_io(w->event, &c->recorder_io, c->recorder, EPOLLIN, on_frames, c) >= 0;
+}
+
+static bool record_hub(struct setup_world *w, struct can_setup *c)
+{
+    uint8_t hello[256];
+    struct hub_hello h = {.segment = HUB_ALL_SEGMENTS, .everything = true, .name = "recorder"};
+    c->recorder = link_connect_unix(c->hub_path, SOCK_SEQPACKET);
+    return c->recorder >= 0 && send(c->recorder, hello, hub_hello_write(&h, hello), MSG_NOSIGNAL) > 0 &&
+           record(w, c);
+}
+
+static void on_record(struct setup_world *w, struct rd r)
+{
+    struct bus_frame f;
+    char name[CAN_BUS_NAME];
+    while (r.left) {
+        uint64_t time_us = rd_be64(&r);
+        uint8_t bus = rd_u8(&r);
+        if (bus_frame_read(&r, &f))
+            return;
+        bus_name(bus, name);
+        w->frame(w->ctx, time_us, name, &f);
+    }
+}
+
+static void drain_hub(struct setup_world *w, struct can_setup *c)
+{
+    uint8_t packet[HUB_PACKET_MAX];
+    char text[200];
+    ssize_t len;
+    while ((len = recv(c->recorder, packet, sizeof packet, MSG_DONTWAIT)) > 0) {
+        struct rd r = rd_of(packet + 1, (size_t)len - 1);
+        if (packet[0] == HUB_BYE) {
+            snprintf(text, sizeof text, "can.log is not complete: the hub sent the recorder away: %.*s",
+                     (int)(r.left < 100 ? r.left : 100), (const char *)r.p);
+            w->fail(w->ctx, text);
+        } else if (packet[0] == HUB_RECORD) {
+            on_record(w, r);
+        }
+    }
+    if (len != 0)
+        return;
+    /* the hub is gone: the recorder waits at the socket for the next one */
+    c->recorder_io = sd_event_source_disable_unref(c->recorder_io);
+    close(c->recorder);
+    c->recorder = -1;
+    if (c->hub_stop[1] >= 0)
+        record_hub(w, c);
+}
+
+static void drain_interfaces(struct setup_world *w, struct can_setup *c)
+{
+    struct bus_frame f;
+    int index;
+    uint64_t wall_us;
+    char name[IF_NAMESIZE];
+    while (can_socket_read_record(c->recorder, &f, &index, &wall_us) == 1) {
+        if (!if_indextoname((unsigned)index, name))
+            continue;
+        for (size_t b = 0; b < c->bus_count; b++) {
+            if (strcmp(c->interfaces[b], name) != 0)
+                continue;
+            w->frame(w->ctx, (uint64_t)((int64_t)wall_us - w->wall_offset_us), name, &f);
+        }
+    }
+}
+
+static void can_drain(struct setup_world *w, void *state)
+{
+    struct can_setup *c = state;
+    if (c->recorder < 0)
+        return;
+    if (c->transport == ON_HUB)
+        drain_hub(w, c);
+    else
+        drain_interfaces(w, c);
+}
+
+static bool record_interfaces(struct setup_world *w, struct can_setup *c)
+{
+    c->recorder = can_socket_open("", NULL, 0);
+    if (c->recorder < 0)
+        return fail(w, "cannot listen on the CAN interfaces: %s", strerror(errno));
+    return record(w, c);
+}
+
+/* ---- what carries the frames ---- */
+
+static bool open_hub(struct setup_world *w, struct can_setup *c)
+{
+    c->transport = ON_HUB;
+    snprintf(c->hub_path, sizeof c->hub_path, "%s/can.sock", w->directory);
+    snprintf(c->start, sizeof c->start, "%llu", (unsigned long long)w->start_ns);
+    c->hub_listen = spawn_listen(c->hub_path, SOCK_SEQPACKET);
+    if (c->hub_listen < 0 || pipe2(c->hub_stop, O_CLOEXEC) != 0)
+        return fail(w, "cannot make the hub's sockets: %s", strerror(errno));
+    return record_hub(w, c);
+}
+
+static bool find_bus(const struct can_setup *c, const char *name, size_t *out)
+{
+    char own[CAN_BUS_NAME];
+    for (size_t b = 0; b < c->bus_count; b++) {
+        bus_name(b, own);
+        if (strcmp(own, name) == 0) {
+            *out = b;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool open_interfaces(struct setup_world *w, struct can_setup *c)
+{
+    char copy[400], *save = NULL, problem[200];
+    size_t bus;
+    c->transport = ON_INTERFACES;
+    text_copy(copy, sizeof copy, w->choice);
+    for (char *part = strtok_r(copy, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+        char *equals = strchr(part, '=');
+        if (equals)
+            *equals = '\0';
+        if (!equals || !find_bus(c, part, &bus) || strlen(equals + 1) >= IF_NAMESIZE)
+            return fail(w,
+                        "--can takes auto, hub, vcan, or a list like body=can0,telematics=can1; not \"%s\"",
+                        w->choice);
+        text_copy(c->interfaces[bus], IF_NAMESIZE, equals + 1);
+        if (!can_control_ready(equals + 1, problem, sizeof problem))
+            return fail(w, "%s", problem);
+    }
+    for (size_t b = 0; b < c->bus_count; b++) {
+        char name[CAN_BUS_NAME];
+        bus_name(b, name);
+        if (!c->interfaces[b][0])
+            return fail(w, "--can names no interface for the segment %s", name);
+    }
+    return record_interfaces(w, c);
+}
+
+static bool try_vcan(struct can_setup *c, char *problem, size_t cap)
+{
+    const char *names[BUSES];
+    for (size_t b = 0; b < c->bus_count; b++) {
+        bus_name(b, c->interfaces[b]);
+        names[b] = c->interfaces[b];
+    }
+    if (!can_control_kernel_has_can()) {
+        snprintf(problem, cap, "this kernel has no CAN");
+        return false;
+    }
+    return can_control_make_vcans(names, c->bus_count, problem, cap);
+}
+
+static bool can_open(struct setup_world *w, void *state)
+{
+    struct can_setup *c = state;
+    char problem[160] = "chosen";
+    bool chosen = strcmp(w->choice, "auto") != 0;
+    *c = (struct can_setup){.world = w, .hub_listen = -1, .hub_stop = {-1, -1}, .recorder = -1};
+    c->bus_count = (size_t)w->groups * SEGMENTS;
+    if (c->bus_count > BUSES)
+        return fail(w, "a run has room for 63 vehicles%s", "");
+    if (chosen && strcmp(w->choice, "hub") != 0 && strcmp(w->choice, "vcan") != 0) {
+        snprintf(w->described, sizeof w->described, "CAN on %s", w->choice);
+        return open_interfaces(w, c);
+    }
+    if (strcmp(w->choice, "vcan") == 0 || (!chosen && !w->needs_network)) {
+        if (try_vcan(c, problem, sizeof problem)) {
+            c->transport = ON_VCAN;
+            snprintf(w->described, sizeof w->described, "CAN on vcan in a namespace of its own");
+            return record_interfaces(w, c);
+        }
+        if (chosen)
+            return fail(w, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it", problem);
+    } else if (!chosen) {
+        snprintf(problem, sizeof problem, "the broker is on the network");
+    }
+    snprintf(w->described, sizeof w->described, "CAN on our hub: %.80s", problem);
+    return open_hub(w, c);
+}
+
+static bool can_helper(struct setup_world *w, void *state, struct setup_helper *out)
+{
+    struct can_setup *c = state;
+    (void)w;
+    if (c->transport != ON_HUB)
+        return false;
+    *out =
+        (struct setup_helper){.fds = {{HUB_LISTENS, c->hub_listen}, {HUB_STOPS, c->hub_stop[0]}, {-1, -1}}};
+    spawn_beside("hub", out->arguments[0], sizeof out->arguments[0]);
+    snprintf(out->arguments[1], sizeof out->arguments[1], "%d", HUB_LISTENS);
+    snprintf(out->arguments[2], sizeof out->arguments[2], "%d", HUB_STOPS);
+    text_copy(out->arguments[3], sizeof out->arguments[3], c->start);
+    return true;
+}
+
+static bool can_endpoint(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
+                         int listen_as, char *out, size_t cap, int *listen_fd)
+{
+    const struct can_setup *c = state;
+    size_t bus = (size_t)who->group * SEGMENTS + who->class->ports[port].segment;
+    (void)w;
+    (void)listen_as;
+    (void)listen_fd;
+    if (c->transport == ON_HUB)
+        snprintf(out, cap, "hub:%s;group=%u", c->hub_path, who->group);
+    else
+        snprintf(out, cap, "can:%s", c->interfaces[bus]);
+    return true;
+}
+
+/* The hub ends when this closes, after it has handed over what it has recorded. */
+static void can_stop(void *state)
+{
+    struct can_setup *c = state;
+    if (c->hub_stop[1] >= 0)
+        close(c->hub_stop[1]);
+    c->hub_stop[1] = -1;
+}
+
+static void can_close(struct setup_world *w, void *state)
+{
+    struct can_setup *c = state;
+    const int fds[] = {c->recorder, c->hub_listen, c->hub_stop[0], c->hub_stop[1]};
+    (void)w;
+    if (!c->world)
+        return;
+    sd_event_source_disable_unref(c->recorder_io);
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
+const struct setup setup_can = {
+    .medium = &medium_can,
+    .option = "can",
+    .form = "auto|hub|vcan|LIST",
+    .option_is = "what carries CAN; LIST is body=can0,telematics=can1,... (default auto)",
+    .helper = "hub",
+    .size = sizeof(struct can_setup),
+    .open = can_open,
+    .helper_is = can_helper,
+    .endpoint = can_endpoint,
+    .stop = can_stop,
+    .drain = can_drain,
+    .close = can_close,
+};

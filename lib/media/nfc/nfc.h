@@ -1,0 +1,27 @@
+/* NFC: a reader listens, a connection is a card in its field. Closing it takes the card away, two connections
+ * are two cards. One command to a card, one answer back.
+ *
+ *   reader   env_tell(port, "", "field-on" | "field-off")    off at first
+ *            news "card-here", "card-gone" with the card's address ("card1"): told while the field is on
+ *            env_send_bytes(port, card, command): ERR_BUSY while an answer is awaited, ERR_NOT_FOUND for no
+ * such card card     env_tell(port, reader, "open"), env_tell(port, "", "close") link up: in front of a
+ * reader, with or without field; news "field-on", "field-off" (a reset) on_bytes: a command;
+ * env_send_bytes(port, "", answer): ERR_MSG_UNEXPECTED when none is awaited
+ *
+ * In the process world a Unix stream socket carries frames of type(1) length(2, big-endian) payload: 00 APDU,
+ * 01 field on, 02 field off, 03 tag lost. Anything else ends the connection. */
+#ifndef lib_media_nfc_nfc_h
+#define lib_media_nfc_nfc_h
+
+#include "lib/host/medium.h"
+
+#define NFC_APDU_MAX 4096 /* bytes; a longer frame ends the connection */
+#define NFC_CARDS    8    /* in one field, at most */
+#define NFC_HEADER   3
+#define NFC_ADDRESS  16 /* "card12", with its end */
+
+enum nfc_frame { NFC_APDU, NFC_FIELD_ON, NFC_FIELD_OFF, NFC_TAG_LOST, NFC_FRAMES };
+
+extern const struct medium medium_nfc;
+
+#endif

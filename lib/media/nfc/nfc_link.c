@@ -1,0 +1,396 @@
+/* NFC over Unix stream sockets, both ends.
+ *
+ * Endpoints: a reader's is "reader:<descriptor>", a card's "card:;<reader>=<socket>;<reader>=<socket>". */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/host/link.h"
+#include "lib/media/media.h"
+#include "lib/media/nfc/nfc.h"
+
+/* One connection: a card, seen from either end. */
+struct contact {
+    struct nfc_link *link;
+    int fd; /* -1: free */
+    unsigned number;
+    bool awaited; /* a command has left (reader) or came (card), its answer has not gone the other way */
+    bool unseen;  /* in the field, the reader has yet to be told */
+    sd_event_source *io;
+    uint8_t in[NFC_HEADER + NFC_APDU_MAX];
+    size_t in_len;
+    uint8_t *out; /* queued, not yet written */
+    size_t out_len;
+    sd_event_source *full; /* waits until the socket takes more */
+};
+
+struct nfc_link {
+    struct link link;
+    struct link_open o;
+    bool reader, field, cut;
+    unsigned cards_seen;
+    sd_event_source *accept;
+    struct contact cards[NFC_CARDS]; /* a card's end uses the first */
+};
+
+static void address_of(const struct contact *c, char out[NFC_ADDRESS])
+{
+    if (c->link->reader)
+        snprintf(out, NFC_ADDRESS, "card%u", c->number);
+    else
+        *out = '\0';
+}
+
+static void tell_news(struct contact *c, const char *news)
+{
+    char address[NFC_ADDRESS];
+    address_of(c, address);
+    c->link->o.hooks.on_news(c->link->o.hooks.ctx, address, news);
+}
+
+static void contact_close(struct contact *c)
+{
+    c->io = sd_event_source_disable_unref(c->io);
+    c->full = sd_event_source_disable_unref(c->full);
+    if (c->fd >= 0)
+        close(c->fd);
+    free(c->out);
+    c->fd = -1;
+    c->awaited = c->unseen = false;
+    c->in_len = c->out_len = 0;
+    c->out = NULL;
+}
+
+/* The other end is gone, or is told so. */
+static void part(struct contact *c)
+{
+    struct nfc_link *l = c->link;
+    contact_close(c);
+    if (l->reader && l->field && !l->cut)
+        tell_news(c, "card-gone");
+    else if (!l->reader)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
+}
+
+/* ---- frames ---- */
+
+static enum err queue_frame(struct contact *c, enum nfc_frame type, struct span payload)
+{
+    uint8_t *more = realloc(c->out, c->out_len + NFC_HEADER + payload.len);
+    if (!more)
+        return ERR_NO_MEMORY;
+    c->out = more;
+    struct wr w = wr_of(c->out + c->out_len, NFC_HEADER + payload.len);
+    wr_u8(&w, (uint8_t)type);
+    wr_be16(&w, (uint16_t)payload.len);
+    wr_copy(&w, payload.p, payload.len);
+    c->out_len += w.len;
+    return ERR_OK;
+}
+
+/* False when the frame is nothing that this end may be sent. */
+static bool on_reader_frame(struct contact *c, enum nfc_frame type, struct span payload)
+{
+    struct nfc_link *l = c->link;
+    char address[NFC_ADDRESS];
+    address_of(c, address);
+    if (type != NFC_APDU || !c->awaited || !l->field)
+        return false; /* NFC_TAG_LOST among them: the card goes */
+    c->awaited = false;
+    l->o.hooks.on_bytes(l->o.hooks.ctx, address, payload);
+    return true;
+}
+
+static bool on_card_frame(struct contact *c, enum nfc_frame type, struct span payload)
+{
+    struct nfc_link *l = c->link;
+    if (type == NFC_APDU) {
+        c->awaited = true;
+        l->o.hooks.on_bytes(l->o.hooks.ctx, "", payload);
+    } else if (type == NFC_FIELD_ON || type == NFC_FIELD_OFF) {
+        c->awaited = false;
+        tell_news(c, type == NFC_FIELD_ON ? "field-on" : "field-off");
+    }
+    return type != NFC_TAG_LOST;
+}
+
+/* Takes whole frames from what has come; false when the peer does not keep to the form. */
+static bool take_frames(struct contact *c)
+{
+    while (c->fd >= 0 && c->in_len >= NFC_HEADER) {
+        size_t len = (size_t)c->in[1] << 8 | c->in[2];
+        if (c->in[0] >= NFC_FRAMES || len > NFC_APDU_MAX || (c->in[0] != NFC_APDU && len))
+            return false;
+        if (c->in_len < NFC_HEADER + len)
+            return true;
+        uint8_t frame[NFC_HEADER + NFC_APDU_MAX];
+        memcpy(frame, c->in, NFC_HEADER + len);
+        c->in_len -= NFC_HEADER + len;
+        memmove(c->in, c->in + NFC_HEADER + len, c->in_len);
+        struct span payload = {frame + NFC_HEADER, len};
+        if (!(c->link->reader ? on_reader_frame : on_card_frame)(c, (enum nfc_frame)frame[0], payload))
+            return false;
+    }
+    return true;
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct contact *c = ctx;
+    (void)s;
+    (void)revents;
+    ssize_t len = recv(fd, c->in + c->in_len, sizeof c->in - c->in_len, MSG_DONTWAIT);
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
+    if (len > 0)
+        c->in_len += (size_t)len;
+    if ((len <= 0 || !take_frames(c)) && c->fd == fd)
+        part(c);
+    return 0;
+}
+
+static bool contact_open(struct contact *c, int fd)
+{
+    c->fd = fd;
+    return sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0;
+}
+
+/* ---- a reader ---- */
+
+/* The reader may be in the middle of a handler: it hears of its cards in the loop's next turn. */
+static int on_unseen(sd_event_source *s, void *ctx)
+{
+    struct nfc_link *l = ctx;
+    (void)s;
+    for (size_t i = 0; i < NFC_CARDS; i++) {
+        struct contact *c = &l->cards[i];
+        bool here = c->unseen && c->fd >= 0 && l->field;
+        c->unseen = false;
+        if (here)
+            tell_news(c, "card-here");
+    }
+    return 0;
+}
+
+static void show_card(struct contact *c)
+{
+    queue_frame(c, NFC_FIELD_ON, (struct span){NULL, 0});
+    c->unseen = true;
+    link_defer(c->link->o.event, on_unseen, c->link);
+}
+
+static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct nfc_link *l = ctx;
+    struct contact *c = l->cards;
+    (void)s;
+    (void)revents;
+    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (c < l->cards + NFC_CARDS && c->fd >= 0)
+        c++;
+    if (peer < 0)
+        return 0;
+    if (l->cut || c == l->cards + NFC_CARDS) {
+        close(peer);
+        return 0;
+    }
+    c->number = ++l->cards_seen;
+    if (contact_open(c, peer) && l->field)
+        show_card(c);
+    return 0;
+}
+
+static void set_field(struct nfc_link *l, bool on)
+{
+    if (l->field == on)
+        return;
+    l->field = on;
+    for (size_t i = 0; i < NFC_CARDS; i++) {
+        struct contact *c = &l->cards[i];
+        if (c->fd < 0)
+            continue;
+        c->awaited = false;
+        if (on)
+            show_card(c);
+        else
+            queue_frame(c, NFC_FIELD_OFF, (struct span){NULL, 0});
+    }
+}
+
+/* ---- a card ---- */
+
+static int on_opened(sd_event_source *s, void *ctx)
+{
+    struct nfc_link *l = ctx;
+    (void)s;
+    if (l->cards[0].fd >= 0)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
+    return 0;
+}
+
+static enum err open_card(struct nfc_link *l, const char *reader)
+{
+    char path[108];
+    if (!link_option(l->o.endpoint, reader, path, sizeof path))
+        return ERR_NOT_FOUND;
+    if (l->cards[0].fd >= 0)
+        return ERR_BUSY;
+    int fd = link_connect_unix(path, SOCK_STREAM);
+    if (fd < 0)
+        return ERR_LINK_DOWN;
+    if (!contact_open(&l->cards[0], fd))
+        return ERR_SYSTEM;
+    link_defer(l->o.event, on_opened, l);
+    return ERR_OK;
+}
+
+static int on_closed(sd_event_source *s, void *ctx)
+{
+    struct nfc_link *l = ctx;
+    (void)s;
+    l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
+    return 0;
+}
+
+static enum err nfc_tell(struct link *link, const char *address, const char *news)
+{
+    struct nfc_link *l = (struct nfc_link *)link;
+    bool on = strcmp(news, "field-on") == 0;
+    if (l->cut)
+        return ERR_LINK_DOWN;
+    if (l->reader && (on || strcmp(news, "field-off") == 0)) {
+        set_field(l, on);
+        return ERR_OK;
+    }
+    if (!l->reader && strcmp(news, "open") == 0)
+        return open_card(l, address);
+    if (l->reader || strcmp(news, "close") != 0)
+        return ERR_BAD_ARGUMENT;
+    if (l->cards[0].fd >= 0) {
+        contact_close(&l->cards[0]);
+        link_defer(l->o.event, on_closed, l);
+    }
+    return ERR_OK;
+}
+
+/* ---- the link ---- */
+
+static struct contact *contact_of(struct nfc_link *l, const char *address)
+{
+    char own[NFC_ADDRESS];
+    for (size_t i = 0; i < (l->reader ? NFC_CARDS : 1u); i++) {
+        address_of(&l->cards[i], own);
+        if (l->cards[i].fd >= 0 && strcmp(own, l->reader ? address : "") == 0)
+            return &l->cards[i];
+    }
+    return NULL;
+}
+
+static enum err nfc_send(struct link *link, const char *address, struct span bytes)
+{
+    struct nfc_link *l = (struct nfc_link *)link;
+    struct contact *c = l->reader && !l->field ? NULL : contact_of(l, address);
+    if (bytes.len > NFC_APDU_MAX)
+        return ERR_NO_SPACE;
+    if (!c)
+        return ERR_NOT_FOUND;
+    if (c->awaited == l->reader)
+        return l->reader ? ERR_BUSY : ERR_MSG_UNEXPECTED;
+    enum err e = queue_frame(c, NFC_APDU, bytes);
+    if (!e)
+        c->awaited = l->reader;
+    return e;
+}
+
+static void flush_contact(struct contact *c);
+
+static int on_room(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct contact *c = ctx;
+    (void)s;
+    (void)fd;
+    (void)revents;
+    flush_contact(c);
+    return 0;
+}
+
+static void flush_contact(struct contact *c)
+{
+    ssize_t len = c->fd >= 0 && c->out_len ? send(c->fd, c->out, c->out_len, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+    if (len > 0) {
+        c->out_len -= (size_t)len;
+        memmove(c->out, c->out + len, c->out_len);
+    }
+    if (c->out_len == 0)
+        c->full = sd_event_source_disable_unref(c->full);
+    else if (!c->full)
+        sd_event_add_io(c->link->o.event, &c->full, c->fd, EPOLLOUT, on_room, c);
+}
+
+static void nfc_flush(struct link *link)
+{
+    struct nfc_link *l = (struct nfc_link *)link;
+    for (size_t i = 0; i < NFC_CARDS; i++)
+        if (l->cards[i].fd >= 0 && l->cards[i].out_len)
+            flush_contact(&l->cards[i]);
+}
+
+static int on_first_turn(sd_event_source *s, void *ctx)
+{
+    struct nfc_link *l = ctx;
+    (void)s;
+    if (l->reader && !l->cut)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
+    return 0;
+}
+
+static void nfc_set_cut(struct link *link, bool cut)
+{
+    struct nfc_link *l = (struct nfc_link *)link;
+    l->cut = cut;
+    for (size_t i = 0; cut && i < NFC_CARDS; i++)
+        if (l->cards[i].fd >= 0)
+            part(&l->cards[i]);
+    l->field = false;
+    if (!cut)
+        on_first_turn(NULL, l);
+    else if (l->reader)
+        l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
+}
+
+static void nfc_close(struct link *link)
+{
+    struct nfc_link *l = (struct nfc_link *)link;
+    nfc_flush(link);
+    for (size_t i = 0; i < NFC_CARDS; i++)
+        contact_close(&l->cards[i]);
+    sd_event_source_disable_unref(l->accept);
+    free(l);
+}
+
+static struct link *nfc_open(const struct link_open *o, const char **reason)
+{
+    static const struct link_ops ops = {
+        .send = nfc_send, .tell = nfc_tell, .flush = nfc_flush, .set_cut = nfc_set_cut, .close = nfc_close};
+    bool reader = strncmp(o->endpoint, "reader:", 7) == 0;
+    struct nfc_link *l = calloc(1, sizeof *l);
+    if (!l || (!reader && strncmp(o->endpoint, "card:", 5) != 0)) {
+        *reason = "an NFC endpoint is reader:<descriptor> or card:;<reader>=<socket>";
+        free(l);
+        return NULL;
+    }
+    l->link.ops = &ops;
+    l->o = *o;
+    l->reader = reader;
+    for (size_t i = 0; i < NFC_CARDS; i++)
+        l->cards[i] = (struct contact){.link = l, .fd = -1};
+    if (reader)
+        sd_event_add_io(o->event, &l->accept, atoi(o->endpoint + 7), EPOLLIN, on_accept, l);
+    link_defer(o->event, on_first_turn, l);
+    return &l->link;
+}
+
+const struct link_driver link_driver_nfc = {&medium_nfc, nfc_open};

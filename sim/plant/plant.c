@@ -1,0 +1,181 @@
+#include "sim/plant/plant.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/plant/bad_csr.h"
+
+#define OTHER_SERIAL "SPAAK99999999"
+#define SELF         "ecu" /* the identity of this very ECU */
+
+enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out)
+{
+    struct oem oem;
+    struct oem_options options = {.now_s = now_s};
+    enum err e = oem_make(c, &options, &oem);
+    if (e)
+        return e;
+    for (size_t r = 0; !e && r < OEM_ROLES; r++) {
+        struct plant_identity *i = &out->roles[r];
+        e = p256_private(oem.roles[r].key, i->scalar);
+        memcpy(i->der, oem.roles[r].der, oem.roles[r].len);
+        i->len = oem.roles[r].len;
+    }
+    oem_free(&oem);
+    if (e)
+        plant_wipe(out);
+    return e;
+}
+
+void plant_wipe(struct plant *p)
+{
+    OPENSSL_cleanse(p, sizeof *p);
+}
+
+enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, const char *const *serials,
+                    struct plant_shift *out)
+{
+    enum err e = ERR_OK;
+    *out = (struct plant_shift){.crypto = c, .now_s = now_s, .serials = serials};
+    for (size_t r = 0; !e && r < OEM_ROLES; r++) {
+        e = p256_from_private(c, p->roles[r].scalar, &out->oem.roles[r].key);
+        memcpy(out->oem.roles[r].der, p->roles[r].der, p->roles[r].len);
+        out->oem.roles[r].len = p->roles[r].len;
+    }
+    if (e)
+        plant_close(out);
+    return e;
+}
+
+void plant_close(struct plant_shift *s)
+{
+    oem_free(&s->oem);
+}
+
+/* ---- items ---- */
+
+static enum err put_key(struct store *s, const char *name, const struct p256_key *key)
+{
+    uint8_t scalar[P256_SCALAR];
+    enum err e = p256_private(key, scalar);
+    if (!e)
+        e = store_set(s, name, span_of(scalar, sizeof scalar));
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    return e;
+}
+
+static enum err put_vehicles(const struct plant_shift *s, const char *prefix, struct store *store)
+{
+    char key[ENV_KEY_MAX];
+    uint8_t known[8];
+    size_t len;
+    enum err e = ERR_OK;
+    for (const char *const *serial = s->serials; !e && *serial; serial++) {
+        snprintf(key, sizeof key, "%s%s", prefix, *serial);
+        if (store_get(store, key, known, sizeof known, &len) == ERR_NOT_FOUND)
+            e = store_set(store, key, span_of("\1", 1));
+    }
+    return e;
+}
+
+static enum err put_item(const struct plant_shift *s, const struct plant_item *item,
+                         const struct oem_identity *self, struct store *store)
+{
+    enum oem_role role;
+    if (item->kind == PLANT_VEHICLES)
+        return put_vehicles(s, item->key, store);
+    const struct oem_identity *i = strcmp(item->of, SELF) == 0 ? self : NULL;
+    if (!i && !oem_role_find(item->of, &role))
+        return ERR_NOT_FOUND;
+    if (!i)
+        i = &s->oem.roles[role];
+    return item->kind == PLANT_KEY ? put_key(store, item->key, i->key)
+                                   : store_set(store, item->key, span_of(i->der, i->len));
+}
+
+static bool needs_self(const struct component_class *class)
+{
+    for (const struct plant_item *i = class->plant; i && i->key; i++)
+        if (i->of && strcmp(i->of, SELF) == 0)
+            return true;
+    return false;
+}
+
+static bool has_defect(const struct defect_spec *const *defects, size_t n, enum defect_kind kind,
+                       const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (defects[i]->kind == kind && strcmp(defects[i]->key, key) == 0)
+            return true;
+    return false;
+}
+
+static enum err put_items(struct plant_shift *s, const struct component_class *class, const char *serial,
+                          bool first, const struct defect_spec *const *defects, size_t n, struct store *store)
+{
+    struct oem_identity self = {0};
+    enum err e =
+        first && needs_self(class) ? oem_make_ecu(s->crypto, &s->oem, serial, s->now_s, &self) : ERR_OK;
+    for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
+        if ((first || i->kind == PLANT_VEHICLES) && !has_defect(defects, n, DEFECT_ABSENT, i->key))
+            e = put_item(s, i, &self, store);
+    oem_identity_free(&self);
+    return e;
+}
+
+/* ---- defects ---- */
+
+/* Every item of the ECU's own identity becomes that of another one. */
+static enum err make_foreign(struct plant_shift *s, const struct component_class *class, struct store *store)
+{
+    struct oem_identity other;
+    enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other);
+    for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
+        if (i->of && strcmp(i->of, SELF) == 0)
+            e = put_item(s, i, &other, store);
+    oem_identity_free(&other);
+    return e;
+}
+
+static enum err make_expired(struct plant_shift *s, const struct component_class *class, const char *key,
+                             struct store *store)
+{
+    struct oem_identity old = {0};
+    enum oem_role role;
+    const struct plant_item *i = class->plant;
+    while (i->key && strcmp(i->key, key) != 0)
+        i++;
+    if (!i->key || !oem_role_find(i->of, &role))
+        return ERR_NOT_FOUND;
+    enum err e = oem_make_expired(s->crypto, &s->oem, role, s->now_s, &old);
+    return e ? e : store_set(store, key, span_of(old.der, old.len));
+}
+
+static enum err apply(struct plant_shift *s, const struct component_class *class, const struct defect_spec *d,
+                      struct store *store)
+{
+    switch (d->kind) {
+    case DEFECT_ABSENT:
+        return ERR_OK; /* left out above */
+    case DEFECT_FOREIGN:
+        return make_foreign(s, class, store);
+    case DEFECT_EXPIRED:
+        return make_expired(s, class, d->key, store);
+    case DEFECT_CSR_OTHER_SUBJECT:
+        return bad_csr_other_subject(s->crypto, store, d->key, d->with);
+    case DEFECT_CSR_WEAK_KEY:
+        return bad_csr_weak_key(s->crypto, store, d->key, d->with);
+    }
+    return ERR_BAD_ARGUMENT;
+}
+
+enum err plant_equip(struct plant_shift *s, const struct component_class *class, const char *serial,
+                     bool first, const struct defect_spec *const *defects, size_t defect_count,
+                     struct store *store)
+{
+    enum err e = put_items(s, class, serial, first, defects, defect_count, store);
+    for (size_t i = 0; !e && i < defect_count; i++)
+        e = apply(s, class, defects[i], store);
+    return e;
+}

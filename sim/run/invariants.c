@@ -1,0 +1,134 @@
+/* What holds in every run, whatever its scenario says; no component is named here. Claims: 1, 2, 3 and 5.
+ * Refusals and secrets: 4. */
+#include <dirent.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/run/judge.h"
+#include "sim/run/records.h"
+
+#define NEAR 1000 /* events */
+
+/* ---- claims ---- */
+
+static void fail_claim(void *ctx, const char *problem)
+{
+    run_fail(ctx, "%s", problem);
+}
+
+/* Where events came out of order, claims are taken now, from the sorted whole. */
+static void judge_claims(struct run *r)
+{
+    char problem[CLAIM_PROBLEM];
+    for (size_t i = 0; !r->in_order && i < r->event_count; i++)
+        if (!claims_take(&r->claims, &r->events[i], problem))
+            run_fail(r, "at %.1f ms: %s", (double)r->events[i].time_us / 1e3, problem);
+    claims_judge(&r->claims, fail_claim, r);
+}
+
+/* ---- refusals ---- */
+
+/* Invariant 4: an input that was refused has stored nothing. Events of one input lie together. */
+static void judge_refusals(struct run *r)
+{
+    for (size_t i = 0; i < r->event_count; i++) {
+        const struct trace_event *e = &r->events[i];
+        if (e->kind != TRACE_REJECT)
+            continue;
+        for (size_t k = i > NEAR ? i - NEAR : 0; k < r->event_count && k < i + NEAR; k++) {
+            const struct trace_event *s = &r->events[k];
+            if (s->kind == TRACE_STORE && s->cause == e->cause && strcmp(s->component, e->component) == 0)
+                run_fail(r, "invariant 4: %s refused %s (%s) but stored %s", e->component, e->message,
+                         err_name((enum err)e->reason), s->detail);
+        }
+    }
+}
+
+/* ---- secrets ---- */
+
+/* Values that a class declares as secret, raw and as hex text, in the records of the run. */
+struct search {
+    struct run *run;
+    const char *component;
+    const char *text; /* contents of one record file */
+    size_t len;
+    const char *file;
+};
+
+#define SECRET_MIN 8 /* shorter values stand everywhere */
+
+static void upper(char *text)
+{
+    for (; *text; text++)
+        if (*text >= 'a' && *text <= 'f')
+            *text = (char)(*text - 'a' + 'A');
+}
+
+static void look_for_secret(void *ctx, const char *key, struct span value)
+{
+    struct search *s = ctx;
+    char *hex = value.len >= SECRET_MIN ? malloc(2 * value.len + 1) : NULL;
+    if (!hex)
+        return;
+    hex_encode(value.p, value.len, hex);
+    bool found = memmem(s->text, s->len, value.p, value.len) || memmem(s->text, s->len, hex, 2 * value.len);
+    upper(hex);
+    found |= memmem(s->text, s->len, hex, 2 * value.len) != NULL;
+    if (found)
+        run_fail(s->run, "invariant 4: %s of %s stands in %s", key, s->component, s->file);
+    OPENSSL_cleanse(hex, 2 * value.len);
+    free(hex);
+}
+
+static void search_for(struct search *s, const struct member *m)
+{
+    struct store *store = m->class && m->class->secrets ? s->run->ops->store(s->run, m->name) : NULL;
+    s->component = m->name;
+    for (const char *const *prefix = store ? m->class->secrets : NULL; prefix && *prefix; prefix++)
+        store_scan(store, *prefix, look_for_secret, s);
+}
+
+static void search_file(struct run *r, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    char *text = NULL;
+    size_t cap = 0;
+    ssize_t len = f ? getdelim(&text, &cap, EOF, f) : -1;
+    struct search s = {.run = r, .text = text, .len = len > 0 ? (size_t)len : 0, .file = path};
+    for (size_t i = 0; len > 0 && i < r->scenario->member_count; i++)
+        search_for(&s, &r->scenario->members[i]);
+    free(text);
+    if (f)
+        fclose(f);
+}
+
+/* Invariant 4: no secret in a record of the run. */
+static void judge_secrets(struct run *r)
+{
+    char path[700], logs[600];
+    static const char *const files[] = {"trace.jsonl", "can.log", "bytes.jsonl"};
+    if (!r->records)
+        return;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        records_path(r, files[i], path, sizeof path);
+        search_file(r, path);
+    }
+    records_path(r, "logs", logs, sizeof logs);
+    DIR *d = opendir(logs);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
+        snprintf(path, sizeof path, "%s/%.80s", logs, e->d_name);
+        if (e->d_name[0] != '.')
+            search_file(r, path);
+    }
+    if (d)
+        closedir(d);
+}
+
+void judge_invariants(struct run *r)
+{
+    judge_claims(r);
+    judge_refusals(r);
+    judge_secrets(r);
+}

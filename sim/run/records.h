@@ -1,0 +1,39 @@
+/* What a run leaves behind, and what it says while it runs: trace.jsonl, can.log, bytes.jsonl, junit.xml and
+ * the lines on the console. A run without records has none of this. */
+#ifndef sim_run_records_h
+#define sim_run_records_h
+
+#include <stdio.h>
+
+#include "sim/run/run.h"
+
+/* Opens the records of a run in options->out. False and a failure when the directory cannot be made or is in
+ * use. */
+bool records_open(struct run *r);
+void records_close(struct run *r);
+/* An event was put in at that place. */
+void records_event(struct run *r, size_t at);
+void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
+void records_tap(struct run *r, const struct tap_event *e);
+/* Prints what is old enough to stand in order; when more is due. */
+void records_pump(struct run *r, uint64_t now_us);
+uint64_t records_due_us(const struct run *r);
+/* Everything that was heard is in the files: trace.jsonl is written, the others are flushed. */
+void records_settle(struct run *r);
+/* The verdict for CI. */
+void records_report(struct run *r, uint64_t now_us);
+
+/* mkdir -p. */
+bool records_make_directories(const char *path);
+/* out/pp01 -> out/pp01/<file>. */
+void records_path(const struct run *r, const char *file, char *out, size_t cap);
+
+struct report_row {
+    char label[96], world[12], detail[RUN_FAILURE_TEXT];
+    enum verdict verdict;
+    double seconds;
+};
+/* junit.xml. False when it could not be written. */
+bool report_write_junit(const char *path, const struct report_row *rows, size_t n);
+
+#endif

@@ -1,0 +1,178 @@
+#include "sim/world/past.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/host/seeded.h"
+#include "lib/host/virtual.h"
+#include "sim/world/world.h"
+
+static struct past *lived;
+
+/* The chain of lives that are being lived now: a circle would never end. */
+static char under_way[PAST_DEPTH][SCENARIO_NAME];
+
+struct store *past_store(const struct past *p, const char *name)
+{
+    for (size_t i = 0; p && i < p->count; i++)
+        if (strcmp(p->stores[i].name, name) == 0)
+            return p->stores[i].store;
+    return NULL;
+}
+
+enum err past_take_store(struct past *p, const char *name, struct store *from)
+{
+    struct store *to = store_memory_new();
+    if (!to || p->count == SCENARIO_MEMBERS) {
+        store_close(to);
+        return ERR_NO_MEMORY;
+    }
+    text_copy(p->stores[p->count].name, sizeof p->stores[0].name, name);
+    p->stores[p->count++].store = to;
+    return store_copy(from, to);
+}
+
+static void past_free(struct past *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        store_close(p->stores[i].store);
+    plant_wipe(&p->plant);
+    free(p);
+}
+
+void past_forget(void)
+{
+    while (lived) {
+        struct past *p = lived;
+        lived = p->next;
+        past_free(p);
+    }
+}
+
+/* ---- living ---- */
+
+/* What may be a past: no faults, one variant, at home in the virtual world. */
+static bool check(const struct scenario *s, size_t variants, char *problem, size_t cap)
+{
+    const char *why = variants > 1                ? "it has a foreach"
+                      : s->faults.count           ? "it has faults"
+                      : !s->worlds[WORLD_VIRTUAL] ? "it is not made for the virtual world"
+                                                  : NULL;
+    if (why)
+        snprintf(problem, cap, "\"%s\" cannot be the life before a run: %s", s->name, why);
+    return !why;
+}
+
+static uint64_t seed_of(const char *name, uint64_t seed)
+{
+    struct seeded_stream stream;
+    uint64_t own;
+    char text[64];
+    snprintf(text, sizeof text, "past %s", name);
+    seeded_stream_init(&stream, seed, text);
+    seeded_stream_draw(&stream, &own, sizeof own);
+    return own;
+}
+
+/* A process world repeats nothing: neither does the life before it. */
+static uint64_t fresh_seed(void)
+{
+    uint64_t seed;
+    if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+        abort();
+    return seed;
+}
+
+static bool live(struct past *p, const struct scenario *s, const struct run_options *asker, int64_t now_ms,
+                 char *problem, size_t cap)
+{
+    static char out[PAST_DEPTH][600];
+    struct run *r = calloc(1, sizeof *r);
+    struct run_options options = {
+        .world = WORLD_VIRTUAL,
+        .seed = asker->world == WORLD_VIRTUAL ? seed_of(s->name, asker->seed) : fresh_seed(),
+        .epoch_ms = now_ms - PAST_DAY_MS - (int64_t)(s->limit_us / 1000),
+        .result = p,
+        .depth = asker->depth + 1,
+        .keep_past = asker->keep_past,
+        .quiet = true,
+    };
+    if (!r)
+        return false;
+    memcpy(options.choices, asker->choices, sizeof options.choices);
+    if (asker->keep_past && asker->out) {
+        snprintf(out[asker->depth], sizeof out[0], "%s/past", asker->out);
+        options.out = out[asker->depth];
+    }
+    bool ok = world_run(r, s, &options) == VERDICT_PASS;
+    if (!ok)
+        snprintf(problem, cap, "the life before, %s, did not go well: %s", s->name,
+                 r->failure_count ? r->failures[0] : "it could not be lived");
+    run_free(r);
+    free(r);
+    return ok;
+}
+
+static struct past *live_file(const char *path, const struct scenario *asker,
+                              const struct run_options *options, int64_t now_ms, char *problem, size_t cap)
+{
+    struct tree_problem wrong = {0};
+    struct scenario *s;
+    size_t variants;
+    struct past *p = calloc(1, sizeof *p);
+    if (!p || !scenario_load(path, &s, &variants, &wrong)) {
+        snprintf(problem, cap, "%.200s:%u: %.300s", path, wrong.line, wrong.text);
+        free(p);
+        return NULL;
+    }
+    text_copy(p->name, sizeof p->name, asker->given.after);
+    p->world = options->world;
+    p->seed = options->seed;
+    p->depth = options->depth;
+    bool ok = check(s, variants, problem, cap) && live(p, s, options, now_ms, problem, cap);
+    free(s);
+    if (ok)
+        return p;
+    past_free(p);
+    return NULL;
+}
+
+static bool enter(const struct scenario *s, const struct run_options *options, char *problem, size_t cap)
+{
+    if (options->depth == PAST_DEPTH) {
+        snprintf(problem, cap, "more than %d lives one after the other", PAST_DEPTH);
+        return false;
+    }
+    text_copy(under_way[options->depth], SCENARIO_NAME, s->name);
+    for (unsigned i = 0; i <= options->depth; i++)
+        if (strcmp(under_way[i], s->given.after) == 0) {
+            snprintf(problem, cap, "\"%s\" comes after itself", s->given.after);
+            return false;
+        }
+    return true;
+}
+
+struct past *past_of(const struct scenario *s, const struct run_options *options, int64_t now_ms,
+                     char *problem, size_t cap)
+{
+    for (struct past *p = lived; p; p = p->next)
+        if (strcmp(p->name, s->given.after) == 0 && p->world == options->world && p->seed == options->seed &&
+            p->depth == options->depth)
+            return p;
+    if (!enter(s, options, problem, cap))
+        return NULL;
+    char *path = scenario_finder ? scenario_finder(s->given.after) : NULL;
+    if (!path) {
+        snprintf(problem, cap, "no scenario \"%s\" to come after", s->given.after);
+        return NULL;
+    }
+    struct past *p = live_file(path, s, options, now_ms, problem, cap);
+    free(path);
+    if (p) {
+        p->next = lived;
+        lived = p;
+    }
+    return p;
+}
