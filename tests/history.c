@@ -27,7 +27,7 @@ struct identity {
 };
 
 static enum err identity_make(struct crypto *c, const struct oem *o, const struct history *g, int64_t now_ms,
-                          struct identity *p)
+                              struct identity *p)
 {
     uint8_t id[6], point[P256_POINT], issuer[P256_POINT];
     crypto_random(c, p->drm_uuid, sizeof p->drm_uuid);

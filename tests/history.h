@@ -1,5 +1,5 @@
-/* What a SpaaK Module's store holds after so much of PP-01, written by hand: states in between that a life in a scenario
- * passes through but does not end in. */
+/* What a SpaaK Module's store holds after so much of PP-01, written by hand: states in between that a life in
+ * a scenario passes through but does not end in. */
 #ifndef tests_history_h
 #define tests_history_h
 

@@ -49,7 +49,7 @@ static enum err put(struct node *n, unsigned port, const char *address, struct s
 static void hold(struct node *n, unsigned port, const char *address, struct span bytes)
 {
     struct node_held *h = &n->held;
-    uint8_t *copy = malloc(bytes.len);
+    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
     if (!copy || h->used) {
         free(copy);
         put(n, port, address, bytes, 0);

@@ -661,6 +661,7 @@ static enum err attach_ports(struct virtual_node *n)
         for (size_t k = 0; k < v->twin_count && !p->twin; k++)
             if (v->twins[k].twin->medium == n->node.media[i])
                 p->twin = v->twins[k].twin;
+        assert(p->twin); /* node_prepare has found its medium among the twins' */
         e = p->twin->attach(p);
     }
     return e;
