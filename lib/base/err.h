@@ -1,5 +1,6 @@
 /* Error numbers with names and a text. 0 is success; each layer has a range of its own, so a number
- * seen in a log says where it came from. The name is what scenarios and traces show as a reason. */
+ * seen in a log says where it came from. Numbers travel in messages: one that is no longer used (108,
+ * 110, 201, 411) is not given out again. The name is what scenarios and traces show as a reason. */
 #ifndef lib_base_err_h
 #define lib_base_err_h
 
@@ -24,9 +25,7 @@
     X(ISOTP_UNEXPECTED_PDU, 105, "a new message began before the last one ended (N_UNEXP_PDU)") \
     X(ISOTP_WFT_OVERRUN, 106, "more WAIT flow controls than allowed (N_WFT_OVRN)")              \
     X(ISOTP_BUFFER_OVERFLOW, 107, "the receiver has no room for the message (N_BUFFER_OVFLW)")  \
-    X(ISOTP_BAD_LENGTH, 108, "a length field that the frame format does not allow")             \
     X(ISOTP_BAD_PADDING, 109, "a padding byte differs from the agreed value")                   \
-    X(ISOTP_BAD_FRAME, 110, "a frame of an unknown type or one that is too short")              \
     /* bus: 150..199 */                                                                         \
     X(BUS_NOT_ALLOWED, 150, "no row of the message matrix lets this frame through here")        \
     X(BUS_LENGTH, 151, "the frame is longer than its row of the message matrix")                \
@@ -36,7 +35,6 @@
     X(BUS_CHECKSUM, 155, "the checksum of a cyclic message is wrong")                           \
     /* PKI: 200..299 (RFC 5280, RFC 2986) */                                                    \
     X(DER_SYNTAX, 200, "not the DER that was expected")                                         \
-    X(DER_NOT_MINIMAL, 201, "a DER length or integer is not in its shortest form")              \
     X(KEY_NOT_P256, 202, "the public key is not on curve P-256")                                \
     X(KEY_INVALID, 203, "the point is not on the curve")                                        \
     X(SIGNATURE_INVALID, 204, "the signature does not verify")                                  \
@@ -75,7 +73,6 @@
     X(PKI_UNREACHABLE, 408, "the certification authority does not answer")                      \
     X(STATUS_MISMATCH, 409, "the reported certificate is not the one issued")                   \
     X(SUBJECT_ID_FORM, 410, "the subject id is not in the CCC form")                            \
-    X(REFUSED_BY_SERVER, 411, "the server answered with an error")                              \
     X(NOT_PROVISIONED, 412, "no drmUUID is stored for this ECU")                                \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
@@ -85,7 +82,6 @@
     X(SYSTEM, 504, "a system call failed")                                                      \
     X(KILLED, 505, "the component was killed")                                                  \
     X(TOPIC_NOT_ALLOWED, 506, "the component declares no such access to this topic")            \
-    X(CALLER_NOT_ALLOWED, 507, "the server does not know this caller")                          \
     X(SETTING_RANGE, 508, "a setting is outside the bounds that the component declares")        \
     X(WORK_FAILED, 509, "the work could not be begun")                                          \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \

@@ -686,6 +686,7 @@ int process_main(const struct process_parts *parts, int argc, char **argv)
     p.clock_due_us = ENV_NEVER;
     if (!configure(&p, parts->class, argv[1]))
         return 2;
+    program_invocation_short_name = p.name; /* what a failed assertion begins with */
     if (open_all(&p)) {
         uint8_t first;
         if (parts->class->stores) /* who keeps keys signs: the generator is made ready now */

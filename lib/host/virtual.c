@@ -46,7 +46,8 @@ struct virtual
     int64_t epoch_ms;
     struct event *heap;
     size_t heap_count, heap_cap;
-    size_t busy; /* events and timers pending that do not come for ever */
+    const char *current; /* component whose input is being handled */
+    size_t busy;         /* events and timers pending that do not come for ever */
     struct seeded_context openssl;
     struct crypto *crypto;
     struct seeded_stream outside;
@@ -115,6 +116,11 @@ bool virtual_step(struct virtual *v, uint64_t limit_us)
     return true;
 }
 
+const char *virtual_current(const struct virtual *v)
+{
+    return v->current ? v->current : "nobody";
+}
+
 void virtual_hold(struct virtual *v, int by)
 {
     assert(by >= 0 || v->busy >= (size_t)-by);
@@ -169,6 +175,7 @@ static struct virtual_node *vnode(struct node *n)
 /* Runs an input of a node with its own randomness. */
 static void enter(struct virtual_node *n)
 {
+    n->world->current = n->node.name;
     seeded_use(&n->random);
 }
 

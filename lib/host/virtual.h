@@ -66,6 +66,8 @@ void virtual_at(struct virtual *v, uint64_t time_us, void (*fn)(void *ctx), void
 bool virtual_step(struct virtual *v, uint64_t limit_us);
 /* Nothing in flight, no timer pending but cyclic ones: nothing will happen that does not happen for ever. */
 bool virtual_quiet(const struct virtual *v);
+/* Whose input is being handled, or was last. */
+const char *virtual_current(const struct virtual *v);
 /* Events taken so far. */
 uint64_t virtual_events(const struct virtual *v);
 

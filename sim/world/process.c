@@ -157,11 +157,30 @@ static bool death_was_planned(struct process_world *w, const struct child *c, si
     return false;
 }
 
+/* The line with which an assertion ended the component, if one did. */
+static bool find_broken_promise(const char *log, char line[240])
+{
+    FILE *f = fopen(log, "re");
+    bool found = false;
+    char text[240];
+    while (f && fgets(text, sizeof text, f))
+        if (strstr(text, ": Assertion `")) {
+            text[strcspn(text, "\n")] = '\0';
+            memcpy(line, text, sizeof text);
+            found = true;
+        }
+    if (f)
+        fclose(f);
+    return found;
+}
+
 static void explain_death(struct process_world *w, struct child *c, int code, int status)
 {
-    char log[760];
+    char log[760], promise[240];
     process_setup_log(w, c->name, log, sizeof log);
-    if (code == CLD_EXITED)
+    if (code != CLD_EXITED && status == SIGABRT && find_broken_promise(log, promise))
+        run_fail(w->run, "%s broke a promise between our own parts: %s", c->name, promise);
+    else if (code == CLD_EXITED)
         run_fail(w->run, "%s ended by itself with exit code %d; see %s", c->name, status, log);
     else
         run_fail(w->run, "%s crashed with %s; see %s", c->name, spawn_signal_name(status), log);

@@ -1,8 +1,11 @@
 /* The virtual world of a scenario. */
 #include "lib/host/virtual.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/media/media.h"
 #include "sim/run/records.h"
@@ -85,6 +88,44 @@ static struct store *world_store(struct run *r, const char *name)
 }
 
 static const struct world_ops ops = {world_kill, world_start, world_cut, world_call, world_store};
+
+/* ---- broken promises ---- */
+
+static struct run *running; /* the innermost: a past is lived while its run waits */
+
+/* An assertion has failed and said so: what is known of the run is written before the process ends. */
+static void on_abort(int signal_number)
+{
+    struct run *r = running;
+    (void)signal_number;
+    running = NULL;
+    if (!r)
+        _exit(1);
+    run_fail(r, "%s broke a promise between our own parts at %.1f ms; the line above names file and line",
+             virtual_current(world_of_run(r)->v), (double)virtual_now_us(world_of_run(r)->v) / 1e3);
+    r->verdict = VERDICT_FAIL;
+    records_settle(r);
+    records_report(r, virtual_now_us(world_of_run(r)->v));
+    printf("%s\nFAIL  %s  (virtual world, %s)\n", r->failures[r->failure_count - 1], r->scenario->name,
+           r->transport);
+    fflush(NULL);
+    _exit(1);
+}
+
+static void proceed_until(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet), void *ctx);
+
+/* While components are at work. */
+static void virtual_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
+                            void *ctx)
+{
+    struct run *outer = running;
+    struct sigaction ours = {.sa_handler = on_abort}, theirs;
+    running = r;
+    sigaction(SIGABRT, &ours, &theirs);
+    proceed_until(r, until_us, enough, ctx);
+    sigaction(SIGABRT, &theirs, NULL);
+    running = outer;
+}
 
 /* ---- beginning ---- */
 
@@ -200,8 +241,7 @@ static bool is_quiet(const struct run *r, uint64_t quiet_us)
     return true;
 }
 
-static void virtual_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
-                            void *ctx)
+static void proceed_until(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet), void *ctx)
 {
     struct virtual_world *w = world_of_run(r);
     uint64_t quiet_us = r->open ? WORLD_QUIET_PLAY_US : WORLD_QUIET_US;

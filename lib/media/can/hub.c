@@ -18,7 +18,7 @@ struct packet {
     uint8_t bytes[];
 };
 
-struct node {
+struct station {
     int fd;
     bool greeted, waits_for_room, paused, leaving;
     struct hub_hello hello;
@@ -33,7 +33,7 @@ struct node {
 struct hub {
     int epoll_fd, listen_fd;
     uint64_t start_ns;
-    struct node *nodes[HUB_NODES_MAX];
+    struct station *nodes[HUB_NODES_MAX];
     size_t count;
 };
 
@@ -44,14 +44,14 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void watch(struct hub *h, struct node *n)
+static void watch(struct hub *h, struct station *n)
 {
     struct epoll_event e = {.data.ptr = n};
     e.events = (n->paused ? 0u : (uint32_t)EPOLLIN) | (n->waits_for_room ? (uint32_t)EPOLLOUT : 0u);
     epoll_ctl(h->epoll_fd, EPOLL_CTL_MOD, n->fd, &e);
 }
 
-static void node_remove(struct hub *h, struct node *n)
+static void node_remove(struct hub *h, struct station *n)
 {
     for (size_t i = 0; i < h->count; i++)
         if (h->nodes[i] == n)
@@ -65,7 +65,7 @@ static void node_remove(struct hub *h, struct node *n)
     free(n);
 }
 
-static void say_bye(struct node *n, const char *reason)
+static void say_bye(struct station *n, const char *reason)
 {
     char packet[120];
     packet[0] = HUB_BYE;
@@ -76,7 +76,7 @@ static void say_bye(struct node *n, const char *reason)
 }
 
 /* Sends the packet now, or queues a copy behind those that wait. */
-static void node_send(struct hub *h, struct node *n, const uint8_t *bytes, size_t len)
+static void node_send(struct hub *h, struct station *n, const uint8_t *bytes, size_t len)
 {
     if (!n->queue) {
         n->progress_ms = now_ns() / 1000000;
@@ -106,7 +106,7 @@ static void node_send(struct hub *h, struct node *n, const uint8_t *bytes, size_
     }
 }
 
-static void node_drain(struct hub *h, struct node *n)
+static void node_drain(struct hub *h, struct station *n)
 {
     while (n->queue) {
         struct packet *p = n->queue;
@@ -124,14 +124,14 @@ static void node_drain(struct hub *h, struct node *n)
     watch(h, n);
 }
 
-static void node_close_packet(struct hub *h, struct node *n)
+static void node_close_packet(struct hub *h, struct station *n)
 {
     if (n->open_len > 1)
         node_send(h, n, n->open, n->open_len);
     n->open_len = 0;
 }
 
-static bool wants(const struct node *n, uint8_t segment, uint32_t id)
+static bool wants(const struct station *n, uint8_t segment, uint32_t id)
 {
     if (n->hello.segment == HUB_ALL_SEGMENTS)
         return true;
@@ -143,7 +143,7 @@ static bool wants(const struct node *n, uint8_t segment, uint32_t id)
     return n->hello.everything;
 }
 
-static void node_add_frame(struct hub *h, struct node *n, uint8_t segment, struct span raw)
+static void node_add_frame(struct hub *h, struct station *n, uint8_t segment, struct span raw)
 {
     bool recorder = n->hello.segment == HUB_ALL_SEGMENTS;
     if (n->open_len + raw.len + 9 > sizeof n->open)
@@ -161,7 +161,7 @@ static void node_add_frame(struct hub *h, struct node *n, uint8_t segment, struc
     n->open_len += w.len;
 }
 
-static void route(struct hub *h, struct node *from, struct span packet)
+static void route(struct hub *h, struct station *from, struct span packet)
 {
     struct rd r = rd_of(packet.p + 1, packet.len - 1);
     struct bus_frame f;
@@ -172,14 +172,14 @@ static void route(struct hub *h, struct node *from, struct span packet)
             return;
         }
         for (size_t i = 0; i < h->count; i++) {
-            struct node *to = h->nodes[i];
+            struct station *to = h->nodes[i];
             if (to != from && to->greeted && !to->leaving && wants(to, from->hello.segment, f.id))
                 node_add_frame(h, to, from->hello.segment, span_of(start, (size_t)(r.p - start)));
         }
     }
 }
 
-static void greet(struct hub *h, struct node *n, struct span packet)
+static void greet(struct hub *h, struct station *n, struct span packet)
 {
     static const uint8_t welcome = HUB_WELCOME;
     if (hub_hello_read(packet, &n->hello)) {
@@ -190,7 +190,7 @@ static void greet(struct hub *h, struct node *n, struct span packet)
     node_send(h, n, &welcome, 1);
 }
 
-static void node_read(struct hub *h, struct node *n)
+static void node_read(struct hub *h, struct station *n)
 {
     uint8_t packet[HUB_PACKET_MAX];
     for (unsigned turn = 0; turn < PACKETS_PER_TURN && !n->leaving; turn++) {
@@ -214,7 +214,7 @@ static void node_read(struct hub *h, struct node *n)
 static void accept_node(struct hub *h)
 {
     int fd = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct node *n = fd < 0 || h->count == HUB_NODES_MAX ? NULL : calloc(1, sizeof *n);
+    struct station *n = fd < 0 || h->count == HUB_NODES_MAX ? NULL : calloc(1, sizeof *n);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = n};
     if (!n) {
         if (fd >= 0)
@@ -233,7 +233,7 @@ static void apply_pressure(struct hub *h)
     bool full[HUB_BUSES] = {false};
     uint64_t now_ms = now_ns() / 1000000;
     for (size_t i = 0; i < h->count; i++) {
-        struct node *n = h->nodes[i];
+        struct station *n = h->nodes[i];
         if (n->queue && now_ms > n->progress_ms + HUB_STALL_MS)
             say_bye(n, "it stopped reading (LINK_PEER_STALLED)");
         if (n->queued < HUB_QUEUE_HIGH || n->leaving)
@@ -242,7 +242,7 @@ static void apply_pressure(struct hub *h)
             full[s] |= n->hello.segment == s || n->hello.segment == HUB_ALL_SEGMENTS;
     }
     for (size_t i = 0; i < h->count; i++) {
-        struct node *n = h->nodes[i];
+        struct station *n = h->nodes[i];
         bool pause = n->greeted && n->hello.segment < HUB_BUSES && full[n->hello.segment];
         if (pause != n->paused) {
             n->paused = pause;
@@ -252,7 +252,7 @@ static void apply_pressure(struct hub *h)
 }
 
 /* A recorder is in no hurry: each packet that it is spared is a wake-up less beside the bus. */
-static bool may_wait(const struct node *n)
+static bool may_wait(const struct station *n)
 {
     return n->hello.segment == HUB_ALL_SEGMENTS && n->open_len &&
            now_ns() / 1000000 < n->open_since_ms + RECORD_MS;
@@ -304,7 +304,7 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
             } else if (events[i].data.ptr == &h.listen_fd) {
                 accept_node(&h);
             } else {
-                struct node *node = events[i].data.ptr;
+                struct station *node = events[i].data.ptr;
                 if (events[i].events & EPOLLOUT)
                     node_drain(&h, node);
                 if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
