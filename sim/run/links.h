@@ -7,7 +7,7 @@
 
 #include "sim/language/scenario.h"
 
-#define LINKS_DEADLINE_US 5000000u
+#define LINKS_DEADLINE_US 10000000u /* an emulated machine under load starts its processes that slowly */
 
 struct run;
 

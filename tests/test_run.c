@@ -1,0 +1,348 @@
+/* A run from inside: the matcher beside the judge, claims by their kinds, the end of what cannot be met any more, lives
+ * before a run, runs without records. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sim/run/judge.h"
+#include "sim/run/records.h"
+#include "sim/world/past.h"
+#include "sim/world/world.h"
+#include "tests/check.h"
+#include "tests/support.h"
+
+/* ---- the matcher says what the judge says ---- */
+
+#define STEPS "abcd"
+
+static uint32_t state;
+
+static uint32_t draw(uint32_t n)
+{
+    state = state * 1664525u + 1013904223u;
+    return (state >> 8) % n;
+}
+
+static struct expect random_expect(void)
+{
+    struct expect x = {.event = TRACE_KINDS, .reason = -1, .at_least = 1 + draw(3)};
+    uint32_t form = draw(10);
+    snprintf(x.step, sizeof x.step, "%c", STEPS[draw(4)]);
+    if (form == 0) {
+        x.kind = EXPECT_COUNT;
+        x.event = TRACE_DROP;
+        x.step[0] = '\0';
+    } else if (form < 4) {
+        x.kind = EXPECT_PATH;
+        x.event = TRACE_SEND;
+        x.path_count = 2 + draw(2);
+        for (size_t i = 0; i < x.path_count; i++)
+            snprintf(x.path[i], sizeof x.path[0], "n%zu", i);
+    }
+    x.any_order = x.kind != EXPECT_COUNT && draw(4) == 0;
+    x.within_us = x.kind != EXPECT_COUNT && draw(8) == 0 ? 200 : 0;
+    return x;
+}
+
+static struct trace_event random_event(uint64_t time_us)
+{
+    static const enum trace_kind kinds[] = {TRACE_SEND, TRACE_SEND, TRACE_RELAY, TRACE_RELAY, TRACE_ACCEPT,
+                                            TRACE_STEP, TRACE_DROP};
+    struct trace_event e = {.time_us = time_us, .kind = (uint16_t)kinds[draw(7)], .length = draw(2)};
+    snprintf(e.component, sizeof e.component, "n%u", draw(3));
+    if (e.kind != TRACE_DROP && e.kind != TRACE_RELAY)
+        snprintf(e.step, sizeof e.step, "%c", STEPS[draw(4)]);
+    e.has_digest = true;
+    e.digest[0] = (uint8_t)draw(3);
+    return e;
+}
+
+/* Once the matcher says that all is met, it is; and at the end both say the same, however late events came. */
+static void compare(struct scenario *s, bool late, unsigned *met)
+{
+    struct run r = {.scenario = s};
+    struct trace_event events[60];
+    matcher_begin(&r.matcher, s);
+    r.events = events;
+    for (uint64_t t = 0; r.event_count < 60; t += 50) {
+        struct trace_event e = random_event(t);
+        size_t at = r.event_count++;
+        for (unsigned back = late && draw(5) == 0 ? draw(20) : 0; back && at; back--, at--)
+            events[at] = events[at - 1];
+        e.time_us = at ? events[at - 1].time_us : 0;
+        events[at] = e;
+        matcher_take(&r.matcher, events, r.event_count, at);
+        if (matcher_met(&r.matcher))
+            cr_assert(judge_events_met(&r), "after %zu events", r.event_count);
+    }
+    *met += matcher_met(&r.matcher);
+    matcher_free(&r.matcher);
+}
+
+Test(matcher, agrees_with_the_judge_on_random_runs)
+{
+    static struct scenario s;
+    unsigned met = 0;
+    for (state = 1; state < 4000;) {
+        uint32_t seed = state;
+        memset(&s, 0, sizeof s);
+        s.expect_count = 1 + draw(4);
+        for (size_t i = 0; i < s.expect_count; i++)
+            s.expects[i] = random_expect();
+        compare(&s, seed % 2 == 0, &met);
+        state = seed + 1;
+    }
+    cr_expect(gt(u32, met, 400), "too few were met for this to mean anything: %u", met);
+}
+
+Test(matcher, an_event_that_comes_late_counts_where_it_belongs)
+{
+    static struct scenario s = {.expect_count = 2};
+    struct trace_event events[3] = {{.time_us = 1, .kind = TRACE_STEP, .step = "b"}};
+    struct matcher m;
+    s.expects[0] = (struct expect){.event = TRACE_STEP, .reason = -1, .step = "a"};
+    s.expects[1] = (struct expect){.event = TRACE_STEP, .reason = -1, .step = "b"};
+    matcher_begin(&m, &s);
+    matcher_take(&m, events, 1, 0);
+    cr_expect(not(matcher_met(&m)));
+    events[1] = events[0];
+    events[0] = (struct trace_event){.time_us = 0, .kind = TRACE_STEP, .step = "a"};
+    matcher_take(&m, events, 2, 0);
+    cr_expect(matcher_met(&m));
+    matcher_free(&m);
+}
+
+/* ---- claims ---- */
+
+static const struct claim_spec door_claims[] = {
+    {.name = "owner", .kind = CLAIM_AT_MOST_ONE},
+    {.name = "transaction", .kind = CLAIM_EQUAL},
+    {.name = "open", .kind = CLAIM_ONLY_AFTER, .after = "transaction"},
+    {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
+    {.name = NULL},
+};
+static const struct component_class door_class = {.name = "door", .claims = door_claims};
+static const struct component_class server_class = {.name = "server", .claims = door_claims};
+
+struct made {
+    const char *by, *claim;
+    int value; /* -1: claims nothing any more; -2: was killed */
+};
+
+static const struct {
+    const char *name;
+    struct made made[5];
+    const char *at_once, *when_quiet; /* what is said; NULL: nothing */
+} claim_rows[] = {
+    {.name = "two owners",
+     .made = {{"door", "owner", 1}, {"gate", "owner", 1}},
+     .at_once = "which door holds already"},
+    {.name = "one owner after the other",
+     .made = {{"door", "owner", 1}, {"door", "owner", -1}, {"gate", "owner", 1}}},
+    {.name = "the owner's holder was killed", .made = {{"door", "owner", 1}, {"door", "", -2}, {"gate", "owner", 1}}},
+    {.name = "an open door without a transaction",
+     .made = {{"door", "open", 7}},
+     .at_once = "without a fresh \"transaction\""},
+    {.name = "an open door after another's transaction",
+     .made = {{"server", "transaction", 6}, {"door", "open", 7}},
+     .at_once = "without a fresh \"transaction\""},
+    {.name = "a transaction opens", .made = {{"server", "transaction", 7}, {"door", "open", 7}}},
+    {.name = "a transaction opens once",
+     .made = {{"server", "transaction", 7}, {"door", "open", 7}, {"gate", "open", 7}},
+     .at_once = "without a fresh \"transaction\""},
+    {.name = "both hold the same", .made = {{"door", "K", 3}, {"server", "K", 3}}},
+    {.name = "they differ", .made = {{"door", "K", 3}, {"server", "K", 4}}, .when_quiet = "do not hold the same \"K\""},
+    {.name = "they differed for a while", .made = {{"door", "K", 3}, {"server", "K", 4}, {"server", "K", 3}}},
+    {.name = "nobody else knows", .made = {{"door", "K", 3}}, .when_quiet = "nobody else knows"},
+    {.name = "only its own kind knows",
+     .made = {{"door", "K", 3}, {"gate", "K", 3}},
+     .when_quiet = "nobody else knows"},
+    {.name = "claimed no longer", .made = {{"door", "K", 3}, {"door", "K", -1}}},
+};
+
+static void note_failure(void *ctx, const char *problem)
+{
+    strncat(ctx, problem, 900 - strlen(ctx));
+}
+
+static struct trace_event made_event(const struct made *m)
+{
+    struct trace_event e = {.kind = m->value == -2 ? TRACE_LIFE : TRACE_CLAIM, .has_digest = m->value >= 0};
+    text_copy(e.component, sizeof e.component, m->by);
+    text_copy(e.message, sizeof e.message, m->claim);
+    text_copy(e.peer, sizeof e.peer, "V1");
+    text_copy(e.detail, sizeof e.detail, m->value == -2 ? "killed" : "");
+    e.digest[0] = (uint8_t)m->value;
+    return e;
+}
+
+Test(claims, each_kind_is_judged)
+{
+    static struct scenario s = {.members = {{.name = "door", .class = &door_class},
+                                            {.name = "gate", .class = &door_class},
+                                            {.name = "server", .class = &server_class}},
+                                .member_count = 3};
+    for (size_t i = 0; i < sizeof claim_rows / sizeof claim_rows[0]; i++) {
+        struct claims c;
+        char said[CLAIM_PROBLEM] = "", quiet[1000] = "";
+        claims_begin(&c, &s);
+        for (size_t k = 0; k < 5 && claim_rows[i].made[k].by; k++) {
+            struct trace_event e = made_event(&claim_rows[i].made[k]);
+            claims_take(&c, &e, said);
+        }
+        claims_judge(&c, note_failure, quiet);
+        cr_expect(claim_rows[i].at_once ? strstr(said, claim_rows[i].at_once) != NULL : !said[0], "%s: %s",
+                  claim_rows[i].name, said);
+        cr_expect(claim_rows[i].when_quiet ? strstr(quiet, claim_rows[i].when_quiet) != NULL
+                                           : !strstr(quiet, "K"),
+                  "%s: %s", claim_rows[i].name, quiet);
+        claims_free(&c);
+    }
+}
+
+/* ---- whole runs, in virtual time and without records ---- */
+
+static char directory[120];
+
+static char *find_here(const char *name)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    return access(path, R_OK) == 0 ? strdup(path) : NULL;
+}
+
+static void make_directory(void)
+{
+    test_path(directory, sizeof directory, "run");
+    mkdir(directory, 0700);
+    scenario_finder = find_here;
+}
+
+static void remove_directory(void)
+{
+    char command[200];
+    past_forget();
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    cr_assert(eq(int, system(command), 0));
+}
+
+TestSuite(run, .init = make_directory, .fini = remove_directory);
+
+static void write_scenario(const char *name, const char *text)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    FILE *f = fopen(path, "w");
+    fprintf(f, "schema: 1\nname: %s\ntitle: t\nuse_case: PP-01\n%s", name, text);
+    fclose(f);
+}
+
+#define ALL  "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+#define DONE "expect:\n  - {step: PP-01/19, by: spaak}\n"
+
+static struct run lived(const char *name)
+{
+    static struct run r;
+    struct scenario *s;
+    struct tree_problem p = {0};
+    size_t n;
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
+    cr_assert(scenario_load(path, &s, &n, &p), "%s: %s", name, p.text);
+    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 5, .quiet = true};
+    world_run(&r, s, &o);
+    struct run copy = r;
+    copy.event_count = r.event_count;
+    run_free(&r);
+    free(s);
+    return copy;
+}
+
+Test(run, without_records_leaves_nothing)
+{
+    write_scenario("a", ALL DONE);
+    struct run r = lived("a");
+    cr_expect(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
+    cr_expect(gt(sz, r.event_count, 50));
+    cr_expect(gt(u64, r.frames, 100));
+    cr_expect(eq(ptr, r.records, NULL));
+}
+
+Test(run, what_cannot_be_met_any_more_ends_at_once)
+{
+    write_scenario("a", ALL "limit: 3600 s\nexpect:\n  - {step: PP-01/19, by: spaak}\n  - {step: PP-01/19, by: spaak}\n"
+                            "  - {event: fail, by: spaak}\n");
+    struct run r = lived("a");
+    cr_expect(eq(int, (int)r.verdict, VERDICT_FAIL));
+    cr_expect(r.quiet_end);
+    cr_expect(ne(ptr, strstr(r.failures[0], "did not happen"), NULL), "%s", r.failures[0]);
+    cr_expect(ne(ptr, strstr(r.failures[1], "nothing more could have come of it"), NULL), "%s", r.failures[1]);
+}
+
+static const struct {
+    const char *name, *first, *second, *says; /* says NULL: passes */
+} pasts[] = {
+    {.name = "a life", .first = ALL DONE, .second = "given: {after: first}\n" ALL
+                                                    "expect:\n  - {event: step, step: PP-01/2, detail: nothing to do}\n"},
+    {.name = "a life that fails",
+     .first = ALL "expect:\n  - {step: PP-01/1, by: vos}\nlimit: 1 s\n",
+     .second = "given: {after: first}\n" ALL DONE,
+     .says = "did not go well"},
+    {.name = "a life with faults",
+     .first = ALL DONE "faults:\n  - lose: {message: VehicleSubjectIdResponse, link: gsdp}\n",
+     .second = "given: {after: first}\n" ALL DONE,
+     .says = "it has faults"},
+    {.name = "a life in variants",
+     .first = "foreach: {x: [1, 2]}\n" ALL DONE,
+     .second = "given: {after: first}\n" ALL DONE,
+     .says = "it has a foreach"},
+    {.name = "a circle",
+     .first = "given: {after: second}\n" ALL DONE,
+     .second = "given: {after: first}\n" ALL DONE,
+     .says = "comes after itself"},
+    {.name = "a defect without a life for it",
+     .first = ALL DONE,
+     .second = "given: {spaak: {pending_csr: weak-key}}\n" ALL DONE,
+     .says = "need a life before"},
+};
+
+Test(run, begins_where_an_earlier_life_ended)
+{
+    for (size_t i = 0; i < sizeof pasts / sizeof pasts[0]; i++) {
+        past_forget();
+        write_scenario("second", ALL DONE); /* there to be named */
+        write_scenario("first", pasts[i].first);
+        write_scenario("second", pasts[i].second);
+        struct run r = lived("second");
+        bool said = false;
+        for (size_t k = 0; k < r.failure_count; k++)
+            said |= pasts[i].says && strstr(r.failures[k], pasts[i].says);
+        cr_expect(pasts[i].says ? said : r.verdict == VERDICT_PASS, "%s: %s", pasts[i].name, r.failures[0]);
+    }
+}
+
+Test(run, a_past_repeats_with_its_seed_and_lies_earlier)
+{
+    uint8_t k[2][512];
+    size_t len[2];
+    struct run r = {0};
+    struct scenario s = {.given = {.after = "first"}, .name = "second"};
+    char problem[600];
+    write_scenario("first", ALL DONE);
+    for (int i = 0; i < 2; i++) {
+        struct run_options o = {.world = WORLD_VIRTUAL, .seed = 9};
+        past_forget();
+        struct past *p = past_of(&s, &o, TEST_NOW_S * 1000, problem, sizeof problem);
+        cr_assert(ne(ptr, p, NULL), "%s", problem);
+        cr_assert(eq(ptr, past_of(&s, &o, TEST_NOW_S * 1000, problem, sizeof problem), p), "kept");
+        ASSERT_OK(store_get(past_store(p, "spaak"), "vehicle/certificate", k[i], sizeof k[i], &len[i]));
+        cr_expect(eq(ptr, past_store(p, "tbm"), NULL));
+    }
+    cr_expect(len[0] == len[1] && memcmp(k[0], k[1], len[0]) == 0);
+    struct x509 cert;
+    ASSERT_OK(x509_parse(span_of(k[0], len[0]), &cert));
+    cr_expect(lt(i64, cert.not_before_s, TEST_NOW_S - 80000), "issued a day before");
+    (void)r;
+}
