@@ -34,6 +34,25 @@ for folder in $folders; do
     arrows "$folder" 'lib/(base|crypto|can|pki|env|msg|ccc)(/[a-z]+)?|proto'
 done
 ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|host|media' && fail "lib has a room that no rule speaks of"
+# Names of components stand in cast.c and with the actors only, names of media in lib/media only; lib and the rest of sim
+# read them where they are declared. Comments may use them as examples.
+named() { # name, folders...
+    name=$1
+    shift
+    grep -rnE "\"$name\"" --include='*.[ch]' "$@" | grep -v '^sim/\(cast\.c\|actors/\)' | sed 's,/\*.*,,' | grep "\"$name\""
+}
+for folder in $folders; do
+    name=$(basename "$folder")
+    named "$name" sim lib/base lib/env lib/host lib/msg lib/pki lib/ccc && fail "\"$name\" is named outside its own room"
+    # a folder, its class and its program are called alike, and the one list has it
+    grep -rq "\.name = \"$name\"" --include='*.c' "$folder" || fail "$folder declares no class \"$name\""
+    grep -q "&${name}_class" sim/cast.c || fail "$folder is not in sim/cast.c"
+done
+for medium in $(ls -d lib/media/*/ | xargs -n 1 basename); do
+    named "$medium" lib/host sim/world sim/run sim/plant sim/*.c && fail "the medium \"$medium\" is named outside lib/media"
+    grep -q "X($medium)" lib/media/media.h || fail "lib/media/$medium has no row in lib/media/media.h"
+done
+grep -rn '#include "\(ecu\|sgw\|tbm\|backend\)/' sim lib | grep -v '^sim/cast\.c' && fail "a component's header is included outside sim/cast.c"
 grep -rn '#include "[^"]*_internal.h"' --include='*.[ch]' sim tests && fail "an internal header is used outside its component"
 
 say symbols "components and protocol modules do no I/O"

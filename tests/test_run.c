@@ -1,5 +1,5 @@
-/* A run from inside: the matcher beside the judge, claims by their kinds, the end of what cannot be met any more, lives
- * before a run, runs without records. */
+/* A run from inside: the matcher beside the judge, claims by their kinds, the end of what cannot be met any
+ * more, lives before a run, runs without records. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdlib.h>
@@ -48,8 +48,8 @@ static struct expect random_expect(void)
 
 static struct trace_event random_event(uint64_t time_us)
 {
-    static const enum trace_kind kinds[] = {TRACE_SEND, TRACE_SEND, TRACE_RELAY, TRACE_RELAY, TRACE_ACCEPT,
-                                            TRACE_STEP, TRACE_DROP};
+    static const enum trace_kind kinds[] = {TRACE_SEND,   TRACE_SEND, TRACE_RELAY, TRACE_RELAY,
+                                            TRACE_ACCEPT, TRACE_STEP, TRACE_DROP};
     struct trace_event e = {.time_us = time_us, .kind = (uint16_t)kinds[draw(7)], .length = draw(2)};
     snprintf(e.component, sizeof e.component, "n%u", draw(3));
     if (e.kind != TRACE_DROP && e.kind != TRACE_RELAY)
@@ -59,7 +59,8 @@ static struct trace_event random_event(uint64_t time_us)
     return e;
 }
 
-/* Once the matcher says that all is met, it is; and at the end both say the same, however late events came. */
+/* Once the matcher says that all is met, it is; and at the end both say the same, however late events came.
+ */
 static void compare(struct scenario *s, bool late, unsigned *met)
 {
     struct run r = {.scenario = s};
@@ -141,7 +142,8 @@ static const struct {
      .at_once = "which door holds already"},
     {.name = "one owner after the other",
      .made = {{"door", "owner", 1}, {"door", "owner", -1}, {"gate", "owner", 1}}},
-    {.name = "the owner's holder was killed", .made = {{"door", "owner", 1}, {"door", "", -2}, {"gate", "owner", 1}}},
+    {.name = "the owner's holder was killed",
+     .made = {{"door", "owner", 1}, {"door", "", -2}, {"gate", "owner", 1}}},
     {.name = "an open door without a transaction",
      .made = {{"door", "open", 7}},
      .at_once = "without a fresh \"transaction\""},
@@ -153,7 +155,9 @@ static const struct {
      .made = {{"server", "transaction", 7}, {"door", "open", 7}, {"gate", "open", 7}},
      .at_once = "without a fresh \"transaction\""},
     {.name = "both hold the same", .made = {{"door", "K", 3}, {"server", "K", 3}}},
-    {.name = "they differ", .made = {{"door", "K", 3}, {"server", "K", 4}}, .when_quiet = "do not hold the same \"K\""},
+    {.name = "they differ",
+     .made = {{"door", "K", 3}, {"server", "K", 4}},
+     .when_quiet = "do not hold the same \"K\""},
     {.name = "they differed for a while", .made = {{"door", "K", 3}, {"server", "K", 4}, {"server", "K", 3}}},
     {.name = "nobody else knows", .made = {{"door", "K", 3}}, .when_quiet = "nobody else knows"},
     {.name = "only its own kind knows",
@@ -272,20 +276,24 @@ Test(run, without_records_leaves_nothing)
 
 Test(run, what_cannot_be_met_any_more_ends_at_once)
 {
-    write_scenario("a", ALL "limit: 3600 s\nexpect:\n  - {step: PP-01/19, by: spaak}\n  - {step: PP-01/19, by: spaak}\n"
-                            "  - {event: fail, by: spaak}\n");
+    write_scenario(
+        "a", ALL "limit: 3600 s\nexpect:\n  - {step: PP-01/19, by: spaak}\n  - {step: PP-01/19, by: spaak}\n"
+                 "  - {event: fail, by: spaak}\n");
     struct run r = lived("a");
     cr_expect(eq(int, (int)r.verdict, VERDICT_FAIL));
     cr_expect(r.quiet_end);
     cr_expect(ne(ptr, strstr(r.failures[0], "did not happen"), NULL), "%s", r.failures[0]);
-    cr_expect(ne(ptr, strstr(r.failures[1], "nothing more could have come of it"), NULL), "%s", r.failures[1]);
+    cr_expect(ne(ptr, strstr(r.failures[1], "nothing more could have come of it"), NULL), "%s",
+              r.failures[1]);
 }
 
 static const struct {
     const char *name, *first, *second, *says; /* says NULL: passes */
 } pasts[] = {
-    {.name = "a life", .first = ALL DONE, .second = "given: {after: first}\n" ALL
-                                                    "expect:\n  - {event: step, step: PP-01/2, detail: nothing to do}\n"},
+    {.name = "a life",
+     .first = ALL DONE,
+     .second =
+         "given: {after: first}\n" ALL "expect:\n  - {event: step, step: PP-01/2, detail: nothing to do}\n"},
     {.name = "a life that fails",
      .first = ALL "expect:\n  - {step: PP-01/1, by: vos}\nlimit: 1 s\n",
      .second = "given: {after: first}\n" ALL DONE,

@@ -19,8 +19,8 @@ static const struct topic_rule topics[] = {
     {"spaak/+/up/gsdp", TOPIC_READ}, {"spaak/+/down/gsdp", TOPIC_WRITE}, {.filter = NULL}};
 
 static const struct plant_item plant[] = {
-    {RESPONDER_KEY, PLANT_KEY, "gsdp"},
-    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "gsdp"},
+    {RESPONDER_KEY, PLANT_KEY, "gsdp-signer"},
+    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "gsdp-signer"},
     {RESPONDER_ECU_ANCHOR, PLANT_CERTIFICATE, "ecu-ca"},
     {.key = NULL},
 };
@@ -83,7 +83,7 @@ static enum err gsdp_init(void *self, struct env *env, const struct component_ar
     struct gsdp *g = self;
     (void)args;
     g->env = env;
-    return responder_init(&g->responder, env, PORT_BROKER, "gsdp");
+    return responder_init(&g->responder, env, PORT_BROKER, "gsdp", "spaak");
 }
 
 static void gsdp_fini(void *self)

@@ -27,8 +27,8 @@ static const struct claim_spec claims[] = {
 };
 
 static const struct plant_item plant[] = {
-    {RESPONDER_KEY, PLANT_KEY, "vos"},
-    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "vos"},
+    {RESPONDER_KEY, PLANT_KEY, "vos-signer"},
+    {RESPONDER_CERTIFICATE, PLANT_CERTIFICATE, "vos-signer"},
     {RESPONDER_ECU_ANCHOR, PLANT_CERTIFICATE, "ecu-ca"},
     {VOS_ECU_PREFIX, PLANT_VEHICLES, NULL},
     {.key = NULL},
@@ -156,7 +156,7 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
         return ERR_NO_MEMORY;
     env_random(env, &v->next_request_id, sizeof v->next_request_id);
     v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
-    enum err e = responder_init(&v->responder, env, VOS_PORT_GSDP, "vos");
+    enum err e = responder_init(&v->responder, env, VOS_PORT_GSDP, "vos", "spaak");
     return e ? e : vos_claim_all(v);
 }
 

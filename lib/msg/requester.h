@@ -63,7 +63,7 @@ struct requester_config {
     unsigned timer;           /* used by nobody else */
     uint64_t retry_us;        /* pause before the first repetition */
     uint64_t back_off_us;     /* pause after the first failure in a row */
-    const char *const *peers; /* who is at the far end of each channel, for the trace: "vos" */
+    const char *const *peers; /* who is at the far end of each channel, for the trace */
     const struct requester_signer *signer;
     const struct requester_ops *ops; /* all four there */
     void *owner;

@@ -16,13 +16,15 @@ static enum err load_key(struct responder *r)
     return e;
 }
 
-enum err responder_init(struct responder *r, struct env *env, unsigned port, const char *service)
+enum err responder_init(struct responder *r, struct env *env, unsigned port, const char *service,
+                        const char *peer)
 {
     char topic[64];
     size_t len;
     r->env = env;
     r->port = port;
     r->service = service;
+    r->peer = peer;
     r->cache = calloc(RESPONDER_CACHE, sizeof *r->cache);
     if (!r->cache)
         return ERR_NO_MEMORY;
@@ -68,7 +70,7 @@ void responder_trace_accept(struct responder *r, const struct msg_opened *m, str
 {
     char detail[MSG_DESCRIPTION_MAX];
     msg_describe(&m->header, detail);
-    env_trace_message(r->env, TRACE_ACCEPT, step, msg_type_name(m->header.type), "spaak", bytes, detail);
+    env_trace_message(r->env, TRACE_ACCEPT, step, msg_type_name(m->header.type), r->peer, bytes, detail);
 }
 
 enum err responder_send(struct responder *r, const struct response *response)
@@ -93,7 +95,7 @@ enum err responder_send(struct responder *r, const struct response *response)
         return e;
     snprintf(topic, sizeof topic, "spaak/%s/down/%s", h.ecu_serial, r->service);
     msg_describe(&h, detail);
-    env_trace_message(r->env, TRACE_SEND, response->step, msg_type_name(h.type), "spaak", span_of(out, len),
+    env_trace_message(r->env, TRACE_SEND, response->step, msg_type_name(h.type), r->peer, span_of(out, len),
                       detail);
     return env_send_bytes(r->env, r->port, topic, span_of(out, len));
 }

@@ -16,7 +16,8 @@
 struct responder {
     struct env *env;
     unsigned port;
-    const char *service; /* "vos": last part of the topics */
+    const char *service; /* last part of the topics */
+    const char *peer;    /* who asks, for traces */
     struct p256_key *key;
     uint8_t certificate[X509_MAX], ecu_anchor_der[X509_MAX];
     size_t certificate_len;
@@ -25,7 +26,8 @@ struct responder {
 };
 
 /* Loads from the store and subscribes to spaak/+/up/<service> on the GSDP port. */
-enum err responder_init(struct responder *r, struct env *env, unsigned port, const char *service);
+enum err responder_init(struct responder *r, struct env *env, unsigned port, const char *service,
+                        const char *peer);
 void responder_fini(struct responder *r);
 
 /* Opens a request; the topic must name the ECU that signed it. */

@@ -18,8 +18,8 @@ static const struct {
     [OEM_Z1] = {"Z1", "spaaksim VOS Intermediate CA Z1", X509_SERVER_CA, OEM_J, 30},
     [OEM_ZZ2] = {"ZZ2", "spaaksim KTS Signing ZZ2", X509_KTS_SIGNER, OEM_J, 30},
     [OEM_ECU_CA] = {"ecu-ca", "spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
-    [OEM_VOS] = {"vos", "spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
-    [OEM_GSDP] = {"gsdp", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
+    [OEM_VOS] = {"vos-signer", "spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
+    [OEM_GSDP] = {"gsdp-signer", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
 };
 
 bool oem_role_find(const char *name, enum oem_role *out)

@@ -37,7 +37,8 @@ struct oem_options {
     int64_t now_s;
 };
 
-/* A role by the name that classes use: "J", "J1", "J_PhysicalKey", "Z1", "ZZ2", "ecu-ca", "vos", "gsdp". */
+/* A role by the name that classes use: "J", "J1", "J_PhysicalKey", "Z1", "ZZ2", "ecu-ca", "vos-signer",
+ * "gsdp-signer". */
 bool oem_role_find(const char *name, enum oem_role *out);
 
 /* On error nothing is left to free. */
