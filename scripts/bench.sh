@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench.sh BUILD [BASE]: all figures as JSON lines on standard output; nothing else. One core for what is said to be on one core.
 #
-# ONLY=PATTERN  a part by its whole name (core, ccc, hub, run, idle), or the rows whose names match (grep -E)
+# ONLY=PATTERN  a part by its whole name (core, ccc, hub, run, idle, runner, rebuild), or the rows whose names match (grep -E)
 # BASE          a commit to compare with: built beside, by its own Makefile, and measured in turn with this tree, ROUNDS (3)
 #               times each. A row is then the run with this tree's median value, with "base", the other's median,
 #               "base_ratio": above 1 is better here, for rates and for times; and "spread", how far the rounds of one side
@@ -18,10 +18,23 @@ parts='core isotp_transfers_1kB isotp_transfers_1kB_to_memcpy virtual_pp01_flows
 ccc spake2p_exchanges standard_transactions fast_transactions owner_pairings
 hub hub_transfers_1kB_11_nodes hub_transfers_1kB_to_can_isotp
 run process_pp01_wall
-idle run_idle_day'
+idle run_idle_day
+runner runner_event_at_100000 life_before_a_run
+rebuild rebuild_one_component'
 
 one_core=""
 command -v taskset >/dev/null && one_core="taskset -c 0"
+
+# One file of a component, then to a runnable scenario; the median of five.
+rebuild() { # build folder
+    file=$(ls ecu/spaak/provisioning.c ecu/provisioning.c 2>/dev/null | head -n 1)
+    for _ in 1 2 3 4 5; do
+        touch "$file"
+        start=$(date +%s%N)
+        env -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES -u MAKELEVEL make -s BUILD="$1" all >&2
+        echo $((($(date +%s%N) - start) / 1000))
+    done | sort -n | awk 'NR == 3 { printf "{\"name\":\"rebuild_one_component\",\"value\":%.3f,\"unit\":\"s, median of 5\",\"floor\":1,\"floor_is\":\"the limit, 1 s\",\"ratio\":%.3g,\"goal\":1}\n", $1 / 1e6, $1 / 1e6 }'
+}
 
 measure() { # part, build folder whose programs are meant
     case $1 in
@@ -29,6 +42,8 @@ measure() { # part, build folder whose programs are meant
     ccc) [ ! -x "$2/tests/bench_ccc" ] || $one_core "$2/tests/bench_ccc" ;;
     hub) "$2/tests/bench_process" hub ;;
     run) "$2/tests/bench_process" run "$2" ;;
+    runner) [ ! -x "$2/tests/bench_runner" ] || $one_core "$2/tests/bench_runner" ;;
+    rebuild) rebuild "$2" ;;
     idle) $one_core "$here/$build/tests/bench_process" idle "$2" ;; # ours: asks any commit's spaaksim
     esac
 }
