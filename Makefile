@@ -41,11 +41,14 @@ CRYPTO   := -lcrypto
 HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
 
 TEST_SRC := $(wildcard tests/test_*.c)
+# what tests share
+RIG      := $(filter-out $(addprefix tests/,test_% bench_% fuzz_% kernel_% record_%),$(wildcard tests/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 RECORD   := $(BUILD)/tests/record_exchange
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
 LIBHOST  := $(BUILD)/libhost.a
+LIBRIG   := $(BUILD)/librig.a
 group     = -Wl,--start-group $(1) -Wl,--end-group
 
 # kept, so that a second `make test` has nothing to do
@@ -71,7 +74,7 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(GENFLAGS) -c $< -o $@
 
 # Criterion's macros are not clean under these
-$(BUILD)/obj/tests/test_%.o: WARN += -Wno-conversion -Wno-shadow -Wno-cast-qual -Wno-write-strings -Wno-discarded-qualifiers
+$(BUILD)/obj/tests/test_%.o $(BUILD)/obj/tests/vehicle_bench.o: WARN += -Wno-conversion -Wno-shadow -Wno-cast-qual -Wno-write-strings -Wno-discarded-qualifiers
 
 $(BUILD)/obj/%.o: %.c Makefile | $(GEN)
 	$(call say,CC,$<)
@@ -99,11 +102,12 @@ $(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 	$(Q)ln -sf zygote $@
 
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/support.o $(BUILD)/obj/tests/history.o $(BUILD)/obj/tests/pairing_rig.o $(LIBSIM) $(LIBHOST) $(CORE)
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
-$(BENCH): $(BUILD)/obj/tests/figures.o
+$(LIBRIG): $(call obj,$(RIG))
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)

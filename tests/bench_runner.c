@@ -40,7 +40,8 @@ static void expectations(struct scenario *s)
     s->expect_count = 24;
     for (size_t i = 0; i < s->expect_count; i++) {
         struct expect *x = &s->expects[i];
-        *x = (struct expect){.event = TRACE_SEND, .reason = -1, .at_least = 1, .kind = EXPECT_EVENT, .any_order = i % 3 == 0};
+        *x = (struct expect){
+            .event = TRACE_SEND, .reason = -1, .at_least = 1, .kind = EXPECT_EVENT, .any_order = i % 3 == 0};
         snprintf(x->step, sizeof x->step, "PP-01/%zu", 30 + i); /* none is ever met */
         if (i % 2) {
             x->kind = EXPECT_PATH;
@@ -80,7 +81,8 @@ static void bench_event(void)
         run_free(r);
         free(r);
     }
-    figure_report("runner_event_at_100000", late * 1e6, "us each", early * 1e6, "the same at event 1,000", 1.2);
+    figure_report("runner_event_at_100000", late * 1e6, "us each", early * 1e6, "the same at event 1,000",
+                  1.2);
 }
 
 /* ---- a life ---- */
@@ -145,8 +147,8 @@ static void bench_life(void)
         with = first < with ? first : with;
         without = kept < without ? kept : without;
     }
-    figure_report("life_before_a_run", (with - without) * 1e3, "ms, virtual world", 8, "the limit, 8 ms for each life",
-                  1);
+    figure_report("life_before_a_run", (with - without) * 1e3, "ms, virtual world", 8,
+                  "the limit, 8 ms for each life", 1);
     past_forget();
     for (const char *const *name = (const char *const[]){"life", "after", NULL}; *name; name++) {
         char *path = find_here(*name);

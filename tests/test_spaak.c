@@ -5,110 +5,11 @@
 
 #include "backend/pki/pki.h"
 #include "ecu/spaak/spaak.h"
-#include "lib/can/isotp.h"
-#include "lib/msg/msg.h"
 #include "lib/pki/csr.h"
 #include "tests/check.h"
-#include "tests/support.h"
-
-#define SERIAL "SPAAK00000001"
-
-struct vehicle_bench {
-    struct bench b;
-    struct msg_header last; /* of the last request heard */
-    uint8_t body[MSG_MAX];
-    size_t body_len, heard;
-    struct isotp ear[2]; /* vos, gsdp */
-    uint8_t ear_rx[2][MSG_MAX];
-    uint8_t alive;
-};
+#include "tests/vehicle_bench.h"
 
 static const struct component_args args = {.serial = SERIAL};
-
-static void start(struct vehicle_bench *v, const struct history *history)
-{
-    memset(v, 0, sizeof *v);
-    bench_prepare(&v->b, &spaak_class, test_crypto());
-    test_equip(&spaak_class, SERIAL, v->b.node.store);
-    ASSERT_OK(
-        history_write(test_crypto(), test_oem(TEST_NOW_S), history, TEST_NOW_S * 1000, v->b.node.store));
-    for (int i = 0; i < 2; i++) {
-        struct isotp_config c = isotp_config_default(i ? 0x6B9 : 0x6B8, i ? 0x6B1 : 0x6B0);
-        isotp_init(&v->ear[i], &c, v->ear_rx[i], MSG_MAX);
-    }
-    cr_assert(eq(int, bench_start(&v->b, &args), ERR_OK));
-}
-
-static void stop(struct vehicle_bench *v)
-{
-    bench_free(&v->b);
-}
-
-static void hear(struct vehicle_bench *v, struct span bytes)
-{
-    struct x509 ca;
-    struct msg_opened m;
-    const struct oem *o = test_oem(TEST_NOW_S);
-    x509_parse(span_of(o->roles[OEM_ECU_CA].der, o->roles[OEM_ECU_CA].len), &ca);
-    struct msg_policy p = {.crypto = test_crypto(),
-                           .direction = MSG_REQUEST,
-                           .signer = X509_ECU_IDENTITY,
-                           .issuer = &ca,
-                           .now_ms = TEST_NOW_S * 1000 + (int64_t)(v->b.now_us / 1000)};
-    cr_assert(eq(int, msg_open(&p, bytes, &m), ERR_OK));
-    v->last = m.header;
-    memcpy(v->body, m.body.p, m.body.len);
-    v->body_len = m.body.len;
-    v->heard++;
-}
-
-/* Carries frames between the module and our two ears until nobody has more to say. */
-static void carry(struct vehicle_bench *v, const uint8_t *down, size_t len, int channel)
-{
-    struct bus_frame f;
-    struct isotp_event ev;
-    if (down)
-        isotp_send(&v->ear[channel], down, (uint32_t)len, 0);
-    for (bool busy = true; busy;) {
-        busy = false;
-        for (int i = 0; i < 2; i++)
-            while (isotp_output(&v->ear[i], 0, &f, &ev)) {
-                busy = true;
-                bench_frame(&v->b.node, 0, &f);
-            }
-        for (size_t s = 0; s < v->b.sent_count; s++)
-            for (int i = 0; i < 2; i++) {
-                busy = true;
-                isotp_input(&v->ear[i], &v->b.sent[s].frame, 0, &ev);
-                if (ev.kind == ISOTP_RECEIVED)
-                    hear(v, ev.message);
-            }
-        v->b.sent_count = 0;
-    }
-}
-
-static void tbm_says(struct vehicle_bench *v, uint8_t flags)
-{
-    struct bus_frame f = {.id = 0x3A0, .len = 8};
-    f.data[0] = flags;
-    f.data[1] = v->alive = (v->alive + 1) & 15;
-    f.data[7] = matrix_checksum(0x3A0, f.data, 8);
-    bench_frame(&v->b.node, 0, &f);
-    carry(v, NULL, 0, 0);
-}
-
-static void answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_header h, int type,
-                      struct span body)
-{
-    uint8_t out[MSG_MAX];
-    size_t len;
-    const struct oem_identity *id = &test_oem(TEST_NOW_S)->roles[role];
-    h.type = (Spaak__V1__MessageType)type;
-    cr_assert(eq(
-        int, msg_seal(test_crypto(), MSG_RESPONSE, &h, body, id->key, span_of(id->der, id->len), out, &len),
-        ERR_OK));
-    carry(v, out, len, role == OEM_GSDP);
-}
 
 static struct span subject_body(const char *subject, uint8_t buf[128])
 {
@@ -118,48 +19,40 @@ static struct span subject_body(const char *subject, uint8_t buf[128])
 }
 
 #define SUBJECT "V.SPAAKSIM.EU.01.0001AABBCCDDEEFF"
-#define READY   (TBM_STATUS_CONNECTED | TBM_STATUS_SUBSCRIBED)
 
 enum { SUBJECT_REQUEST = 200, SUBJECT_RESPONSE, CSR_REQUEST, CSR_RESPONSE, CERT_STATUS, ACK, RENEW = 207 };
-
-static bool stored(struct vehicle_bench *v, const char *key)
-{
-    uint8_t buf[ENV_VALUE_MAX];
-    size_t len;
-    return store_get(v->b.node.store, key, buf, sizeof buf, &len) == ERR_OK;
-}
 
 Test(spaak, says_nothing_until_the_tbm_is_connected_and_subscribed)
 {
     struct vehicle_bench v;
-    start(&v, &(struct history){.drm_uuid = true});
+    vehicle_start(&v, &(struct history){.drm_uuid = true});
     bench_run_ms(&v.b, 5000);
-    tbm_says(&v, 0);
-    tbm_says(&v, TBM_STATUS_CONNECTED);
+    vehicle_tbm_says(&v, 0);
+    vehicle_tbm_says(&v, TBM_STATUS_CONNECTED);
     cr_expect(eq(sz, v.heard, 0));
-    tbm_says(&v, READY);
+    vehicle_tbm_says(&v, READY);
     cr_expect(eq(sz, v.heard, 1));
     cr_expect(eq(int, (int)v.last.type, SUBJECT_REQUEST));
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 Test(spaak, cyclic_status_is_checked)
 {
     struct vehicle_bench v;
     struct bus_frame f;
-    start(&v, &(struct history){.drm_uuid = true});
+    vehicle_start(&v, &(struct history){.drm_uuid = true});
     bus_frame_parse("3A0#0301000000000000", &f);
     bench_frame(&v.b.node, 0, &f);
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_CHECKSUM), 1));
-    tbm_says(&v, 0);
+    vehicle_tbm_says(&v, 0);
     v.alive = (v.alive - 1) & 15;
-    tbm_says(&v, READY);
+    vehicle_tbm_says(&v, READY);
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_STALE_COUNTER), 1));
     cr_expect(eq(sz, v.heard, 0));
     bus_frame_parse("3A0#03", &f);
     bench_frame(&v.b.node, 0, &f);
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_BUS_LENGTH), 1));
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 Test(spaak, whole_exchange_stores_only_what_was_verified)
@@ -167,11 +60,11 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
     struct vehicle_bench v;
     uint8_t body[1024], point[P256_POINT];
     struct csr csr;
-    start(&v, &(struct history){.drm_uuid = true});
-    tbm_says(&v, READY);
-    answer_as(&v, OEM_VOS, v.last, SUBJECT_RESPONSE, subject_body(SUBJECT, body));
+    vehicle_start(&v, &(struct history){.drm_uuid = true});
+    vehicle_tbm_says(&v, READY);
+    vehicle_answer_as(&v, OEM_VOS, v.last, SUBJECT_RESPONSE, subject_body(SUBJECT, body));
     cr_assert(eq(int, (int)v.last.type, CSR_REQUEST));
-    cr_expect(stored(&v, SPAAK_PENDING_CSR) && stored(&v, SPAAK_PENDING_KEY));
+    cr_expect(vehicle_stored(&v, SPAAK_PENDING_CSR) && vehicle_stored(&v, SPAAK_PENDING_KEY));
     Spaak__V1__VehicleIdentityCsrRequest *r =
         spaak__v1__vehicle_identity_csr_request__unpack(NULL, v.body_len, v.body);
     cr_assert(eq(int, csr_check(test_crypto(), span_of(r->csr.data, r->csr.len), &csr), ERR_OK));
@@ -191,15 +84,15 @@ Test(spaak, whole_exchange_stores_only_what_was_verified)
     x509_issue(test_crypto(), &t, o->roles[OEM_J1].key, cert, &len);
     Spaak__V1__VehicleIdentityCsrResponse m = SPAAK__V1__VEHICLE_IDENTITY_CSR_RESPONSE__INIT;
     m.certificate = (ProtobufCBinaryData){len, cert};
-    answer_as(&v, OEM_VOS, v.last, CSR_RESPONSE,
-              span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&m, body)));
+    vehicle_answer_as(&v, OEM_VOS, v.last, CSR_RESPONSE,
+                      span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&m, body)));
     cr_assert(eq(int, (int)v.last.type, CERT_STATUS));
-    cr_expect(stored(&v, SPAAK_VEHICLE_CERTIFICATE) && !stored(&v, SPAAK_PENDING_KEY));
-    answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
-    cr_expect(stored(&v, SPAAK_VEHICLE_ACKED));
+    cr_expect(vehicle_stored(&v, SPAAK_VEHICLE_CERTIFICATE) && !vehicle_stored(&v, SPAAK_PENDING_KEY));
+    vehicle_answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
+    cr_expect(vehicle_stored(&v, SPAAK_VEHICLE_ACKED));
     cr_expect(eq(str, (char *)bench_last(&v.b, TRACE_STATE)->detail, "done"));
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 0));
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 /* Answers to the subject id request that must be refused, each for its own reason. */
@@ -236,20 +129,20 @@ Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
         const struct refusal *r = &refusals[i];
         struct vehicle_bench v;
         uint8_t body[128];
-        start(&v, &(struct history){.drm_uuid = true});
-        tbm_says(&v, READY);
+        vehicle_start(&v, &(struct history){.drm_uuid = true});
+        vehicle_tbm_says(&v, READY);
         struct msg_header h = v.last;
         h.sequence = (uint32_t)((int)h.sequence + r->sequence_off);
         h.correlation[0] ^= r->other_correlation;
         h.issued_at_ms -= r->age_ms;
         if (r->other_ecu)
             strcpy(h.ecu_serial, "SPAAK00000002");
-        answer_as(&v, r->signer, h, r->type, subject_body(r->subject ? r->subject : SUBJECT, body));
+        vehicle_answer_as(&v, r->signer, h, r->type, subject_body(r->subject ? r->subject : SUBJECT, body));
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, r->reason), 1), "%s", r->name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 1), "%s", r->name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK), 0), "%s", r->name);
-        cr_expect(not(stored(&v, SPAAK_PENDING_CSR)), "%s", r->name);
-        stop(&v);
+        cr_expect(not(vehicle_stored(&v, SPAAK_PENDING_CSR)), "%s", r->name);
+        vehicle_stop(&v);
     }
 }
 
@@ -271,15 +164,15 @@ static void expect_growing_pauses(const struct bench *b)
 Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
 {
     struct vehicle_bench v;
-    start(&v, &(struct history){.drm_uuid = true});
-    tbm_says(&v, READY);
+    vehicle_start(&v, &(struct history){.drm_uuid = true});
+    vehicle_tbm_says(&v, READY);
     struct msg_header first = v.last;
     for (int i = 0; i < 700; i++) { /* 35 s; the TBM goes on saying that all is well */
         bench_run_ms(&v.b, 50);
         if (i % 2)
-            tbm_says(&v, READY);
+            vehicle_tbm_says(&v, READY);
         else
-            carry(&v, NULL, 0, 0);
+            vehicle_listen(&v);
     }
     cr_expect(eq(sz, v.heard, 6), "six transmissions");
     cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) == 0);
@@ -289,30 +182,30 @@ Test(spaak, repeats_the_same_bytes_with_growing_pauses_then_backs_off)
     expect_growing_pauses(&v.b);
     for (int i = 0; i < 800; i++) {
         bench_run_ms(&v.b, 100);
-        tbm_says(&v, READY);
+        vehicle_tbm_says(&v, READY);
     }
     cr_expect(gt(sz, v.heard, 6), "tries again after a minute");
     EXPECT_WITHIN_MS(bench_last(&v.b, TRACE_SEND)->time_us, gave_up_ms + 63000, 3100, "after the back-off");
     cr_expect(memcmp(first.correlation, v.last.correlation, MSG_UUID) != 0, "as a new exchange");
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 Test(spaak, keeps_quiet_while_the_tbm_is_away)
 {
     struct vehicle_bench v;
-    start(&v, &(struct history){.drm_uuid = true});
-    tbm_says(&v, READY);
+    vehicle_start(&v, &(struct history){.drm_uuid = true});
+    vehicle_tbm_says(&v, READY);
     cr_expect(eq(sz, v.heard, 1));
     for (int i = 0; i < 200; i++) {
         bench_run_ms(&v.b, 100);
-        carry(&v, NULL, 0, 0);
+        vehicle_listen(&v);
     }
     cr_expect(le(sz, v.heard, 2), "after five missing cycles nothing more is sent");
-    tbm_says(&v, READY);
+    vehicle_tbm_says(&v, READY);
     bench_run_ms(&v.b, 1000);
-    carry(&v, NULL, 0, 0);
+    vehicle_listen(&v);
     cr_expect(ge(sz, v.heard, 2), "and it goes on when the TBM is back");
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 static const struct {
@@ -330,44 +223,44 @@ Test(spaak, goes_on_from_what_is_in_its_store)
 {
     for (size_t i = 0; i < sizeof resumes / sizeof resumes[0]; i++) {
         struct vehicle_bench v;
-        start(&v, &resumes[i].history);
-        tbm_says(&v, READY);
+        vehicle_start(&v, &resumes[i].history);
+        vehicle_tbm_says(&v, READY);
         cr_expect(eq(int, v.heard ? (int)v.last.type : 0, resumes[i].first), "row %zu", i);
-        stop(&v);
+        vehicle_stop(&v);
     }
 }
 
 Test(spaak, renewal_is_obeyed_once)
 {
     struct vehicle_bench v;
-    start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_INSTALLED});
-    tbm_says(&v, READY);
+    vehicle_start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_INSTALLED});
+    vehicle_tbm_says(&v, READY);
     struct msg_header h = {.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_01,
                            .issued_at_ms = TEST_NOW_S * 1000};
     strcpy(h.ecu_serial, SERIAL);
-    answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
-    cr_expect(not(stored(&v, SPAAK_VEHICLE_CERTIFICATE)));
-    cr_expect(not(stored(&v, SPAAK_VEHICLE_KEY)));
+    vehicle_answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
+    cr_expect(not(vehicle_stored(&v, SPAAK_VEHICLE_CERTIFICATE)));
+    cr_expect(not(vehicle_stored(&v, SPAAK_VEHICLE_KEY)));
     cr_expect(eq(int, (int)v.last.type, SUBJECT_REQUEST));
-    answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
+    vehicle_answer_as(&v, OEM_VOS, h, RENEW, (struct span){NULL, 0});
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_REPLAYED), 1));
-    stop(&v);
+    vehicle_stop(&v);
 }
 
 /* The acknowledgement serves several use cases: only that of the use case which asked ends it. */
 Test(spaak, an_answer_belongs_to_its_use_case)
 {
     struct vehicle_bench v;
-    start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_UNREPORTED});
-    tbm_says(&v, READY);
+    vehicle_start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_UNREPORTED});
+    vehicle_tbm_says(&v, READY);
     struct msg_header h = v.last;
     h.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_02;
-    answer_as(&v, OEM_VOS, h, ACK, (struct span){NULL, 0});
+    vehicle_answer_as(&v, OEM_VOS, h, ACK, (struct span){NULL, 0});
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_UNEXPECTED), 1));
-    cr_expect(not(stored(&v, SPAAK_VEHICLE_ACKED)));
-    answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
-    cr_expect(stored(&v, SPAAK_VEHICLE_ACKED));
-    stop(&v);
+    cr_expect(not(vehicle_stored(&v, SPAAK_VEHICLE_ACKED)));
+    vehicle_answer_as(&v, OEM_VOS, v.last, ACK, (struct span){NULL, 0});
+    cr_expect(vehicle_stored(&v, SPAAK_VEHICLE_ACKED));
+    vehicle_stop(&v);
 }
 
 Test(spaak, does_not_start_without_its_anchors_or_identity)
