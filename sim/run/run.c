@@ -26,11 +26,12 @@ void run_fail(struct run *r, const char *format, ...)
 
 /* ---- beginning ---- */
 
+/* A call at the start waits until somebody can hear it: awaken_first_calls. */
 static void add_trigger(struct run *r, enum trigger_kind kind, size_t index, struct moment when)
 {
     struct trigger *t = &r->triggers[r->trigger_count++];
     *t = (struct trigger){.kind = kind, .when = when, .index = index};
-    if (!when.step[0]) {
+    if (!when.step[0] && kind != TRIGGER_ACTION) {
         t->state = TRIGGER_DUE;
         t->due_us = when.after_us;
     }
@@ -89,6 +90,18 @@ static void awaken_triggers(struct run *r, const struct trace_event *e)
         }
         t->state = TRIGGER_DUE;
         t->due_us = e->time_us + t->when.after_us;
+    }
+}
+
+/* The links are ready: for calls the run begins now, in both worlds. */
+static void awaken_first_calls(struct run *r, uint64_t now_us)
+{
+    for (size_t i = 0; i < r->trigger_count; i++) {
+        struct trigger *t = &r->triggers[i];
+        if (t->kind != TRIGGER_ACTION || t->state != TRIGGER_WAITS || t->when.step[0])
+            continue;
+        t->state = TRIGGER_DUE;
+        t->due_us = now_us + t->when.after_us;
     }
 }
 
@@ -231,6 +244,8 @@ void run_pump(struct run *r, uint64_t now_us)
 {
     records_pump(r, now_us);
     links_pump(r, now_us);
+    if (r->links.all_ready)
+        awaken_first_calls(r, now_us);
     for (size_t i = 0; i < r->trigger_count; i++) {
         struct trigger *t = &r->triggers[i];
         if (t->state != TRIGGER_DUE || t->due_us > now_us)
