@@ -335,6 +335,7 @@ static void host_trace(struct node *n, const struct trace_event *e)
 static void host_die(struct node *n, const struct fault *why)
 {
     (void)why;
+    node_trace(n, TRACE_LIFE, "killed");
     flush_trace(process_of(n));
     raise(SIGKILL);
 }
