@@ -350,7 +350,8 @@ static void world_call(struct run *r, const struct action *a)
     size_t used = (size_t)snprintf(word, sizeof word, "call %s", call->name);
     for (size_t i = 0; i < component_parameters(call) && used < sizeof word; i++) {
         const struct call_value *v = &a->values[i];
-        if (v->text[0])
+        enum parameter_kind kind = call->parameters[i].kind;
+        if (kind == PARAMETER_TEXT || kind == PARAMETER_VEHICLE) /* left out: an empty text, not "0" */
             used += (size_t)snprintf(word + used, sizeof word - used, "%s%s", PROCESS_SEPARATOR, v->text);
         else
             used += (size_t)snprintf(word + used, sizeof word - used, "%s%llu", PROCESS_SEPARATOR,
