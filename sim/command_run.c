@@ -124,8 +124,9 @@ static void print_result(const struct run *r, const char *label)
     const char *on = r->options->colour ? colours[r->verdict] : "", *off = *on ? "\033[0m" : "";
     for (size_t i = 0; i < r->failure_count; i++)
         printf("%s%s%s\n", on, r->failures[i], off);
-    printf("%s%s%s  %s  (%s world, %s; %.1f ms)  records in %s\n", on, verdict_name(r->verdict), off, label,
-           world_names[r->options->world], r->transport, r->wall_ms, r->options->out);
+    printf("%s%s%s  %s  (%s world%s%s; %.1f ms)  records in %s\n", on, verdict_name(r->verdict), off, label,
+           world_names[r->options->world], r->transport[0] ? ", " : "", r->transport, r->wall_ms,
+           r->options->out);
 }
 
 static double now_ms(void)

@@ -47,11 +47,10 @@ static uint64_t summed(const struct run *r, const struct expect *x)
 
 static void describe(const struct expect *x, char out[200])
 {
-    snprintf(out, 200, "%s%s%s%s%s%s%s%s%s%s%s", x->event == TRACE_REJECT ? "refusal of " : "", x->step,
-             x->step[0] ? " " : "", x->message,
-             x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT
-                 ? trace_kind_name(x->event)
-                 : "",
+    bool kind = x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT;
+    snprintf(out, 200, "%s%s%s%s%s%s%s%s%s%s%s%s", x->event == TRACE_REJECT ? "refusal of " : "", x->step,
+             x->step[0] ? " " : "", x->message, kind && x->message[0] ? " " : "",
+             kind ? trace_kind_name(x->event) : "",
              x->component[0] ? " by " : "", x->component, x->peer[0] ? " to " : "", x->peer,
              x->reason >= 0 ? " for " : "", x->reason >= 0 ? err_name((enum err)x->reason) : "");
 }
