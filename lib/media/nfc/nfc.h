@@ -1,15 +1,18 @@
 /* NFC: a reader listens, a connection is a card in its field. Closing it takes the card away, two connections
  * are two cards. One command to a card, one answer back.
  *
- *   reader   env_tell(port, "", "field-on" | "field-off")    off at first
- *            news "card-here", "card-gone" with the card's address ("card1"): told while the field is on
- *            env_send_bytes(port, card, command): ERR_BUSY while an answer is awaited, ERR_NOT_FOUND for no
- * such card card     env_tell(port, reader, "open"), env_tell(port, "", "close") link up: in front of a
- * reader, with or without field; news "field-on", "field-off" (a reset) on_bytes: a command;
- * env_send_bytes(port, "", answer): ERR_MSG_UNEXPECTED when none is awaited
+ * A reader: env_tell(port, "", "field-on" or "field-off"), off at first. News "card-here" with the card's
+ * address ("card1"), told while the field is on, and "card-gone" of a card that was told of since then.
+ * env_send_bytes(port, card, command): ERR_BUSY while an answer is awaited, ERR_NOT_FOUND for no such card.
+ *
+ * A card: env_tell(port, reader, "open"), env_tell(port, "", "close"). Its link is up when the reader has
+ * taken it, with or without field; a reader that is away takes it when it is there, one with NFC_CARDS cards
+ * tells it "down". News "field-on", "field-off" (a reset). Bytes are a command; env_send_bytes(port, "",
+ * answer): ERR_MSG_UNEXPECTED when none is awaited.
  *
  * In the process world a Unix stream socket carries frames of type(1) length(2, big-endian) payload: 00 APDU,
- * 01 field on, 02 field off, 03 tag lost. Anything else ends the connection. */
+ * 01 field on, 02 field off, 03 tag lost. A reader's first frame, 01 or 02, says that it has taken the card.
+ * Anything else ends the connection. */
 #ifndef lib_media_nfc_nfc_h
 #define lib_media_nfc_nfc_h
 

@@ -18,7 +18,9 @@ struct contact {
     int fd; /* -1: free */
     unsigned number;
     bool awaited; /* a command has left (reader) or came (card), its answer has not gone the other way */
+    bool stale;   /* the field went off meanwhile: an answer may still be under way */
     bool unseen;  /* in the field, the reader has yet to be told */
+    bool here;    /* the reader has been told since the field is on */
     sd_event_source *io;
     uint8_t in[NFC_HEADER + NFC_APDU_MAX];
     size_t in_len;
@@ -31,6 +33,7 @@ struct nfc_link {
     struct link link;
     struct link_open o;
     bool reader, field, cut;
+    bool up; /* a card's: the reader has taken it */
     unsigned cards_seen;
     sd_event_source *accept;
     struct contact cards[NFC_CARDS]; /* a card's end uses the first */
@@ -59,17 +62,20 @@ static void contact_close(struct contact *c)
         close(c->fd);
     free(c->out);
     c->fd = -1;
-    c->awaited = c->unseen = false;
+    c->awaited = c->stale = c->unseen = c->here = false;
     c->in_len = c->out_len = 0;
     c->out = NULL;
+    if (!c->link->reader)
+        c->link->up = false;
 }
 
-/* The other end is gone, or is told so. */
+/* The other end is gone, or does not keep to the form. */
 static void part(struct contact *c)
 {
     struct nfc_link *l = c->link;
+    bool here = c->here;
     contact_close(c);
-    if (l->reader && l->field && !l->cut)
+    if (here)
         tell_news(c, "card-gone");
     else if (!l->reader)
         l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
@@ -97,16 +103,32 @@ static bool on_reader_frame(struct contact *c, enum nfc_frame type, struct span 
     struct nfc_link *l = c->link;
     char address[NFC_ADDRESS];
     address_of(c, address);
-    if (type != NFC_APDU || !c->awaited || !l->field)
+    if (type != NFC_APDU)
         return false; /* NFC_TAG_LOST among them: the card goes */
-    c->awaited = false;
+    if (!c->awaited) {
+        bool crossed = c->stale; /* it met the end of the field on its way */
+        c->stale = false;
+        return crossed;
+    }
+    c->awaited = c->stale = false;
     l->o.hooks.on_bytes(l->o.hooks.ctx, address, payload);
     return true;
+}
+
+/* The first frame admits the card; a field that is off then is no news. */
+static bool on_first_frame(struct contact *c, enum nfc_frame type)
+{
+    struct nfc_link *l = c->link;
+    l->up = true;
+    l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
+    return c->fd >= 0 && type != NFC_FIELD_OFF;
 }
 
 static bool on_card_frame(struct contact *c, enum nfc_frame type, struct span payload)
 {
     struct nfc_link *l = c->link;
+    if (type != NFC_TAG_LOST && !l->up && !on_first_frame(c, type))
+        return true;
     if (type == NFC_APDU) {
         c->awaited = true;
         l->o.hooks.on_bytes(l->o.hooks.ctx, "", payload);
@@ -169,17 +191,20 @@ static int on_unseen(sd_event_source *s, void *ctx)
         struct contact *c = &l->cards[i];
         bool here = c->unseen && c->fd >= 0 && l->field;
         c->unseen = false;
+        c->here |= here;
         if (here)
             tell_news(c, "card-here");
     }
     return 0;
 }
 
-static void show_card(struct contact *c)
+static void say_field(struct contact *c)
 {
-    queue_frame(c, NFC_FIELD_ON, (struct span){NULL, 0});
-    c->unseen = true;
-    link_defer(c->link->o.event, on_unseen, c->link);
+    bool on = c->link->field;
+    queue_frame(c, on ? NFC_FIELD_ON : NFC_FIELD_OFF, (struct span){NULL, 0});
+    c->unseen = on;
+    if (on)
+        link_defer(c->link->o.event, on_unseen, c->link);
 }
 
 static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
@@ -193,13 +218,13 @@ static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
         c++;
     if (peer < 0)
         return 0;
-    if (l->cut || c == l->cards + NFC_CARDS) {
+    if (c == l->cards + NFC_CARDS) {
         close(peer);
         return 0;
     }
     c->number = ++l->cards_seen;
-    if (contact_open(c, peer) && l->field)
-        show_card(c);
+    if (contact_open(c, peer))
+        say_field(c);
     return 0;
 }
 
@@ -212,24 +237,13 @@ static void set_field(struct nfc_link *l, bool on)
         struct contact *c = &l->cards[i];
         if (c->fd < 0)
             continue;
-        c->awaited = false;
-        if (on)
-            show_card(c);
-        else
-            queue_frame(c, NFC_FIELD_OFF, (struct span){NULL, 0});
+        c->stale |= c->awaited;
+        c->awaited = c->here = false;
+        say_field(c);
     }
 }
 
 /* ---- a card ---- */
-
-static int on_opened(sd_event_source *s, void *ctx)
-{
-    struct nfc_link *l = ctx;
-    (void)s;
-    if (l->cards[0].fd >= 0)
-        l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
-    return 0;
-}
 
 static enum err open_card(struct nfc_link *l, const char *reader)
 {
@@ -241,10 +255,7 @@ static enum err open_card(struct nfc_link *l, const char *reader)
     int fd = link_connect_unix(path, SOCK_STREAM);
     if (fd < 0)
         return ERR_LINK_DOWN;
-    if (!contact_open(&l->cards[0], fd))
-        return ERR_SYSTEM;
-    link_defer(l->o.event, on_opened, l);
-    return ERR_OK;
+    return contact_open(&l->cards[0], fd) ? ERR_OK : ERR_SYSTEM;
 }
 
 static int on_closed(sd_event_source *s, void *ctx)
@@ -269,10 +280,9 @@ static enum err nfc_tell(struct link *link, const char *address, const char *new
         return open_card(l, address);
     if (l->reader || strcmp(news, "close") != 0)
         return ERR_BAD_ARGUMENT;
-    if (l->cards[0].fd >= 0) {
-        contact_close(&l->cards[0]);
+    if (l->up)
         link_defer(l->o.event, on_closed, l);
-    }
+    contact_close(&l->cards[0]);
     return ERR_OK;
 }
 
@@ -347,17 +357,21 @@ static int on_first_turn(sd_event_source *s, void *ctx)
     return 0;
 }
 
+/* Cards before a reader that is cut off wait to be taken. */
 static void nfc_set_cut(struct link *link, bool cut)
 {
     struct nfc_link *l = (struct nfc_link *)link;
+    bool was = l->reader || l->up;
     l->cut = cut;
-    for (size_t i = 0; cut && i < NFC_CARDS; i++)
-        if (l->cards[i].fd >= 0)
-            part(&l->cards[i]);
     l->field = false;
+    l->cards_seen = 0;
+    for (size_t i = 0; cut && i < NFC_CARDS; i++)
+        contact_close(&l->cards[i]);
+    if (l->accept)
+        sd_event_source_set_enabled(l->accept, cut ? SD_EVENT_OFF : SD_EVENT_ON);
     if (!cut)
         on_first_turn(NULL, l);
-    else if (l->reader)
+    else if (was)
         l->o.hooks.on_state(l->o.hooks.ctx, LINK_DOWN);
 }
 
