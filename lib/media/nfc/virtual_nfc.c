@@ -9,27 +9,31 @@
 
 #define NS_PER_BYTE 84906u /* 9 bits at 106 kbit/s */
 #define FRAME_US    300u   /* around each frame */
-#define TOUCH_US    1000u  /* until a card that comes or goes is noticed */
+#define TOUCH_US    1000u  /* until a card that comes or goes, or a field that changes, is noticed */
 
 struct reader {
     struct virtual_port *port;
     bool field;
+    uint32_t changes; /* of the field: what was told before one is void */
     unsigned cards_seen;
 };
 
 /* An asking port's end. */
 struct card {
     struct virtual_port *port;
-    struct reader *reader; /* NULL: nowhere */
+    struct reader *reader; /* before which it is, taken or not yet; NULL: nowhere */
     unsigned number;       /* at the reader */
-    uint32_t touch;        /* counts comings and goings: what was under way before is void */
-    bool awaited;          /* a command has left, its answer has not come */
+    uint32_t visit;        /* counts comings and goings */
+    uint32_t power;        /* and changes of the field: what was in the air before is void */
+    bool here;             /* the reader has been told since the field is on */
+    bool awaited;          /* a command has left the reader, its answer has not come */
+    bool asked;            /* a command has come, its answer has not left */
 };
 
 /* What is in the air. */
 struct air {
     struct card *card;
-    uint32_t touch;
+    uint32_t power;
     bool to_card;
     size_t len;
     uint8_t bytes[];
@@ -40,57 +44,82 @@ static void address_of(const struct card *c, char out[NFC_ADDRESS])
     snprintf(out, NFC_ADDRESS, "card%u", c->number);
 }
 
-static void tell_reader(struct card *c, const char *news)
-{
-    char address[NFC_ADDRESS];
-    address_of(c, address);
-    virtual_news(c->reader->port, address, news);
-}
-
-/* ---- cards that come and go ---- */
-
-static void each_card(struct reader *r, void (*fn)(struct card *c))
+/* The asking port that is the next card before the reader; NULL after the last. */
+static struct card *next_card(struct reader *r, struct card *after)
 {
     struct virtual *v = virtual_of(r->port);
+    bool passed = !after;
     for (struct virtual_node *n = virtual_next(v, NULL); n; n = virtual_next(v, n))
         for (unsigned i = 0; i < virtual_class(n)->port_count; i++) {
             struct virtual_port *p = virtual_port(n, i);
             struct card *c = p->twin == &twin_nfc && virtual_port_spec(p)->end == PORT_ASKS ? p->link : NULL;
-            if (c && c->reader == r)
-                fn(c);
+            if (c && passed && c->reader == r)
+                return c;
+            passed |= c && c == after;
         }
+    return NULL;
 }
 
-static void touch_event(struct virtual *v, void *object, uint64_t touch)
-{
-    struct card *c = object;
-    (void)v;
-    if (c->touch != touch || !c->reader || !c->reader->port->up)
-        return;
-    c->number = ++c->reader->cards_seen;
-    virtual_link(c->port, LINK_UP);
-    if (!c->reader || !c->reader->field)
-        return;
-    tell_reader(c, "card-here");
-    virtual_news(c->port, "", "field-on");
-}
-
-static void gone_event(struct virtual *v, void *object, uint64_t touch)
-{
-    struct card *c = object;
-    (void)v;
-    if (c->touch == touch && c->port->up)
-        virtual_link(c->port, LINK_DOWN);
-}
-
-static void push(struct card *c, void (*run)(struct virtual *, void *, uint64_t))
+static void later(struct card *c, void (*run)(struct virtual *, void *, uint64_t), uint32_t argument)
 {
     struct virtual *v = virtual_of(c->port);
-    virtual_push(v, virtual_now_us(v) + TOUCH_US, run, c, c->touch, 0);
+    virtual_push(v, virtual_now_us(v) + TOUCH_US, run, c, argument, 0);
+}
+
+/* ---- cards that come and go ---- */
+
+/* Both ends hear of each other, once while the field is on. */
+static void notice(struct card *c)
+{
+    char address[NFC_ADDRESS];
+    if (!c->reader || !c->reader->field || c->here || !c->port->up)
+        return;
+    c->here = true;
+    address_of(c, address);
+    virtual_news(c->reader->port, address, "card-here");
+    if (c->here)
+        virtual_news(c->port, "", "field-on");
+}
+
+static unsigned cards_taken(struct reader *r)
+{
+    unsigned n = 0;
+    for (struct card *c = next_card(r, NULL); c; c = next_card(r, c))
+        n += c->port->up;
+    return n;
+}
+
+/* The reader takes the card, when it is there. */
+static void take_event(struct virtual *v, void *object, uint64_t visit)
+{
+    struct card *c = object;
+    struct reader *r = c->reader;
+    (void)v;
+    if (c->visit != visit || !r || c->port->up || !r->port->up)
+        return;
+    if (cards_taken(r) == NFC_CARDS) {
+        c->reader = NULL;
+        virtual_link(c->port, LINK_DOWN);
+        return;
+    }
+    c->number = ++r->cards_seen;
+    virtual_link(c->port, LINK_UP);
+    if (c->visit == visit)
+        notice(c);
+}
+
+static void gone_event(struct virtual *v, void *object, uint64_t argument)
+{
+    struct card *c = object;
+    (void)v;
+    (void)argument;
+    if (c->port->up)
+        virtual_link(c->port, LINK_DOWN);
 }
 
 struct farewell {
     struct reader *reader;
+    uint32_t changes;
     char address[NFC_ADDRESS];
 };
 
@@ -99,25 +128,31 @@ static void farewell_event(struct virtual *v, void *object, uint64_t argument)
     struct farewell *f = object;
     (void)v;
     (void)argument;
-    if (f->reader->port->up && f->reader->field)
+    if (f->reader->changes == f->changes)
         virtual_news(f->reader->port, f->address, "card-gone");
     free(f);
 }
 
-/* The card leaves; the reader hears of it a little later. */
+static void leave(struct card *c)
+{
+    c->reader = NULL;
+    c->visit++;
+    c->power++;
+    c->here = c->awaited = c->asked = false;
+}
+
+/* The card leaves; a reader that knows of it hears so a little later. */
 static void take_away(struct card *c)
 {
-    struct reader *r = c->reader;
-    struct farewell *f = r && c->port->up ? calloc(1, sizeof *f) : NULL;
-    c->reader = NULL;
-    c->touch++;
-    c->awaited = false;
-    if (!f)
-        return;
-    f->reader = r;
-    address_of(c, f->address);
     struct virtual *v = virtual_of(c->port);
-    virtual_push(v, virtual_now_us(v) + TOUCH_US, farewell_event, f, 0, EVENT_OWNED);
+    struct farewell *f = c->here ? calloc(1, sizeof *f) : NULL;
+    if (f) {
+        f->reader = c->reader;
+        f->changes = c->reader->changes;
+        address_of(c, f->address);
+        virtual_push(v, virtual_now_us(v) + TOUCH_US, farewell_event, f, 0, EVENT_OWNED);
+    }
+    leave(c);
 }
 
 static enum err open_card(struct card *c, const char *reader)
@@ -131,41 +166,43 @@ static enum err open_card(struct card *c, const char *reader)
     if (c->reader)
         return ERR_BUSY;
     c->reader = virtual_port(n, index)->link;
-    c->touch++;
-    push(c, touch_event);
+    c->visit++;
+    later(c, take_event, c->visit);
     return ERR_OK;
 }
 
 /* ---- the field ---- */
 
-static void field_on_event(struct virtual *v, void *object, uint64_t touch)
+static void field_on_event(struct virtual *v, void *object, uint64_t power)
 {
     struct card *c = object;
     (void)v;
-    if (c->touch != touch || !c->port->up || !c->reader || !c->reader->field)
-        return;
-    tell_reader(c, "card-here");
-    virtual_news(c->port, "", "field-on");
+    if (c->power == power)
+        notice(c);
 }
 
-static void field_off_event(struct virtual *v, void *object, uint64_t touch)
+static void field_off_event(struct virtual *v, void *object, uint64_t visit)
 {
     struct card *c = object;
     (void)v;
-    if (c->touch == touch && c->port->up)
+    if (c->visit == visit && c->port->up)
         virtual_news(c->port, "", "field-off");
 }
 
-static void card_field_on(struct card *c)
+static void set_field(struct reader *r, bool on)
 {
-    push(c, field_on_event);
-}
-
-static void card_field_off(struct card *c)
-{
-    c->touch++;
-    c->awaited = false;
-    push(c, field_off_event);
+    r->field = on;
+    r->changes++;
+    for (struct card *c = next_card(r, NULL); c; c = next_card(r, c)) {
+        if (on) {
+            later(c, field_on_event, c->power);
+            continue;
+        }
+        if (c->here)
+            later(c, field_off_event, c->visit);
+        c->power++;
+        c->here = c->awaited = c->asked = false;
+    }
 }
 
 static enum err nfc_tell(struct virtual_port *p, const char *address, const char *news)
@@ -178,17 +215,14 @@ static enum err nfc_tell(struct virtual_port *p, const char *address, const char
     if (card && strcmp(news, "open") == 0)
         return open_card(p->link, address);
     if (card && strcmp(news, "close") == 0) {
-        struct card *c = p->link;
-        take_away(c);
-        push(c, gone_event);
+        take_away(p->link);
+        later(p->link, gone_event, 0);
         return ERR_OK;
     }
     if (card || (!on && strcmp(news, "field-off") != 0))
         return ERR_BAD_ARGUMENT;
-    if (r->field != on) {
-        r->field = on;
-        each_card(r, on ? card_field_on : card_field_off);
-    }
+    if (r->field != on)
+        set_field(r, on);
     return ERR_OK;
 }
 
@@ -201,10 +235,10 @@ static void arrive(struct virtual *v, void *object, uint64_t argument)
     char address[NFC_ADDRESS];
     (void)v;
     (void)argument;
-    if (c->touch == a->touch && c->reader && c->port->up) {
+    if (c->power == a->power && c->reader && c->port->up) {
         address_of(c, address);
-        if (!a->to_card)
-            c->awaited = false;
+        c->asked |= a->to_card;
+        c->awaited &= a->to_card;
         virtual_bytes(a->to_card ? c->port : c->reader->port, a->to_card ? "" : address,
                       span_of(a->bytes, a->len));
     }
@@ -217,7 +251,7 @@ static enum err fly(struct card *c, bool to_card, struct span bytes)
     struct air *a = malloc(sizeof *a + bytes.len);
     if (!a)
         return ERR_NO_MEMORY;
-    *a = (struct air){.card = c, .touch = c->touch, .to_card = to_card, .len = bytes.len};
+    *a = (struct air){.card = c, .power = c->power, .to_card = to_card, .len = bytes.len};
     memcpy(a->bytes, bytes.p, bytes.len);
     virtual_push(v, virtual_now_us(v) + FRAME_US + bytes.len * NS_PER_BYTE / 1000, arrive, a, 0, EVENT_OWNED);
     return ERR_OK;
@@ -225,18 +259,12 @@ static enum err fly(struct card *c, bool to_card, struct span bytes)
 
 static struct card *card_at(struct reader *r, const char *address)
 {
-    struct virtual *v = virtual_of(r->port);
     char own[NFC_ADDRESS];
-    for (struct virtual_node *n = virtual_next(v, NULL); n; n = virtual_next(v, n))
-        for (unsigned i = 0; i < virtual_class(n)->port_count; i++) {
-            struct virtual_port *p = virtual_port(n, i);
-            struct card *c = p->twin == &twin_nfc && virtual_port_spec(p)->end == PORT_ASKS ? p->link : NULL;
-            if (!c || c->reader != r || !p->up)
-                continue;
-            address_of(c, own);
-            if (strcmp(own, address) == 0)
-                return c;
-        }
+    for (struct card *c = next_card(r, NULL); c; c = next_card(r, c)) {
+        address_of(c, own);
+        if (c->port->up && strcmp(own, address) == 0)
+            return c;
+    }
     return NULL;
 }
 
@@ -249,12 +277,11 @@ static enum err nfc_send(struct virtual_port *p, const char *address, struct spa
         return ERR_NO_SPACE;
     if (!c)
         return ERR_NOT_FOUND;
-    if (is_card)
-        return c->awaited && c->reader ? fly(c, false, bytes) : ERR_MSG_UNEXPECTED;
-    if (c->awaited)
-        return ERR_BUSY;
-    c->awaited = true;
-    return fly(c, true, bytes);
+    if (is_card ? !c->asked : c->awaited)
+        return is_card ? ERR_MSG_UNEXPECTED : ERR_BUSY;
+    c->asked &= !is_card;
+    c->awaited |= !is_card;
+    return fly(c, !is_card, bytes);
 }
 
 /* ---- life ---- */
@@ -274,18 +301,27 @@ static enum err nfc_attach(struct virtual_port *p)
     return p->link ? ERR_OK : ERR_NO_MEMORY;
 }
 
+/* A card's link comes with "open"; cards that are before the reader already are taken now. */
 static void nfc_connect(struct virtual_port *p)
 {
-    if (virtual_port_spec(p)->end == PORT_LISTENS)
-        virtual_link(p, LINK_UP); /* a card's link comes with "open" */
+    struct reader *r = p->link;
+    if (virtual_port_spec(p)->end == PORT_ASKS)
+        return;
+    virtual_link(p, LINK_UP);
+    for (struct card *c = next_card(r, NULL); c; c = next_card(r, c))
+        later(c, take_event, c->visit);
 }
 
-static void lose_reader(struct card *c)
+/* Those that wait to be taken go on waiting. */
+static void lose_cards(struct reader *r)
 {
-    c->reader = NULL;
-    c->touch++;
-    c->awaited = false;
-    push(c, gone_event);
+    for (struct card *c = next_card(r, NULL), *next; c; c = next) {
+        next = next_card(r, c);
+        if (!c->port->up)
+            continue;
+        leave(c);
+        later(c, gone_event, 0);
+    }
 }
 
 static void nfc_disconnect(struct virtual_port *p)
@@ -295,8 +331,9 @@ static void nfc_disconnect(struct virtual_port *p)
         take_away(p->link);
         return;
     }
-    each_card(r, lose_reader);
+    lose_cards(r);
     r->field = false;
+    r->changes++;
     r->cards_seen = 0;
 }
 
