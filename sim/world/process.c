@@ -64,6 +64,8 @@ static void take_event(struct process_world *w, struct child *c, struct trace_ev
     e->component[sizeof e->component - 1] = e->peer[sizeof e->peer - 1] = e->step[sizeof e->step - 1] = '\0';
     e->message[sizeof e->message - 1] = e->detail[sizeof e->detail - 1] = '\0';
     c->sequence = e->sequence;
+    if (w->ending && e->time_us > w->end_us)
+        return; /* links that fall as one after the other stops are nothing that the run has done */
     if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
         w->cuts_under_way--;
     run_on_event(w->run, e);
@@ -106,6 +108,8 @@ static int on_tap(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     ssize_t len;
     while ((len = recv(fd, packet, sizeof packet, MSG_DONTWAIT)) >= (ssize_t)sizeof h) {
         memcpy(&h, packet, sizeof h);
+        if (c->world->ending && h.time_us > c->world->end_us)
+            continue;
         h.medium[sizeof h.medium - 1] = h.port[sizeof h.port - 1] = h.address[sizeof h.address - 1] = '\0';
         struct tap_event e = {.time_us = h.time_us,
                               .medium = h.medium,
@@ -475,7 +479,8 @@ static void ask_to_stop(struct process_world *w)
 
 static void stop_all(struct process_world *w)
 {
-    uint64_t limit_us = now_us(w) + 3000000;
+    w->end_us = now_us(w);
+    uint64_t limit_us = w->end_us + 3000000;
     w->ending = true;
     ask_to_stop(w);
     wait_for_ends(w, false, limit_us);

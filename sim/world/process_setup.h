@@ -52,6 +52,7 @@ struct process_world {
     size_t child_count;
     unsigned cuts_under_way;
     bool give_up, ending;
+    uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
     int zygote; /* socket, -1: none */
     struct setup_instance instances[SCENARIO_MEMBERS];
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
