@@ -98,6 +98,19 @@ $(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST)))
 $(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST)))
 $(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 
+# a folder in tests with a cast of its own: the same programs with that cast, found beside each other
+CASTS    := $(patsubst tests/%/cast.c,%,$(wildcard tests/*/cast.c))
+CAST_BIN := $(foreach c,$(CASTS),$(addprefix $(BUILD)/tests/$(c)/bin/,$(PROGRAMS)))
+define cast_program
+$(BUILD)/tests/$(1)/bin/$(2): $(call obj,$(3) $(wildcard tests/$(1)/*.c)) $(LIBSIM) $(LIBHOST) $(CORE)
+	$$(call say,LD,$$@)
+	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(4) -o $$@
+endef
+$(foreach c,$(CASTS),$(eval $(call cast_program,$(c),spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST))))
+$(foreach c,$(CASTS),$(eval $(call cast_program,$(c),zygote,sim/zygote_main.c,-lmosquitto $(HOST))))
+$(CASTS:%=$(BUILD)/tests/%/bin/hub): $(BUILD)/bin/hub
+	$(Q)mkdir -p $(@D) && ln -sf ../../../bin/hub $@
+
 # the same program by a component's name is that component
 $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 	$(Q)ln -sf zygote $@
@@ -108,6 +121,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
+$(addprefix $(BUILD)/tests/,test_cards test_media test_nfc): | $(CAST_BIN)
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)

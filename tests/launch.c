@@ -1,0 +1,110 @@
+#include "tests/launch.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What a test cannot go on without. */
+static void must(bool ok, const char *what, const char *detail)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "%s: %s\n", what, detail);
+    abort();
+}
+
+void launch_directory(char out[64])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(out, 64, "%.40s/cards.XXXXXX", base && strlen(base) <= 40 ? base : "/tmp");
+    must(mkdtemp(out), "mkdtemp", out);
+}
+
+void launch_remove(const char *directory)
+{
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    must(system(command) == 0, "system", command);
+}
+
+void launch_start(struct launch *l, const char *format, ...)
+{
+    const char *build = getenv("SPAAKSIM_BUILD");
+    char arguments[700], command[900];
+    int pipe_fds[2];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, "exec %s/tests/cards/bin/spaaksim %s", build ? build : "build",
+             arguments);
+    must(pipe2(pipe_fds, O_CLOEXEC) == 0, "pipe2", command);
+    l->len = 0;
+    l->text[0] = '\0';
+    l->pid = fork();
+    if (l->pid == 0) {
+        dup2(pipe_fds[1], 1);
+        dup2(pipe_fds[1], 2);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    close(pipe_fds[1]);
+    l->out = pipe_fds[0];
+}
+
+bool launch_read(struct launch *l, const char *until)
+{
+    while (!until || !strstr(l->text, until)) {
+        struct pollfd p = {.fd = l->out, .events = POLLIN};
+        must(poll(&p, 1, LAUNCH_LIMIT_MS) == 1, "no word for too long", l->text);
+        ssize_t n = read(l->out, l->text + l->len, sizeof l->text - 1 - l->len);
+        if (n <= 0)
+            return false;
+        l->len += (size_t)n;
+        l->text[l->len] = '\0';
+    }
+    return true;
+}
+
+int launch_finish(struct launch *l)
+{
+    int status;
+    launch_read(l, NULL);
+    close(l->out);
+    must(waitpid(l->pid, &status, 0) == l->pid, "waitpid", l->text);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+char *launch_file(const char *directory, const char *name)
+{
+    char path[400], *text = NULL;
+    size_t cap = 0;
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    FILE *f = fopen(path, "re");
+    if (f && getdelim(&text, &cap, EOF, f) < 0)
+        text = strdup("");
+    if (f)
+        fclose(f);
+    return text;
+}
+
+char *launch_line(char **rest)
+{
+    char *line = *rest && **rest ? strsep(rest, "\n") : NULL;
+    return line && *line ? line : NULL;
+}
+
+const char *launch_member(const char *line, const char *name, char *out, size_t cap)
+{
+    char key[40];
+    snprintf(key, sizeof key, "\"%s\":\"", name);
+    const char *p = strstr(line, key);
+    size_t len = p ? strcspn(p + strlen(key), "\"") : 0;
+    snprintf(out, cap, "%.*s", (int)len, p ? p + strlen(key) : "");
+    return out;
+}

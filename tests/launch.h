@@ -1,0 +1,37 @@
+/* For tests that run the programs of tests/cards: starting them, reading what they say, reading their
+ * records. */
+#ifndef tests_launch_h
+#define tests_launch_h
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define LAUNCH_LIMIT_MS 60000 /* without a word from the program; then the test fails */
+
+struct launch {
+    pid_t pid;
+    int out;
+    char text[32768];
+    size_t len;
+};
+
+/* A directory of the test's own; removed with all that is in it by launch_remove. */
+void launch_directory(char out[64]);
+void launch_remove(const char *directory);
+
+/* Starts spaaksim of the cards with these arguments. */
+void launch_start(struct launch *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Reads until the text contains `until`; false when the output ended before. */
+bool launch_read(struct launch *l, const char *until);
+/* Reads to the end; the exit code, 1000 and the signal for another end. */
+int launch_finish(struct launch *l);
+
+/* A whole file as text, to be freed; NULL when there is none. */
+char *launch_file(const char *directory, const char *name);
+/* Cuts the next line off, NULL at the end. */
+char *launch_line(char **rest);
+/* Text of a member of one JSON line of a record, "" when it has none. */
+const char *launch_member(const char *line, const char *name, char *out, size_t cap);
+
+#endif
