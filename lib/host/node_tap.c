@@ -1,6 +1,6 @@
 /* What the tap hears, without the secrets: values that the class declares as secret are looked for in the
- * bytes, raw and as hex text, and masked. They are read from the store again after each commit, and only
- * while somebody listens. */
+ * bytes, raw and as hex text of either case, and masked. They are read from the store again after each
+ * commit, and only while somebody listens. */
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +44,9 @@ static void keep_secret(void *ctx, const char *key, struct span value)
     hex_encode(value.p, value.len, hex);
     keep(ctx, value.p, value.len);
     keep(ctx, hex, 2 * value.len);
+    for (char *p = hex; *p; p++)
+        *p = (char)(*p >= 'a' ? *p - 'a' + 'A' : *p);
+    keep(ctx, hex, 2 * value.len);
     OPENSSL_cleanse(hex, 2 * value.len);
     free(hex);
 }
@@ -56,15 +59,14 @@ static void learn_secrets(struct node *n)
         store_scan(n->store, *s, keep_secret, n);
 }
 
-static void mask(const struct node *n, uint8_t *bytes, size_t len)
+/* Looked for in the bytes as they are: a secret that shares bytes with another is masked like it. */
+static void mask(const struct node *n, struct span bytes, uint8_t *out)
 {
     for (size_t i = 0; i < n->secret_count; i++) {
         const struct node_secret *s = &n->secrets[i];
-        uint8_t *p = bytes;
-        while ((p = memmem(p, len - (size_t)(p - bytes), s->bytes, s->len))) {
-            memset(p, '*', s->len);
-            p += s->len;
-        }
+        const uint8_t *p = bytes.p;
+        while ((p = memmem(p, bytes.len - (size_t)(p - bytes.p), s->bytes, s->len)))
+            memset(out + (p++ - bytes.p), '*', s->len);
     }
 }
 
@@ -82,7 +84,7 @@ void node_tap(struct node *n, unsigned port, bool out, const char *address, stru
     if (!n->secrets_known)
         learn_secrets(n);
     memcpy(copy, bytes.p, bytes.len);
-    mask(n, copy, bytes.len);
+    mask(n, bytes, copy);
     e.bytes = span_of(copy, bytes.len);
     n->host->tap(n, &e);
     free(copy);
