@@ -28,7 +28,8 @@ struct packet {
 
 struct connection {
     struct call_link *link;
-    int fd; /* -1: free */
+    int fd;          /* -1: free */
+    unsigned number; /* in the order of arrival */
     bool admitted;
     char name[ENV_NAME_MAX]; /* server: of the caller */
     sd_event_source *io;
@@ -42,6 +43,7 @@ struct call_link {
     size_t hello_len;
     bool server, cut;
     int listen_fd;
+    unsigned seen;                        /* connections so far */
     struct connection peers[CALLERS_MAX]; /* a client uses the first */
     sd_event_source *accept, *retry;
     struct packet *queue, **queue_end;
@@ -171,6 +173,7 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 static bool connection_open(struct connection *c, int fd)
 {
     c->fd = fd;
+    c->number = ++c->link->seen;
     return sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0;
 }
 
@@ -187,14 +190,15 @@ static void try_connect(struct call_link *l)
         retry_later(l);
 }
 
-/* A free place, or that of a stranger who has not greeted: idle connections keep nobody out. */
+/* A free place, or that of the stranger who has had the longest time to greet: idle connections keep nobody
+ * out. */
 static struct connection *free_place(struct call_link *l)
 {
     struct connection *stranger = NULL;
     for (size_t i = 0; i < CALLERS_MAX; i++) {
         if (l->peers[i].fd < 0)
             return &l->peers[i];
-        if (!l->peers[i].admitted)
+        if (!l->peers[i].admitted && (!stranger || l->peers[i].number < stranger->number))
             stranger = &l->peers[i];
     }
     if (stranger)
