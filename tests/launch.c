@@ -9,8 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a test cannot go on without. */
-static void must(bool ok, const char *what, const char *detail)
+void launch_must(bool ok, const char *what, const char *detail)
 {
     if (ok)
         return;
@@ -22,14 +21,14 @@ void launch_directory(char out[64])
 {
     const char *base = getenv("TMPDIR");
     snprintf(out, 64, "%.40s/cards.XXXXXX", base && strlen(base) <= 40 ? base : "/tmp");
-    must(mkdtemp(out), "mkdtemp", out);
+    launch_must(mkdtemp(out), "mkdtemp", out);
 }
 
 void launch_remove(const char *directory)
 {
     char command[100];
     snprintf(command, sizeof command, "rm -rf %s", directory);
-    must(system(command) == 0, "system", command);
+    launch_must(system(command) == 0, "system", command);
 }
 
 void launch_start(struct launch *l, const char *format, ...)
@@ -43,7 +42,7 @@ void launch_start(struct launch *l, const char *format, ...)
     va_end(args);
     snprintf(command, sizeof command, "exec %s/tests/cards/bin/spaaksim %s", build ? build : "build",
              arguments);
-    must(pipe2(pipe_fds, O_CLOEXEC) == 0, "pipe2", command);
+    launch_must(pipe2(pipe_fds, O_CLOEXEC) == 0, "pipe2", command);
     l->len = 0;
     l->text[0] = '\0';
     l->pid = fork();
@@ -61,7 +60,7 @@ bool launch_read(struct launch *l, const char *until)
 {
     while (!until || !strstr(l->text, until)) {
         struct pollfd p = {.fd = l->out, .events = POLLIN};
-        must(poll(&p, 1, LAUNCH_LIMIT_MS) == 1, "no word for too long", l->text);
+        launch_must(poll(&p, 1, LAUNCH_LIMIT_MS) == 1, "no word for too long", l->text);
         ssize_t n = read(l->out, l->text + l->len, sizeof l->text - 1 - l->len);
         if (n <= 0)
             return false;
@@ -76,7 +75,7 @@ int launch_finish(struct launch *l)
     int status;
     launch_read(l, NULL);
     close(l->out);
-    must(waitpid(l->pid, &status, 0) == l->pid, "waitpid", l->text);
+    launch_must(waitpid(l->pid, &status, 0) == l->pid, "waitpid", l->text);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 

@@ -16,6 +16,9 @@ struct launch {
     size_t len;
 };
 
+/* What a test cannot go on without: says so and aborts. */
+void launch_must(bool ok, const char *what, const char *detail);
+
 /* A directory of the test's own; removed with all that is in it by launch_remove. */
 void launch_directory(char out[64]);
 void launch_remove(const char *directory);

@@ -1,0 +1,246 @@
+#include "tests/stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/host/twin.h"
+#include "tests/launch.h"
+
+struct stage stage;
+
+/* ---- classes: one server, who may call it, and who may not ---- */
+
+static const char *const callers[] = {"asker", NULL};
+static const struct port_spec server_ports[] = {
+    {.name = "desk", .medium = "call", .end = PORT_LISTENS, .callers = callers},
+    {.name = "plate", .medium = "nfc", .end = PORT_LISTENS, .callers = callers},
+};
+static const struct port_spec asker_ports[] = {
+    {.name = "desk", .medium = "call", .end = PORT_ASKS, .server = "server"},
+    {.name = "plate", .medium = "nfc", .end = PORT_ASKS},
+};
+
+void stage_say(struct end *e, const char *who, const char *sign, const char *what, size_t len)
+{
+    size_t used = strlen(e->log);
+    if (used)
+        e->log[used++] = ' ';
+    snprintf(e->log + used, sizeof e->log - used, "%s%s%.*s", who, sign, (int)len, what);
+}
+
+static void hear_state(void *ctx, enum link_state state)
+{
+    stage_say(ctx, state == LINK_DOWN ? "down" : "up", "", "", 0);
+}
+
+static void hear_bytes(void *ctx, const char *address, struct span bytes)
+{
+    stage_say(ctx, address, "=", (const char *)bytes.p, bytes.len);
+}
+
+static void hear_news(void *ctx, const char *address, const char *news)
+{
+    stage_say(ctx, address, ":", news, strlen(news));
+}
+
+/* Of the virtual world; the instance knows its end by its name. */
+struct instance {
+    struct end *end;
+};
+
+struct end *stage_find(const char *name)
+{
+    for (size_t i = 0; i < stage.count; i++)
+        if (strcmp(stage.ends[i].name, name) == 0)
+            return &stage.ends[i];
+    launch_must(false, "nobody is called so", name);
+    return NULL;
+}
+
+static enum err instance_init(void *self, struct env *env, const struct component_args *args)
+{
+    (void)args;
+    ((struct instance *)self)->end = stage_find(env->name);
+    return ERR_OK;
+}
+
+static void instance_on_link(void *self, unsigned port, enum link_state state)
+{
+    if (port == stage.port)
+        hear_state(((struct instance *)self)->end, state);
+}
+
+static void instance_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
+{
+    (void)port;
+    hear_bytes(((struct instance *)self)->end, address, bytes);
+}
+
+static void instance_on_news(void *self, unsigned port, const char *address, const char *news)
+{
+    (void)port;
+    hear_news(((struct instance *)self)->end, address, news);
+}
+
+#define CLASS(class_name, class_ports)                                                                     \
+    {                                                                                                      \
+        .name = class_name, .place = PLACE_OUTSIDE, .size = sizeof(struct instance), .ports = class_ports, \
+        .port_count = PORTS, .init = instance_init, .on_link = instance_on_link,                           \
+        .on_bytes = instance_on_bytes, .on_news = instance_on_news                                         \
+    }
+static const struct component_class server_class = CLASS("server", server_ports),
+                                    asker_class = CLASS("asker", asker_ports),
+                                    stranger_class = CLASS("stranger", asker_ports);
+
+static void add_end(const char *name, const struct component_class *class)
+{
+    struct end *e = &stage.ends[stage.count];
+    *e = (struct end){.name = name, .class = class, .listen_fd = -1};
+    stage.instances[stage.count++] = (struct setup_instance){name, class, "", 0};
+}
+
+static const struct setup *setup_of_stage(void)
+{
+    return stage.port == PORT_DESK ? &setup_call : &setup_nfc;
+}
+
+static void on_problem(void *ctx, const char *text)
+{
+    (void)ctx;
+    launch_must(false, "set-up", text);
+}
+
+/* Sockets are there before anybody runs; a descriptor keeps its number, which is known the second time. */
+static void prepare_endpoint(struct end *e)
+{
+    for (int i = 0; i < 2; i++)
+        launch_must(setup_of_stage()->endpoint(&stage.world, stage.state, &stage.instances[e - stage.ends],
+                                               stage.port, e->listen_fd, e->endpoint, sizeof e->endpoint,
+                                               &e->listen_fd),
+                    "endpoint", e->name);
+}
+
+static void begin_process(void)
+{
+    launch_directory(stage.directory);
+    launch_must(sd_event_new(&stage.event) >= 0, "sd_event_new", "");
+    stage.world = (struct setup_world){.event = stage.event,
+                                       .directory = stage.directory,
+                                       .choice = "auto",
+                                       .instances = stage.instances,
+                                       .count = stage.count,
+                                       .groups = 1,
+                                       .fail = on_problem};
+    stage.state = calloc(1, setup_of_stage()->size);
+    launch_must(setup_of_stage()->open(&stage.world, stage.state), "set-up", "");
+    for (size_t i = 0; i < stage.count; i++)
+        prepare_endpoint(&stage.ends[i]);
+}
+
+static void begin_virtual(void)
+{
+    static const struct component_args args = {.serial = ""};
+    const struct virtual_options o = {.seed = 1, .twins = media_twins};
+    stage.v = virtual_new(&o);
+    for (size_t i = 0; i < stage.count; i++)
+        stage.ends[i].node = virtual_add(stage.v, stage.ends[i].class, stage.ends[i].name, 0, &args);
+}
+
+void stage_begin(bool process, unsigned port, size_t askers)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    stage = (struct stage){.process = process, .port = port};
+    add_end("server", &server_class);
+    add_end("stranger", &stranger_class);
+    for (size_t i = 0; i < askers; i++)
+        add_end(names[i], &asker_class);
+    process ? begin_process() : begin_virtual();
+}
+
+/* ---- what an end does ---- */
+
+/* All that is ready now; what somebody waits for comes in expect_log. */
+void stage_settle(void)
+{
+    while (stage.process && sd_event_run(stage.event, 0) > 0)
+        ;
+    while (!stage.process && !virtual_quiet(stage.v))
+        virtual_step(stage.v, UINT64_MAX / 2);
+}
+
+void stage_flush(void)
+{
+    for (size_t i = 0; i < stage.count; i++)
+        if (stage.ends[i].link)
+            stage.ends[i].link->ops->flush(stage.ends[i].link);
+}
+
+static void start_process(struct end *e)
+{
+    const char *reason = "";
+    struct link_open o = {.event = stage.event,
+                          .spec = &e->class->ports[stage.port],
+                          .name = e->name,
+                          .endpoint = e->endpoint,
+                          .hooks = {e, hear_state, hear_bytes, hear_news}};
+    e->link = (stage.port == PORT_DESK ? &link_driver_call : &link_driver_nfc)->open(&o, &reason);
+    launch_must(e->link, "link", reason);
+}
+
+void stage_start(struct end *e)
+{
+    if (stage.process)
+        start_process(e);
+    else
+        launch_must(virtual_start(e->node) == ERR_OK, "start", e->name);
+}
+
+void stage_kill(struct end *e)
+{
+    if (!stage.process) {
+        virtual_kill(e->node, "killed");
+        return;
+    }
+    e->link->ops->close(e->link);
+    e->link = NULL;
+}
+
+void stage_cut(struct end *e, bool cut)
+{
+    if (stage.process)
+        e->link->ops->set_cut(e->link, cut);
+    else
+        virtual_cut(e->node, e->class->ports[stage.port].name, cut);
+}
+
+enum err stage_tell(struct end *e, const char *address, const char *news)
+{
+    struct virtual_port *p = stage.process ? NULL : virtual_port(e->node, stage.port);
+    return p ? p->twin->tell(p, address, news) : e->link->ops->tell(e->link, address, news);
+}
+
+enum err stage_send(struct end *e, const char *address, const char *text)
+{
+    struct virtual_port *p = stage.process ? NULL : virtual_port(e->node, stage.port);
+    struct span bytes = span_of(text, strlen(text));
+    return p ? p->twin->send(p, address, bytes) : e->link->ops->send(e->link, address, bytes);
+}
+
+void stage_finish(void)
+{
+    for (size_t i = 0; stage.process && i < stage.count; i++) {
+        if (stage.ends[i].link)
+            stage_kill(&stage.ends[i]);
+        if (stage.ends[i].listen_fd >= 0)
+            close(stage.ends[i].listen_fd);
+    }
+    if (stage.process) {
+        setup_of_stage()->close(&stage.world, stage.state);
+        free(stage.state);
+        sd_event_unref(stage.event);
+        launch_remove(stage.directory);
+    }
+    virtual_free(stage.v);
+}

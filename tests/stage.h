@@ -1,0 +1,62 @@
+/* Two-ended links on a stage, in either world: a server, those who may call it, and a stranger. Process
+ * world: the media's set-ups and drivers on real sockets, in one loop. Virtual world: their twins. */
+#ifndef tests_stage_h
+#define tests_stage_h
+
+#include "lib/host/link.h"
+#include "lib/host/setup.h"
+#include "lib/host/virtual.h"
+#include "lib/media/media.h"
+
+#define STAGE_ENDS 12
+
+enum { PORT_DESK, PORT_PLATE, PORTS }; /* call, nfc */
+
+/* What an end heard, in words: "up down card1:card-here a=hello". */
+struct end {
+    const char *name;
+    const struct component_class *class;
+    char log[400];
+    /* process world */
+    struct link *link;
+    char endpoint[2048];
+    int listen_fd;
+    /* virtual world */
+    struct virtual_node *node;
+};
+
+/* All ends on one medium in one world. */
+
+struct stage {
+    bool process;
+    unsigned port;
+    struct end ends[STAGE_ENDS];
+    size_t count;
+    char directory[64];
+    sd_event *event;
+    struct setup_instance instances[STAGE_ENDS];
+    struct setup_world world;
+    void *state;
+    struct virtual *v;
+};
+
+extern struct stage stage;
+
+/* "server", "stranger", and askers "a" to "j". */
+void stage_begin(bool process, unsigned port, size_t askers);
+void stage_finish(void);
+struct end *stage_find(const char *name);
+/* Adds a word to what an end has heard. */
+void stage_say(struct end *e, const char *who, const char *sign, const char *what, size_t len);
+
+void stage_start(struct end *e);
+void stage_kill(struct end *e);
+void stage_cut(struct end *e, bool cut);
+enum err stage_tell(struct end *e, const char *address, const char *news);
+enum err stage_send(struct end *e, const char *address, const char *text);
+
+/* Writes what is queued; does all that is ready. What comes later is waited for by the test. */
+void stage_flush(void);
+void stage_settle(void);
+
+#endif

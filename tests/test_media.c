@@ -1,0 +1,362 @@
+/* Two-ended links (lib/host/medium.h), the same table in both worlds: who may reach whom, and when an end is
+ * up. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/media/nfc/nfc.h"
+#include "tests/check.h"
+#include "tests/stage.h"
+
+#define LIMIT_US 10000000u /* for what must come, in the process world */
+
+/* Waits until the end has heard that, and nothing else. */
+static void expect_log(struct end *e, const char *want, const char *what)
+{
+    uint64_t begun_us, now_us;
+    stage_flush();
+    stage_settle();
+    stage_flush();
+    stage_settle();
+    if (stage.process) {
+        sd_event_now(stage.event, CLOCK_MONOTONIC, &begun_us);
+        for (now_us = begun_us; strcmp(e->log, want) != 0 && now_us < begun_us + LIMIT_US; stage_flush()) {
+            sd_event_run(stage.event, 100000);
+            sd_event_now(stage.event, CLOCK_MONOTONIC, &now_us);
+        }
+    }
+    cr_expect(eq(str, e->log, (char *)want), "%s (%s world, %s)", what, stage.process ? "process" : "virtual",
+              e->name);
+}
+
+/* ---- the table ---- */
+
+enum act { START, KILL, CUT, HEAL, OPEN, CLOSE, FIELD_ON, FIELD_OFF, SEND };
+
+/* `who` does it, then `hears` has heard all that. A refusal stands in the log of who did it. */
+struct step {
+    enum act act;
+    const char *who, *to, *text;
+    const char *hears, *all;
+};
+
+#define STEPS 10
+static const struct row {
+    const char *name;
+    unsigned port;
+    struct step steps[STEPS];
+} rows[] = {
+    {.name = "call: up when the server has admitted",
+     .steps = {{START, "a", .hears = "a", .all = ""}, {START, "server", .hears = "a", .all = "up"}}},
+    {.name = "call: the server is there first",
+     .steps = {{START, "server", .hears = "server", .all = "up"}, {START, "a", .hears = "a", .all = "up"}}},
+    {.name = "call: the server dies and comes back",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {KILL, "server", .hears = "a", .all = "up down"},
+               {START, "server", .hears = "a", .all = "up down up"}}},
+    {.name = "call: the server is cut off",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {CUT, "server", .hears = "a", .all = "up down"},
+               {HEAL, "server", .hears = "a", .all = "up down up"},
+               {SEND, "a", "", "x", .hears = "server", .all = "up down up a=x"}}},
+    {.name = "call: the asker is cut off",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {CUT, "a", .hears = "a", .all = "up down"},
+               {SEND, "a", "", "x", .hears = "a", .all = "up down !LINK_DOWN"},
+               {HEAL, "a", .hears = "a", .all = "up down !LINK_DOWN up"},
+               {SEND, "a", "", "y", .hears = "server", .all = "up a=y"}}},
+    {.name = "call: the asker dies and comes back",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {KILL, "a", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up up"},
+               {SEND, "server", "a", "x", .hears = "a", .all = "up up =x"}}},
+    {.name = "call: two askers, each with its own answers",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {START, "b", .hears = "b", .all = "up"},
+               {SEND, "a", "", "x", .hears = "server", .all = "up a=x"},
+               {SEND, "b", "", "y", .hears = "server", .all = "up a=x b=y"},
+               {SEND, "server", "b", "z", .hears = "b", .all = "up =z"},
+               {KILL, "server", .hears = "b", .all = "up =z down"},
+               {START, "server", .hears = "b", .all = "up =z down up"}}},
+    {.name = "call: who is no caller is never up",
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "stranger", .hears = "stranger", .all = ""},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "server", "stranger", "x", .hears = "server", .all = "up !LINK_DOWN"},
+               {SEND, "a", "", "x", .hears = "server", .all = "up !LINK_DOWN a=x"},
+               {SEND, "server", "a", "y", .hears = "a", .all = "up =y"},
+               {CUT, "server", .hears = "stranger", .all = ""}}},
+    {.name = "nfc: up when the reader has taken the card",
+     .port = PORT_PLATE,
+     .steps = {{START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = ""},
+               {START, "server", .hears = "a", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up card1:card-here"}}},
+    {.name = "nfc: the reader dies and comes back",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up"},
+               {KILL, "server", .hears = "a", .all = "up down"},
+               {OPEN, "a", "server", .hears = "a", .all = "up down"},
+               {START, "server", .hears = "a", .all = "up down up"}}},
+    {.name = "nfc: the reader is cut off",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up"},
+               {CUT, "server", .hears = "a", .all = "up down"},
+               {OPEN, "a", "server", .hears = "a", .all = "up down"},
+               {HEAL, "server", .hears = "a", .all = "up down up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up down up card1:card-here"}}},
+    {.name = "nfc: the card is cut off",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up"},
+               {FIELD_ON, "server", .hears = "a", .all = "up :field-on"},
+               {CUT, "a", .hears = "server", .all = "up card1:card-here card1:card-gone"},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on down !LINK_DOWN"},
+               {HEAL, "a", .hears = "a", .all = "up :field-on down !LINK_DOWN"},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on down !LINK_DOWN up :field-on"}}},
+    {.name = "nfc: the card dies in the field",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "server", .all = "up card1:card-here"},
+               {KILL, "a", .hears = "server", .all = "up card1:card-here card1:card-gone"},
+               {START, "a", .hears = "a", .all = "up :field-on"},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on up :field-on"}}},
+    {.name = "nfc: taken away, and held there again",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on"},
+               {CLOSE, "a", .hears = "server", .all = "up card1:card-here card1:card-gone"},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on down up :field-on"}}},
+    {.name = "nfc: the field goes off and on",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up"},
+               {FIELD_ON, "server", .hears = "a", .all = "up :field-on"},
+               {FIELD_OFF, "server", .hears = "a", .all = "up :field-on :field-off"},
+               {SEND, "server", "card1", "x", .hears = "server", .all = "up card1:card-here !NOT_FOUND"},
+               {CLOSE, "a", .hears = "a", .all = "up :field-on :field-off down"},
+               {FIELD_ON, "server", .hears = "server", .all = "up card1:card-here !NOT_FOUND"}}},
+    {.name = "nfc: one command, one answer",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "server", .hears = "server", .all = "up card1:card-here"},
+               {SEND, "a", "", "y", .hears = "a", .all = "up :field-on !MSG_UNEXPECTED"},
+               {SEND, "server", "card1", "x", .hears = "a", .all = "up :field-on !MSG_UNEXPECTED =x"},
+               {SEND, "server", "card1", "x", .hears = "server", .all = "up card1:card-here !BUSY"},
+               {SEND, "a", "", "y", .hears = "server", .all = "up card1:card-here !BUSY card1=y"},
+               {SEND, "a", "", "y", .hears = "a", .all = "up :field-on !MSG_UNEXPECTED =x !MSG_UNEXPECTED"}}},
+    {.name = "nfc: two cards",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = ""},
+               {START, "b", .hears = "b", .all = ""},
+               {OPEN, "a", "server", .hears = "a", .all = "up :field-on"},
+               {OPEN, "b", "server", .hears = "b", .all = "up :field-on"},
+               {SEND, "server", "card2", "x", .hears = "b", .all = "up :field-on =x"},
+               {SEND, "b", "", "y", .hears = "server", .all = "up card1:card-here card2:card-here card2=y"},
+               {OPEN, "b", "server", .hears = "b", .all = "up :field-on =x !BUSY"},
+               {KILL, "server", .hears = "a", .all = "up :field-on down"}}},
+    {.name = "nfc: who is no caller finds no reader",
+     .port = PORT_PLATE,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {FIELD_ON, "server", .hears = "server", .all = "up"},
+               {START, "stranger", .hears = "stranger", .all = ""},
+               {OPEN, "stranger", "server", .hears = "stranger", .all = "!NOT_FOUND"},
+               {START, "a", .hears = "a", .all = ""},
+               {OPEN, "a", "nowhere", .hears = "a", .all = "!NOT_FOUND"},
+               {OPEN, "a", "server", .hears = "server", .all = "up card1:card-here"}}},
+};
+
+static enum err act(struct end *e, const struct step *s)
+{
+    switch (s->act) {
+    case START:
+        stage_start(e);
+        break;
+    case KILL:
+        stage_kill(e);
+        break;
+    case CUT:
+    case HEAL:
+        stage_cut(e, s->act == CUT);
+        break;
+    case OPEN:
+        return stage_tell(e, s->to, "open");
+    case CLOSE:
+        return stage_tell(e, "", "close");
+    case FIELD_ON:
+    case FIELD_OFF:
+        return stage_tell(e, "", s->act == FIELD_ON ? "field-on" : "field-off");
+    case SEND:
+        return stage_send(e, s->to, s->text);
+    }
+    return ERR_OK;
+}
+
+TestSuite(media, .timeout = 120);
+
+Test(media, two_ended_links_in_both_worlds)
+{
+    char what[160];
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        const struct row *row = &rows[i / 2];
+        stage_begin(i % 2, row->port, 2);
+        for (size_t k = 0; k < STEPS && row->steps[k].who; k++) {
+            const struct step *s = &row->steps[k];
+            struct end *e = stage_find(s->who);
+            enum err refusal = act(e, s);
+            if (refusal)
+                stage_say(e, "!", err_name(refusal), "", 0);
+            snprintf(what, sizeof what, "%s, step %zu", row->name, k + 1);
+            expect_log(stage_find(s->hears), s->all, what);
+        }
+        stage_finish();
+    }
+}
+
+Test(media, the_ninth_card_is_told_no_in_both_worlds)
+{
+    for (int process = 0; process < 2; process++) {
+        stage_begin(process, PORT_PLATE, NFC_CARDS + 1);
+        stage_start(stage_find("server"));
+        expect_log(stage_find("server"), "up", "a reader");
+        for (size_t i = 2; i < stage.count; i++) {
+            stage_start(&stage.ends[i]);
+            stage_settle();
+            ASSERT_OK(stage_tell(&stage.ends[i], "server", "open"));
+            expect_log(&stage.ends[i], i < 2 + NFC_CARDS ? "up" : "down", "nine cards");
+        }
+        ASSERT_OK(stage_tell(stage_find("c"), "", "close"));
+        expect_log(stage_find("c"), "up down", "one leaves");
+        ASSERT_OK(stage_tell(stage_find("i"), "server", "open"));
+        expect_log(stage_find("i"), "down up", "there is room again");
+        stage_finish();
+    }
+}
+
+/* ---- at the real socket of a call ---- */
+
+static int knock(void)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/server.desk.call", stage.directory);
+    int fd = link_connect_unix(path, SOCK_SEQPACKET);
+    cr_assert(ge(int, fd, 0));
+    return fd;
+}
+
+/* What the asker would say: token and name; "serve:7;admit=a:<token>," of the server has it. */
+static void hello_of(const char *name, char out[80])
+{
+    char token[40] = "";
+    cr_assert(link_option(stage_find(name)->endpoint, "token", token, sizeof token));
+    snprintf(out, 80, "%s%s", token, name);
+}
+
+/* Runs the loop until there is an answer: '+' admitted, '-' hung up. */
+static char answer_of(int fd)
+{
+    uint8_t byte;
+    for (int turns = 0; turns < 1000; turns++) {
+        ssize_t n = recv(fd, &byte, 1, MSG_DONTWAIT);
+        if (n >= 0)
+            return n == 1 && byte == 1 ? '+' : '-';
+        sd_event_run(stage.event, 10000);
+    }
+    return '?';
+}
+
+static char greet(const char *hello)
+{
+    int fd = knock();
+    cr_assert(eq(int, (int)send(fd, hello, strlen(hello), MSG_NOSIGNAL), (int)strlen(hello)));
+    char answer = answer_of(fd);
+    close(fd);
+    stage_settle();
+    return answer;
+}
+
+Test(media, a_call_is_admitted_by_token_and_name_together)
+{
+    char a[80], b[80], bad[80];
+    stage_begin(true, PORT_DESK, 2);
+    stage_start(stage_find("server"));
+    stage_settle();
+    hello_of("a", a);
+    hello_of("b", b);
+    cr_expect(eq(chr, greet(a), '+'));
+    cr_expect(eq(chr, greet(b), '+'));
+    snprintf(bad, sizeof bad, "%.32sb", a);
+    cr_expect(eq(chr, greet(bad), '-'), "another's name");
+    snprintf(bad, sizeof bad, "%.32sstranger", a);
+    cr_expect(eq(chr, greet(bad), '-'), "a name that nobody admits");
+    snprintf(bad, sizeof bad, "%.32s", a);
+    cr_expect(eq(chr, greet(bad), '-'), "no name");
+    snprintf(bad, sizeof bad, "%.40s,", a);
+    cr_expect(eq(chr, greet(bad), '-'), "more than a name");
+    snprintf(bad, sizeof bad, "%s", a);
+    bad[31] ^= 1;
+    cr_expect(eq(chr, greet(bad), '-'), "a token that differs in its last character");
+    cr_expect(eq(chr, greet("x"), '-'), "too short");
+    stage_finish();
+}
+
+#define IDLE 100
+
+Test(media, idle_strangers_keep_no_caller_out)
+{
+    int strangers[2 * IDLE];
+    stage_begin(true, PORT_DESK, 2);
+    stage_start(stage_find("server"));
+    stage_settle();
+    for (int i = 0; i < IDLE; i++, stage_settle())
+        strangers[i] = knock();
+    stage_start(stage_find("a"));
+    for (int i = IDLE; i < 2 * IDLE; i++)
+        strangers[i] = knock();
+    expect_log(stage_find("a"), "up", "among strangers");
+    ASSERT_OK(stage_send(stage_find("a"), "", "x"));
+    expect_log(stage_find("server"), "up a=x", "is heard");
+    for (int i = 0; i < 2 * IDLE; i++)
+        close(strangers[i]);
+    stage_finish();
+}
+
+/* Who came first has had the longest time to say who it is. */
+Test(media, the_oldest_stranger_gives_way)
+{
+    int strangers[66];
+    char hello[80];
+    stage_begin(true, PORT_DESK, 2);
+    stage_start(stage_find("server"));
+    stage_settle();
+    for (int i = 0; i < 66; i++, stage_settle())
+        strangers[i] = knock();
+    hello_of("a", hello);
+    cr_expect(eq(chr, answer_of(strangers[0]), '-'));
+    cr_expect(eq(chr, answer_of(strangers[1]), '-'));
+    send(strangers[64], hello, strlen(hello), MSG_NOSIGNAL);
+    cr_expect(eq(chr, answer_of(strangers[64]), '+'), "the last but one is still there");
+    for (int i = 0; i < 66; i++)
+        close(strangers[i]);
+    stage_finish();
+}
