@@ -29,7 +29,7 @@ host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/
 # a component is a folder; its name is the folder's, the class's and the program's
 FOLDERS  := $(patsubst %/,%,$(wildcard ecu/*/ backend/*/ sim/actors/*/)) sgw tbm
 component_SRC := $(wildcard $(FOLDERS:%=%/*.c))
-sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c sim/language/*.c sim/run/*.c sim/world/*.c sim/plant/*.c))
+sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c sim/language/*.c sim/run/*.c sim/world/*.c sim/plant/*.c sim/play/*.c))
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
 CORE     := $(BUILD)/libcore.a
@@ -54,7 +54,7 @@ group     = -Wl,--start-group $(1) -Wl,--end-group
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios list test check bench fuzz memcheck guest-test real-test clean format
+.PHONY: all help setup scenario scenarios play list test check bench fuzz memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -94,7 +94,7 @@ $(BUILD)/bin/$(1): $(call obj,$(2)) $(LIBSIM) $(LIBHOST) $(CORE)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(3) -o $$@
 endef
-$(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST)))
+$(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan -lreadline $(HOST)))
 $(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST)))
 $(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 
@@ -137,6 +137,11 @@ $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wil
 scenario: all
 	@$(if $(NAME),,echo 'which one? make scenario NAME=pp01; make list names them' >&2; exit 2)
 	$(Q)$(BUILD)/bin/spaaksim run $(NAME) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED)) \
+	    $(if $(CAN),--can $(CAN)) $(if $(GSDP),--gsdp $(GSDP)) $(if $(V),--verbose)
+
+## make play NAME=pp01 [WORLD=virtual SEED=7]       drive a scenario's world by hand; `help` names the lines
+play: all
+	$(Q)$(BUILD)/bin/spaaksim play $(NAME) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED)) \
 	    $(if $(CAN),--can $(CAN)) $(if $(GSDP),--gsdp $(GSDP)) $(if $(V),--verbose)
 
 ## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml

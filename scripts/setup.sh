@@ -3,7 +3,7 @@
 # Quick when nothing is missing: one look at a stamp, or one call of dpkg-query.
 set -eu
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
-libmosquitto-dev mosquitto libsocketcan-dev libcriterion-dev pkg-config"
+libmosquitto-dev mosquitto libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
 test="python3-cryptography"
 fuzz="clang libclang-rt-dev"

@@ -1,122 +1,13 @@
-#include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "lib/host/setup.h"
-#include "lib/media/media.h"
 #include "sim/commands.h"
+#include "sim/options.h"
 #include "sim/run_all.h"
 #include "sim/world/past.h"
 #include "sim/world/world.h"
-
-#define MEDIUM_OPTION 0x1000 /* and the number of the medium in the table */
-
-struct arguments {
-    struct run_options options;
-    const char *name;
-    bool all, world_given;
-    long jobs;
-};
-
-static bool parse_number(const char *text, const char *what, uint64_t *out)
-{
-    char *end;
-    *out = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0')
-        return true;
-    fprintf(stderr, "spaaksim: %s must be a number, not \"%s\"\n", what, text);
-    return false;
-}
-
-static bool parse_world(const char *text, struct arguments *a)
-{
-    a->world_given = true;
-    for (unsigned w = 0; world_names[w]; w++)
-        if (strcmp(world_names[w], text) == 0) {
-            a->options.world = (enum world_kind)w;
-            return true;
-        }
-    fprintf(stderr, "spaaksim: unknown world \"%s\"; there are process and virtual\n", text);
-    return false;
-}
-
-static bool parse_option(int option, struct arguments *a)
-{
-    uint64_t n;
-    if (option >= MEDIUM_OPTION) {
-        a->options.choices[option - MEDIUM_OPTION] = optarg;
-        return true;
-    }
-    switch (option) {
-    case 'w':
-        return parse_world(optarg, a);
-    case 's':
-        return parse_number(optarg, "--seed", &a->options.seed);
-    case 'o':
-        a->options.out = optarg;
-        return true;
-    case 't':
-        a->options.beside = optarg;
-        return true;
-    case 'j':
-        if (!parse_number(optarg, "--jobs", &n) || n == 0 || n > 64)
-            return false;
-        a->jobs = (long)n;
-        return true;
-    case 'b':
-        return a->options.bytes = true;
-    case 'p':
-        return a->options.keep_past = true;
-    case 'a':
-        return a->all = true;
-    case 'q':
-        return a->options.quiet = true;
-    case 'v':
-        return a->options.verbose = true;
-    default:
-        fprintf(stderr, "try spaaksim --help\n");
-        return false;
-    }
-}
-
-/* The options of the command, then those that the media bring. */
-static void list_options(struct option out[24])
-{
-    static const struct option own[] = {
-        {"world", required_argument, NULL, 'w'}, {"seed", required_argument, NULL, 's'},
-        {"out", required_argument, NULL, 'o'},   {"tap", required_argument, NULL, 't'},
-        {"jobs", required_argument, NULL, 'j'},  {"all", no_argument, NULL, 'a'},
-        {"bytes", no_argument, NULL, 'b'},       {"keep-past", no_argument, NULL, 'p'},
-        {"quiet", no_argument, NULL, 'q'},       {"verbose", no_argument, NULL, 'v'}};
-    size_t n = sizeof own / sizeof own[0];
-    memcpy(out, own, sizeof own);
-    for (int i = 0; media_setups[i] && n < 23; i++)
-        if (media_setups[i]->option)
-            out[n++] = (struct option){media_setups[i]->option, required_argument, NULL, MEDIUM_OPTION + i};
-    out[n] = (struct option){NULL, 0, NULL, 0};
-}
-
-static bool parse(int argc, char **argv, struct arguments *a)
-{
-    struct option longs[24];
-    int option;
-    list_options(longs);
-    *a = (struct arguments){.options = {.seed = 1}};
-    a->options.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-    a->jobs = sysconf(_SC_NPROCESSORS_ONLN);
-    while ((option = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
-        if (!parse_option(option, a))
-            return false;
-    if (optind < argc)
-        a->name = argv[optind++];
-    if (optind < argc || !a->name == !a->all) {
-        fprintf(stderr, "spaaksim run takes one scenario, or --all; try spaaksim --help\n");
-        return false;
-    }
-    return true;
-}
 
 static void print_result(const struct run *r, const char *label)
 {
@@ -191,15 +82,19 @@ int run_file(const char *path, const struct run_options *options)
 
 int command_run(int argc, char **argv)
 {
-    struct arguments a;
-    if (!parse(argc, argv, &a))
+    struct options o;
+    if (!options_read(OPTIONS_OF_RUN, argc, argv, &o))
         return EXIT_WRONG;
-    if (a.all)
-        return run_all(&a.options, a.world_given, a.jobs);
-    char *path = scenario_find(a.name);
+    if (!o.name == !o.all) {
+        fprintf(stderr, "spaaksim run takes one scenario, or --all; try spaaksim --help\n");
+        return EXIT_WRONG;
+    }
+    if (o.all)
+        return run_all(&o.run, o.world_given, o.jobs);
+    char *path = scenario_find(o.name);
     if (!path)
         return EXIT_WRONG;
-    int rc = run_file(path, &a.options);
+    int rc = run_file(path, &o.run);
     past_forget();
     free(path);
     return rc;

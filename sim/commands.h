@@ -5,10 +5,14 @@
 enum { EXIT_PASSED, EXIT_FAILED, EXIT_WRONG, EXIT_MISSING };
 
 int command_run(int argc, char **argv);
+int command_play(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
+
+/* What play takes when no scenario is named. */
+#define PLAY_SCENARIO "pp01"
 
 /* command_run.c: runs all variants of a file one after the other; an exit code. */
 struct run_options;

@@ -5,17 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/host/setup.h"
-#include "lib/media/media.h"
 #include "sim/commands.h"
 #include "sim/language/scenario.h"
+#include "sim/options.h"
 
-static void usage(FILE *out)
+static void print_usage(FILE *out)
 {
     fputs("spaaksim: a digital-key vehicle and its back end on one machine\n"
           "\n"
           "usage: spaaksim run NAME|FILE [options]     run a scenario\n"
           "       spaaksim run --all [options]         run all, in both worlds, several at a time\n"
+          "       spaaksim play [NAME|FILE] [options]  drive a scenario's world by hand, line by line\n"
           "       spaaksim list                        name the scenarios\n"
           "       spaaksim check [FILE...]             check scenario files without running them\n"
           "       spaaksim dbc                         write the CAN message matrix as a DBC file\n"
@@ -23,29 +23,16 @@ static void usage(FILE *out)
           "standard "
           "input\n"
           "\n"
-          "options of run:\n"
-          "  --world process|virtual  separate processes in real time (default), or one process in virtual "
-          "time\n"
-          "  --seed N                 root of all randomness in the virtual world (default 1)\n"
-          "  --out DIR                where the records go (default out/NAME)\n",
+          "options of run; play --help tells of its own:\n",
           out);
-    for (const struct setup *const *s = media_setups; *s; s++)
-        if ((*s)->option)
-            fprintf(out, "  --%s %-*s %s\n", (*s)->option, 22 - (int)strlen((*s)->option), (*s)->form,
-                    (*s)->option_is);
-    fputs("  --bytes                  record every byte that enters or leaves a component in bytes.jsonl; "
-          "secrets "
-          "masked\n"
-          "  --keep-past              keep the records of the lives before the run, too\n"
-          "  --tap COMMAND            run a shell command beside the buses, e.g. 'candump -L any'\n"
-          "  --jobs N                 with --all: runs at the same time (default: processors)\n"
-          "  --quiet, --verbose       verdict only; every event\n"
-          "\n"
+    options_print(OPTIONS_OF_RUN, out);
+    fputs("\n"
           "examples:\n"
           "  spaaksim run pp01\n"
           "  spaaksim run pp01 --world virtual --seed 7\n"
           "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
           "  spaaksim run --all\n"
+          "  spaaksim play pp01\n"
           "  spaaksim apdu 803C1209 '< 9000'\n"
           "\n"
           "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is "
@@ -53,12 +40,39 @@ static void usage(FILE *out)
           out);
 }
 
+static void print_play_usage(FILE *out)
+{
+    fputs("spaaksim play: a scenario's components and what it is given, driven by hand\n"
+          "\n"
+          "usage: spaaksim play [NAME|FILE] [options]\n"
+          "\n"
+          "Its do, faults, expect and never are not used. Lines from the keyboard or a pipe drive the world; "
+          "the line\n"
+          "`help` names them all. Without NAME: " PLAY_SCENARIO ".\n"
+          "\n"
+          "options:\n",
+          out);
+    options_print(OPTIONS_OF_PLAY, out);
+    fputs("\n"
+          "examples:\n"
+          "  spaaksim play\n"
+          "  spaaksim play pp01 --world virtual --seed 7\n"
+          "  echo 'vos renew-vehicle-identity; wait PP-01/9; kill spaak' | spaaksim play pp01\n"
+          "\n"
+          "exit: 0 what holds in every run held, 1 it did not, or a line of a pipe was wrong, 2 the command "
+          "line or the\n"
+          "scenario is wrong, 3 something needed is missing\n",
+          out);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
+    void (*print_usage)(FILE *out);
 } commands[] = {
-    {"run", command_run}, {"list", command_list}, {"check", command_check},
-    {"dbc", command_dbc}, {"apdu", command_apdu},
+    {"run", command_run, print_usage},   {"play", command_play, print_play_usage},
+    {"list", command_list, print_usage}, {"check", command_check, print_usage},
+    {"dbc", command_dbc, print_usage},   {"apdu", command_apdu, print_usage},
 };
 
 int main(int argc, char **argv)
@@ -67,17 +81,17 @@ int main(int argc, char **argv)
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     scenario_finder = scenario_find_quietly;
     if (argc < 2) {
-        usage(stderr);
+        print_usage(stderr);
         return EXIT_WRONG;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-        usage(stdout);
+        print_usage(stdout);
         return EXIT_PASSED;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-                usage(stdout);
+                commands[i].print_usage(stdout);
                 return EXIT_PASSED;
             }
             return commands[i].run(argc - 1, argv + 1);

@@ -256,11 +256,27 @@ static void obey_call(struct process *p, char *word)
     node_on_call(&p->node, call, values);
 }
 
+static void obey_fault(struct process *p, const char *text)
+{
+    struct fault f;
+    size_t at = 0;
+    if (fault_parse(text, &f) != ERR_OK)
+        return;
+    while (at < p->plan.count && p->plan.faults[at].number != f.number)
+        at++;
+    if (at == FAULT_MAX)
+        return;
+    p->plan.count += at == p->plan.count;
+    p->plan.faults[at] = f;
+}
+
 static void obey(struct process *p, char *word)
 {
     bool cut = strncmp(word, "cut ", 4) == 0;
     if (cut || strncmp(word, "heal ", 5) == 0)
         set_cut(p, word + (cut ? 4 : 5), cut);
+    else if (strncmp(word, "fault ", 6) == 0)
+        obey_fault(p, word + 6);
     else if (strncmp(word, "call ", 5) == 0)
         obey_call(p, word + 5);
 }

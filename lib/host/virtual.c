@@ -431,18 +431,29 @@ enum err virtual_start(struct virtual_node *n)
     return e;
 }
 
+static struct helper *find_helper(const struct virtual *v, const char *name)
+{
+    for (size_t i = 0; i < v->twin_count; i++)
+        if (v->twins[i].twin->helper && strcmp(v->twins[i].twin->helper, name) == 0)
+            return &v->twins[i];
+    return NULL;
+}
+
 bool virtual_helper(struct virtual *v, const char *name, bool alive)
 {
-    for (size_t i = 0; i < v->twin_count; i++) {
-        struct helper *h = &v->twins[i];
-        if (!h->twin->helper || strcmp(h->twin->helper, name) != 0)
-            continue;
-        if (h->dead == alive)
-            h->twin->helper_alive(v, h->state, alive);
+    struct helper *h = find_helper(v, name);
+    if (h && h->dead == alive)
+        h->twin->helper_alive(v, h->state, alive);
+    if (h)
         h->dead = !alive;
-        return true;
-    }
-    return false;
+    return h;
+}
+
+bool virtual_helper_known(const struct virtual *v, const char *name, bool *alive)
+{
+    const struct helper *h = find_helper(v, name);
+    *alive = h && !h->dead;
+    return h;
 }
 
 bool virtual_cut(struct virtual_node *n, const char *link, bool cut)

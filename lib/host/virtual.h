@@ -54,6 +54,8 @@ void virtual_kill(struct virtual_node *n, const char *why);
 bool virtual_alive(const struct virtual_node *n);
 /* Kills or starts what belongs to a medium and is no component; false when there is none of that name. */
 bool virtual_helper(struct virtual *v, const char *name, bool alive);
+/* Is there one of that name, and does it live? */
+bool virtual_helper_known(const struct virtual *v, const char *name, bool *alive);
 /* Takes a link away from one component, or gives it back. False when the component has no such link. */
 bool virtual_cut(struct virtual_node *n, const char *link, bool cut);
 

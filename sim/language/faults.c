@@ -120,11 +120,11 @@ static bool check_fault(const struct scenario *s, const struct fault *f, const s
     return true;
 }
 
-static bool read_fault(struct scenario *s, const struct tree *y, struct tree_problem *p)
+static bool read_form(const struct tree *y, struct fault_reading *r, struct tree_problem *p)
 {
     static const char *const names[] = {"lose", "repeat", "delay", "reorder", "corrupt", "kill", "cut", NULL};
-    struct fault_reading r = {.fault = {.nth = 1, .times = 1, .byte = 40}};
     unsigned k;
+    *r = (struct fault_reading){.fault = {.nth = 1, .times = 1, .byte = 40}};
     if (y->kind != TREE_MAP || y->count != 1)
         return tree_bad(p, y->line,
                         "a fault is one key with its details, like \"lose: {message: ..., link: ...}\"");
@@ -132,14 +132,30 @@ static bool read_fault(struct scenario *s, const struct tree *y, struct tree_pro
         k++;
     if (!names[k])
         return tree_unknown(p, y->key_lines[0], "fault", y->keys[0], names);
+    r->fault.kind = fault_forms[k].kind;
+    if (!tree_read_map(y->items[0], fault_forms[k].name, fault_forms[k].keys, r, p))
+        return false;
+    r->fault.delay_ms = (uint32_t)(r->delay_us / 1000);
+    return true;
+}
+
+bool fault_read(const struct scenario *s, const struct tree *y, struct fault *out, struct tree_problem *p)
+{
+    struct fault_reading r;
+    language_begin(s);
+    if (!read_form(y, &r, p))
+        return false;
+    *out = r.fault;
+    return true;
+}
+
+static bool read_fault(struct scenario *s, const struct tree *y, struct tree_problem *p)
+{
+    struct fault_reading r;
     if (s->faults.count == FAULT_MAX)
         return tree_bad(p, y->line, "more than %d faults", FAULT_MAX);
-    r.fault.kind = fault_forms[k].kind;
-    if (!tree_read_map(y->items[0], fault_forms[k].name, fault_forms[k].keys, &r, p))
+    if (!read_form(y, &r, p) || !check_fault(s, &r.fault, y, p))
         return false;
-    if (!check_fault(s, &r.fault, y, p))
-        return false;
-    r.fault.delay_ms = (uint32_t)(r.delay_us / 1000);
     r.fault.number = (unsigned)s->faults.count + 1;
     s->fault_after_us[s->faults.count] = r.after_us;
     s->faults.faults[s->faults.count++] = r.fault;

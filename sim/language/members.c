@@ -79,20 +79,32 @@ static bool add_member(struct scenario *s, const char *name, const char *class_n
     return true;
 }
 
+static bool add_callee(struct scenario *s, const char *call, unsigned line, struct tree_problem *p)
+{
+    unsigned index;
+    for (size_t c = 0; c < cast.count; c++)
+        if (component_call(cast.classes[c], call, &index) && !scenario_member(s, cast.classes[c]->name) &&
+            !add_member(s, cast.classes[c]->name, NULL, line, p))
+            return false;
+    return true;
+}
+
+bool scenario_add_callee(struct scenario *s, const char *call, struct tree_problem *p)
+{
+    unsigned index;
+    for (size_t i = 0; i < s->member_count; i++)
+        if (s->members[i].class && component_call(s->members[i].class, call, &index))
+            return true;
+    return add_callee(s, call, 0, p);
+}
+
 /* An entry of a `do` list may name somebody who comes along with it: whoever can be called so. */
 static bool add_for_actions(struct scenario *s, const struct tree *top, struct tree_problem *p)
 {
     const struct tree *actions = tree_get(top, "do");
-    unsigned call;
-    for (size_t i = 0; actions && actions->kind == TREE_LIST && i < actions->count; i++) {
-        if (!tree_get(actions->items[i], "inject"))
-            continue;
-        for (size_t c = 0; c < cast.count; c++)
-            if (component_call(cast.classes[c], "inject", &call) &&
-                !scenario_member(s, cast.classes[c]->name) &&
-                !add_member(s, cast.classes[c]->name, NULL, actions->line, p))
-                return false;
-    }
+    for (size_t i = 0; actions && actions->kind == TREE_LIST && i < actions->count; i++)
+        if (tree_get(actions->items[i], "inject") && !add_callee(s, "inject", actions->line, p))
+            return false;
     return true;
 }
 

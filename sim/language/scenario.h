@@ -132,6 +132,10 @@ const struct member *scenario_server(const struct scenario *s, const struct memb
  * vehicles. */
 bool parameter_read(const struct scenario *s, const struct parameter_spec *spec, const char *text,
                     struct call_value *out, char *problem, size_t cap);
+/* A fault from a mapping of one key: {lose: {message: ..., link: ...}}. `s`: whose links. */
+bool fault_read(const struct scenario *s, const struct tree *y, struct fault *out, struct tree_problem *p);
+/* Brings in who can be called so, when nobody who takes part can. */
+bool scenario_add_callee(struct scenario *s, const char *call, struct tree_problem *p);
 /* All parameters at their defaults; false and a sentence when a required one is left out (given[i] false). */
 bool parameters_complete(const struct scenario *s, const struct call_spec *call, const bool *given,
                          struct call_value *values, char *problem, size_t cap);

@@ -45,7 +45,7 @@ void links_free(struct links *l)
     *l = (struct links){0};
 }
 
-static struct link_watch *find(struct run *r, const char *name, const char *link, size_t link_len)
+static struct link_watch *find(const struct run *r, const char *name, const char *link, size_t link_len)
 {
     for (size_t i = 0; i < r->links.count; i++) {
         struct link_watch *w = &r->links.watched[i];
@@ -55,6 +55,11 @@ static struct link_watch *find(struct run *r, const char *name, const char *link
             return w;
     }
     return NULL;
+}
+
+const struct link_watch *links_find(const struct run *r, const char *name, const char *link)
+{
+    return find(r, name, link, strlen(link));
 }
 
 static void set_cut(struct run *r, const struct link_watch *w, bool cut)

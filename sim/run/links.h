@@ -34,6 +34,8 @@ void links_take(struct run *r, const struct trace_event *e);
 /* Opens gates when it is time. */
 void links_pump(struct run *r, uint64_t now_us);
 uint64_t links_due_us(const struct links *l);
+/* NULL when nobody of that name has such a link. */
+const struct link_watch *links_find(const struct run *r, const char *name, const char *link);
 /* A fault cuts or heals. */
 void links_cut(struct run *r, const char *name, const char *link, bool cut);
 /* Failures for the links that must have come and did not. */

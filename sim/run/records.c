@@ -124,7 +124,10 @@ static void print_event(const struct run *r, const struct trace_event *e)
     if (r->options->quiet || !worth_a_line(r, e))
         return;
     trace_text(e, r->options->colour, text);
-    puts(text);
+    if (r->options->print)
+        r->options->print(text);
+    else
+        puts(text);
 }
 
 static void print_until(struct run *r, uint64_t time_us)

@@ -1,5 +1,6 @@
 #include "sim/run/run.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ void run_begin(struct run *r, const struct scenario *s, const struct run_options
     r->options = options;
     r->ops = ops;
     r->world = world;
+    r->open = options->open;
     r->limit_us = s->limit_us;
     r->plan = s->faults;
     matcher_begin(&r->matcher, s);
@@ -178,7 +180,7 @@ void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *
 
 uint64_t run_next_due_us(const struct run *r)
 {
-    uint64_t t = records_due_us(r), links_due = links_due_us(&r->links);
+    uint64_t t = records_due_us(r), links_due = r->hopeless ? UINT64_MAX : links_due_us(&r->links);
     for (size_t i = 0; i < r->trigger_count; i++)
         if (r->triggers[i].state == TRIGGER_DUE && r->triggers[i].due_us < t)
             t = r->triggers[i].due_us;
@@ -287,6 +289,46 @@ void run_on_quiet(struct run *r, uint64_t now_us)
     /* where time is real, a link may take longer than a quiet world does to be one */
     if (!r->open && !r->complete && run_idle(r) && (r->links.all_ready || r->in_order))
         r->hopeless = r->quiet_end = true;
+}
+
+/* ---- faults that come while it runs ---- */
+
+static bool is_of_messages(const struct fault *f)
+{
+    return f->kind < FAULT_KILL;
+}
+
+bool run_fault_waits(const struct run *r, size_t fault)
+{
+    const struct fault *f = &r->plan.faults[fault];
+    return is_of_messages(f) && f->message[0] && (f->nth == FAULT_ALWAYS || !r->fault_fired[fault]);
+}
+
+/* The place of one that has done its work is free again. */
+bool run_add_fault(struct run *r, const struct fault *f)
+{
+    size_t at = 0;
+    assert(is_of_messages(f) && f->message[0]);
+    while (at < r->plan.count && (!is_of_messages(&r->plan.faults[at]) || run_fault_waits(r, at)))
+        at++;
+    if (at == FAULT_MAX)
+        return false;
+    r->plan.count += at == r->plan.count;
+    r->plan.faults[at] = *f;
+    r->plan.faults[at].number = (unsigned)at + 1;
+    r->fault_fired[at] = false;
+    r->ops->fault(r, &r->plan.faults[at]);
+    return true;
+}
+
+void run_clear_faults(struct run *r)
+{
+    for (size_t i = 0; i < r->plan.count; i++) {
+        if (!run_fault_waits(r, i))
+            continue;
+        r->plan.faults[i].message[0] = '\0'; /* no message has this name */
+        r->ops->fault(r, &r->plan.faults[i]);
+    }
 }
 
 /* ---- the end ---- */

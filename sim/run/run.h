@@ -31,12 +31,21 @@ struct trigger {
 
 struct run;
 
-/* What a world must be able to do. Names are those of members. */
+enum presence {
+    PRESENCE_NONE, /* nobody in this world has the name */
+    PRESENCE_DEAD, /* killed, or ended by itself */
+    PRESENCE_ALIVE
+};
+
+/* What a world must be able to do. Names are those of members, and of the media's helpers. */
 struct world_ops {
     void (*kill)(struct run *r, const char *name);
     void (*start)(struct run *r, const char *name);
     void (*cut)(struct run *r, const char *name, const char *link, bool cut);
     void (*call)(struct run *r, const struct action *a);
+    /* A fault of r->plan is new or has changed: whoever keeps a copy hears of it. */
+    void (*fault)(struct run *r, const struct fault *f);
+    enum presence (*presence)(struct run *r, const char *name);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };
@@ -52,7 +61,9 @@ struct run_options {
     unsigned depth;                 /* lives that this one is the past of */
     bool bytes;                     /* record all bytes that enter or leave a component */
     bool keep_past;                 /* records of lives before the run, too */
+    bool open;                      /* no end of its own, and signals are the caller's: a person drives it */
     bool quiet, colour, verbose;
+    void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */
 };
 
 struct run {
@@ -82,7 +93,8 @@ struct run {
     uint64_t complete_at_us;
     bool hopeless;  /* nothing that happens could make it pass any more */
     bool quiet_end; /* because the world was quiet and something still missing */
-    bool open;      /* no end of its own: a person drives it (play) */
+    bool open;      /* no end of its own: a person drives it (play); from the options */
+    bool unsettled; /* ends while something is under way: who agrees with whom is not judged */
     /* result */
     enum verdict verdict;
     char failures[RUN_FAILURES][RUN_FAILURE_TEXT];
@@ -117,6 +129,12 @@ bool run_idle(const struct run *r);
 void run_end(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A fault of messages, from now on; it gets a number. False when FAULT_MAX of them wait for their message already. */
+bool run_add_fault(struct run *r, const struct fault *f);
+/* Takes all of these back. */
+void run_clear_faults(struct run *r);
+/* Does it still wait for a message? */
+bool run_fault_waits(const struct run *r, size_t fault);
 /* Says in the trace what the runner did. */
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,
               unsigned fault);

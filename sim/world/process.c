@@ -35,6 +35,7 @@ static void say(struct child *c, const char *word)
 {
     if (c->control >= 0)
         send(c->control, word, strlen(word), MSG_NOSIGNAL);
+    c->world->active_us = now_us(c->world); /* before it has moved itself */
 }
 
 /* A child that stands at a barrier goes on when what was triggered there has been done. */
@@ -66,8 +67,10 @@ static void take_event(struct process_world *w, struct child *c, struct trace_ev
     c->sequence = e->sequence;
     if (w->ending && e->time_us > w->end_us)
         return; /* links that fall as one after the other stops are nothing that the run has done */
-    if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && w->cuts_under_way)
+    if (e->kind == TRACE_NOTE && strncmp(e->detail, "cut ", 4) == 0 && c->cuts_under_way) {
+        c->cuts_under_way--;
         w->cuts_under_way--;
+    }
     run_on_event(w->run, e);
     if (is_barrier(w, e)) {
         c->at_barrier = true;
@@ -146,6 +149,8 @@ static void forget(struct child *c)
     c->control = -1;
     c->pid = 0;
     c->at_barrier = false;
+    c->world->cuts_under_way -= c->cuts_under_way;
+    c->cuts_under_way = 0;
 }
 
 static bool death_was_planned(struct process_world *w, const struct child *c, size_t *fault)
@@ -188,7 +193,7 @@ static void explain_death(struct process_world *w, struct child *c, int code, in
         run_fail(w->run, "%s ended by itself with exit code %d; see %s", c->name, status, log);
     else
         run_fail(w->run, "%s crashed with %s; see %s", c->name, spawn_signal_name(status), log);
-    w->give_up = true;
+    w->give_up = !w->run->open || c->is_zygote; /* a person can start it again */
 }
 
 static void child_ended(struct child *c, int code, int status)
@@ -304,6 +309,7 @@ static void world_kill(struct run *r, const char *name)
     if (!c->pid)
         return;
     c->killed = true;
+    w->active_us = now_us(w);
     kill(c->pid, SIGKILL);
     run_note(r, now_us(w), TRACE_LIFE, name, "killed", 0);
 }
@@ -340,8 +346,8 @@ static void world_cut(struct run *r, const char *name, const char *link, bool cu
         return;
     snprintf(word, sizeof word, "%s %s", cut ? "cut" : "heal", link);
     say(c, word);
-    if (cut)
-        w->cuts_under_way++;
+    c->cuts_under_way += cut;
+    w->cuts_under_way += cut;
 }
 
 static void world_call(struct run *r, const struct action *a)
@@ -367,6 +373,23 @@ static void world_call(struct run *r, const struct action *a)
         say(c, word);
 }
 
+static void world_fault(struct run *r, const struct fault *f)
+{
+    struct process_world *w = world_of_run(r);
+    char word[FAULT_TEXT_MAX + 8] = "fault ";
+    fault_print(f, word + strlen(word));
+    for (size_t i = 0; i < w->child_count; i++)
+        say(&w->children[i], word);
+}
+
+static enum presence world_presence(struct run *r, const char *name)
+{
+    const struct child *c = process_setup_child(world_of_run(r), name);
+    if (!c || (!c->member && !c->setup))
+        return PRESENCE_NONE;
+    return c->pid && !c->killed ? PRESENCE_ALIVE : PRESENCE_DEAD;
+}
+
 static struct store *world_store(struct run *r, const char *name)
 {
     struct process_world *w = world_of_run(r);
@@ -382,7 +405,8 @@ static struct store *world_store(struct run *r, const char *name)
     return c->store;
 }
 
-static const struct world_ops ops = {world_kill, world_start, world_cut, world_call, world_store};
+static const struct world_ops ops = {world_kill,  world_start,    world_cut,  world_call,
+                                     world_fault, world_presence, world_store};
 
 /* ---- the loop ---- */
 
@@ -541,7 +565,11 @@ static bool open_event(struct process_world *w)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    return sd_event_new(&w->event) >= 0 && sd_event_add_signal(w->event, NULL, SIGINT, on_signal, w) >= 0 &&
+    if (sd_event_new(&w->event) < 0)
+        return false;
+    if (w->run->options->open)
+        return true;
+    return sd_event_add_signal(w->event, NULL, SIGINT, on_signal, w) >= 0 &&
            sd_event_add_signal(w->event, NULL, SIGTERM, on_signal, w) >= 0 &&
            sd_event_add_signal(w->event, NULL, SIGHUP, on_signal, w) >= 0;
 }

@@ -35,6 +35,7 @@ struct child {
     int tap;                  /* our end of the socket that hears its bytes, -1: none */
     int listen_fd[ENV_PORTS]; /* sockets that it serves, -1: none */
     bool cut[ENV_PORTS];      /* links that are cut when it starts */
+    unsigned cuts_under_way;  /* cuts that it was told and has not confirmed */
     unsigned slot;            /* on the board */
     uint32_t sequence;
     bool forked; /* by the zygote, which then tells of its end */

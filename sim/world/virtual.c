@@ -79,6 +79,23 @@ static void world_call(struct run *r, const struct action *a)
     virtual_call(world_of_run(r)->nodes[a->member], a->call, a->values);
 }
 
+/* All nodes share the plan of the run. */
+static void world_fault(struct run *r, const struct fault *f)
+{
+    (void)r;
+    (void)f;
+}
+
+static enum presence world_presence(struct run *r, const char *name)
+{
+    struct virtual *v = world_of_run(r)->v;
+    struct virtual_node *n = virtual_find(v, name);
+    bool alive = n && virtual_alive(n);
+    if (!n && !virtual_helper_known(v, name, &alive))
+        return PRESENCE_NONE;
+    return alive ? PRESENCE_ALIVE : PRESENCE_DEAD;
+}
+
 static struct store *world_store(struct run *r, const char *name)
 {
     struct virtual_world *w = world_of_run(r);
@@ -87,7 +104,8 @@ static struct store *world_store(struct run *r, const char *name)
     return n ? virtual_store(n) : NULL;
 }
 
-static const struct world_ops ops = {world_kill, world_start, world_cut, world_call, world_store};
+static const struct world_ops ops = {world_kill,  world_start,    world_cut,  world_call,
+                                     world_fault, world_presence, world_store};
 
 /* ---- broken promises ---- */
 
@@ -245,6 +263,7 @@ static void proceed_until(struct run *r, uint64_t until_us, bool (*enough)(void 
 {
     struct virtual_world *w = world_of_run(r);
     uint64_t quiet_us = r->open ? WORLD_QUIET_PLAY_US : WORLD_QUIET_US;
+    w->turns = 0;
     while (!run_finished(r, virtual_now_us(w->v)) && virtual_now_us(w->v) < until_us) {
         if (!take_turn(r, until_us, quiet_us))
             return;

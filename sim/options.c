@@ -1,0 +1,164 @@
+#include "sim/options.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/host/setup.h"
+#include "lib/media/media.h"
+
+#define MEDIUM_OPTION 0x1000 /* and the number of the medium in the table */
+#define OPTIONS_MAX   24
+
+#define BOTH (OPTIONS_OF_RUN | OPTIONS_OF_PLAY)
+
+static const struct {
+    const char *name, *form; /* NULL: takes no value */
+    const char *is;
+    int letter;
+    unsigned of;
+    bool after_media;
+} own[] = {
+    {"world", "process|virtual", "separate processes in real time (default), or one process in virtual time",
+     'w', BOTH, false},
+    {"seed", "N", "root of all randomness in the virtual world (default 1)", 's', BOTH, false},
+    {"out", "DIR", "where the records go (default out/NAME, of play out/play-NAME)", 'o', BOTH, false},
+    {"bytes", NULL, "record every byte that enters or leaves a component in bytes.jsonl; secrets masked", 'b',
+     BOTH, true},
+    {"keep-past", NULL, "keep the records of the lives before the run, too", 'p', BOTH, true},
+    {"tap", "COMMAND", "run a shell command beside the buses, e.g. 'candump -L any'", 't', BOTH, true},
+    {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
+    {"jobs", "N", "with --all: runs at the same time (default: processors)", 'j', OPTIONS_OF_RUN, true},
+    {"quiet", NULL, "say no event", 'q', BOTH, true},
+    {"verbose", NULL, "say every event", 'v', BOTH, true},
+};
+
+#define OWN (sizeof own / sizeof own[0])
+
+/* ---- reading ---- */
+
+static bool read_number(const char *text, const char *what, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && *end == '\0')
+        return true;
+    fprintf(stderr, "spaaksim: %s must be a number, not \"%s\"\n", what, text);
+    return false;
+}
+
+static bool read_world(const char *text, struct options *o)
+{
+    o->world_given = true;
+    for (unsigned w = 0; world_names[w]; w++)
+        if (strcmp(world_names[w], text) == 0) {
+            o->run.world = (enum world_kind)w;
+            return true;
+        }
+    fprintf(stderr, "spaaksim: unknown world \"%s\"; there are process and virtual\n", text);
+    return false;
+}
+
+static bool read_jobs(const char *text, struct options *o)
+{
+    uint64_t n;
+    if (!read_number(text, "--jobs", &n) || n == 0 || n > 64)
+        return false;
+    o->jobs = (long)n;
+    return true;
+}
+
+static bool read_option(int letter, struct options *o)
+{
+    if (letter >= MEDIUM_OPTION) {
+        o->run.choices[letter - MEDIUM_OPTION] = optarg;
+        return true;
+    }
+    switch (letter) {
+    case 'w':
+        return read_world(optarg, o);
+    case 's':
+        return read_number(optarg, "--seed", &o->run.seed);
+    case 'o':
+        o->run.out = optarg;
+        return true;
+    case 't':
+        o->run.beside = optarg;
+        return true;
+    case 'j':
+        return read_jobs(optarg, o);
+    case 'b':
+        return o->run.bytes = true;
+    case 'p':
+        return o->run.keep_past = true;
+    case 'a':
+        return o->all = true;
+    case 'q':
+        return o->run.quiet = true;
+    case 'v':
+        return o->run.verbose = true;
+    default:
+        fprintf(stderr, "try spaaksim --help\n");
+        return false;
+    }
+}
+
+/* The options of the command, then those that the media bring. */
+static void list_options(enum options_of command, struct option out[OPTIONS_MAX])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < OWN; i++)
+        if (own[i].of & command)
+            out[n++] = (struct option){own[i].name, own[i].form ? required_argument : no_argument, NULL,
+                                       own[i].letter};
+    for (int i = 0; media_setups[i] && n < OPTIONS_MAX - 1; i++)
+        if (media_setups[i]->option)
+            out[n++] = (struct option){media_setups[i]->option, required_argument, NULL, MEDIUM_OPTION + i};
+    out[n] = (struct option){NULL, 0, NULL, 0};
+}
+
+bool options_read(enum options_of command, int argc, char **argv, struct options *out)
+{
+    struct option longs[OPTIONS_MAX];
+    int letter;
+    list_options(command, longs);
+    *out = (struct options){.run = {.seed = 1}};
+    out->run.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    out->jobs = sysconf(_SC_NPROCESSORS_ONLN);
+    while ((letter = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
+        if (!read_option(letter, out))
+            return false;
+    if (optind < argc)
+        out->name = argv[optind++];
+    if (optind == argc)
+        return true;
+    fprintf(stderr, "spaaksim %s takes one scenario, not \"%s\" too; try spaaksim --help\n", argv[0],
+            argv[optind]);
+    return false;
+}
+
+/* ---- explaining ---- */
+
+static void print_option(const char *name, const char *form, const char *is, FILE *out)
+{
+    char head[80];
+    snprintf(head, sizeof head, "--%s%s%s", name, form ? " " : "", form ? form : "");
+    fprintf(out, "  %-24s %s\n", head, is);
+}
+
+static void print_own(enum options_of command, bool after_media, FILE *out)
+{
+    for (size_t i = 0; i < OWN; i++)
+        if (own[i].of & command && own[i].after_media == after_media)
+            print_option(own[i].name, own[i].form, own[i].is, out);
+}
+
+void options_print(enum options_of command, FILE *out)
+{
+    print_own(command, false, out);
+    for (const struct setup *const *s = media_setups; *s; s++)
+        if ((*s)->option)
+            print_option((*s)->option, (*s)->form, (*s)->option_is, out);
+    print_own(command, true, out);
+}

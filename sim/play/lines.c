@@ -1,0 +1,241 @@
+/* A line: commands with ";" between them, each of words; and calls, checked against their declarations. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/host/setup.h"
+#include "lib/media/media.h"
+#include "sim/play/input.h"
+#include "sim/play/play.h"
+
+#define MESSAGE_FORM "MESSAGE on LINK [nth N|each]"
+
+const struct play_command play_commands[] = {
+    {"kill", "NAME", "ends a component or a medium's helper at once", play_kill},
+    {"start", "NAME", "starts who was killed", play_start},
+    {"cut", "LINK NAME", "takes a link away from a component", play_cut},
+    {"heal", "LINK NAME", "gives it back", play_heal},
+    {"lose", MESSAGE_FORM, "the next such message gets lost, or the Nth, or each", play_fault},
+    {"repeat", MESSAGE_FORM " [times N] [after 50 ms]", "comes more than once", play_fault},
+    {"delay", MESSAGE_FORM " by 50 ms", "comes later", play_fault},
+    {"reorder", MESSAGE_FORM, "comes after the one behind it", play_fault},
+    {"corrupt", MESSAGE_FORM " [byte N]", "a byte of it is inverted", play_fault},
+    {"clear", "", "takes back all that messages still have before them", play_clear},
+    {"wait", "STEP", "until a step such as PP-01/19 is done, or the world is quiet", play_wait},
+    {"run", "5 s", "lets so much time pass", play_run},
+    {"state", "[NAME]", "who lives, links, states, screens, claims, faults that wait", play_state},
+    {"help", "[NAME]", "what can be said; what one component can be asked", play_help},
+    {"quit", "", "ends it, as the end of the input does", play_quit},
+    {.name = NULL},
+};
+
+const char *const *play_names(const struct play *p)
+{
+    static const char *names[PLAY_NAMES + 1];
+    size_t n = 0;
+    for (size_t i = 0; i < p->scenario.member_count; i++)
+        names[n++] = p->scenario.members[i].name;
+    for (const struct setup *const *s = media_setups; *s && n < PLAY_NAMES; s++)
+        if ((*s)->helper && !scenario_member(&p->scenario, (*s)->helper) &&
+            p->run->ops->presence(p->run, (*s)->helper) != PRESENCE_NONE)
+            names[n++] = (*s)->helper;
+    names[n] = NULL;
+    return names;
+}
+
+/* ---- text ---- */
+
+/* Bytes of the character at s, 0 for what is no UTF-8 or is a control character. */
+static size_t character(const unsigned char *s, size_t len)
+{
+    static const struct {
+        unsigned char mask, lead;
+        size_t len;
+    } forms[] = {{0x80, 0x00, 1}, {0xE0, 0xC0, 2}, {0xF0, 0xE0, 3}, {0xF8, 0xF0, 4}};
+    size_t k = 0;
+    while (k < 4 && (s[0] & forms[k].mask) != forms[k].lead)
+        k++;
+    if (k == 4 || forms[k].len > len || s[0] == 0x7F || (s[0] < 0x20 && s[0] != '\t'))
+        return 0;
+    for (size_t i = 1; i < forms[k].len; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return s[0] == 0xC2 && s[1] < 0xA0 ? 0 : forms[k].len; /* controls of 8 bits */
+}
+
+static bool check_text(struct play *p, const char *line, size_t len)
+{
+    if (len > PLAY_LINE_MAX)
+        return play_wrong(p, "a line has at most %d characters", PLAY_LINE_MAX);
+    for (size_t i = 0, n; i < len; i += n) {
+        const unsigned char *s = (const unsigned char *)line + i;
+        n = character(s, len - i);
+        if (n == 0)
+            return play_wrong(p, "a line is text, in UTF-8; character %zu is the byte 0x%02X", i + 1, s[0]);
+    }
+    return true;
+}
+
+/* ---- words ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool at_end(const char *s)
+{
+    return *s == '\0' || *s == ';' || *s == '#';
+}
+
+/* Quotes keep blanks and ";" together, and may stand in the middle: name="a b". */
+static const char *take_word(const char *s, char **out)
+{
+    bool quoted = false;
+    for (; *s && (quoted || (!is_blank(*s) && *s != ';')); s++) {
+        if (*s == '"')
+            quoted = !quoted;
+        else
+            *(*out)++ = *s;
+    }
+    *(*out)++ = '\0';
+    return quoted ? NULL : s;
+}
+
+bool words_next(const char **at, struct words *out, char problem[PLAY_PROBLEM])
+{
+    const char *s = *at;
+    char *text = out->text;
+    out->count = 0;
+    for (;;) {
+        s += strspn(s, " \t");
+        if (at_end(s))
+            break;
+        if (out->count == PLAY_WORDS)
+            return !snprintf(problem, PLAY_PROBLEM, "more than %d words", PLAY_WORDS);
+        out->word[out->count++] = text;
+        s = take_word(s, &text);
+        if (!s)
+            return !snprintf(problem, PLAY_PROBLEM, "a quote (\") is not closed");
+    }
+    out->word[out->count] = NULL;
+    *at = *s == '#' ? s + strlen(s) : s + (*s == ';');
+    return true;
+}
+
+/* ---- calls ---- */
+
+static bool unknown_call(struct play *p, const struct member *m, const char *word)
+{
+    const char *names[64];
+    char label[80];
+    size_t n = 0;
+    for (const struct call_spec *c = m->class ? m->class->calls : NULL; c && c->name && n < 63; c++)
+        names[n++] = c->name;
+    names[n] = NULL;
+    if (n == 0)
+        return play_wrong(p, "%s takes no calls; it can be killed and started", m->name);
+    if (!word)
+        return play_wrong(p, "what is %s to do? `help %s` names its calls, like %s", m->name, m->name,
+                          names[0]);
+    snprintf(label, sizeof label, "call of %.40s", m->name);
+    return play_unknown(p, label, word, names);
+}
+
+static bool unknown_parameter(struct play *p, const struct call_spec *call, const char *name)
+{
+    const char *names[ENV_VALUES + 1];
+    char label[80];
+    size_t n = 0;
+    for (; n < component_parameters(call); n++)
+        names[n] = call->parameters[n].name;
+    names[n] = NULL;
+    if (n == 0)
+        return play_wrong(p, "%s takes no parameters", call->name);
+    snprintf(label, sizeof label, "parameter of %.40s", call->name);
+    return play_unknown(p, label, name, names);
+}
+
+static bool read_parameter(struct play *p, const struct call_spec *call, char *word, bool *given,
+                           struct call_value *values)
+{
+    size_t k = 0;
+    char *value = strchr(word, '=');
+    if (!value)
+        return play_wrong(p, "\"%.60s\" is no parameter; write name=value", word);
+    *value++ = '\0';
+    while (k < component_parameters(call) && strcmp(call->parameters[k].name, word) != 0)
+        k++;
+    if (k == component_parameters(call))
+        return unknown_parameter(p, call, word);
+    if (given[k])
+        return play_wrong(p, "\"%s\" stands twice", word);
+    given[k] = true;
+    return parameter_read(&p->scenario, &call->parameters[k], value, &values[k], p->problem,
+                          sizeof p->problem);
+}
+
+static bool call(struct play *p, const struct member *m, const struct words *w)
+{
+    struct action a = {.member = (size_t)(m - p->scenario.members)};
+    bool given[ENV_VALUES] = {false};
+    if (w->count < 2 || !m->class || !component_call(m->class, w->word[1], &a.call))
+        return unknown_call(p, m, w->count < 2 ? NULL : w->word[1]);
+    const struct call_spec *spec = &m->class->calls[a.call];
+    for (size_t i = 2; i < w->count; i++)
+        if (!read_parameter(p, spec, w->word[i], given, a.values))
+            return false;
+    if (!parameters_complete(&p->scenario, spec, given, a.values, p->problem, sizeof p->problem))
+        return false;
+    if (p->run->ops->presence(p->run, m->name) != PRESENCE_ALIVE)
+        return play_wrong(p, "%s is dead; `start %s` first", m->name, m->name);
+    p->run->ops->call(p->run, &a);
+    p->asked = p->pending = true;
+    return true;
+}
+
+/* ---- the line ---- */
+
+static bool unknown_word(struct play *p, const char *word)
+{
+    const char *names[PLAY_NAMES + 32];
+    size_t n = 0;
+    for (const struct play_command *c = play_commands; c->name; c++)
+        names[n++] = c->name;
+    for (const char *const *name = play_names(p); *name; name++)
+        names[n++] = *name;
+    names[n] = NULL;
+    return play_unknown(p, "command or component", word, names);
+}
+
+static bool obey(struct play *p, const struct words *w)
+{
+    const struct member *m = scenario_member(&p->scenario, w->word[0]);
+    for (const struct play_command *c = play_commands; c->name; c++)
+        if (strcmp(c->name, w->word[0]) == 0)
+            return c->run(p, w);
+    return m ? call(p, m, w) : unknown_word(p, w->word[0]);
+}
+
+/* A script's lines stand between what came of them. */
+static void repeat_line(const struct play *p, const char *line)
+{
+    line += strspn(line, " \t");
+    if (*line && !p->by_hand && !p->options.quiet)
+        play_say("> %s", line);
+}
+
+bool play_line(struct play *p, const char *line, size_t len)
+{
+    char text[PLAY_LINE_MAX + 1];
+    struct words w;
+    len -= len && line[len - 1] == '\r';
+    if (!check_text(p, line, len))
+        return false;
+    memcpy(text, line, len);
+    text[len] = '\0';
+    repeat_line(p, text);
+    for (const char *at = text; *at && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK;)
+        if (!words_next(&at, &w, p->problem) || (w.count && !obey(p, &w)))
+            return false;
+    return true;
+}
