@@ -1,4 +1,5 @@
 /* spaaksim: the command for people and for CI. */
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,8 +76,20 @@ static const struct {
     {"dbc", command_dbc, print_usage},   {"apdu", command_apdu, print_usage},
 };
 
+/* Whoever starts us without one of them must not find our files and sockets in its place. */
+static void keep_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    keep_standard_descriptors();
     setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     scenario_finder = scenario_find_quietly;

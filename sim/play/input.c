@@ -164,19 +164,31 @@ static enum input_news plain_line(struct input_line *out)
 
 /* ---- signals ---- */
 
+/* Ctrl-Z: the shell gets its terminal as it was. */
+static void stand_still(void)
+{
+    if (in.prompt != PROMPT_GONE)
+        rl_deprep_terminal();
+    kill(getpid(), SIGSTOP);
+    if (in.prompt == PROMPT_GONE)
+        return;
+    rl_prep_terminal(1);
+    rl_forced_update_display();
+}
+
 enum input_news input_signal(void)
 {
     struct signalfd_siginfo si;
     while (read(in.signals, &si, sizeof si) == (ssize_t)sizeof si) {
         in.last_signal = (int)si.ssi_signo;
-        if (in.last_signal != SIGCONT) {
-            hide_prompt();
-            return in.last_signal == SIGINT && in.by_hand ? INPUT_BREAK : INPUT_STOP;
-        }
-        if (in.prompt == PROMPT_GONE)
+        if (in.last_signal == SIGTSTP) {
+            stand_still();
             continue;
-        rl_prep_terminal(1); /* the shell has set it for itself */
-        rl_forced_update_display();
+        }
+        if (in.edits && in.prompt == PROMPT_GONE)
+            putchar('\n'); /* after the "^C" of the terminal */
+        hide_prompt();
+        return in.last_signal == SIGINT && in.by_hand ? INPUT_BREAK : INPUT_STOP;
     }
     return INPUT_NOTHING;
 }
@@ -193,7 +205,7 @@ static bool open_signals(void)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGCONT);
+    sigaddset(&set, SIGTSTP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* who no longer reads ends the play, not the program */
     in.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sim/play/play.h"
+#include "sim/run/records.h"
 
 #define LINE_MAX_TEXT 400
 
@@ -129,6 +130,7 @@ bool play_state(struct play *p, const struct words *w)
     struct claims claims;
     if (!one_name(p, w, &only))
         return false;
+    records_pump(p->run, UINT64_MAX); /* what led to it stands before it */
     gather_claims(p, &claims);
     for (const char *const *name = play_names(p); *name; name++)
         if (!only || strcmp(only, *name) == 0)
