@@ -106,7 +106,7 @@ $(BUILD)/tests/$(1)/bin/$(2): $(call obj,$(3) $(wildcard tests/$(1)/*.c)) $(LIBS
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(4) -o $$@
 endef
-$(foreach c,$(CASTS),$(eval $(call cast_program,$(c),spaaksim,sim/main.c,-lyaml -lsocketcan $(HOST))))
+$(foreach c,$(CASTS),$(eval $(call cast_program,$(c),spaaksim,sim/main.c,-lyaml -lsocketcan -lreadline $(HOST))))
 $(foreach c,$(CASTS),$(eval $(call cast_program,$(c),zygote,sim/zygote_main.c,-lmosquitto $(HOST))))
 $(CASTS:%=$(BUILD)/tests/%/bin/hub): $(BUILD)/bin/hub
 	$(Q)mkdir -p $(@D) && ln -sf ../../../bin/hub $@

@@ -81,7 +81,7 @@ void vehicle_tbm_says(struct vehicle_bench *v, uint8_t flags)
 }
 
 void vehicle_answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_header h, int type,
-                      struct span body)
+                       struct span body)
 {
     uint8_t out[MSG_MAX];
     size_t len;

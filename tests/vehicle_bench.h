@@ -1,4 +1,5 @@
-/* A SpaaK Module on a bench, with two ears that hear its requests (VOS, GSDP) and answer in the servers' names. */
+/* A SpaaK Module on a bench, with two ears that hear its requests (VOS, GSDP) and answer in the servers'
+ * names. */
 #ifndef tests_vehicle_bench_h
 #define tests_vehicle_bench_h
 
@@ -25,7 +26,8 @@ void vehicle_stop(struct vehicle_bench *v);
 /* TBM_Status with these flags. */
 void vehicle_tbm_says(struct vehicle_bench *v, uint8_t flags);
 /* A message sealed by that role, with the header's correlation, sequence and use case. */
-void vehicle_answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_header h, int type, struct span body);
+void vehicle_answer_as(struct vehicle_bench *v, enum oem_role role, struct msg_header h, int type,
+                       struct span body);
 /* Hears what the module has to say. */
 void vehicle_listen(struct vehicle_bench *v);
 bool vehicle_stored(struct vehicle_bench *v, const char *key);

@@ -15,8 +15,8 @@
  *   tap                         descriptor of the socket that hears all bytes
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",
- * "fault <text>", which takes the place of the fault of the same number, and "call <name>" with a value for each
- * parameter. Cuts are confirmed by a note of the same words.
+ * "fault <text>", which takes the place of the fault of the same number, and "call <name>" with a value for
+ * each parameter. Cuts are confirmed by a note of the same words.
  */
 #ifndef lib_host_process_h
 #define lib_host_process_h

@@ -50,9 +50,9 @@ static void describe(const struct expect *x, char out[200])
     bool kind = x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT;
     snprintf(out, 200, "%s%s%s%s%s%s%s%s%s%s%s%s", x->event == TRACE_REJECT ? "refusal of " : "", x->step,
              x->step[0] ? " " : "", x->message, kind && x->message[0] ? " " : "",
-             kind ? trace_kind_name(x->event) : "",
-             x->component[0] ? " by " : "", x->component, x->peer[0] ? " to " : "", x->peer,
-             x->reason >= 0 ? " for " : "", x->reason >= 0 ? err_name((enum err)x->reason) : "");
+             kind ? trace_kind_name(x->event) : "", x->component[0] ? " by " : "", x->component,
+             x->peer[0] ? " to " : "", x->peer, x->reason >= 0 ? " for " : "",
+             x->reason >= 0 ? err_name((enum err)x->reason) : "");
 }
 
 /* Walks the expectations; with failures == NULL stops at the first that is not met. */

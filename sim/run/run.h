@@ -129,7 +129,8 @@ bool run_idle(const struct run *r);
 void run_end(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A fault of messages, from now on; it gets a number. False when FAULT_MAX of them wait for their message already. */
+/* A fault of messages, from now on; it gets a number. False when FAULT_MAX of them wait for their message
+ * already. */
 bool run_add_fault(struct run *r, const struct fault *f);
 /* Takes all of these back. */
 void run_clear_faults(struct run *r);

@@ -54,7 +54,7 @@ struct process_world {
     unsigned cuts_under_way;
     bool give_up, ending;
     uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
-    int zygote; /* socket, -1: none */
+    int zygote;      /* socket, -1: none */
     struct setup_instance instances[SCENARIO_MEMBERS];
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
     void *states[RUN_MEDIA];
