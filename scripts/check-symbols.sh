@@ -4,7 +4,7 @@
 set -u
 build=$1/obj
 # allowed from the C library and OpenSSL: memory, text, search trees, and crypto without randomness of its own
-allowed='^(_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__assert_fail|__(asan|ubsan|lsan|sanitizer)_.*|mem(cpy|cmp|set|move|chr|mem)|str(len|nlen|cmp|ncmp|chr|rchr|str|cpy|cspn|spn|dup|toull)|malloc|calloc|realloc|free|abort|snprintf|__snprintf_chk|__isoc99_sscanf|sscanf|fprintf|fputs|fputc|fwrite|t(search|find|delete|destroy)|twalk_r|OPENSSL_cleanse|protobuf_c_.*)$'
+allowed='^(_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|__assert_fail|__(asan|ubsan|lsan|sanitizer)_.*|mem(cpy|cmp|set|move|chr|mem)|str(len|nlen|cmp|ncmp|chr|rchr|str|cpy|cspn|spn|pbrk|dup|toull)|malloc|calloc|realloc|free|abort|snprintf|__snprintf_chk|__isoc99_sscanf|sscanf|fprintf|fputs|fputc|fwrite|t(search|find|delete|destroy)|twalk_r|OPENSSL_cleanse|protobuf_c_.*)$'
 crypto='^(EC_|SHA1$|SHA256_|ECDSA_|BN_|RAND_priv_bytes_ex$)'
 bad=0
 own=$(find "$build" -name '*.o' -exec nm --defined-only -g {} + 2>/dev/null | awk 'NF==3{print $3}' | sort -u)

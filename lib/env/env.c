@@ -62,6 +62,9 @@ static bool topic_within(const char *filter, const char *serial, const char *top
 bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,
                      const char *topic)
 {
+    /* "#" reaches more levels than any declaration, and nothing is published on a filter */
+    if (strpbrk(topic, access == TOPIC_WRITE ? "#+" : "#"))
+        return false;
     for (const struct topic_rule *r = class->topics; r && r->filter; r++)
         if (r->access & access && topic_within(r->filter, serial, topic))
             return true;
