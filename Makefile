@@ -153,12 +153,12 @@ list: all
 	$(Q)$(BUILD)/bin/spaaksim list
 
 ## make test           all tests (SAN=1: with ASan, UBSan and leak reports as failures)
-test: all $(TESTS) $(RECORD)
+test: all $(CAST_BIN) $(TESTS) $(RECORD)
 	$(Q)scripts/setup.sh test || echo 'going on: what needs it will be skipped'
 	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
 
 ## make check          format, lint, includes, symbols, scenario files
-check: all
+check: all $(CAST_BIN)
 	$(Q)scripts/setup.sh check
 	$(Q)scripts/check.sh $(BUILD)
 

@@ -14,7 +14,9 @@ clang-format --dry-run -Werror $sources || fail "clang-format: \`make format\` p
 
 say includes "arrows between folders"
 # A component is a folder: every one below these, so that a new one cannot escape the rules.
-folders=$(ls -d ecu/*/ backend/*/ sim/actors/*/ | sed 's,/$,,'; echo sgw; echo tbm)
+# Tests may have folders of components too: those with a cast of their own.
+casts=$(ls tests/*/cast.c | sed 's,/cast.c$,,')
+folders=$(ls -d ecu/*/ backend/*/ sim/actors/*/ | sed 's,/$,,'; echo sgw; echo tbm; echo "$casts")
 # What each room may include; a folder always knows itself. Below lib the arrows go media > host > env, msg and ccc > pki and
 # env > can and crypto > base; a component knows lib without its hosts, and no other component.
 arrows() { # folder, allowed pattern
@@ -60,6 +62,9 @@ scripts/check-symbols.sh "$build" || bad=1
 
 say scenarios "all files"
 "$build/bin/spaaksim" check >/dev/null || fail "a scenario file is wrong"
+for folder in $casts; do
+    "$build/$folder/bin/spaaksim" check "$folder"/*.yaml >/dev/null || fail "a scenario file in $folder is wrong"
+done
 
 say clang "all warnings are errors"
 printf '%s\n' $sources | grep '\.c$' | grep -v '^tests/test_' |

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/bytes.h"
 #include "tests/launch.h"
 
 static const char *const worlds[] = {"process", "virtual"};
@@ -36,7 +37,7 @@ static void run_both(const char *scenario, const char *options, const int codes[
     for (int w = 0; w < 2; w++) {
         cr_expect(eq(int, launch_finish(&l[w]), codes[w]), "%s in the %s world:\n%s", scenario, worlds[w],
                   l[w].text);
-        snprintf(texts[w], 8192, "%s", l[w].text);
+        text_copy(texts[w], 8192, l[w].text);
     }
     free(l);
 }
