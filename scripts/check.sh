@@ -16,7 +16,7 @@ say includes "arrows between folders"
 # A component is a folder: every one below these, so that a new one cannot escape the rules.
 # Tests may have folders of components too: those with a cast of their own.
 casts=$(ls tests/*/cast.c | sed 's,/cast.c$,,')
-folders=$(ls -d ecu/*/ backend/*/ sim/actors/*/ | sed 's,/$,,'; echo sgw; echo tbm; echo "$casts")
+components=$(ls -d ecu/*/ backend/*/ sim/actors/*/ | sed 's,/$,,'; echo sgw; echo tbm)
 # What each room may include; a folder always knows itself. Below lib the arrows go media > host > env, msg and ccc > pki and
 # env > can and crypto > base; a component knows lib without its hosts, and no other component.
 arrows() { # folder, allowed pattern
@@ -32,7 +32,7 @@ arrows lib/msg 'lib/(base|crypto|can|pki|env)|proto'
 arrows lib/ccc 'lib/(base|crypto|pki)'
 arrows lib/host 'lib/(base|crypto|can|env)'
 arrows lib/media 'lib/(base|crypto|can|env|host)'
-for folder in $folders; do
+for folder in $components $casts; do
     arrows "$folder" 'lib/(base|crypto|can|pki|env|msg|ccc)(/[a-z]+)?|proto'
 done
 ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|host|media' && fail "lib has a room that no rule speaks of"
@@ -43,7 +43,7 @@ named() { # name, folders...
     shift
     grep -rnE "\"$name\"" --include='*.[ch]' "$@" | grep -v '^sim/\(cast\.c\|actors/\)' | sed 's,/\*.*,,' | grep "\"$name\""
 }
-for folder in $folders; do
+for folder in $components; do
     name=$(basename "$folder")
     named "$name" sim lib/base lib/env lib/host lib/msg lib/pki lib/ccc && fail "\"$name\" is named outside its own room"
     # a folder, its class and its program are called alike, and the one list has it

@@ -29,7 +29,8 @@ static struct trace_event event_at(uint32_t i)
     struct trace_event e = {.time_us = i, .sequence = i, .kind = (uint16_t)kinds[i % 4], .length = 1};
     text_copy(e.component, sizeof e.component, i % 2 ? "spaak" : "tbm");
     text_copy(e.message, sizeof e.message, "VehicleSubjectIdRequest");
-    snprintf(e.step, sizeof e.step, i % 4 == 2 ? "PP-01/%u" : "", i % 19);
+    if (i % 4 == 2)
+        snprintf(e.step, sizeof e.step, "PP-01/%u", i % 19);
     return e;
 }
 
