@@ -186,6 +186,23 @@ Test(cards, scenarios_leave_what_they_must_in_both_worlds)
     }
 }
 
+Test(cards, a_broken_promise_ends_the_run_and_names_component_file_and_line)
+{
+    char texts[2][8192], path[120];
+    run_both("cards-stumble", "", (const int[]){1, 1}, texts);
+    for (int w = 0; w < 2; w++) {
+        cr_expect(ne(ptr, strstr(texts[w], "token broke a promise between our own parts"), NULL), "%s",
+                  texts[w]);
+        cr_expect(ne(ptr, strstr(texts[w], "tests/cards/token.c:"), NULL), "%s", texts[w]);
+        cr_expect(ne(ptr, strstr(texts[w], "FAIL  cards-stumble"), NULL), "%s", texts[w]);
+        snprintf(path, sizeof path, "%s/%s", directory, worlds[w]);
+        char *report = launch_file(path, "junit.xml");
+        cr_expect(report && strstr(report, "token broke a promise"), "%s world", worlds[w]);
+        free(report);
+        cr_expect(eq(u32, count_events(w, "", (struct wanted){"token", "step", "CD-01/4"}), 1));
+    }
+}
+
 /* ---- two worlds, the same words ---- */
 
 /* One line each for what a component heard, showed, did and claimed; numbers, times and random bytes are not

@@ -1,4 +1,5 @@
 /* A card that is carried from reader to reader. Its proofs take long: they are made beside it. */
+#include <assert.h>
 #include <string.h>
 
 #include "tests/cards/cards.h"
@@ -239,10 +240,20 @@ static enum err call_belong(void *self, const struct call_value *values)
     return ERR_OK;
 }
 
+/* An assertion that fails, for tests of what is said of one. */
+static enum err call_stumble(void *self, const struct call_value *values)
+{
+    const struct token *t = self;
+    (void)values;
+    assert(t->works == 0);
+    return ERR_OK;
+}
+
 static const struct call_spec calls[] = {
     {"touch", "is held before a reader", touch_parameters, call_touch},
     {"leave", "is taken away", NULL, call_leave},
     {"belong", "is told its vehicle", belong_parameters, call_belong},
+    {"stumble", "breaks a promise while it works", NULL, call_stumble},
     {.name = NULL},
 };
 
