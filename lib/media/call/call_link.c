@@ -44,6 +44,7 @@ struct call_link {
     bool server, cut;
     int listen_fd;
     unsigned seen;                        /* connections so far */
+    unsigned refused;                     /* of these */
     struct connection peers[CALLERS_MAX]; /* a client uses the first */
     sd_event_source *accept, *retry;
     struct packet *queue, **queue_end;
@@ -118,6 +119,15 @@ static bool is_admitted(const struct call_link *l, const char *token, const char
     return false;
 }
 
+/* A caller that is refused tries again and again: the log says so ever more seldom. */
+static void say_refused(struct call_link *l)
+{
+    l->refused++;
+    if ((l->refused & (l->refused - 1)) == 0)
+        fprintf(stderr, "%s: a caller on %s was not admitted, %u so far\n", l->o.name, l->o.spec->name,
+                l->refused);
+}
+
 static void greet(struct connection *c, struct span packet)
 {
     struct call_link *l = c->link;
@@ -128,7 +138,7 @@ static void greet(struct connection *c, struct span packet)
         memcpy(name, packet.p + CALL_TOKEN - 1, packet.len - (CALL_TOKEN - 1));
     }
     if (!is_admitted(l, token, name)) {
-        fprintf(stderr, "%s: a caller on %s was not admitted\n", l->o.name, l->o.spec->name);
+        say_refused(l);
         hang_up(c);
         return;
     }
