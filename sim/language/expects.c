@@ -25,7 +25,13 @@ static bool expect_reason(void *out, const struct tree *y, struct tree_problem *
     return read_reason(y, &((struct expect *)out)->reason, p);
 }
 TEXT_READER(expect_detail, struct expect, detail)
-DURATION_READER(expect_within, struct expect, within_us)
+static bool expect_within(void *out, const struct tree *y, struct tree_problem *p)
+{
+    uint64_t *us = &((struct expect *)out)->within_us;
+    if (!tree_duration_us(y, us, p))
+        return false;
+    return *us || tree_bad(p, y->line, "nothing happens within no time; leave it away for no limit");
+}
 
 static bool expect_event(void *out, const struct tree *y, struct tree_problem *p)
 {

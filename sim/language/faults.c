@@ -52,7 +52,10 @@ static bool fault_number(const struct tree *y, uint64_t max, unsigned *out, stru
 
 static bool fault_times(void *out, const struct tree *y, struct tree_problem *p)
 {
-    return fault_number(y, FAULT_COPIES - 1, &((struct fault_reading *)out)->fault.times, p);
+    unsigned *times = &((struct fault_reading *)out)->fault.times;
+    if (!fault_number(y, FAULT_COPIES - 1, times, p))
+        return false;
+    return *times || tree_bad(p, y->line, "repeated no times is no fault");
 }
 
 static bool fault_byte(void *out, const struct tree *y, struct tree_problem *p)

@@ -64,6 +64,8 @@ bool read_given(void *out, const struct tree *y, struct tree_problem *p)
         bool after = strcmp(y->keys[c], "after") == 0;
         if (after && !tree_text(y->items[c], s->given.after, sizeof s->given.after, p))
             return false;
+        if (after && !s->given.after[0])
+            return tree_bad(p, y->items[c]->line, "after needs the name of a scenario");
         if (!after && !read_component_given(s, y, c, p))
             return false;
     }
@@ -85,9 +87,6 @@ static bool read_setting(struct scenario *s, const struct member *m, const struc
     if (v.number == n)
         return tree_unknown(p, y->key_lines[i], "setting", y->keys[i], names);
     const struct setting_spec *spec = &m->class->settings[v.number];
-    for (size_t k = 0; k < s->setting_count; k++)
-        if (s->settings[k].member == v.member && s->settings[k].number == v.number)
-            return tree_bad(p, y->key_lines[i], "\"%s\" of %s stands twice", spec->name, m->name);
     if (!tree_number(y->items[i], UINT64_MAX / 2, &v.value, p))
         return false;
     if (v.value < spec->min || v.value > spec->max)

@@ -39,8 +39,11 @@ static bool split_name(const char *name, unsigned *vehicle, const char **rest)
     int end = 0;
     *vehicle = 0;
     *rest = name;
-    if (sscanf(name, "v%4u.%n", vehicle, &end) == 1 && end == 6)
+    if (*name == 'v' && strspn(name + 1, "0123456789") == 4 && sscanf(name, "v%4u.%n", vehicle, &end) == 1 &&
+        end == 6) {
         *rest = name + end;
+        *vehicle = *vehicle ? *vehicle : FIRST; /* no vehicle has the number 0, nor this one a prefix */
+    }
     size_t len = strlen(*rest);
     return len && (*rest)[0] != '-' && strspn(*rest, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
 }
@@ -55,6 +58,10 @@ static bool add_member(struct scenario *s, const char *name, const char *class_n
                         "\"%.40s\" is no name; it has small letters, digits and hyphens, like \"door\" or "
                         "\"v0002.door\"",
                         name);
+    static const char *const runners[] = {"runner", "zygote", "tap", NULL};
+    for (size_t i = 0; runners[i]; i++)
+        if (strcmp(name, runners[i]) == 0)
+            return tree_bad(p, line, "\"%s\" is a name of the runner's own; take another", name);
     const struct component_class *class = cast_find(class_name ? class_name : rest);
     if (!class && (class_name || !is_helper(name)))
         return tree_unknown(p, line, "component", class_name ? class_name : rest, class_names());

@@ -187,6 +187,14 @@ static bool read_foreach_shape(const struct tree *y, char variable[32], size_t *
     for (size_t i = 0; i < *count; i++)
         if (foreach->items[0]->items[i]->kind != TREE_TEXT)
             return tree_bad(p, foreach->items[0]->items[i]->line, "a plain value belongs here");
+    for (size_t i = 0; i < *count; i++) {
+        const struct tree *value = foreach->items[0]->items[i];
+        if (value->text[0] == '\0' || value->text[0] == '.') /* it names a folder of records */
+            return tree_bad(p, value->line, "a value of foreach is not empty and begins without a dot");
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(foreach->items[0]->items[k]->text, value->text) == 0)
+                return tree_bad(p, value->line, "\"%.40s\" stands twice", value->text);
+    }
     if (strlen(foreach->keys[0]) >= 32)
         return tree_bad(p, foreach->line, "a variable of foreach has at most 31 characters");
     text_copy(variable, 32, foreach->keys[0]);

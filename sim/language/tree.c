@@ -82,35 +82,69 @@ static void *checked(void *p)
     return p;
 }
 
-static struct tree *convert(yaml_document_t *doc, yaml_node_t *node)
+/* A file on its way in. An alias is followed, so that what a file holds and how deep it goes has bounds. */
+struct loading {
+    yaml_document_t *doc;
+    struct tree_problem *problem;
+    size_t nodes;
+    bool bad;
+};
+
+static struct tree *convert(struct loading *l, int node, unsigned depth);
+
+static void convert_list(struct loading *l, const yaml_node_t *node, struct tree *y, unsigned depth)
 {
+    size_t n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    y->kind = TREE_LIST;
+    y->items = checked(calloc(n + 1, sizeof(struct tree *)));
+    for (; y->count < n && !l->bad; y->count++)
+        y->items[y->count] = convert(l, node->data.sequence.items.start[y->count], depth);
+}
+
+/* A key that stands twice: one of them would be lost without a word. */
+static void check_key(struct loading *l, const struct tree *y)
+{
+    for (size_t i = 0; i < y->count && !l->bad; i++)
+        if (strcmp(y->keys[i], y->keys[y->count]) == 0)
+            l->bad = !tree_bad(l->problem, y->key_lines[y->count], "\"%.40s\" stands twice", y->keys[i]);
+}
+
+static void convert_map(struct loading *l, const yaml_node_t *node, struct tree *y, unsigned depth)
+{
+    size_t n = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+    y->kind = TREE_MAP;
+    y->items = checked(calloc(n + 1, sizeof(struct tree *)));
+    y->keys = checked(calloc(n + 1, sizeof(char *)));
+    y->key_lines = checked(calloc(n + 1, sizeof(unsigned)));
+    for (; y->count < n && !l->bad; y->count++) {
+        const yaml_node_pair_t *pair = &node->data.mapping.pairs.start[y->count];
+        const yaml_node_t *key = yaml_document_get_node(l->doc, pair->key);
+        const char *text = key->type == YAML_SCALAR_NODE ? (const char *)key->data.scalar.value : "";
+        y->keys[y->count] = checked(strdup(text));
+        y->key_lines[y->count] = (unsigned)key->start_mark.line + 1;
+        check_key(l, y);
+        y->items[y->count] = convert(l, pair->value, depth);
+    }
+}
+
+static struct tree *convert(struct loading *l, int number, unsigned depth)
+{
+    const yaml_node_t *node = yaml_document_get_node(l->doc, number);
     struct tree *y = checked(calloc(1, sizeof *y));
     y->line = (unsigned)node->start_mark.line + 1;
-    if (node->type == YAML_SCALAR_NODE) {
-        y->kind = TREE_TEXT;
-        y->text = checked(strndup((const char *)node->data.scalar.value, node->data.scalar.length));
-    } else if (node->type == YAML_SEQUENCE_NODE) {
-        size_t n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-        y->kind = TREE_LIST;
-        y->items = checked(calloc(n + 1, sizeof(struct tree *)));
-        for (; y->count < n; y->count++)
-            y->items[y->count] =
-                convert(doc, yaml_document_get_node(doc, node->data.sequence.items.start[y->count]));
-    } else if (node->type == YAML_MAPPING_NODE) {
-        size_t n = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
-        y->kind = TREE_MAP;
-        y->items = checked(calloc(n + 1, sizeof(struct tree *)));
-        y->keys = checked(calloc(n + 1, sizeof(char *)));
-        y->key_lines = checked(calloc(n + 1, sizeof(unsigned)));
-        for (; y->count < n; y->count++) {
-            yaml_node_pair_t *pair = &node->data.mapping.pairs.start[y->count];
-            yaml_node_t *key = yaml_document_get_node(doc, pair->key);
-            const char *text = key->type == YAML_SCALAR_NODE ? (const char *)key->data.scalar.value : "";
-            y->keys[y->count] = checked(strdup(text));
-            y->key_lines[y->count] = (unsigned)key->start_mark.line + 1;
-            y->items[y->count] = convert(doc, yaml_document_get_node(doc, pair->value));
-        }
-    }
+    if (!l->bad && depth == TREE_DEPTH)
+        l->bad = !tree_bad(l->problem, y->line,
+                           "lists and mappings go more than %d deep, or an alias holds itself", TREE_DEPTH);
+    if (!l->bad && ++l->nodes > TREE_NODES)
+        l->bad = !tree_bad(l->problem, y->line, "more than %d values, aliases counted each time", TREE_NODES);
+    if (node->type == YAML_SCALAR_NODE || l->bad)
+        y->text = checked(node->type == YAML_SCALAR_NODE
+                              ? strndup((const char *)node->data.scalar.value, node->data.scalar.length)
+                              : strdup(""));
+    else if (node->type == YAML_SEQUENCE_NODE)
+        convert_list(l, node, y, depth + 1);
+    else
+        convert_map(l, node, y, depth + 1);
     return y;
 }
 
@@ -130,11 +164,15 @@ struct tree *tree_load(const char *file, struct tree_problem *problem)
     if (!yaml_parser_load(&parser, &doc)) {
         tree_bad(problem, (unsigned)parser.problem_mark.line + 1, "not YAML: %s", parser.problem);
     } else {
-        yaml_node_t *root = yaml_document_get_root_node(&doc);
-        if (root)
-            y = convert(&doc, root);
+        struct loading l = {.doc = &doc, .problem = problem};
+        if (yaml_document_get_root_node(&doc))
+            y = convert(&l, 1, 0);
         else
             tree_bad(problem, 1, "the file is empty");
+        if (l.bad) {
+            tree_free(y);
+            y = NULL;
+        }
         yaml_document_delete(&doc);
     }
     yaml_parser_delete(&parser);
@@ -192,9 +230,6 @@ bool tree_read_map(const struct tree *y, const char *what, const struct tree_key
             k++;
         if (!k->name)
             return unknown_key(y, i, what, keys, p);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(y->keys[j], y->keys[i]) == 0)
-                return tree_bad(p, y->key_lines[i], "\"%s\" stands twice in %s", y->keys[i], what);
         if (!k->read(out, y->items[i], p))
             return false;
     }
@@ -233,7 +268,8 @@ bool tree_duration_us(const struct tree *y, uint64_t *out, struct tree_problem *
     int end = 0;
     if (!tree_text(y, text, sizeof text, p))
         return false;
-    bool ok = sscanf(text, "%9llu %7[a-z]%n", &n, unit, &end) == 2 && text[end] == '\0';
+    bool ok = *text >= '0' && *text <= '9' && sscanf(text, "%9llu %7[a-z]%n", &n, unit, &end) == 2 &&
+              text[end] == '\0';
     if (ok && strcmp(unit, "us") == 0)
         *out = n;
     else if (ok && strcmp(unit, "ms") == 0)

@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define TREE_DEPTH 16    /* lists and mappings in each other */
+#define TREE_NODES 20000 /* values of a file; one behind an alias counts each time */
+
 enum tree_kind { TREE_TEXT, TREE_LIST, TREE_MAP };
 
 struct tree {
