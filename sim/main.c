@@ -1,6 +1,7 @@
 /* spaaksim: the command for people and for CI. */
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,6 +91,7 @@ static void keep_standard_descriptors(void)
 int main(int argc, char **argv)
 {
     keep_standard_descriptors();
+    signal(SIGPIPE, SIG_IGN);         /* who no longer reads does not end a run in the middle */
     setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     scenario_finder = scenario_find_quietly;

@@ -63,8 +63,12 @@ static bool read_world(const char *text, struct options *o)
 static bool read_jobs(const char *text, struct options *o)
 {
     uint64_t n;
-    if (!read_number(text, "--jobs", &n) || n == 0 || n > 64)
+    if (!read_number(text, "--jobs", &n))
         return false;
+    if (n == 0 || n > 64) {
+        fprintf(stderr, "spaaksim: --jobs goes from 1 to 64\n");
+        return false;
+    }
     o->jobs = (long)n;
     return true;
 }

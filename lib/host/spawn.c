@@ -17,8 +17,11 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
     pid_t parent = getpid();
     sigset_t none;
     *pid = fork();
+    if (*pid > 0)
+        setpgid(*pid, *pid); /* here too, so that the group is there when this returns */
     if (*pid != 0)
         return *pid < 0 ? errno : 0;
+    signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);

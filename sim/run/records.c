@@ -42,11 +42,14 @@ static bool open_can_log(struct run *r)
     char path[600];
     records_path(r, "can.log", path, sizeof path);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (fd < 0) {
+        run_fail(r, "cannot write %s: %s; --out takes a directory of your own", path, strerror(errno));
+        return false;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         run_fail(r, "%s is in use by another run; give this one a directory of its own with --out",
                  r->options->out);
-        if (fd >= 0)
-            close(fd);
+        close(fd);
         return false;
     }
     if (ftruncate(fd, 0) == 0 && (r->records->can_log = fdopen(fd, "w")))

@@ -496,8 +496,10 @@ static void ask_to_stop(struct process_world *w)
             shutdown(c->control, SHUT_WR);
         else if (c->pid && c->setup && !c->tied)
             c->setup->stop(c->state);
+        else if (c->pid && c->setup)
+            kill(c->pid, SIGKILL);
         else if (c->pid && !c->is_zygote)
-            kill(c->pid, c->setup ? SIGKILL : SIGTERM);
+            kill(-c->pid, SIGTERM); /* a shell's children with it */
     }
 }
 
