@@ -192,7 +192,7 @@ real-test: all $(BUILD)/tests/kernel_isotp
 
 ## make format         put all sources into the project's form
 format:
-	$(Q)clang-format -i $(shell git ls-files '*.c' '*.h')
+	$(Q)clang-format -i $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 
 ## make clean          remove what was built
 clean:
