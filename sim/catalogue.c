@@ -8,6 +8,7 @@
 #include "lib/can/matrix.h"
 #include "sim/commands.h"
 #include "sim/language/scenario.h"
+#include "sim/world/past.h"
 
 /* build/bin/spaaksim -> two folders up; else the working directory. */
 const char *project_root(void)
@@ -122,13 +123,20 @@ char *scenario_find_quietly(const char *name)
     return found;
 }
 
-static bool load(const char *path, struct scenario **out, size_t *count)
+bool catalogue_load(const char *path, struct scenario **out, size_t *count)
 {
     struct tree_problem problem = {0};
-    if (scenario_load(path, out, count, &problem))
-        return true;
-    fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
-    return false;
+    char past[600];
+    if (!scenario_load(path, out, count, &problem)) {
+        fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+        return false;
+    }
+    for (size_t i = 0; i < *count; i++)
+        if (!past_check(&(*out)[i], past, sizeof past)) {
+            fprintf(stderr, "%s: given after %s: %s\n", path, (*out)[i].given.after, past);
+            return false;
+        }
+    return true;
 }
 
 int command_list(int argc, char **argv)
@@ -144,7 +152,7 @@ int command_list(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         struct scenario *s;
         size_t n;
-        if (rc == EXIT_PASSED && load(paths[i], &s, &n)) {
+        if (rc == EXIT_PASSED && catalogue_load(paths[i], &s, &n)) {
             printf("%-28s %-6s %s%s\n", s->name, s->use_case, s->title, n > 1 ? " (several variants)" : "");
             free(s);
         } else {
@@ -164,7 +172,7 @@ int command_check(int argc, char **argv)
     for (size_t i = 0; i < count; i++) {
         struct scenario *s = NULL;
         size_t n;
-        if (!load(all ? all[i] : argv[i + 1], &s, &n))
+        if (!catalogue_load(all ? all[i] : argv[i + 1], &s, &n))
             rc = EXIT_WRONG;
         free(s);
         if (all)

@@ -61,12 +61,11 @@ static enum verdict run_variant(const struct scenario *s, struct run_options opt
 
 int run_file(const char *path, const struct run_options *options)
 {
-    struct tree_problem problem = {0};
-    struct scenario *variants;
+    struct scenario *variants = NULL;
     size_t count;
     int rc = EXIT_PASSED;
-    if (!scenario_load(path, &variants, &count, &problem)) {
-        fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+    if (!catalogue_load(path, &variants, &count)) {
+        free(variants);
         return EXIT_WRONG;
     }
     for (size_t i = 0; i < count; i++) {

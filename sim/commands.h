@@ -2,6 +2,9 @@
 #ifndef sim_commands_h
 #define sim_commands_h
 
+#include <stdbool.h>
+#include <stddef.h>
+
 enum { EXIT_PASSED, EXIT_FAILED, EXIT_WRONG, EXIT_MISSING };
 
 int command_run(int argc, char **argv);
@@ -10,6 +13,11 @@ int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
+
+/* catalogue.c: the scenarios of a file whose lives before them can be lived; false and a message otherwise.
+ * Free *out in either case. */
+struct scenario;
+bool catalogue_load(const char *path, struct scenario **out, size_t *count);
 
 /* What play takes when no scenario is named. */
 #define PLAY_SCENARIO "pp01"

@@ -246,7 +246,7 @@ static void write_scenario(const char *name, const char *text)
 #define ALL  "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
 #define DONE "expect:\n  - {step: PP-01/19, by: spaak}\n"
 
-static struct run lived(const char *name)
+static struct run lived_with(const char *name, const struct run_options *o)
 {
     static struct run r;
     struct scenario *s;
@@ -255,13 +255,16 @@ static struct run lived(const char *name)
     char path[200];
     snprintf(path, sizeof path, "%s/%s.yaml", directory, name);
     cr_assert(scenario_load(path, &s, &n, &p), "%s: %s", name, p.text);
-    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 5, .quiet = true};
-    world_run(&r, s, &o);
+    world_run(&r, s, o);
     struct run copy = r;
-    copy.event_count = r.event_count;
     run_free(&r);
     free(s);
     return copy;
+}
+
+static struct run lived(const char *name)
+{
+    return lived_with(name, &(struct run_options){.world = WORLD_VIRTUAL, .seed = 5, .quiet = true});
 }
 
 Test(run, without_records_leaves_nothing)
@@ -285,6 +288,28 @@ Test(run, what_cannot_be_met_any_more_ends_at_once)
     cr_expect(ne(ptr, strstr(r.failures[0], "did not happen"), NULL), "%s", r.failures[0]);
     cr_expect(ne(ptr, strstr(r.failures[1], "nothing more could have come of it"), NULL), "%s",
               r.failures[1]);
+}
+
+static const struct {
+    const char *name, *list, *says;
+} unmade[] = {
+    {"its step does not come", "  - {call: renew-vehicle-identity, to: vos, at: PP-99/1}\n",
+     "the call \"renew-vehicle-identity\" to vos was never made: there was no PP-99/1"},
+    {"the run ends before", "  - {call: renew-vehicle-identity, to: vos, at: start, after: 9999 s}\n",
+     "to vos was never made: the run ended before its time"},
+};
+
+Test(run, a_call_that_was_never_made_fails)
+{
+    char text[400];
+    for (size_t i = 0; i < sizeof unmade / sizeof unmade[0]; i++) {
+        snprintf(text, sizeof text, ALL "limit: 60 s\n" DONE "do:\n%s", unmade[i].list);
+        write_scenario("a", text);
+        struct run r = lived("a");
+        cr_expect(eq(int, (int)r.verdict, VERDICT_FAIL), "%s", unmade[i].name);
+        cr_expect(ne(ptr, strstr(r.failures[0], unmade[i].says), NULL), "%s: %s", unmade[i].name,
+                  r.failures[0]);
+    }
 }
 
 static const struct {
@@ -335,7 +360,6 @@ Test(run, a_past_repeats_with_its_seed_and_lies_earlier)
 {
     uint8_t k[2][512];
     size_t len[2];
-    struct run r = {0};
     struct scenario s = {.given = {.after = "first"}, .name = "second"};
     char problem[600];
     write_scenario("first", ALL DONE);
@@ -352,5 +376,25 @@ Test(run, a_past_repeats_with_its_seed_and_lies_earlier)
     struct x509 cert;
     ASSERT_OK(x509_parse(span_of(k[0], len[0]), &cert));
     cr_expect(lt(i64, cert.not_before_s, TEST_NOW_S - 80000), "issued a day before");
-    (void)r;
+}
+
+Test(run, a_past_leaves_records_only_when_they_are_asked_for)
+{
+    write_scenario("first", ALL DONE);
+    write_scenario("second", "given: {after: first}\n" ALL
+                             "expect:\n  - {event: step, step: PP-01/2, detail: nothing to do}\n");
+    for (int keep = 0; keep < 2; keep++) {
+        char out[140], path[180];
+        struct stat there;
+        snprintf(out, sizeof out, "%s/out%d", directory, keep);
+        past_forget();
+        struct run r = lived_with(
+            "second", &(struct run_options){
+                          .world = WORLD_VIRTUAL, .seed = 5, .quiet = true, .out = out, .keep_past = keep});
+        cr_expect(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
+        snprintf(path, sizeof path, "%s/trace.jsonl", out);
+        cr_expect(eq(int, stat(path, &there), 0), "%s", path);
+        snprintf(path, sizeof path, "%s/past/trace.jsonl", out);
+        cr_expect(eq(int, stat(path, &there) == 0 && there.st_size > 1000, keep), "%s", path);
+    }
 }

@@ -152,6 +152,22 @@ static void judge_faults(struct run *r)
     }
 }
 
+static void judge_calls(struct run *r)
+{
+    for (size_t i = 0; i < r->trigger_count && !r->open; i++) {
+        const struct trigger *t = &r->triggers[i];
+        if (t->kind != TRIGGER_ACTION || t->state == TRIGGER_DONE)
+            continue;
+        const struct action *a = &r->scenario->actions[t->index];
+        const struct member *m = &r->scenario->members[a->member];
+        run_fail(r, "the call \"%s\" to %s was never made: %s%s", m->class->calls[a->call].name, m->name,
+                 t->state == TRIGGER_DUE ? "the run ended before its time" : "there was no ",
+                 t->state == TRIGGER_DUE ? ""
+                 : *t->when.step         ? t->when.step
+                                         : "world that was ready");
+    }
+}
+
 /* ---- stores ---- */
 
 static void judge_states(struct run *r)
@@ -179,6 +195,7 @@ void judge_run(struct run *r, uint64_t now_us)
     judge_nevers(r);
     judge_states(r);
     judge_faults(r);
+    judge_calls(r);
     judge_invariants(r);
     if (r->failure_count > before && r->quiet_end)
         run_fail(r, "nothing more could have come of it: the run was quiet at %.1f ms", (double)now_us / 1e3);

@@ -11,9 +11,6 @@
 
 static struct past *lived;
 
-/* The chain of lives that are being lived now: a circle would never end. */
-static char under_way[PAST_DEPTH][SCENARIO_NAME];
-
 struct store *past_store(const struct past *p, const char *name)
 {
     for (size_t i = 0; p && i < p->count; i++)
@@ -115,42 +112,51 @@ static bool live(struct past *p, const struct scenario *s, const struct run_opti
     return ok;
 }
 
-static struct past *live_file(const char *path, const struct scenario *asker,
-                              const struct run_options *options, int64_t now_ms, char *problem, size_t cap)
+/* The scenario of that name, if it may be a past. */
+static struct scenario *load_past(const char *name, char *problem, size_t cap)
 {
     struct tree_problem wrong = {0};
     struct scenario *s;
     size_t variants;
-    struct past *p = calloc(1, sizeof *p);
-    if (!p || !scenario_load(path, &s, &variants, &wrong)) {
-        snprintf(problem, cap, "%.200s:%u: %.300s", path, wrong.line, wrong.text);
-        free(p);
+    char *path = scenario_finder ? scenario_finder(name) : NULL;
+    if (!path) {
+        snprintf(problem, cap, "no scenario \"%s\" to come after", name);
         return NULL;
     }
-    text_copy(p->name, sizeof p->name, asker->given.after);
-    p->world = options->world;
-    p->seed = options->seed;
-    p->depth = options->depth;
-    bool ok = check(s, variants, problem, cap) && live(p, s, options, now_ms, problem, cap);
-    free(s);
+    bool ok = scenario_load(path, &s, &variants, &wrong);
+    if (!ok)
+        snprintf(problem, cap, "%.200s:%u: %.300s", path, wrong.line, wrong.text);
+    free(path);
+    if (ok && check(s, variants, problem, cap))
+        return s;
     if (ok)
-        return p;
-    past_free(p);
+        free(s);
     return NULL;
 }
 
-static bool enter(const struct scenario *s, const struct run_options *options, char *problem, size_t cap)
+/* A circle would never end. */
+bool past_check(const struct scenario *s, char *problem, size_t cap)
 {
-    if (options->depth == PAST_DEPTH) {
-        snprintf(problem, cap, "more than %d lives one after the other", PAST_DEPTH);
-        return false;
-    }
-    text_copy(under_way[options->depth], SCENARIO_NAME, s->name);
-    for (unsigned i = 0; i <= options->depth; i++)
-        if (strcmp(under_way[i], s->given.after) == 0) {
-            snprintf(problem, cap, "\"%s\" comes after itself", s->given.after);
+    char chain[PAST_DEPTH + 1][SCENARIO_NAME], after[SCENARIO_NAME];
+    text_copy(chain[0], sizeof chain[0], s->name);
+    text_copy(after, sizeof after, s->given.after);
+    for (size_t n = 1; *after; n++) {
+        for (size_t i = 0; i < n; i++)
+            if (strcmp(chain[i], after) == 0) {
+                snprintf(problem, cap, "\"%s\" comes after itself", after);
+                return false;
+            }
+        if (n > PAST_DEPTH) {
+            snprintf(problem, cap, "more than %d lives one after the other", PAST_DEPTH);
             return false;
         }
+        struct scenario *before = load_past(after, problem, cap);
+        if (!before)
+            return false;
+        text_copy(chain[n], sizeof chain[n], after);
+        text_copy(after, sizeof after, before->given.after);
+        free(before);
+    }
     return true;
 }
 
@@ -161,15 +167,21 @@ struct past *past_of(const struct scenario *s, const struct run_options *options
         if (strcmp(p->name, s->given.after) == 0 && p->world == options->world && p->seed == options->seed &&
             p->depth == options->depth)
             return p;
-    if (!enter(s, options, problem, cap))
+    if (options->depth == 0 && !past_check(s, problem, cap))
         return NULL;
-    char *path = scenario_finder ? scenario_finder(s->given.after) : NULL;
-    if (!path) {
-        snprintf(problem, cap, "no scenario \"%s\" to come after", s->given.after);
-        return NULL;
+    struct scenario *before = load_past(s->given.after, problem, cap);
+    struct past *p = before ? calloc(1, sizeof *p) : NULL;
+    if (p) {
+        text_copy(p->name, sizeof p->name, s->given.after);
+        p->world = options->world;
+        p->seed = options->seed;
+        p->depth = options->depth;
     }
-    struct past *p = live_file(path, s, options, now_ms, problem, cap);
-    free(path);
+    if (p && !live(p, before, options, now_ms, problem, cap)) {
+        past_free(p);
+        p = NULL;
+    }
+    free(before);
     if (p) {
         p->next = lived;
         lived = p;

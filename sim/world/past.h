@@ -30,6 +30,9 @@ struct past *past_of(const struct scenario *s, const struct run_options *options
                      char *problem, size_t cap);
 /* The store that an instance left; NULL for none. */
 struct store *past_store(const struct past *p, const char *name);
+/* Can the chain of lives before the scenario be lived: all there, no circle, PAST_DEPTH at most? False and a
+ * sentence otherwise. */
+bool past_check(const struct scenario *s, char *problem, size_t cap);
 /* Called at the end of a life that is a past: takes over what it leaves. */
 enum err past_take_store(struct past *p, const char *name, struct store *from);
 /* Forgets all lives, wiping their secrets. */
