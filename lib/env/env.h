@@ -4,7 +4,8 @@
  * Linux process) and lib/host/virtual.h (an object in virtual time).
  *
  * What a component sends while it handles one input leaves only after the store transactions of that
- * input are durable; a killed component loses both together.
+ * input are durable. Killed at a step of its own it has done what comes before that step and loses what it
+ * had not committed; killed from outside it loses both together.
  *
  * Port, timer, show, claim and work are indices into the tables of the class (lib/env/component.h); one
  * outside its table is a broken promise and ends the program. */

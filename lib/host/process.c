@@ -62,7 +62,7 @@ struct process {
     size_t later_count;
     uint64_t settings[ENV_SETTINGS];
     char store_path[512], serial[40], name[ENV_NAME_MAX], endpoints[ENV_PORTS][PROCESS_ENDPOINT_MAX];
-    bool cut[ENV_PORTS], stop;
+    bool cut[ENV_PORTS], stop, dying;
     unsigned sequence;
 };
 
@@ -348,12 +348,14 @@ static void host_trace(struct node *n, const struct trace_event *e)
         }
 }
 
+/* The step of its kill is reached. What it has committed and sent until here takes effect, as in the virtual
+ * world; nothing after it does. settle() ends it. */
 static void host_die(struct node *n, const struct fault *why)
 {
     (void)why;
     node_trace(n, TRACE_LIFE, "killed");
-    flush_trace(process_of(n));
-    raise(SIGKILL);
+    n->dead = true;
+    process_of(n)->dying = true;
 }
 
 /* Head of a packet to the tap, then port, address and bytes as they are. */
@@ -479,6 +481,10 @@ static bool settle(struct process *p)
     }
     for (size_t i = 0; i < p->node.class->port_count; i++)
         p->links[i]->ops->flush(p->links[i]);
+    if (p->dying) {
+        flush_trace(p);
+        raise(SIGKILL);
+    }
     if (p->batched && (p->urgent || host_now_us(&p->node) >= p->trace_due_us))
         flush_trace(p);
     arm_clock(p);
@@ -495,7 +501,7 @@ static int loop(struct process *p)
         if (rc < 0 && rc != -EINTR)
             return 1;
         /* what is ready already goes into the same transaction */
-        for (int i = 0; i < 16 && !p->stop && sd_event_run(p->event, 0) > 0; i++)
+        for (int i = 0; i < 16 && !p->stop && !p->dying && sd_event_run(p->event, 0) > 0; i++)
             ;
     }
     bool settled = settle(p);
