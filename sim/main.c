@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sim/commands.h"
+#include "sim/declarations.h"
 #include "sim/language/scenario.h"
 #include "sim/options.h"
 
@@ -102,6 +103,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
         return EXIT_PASSED;
+    }
+    char problem[DECLARATION_PROBLEM];
+    if (!declarations_check(&cast, problem)) {
+        fprintf(stderr, "spaaksim: %s\n", problem);
+        return EXIT_WRONG;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0) {

@@ -130,19 +130,35 @@ static void on_abort(int signal_number)
     _exit(1);
 }
 
+/* While components are at work. */
+struct guard {
+    struct run *outer;
+    struct sigaction theirs;
+};
+
+static void guard_begin(struct guard *g, struct run *r)
+{
+    struct sigaction ours = {.sa_handler = on_abort};
+    g->outer = running;
+    running = r;
+    sigaction(SIGABRT, &ours, &g->theirs);
+}
+
+static void guard_end(const struct guard *g)
+{
+    sigaction(SIGABRT, &g->theirs, NULL);
+    running = g->outer;
+}
+
 static void proceed_until(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet), void *ctx);
 
-/* While components are at work. */
 static void virtual_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
                             void *ctx)
 {
-    struct run *outer = running;
-    struct sigaction ours = {.sa_handler = on_abort}, theirs;
-    running = r;
-    sigaction(SIGABRT, &ours, &theirs);
+    struct guard g;
+    guard_begin(&g, r);
     proceed_until(r, until_us, enough, ctx);
-    sigaction(SIGABRT, &theirs, NULL);
-    running = outer;
+    guard_end(&g);
 }
 
 /* ---- beginning ---- */
@@ -220,8 +236,12 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
     if (!w->v || !populate(r))
         return false;
     r->verdict = VERDICT_PASS;
+    struct guard g;
+    guard_begin(&g, r);
     run_start(r);
-    return each_member(r, start_member);
+    bool ok = each_member(r, start_member);
+    guard_end(&g);
+    return ok;
 }
 
 /* ---- going on ---- */
