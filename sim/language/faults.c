@@ -1,7 +1,10 @@
 /* faults: what goes wrong. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/can/matrix.h"
+#include "lib/media/media.h"
 #include "sim/language/language.h"
 
 struct fault_reading {
@@ -106,6 +109,31 @@ static const struct {
     {"cut", FAULT_CUT, cut_keys},
 };
 
+/* A link carries frames, with the names of the matrix, or messages of the protocol, or bytes without a name:
+ * a fault of a message that never goes there could not take effect. */
+static bool check_message(const struct scenario *s, const struct fault *f, const struct tree *y,
+                          struct tree_problem *p)
+{
+    const struct port_spec *port = NULL;
+    unsigned k;
+    for (size_t i = 0; i < s->member_count && !port; i++) {
+        const struct component_class *c = s->members[i].class;
+        if (c && component_port(c, f->link, &k))
+            port = &c->ports[k];
+    }
+    assert(port); /* fault_link has found it */
+    bool frames = medium_find(media, port->medium)->frames;
+    if (!frames && !port->name_of)
+        return tree_bad(p, y->line, "messages on %s have no names; cut it instead", f->link);
+    if (frames == (matrix_find_name(f->message) != NULL) || strcmp(f->message, "?") == 0)
+        return true;
+    if (frames)
+        return tree_bad(p, y->line, "%s never goes by on %s: what goes there are frames, such as %s",
+                        f->message, f->link, matrix_row((enum matrix_message)0)->name);
+    return tree_bad(p, y->line, "%s never goes by on %s: what goes there are messages of the protocol",
+                    f->message, f->link);
+}
+
 /* What neither world, or only one of them, could do. */
 static bool check_fault(const struct scenario *s, const struct fault *f, const struct tree *y,
                         struct tree_problem *p)
@@ -149,7 +177,7 @@ bool fault_read(const struct scenario *s, const struct tree *y, struct fault *ou
     if (!read_form(y, &r, p))
         return false;
     *out = r.fault;
-    return true;
+    return r.fault.kind >= FAULT_KILL || check_message(s, &r.fault, y, p);
 }
 
 static bool read_fault(struct scenario *s, const struct tree *y, struct tree_problem *p)
@@ -158,6 +186,8 @@ static bool read_fault(struct scenario *s, const struct tree *y, struct tree_pro
     if (s->faults.count == FAULT_MAX)
         return tree_bad(p, y->line, "more than %d faults", FAULT_MAX);
     if (!read_form(y, &r, p) || !check_fault(s, &r.fault, y, p))
+        return false;
+    if (r.fault.kind < FAULT_KILL && !check_message(s, &r.fault, y, p))
         return false;
     r.fault.number = (unsigned)s->faults.count + 1;
     s->fault_after_us[s->faults.count] = r.after_us;

@@ -186,30 +186,6 @@ static bool make_form(struct play *p, const struct words *w, struct form *f)
     return add_details(p, w, f);
 }
 
-/* A link carries frames, with the names of the matrix, or messages of the protocol. A scenario with the one
- * on the other fails, because the fault never takes effect; here nobody would notice. */
-static bool check_fault(struct play *p, const struct fault *f)
-{
-    const struct port_spec *port = NULL;
-    unsigned k;
-    for (size_t i = 0; i < p->scenario.member_count && !port; i++) {
-        const struct component_class *c = p->scenario.members[i].class;
-        if (c && component_port(c, f->link, &k))
-            port = &c->ports[k];
-    }
-    assert(port); /* fault_read has found it */
-    bool frames = medium_find(media, port->medium)->frames;
-    if (!frames && !port->name_of)
-        return play_wrong(p, "messages on %s have no names; cut it instead", f->link);
-    if (frames == (matrix_find_name(f->message) != NULL) || strcmp(f->message, "?") == 0)
-        return true;
-    if (frames)
-        return play_wrong(p, "%s never goes by on %s: what goes there are frames, such as %s", f->message,
-                          f->link, matrix_row((enum matrix_message)0)->name);
-    return play_wrong(p, "%s never goes by on %s: what goes there are messages of the protocol", f->message,
-                      f->link);
-}
-
 bool play_fault(struct play *p, const struct words *w)
 {
     struct form form;
@@ -220,8 +196,6 @@ bool play_fault(struct play *p, const struct words *w)
         return false;
     if (!fault_read(&p->scenario, &form.top, &f, &problem))
         return play_wrong(p, "%s", problem.text);
-    if (!check_fault(p, &f))
-        return false;
     if (!run_add_fault(p->run, &f))
         return play_wrong(p, "%d faults wait for their message; `state` names them, `clear` takes them back",
                           FAULT_MAX);
