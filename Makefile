@@ -133,16 +133,20 @@ $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wil
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 # ---- running ------------------------------------------------------------------------------------------------
+# CAN=hub, GSDP=..., NFC=...: a choice for a medium, for the option of its name
+medium_options = $(foreach m,$(notdir $(patsubst %/,%,$(wildcard lib/media/*/))),\
+    $(if $($(shell echo $(m) | tr a-z A-Z)),--$(m) $($(shell echo $(m) | tr a-z A-Z))))
+
 ## make scenario NAME=pp01 [WORLD=virtual SEED=7 CAN=hub GSDP=...]   run one scenario
 scenario: all
 	@$(if $(NAME),,echo 'which one? make scenario NAME=pp01; make list names them' >&2; exit 2)
 	$(Q)$(BUILD)/bin/spaaksim run $(NAME) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED)) \
-	    $(if $(CAN),--can $(CAN)) $(if $(GSDP),--gsdp $(GSDP)) $(if $(V),--verbose)
+	    $(medium_options) $(if $(V),--verbose)
 
 ## make play NAME=pp01 [WORLD=virtual SEED=7]       drive a scenario's world by hand; `help` names the lines
 play: all
 	$(Q)$(BUILD)/bin/spaaksim play $(NAME) $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED)) \
-	    $(if $(CAN),--can $(CAN)) $(if $(GSDP),--gsdp $(GSDP)) $(if $(V),--verbose)
+	    $(medium_options) $(if $(V),--verbose)
 
 ## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml
 scenarios: all

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/media/media.h"
 #include "sim/language/language.h"
 #include "sim/play/play.h"
 
