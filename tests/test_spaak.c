@@ -254,7 +254,7 @@ Test(spaak, an_answer_belongs_to_its_use_case)
     vehicle_start(&v, &(struct history){.drm_uuid = true, .certificate = HISTORY_UNREPORTED});
     vehicle_tbm_says(&v, READY);
     struct msg_header h = v.last;
-    h.use_case = SPAAK__V1__USE_CASE__USE_CASE_PP_02;
+    h.use_case = SPAAK__V1__USE_CASE__USE_CASE_SP_02;
     vehicle_answer_as(&v, OEM_VOS, h, ACK, (struct span){NULL, 0});
     cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_UNEXPECTED), 1));
     cr_expect(not(vehicle_stored(&v, SPAAK_VEHICLE_ACKED)));
