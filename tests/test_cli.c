@@ -127,6 +127,7 @@ static const struct {
     {"run pp01 --world real", 2, "unknown world"},
     {"run pp01 --seed x", 2, "must be a number"},
     {"run pp01 --nonsense", 2, "--help"},
+    {"run --all --jobs 0", 2, "--jobs goes from 1 to 64"},
     {"run nowhere/x.yaml", 2, "cannot read"},
     {"check scenarios/pp01/pp01.yaml", 0, "well-formed"},
     {"list", 0, "pp01-renew"},
@@ -179,6 +180,72 @@ Test(cli, two_runs_in_one_directory_do_not_meet)
     cr_expect(ne(ptr, strstr(second.text, "in use by another run"), NULL), "%s", second.text);
     kill(first.pid, SIGINT);
     finish(&first);
+    expect_nobody_left();
+}
+
+static char *path_of(const char *name)
+{
+    static char path[300];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    return path;
+}
+
+static void write_own(const char *name)
+{
+    FILE *f = fopen(path_of(name), "w");
+    cr_assert(ne(ptr, f, NULL));
+    fputs("mine", f);
+    fclose(f);
+}
+
+static bool is_own(const char *name)
+{
+    char text[8] = "";
+    FILE *f = fopen(path_of(name), "r");
+    bool same = f && fgets(text, sizeof text, f) && strcmp(text, "mine") == 0;
+    if (f)
+        fclose(f);
+    return same;
+}
+
+Test(cli, files_of_the_user_stay_as_they_are)
+{
+    static const char *const folders[] = {"u", "u/logs", "u/stores", "elsewhere"};
+    static const char *const own[] = {"u/letter", "u/logs/notes.txt", "u/stores/keys", "elsewhere/trace"};
+    char arguments[400];
+    struct stat about;
+    for (size_t i = 0; i < 4; i++)
+        mkdir(path_of(folders[i]), 0755);
+    for (size_t i = 0; i < 4; i++)
+        write_own(own[i]);
+    cr_assert(eq(int, symlink("../elsewhere/trace", path_of("u/trace.jsonl")), 0));
+    snprintf(arguments, sizeof arguments, "run pp01 --quiet --out %s/u", directory);
+    struct running r = start(arguments);
+    cr_expect(eq(int, finish(&r), 0), "%s", r.text);
+    for (size_t i = 0; i < 4; i++)
+        cr_expect(is_own(own[i]), "%s", own[i]);
+    cr_expect(lstat(path_of("u/trace.jsonl"), &about) == 0 && S_ISREG(about.st_mode));
+    cr_assert(eq(int, rename(path_of("u/logs"), path_of("u/away")), 0));
+    cr_assert(eq(int, symlink("../elsewhere", path_of("u/logs")), 0));
+    r = start(arguments);
+    cr_expect(eq(int, finish(&r), 3), "%s", r.text);
+    cr_expect(ne(ptr, strstr(r.text, "u/logs must be a folder of this run's own"), NULL), "%s", r.text);
+    cr_expect(is_own("elsewhere/trace"));
+}
+
+/* Who no longer reads does not end the run in the middle: it leaves nothing but its records. */
+Test(cli, a_reader_that_goes_away_ends_nothing)
+{
+    char arguments[400];
+    setenv("XDG_RUNTIME_DIR", directory, 1);
+    snprintf(arguments, sizeof arguments, "run pp01 --out %s/pipe", directory);
+    struct running r = start(arguments);
+    int status;
+    close(r.out);
+    cr_assert(eq(int, waitpid(r.pid, &status, 0), r.pid));
+    cr_expect(WIFEXITED(status), "signal %d", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    cr_expect(eq(u32, run_directories(), 0));
+    cr_expect(eq(int, access(path_of("pipe/junit.xml"), R_OK), 0));
     expect_nobody_left();
 }
 

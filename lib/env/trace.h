@@ -9,7 +9,7 @@
 #include "lib/base/err.h"
 
 #define TRACE_KIND_LIST(X)                                                                     \
-    X(LIFE, "life")     /* started, killed, stopped */                              \
+    X(LIFE, "life")     /* started, killed, stopped */                                         \
     X(STATE, "state")   /* a component's state machine moved */                                \
     X(STEP, "step")     /* a step of a use case was done */                                    \
     X(SEND, "send")     /* a message left its author: step, peer, length, digest */            \

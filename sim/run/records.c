@@ -41,7 +41,7 @@ static bool open_can_log(struct run *r)
 {
     char path[600];
     records_path(r, "can.log", path, sizeof path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) {
         run_fail(r, "cannot write %s: %s; --out takes a directory of your own", path, strerror(errno));
         return false;
@@ -62,15 +62,25 @@ static bool open_can_log(struct run *r)
 static bool open_bytes_log(struct run *r)
 {
     char path[600];
-    records_path(r, "bytes.jsonl", path, sizeof path);
-    if (!r->options->bytes) {
-        unlink(path); /* one of an earlier run would be taken for this one's */
+    if (!r->options->bytes)
         return true;
-    }
+    records_path(r, "bytes.jsonl", path, sizeof path);
     r->records->bytes_log = fopen(path, "we");
     if (!r->records->bytes_log)
         run_fail(r, "cannot write %s", path);
     return r->records->bytes_log;
+}
+
+/* Those of an earlier run would be taken for this one's, should it be interrupted; and what stands behind a
+ * link of that name is not ours to write. */
+static void remove_old(const struct run *r)
+{
+    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "junit.xml"};
+    char path[600];
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        records_path(r, files[i], path, sizeof path);
+        unlink(path);
+    }
 }
 
 bool records_open(struct run *r)
@@ -82,7 +92,10 @@ bool records_open(struct run *r)
         run_fail(r, "cannot make %s: %s", r->options->out, strerror(errno));
         return false;
     }
-    return open_can_log(r) && open_bytes_log(r);
+    if (!open_can_log(r))
+        return false;
+    remove_old(r);
+    return open_bytes_log(r);
 }
 
 void records_close(struct run *r)

@@ -29,13 +29,23 @@ static bool make_directory(struct process_world *w)
     return false;
 }
 
-static void remove_files(const char *directory)
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* endings: NULL for every file of a directory that is all ours. */
+static void remove_files(const char *directory, const char *const *endings)
 {
     char path[400];
     DIR *d = opendir(directory);
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
-        if (e->d_name[0] != '.')
+        bool ours = !endings;
+        for (size_t i = 0; endings && endings[i]; i++)
+            ours |= ends_with(e->d_name, endings[i]);
+        if (ours && e->d_name[0] != '.')
             unlink(path);
     }
     if (d)
@@ -45,14 +55,19 @@ static void remove_files(const char *directory)
 static bool make_output(struct process_world *w)
 {
     char path[600];
-    static const char *const folders[] = {"logs", "stores"};
+    struct stat about;
+    static const struct {
+        const char *name;
+        const char *endings[4]; /* of what an earlier run left; other files stay */
+    } folders[] = {{"logs", {".log", NULL}}, {"stores", {".db", ".db-wal", ".db-shm", NULL}}};
     for (size_t i = 0; i < 2; i++) {
-        records_path(w->run, folders[i], path, sizeof path);
-        if (!records_make_directories(path)) {
-            run_fail(w->run, "cannot make %s", path);
+        records_path(w->run, folders[i].name, path, sizeof path);
+        if (!records_make_directories(path) || lstat(path, &about) != 0 || !S_ISDIR(about.st_mode)) {
+            run_fail(w->run, "%s must be a folder of this run's own; give --out a directory of your own",
+                     path);
             return false;
         }
-        remove_files(path);
+        remove_files(path, folders[i].endings);
     }
     chmod(path, 0700); /* stores hold private keys */
     return true;
@@ -425,7 +440,7 @@ void process_setup_close(struct process_world *w)
     if (w->zygote >= 0)
         close(w->zygote);
     if (w->directory[0]) {
-        remove_files(w->directory);
+        remove_files(w->directory, NULL);
         rmdir(w->directory);
     }
 }
