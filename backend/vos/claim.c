@@ -38,5 +38,6 @@ static void claim_one(void *ctx, const char *key, struct span value)
 
 enum err vos_claim_all(struct vos *v)
 {
-    return env_store_scan(v->env, VOS_VEHICLE_PREFIX, claim_one, v);
+    enum err e = env_store_scan(v->env, VOS_VEHICLE_PREFIX, claim_one, v);
+    return e ? e : verifiers_claim_all(v);
 }

@@ -172,6 +172,18 @@ void vos_on_issued(struct vos *v, struct span bytes)
         env_trace_reason(v->env, TRACE_REJECT, "PP-01/12", "IssueResponse", e, (uint32_t)bytes.len, NULL);
 }
 
+/* The key that secrets for this ECU are sealed to from now on; one without has none. */
+static enum err take_transport_key(struct vos *v, ProtobufCBinaryData key, struct vehicle *r)
+{
+    r->has_transport_key = key.len != 0;
+    if (!r->has_transport_key)
+        return ERR_OK;
+    if (key.len != P256_POINT)
+        return ERR_KEY_NOT_P256;
+    memcpy(r->transport_key, key.data, P256_POINT);
+    return p256_check_point(v->env->crypto, r->transport_key);
+}
+
 enum err vos_on_cert_status(struct vos *v, const struct msg_opened *m, struct vehicle *r)
 {
     uint8_t memory[256], digest[SHA256_SIZE];
@@ -187,8 +199,11 @@ enum err vos_on_cert_status(struct vos *v, const struct msg_opened *m, struct ve
     if (!r->certificate_len || body->status != SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED ||
         !span_equal(reported, span_of(digest, sizeof digest)))
         return ERR_STATUS_MISMATCH;
+    enum err e = take_transport_key(v, body->transport_public_key, r);
+    if (e)
+        return e;
     r->state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE;
-    enum err e = commit_record(v, m->header.ecu_serial, r);
+    e = commit_record(v, m->header.ecu_serial, r);
     if (e)
         return e;
     vos_claim(v, m->header.ecu_serial, r);

@@ -28,6 +28,7 @@ static enum err unpack(struct span stored, struct vehicle *out)
     if (!m || strlen(m->subject_id) > X509_CN_MAX || m->certificate.len > X509_MAX ||
         !take(m->public_key, out->public_key, P256_POINT, &out->has_public_key) ||
         !take(m->drm_uuid, out->drm_uuid, MSG_UUID, &out->has_drm_uuid) ||
+        !take(m->transport_key, out->transport_key, P256_POINT, &out->has_transport_key) ||
         !take(m->last_correlation, out->last_correlation, MSG_UUID, &correlation))
         return ERR_STORE_FAILED;
     out->state = m->state;
@@ -70,6 +71,7 @@ enum err record_put(struct vos *v, const char *serial, const struct vehicle *r)
     m.last_correlation = (ProtobufCBinaryData){MSG_UUID, copy.last_correlation};
     m.drm_uuid = (ProtobufCBinaryData){copy.has_drm_uuid ? MSG_UUID : 0, copy.drm_uuid};
     m.generation = copy.generation;
+    m.transport_key = (ProtobufCBinaryData){copy.has_transport_key ? P256_POINT : 0, copy.transport_key};
     key_of(key, VOS_VEHICLE_PREFIX, serial);
     return env_store_put(v->env, key, span_of(out, backend__v1__vehicle_record__pack(&m, out)));
 }

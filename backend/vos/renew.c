@@ -24,7 +24,7 @@ enum err vos_renew(struct vos *v, const char *serial)
     if (e)
         return e;
     r.certificate_len = 0;
-    r.has_public_key = false;
+    r.has_public_key = r.has_transport_key = false;
     r.subject_id[0] = '\0';
     r.state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_RENEWING;
     e = record_put(v, serial, &r);

@@ -14,15 +14,20 @@ static const struct port_spec ports[] = {
 static const struct topic_rule topics[] = {
     {"spaak/+/up/vos", TOPIC_READ}, {"spaak/+/down/vos", TOPIC_WRITE}, {.filter = NULL}};
 
-static const struct timer_spec timers[] = {[VOS_TIMER_RENEW] = {"renewal", false}};
+static const struct timer_spec timers[] = {
+    [VOS_TIMER_RENEW] = {"renewal", false},
+    [VOS_TIMER_VERIFIERS] = {"verifier sets", false},
+};
 
 static const struct setting_spec settings[] = {
     [VOS_SETTING_RENEW_MS] = {.name = "renew_ms", .fallback = 5000, .min = 10, .max = 86400000},
+    [VOS_SETTING_PUSH_MS] = {.name = "push_ms", .fallback = 30000, .min = 10, .max = 86400000},
     {.name = NULL},
 };
 
 static const struct claim_spec claims[] = {
     [VOS_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL},
+    [VOS_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -40,7 +45,12 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
-static const char *const secrets[] = {RESPONDER_KEY, NULL};
+static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
+
+static const struct work_spec works[] = {
+    [VOS_WORK_DERIVE] = {.name = "scrypt", .run = vos_derive, .virtual_us = 6000, .result_max = VOS_DERIVED},
+    {.name = NULL},
+};
 
 /* The requests that a VOS serves. */
 static const struct served {
@@ -51,6 +61,7 @@ static const struct served {
     {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/4", vos_on_subject_request},
     {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/11", vos_on_csr_request},
     {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/17", vos_on_cert_status},
+    {SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET_STATUS, "PP-02/6", vos_on_verifier_status},
 };
 
 static const struct served *find_served(Spaak__V1__MessageType type)
@@ -113,12 +124,19 @@ static enum err call_renew(void *self, const struct call_value *values)
     return vos_renew(self, values[0].text);
 }
 
-static const struct parameter_spec renew_parameters[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
-                                                         {.name = NULL}};
+static enum err call_push_verifiers(void *self, const struct call_value *values)
+{
+    return vos_push_verifiers(self, values[0].text);
+}
+
+static const struct parameter_spec vehicle_only[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
+                                                     {.name = NULL}};
 
 static const struct call_spec calls[] = {
     {"renew-vehicle-identity", "retires a vehicle's identity and has PP-01 run again: a new owner",
-     renew_parameters, call_renew},
+     vehicle_only, call_renew},
+    {"push-verifiers", "gives a vehicle a SPAKE2+ verifier set made from a fresh pairing password (PP-02)",
+     vehicle_only, call_push_verifiers},
     {.name = NULL},
 };
 
@@ -136,14 +154,24 @@ static void vos_on_link(void *self, unsigned port, enum link_state state)
     struct vos *v = self;
     if (port == VOS_PORT_PKI)
         v->pki_up = state != LINK_DOWN;
-    if (port == VOS_PORT_GSDP && state == LINK_SUBSCRIBED)
-        vos_renew_again(v);
+    if (port != VOS_PORT_GSDP || state != LINK_SUBSCRIBED)
+        return;
+    vos_renew_again(v);
+    verifiers_push_again(v);
 }
 
 static void vos_on_timer(void *self, unsigned timer)
 {
-    (void)timer;
-    vos_renew_again(self);
+    if (timer == VOS_TIMER_RENEW)
+        vos_renew_again(self);
+    else
+        verifiers_push_again(self);
+}
+
+static void vos_on_work(void *self, unsigned work, enum err e, struct span result)
+{
+    (void)work;
+    verifiers_on_derived(self, e, result);
 }
 
 static enum err vos_init(void *self, struct env *env, const struct component_args *args)
@@ -151,6 +179,7 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     struct vos *v = self;
     v->env = env;
     v->renew_pause_us = args->settings[VOS_SETTING_RENEW_MS] * 1000;
+    v->push_pause_us = args->settings[VOS_SETTING_PUSH_MS] * 1000;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
     if (!v->issuing)
         return ERR_NO_MEMORY;
@@ -183,9 +212,11 @@ const struct component_class vos_class = {
     .plant = plant,
     .defects = defects,
     .secrets = secrets,
+    .works = works,
     .init = vos_init,
     .fini = vos_fini,
     .on_bytes = vos_on_bytes,
     .on_link = vos_on_link,
     .on_timer = vos_on_timer,
+    .on_work = vos_on_work,
 };

@@ -9,6 +9,9 @@
 #define VOS_ECU_PREFIX     "ecu/"
 #define VOS_VEHICLE_PREFIX "vehicle/"
 #define VOS_RETIRED_PREFIX "retired/"
+/* SPAKE2+ verifier sets by serial (backend.proto), and beside them "<serial>/w0", "/l", "/password". */
+#define VOS_VERIFIERS_PREFIX "verifiers/"
+#define VOS_VERIFIER_SECRETS "verifier-secrets/"
 
 extern const struct component_class vos_class;
 

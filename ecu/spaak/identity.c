@@ -17,14 +17,31 @@ enum err identity_store_drm_uuid(struct spaak *s, struct span uuid)
     return ERR_OK;
 }
 
-enum err identity_begin(struct spaak *s, const char *subject)
+static enum err put_fresh_key(struct spaak *s, const char *at, struct p256_key **out)
 {
-    uint8_t scalar[P256_SCALAR], csr[CSR_MAX];
-    size_t csr_len;
+    uint8_t scalar[P256_SCALAR];
     struct p256_key *key = NULL;
     enum err e = p256_generate(s->env->crypto, &key);
     if (!e)
         e = p256_private(key, scalar);
+    if (!e)
+        e = env_store_put(s->env, at, span_of(scalar, sizeof scalar));
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    if (e || !out)
+        p256_free(key);
+    else
+        *out = key;
+    return e;
+}
+
+enum err identity_begin(struct spaak *s, const char *subject)
+{
+    uint8_t csr[CSR_MAX];
+    size_t csr_len;
+    struct p256_key *key = NULL;
+    enum err e = put_fresh_key(s, SPAAK_PENDING_KEY, &key);
+    if (!e)
+        e = put_fresh_key(s, SPAAK_PENDING_TRANSPORT, NULL);
     if (e)
         goto out;
     env_trace_step(s->env, "PP-01/8", "generates vehicle identity key pair");
@@ -33,12 +50,10 @@ enum err identity_begin(struct spaak *s, const char *subject)
         goto out;
     env_trace_step(s->env, "PP-01/9", "generates vehicle identity CSR");
     env_store_put(s->env, SPAAK_PENDING_SUBJECT, span_of(subject, strlen(subject)));
-    env_store_put(s->env, SPAAK_PENDING_KEY, span_of(scalar, sizeof scalar));
     env_store_put(s->env, SPAAK_PENDING_CSR, span_of(csr, csr_len));
     e = env_store_commit(s->env);
 out:
     p256_free(key);
-    OPENSSL_cleanse(scalar, sizeof scalar);
     return e;
 }
 
@@ -52,6 +67,7 @@ static void delete_pending(struct spaak *s)
     env_store_delete(s->env, SPAAK_PENDING_SUBJECT);
     env_store_delete(s->env, SPAAK_PENDING_KEY);
     env_store_delete(s->env, SPAAK_PENDING_CSR);
+    env_store_delete(s->env, SPAAK_PENDING_TRANSPORT);
 }
 
 enum err identity_discard_pending(struct spaak *s)
@@ -96,20 +112,41 @@ enum err identity_verify(struct spaak *s, struct span certificate)
     return e;
 }
 
-enum err identity_install(struct spaak *s, struct span certificate)
+/* The pending key becomes the one in force; one that is not there stays away. */
+static enum err promote(struct spaak *s, const char *from, const char *to)
 {
     uint8_t scalar[P256_SCALAR];
     size_t len;
-    enum err e = env_store_get(s->env, SPAAK_PENDING_KEY, scalar, sizeof scalar, &len);
+    enum err e = env_store_get(s->env, from, scalar, sizeof scalar, &len);
+    if (!e)
+        e = env_store_put(s->env, to, span_of(scalar, len));
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    return e;
+}
+
+enum err identity_install(struct spaak *s, struct span certificate)
+{
+    enum err e = promote(s, SPAAK_PENDING_KEY, SPAAK_VEHICLE_KEY);
     if (e)
         return e;
-    env_store_put(s->env, SPAAK_VEHICLE_KEY, span_of(scalar, len));
+    e = promote(s, SPAAK_PENDING_TRANSPORT, SPAAK_TRANSPORT_KEY);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
     env_store_put(s->env, SPAAK_VEHICLE_CERTIFICATE, certificate);
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
     delete_pending(s);
-    e = env_store_commit(s->env);
+    return env_store_commit(s->env);
+}
+
+enum err identity_transport_key(struct spaak *s, struct p256_key **out)
+{
+    uint8_t scalar[P256_SCALAR];
+    size_t len;
+    enum err e = env_store_get(s->env, SPAAK_TRANSPORT_KEY, scalar, sizeof scalar, &len);
+    if (!e)
+        e = len == sizeof scalar ? p256_from_private(s->env->crypto, scalar, out) : ERR_STORE_FAILED;
     OPENSSL_cleanse(scalar, sizeof scalar);
-    return e;
+    return e == ERR_NOT_FOUND ? ERR_TRANSPORT_KEY_MISSING : e;
 }
 
 enum err identity_installed(struct spaak *s, uint8_t digest[SHA256_SIZE], bool *acknowledged)
@@ -157,6 +194,7 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     env_store_delete(s->env, SPAAK_VEHICLE_KEY);
     env_store_delete(s->env, SPAAK_VEHICLE_CERTIFICATE);
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
+    env_store_delete(s->env, SPAAK_TRANSPORT_KEY);
     delete_pending(s);
     enum err e = env_store_commit(s->env);
     if (!e)

@@ -29,6 +29,10 @@ static const struct row {
      provisioning_on_answer},
     {SPAAK__V1__USE_CASE__USE_CASE_PP_01, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_RENEW, SPAAK_VOS,
      provisioning_on_renew},
+    {SPAAK__V1__USE_CASE__USE_CASE_PP_02, SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET, SPAAK_VOS,
+     verifiers_on_set},
+    {SPAAK__V1__USE_CASE__USE_CASE_PP_02, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
+     verifiers_on_ack},
 };
 
 static enum err dispatch(struct spaak *s, const struct spaak_message *m)

@@ -69,10 +69,16 @@ static void send_status(struct spaak *s, uint8_t digest[SHA256_SIZE])
     static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_PP_01,
                                      SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, SPAAK_VOS,
                                      "PP-01/16"};
-    uint8_t body[SHA256_SIZE + 16];
+    uint8_t body[SHA256_SIZE + P256_POINT + 16], transport[P256_POINT];
+    struct p256_key *key = NULL;
     Spaak__V1__VehicleIdentityCertStatus m = SPAAK__V1__VEHICLE_IDENTITY_CERT_STATUS__INIT;
     m.status = SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED;
     m.certificate_sha256 = (ProtobufCBinaryData){SHA256_SIZE, digest};
+    if (identity_transport_key(s, &key) == ERR_OK) {
+        p256_public(key, transport);
+        m.transport_public_key = (ProtobufCBinaryData){P256_POINT, transport};
+        p256_free(key);
+    }
     ask(s, &r, PROVISIONING_WAIT_ACK, span_of(body, spaak__v1__vehicle_identity_cert_status__pack(&m, body)));
 }
 

@@ -14,6 +14,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_VOS] = {"ISO-TP vos", false},
     [SPAAK_GSDP] = {"ISO-TP gsdp", false},
     [SPAAK_TIMER_PROVISIONING] = {"provisioning", false},
+    [SPAAK_TIMER_VERIFIERS] = {"verifiers", false},
     [SPAAK_TIMER_TBM] = {"TBM_Status missing", true},
 };
 
@@ -25,6 +26,7 @@ static const struct setting_spec settings[] = {
 
 static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
+    [SPAAK_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL, .shared = true},
     {.name = NULL},
 };
 
@@ -46,7 +48,9 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
-static const char *const secrets[] = {SPAAK_ECU_KEY, SPAAK_PENDING_KEY, SPAAK_VEHICLE_KEY, NULL};
+static const char *const secrets[] = {
+    SPAAK_ECU_KEY,       SPAAK_PENDING_KEY,  SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
+    SPAAK_TRANSPORT_KEY, SPAAK_VERIFIERS_W0, SPAAK_VERIFIERS_L,       NULL};
 
 /* ---- what is in the store at start ---- */
 
@@ -96,6 +100,7 @@ static enum err load(struct spaak *s)
     if (env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID)
         s->signer.drm_uuid = s->drm_uuid;
     identity_claim(s);
+    verifiers_claim(s);
     return ERR_OK;
 }
 
@@ -126,8 +131,10 @@ static void set_tbm_ready(struct spaak *s, bool ready)
         return;
     s->tbm_ready = ready;
     env_trace_note(s->env, TRACE_NOTE, ready ? "TBM: connected to GSDP and subscribed" : "TBM: not ready");
-    if (ready)
-        provisioning_on_tbm_ready(s);
+    if (!ready)
+        return;
+    provisioning_on_tbm_ready(s);
+    verifiers_on_tbm_ready(s);
 }
 
 static enum err check_status(struct spaak *s, const struct bus_frame *f)
@@ -172,6 +179,9 @@ static void spaak_on_timer(void *self, unsigned timer)
     case SPAAK_TIMER_PROVISIONING:
         requester_on_timer(&s->provisioning.requester);
         break;
+    case SPAAK_TIMER_VERIFIERS:
+        requester_on_timer(&s->verifiers);
+        break;
     case SPAAK_TIMER_TBM:
         set_tbm_ready(s, false);
         break;
@@ -200,6 +210,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
         s->channels[i].owner = s;
     }
     provisioning_init(s);
+    verifiers_init(s);
     return load(s);
 }
 

@@ -16,10 +16,18 @@
 #define SPAAK_PENDING_SUBJECT     "pending/subject" /* PP-01 under way: subject id, key, CSR as sent */
 #define SPAAK_PENDING_KEY         "pending/key"
 #define SPAAK_PENDING_CSR         "pending/csr"
+#define SPAAK_PENDING_TRANSPORT   "pending/transport"    /* ECDH key that comes with the identity */
 #define SPAAK_VEHICLE_KEY         "vehicle/key"          /* the vehicle identity in force */
 #define SPAAK_VEHICLE_CERTIFICATE "vehicle/certificate"  /* [K] */
 #define SPAAK_VEHICLE_ACKED       "vehicle/acknowledged" /* present when the VOS has acknowledged it */
-#define SPAAK_LAST_RENEW          "renew/last_ms"        /* newest renewal obeyed, 8 bytes */
+#define SPAAK_TRANSPORT_KEY       "vehicle/transport"    /* secrets are sealed to it */
+#define SPAAK_VERIFIERS_ID        "verifiers/id"         /* the SPAKE2+ verifier set in force (PP-02) */
+#define SPAAK_VERIFIERS_W0        "verifiers/w0"
+#define SPAAK_VERIFIERS_L         "verifiers/l"
+#define SPAAK_VERIFIERS_SCRYPT    "verifiers/scrypt"   /* salt, N in 4 bytes */
+#define SPAAK_VERIFIERS_LAST      "verifiers/last_ms"  /* time of issue of the newest push obeyed, 8 bytes */
+#define SPAAK_VERIFIERS_REPORTED  "verifiers/reported" /* present when the VOS has acknowledged the report */
+#define SPAAK_LAST_RENEW          "renew/last_ms"      /* newest renewal obeyed, 8 bytes */
 
 extern const struct component_class spaak_class;
 

@@ -10,9 +10,9 @@
 enum { SPAAK_PORT_BODY };
 enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
 /* The first timers are the channels' own. */
-enum { SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS, SPAAK_TIMER_TBM };
+enum { SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS, SPAAK_TIMER_VERIFIERS, SPAAK_TIMER_TBM };
 enum { SPAAK_SETTING_RETRY_MS, SPAAK_SETTING_BACK_OFF_MS };
-enum { SPAAK_CLAIM_K };
+enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS };
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {
@@ -53,6 +53,7 @@ struct spaak {
     bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
     int tbm_alive;                  /* last alive counter, -1 before the first */
     struct provisioning provisioning;
+    struct requester verifiers; /* PP-02: the report of a verifier set */
     uint64_t retry_us, back_off_us;
 };
 
@@ -79,6 +80,15 @@ void provisioning_on_tbm_ready(struct spaak *s);
 enum err provisioning_on_answer(struct spaak *s, const struct spaak_message *m);
 enum err provisioning_on_renew(struct spaak *s, const struct spaak_message *m);
 
+/* verifiers.c: PP-02. A set is stored before it is reported, and reported until the VOS has acknowledged it.
+ */
+void verifiers_init(struct spaak *s);
+void verifiers_on_tbm_ready(struct spaak *s);
+enum err verifiers_on_set(struct spaak *s, const struct spaak_message *m);
+enum err verifiers_on_ack(struct spaak *s, const struct spaak_message *m);
+/* Claims the set when the VOS has acknowledged it. */
+void verifiers_claim(struct spaak *s);
+
 /* identity.c: the vehicle identity's life in the store. Each is one transaction or none. */
 enum err identity_store_drm_uuid(struct spaak *s, struct span uuid);
 /* New key pair and CSR for the subject id; stored before it is ever sent (PP-01/8, /9). */
@@ -92,6 +102,9 @@ enum err identity_install(struct spaak *s, struct span certificate);
 /* ERR_NOT_FOUND without [K]; digest is its SHA-256. */
 enum err identity_installed(struct spaak *s, uint8_t digest[SHA256_SIZE], bool *acknowledged);
 enum err identity_acknowledge(struct spaak *s);
+/* The key that secrets for us are sealed to; free with p256_free. ERR_TRANSPORT_KEY_MISSING before the first
+ * identity. */
+enum err identity_transport_key(struct spaak *s, struct p256_key **out);
 /* Claims [K] when the VOS has acknowledged it. */
 void identity_claim(struct spaak *s);
 /* Retires the identity because of a renewal issued then; ERR_MSG_REPLAYED when that is not news. */

@@ -74,6 +74,9 @@
     X(STATUS_MISMATCH, 409, "the reported certificate is not the one issued")                   \
     X(SUBJECT_ID_FORM, 410, "the subject id is not in the CCC form")                            \
     X(NOT_PROVISIONED, 412, "no drmUUID is stored for this ECU")                                \
+    X(TRANSPORT_KEY_MISSING, 413, "the ECU has no transport key to seal a secret to")           \
+    X(VERIFIERS_NOT_FOR_US, 414, "the verifier set is not sealed to our transport key")         \
+    X(VERIFIERS_MALFORMED, 415, "the verifier set is not what it must be")                      \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
