@@ -90,12 +90,12 @@ $(LIBSIM): $(call obj,$(sim_SRC) $(component_SRC))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 define program
-$(BUILD)/bin/$(1): $(call obj,$(2)) $(LIBSIM) $(LIBHOST) $(CORE)
+$(BUILD)/bin/$(1): $(call obj,$(2)) $(4) $(LIBHOST) $(CORE)
 	$$(call say,LD,$$@)
 	$$(Q)mkdir -p $$(@D) && $(CC) $(LDFLAGS) $$(filter %.o,$$^) $$(call group,$$(filter %.a,$$^)) $(3) -o $$@
 endef
-$(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan -lreadline $(HOST)))
-$(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST)))
+$(eval $(call program,spaaksim,sim/main.c,-lyaml -lsocketcan -lreadline $(HOST),$(LIBSIM)))
+$(eval $(call program,zygote,sim/zygote_main.c,-lmosquitto $(HOST),$(LIBSIM)))
 $(eval $(call program,hub,lib/media/can/hub_main.c,$(CRYPTO)))
 
 # a folder in tests with a cast of its own: the same programs with that cast, found beside each other
