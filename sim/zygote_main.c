@@ -149,7 +149,14 @@ static int zygote(void)
 
 int main(int argc, char **argv)
 {
-    const char *slash = strrchr(argv[0], '/');
+    const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
     struct process_parts parts;
-    return find(slash ? slash + 1 : argv[0], &parts) ? process_main(&parts, argc, argv) : zygote();
+    if (find(name, &parts))
+        return process_main(&parts, argc, argv);
+    if (strcmp(name, "zygote") == 0 && fcntl(SOCKET, F_GETFD) >= 0)
+        return zygote();
+    fprintf(stderr,
+            strcmp(name, "zygote") == 0 ? "%s is started by spaaksim\n" : "%s is no component (sim/cast.c)\n",
+            name);
+    return 2;
 }
