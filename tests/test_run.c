@@ -398,3 +398,34 @@ Test(run, a_past_leaves_records_only_when_they_are_asked_for)
         cr_expect(eq(int, stat(path, &there) == 0 && there.st_size > 1000, keep), "%s", path);
     }
 }
+
+/* The key is that of the past, which is kept: the run begins with it again. */
+Test(run, a_secret_is_found_in_a_record_wherever_it_stands)
+{
+    char out[140], path[180], problem[600];
+    uint8_t key[200];
+    size_t len;
+    struct scenario s = {.given = {.after = "first"}, .name = "second"};
+    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 5, .quiet = true, .out = out};
+    write_scenario("first", ALL DONE);
+    write_scenario("second", "given: {after: first}\n" ALL
+                             "expect:\n  - {event: step, step: PP-01/2, detail: nothing to do}\n");
+    snprintf(out, sizeof out, "%s/out", directory);
+    snprintf(path, sizeof path, "%s/logs", out);
+    struct run r = lived_with("second", &o);
+    cr_assert(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
+    struct past *p = past_of(&s, &o, TEST_NOW_S * 1000, problem, sizeof problem);
+    cr_assert(ne(ptr, p, NULL), "%s", problem);
+    ASSERT_OK(store_get(past_store(p, "spaak"), "vehicle/key", key, sizeof key, &len));
+    cr_assert(eq(int, mkdir(path, 0700), 0));
+    snprintf(path, sizeof path, "%s/logs/tap.log", out);
+    FILE *f = fopen(path, "w");
+    cr_assert(ne(ptr, f, NULL));
+    fputs("a byte of 0xFF \xFF ends nothing: ", f);
+    cr_expect(eq(sz, fwrite(key, 1, len, f), len));
+    fclose(f);
+    r = lived_with("second", &o);
+    cr_expect(eq(int, (int)r.verdict, VERDICT_FAIL));
+    cr_expect(ne(ptr, strstr(r.failures[0], "invariant 4: vehicle/key of spaak stands in "), NULL), "%s",
+              r.failures[0]);
+}

@@ -130,7 +130,7 @@ static void on_abort(int signal_number)
     _exit(1);
 }
 
-/* While components are at work. */
+/* Held while components are at work. */
 struct guard {
     struct run *outer;
     struct sigaction theirs;
