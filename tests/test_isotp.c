@@ -1,158 +1,14 @@
-/* ISO-TP as tables: each test is a script of frames and virtual milliseconds.
- *
- *   send N               begin to send the bytes 00 01 02 ... (N of them)
- *
- *   out FRAME            the engine puts this frame on the bus now; FRAME* begins with it, FRAME* and a slash
- *                        with a number is that many bytes long
- *
- *   quiet                it has nothing to put on the bus now
- *
- *   in FRAME             a frame arrives
- *
- *   ms N, us N           time passes; timers that run out are reported
- *
- *   busy, free           the receiver's application stops and starts taking messages
- *
- *   received N           the next event: a message of N bytes 00 01 02 ...
- *
- *   sent                 the next event
- *
- *   rxfail R, txfail R   the next event, with its reason
- *
- *   nothing              no event is waiting */
+/* ISO-TP as tables: each test is a script of frames and virtual milliseconds, in the words of
+ * tests/isotp_player.h. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/can/isotp.h"
 #include "tests/check.h"
-
-#define PAYLOAD_MAX 70000
-#define EVENTS_MAX  16
-
-struct player {
-    struct isotp tp;
-    uint8_t *rx, *payload;
-    uint64_t now_us;
-    struct isotp_event events[EVENTS_MAX];
-    uint32_t received_len[EVENTS_MAX];
-    bool received_ok[EVENTS_MAX];
-    size_t first, count;
-    const char *line;
-};
-
-static void keep(struct player *p, const struct isotp_event *ev)
-{
-    if (ev->kind == ISOTP_NONE)
-        return;
-    cr_assert(lt(sz, p->count, EVENTS_MAX));
-    size_t i = p->count++;
-    p->events[i] = *ev;
-    if (ev->kind == ISOTP_RECEIVED) {
-        p->received_len[i] = (uint32_t)ev->message.len;
-        p->received_ok[i] = memcmp(ev->message.p, p->payload, ev->message.len) == 0;
-    }
-}
-
-static void expire(struct player *p)
-{
-    struct isotp_event ev;
-    do {
-        isotp_expire(&p->tp, p->now_us, &ev);
-        keep(p, &ev);
-    } while (ev.kind != ISOTP_NONE);
-}
-
-static void expect_out(struct player *p, const char *want)
-{
-    struct bus_frame f;
-    struct isotp_event ev;
-    char text[BUS_TEXT_MAX], head[BUS_TEXT_MAX];
-    int len = -1;
-    cr_assert(isotp_output(&p->tp, p->now_us, &f, &ev), "%s: nothing is sent", p->line);
-    keep(p, &ev);
-    bus_frame_print(&f, text);
-    cr_assert(bus_frame_valid(&f), "%s: %s", p->line, text);
-    const char *star = strchr(want, '*');
-    if (!star) {
-        cr_assert(eq(str, text, (char *)want), "%s", p->line);
-        return;
-    }
-    snprintf(head, sizeof head, "%.*s", (int)(star - want), want);
-    if (star[1] == '/')
-        len = atoi(star + 2);
-    cr_assert(strncmp(text, head, strlen(head)) == 0, "%s: sent %s", p->line, text);
-    if (len >= 0)
-        cr_assert(eq(int, f.len, len), "%s", p->line);
-}
-
-static void expect_event(struct player *p, enum isotp_event_kind kind, const char *reason)
-{
-    cr_assert(lt(sz, p->first, p->count), "%s: no event", p->line);
-    const struct isotp_event *ev = &p->events[p->first++];
-    cr_assert(eq(int, (int)ev->kind, (int)kind), "%s", p->line);
-    if (*reason && kind != ISOTP_RECEIVED)
-        cr_assert(eq(str, (char *)err_name(ev->reason), (char *)reason), "%s", p->line);
-    if (kind == ISOTP_RECEIVED) {
-        cr_assert(eq(u32, p->received_len[p->first - 1], (uint32_t)atoi(reason)), "%s", p->line);
-        cr_assert(p->received_ok[p->first - 1], "%s: wrong bytes", p->line);
-    }
-}
-
-static void play_line(struct player *p, const char *line)
-{
-    char verb[16] = "", rest[BUS_TEXT_MAX] = "";
-    struct bus_frame f;
-    struct isotp_event ev;
-    p->line = line;
-    sscanf(line, "%15s %143s", verb, rest);
-    if (strcmp(verb, "send") == 0) {
-        cr_assert(eq(int, isotp_send(&p->tp, p->payload, (uint32_t)atoi(rest), p->now_us), ERR_OK), "%s",
-                  line);
-    } else if (strcmp(verb, "out") == 0) {
-        expect_out(p, rest);
-    } else if (strcmp(verb, "quiet") == 0) {
-        cr_assert(not(isotp_output(&p->tp, p->now_us, &f, &ev)), "%s", line);
-    } else if (strcmp(verb, "in") == 0) {
-        cr_assert(eq(int, bus_frame_parse(rest, &f), ERR_OK), "%s", line);
-        isotp_input(&p->tp, &f, p->now_us, &ev);
-        keep(p, &ev);
-    } else if (strcmp(verb, "ms") == 0 || strcmp(verb, "us") == 0) {
-        p->now_us += (uint64_t)atoll(rest) * (verb[0] == 'm' ? 1000 : 1);
-        expire(p);
-    } else if (strcmp(verb, "busy") == 0 || strcmp(verb, "free") == 0) {
-        isotp_set_receiver_busy(&p->tp, verb[0] == 'b', p->now_us);
-    } else if (strcmp(verb, "received") == 0) {
-        expect_event(p, ISOTP_RECEIVED, rest);
-    } else if (strcmp(verb, "sent") == 0) {
-        expect_event(p, ISOTP_SENT, "");
-    } else if (strcmp(verb, "rxfail") == 0) {
-        expect_event(p, ISOTP_RX_FAILED, rest);
-    } else if (strcmp(verb, "txfail") == 0) {
-        expect_event(p, ISOTP_TX_FAILED, rest);
-    } else if (strcmp(verb, "nothing") == 0) {
-        cr_assert(eq(sz, p->first, p->count), "%s: an event is waiting", line);
-    } else {
-        cr_assert(false, "unknown line %s", line);
-    }
-}
-
-static void play(const struct isotp_config *cfg, uint32_t rx_cap, const char *const *lines)
-{
-    struct player p = {.rx = malloc(rx_cap), .payload = malloc(PAYLOAD_MAX)};
-    for (size_t i = 0; i < PAYLOAD_MAX; i++)
-        p.payload[i] = (uint8_t)i;
-    cr_assert(eq(int, isotp_init(&p.tp, cfg, p.rx, rx_cap), ERR_OK));
-    for (; *lines; lines++)
-        play_line(&p, *lines);
-    cr_assert(eq(sz, p.first, p.count), "an event was not expected: kind %d, %s", (int)p.events[p.first].kind,
-              err_name(p.events[p.first].reason));
-    free(p.rx);
-    free(p.payload);
-}
+#include "tests/isotp_player.h"
 
 static struct isotp_config classic(void)
 {
@@ -170,10 +26,10 @@ static struct isotp_config fd(uint8_t tx_dl)
 }
 
 #define SCRIPT(...) ((const char *const[]){__VA_ARGS__, NULL})
-#define PLAY(config, cap, ...)                 \
-    do {                                       \
-        struct isotp_config cfg_ = config;     \
-        play(&cfg_, cap, SCRIPT(__VA_ARGS__)); \
+#define PLAY(config, cap, ...)                       \
+    do {                                             \
+        struct isotp_config cfg_ = config;           \
+        isotp_play(&cfg_, cap, SCRIPT(__VA_ARGS__)); \
     } while (0)
 
 /* ---- single frames ---- */
@@ -340,10 +196,10 @@ Test(isotp, stmin_reserved_values_count_as_127_ms)
          "us 1", "out 7E0#22*", "sent");
 }
 
-Test(isotp, wait_restarts_the_timer_and_is_limited)
+Test(isotp, wait_restarts_the_timer_and_our_sender_may_limit_it)
 {
     struct isotp_config c = classic();
-    c.wft_max = 2;
+    c.tx_wait_max = 2;
     PLAY(c, 100, "send 20", "out 7E0#10*", "ms 999", "in 7E8#310000", "ms 999", "nothing", "in 7E8#310000",
          "ms 999", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "sent");
     PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#310000", "in 7E8#310000", "in 7E8#310000",
@@ -355,6 +211,53 @@ Test(isotp, busy_receiver_repeats_wait_until_free)
     PLAY(classic(), 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "quiet", "ms 199", "quiet",
          "ms 1", "out 7E0#310000*", "free", "out 7E0#300000*", "in 7E8#21060708090A0B0C",
          "in 7E8#220D0E0F10111213", "received 20");
+}
+
+Test(isotp, a_sender_without_a_limit_of_its_own_waits_as_long_as_it_is_told)
+{
+    struct isotp_player p;
+    struct isotp_config c = classic();
+    isotp_player_open(&p, NULL, &c, 100);
+    isotp_player_line(&p, "send 20");
+    isotp_player_line(&p, "out 7E0#10*");
+    for (int i = 0; i < 1000; i++) {
+        isotp_player_line(&p, "ms 999");
+        isotp_player_line(&p, "in 7E8#310000");
+    }
+    isotp_player_line(&p, "in 7E8#300000");
+    isotp_player_line(&p, "cf all");
+    isotp_player_line(&p, "sent");
+    isotp_player_close(&p);
+}
+
+Test(isotp, busy_receiver_gives_up_after_its_last_wait)
+{
+    struct isotp_config c = classic();
+    c.wft_max = 2;
+    PLAY(c, 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "ms 200", "out 7E0#310000*", "ms 199",
+         "quiet", "nothing", "ms 1", "rxfail ISOTP_WFT_OVERRUN", "quiet", "free", "quiet",
+         "in 7E8#21060708090A0B0C", "nothing");
+    PLAY(c, 100, "busy", "in 7E8#1014000102030405", "out 7E0#310000*", "ms 200", "out 7E0#310000*", "ms 199",
+         "free", "out 7E0#300000*", "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213", "received 20");
+    c.wft_max = 0;
+    PLAY(c, 100, "busy", "in 7E8#1014000102030405", "quiet", "ms 199", "quiet", "ms 1",
+         "rxfail ISOTP_WFT_OVERRUN");
+}
+
+Test(isotp, waits_are_counted_in_a_row)
+{
+    struct isotp_config c = classic();
+    c.wft_max = 1;
+    c.block_size = 1;
+    PLAY(c, 100, "busy", "in 7E8#1014000102030405", "out 7E0#31*", "free", "out 7E0#30*", "busy",
+         "in 7E8#21060708090A0B0C", "out 7E0#31*", "ms 100", "free", "out 7E0#30*", "in 7E8#220D0E0F10111213",
+         "received 20");
+}
+
+Test(isotp, a_wait_that_the_bus_does_not_take)
+{
+    PLAY(classic(), 100, "busy", "in 7E8#1014000102030405", "out 7E0#31*", "ms 200", "ms 999", "nothing",
+         "ms 1", "rxfail ISOTP_TIMEOUT_A");
 }
 
 /* ---- timers ---- */
@@ -470,10 +373,78 @@ Test(isotp, consecutive_frame_too_short_is_ignored)
          "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213", "received 20");
 }
 
+Test(isotp, consecutive_frame_longer_than_the_first_is_ignored)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8##521060708090A0B0CCCCCCCCC",
+         "nothing", "in 7E8#21060708090A0B0C", "in 7E8##5220D0E0F10111213CCCCCCCC", "nothing",
+         "in 7E8#220D0E0F10111213", "received 20");
+    PLAY(fd(64), 100, "message 30 12", "first", "out 7E0##530*", "in 7E8##5210A0B0C0D0E0F101112131415161718",
+         "nothing", "next all", "received 30");
+}
+
+Test(isotp, a_length_to_be_ignored_is_ignored_before_its_number_is_read)
+{
+    PLAY(classic(), 100, "in 7E8#1014000102030405", "out 7E0#30*", "in 7E8#2206070809", "nothing",
+         "in 7E8#21060708090A0B0C", "in 7E8#220D0E0F10111213", "received 20");
+}
+
+/* SF_DL that a smaller CAN_DL would have held; the borders of each CAN_DL. */
+Test(isotp, single_frame_fd_longer_than_it_must_be_is_ignored)
+{
+    static const struct {
+        uint8_t can_dl, from, to; /* SF_DL allowed */
+    } allowed[] = {{12, 8, 10},  {16, 11, 14}, {20, 15, 18}, {24, 19, 22},
+                   {32, 23, 30}, {48, 31, 46}, {64, 47, 62}};
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+        for (unsigned sf_dl = 0; sf_dl <= 255; sf_dl++) {
+            struct isotp tp;
+            struct isotp_event ev;
+            struct isotp_config c = fd(64);
+            uint8_t rx[300];
+            struct bus_frame f = {.id = 0x7E8, .flags = BUS_FD, .len = allowed[i].can_dl};
+            f.data[1] = (uint8_t)sf_dl;
+            isotp_init(&tp, &c, rx, sizeof rx);
+            isotp_input(&tp, &f, 0, &ev);
+            bool taken = sf_dl >= allowed[i].from && sf_dl <= allowed[i].to;
+            cr_expect(eq(int, ev.kind, taken ? ISOTP_RECEIVED : ISOTP_NONE), "CAN_DL %d SF_DL %u",
+                      allowed[i].can_dl, sf_dl);
+        }
+}
+
+Test(isotp, with_padding_agreed_short_frames_are_ignored)
+{
+    struct isotp_config c = classic();
+    c.rx_padding = ISOTP_RX_PADDED;
+    PLAY(c, 100, "in 7E8#03000102", "in 7E8#03000102CCCCCC", "nothing", "in 7E8#03000102CCCCCCCC",
+         "received 3", "send 20", "out 7E0#10*", "in 7E8#300000", "in 7E8#300000CCCCCCCC", "quiet",
+         "in 7E8#300000CCCCCCCC00", "quiet", "in 7E8#300000CCCCCCCCCC", "cf all", "sent");
+    PLAY(c, 100, "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C", "in 7E8#220D",
+         "nothing", "in 7E8#220DCCCCCCCCCCCC", "received 14");
+}
+
+Test(isotp, with_shortest_frames_agreed_padded_ones_are_ignored)
+{
+    struct isotp_config c = classic();
+    c.rx_padding = ISOTP_RX_SHORTEST;
+    PLAY(c, 100, "in 7E8#03000102CCCCCCCC", "in 7E8#0300010200", "nothing", "in 7E8#03000102", "received 3",
+         "send 20", "out 7E0#10*", "in 7E8#300000CCCCCCCCCC", "quiet", "in 7E8#300000", "cf all", "sent");
+    PLAY(c, 100, "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C",
+         "in 7E8#220DCCCCCCCCCCCC", "nothing", "in 7E8#220D", "received 14");
+}
+
+Test(isotp, a_wrongly_padded_single_frame_ends_no_other_reception)
+{
+    struct isotp_config c = classic();
+    c.rx_padding = ISOTP_RX_PADDED;
+    PLAY(c, 100, "in 7E8#1014000102030405", "in 7E8#03000102CCCCCC00", "nothing", "out 7E0#30*",
+         "in 7E8#03000102CCCCCC00", "nothing", "in 7E8#21060708090A0B0C", "in 7E8#03000102CCCCCC00",
+         "in 7E8#220D0E0F10111213", "received 20");
+}
+
 Test(isotp, padding_is_checked_when_asked_for)
 {
     struct isotp_config c = classic();
-    c.check_padding = true;
+    c.rx_padding = ISOTP_RX_PADDED;
     PLAY(c, 100, "in 7E8#03000102CCCCCC00", "rxfail ISOTP_BAD_PADDING", "in 7E8#03000102CCCCCCCC",
          "received 3", "in 7E8#100E000102030405", "out 7E0#30*", "in 7E8#21060708090A0B0C",
          "in 7E8#220DCCCCCCCCCC00", "rxfail ISOTP_BAD_PADDING");
@@ -506,6 +477,43 @@ Test(isotp, arguments)
     cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_BUSY));
     isotp_abort_send(&tp);
     cr_assert(eq(int, isotp_send(&tp, buf, 8, 0), ERR_OK));
+}
+
+Test(isotp, configurations_refused)
+{
+    static const struct {
+        const char *what;
+        uint32_t tx_id, rx_id;
+        bool extended, address_byte;
+        uint8_t tx_address, st_min;
+        enum err want;
+    } rows[] = {
+        {"11 bits", 0x7FF, 0x7FE, .want = ERR_OK},
+        {"12 bits sent", 0x800, 0x7FE, .want = ERR_BAD_ARGUMENT},
+        {"12 bits received", 0x7FF, 0x800, .want = ERR_BAD_ARGUMENT},
+        {"29 bits", 0x1FFFFFFF, 0x1FFFFFFE, .extended = true, .want = ERR_OK},
+        {"30 bits sent", 0x20000000, 1, .extended = true, .want = ERR_BAD_ARGUMENT},
+        {"30 bits received", 1, 0x20000000, .extended = true, .want = ERR_BAD_ARGUMENT},
+        {"one identifier", 0x7E0, 0x7E0, .want = ERR_BAD_ARGUMENT},
+        {"one identifier, two addresses", 0x7E0, 0x7E0, .address_byte = true, .tx_address = 1,
+         .want = ERR_OK},
+        {"one identifier and address", 0x7E0, 0x7E0, .address_byte = true, .want = ERR_BAD_ARGUMENT},
+        {"STmin 127 ms", 1, 2, .st_min = 0x7F, .want = ERR_OK},
+        {"STmin reserved", 1, 2, .st_min = 0x80, .want = ERR_BAD_ARGUMENT},
+        {"STmin reserved, F0", 1, 2, .st_min = 0xF0, .want = ERR_BAD_ARGUMENT},
+        {"STmin 900 us", 1, 2, .st_min = 0xF9, .want = ERR_OK},
+        {"STmin reserved, FA", 1, 2, .st_min = 0xFA, .want = ERR_BAD_ARGUMENT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct isotp tp;
+        uint8_t buf[8];
+        struct isotp_config c = isotp_config_default(rows[i].tx_id, rows[i].rx_id);
+        c.extended_ids = rows[i].extended;
+        c.address_byte = rows[i].address_byte;
+        c.tx_address = rows[i].tx_address;
+        c.st_min = rows[i].st_min;
+        cr_expect(eq(int, isotp_init(&tp, &c, buf, sizeof buf), rows[i].want), "%s", rows[i].what);
+    }
 }
 
 Test(isotp, a_frame_that_nobody_checked_breaks_a_promise, .signal = SIGABRT)

@@ -11,9 +11,9 @@
  * length of 0); isotp_init went well before anything else; a frame handed in was checked where it entered, so
  * that it holds no more than 64 bytes. What a frame says is never asserted.
  *
- * Failures a user can see (clause 9.9 result values): ERR_ISOTP_TIMEOUT_A, _TIMEOUT_BS, _TIMEOUT_CR,
- * _WRONG_SN, _INVALID_FS, _UNEXPECTED_PDU, _WFT_OVERRUN, _BUFFER_OVERFLOW, _BAD_PADDING. Frames that
- * the standard tells a node to ignore give no event. */
+ * Failures a user can see (N_Result, 8.3.7): ERR_ISOTP_TIMEOUT_A, _TIMEOUT_BS, _TIMEOUT_CR,
+ * _WRONG_SN, _INVALID_FS, _UNEXPECTED_PDU, _WFT_OVERRUN, _BUFFER_OVERFLOW; and _BAD_PADDING, which is our
+ * own. Frames that the standard tells a node to ignore give no event. */
 #ifndef lib_can_isotp_h
 #define lib_can_isotp_h
 
@@ -21,23 +21,33 @@
 
 #define ISOTP_NEVER UINT64_MAX
 
+/* What the peer was agreed to do with bytes that a frame of up to 8 does not need (10.4.2). A frame of
+ * another length is ignored. */
+enum isotp_rx_padding {
+    ISOTP_RX_ANY,      /* nothing was agreed: both are taken */
+    ISOTP_RX_PADDED,   /* CAN_DL is 8, or more in CAN FD, and padding bytes are pad_byte (the value is ours to
+                          ask) */
+    ISOTP_RX_SHORTEST, /* CAN_DL is the smallest that holds the PCI and the data */
+};
+
 struct isotp_config {
-    uint32_t tx_id, rx_id;
-    bool extended_ids; /* 29-bit identifiers */
-    bool fd, brs;      /* frame format sent; with fd, tx_dl may exceed 8 */
-    uint8_t tx_dl;     /* 8, 12, 16, 20, 24, 32, 48 or 64 */
-    bool address_byte; /* extended or mixed addressing: one byte before the PCI */
+    uint32_t tx_id, rx_id; /* 11 or 29 bits, and two unless address bytes tell the directions apart */
+    bool extended_ids;     /* 29-bit identifiers */
+    bool fd, brs;          /* frame format sent; with fd, tx_dl may exceed 8 */
+    uint8_t tx_dl;         /* 8, 12, 16, 20, 24, 32, 48 or 64 */
+    bool address_byte;     /* extended or mixed addressing: one byte before the PCI */
     uint8_t tx_address, rx_address;
     bool pad; /* fill frames up to tx_dl or 8; FD frames above 8 are always filled to a DLC step */
     uint8_t pad_byte;
-    bool check_padding; /* refuse received padding that differs from pad_byte */
-    uint8_t block_size; /* sent in our flow control; 0 = no further flow control */
-    uint8_t st_min;     /* sent in our flow control, coded as in table 20 */
-    uint8_t wft_max;    /* WAITs in a row accepted from the receiver */
-    uint32_t n_as_ms;   /* our frames: time until the bus takes one (N_As, N_Ar) */
-    uint32_t n_bs_ms;   /* wait for flow control */
-    uint32_t n_cr_ms;   /* wait for a consecutive frame */
-    uint32_t n_br_ms;   /* a busy receiver repeats WAIT this often */
+    enum isotp_rx_padding rx_padding;
+    uint8_t block_size;  /* sent in our flow control; 0 = no further flow control */
+    uint8_t st_min;      /* sent in our flow control, coded as in table 20; reserved values are refused */
+    uint8_t wft_max;     /* N_WFTmax: WAITs in a row that a busy receiver of ours sends before it gives up */
+    uint8_t tx_wait_max; /* WAITs in a row that our sender bears; 0 = any number, as in the standard */
+    uint32_t n_as_ms;    /* our frames: time until the bus takes one (N_As, N_Ar) */
+    uint32_t n_bs_ms;    /* wait for flow control */
+    uint32_t n_cr_ms;    /* wait for a consecutive frame */
+    uint32_t n_br_ms;    /* a busy receiver repeats WAIT this often */
 };
 
 enum isotp_event_kind { ISOTP_NONE, ISOTP_RECEIVED, ISOTP_SENT, ISOTP_RX_FAILED, ISOTP_TX_FAILED };
@@ -71,17 +81,19 @@ struct isotp {
         enum isotp_rx_state state;
         uint8_t *buf;
         uint32_t cap, len, done;
-        uint8_t sn, block_left, dl;
+        uint8_t sn, block_left, dl; /* dl: RX_DL, the CAN_DL of the first frame */
+        uint8_t waits;              /* WAITs sent in a row */
         bool busy;
-        uint8_t fc; /* flow control waiting to be sent: 0x30, 0x31, 0x32; 0 = none */
-        uint64_t fc_due_us, deadline_us;
+        uint8_t fc;                      /* flow control waiting to be sent: 0x30, 0x31, 0x32; 0 = none */
+        uint64_t fc_due_us, deadline_us; /* fc_due_us ISOTP_NEVER: no WAIT is left to send */
     } rx;
 };
 
-/* CAN FD, 64 bytes, padding CC, the standard's one-second timers, no block limit, STmin 0. */
+/* CAN FD, 64 bytes, padding CC, the standard's one-second timers, no block limit, STmin 0, N_WFTmax 8. */
 struct isotp_config isotp_config_default(uint32_t tx_id, uint32_t rx_id);
-/* ERR_BAD_ARGUMENT for a tx_dl that the format does not have. rx_buf bounds what can be received; the
- * first frame of anything longer is answered with overflow. */
+/* ERR_BAD_ARGUMENT for a tx_dl that the format does not have, an identifier beyond 11 or 29 bits, one
+ * identifier for both directions, and a reserved st_min. rx_buf bounds what can be received; the first frame
+ * of anything longer is answered with overflow. */
 enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap);
 
 /* ERR_BUSY while a message is under way; ERR_BAD_ARGUMENT for an empty one. */
@@ -89,7 +101,8 @@ enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t
 /* Gives up the message under way, if any, without an event. */
 void isotp_abort_send(struct isotp *i);
 bool isotp_sending(const struct isotp *i);
-/* A busy receiver answers with WAIT until it is set free. */
+/* A busy receiver answers with WAIT until it is set free, at most wft_max times; then the reception fails
+ * with ERR_ISOTP_WFT_OVERRUN. */
 void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us);
 
 /* Frames of other identifiers are ignored. *ev is always written. A new message that cuts off the one being

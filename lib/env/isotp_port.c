@@ -1,5 +1,6 @@
 #include "lib/env/isotp_port.h"
 
+#include <assert.h>
 #include <string.h>
 
 void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
@@ -11,7 +12,10 @@ void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsig
     c->out = matrix_row(out);
     c->in = matrix_row(in);
     struct isotp_config cfg = isotp_config_default(c->out->id, c->in->id);
-    isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
+    cfg.tx_wait_max = ISOTP_PORT_WAITS;
+    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
+    assert(!e); /* the matrix has no wrong row */
+    (void)e;
 }
 
 static void deliver(struct isotp_port *c, const struct isotp_event *ev)

@@ -7,6 +7,8 @@
 #include "lib/env/env.h"
 
 #define ISOTP_PORT_MAX 2048 /* longest message either way, bytes */
+#define ISOTP_PORT_WAITS \
+    8 /* WAITs in a row after which a component gives its message up: none may wait forever */
 
 struct isotp_port {
     struct env *env;
