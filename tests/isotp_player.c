@@ -296,3 +296,50 @@ void isotp_play(const struct isotp_config *cfg, uint32_t rx_cap, const char *con
         isotp_player_line(&p, *lines);
     isotp_player_close(&p);
 }
+
+struct isotp_config isotp_given_config(const struct isotp_given *g)
+{
+    struct isotp_config c =
+        g->extended_ids ? isotp_config_default(0x18DA0201, 0x18DA0102) : isotp_config_default(0x11, 0x10);
+    c.fd = g->tx_dl || g->fd_8;
+    c.brs = false;
+    c.tx_dl = g->tx_dl ? g->tx_dl : 8;
+    c.extended_ids = g->extended_ids;
+    c.address_byte = g->address_byte;
+    c.tx_address = c.rx_address = 5;
+    c.rx_padding = g->rx_padding;
+    c.pad = g->padded;
+    if (g->pad_byte)
+        c.pad_byte = g->pad_byte;
+    c.block_size = g->block_size;
+    c.st_min = g->st_min;
+    c.tx_wait_max = g->tx_wait_max;
+    c.n_bs_ms = g->n_bs_ms ? g->n_bs_ms : 1000;
+    c.n_cr_ms = g->n_cr_ms ? g->n_cr_ms : 1000;
+    return c;
+}
+
+void isotp_player_lines(struct isotp_player *p, const char *text)
+{
+    char line[BUS_TEXT_MAX + 16];
+    while (text && *text) {
+        const char *end = strstr(text, "; ");
+        size_t len = end ? (size_t)(end - text) : strlen(text);
+        snprintf(line, sizeof line, "%.*s", (int)len, text);
+        isotp_player_line(p, line);
+        text += len + (end ? 2 : 0);
+    }
+}
+
+void isotp_play_row(const struct isotp_row *r)
+{
+    struct isotp_player p;
+    struct isotp_config c = isotp_given_config(&r->given);
+    isotp_player_open(&p, r->source, &c, r->given.buffer ? r->given.buffer : 5000);
+    for (const struct isotp_step *s = r->steps; s < r->steps + ISOTP_STEPS_MAX && (s->when || s->then); s++) {
+        isotp_player_until(&p, s->ms);
+        isotp_player_lines(&p, s->when);
+        isotp_player_lines(&p, s->then);
+    }
+    isotp_player_close(&p);
+}

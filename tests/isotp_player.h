@@ -48,7 +48,47 @@ void isotp_player_until(struct isotp_player *p, double ms);
 /* An event that no line has taken is an error. */
 void isotp_player_close(struct isotp_player *p);
 
+/* Several lines, apart by "; "; NULL is none. */
+void isotp_player_lines(struct isotp_player *p, const char *text);
+
 /* All of it; lines end with NULL. */
 void isotp_play(const struct isotp_config *cfg, uint32_t rx_cap, const char *const *lines);
+
+/* ---- the same as tables: given, then at a millisecond since the beginning, when and then ---- */
+
+#define ISOTP_STEPS_MAX 9
+
+struct isotp_given {
+    uint8_t tx_dl; /* 0: classic, 8 bytes */
+    bool fd_8;     /* CAN FD frames of 8 bytes */
+    bool extended_ids, address_byte;
+    enum isotp_rx_padding rx_padding;
+    bool padded;
+    uint8_t pad_byte;
+    uint8_t block_size, st_min, tx_wait_max;
+    uint32_t n_bs_ms, n_cr_ms; /* 0: 1000 */
+    uint32_t buffer;           /* 0: 5000 */
+};
+
+struct isotp_step {
+    double ms;
+    const char *when, *then;
+};
+
+struct isotp_row {
+    const char *source; /* the case that it answers to */
+    struct isotp_given given;
+    struct isotp_step steps[ISOTP_STEPS_MAX];
+    const char *otherwise; /* why we do otherwise than that case, or NULL */
+};
+
+/* Sends on 011 and receives on 010, or on 18DA0201 and 18DA0102. */
+struct isotp_config isotp_given_config(const struct isotp_given *g);
+void isotp_play_row(const struct isotp_row *r);
+#define ISOTP_PLAY_ROWS(rows)                                   \
+    do {                                                        \
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) \
+            isotp_play_row(&rows[i]);                           \
+    } while (0)
 
 #endif
