@@ -3,7 +3,12 @@
 #include <stdio.h>
 
 #define REPORT_US 100000 /* drops are summed up this long before the next trace line */
-#define DROP_ROWS 32
+#define DROP_ROWS 32     /* identifiers told apart between two reports */
+
+/* Why sgw_judge refuses a frame. */
+static const enum err refusals[] = {ERR_BUS_NOT_ALLOWED, ERR_BUS_FLAGS, ERR_BUS_LENGTH, ERR_BUS_RATE};
+
+#define REFUSALS (sizeof refusals / sizeof refusals[0])
 
 enum { TIMER_REPORT };
 
@@ -12,18 +17,21 @@ struct bucket {
     uint64_t full_at_us; /* when the bucket is full again */
 };
 
+/* Frames dropped since the last report. */
 struct drop {
     uint32_t id;
-    uint8_t segment;
-    uint16_t reason;
-    uint32_t unreported;
-    bool used;
+    bool extended;
+    enum segment segment;
+    enum err reason;
+    uint32_t count;
 };
 
 struct sgw {
     struct env *env;
     struct bucket buckets[MATRIX_MESSAGES];
     struct drop drops[DROP_ROWS];
+    size_t drop_count;
+    uint32_t others[SEGMENTS][REFUSALS]; /* of identifiers that found no row: counted under none */
     bool report_due;
 };
 
@@ -57,7 +65,7 @@ static bool bucket_take(struct bucket *b, const struct matrix_row *row, uint64_t
 static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_frame *f,
                           const struct matrix_row *row)
 {
-    if (!row || row->from != from || row->to == from || f->flags & (BUS_EXTENDED | BUS_REMOTE))
+    if (!row || row->from != from || row->to == from || f->flags & BUS_REMOTE)
         return ERR_BUS_NOT_ALLOWED;
     if (!(f->flags & BUS_FD) != !row->fd)
         return ERR_BUS_FLAGS;
@@ -68,36 +76,66 @@ static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_fra
     return ERR_OK;
 }
 
-static struct drop *drop_row(struct sgw *g, enum segment from, uint32_t id, enum err reason)
+/* NULL when all rows are taken. */
+static struct drop *drop_row(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
 {
-    struct drop *d = g->drops;
-    for (; d < g->drops + DROP_ROWS - 1 && d->used; d++)
-        if (d->id == id && d->segment == from && d->reason == reason)
+    bool extended = f->flags & BUS_EXTENDED;
+    for (struct drop *d = g->drops; d < g->drops + g->drop_count; d++)
+        if (d->id == f->id && d->extended == extended && d->segment == from && d->reason == reason)
             return d;
-    /* the last row collects what found no row of its own */
-    if (!d->used)
-        *d = (struct drop){.id = id, .segment = (uint8_t)from, .reason = (uint16_t)reason, .used = true};
+    if (g->drop_count == DROP_ROWS)
+        return NULL;
+    struct drop *d = &g->drops[g->drop_count++];
+    *d = (struct drop){.id = f->id, .extended = extended, .segment = from, .reason = reason};
     return d;
 }
 
-static void report(struct sgw *g)
+static void count_drop(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
+{
+    struct drop *d = drop_row(g, from, f, reason);
+    if (d) {
+        d->count++;
+        return;
+    }
+    for (size_t r = 0; r < REFUSALS; r++)
+        if (refusals[r] == reason)
+            g->others[from][r]++;
+}
+
+static void report_drop(struct sgw *g, const struct drop *d)
 {
     char detail[64];
-    for (struct drop *d = g->drops; d < g->drops + DROP_ROWS && d->used; d++) {
-        if (d->unreported == 0)
-            continue;
-        const struct matrix_row *row = matrix_find(d->id);
-        snprintf(detail, sizeof detail, "segment=%s id=0x%03X count=%u",
-                 segment_name((enum segment)d->segment), d->id, d->unreported);
-        env_trace_reason(g->env, TRACE_DROP, NULL, row ? row->name : NULL, (enum err)d->reason, d->unreported,
-                         detail);
-        d->unreported = 0;
-    }
+    const struct matrix_row *row = d->extended ? NULL : matrix_find(d->id);
+    snprintf(detail, sizeof detail, "segment=%s id=0x%0*X count=%u", segment_name(d->segment),
+             d->extended ? 8 : 3, d->id, d->count);
+    env_trace_reason(g->env, TRACE_DROP, NULL, row ? row->name : NULL, d->reason, d->count, detail);
+}
+
+static void report_others(struct sgw *g, enum segment from, size_t refusal)
+{
+    char detail[64];
+    uint32_t count = g->others[from][refusal];
+    if (count == 0)
+        return;
+    snprintf(detail, sizeof detail, "segment=%s id=others count=%u", segment_name(from), count);
+    env_trace_reason(g->env, TRACE_DROP, NULL, NULL, refusals[refusal], count, detail);
+    g->others[from][refusal] = 0;
+}
+
+/* Rows are given anew after each report: who is quiet for a while leaves room for others. */
+static void report(struct sgw *g)
+{
+    for (size_t i = 0; i < g->drop_count; i++)
+        report_drop(g, &g->drops[i]);
+    g->drop_count = 0;
+    for (size_t s = 0; s < SEGMENTS; s++)
+        for (size_t r = 0; r < REFUSALS; r++)
+            report_others(g, (enum segment)s, r);
 }
 
 static void drop(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
 {
-    drop_row(g, from, f->id, reason)->unreported++;
+    count_drop(g, from, f, reason);
     if (g->report_due)
         return;
     g->report_due = true;
@@ -126,7 +164,8 @@ static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct m
 static void sgw_on_frame(void *self, unsigned port, const struct bus_frame *f)
 {
     struct sgw *g = self;
-    const struct matrix_row *row = matrix_find(f->id);
+    /* the matrix has 11-bit identifiers only: a 29-bit one of the same number is another */
+    const struct matrix_row *row = f->flags & BUS_EXTENDED ? NULL : matrix_find(f->id);
     if (row && row->from == (enum segment)port && row->to == row->from)
         return; /* stays on its segment by design */
     enum err e = sgw_judge(g, (enum segment)port, f, row);

@@ -1,6 +1,9 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <stdio.h>
+#include <string.h>
+
 #include "sgw/sgw.h"
 #include "tests/support.h"
 
@@ -95,20 +98,72 @@ Test(sgw, drops_are_counted_and_reported_in_sums)
     bench_free(&b);
 }
 
-Test(sgw, more_kinds_of_drops_than_rows_are_still_counted)
+static void give_ids(struct bench *b, unsigned from, unsigned to)
 {
-    struct bench b;
-    uint32_t sum = 0;
-    bench_prepare(&b, &sgw_class, test_crypto());
-    bench_start(&b, &none);
-    for (unsigned id = 1; id <= 100; id++) {
+    for (unsigned id = from; id <= to; id++) {
         char text[16];
         snprintf(text, sizeof text, "%03X#00", id);
-        give(&b, SEGMENT_DIAGNOSTIC, text);
+        give(b, SEGMENT_DIAGNOSTIC, text);
     }
+}
+
+/* Frames counted under this detail, the count itself left out. */
+static uint32_t dropped(const struct bench *b, const char *detail)
+{
+    uint32_t sum = 0;
+    for (size_t i = 0; i < b->trace_count; i++)
+        if (b->trace[i].kind == TRACE_DROP && strncmp(b->trace[i].detail, detail, strlen(detail)) == 0)
+            sum += b->trace[i].length;
+    return sum;
+}
+
+Test(sgw, more_kinds_of_drops_than_rows_are_counted_under_no_wrong_identifier)
+{
+    struct bench b;
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    give_ids(&b, 1, 100);
+    give(&b, SEGMENT_TELEMATICS, "3A0##50300000000000000");
     bench_run_ms(&b, 100);
-    for (size_t i = 0; i < b.trace_count; i++)
-        sum += b.trace[i].kind == TRACE_DROP ? b.trace[i].length : 0;
-    cr_expect(eq(u32, sum, 100));
+    cr_expect(eq(u32, dropped(&b, "segment="), 101));
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=0x001 "), 1));
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=0x021 "), 1), "the last that found a row");
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=others "), 67));
+    cr_expect(eq(u32, dropped(&b, "segment=telematics id=others "), 1), "apart by segment and reason");
+    cr_expect(eq(sz, bench_count(&b, TRACE_DROP, ERR_BUS_FLAGS), 1));
+    bench_free(&b);
+}
+
+Test(sgw, rows_are_free_again_after_a_report)
+{
+    struct bench b;
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    give_ids(&b, 1, 100);
+    bench_run_ms(&b, 100);
+    size_t before = b.trace_count;
+    give_ids(&b, 0x200, 0x210);
+    bench_run_ms(&b, 100);
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=0x210 "), 1));
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=others "), 67), "none more");
+    cr_expect(gt(sz, b.trace_count, before));
+    bench_run_ms(&b, 1000);
+    cr_expect(eq(u32, dropped(&b, "segment="), 117), "and nothing is counted twice");
+    bench_free(&b);
+}
+
+Test(sgw, a_29_bit_identifier_is_not_the_11_bit_one_of_the_same_number)
+{
+    struct bench b;
+    bench_prepare(&b, &sgw_class, test_crypto());
+    bench_start(&b, &none);
+    give(&b, SEGMENT_DIAGNOSTIC, "3A0#0300000000000000");
+    give(&b, SEGMENT_DIAGNOSTIC, "000003A0#0300000000000000");
+    give(&b, SEGMENT_BODY, "000003B0#00");
+    bench_run_ms(&b, 100);
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=0x3A0 "), 1));
+    cr_expect(eq(u32, dropped(&b, "segment=diagnostic id=0x000003A0 "), 1));
+    cr_expect(eq(u32, dropped(&b, "segment=body id=0x000003B0 "), 1),
+              "it is not the WCP's, which stays there");
     bench_free(&b);
 }
