@@ -124,7 +124,7 @@ static double transfers_per_s(unsigned nodes)
     pids[n] = fork();
     if (pids[n++] == 0) {
         close(stop[1]);
-        _exit(hub_serve(listen_fd, stop[0], 0));
+        _exit(hub_serve(listen_fd, stop[0], 0, false));
     }
     pids[n] = fork();
     if (pids[n++] == 0) {

@@ -159,6 +159,17 @@ Test(cli, what_is_missing_is_said_with_exit_3)
     expect_nobody_left();
 }
 
+Test(cli, a_medium_that_cannot_keep_a_wires_time_says_so)
+{
+    char arguments[400];
+    snprintf(arguments, sizeof arguments, "run pp01-flood-loses --out %s/w --can vcan", directory);
+    struct running r = start(arguments);
+    cr_expect(eq(int, finish(&r), 3));
+    cr_expect(ne(ptr, strstr(r.text, "vcan has no bit rate; `bus_time: wire` needs --can hub"), NULL), "%s",
+              r.text);
+    expect_nobody_left();
+}
+
 /* The tampered scenario runs for seconds in the process world: long enough to be interrupted. */
 static struct running start_long(const char *name)
 {

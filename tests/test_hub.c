@@ -20,7 +20,7 @@ struct hub_process {
     int stop;
 };
 
-static struct hub_process start(void)
+static struct hub_process start_at(bool wire_time)
 {
     struct hub_process h;
     int stop[2];
@@ -32,12 +32,17 @@ static struct hub_process start(void)
     if (h.pid == 0) {
         close(stop[1]);
         fclose(stderr);
-        _exit(hub_serve(listen_fd, stop[0], 0));
+        _exit(hub_serve(listen_fd, stop[0], 0, wire_time));
     }
     close(stop[0]);
     close(listen_fd);
     h.stop = stop[1];
     return h;
+}
+
+static struct hub_process start(void)
+{
+    return start_at(false);
 }
 
 static void stop(struct hub_process *h)
@@ -199,5 +204,40 @@ Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
     close(sender);
     close(reader);
     close(sleeper);
+    stop(&h);
+}
+
+/* 64 frames of 98 us each on a wire: the low identifier that comes while they wait goes before most of them.
+ */
+Test(hub, with_wire_time_frames_take_their_time_and_arbitration_decides)
+{
+    struct hub_process h = start_at(true);
+    uint8_t buf[HUB_PACKET_MAX], first[8] = {0}, last[8] = {0};
+    static const uint32_t only[] = {0x7C0};
+    int r = join(&h, HUB_ALL_SEGMENTS, NULL, 0), flood = join(&h, SEGMENT_BODY, only, 1);
+    int other = join(&h, SEGMENT_BODY, only, 1);
+    unsigned seen = 0, place = 0;
+    send_frames(flood, 0x700, 64, 1);
+    send_frames(other, 0x100, 1, 2);
+    while (seen < 65) {
+        ssize_t len = receive(r, buf, sizeof buf);
+        cr_assert(gt(int, (int)len, 1));
+        struct rd rd = rd_of(buf + 1, (size_t)len - 1);
+        struct bus_frame f;
+        while (rd.left) {
+            memcpy(seen ? last : first, rd.p, 8);
+            rd_span(&rd, 9);
+            cr_assert(eq(int, bus_frame_read(&rd, &f), ERR_OK));
+            seen++;
+            place = f.id == 0x100 ? seen : place;
+        }
+    }
+    struct rd a = rd_of(first, 8), b = rd_of(last, 8);
+    uint64_t us = rd_be64(&b) - rd_be64(&a);
+    cr_expect(ge(u64, us, 64 * 131), "65 frames of 131 us came within %llu us", (unsigned long long)us);
+    cr_expect(lt(u32, place, 65), "the low identifier was the last");
+    close(r);
+    close(flood);
+    close(other);
     stop(&h);
 }

@@ -62,6 +62,7 @@ static const struct {
     {HEAD RUN OK "limit: 5\n", 8, "is not a duration"},
     {HEAD RUN OK "limit: 5 min\n", 8, "is not a duration"},
     {HEAD RUN OK "limit: 5 s\nlimit: 6 s\n", 9, "stands twice"},
+    {HEAD RUN OK "bus_time: fast\n", 8, "unknown bus time"},
     {HEAD "run: [spaak, sgv]\n" OK, 5, "did you mean \"sgw\"?"},
     {HEAD "run: spaak\n" OK, 5, "must be a list"},
     {HEAD RUN OK "worlds: [real]\n", 8, "unknown world"},

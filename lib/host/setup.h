@@ -24,6 +24,7 @@ struct setup_world {
     const char *directory;  /* of this run alone */
     const char *choice;     /* value of the medium's option, "auto" when not given */
     bool needs_network;     /* a medium of this run lies outside this machine */
+    bool wire_time;         /* buses take the time of real ones; a set-up that cannot do it fails */
     const struct setup_instance *instances;
     size_t count;
     unsigned groups;     /* vehicles */

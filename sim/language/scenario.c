@@ -47,6 +47,17 @@ static bool read_worlds(void *out, const struct tree *y, struct tree_problem *p)
     return true;
 }
 
+static bool read_bus_time(void *out, const struct tree *y, struct tree_problem *p)
+{
+    static const char *const words[] = {[BUS_TIME_FREE] = "free", [BUS_TIME_WIRE] = "wire", NULL};
+    struct scenario *s = out;
+    unsigned w;
+    if (!tree_word(y, "bus time", words, &w, p))
+        return false;
+    s->bus_time = (enum bus_time)w;
+    return true;
+}
+
 /* Read before all the others, which name those who run; see read_variant. */
 static bool read_run(void *out, const struct tree *y, struct tree_problem *p)
 {
@@ -73,6 +84,7 @@ static const struct tree_key top_keys[] = {{"schema", read_schema, true},
                                            {"foreach", read_foreach, false},
                                            {"limit", read_limit, false},
                                            {"quiet", read_quiet, false},
+                                           {"bus_time", read_bus_time, false},
                                            {"run", read_run, true},
                                            {"given", read_given, false},
                                            {"settings", read_settings, false},

@@ -23,6 +23,9 @@
 enum world_kind { WORLD_PROCESS, WORLD_VIRTUAL, WORLDS };
 extern const char *const world_names[]; /* NULL at the end */
 
+/* How long a frame is on a bus of the process world; the virtual world's buses are always wires. */
+enum bus_time { BUS_TIME_FREE, BUS_TIME_WIRE };
+
 /* Who takes part: an instance of a class, or what belongs to a medium ("broker"). */
 struct member {
     char name[ENV_NAME_MAX];
@@ -95,6 +98,7 @@ struct scenario {
     char variant[32]; /* value of the foreach variable in this variant, or "" */
     bool worlds[WORLDS];
     uint64_t limit_us, quiet_us;
+    enum bus_time bus_time;
     struct member members[SCENARIO_MEMBERS];
     size_t member_count;
     unsigned groups; /* vehicles, numbers that are left out included */

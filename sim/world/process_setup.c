@@ -188,6 +188,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .directory = w->directory,
         .choice = choice_of(w->run, i),
         .needs_network = network,
+        .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
         .instances = w->instances,
         .count = instances,
         .groups = w->run->scenario->groups,

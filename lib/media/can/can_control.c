@@ -57,7 +57,7 @@ static bool is_can(const char *name)
 
 /* A virtual interface has no device behind it; libsocketcan complains loudly about those, so it is kept away.
  */
-static bool has_controller(const char *name)
+bool can_control_has_controller(const char *name)
 {
     char path[64];
     snprintf(path, sizeof path, "/sys/class/net/%.15s/can_bittiming", name);
@@ -80,13 +80,14 @@ bool can_control_ready(const char *interface, char *problem, size_t cap)
     }
     if (interface_flags(interface, false, &flags) && flags & IFF_UP)
         return true;
-    if (has_controller(interface) && can_set_bitrate(interface, DEFAULT_BITRATE) == 0 &&
+    if (can_control_has_controller(interface) && can_set_bitrate(interface, DEFAULT_BITRATE) == 0 &&
         can_do_start(interface) == 0)
         return true;
-    if (!has_controller(interface) && interface_flags(interface, true, &flags))
+    if (!can_control_has_controller(interface) && interface_flags(interface, true, &flags))
         return true;
     snprintf(problem, cap, "%s is down and we may not bring it up; as root: ip link set %s up%s", interface,
-             interface, has_controller(interface) ? " type can bitrate 500000 dbitrate 2000000 fd on" : "");
+             interface,
+             can_control_has_controller(interface) ? " type can bitrate 500000 dbitrate 2000000 fd on" : "");
     return false;
 }
 

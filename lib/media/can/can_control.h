@@ -9,6 +9,9 @@
  * when it is down and we may. False and a sentence on what to do. */
 bool can_control_ready(const char *interface, char *problem, size_t cap);
 
+/* False for vcan and the like, which have no bit rate. */
+bool can_control_has_controller(const char *interface);
+
 /* Makes a network namespace for this process (rootless where the system allows it) with one vcan interface
  * per name, each up, MTU for CAN FD. False and the reason; the process may then be in a namespace without
  * them. */

@@ -22,6 +22,8 @@
 #define HUB_LISTENS 3 /* numbers of its descriptors in the hub's process */
 #define HUB_STOPS   4
 
+#define WIRE_NEEDS "`bus_time: wire` needs --can hub or interfaces with a controller"
+
 enum transport { ON_HUB, ON_VCAN, ON_INTERFACES };
 
 struct can_setup {
@@ -197,6 +199,8 @@ static bool open_interfaces(struct setup_world *w, struct can_setup *c)
         text_copy(c->interfaces[bus], IF_NAMESIZE, equals + 1);
         if (!can_control_ready(equals + 1, problem, sizeof problem))
             return fail(w, "%s", problem);
+        if (w->wire_time && !can_control_has_controller(equals + 1))
+            return fail(w, "%s is virtual and has no bit rate; " WIRE_NEEDS, equals + 1);
     }
     for (size_t b = 0; b < c->bus_count; b++) {
         char name[CAN_BUS_NAME];
@@ -234,7 +238,11 @@ static bool can_open(struct setup_world *w, void *state)
         snprintf(w->described, sizeof w->described, "CAN on %s", w->choice);
         return open_interfaces(w, c);
     }
-    if (strcmp(w->choice, "vcan") == 0 || (!chosen && !w->needs_network)) {
+    if (w->wire_time && strcmp(w->choice, "vcan") == 0)
+        return fail(w, "vcan has no bit rate; %s", WIRE_NEEDS);
+    if (w->wire_time) {
+        snprintf(problem, sizeof problem, "at the pace of a wire");
+    } else if (strcmp(w->choice, "vcan") == 0 || (!chosen && !w->needs_network)) {
         if (try_vcan(c, problem, sizeof problem)) {
             c->transport = ON_VCAN;
             snprintf(w->described, sizeof w->described, "CAN on vcan in a namespace of its own");
@@ -252,7 +260,6 @@ static bool can_open(struct setup_world *w, void *state)
 static bool can_helper(struct setup_world *w, void *state, struct setup_helper *out)
 {
     struct can_setup *c = state;
-    (void)w;
     if (c->transport != ON_HUB)
         return false;
     *out =
@@ -261,6 +268,7 @@ static bool can_helper(struct setup_world *w, void *state, struct setup_helper *
     snprintf(out->arguments[1], sizeof out->arguments[1], "%d", HUB_LISTENS);
     snprintf(out->arguments[2], sizeof out->arguments[2], "%d", HUB_STOPS);
     text_copy(out->arguments[3], sizeof out->arguments[3], c->start);
+    text_copy(out->arguments[4], sizeof out->arguments[4], w->wire_time ? "wire" : "free");
     return true;
 }
 

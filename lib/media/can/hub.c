@@ -6,8 +6,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/media/can/hub_pace.h"
 
 #define PACKETS_PER_TURN 16 /* from one node before the next has its turn */
 #define RECORD_MS        10 /* frames are gathered this long for a recorder */
@@ -33,6 +36,8 @@ struct station {
 struct hub {
     int epoll_fd, listen_fd;
     uint64_t start_ns;
+    struct pace *pace; /* NULL: frames pass at once */
+    int pace_fd;       /* timer: the next frame's end */
     struct station *nodes[HUB_NODES_MAX];
     size_t count;
 };
@@ -56,6 +61,8 @@ static void node_remove(struct hub *h, struct station *n)
     for (size_t i = 0; i < h->count; i++)
         if (h->nodes[i] == n)
             h->nodes[i] = h->nodes[--h->count];
+    if (h->pace)
+        pace_forget(h->pace, n);
     while (n->queue) {
         struct packet *p = n->queue;
         n->queue = p->next;
@@ -143,7 +150,7 @@ static bool wants(const struct station *n, uint8_t segment, uint32_t id)
     return n->hello.everything;
 }
 
-static void node_add_frame(struct hub *h, struct station *n, uint8_t segment, struct span raw)
+static void node_add_frame(struct hub *h, struct station *n, uint8_t segment, struct span raw, uint64_t at_ns)
 {
     bool recorder = n->hello.segment == HUB_ALL_SEGMENTS;
     if (n->open_len + raw.len + 9 > sizeof n->open)
@@ -154,28 +161,47 @@ static void node_add_frame(struct hub *h, struct station *n, uint8_t segment, st
     }
     struct wr w = wr_of(n->open + n->open_len, sizeof n->open - n->open_len);
     if (recorder) {
-        wr_be64(&w, (now_ns() - h->start_ns) / 1000);
+        wr_be64(&w, (at_ns - h->start_ns) / 1000);
         wr_u8(&w, segment);
     }
     wr_copy(&w, raw.p, raw.len);
     n->open_len += w.len;
 }
 
+static void spread(struct hub *h, const struct station *from, uint8_t segment, uint32_t id, struct span raw,
+                   uint64_t at_ns)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        struct station *to = h->nodes[i];
+        if (to != from && to->greeted && !to->leaving && wants(to, segment, id))
+            node_add_frame(h, to, segment, raw, at_ns);
+    }
+}
+
+/* The end of a frame that took its time. */
+static void on_paced(void *ctx, const void *from, uint8_t segment, const struct bus_frame *f, uint64_t at_ns)
+{
+    uint8_t raw[80];
+    struct wr w = wr_of(raw, sizeof raw);
+    bus_frame_write(&w, f);
+    spread(ctx, from, segment, f->id, span_of(raw, w.len), at_ns);
+}
+
 static void route(struct hub *h, struct station *from, struct span packet)
 {
     struct rd r = rd_of(packet.p + 1, packet.len - 1);
     struct bus_frame f;
+    uint64_t at_ns = now_ns();
     while (r.left) {
         const uint8_t *start = r.p;
         if (from->hello.segment == HUB_ALL_SEGMENTS || bus_frame_read(&r, &f)) {
             say_bye(from, "sent what is not a frame");
             return;
         }
-        for (size_t i = 0; i < h->count; i++) {
-            struct station *to = h->nodes[i];
-            if (to != from && to->greeted && !to->leaving && wants(to, from->hello.segment, f.id))
-                node_add_frame(h, to, from->hello.segment, span_of(start, (size_t)(r.p - start)));
-        }
+        if (!h->pace)
+            spread(h, from, from->hello.segment, f.id, span_of(start, (size_t)(r.p - start)), at_ns);
+        else if (!pace_put(h->pace, from, from->hello.segment, &f, at_ns))
+            say_bye(from, "the hub is out of memory");
     }
 }
 
@@ -243,7 +269,8 @@ static void apply_pressure(struct hub *h)
     }
     for (size_t i = 0; i < h->count; i++) {
         struct station *n = h->nodes[i];
-        bool pause = n->greeted && n->hello.segment < HUB_BUSES && full[n->hello.segment];
+        bool pause = n->greeted && n->hello.segment < HUB_BUSES &&
+                     (full[n->hello.segment] || (h->pace && pace_full(h->pace, n)));
         if (pause != n->paused) {
             n->paused = pause;
             watch(h, n);
@@ -258,9 +285,25 @@ static bool may_wait(const struct station *n)
            now_ns() / 1000000 < n->open_since_ms + RECORD_MS;
 }
 
+/* Sets the timer to the next frame's end. */
+static void keep_pace(struct hub *h)
+{
+    struct itimerspec t = {0};
+    if (!h->pace)
+        return;
+    pace_advance(h->pace, now_ns());
+    uint64_t next_ns = pace_next_ns(h->pace);
+    if (next_ns != PACE_NEVER) {
+        t.it_value.tv_sec = (time_t)(next_ns / 1000000000u);
+        t.it_value.tv_nsec = (long)(next_ns % 1000000000u);
+    }
+    timerfd_settime(h->pace_fd, TFD_TIMER_ABSTIME, &t, NULL);
+}
+
 static void end_turn(struct hub *h)
 {
-    bool pressed = false;
+    bool pressed = h->pace && pace_left(h->pace);
+    keep_pace(h);
     for (size_t i = 0; i < h->count; i++) {
         if (h->nodes[i]->open_len && !may_wait(h->nodes[i]))
             node_close_packet(h, h->nodes[i]);
@@ -286,7 +329,25 @@ static int sleep_ms(const struct hub *h)
     return ms;
 }
 
-int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
+static bool pace_begin(struct hub *h)
+{
+    struct epoll_event on_end = {.events = EPOLLIN, .data.ptr = &h->pace_fd};
+    h->pace_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    h->pace = pace_new(on_paced, h);
+    return h->pace && h->pace_fd >= 0 && epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, h->pace_fd, &on_end) == 0;
+}
+
+static void pace_end(struct hub *h)
+{
+    if (!h->pace)
+        return;
+    if (pace_left(h->pace))
+        fprintf(stderr, "hub: %zu frames still waited for the wire\n", pace_left(h->pace));
+    pace_free(h->pace);
+    close(h->pace_fd);
+}
+
+int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns, bool wire_time)
 {
     struct hub h = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .listen_fd = listen_fd, .start_ns = start_ns};
     struct epoll_event on_listen = {.events = EPOLLIN, .data.ptr = &h.listen_fd};
@@ -294,7 +355,7 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
     struct epoll_event events[64];
     bool stop = false;
     if (h.epoll_fd < 0 || epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, listen_fd, &on_listen) != 0 ||
-        epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, stop_fd, &on_stop) != 0)
+        epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, stop_fd, &on_stop) != 0 || (wire_time && !pace_begin(&h)))
         return 1;
     while (!stop) {
         int n = epoll_wait(h.epoll_fd, events, 64, sleep_ms(&h));
@@ -303,7 +364,7 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
                 stop = true;
             } else if (events[i].data.ptr == &h.listen_fd) {
                 accept_node(&h);
-            } else {
+            } else if (events[i].data.ptr != &h.pace_fd) { /* which end_turn looks after */
                 struct station *node = events[i].data.ptr;
                 if (events[i].events & EPOLLOUT)
                     node_drain(&h, node);
@@ -313,6 +374,8 @@ int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns)
         }
         end_turn(&h);
     }
+    pace_end(&h);
+    h.pace = NULL;
     while (h.count) {
         node_close_packet(&h, h.nodes[0]);
         node_remove(&h, h.nodes[0]);

@@ -37,7 +37,8 @@ struct hub_hello {
 size_t hub_hello_write(const struct hub_hello *h, uint8_t out[256]);
 enum err hub_hello_read(struct span packet, struct hub_hello *out);
 
-/* Serves the listening socket until stop_fd becomes readable or is closed. Returns an exit code. */
-int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns);
+/* Serves the listening socket until stop_fd becomes readable or is closed. With wire_time frames take their
+ * time (hub_pace.h), else they pass at once. Returns an exit code. */
+int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns, bool wire_time);
 
 #endif

@@ -1,16 +1,15 @@
-/* A CAN segment in virtual time: the lowest identifier among the waiting frames goes first, each node's own
- * frames stay in order, a frame takes as long as on a wire of 500 kbit/s and 2 Mbit/s. */
+/* A CAN segment in virtual time: among the waiting frames arbitration decides, each node's own frames stay in
+ * order, a frame takes as long as on the wire (lib/can/wire.h). */
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/can/wire.h"
 #include "lib/host/twin.h"
 #include "lib/media/can/can.h"
 #include "lib/media/media.h"
 
-#define NOMINAL_NS_PER_BIT 2000u /* 500 kbit/s */
-#define DATA_NS_PER_BIT    500u  /* 2 Mbit/s, frames with BRS */
-#define TX_MAX             65536u
-#define ENDPOINTS          32
+#define TX_MAX    65536u
+#define ENDPOINTS 32
 
 /* One segment of one vehicle. */
 struct bus {
@@ -39,19 +38,6 @@ struct can {
     size_t group_count;
     bool dead; /* the hub was killed: no bus works */
 };
-
-static uint64_t wire_time_us(const struct bus_frame *f)
-{
-    uint32_t data_bits = 8u * (f->flags & BUS_REMOTE ? 0u : f->len),
-             id_bits = f->flags & BUS_EXTENDED ? 20u : 0u;
-    if (!(f->flags & BUS_FD))
-        return (uint64_t)(47 + id_bits + data_bits) * 21 / 20 * NOMINAL_NS_PER_BIT /
-               1000;                                  /* one stuff bit in 20 */
-    uint32_t crc = f->len > 16 ? 21u + 7u : 17u + 6u; /* with fixed stuff bits */
-    uint32_t fast = (9u + data_bits + crc) * 33 / 32, slow = 30u + id_bits;
-    uint32_t fast_ns = f->flags & BUS_BRS ? DATA_NS_PER_BIT : NOMINAL_NS_PER_BIT;
-    return ((uint64_t)slow * NOMINAL_NS_PER_BIT + (uint64_t)fast * fast_ns) / 1000;
-}
 
 /* A frame under way is news, unless its message is cyclic: a run may be quiet while that is on the wire. */
 static void count_frame(struct virtual *v, const struct bus_frame *f, int by)
@@ -95,7 +81,8 @@ static void start_next(struct bus *b)
         return;
     for (size_t i = 0; i < b->endpoint_count; i++) {
         struct endpoint *e = b->endpoints[i];
-        if (e->tx_count && (!best || e->tx[e->tx_head].id < best->tx[best->tx_head].id))
+        if (e->tx_count &&
+            (!best || wire_priority(&e->tx[e->tx_head]) < wire_priority(&best->tx[best->tx_head])))
             best = e;
     }
     if (!best)
