@@ -20,7 +20,7 @@
 
 static void fail_claim(void *ctx, const char *problem)
 {
-    run_fail(ctx, "%s", problem);
+    run_fail_as(ctx, FAILURE_RULE, "%s", problem);
 }
 
 /* Where events came out of order, claims are taken now, from the sorted whole. */
@@ -29,7 +29,7 @@ static void judge_claims(struct run *r)
     char problem[CLAIM_PROBLEM];
     for (size_t i = 0; !r->in_order && i < r->event_count; i++)
         if (!claims_take(&r->claims, &r->events[i], problem))
-            run_fail(r, "at %.1f ms: %s", (double)r->events[i].time_us / 1e3, problem);
+            run_fail_as(r, FAILURE_RULE, "at %.1f ms: %s", (double)r->events[i].time_us / 1e3, problem);
     if (!r->unsettled)
         claims_judge(&r->claims, fail_claim, r);
 }
@@ -46,8 +46,8 @@ static void judge_refusals(struct run *r)
         for (size_t k = i > NEAR ? i - NEAR : 0; k < r->event_count && k < i + NEAR; k++) {
             const struct trace_event *s = &r->events[k];
             if (s->kind == TRACE_STORE && s->cause == e->cause && strcmp(s->component, e->component) == 0)
-                run_fail(r, "invariant 4: %s refused %s (%s) but stored %s", e->component, e->message,
-                         err_name((enum err)e->reason), s->detail);
+                run_fail_as(r, FAILURE_RULE, "invariant 4: %s refused %s (%s) but stored %s", e->component,
+                            e->message, err_name((enum err)e->reason), s->detail);
         }
     }
 }
@@ -83,7 +83,7 @@ static void look_for_secret(void *ctx, const char *key, struct span value)
     upper(hex);
     found |= memmem(s->text, s->len, hex, 2 * value.len) != NULL;
     if (found)
-        run_fail(s->run, "invariant 4: %s of %s stands in %s", key, s->component, s->file);
+        run_fail_as(s->run, FAILURE_RULE, "invariant 4: %s of %s stands in %s", key, s->component, s->file);
     OPENSSL_cleanse(hex, 2 * value.len);
     free(hex);
 }
@@ -103,13 +103,13 @@ static void search_file(struct run *r, const char *path)
     if (fd < 0)
         return; /* not every run has every record */
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
-        run_fail(r, "%s is no ordinary file: it cannot be searched for secrets", path);
+        run_fail_as(r, FAILURE_RECORD, "%s is no ordinary file: it cannot be searched for secrets", path);
     } else if (about.st_size) {
         size_t len = (size_t)about.st_size;
         char *text = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
         struct search s = {.run = r, .text = text, .len = len, .file = path};
         if (text == MAP_FAILED)
-            run_fail(r, "%s cannot be read: %s", path, strerror(errno));
+            run_fail_as(r, FAILURE_RECORD, "%s cannot be read: %s", path, strerror(errno));
         for (size_t i = 0; text != MAP_FAILED && i < r->scenario->member_count; i++)
             search_for(&s, &r->scenario->members[i]);
         if (text != MAP_FAILED)

@@ -1,5 +1,7 @@
 #include "sim/run/judge.h"
 
+#include "sim/run/failures.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -45,90 +47,156 @@ static uint64_t summed(const struct run *r, const struct expect *x)
     return sum;
 }
 
-static void describe(const struct expect *x, char out[200])
+static void add_word(char out[200], const char *before, const char *word)
 {
-    bool kind = x->event != TRACE_KINDS && x->event != TRACE_SEND && x->event != TRACE_REJECT;
-    snprintf(out, 200, "%s%s%s%s%s%s%s%s%s%s%s%s", x->event == TRACE_REJECT ? "refusal of " : "", x->step,
-             x->step[0] ? " " : "", x->message, kind && x->message[0] ? " " : "",
-             kind ? trace_kind_name(x->event) : "", x->component[0] ? " by " : "", x->component,
-             x->peer[0] ? " to " : "", x->peer, x->reason >= 0 ? " for " : "",
-             x->reason >= 0 ? err_name((enum err)x->reason) : "");
+    size_t used = strlen(out);
+    if (*word)
+        snprintf(out + used, 200 - used, "%s%s%s", used ? " " : "", before, word);
 }
 
-/* Walks the expectations; with failures == NULL stops at the first that is not met. */
-static bool walk(const struct run *r, struct run *failures)
+/* "refusal of PP-01/9 VehicleIdentityResponse by spaak for SIGNATURE_INVALID" */
+static void describe(const struct expect *x, char out[200])
+{
+    bool refusal = x->event == TRACE_REJECT, about = x->step[0] || x->message[0];
+    bool kind = x->event != TRACE_KINDS && x->event != TRACE_SEND && !refusal;
+    out[0] = '\0';
+    if (refusal)
+        add_word(out, "", about ? "refusal of" : "any refusal");
+    add_word(out, "", x->step);
+    add_word(out, "", x->message);
+    if (kind)
+        add_word(out, "", trace_kind_name(x->event));
+    add_word(out, "by ", x->component);
+    add_word(out, "to ", x->peer);
+    add_word(out, "for ", x->reason >= 0 ? err_name((enum err)x->reason) : "");
+}
+
+/* ---- expectations ---- */
+
+enum met { IS_MET, IS_MISSING, IS_LOST_ON_ITS_WAY, IS_LATE, ARE_TOO_FEW };
+
+struct outcome {
+    enum met met;
+    long at;       /* the event that met it */
+    size_t broke;  /* the hop it did not reach */
+    uint64_t seen; /* took so long, microseconds; or the sum */
+};
+
+static struct outcome look_for(const struct run *r, const struct expect *x, size_t from, uint64_t last_us)
+{
+    struct outcome o = {.met = IS_MET, .at = -1};
+    if (x->kind == EXPECT_COUNT) {
+        o.seen = summed(r, x);
+        o.met = o.seen >= x->at_least ? IS_MET : ARE_TOO_FEW;
+        return o;
+    }
+    o.at = find_event(r, x, x->any_order ? 0 : from, &o.broke);
+    if (o.at < 0) {
+        o.met = o.broke ? IS_LOST_ON_ITS_WAY : IS_MISSING;
+        return o;
+    }
+    uint64_t t = r->events[o.at].time_us;
+    o.seen = t > last_us ? t - last_us : 0;
+    if (x->within_us && o.seen > x->within_us)
+        o.met = IS_LATE;
+    return o;
+}
+
+static void tell_missed(struct run *r, const struct expect *x, const struct outcome *o, size_t from)
+{
+    char what[200], nearest[NEAREST_TEXT];
+    const char *file = r->scenario->file;
+    describe(x, what);
+    switch (o->met) {
+    case IS_LOST_ON_ITS_WAY:
+        run_fail_as(r, FAILURE_EXPECT, "%s:%u: %s did not reach %s", file, x->line, what, x->path[o->broke]);
+        return;
+    case IS_LATE:
+        run_fail_as(r, FAILURE_EXPECT,
+                    "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed", file,
+                    x->line, what, (double)o->seen / 1e3, (double)x->within_us / 1e3);
+        return;
+    case ARE_TOO_FEW:
+        run_fail_as(r, FAILURE_EXPECT, "%s:%u: expected at least %llu (%s, %s), saw %llu", file, x->line,
+                    (unsigned long long)x->at_least, what, x->detail, (unsigned long long)o->seen);
+        return;
+    default:
+        break;
+    }
+    run_fail_as(r, FAILURE_EXPECT, "%s:%u: expected %s%s%s, it did not happen%s", file, x->line, what,
+                x->detail[0] ? " " : "", x->detail,
+                from && !x->any_order ? " after what was expected before it" : "");
+    if (nearest_event(r, x, x->any_order ? 0 : from, nearest))
+        run_fail_as(r, FAILURE_EXPECT, "  came nearest: %s", nearest);
+}
+
+/* One more; the first is told whole, of the others only where they stand. */
+static bool miss(struct missed *m, unsigned line)
+{
+    if (m->count && m->count <= sizeof m->lines / sizeof m->lines[0])
+        m->lines[m->count - 1] = line;
+    return m->count++ == 0;
+}
+
+/* Calls `missed` for each that is not met, until that says that it has heard enough. */
+static void walk(const struct run *r,
+                 bool (*missed)(void *ctx, const struct expect *x, const struct outcome *o, size_t from,
+                                uint64_t last_us),
+                 void *ctx)
 {
     size_t from = 0;
     uint64_t last_us = 0;
-    char what[200];
     for (size_t i = 0; i < r->scenario->expect_count; i++) {
         const struct expect *x = &r->scenario->expects[i];
-        size_t broke;
         if (x->kind == EXPECT_STATE)
             continue;
-        describe(x, what);
-        if (x->kind == EXPECT_COUNT) {
-            uint64_t n = summed(r, x);
-            if (n >= x->at_least)
-                continue;
-            if (!failures)
-                return false;
-            run_fail(failures, "%s:%u: expected at least %llu (%s, %s), saw %llu", r->scenario->file, x->line,
-                     (unsigned long long)x->at_least, what, x->detail, (unsigned long long)n);
-            continue;
-        }
-        long at = find_event(r, x, x->any_order ? 0 : from, &broke);
-        if (at < 0 && !failures)
-            return false;
-        if (at < 0 && broke) {
-            run_fail(failures, "%s:%u: %s did not reach %s", r->scenario->file, x->line, what,
-                     x->path[broke]);
-        } else if (at < 0) {
-            run_fail(failures, "%s:%u: expected %s%s%s, it did not happen%s", r->scenario->file, x->line,
-                     what, x->detail[0] ? " " : "", x->detail,
-                     from && !x->any_order ? " after what was expected before it" : "");
-        } else {
-            uint64_t t = r->events[at].time_us;
-            if (x->within_us && t > last_us + x->within_us) {
-                if (!failures)
-                    return false;
-                run_fail(failures,
-                         "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed",
-                         r->scenario->file, x->line, what, (double)(t - last_us) / 1e3,
-                         (double)x->within_us / 1e3);
-            }
-            if (!x->any_order) {
-                from = (size_t)at;
-                last_us = t;
-            }
+        struct outcome o = look_for(r, x, from, last_us);
+        if (o.met != IS_MET && !missed(ctx, x, &o, from, last_us))
+            return;
+        if (o.at >= 0 && !x->any_order) {
+            from = (size_t)o.at;
+            last_us = r->events[o.at].time_us;
         }
     }
-    return true;
+}
+
+static bool stop_at_first(void *ctx, const struct expect *x, const struct outcome *o, size_t from,
+                          uint64_t last_us)
+{
+    (void)x;
+    (void)o;
+    (void)from;
+    (void)last_us;
+    *(bool *)ctx = false;
+    return false;
 }
 
 bool judge_events_met(const struct run *r)
 {
-    return walk(r, NULL);
+    bool met = true;
+    walk(r, stop_at_first, &met);
+    return met;
 }
 
-/* The first refusals and failures of the run: mostly the reason for what is missing. */
-static void add_hints(struct run *r)
+struct verdict_of {
+    struct run *run;
+    struct missed missed;
+};
+
+static bool tell_first(void *ctx, const struct expect *x, const struct outcome *o, size_t from,
+                       uint64_t last_us)
 {
-    unsigned hints = 0;
-    for (size_t i = 0; i < r->event_count && hints < 3; i++) {
-        const struct trace_event *e = &r->events[i];
-        if (e->kind != TRACE_REJECT && e->kind != TRACE_FAIL)
-            continue;
-        run_fail(r, "seen: %s %s %s%s%s (%s)", e->component, e->kind == TRACE_REJECT ? "refused" : "gave up",
-                 e->message[0] ? e->message : e->step, ": ", err_text((enum err)e->reason),
-                 err_name((enum err)e->reason));
-        hints++;
+    struct verdict_of *v = ctx;
+    if (miss(&v->missed, x->line)) {
+        v->missed.last_us = last_us;
+        tell_missed(v->run, x, o, from);
     }
+    return true;
 }
 
 static void judge_nevers(struct run *r)
 {
-    char what[200];
+    char what[200], event[EVENT_TEXT];
     for (size_t i = 0; i < r->scenario->never_count; i++) {
         const struct expect *x = &r->scenario->nevers[i];
         size_t broke;
@@ -136,8 +204,9 @@ static void judge_nevers(struct run *r)
         if (at < 0 || (x->within_us && r->events[at].time_us >= x->within_us))
             continue;
         describe(x, what);
-        run_fail(r, "%s:%u: %s must not happen, but did at %.1f ms", r->scenario->file, x->line, what,
-                 (double)r->events[at].time_us / 1e3);
+        event_tell(&r->events[at], event);
+        run_fail_as(r, FAILURE_RULE, "%s:%u: %s must not happen, but did: %s", r->scenario->file, x->line,
+                    what, event);
     }
 }
 
@@ -148,7 +217,7 @@ static void judge_faults(struct run *r)
         if (r->fault_fired[i])
             continue;
         fault_describe(&r->scenario->faults.faults[i], text);
-        run_fail(r, "the fault \"%s\" never fired: nothing it is meant for came by", text);
+        run_fail_as(r, FAILURE_FAULT, "the fault \"%s\" never fired: nothing it is meant for came by", text);
     }
 }
 
@@ -160,45 +229,45 @@ static void judge_calls(struct run *r)
             continue;
         const struct action *a = &r->scenario->actions[t->index];
         const struct member *m = &r->scenario->members[a->member];
-        run_fail(r, "the call \"%s\" to %s was never made: %s%s", m->class->calls[a->call].name, m->name,
-                 t->state == TRIGGER_DUE ? "the run ended before its time" : "there was no ",
-                 t->state == TRIGGER_DUE ? ""
-                 : *t->when.step         ? t->when.step
-                                         : "world that was ready");
+        run_fail_as(r, FAILURE_FAULT, "the call \"%s\" to %s was never made: %s%s",
+                    m->class->calls[a->call].name, m->name,
+                    t->state == TRIGGER_DUE ? "the run ended before its time" : "there was no ",
+                    t->state == TRIGGER_DUE ? ""
+                    : *t->when.step         ? t->when.step
+                                            : "world that was ready");
     }
 }
 
 /* ---- stores ---- */
 
-static void judge_states(struct run *r)
+static void judge_state(struct run *r, const struct state_check *c, struct missed *m)
 {
     uint8_t value[ENV_VALUE_MAX];
     size_t len;
-    for (size_t i = 0; i < r->scenario->expect_count; i++) {
-        const struct expect *x = &r->scenario->expects[i];
-        for (size_t k = 0; k < x->state_count; k++) {
-            const struct state_check *c = &x->states[k];
-            struct store *s = r->ops->store(r, c->component);
-            bool present = s && store_get(s, c->key, value, sizeof value, &len) == ERR_OK;
-            if (present != c->present)
-                run_fail(r, "%s:%u: %s should be %s in the store of %s", r->scenario->file, c->line, c->key,
-                         c->present ? "present" : "absent", c->component);
-        }
-    }
+    struct store *s = r->ops->store(r, c->component);
+    bool present = s && store_get(s, c->key, value, sizeof value, &len) == ERR_OK;
+    if (present != c->present && miss(m, c->line))
+        run_fail_as(r, FAILURE_EXPECT, "%s:%u: %s should be %s in the store of %s", r->scenario->file,
+                    c->line, c->key, c->present ? "present" : "absent", c->component);
+}
+
+static void judge_states(struct run *r, struct missed *m)
+{
+    for (size_t i = 0; i < r->scenario->expect_count; i++)
+        for (size_t k = 0; k < r->scenario->expects[i].state_count; k++)
+            judge_state(r, &r->scenario->expects[i].states[k], m);
 }
 
 void judge_run(struct run *r, uint64_t now_us)
 {
-    size_t before = r->failure_count;
+    struct verdict_of v = {.run = r};
     links_judge(r);
-    walk(r, r);
+    walk(r, tell_first, &v);
     judge_nevers(r);
-    judge_states(r);
+    judge_states(r, &v.missed);
     judge_faults(r);
     judge_calls(r);
     judge_invariants(r);
-    if (r->failure_count > before && r->quiet_end)
-        run_fail(r, "nothing more could have come of it: the run was quiet at %.1f ms", (double)now_us / 1e3);
-    if (r->failure_count > before)
-        add_hints(r);
+    if (r->failure_count && !r->open)
+        failures_settle(r, &v.missed, now_us);
 }

@@ -140,9 +140,10 @@ void links_judge(struct run *r)
         const struct port_spec *p = spec_of(r->scenario, w);
         const char *name = r->scenario->members[w->member].name;
         if (p->end == PORT_ASKS)
-            run_fail(r, "the link \"%s\" of %s did not come up: %s did not take it", p->name, name,
-                     p->server);
+            run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up: %s did not take it",
+                        p->name, name, p->server);
         else
-            run_fail(r, "the link \"%s\" of %s did not come up; see its log", p->name, name);
+            run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up; see its log", p->name,
+                        name);
     }
 }

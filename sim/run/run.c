@@ -1,7 +1,6 @@
 #include "sim/run/run.h"
 
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +12,6 @@ const char *verdict_name(enum verdict v)
 {
     static const char *const names[] = {"PASS", "FAIL", "BLOCKED", "SKIPPED"};
     return names[v];
-}
-
-void run_fail(struct run *r, const char *format, ...)
-{
-    va_list args;
-    if (r->failure_count == RUN_FAILURES)
-        return;
-    va_start(args, format);
-    vsnprintf(r->failures[r->failure_count++], RUN_FAILURE_TEXT, format, args);
-    va_end(args);
 }
 
 /* ---- beginning ---- */
@@ -140,7 +129,7 @@ static void judge_claim(struct run *r, const struct trace_event *e)
     char problem[CLAIM_PROBLEM];
     if (!r->in_order || claims_take(&r->claims, e, problem))
         return;
-    run_fail(r, "at %.1f ms: %s", (double)e->time_us / 1e3, problem);
+    run_fail_as(r, FAILURE_RULE, "at %.1f ms: %s", (double)e->time_us / 1e3, problem);
     r->hopeless = true;
 }
 

@@ -14,9 +14,21 @@ enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_BLOCKED, VERDICT_SKIPPED };
 const char *verdict_name(enum verdict v);
 
 #define RUN_FAILURES     24
-#define RUN_FAILURE_TEXT 320
+#define RUN_FAILURE_TEXT 700
 #define RUN_TRIGGERS     (SCENARIO_ACTIONS + 2 * FAULT_MAX)
 #define RUN_MEDIA        8
+
+/* In the order in which failures are told. */
+enum failure_rank {
+    FAILURE_WORLD,  /* the run could not go on as meant: a crash, an interrupt, something missing */
+    FAILURE_RULE,   /* something that must not happen has */
+    FAILURE_RECORD, /* a record is not whole */
+    FAILURE_CAUSE,  /* the refusal behind what was missed */
+    FAILURE_FAULT,  /* what the scenario itself sets off did not come about */
+    FAILURE_EXPECT, /* the first expectation that was missed, and what came nearest */
+    FAILURE_AFTER,  /* what follows from all that */
+    FAILURE_HINT    /* where to read more */
+};
 
 enum trigger_kind { TRIGGER_ACTION, TRIGGER_KILL, TRIGGER_RESTART, TRIGGER_CUT, TRIGGER_HEAL };
 enum trigger_state { TRIGGER_WAITS, TRIGGER_DUE, TRIGGER_DONE };
@@ -98,8 +110,9 @@ struct run {
     /* result */
     enum verdict verdict;
     char failures[RUN_FAILURES][RUN_FAILURE_TEXT];
-    size_t failure_count;
-    char transport[240]; /* what carries CAN and GSDP, in words */
+    uint8_t failure_ranks[RUN_FAILURES];
+    size_t failure_count, failures_lost; /* lost: there was no room for them */
+    char transport[240];                 /* what carries CAN and GSDP, in words */
     double wall_ms;
 };
 
@@ -128,7 +141,10 @@ bool run_idle(const struct run *r);
 /* Judges and gives the verdict. The stores are still there. */
 void run_end(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
+/* failures.c: a failure of the world, or of that rank. */
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void run_fail_as(struct run *r, enum failure_rank rank, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A fault of messages, from now on; it gets a number. False when FAULT_MAX of them wait for their message
  * already. */
 bool run_add_fault(struct run *r, const struct fault *f);
