@@ -2,12 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sim/commands.h"
 #include "sim/options.h"
+#include "sim/run/folder.h"
 #include "sim/run_all.h"
+#include "sim/world/interrupt.h"
 #include "sim/world/past.h"
 #include "sim/world/world.h"
+
+#define RUN_OUT (FOLDER_PATH + 140) /* --out, a variant, what follows */
 
 static void print_result(const struct run *r, const char *label)
 {
@@ -27,54 +32,71 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-static enum verdict run_variant(const struct scenario *s, struct run_options options, bool several)
+/* out/NAME, or what --out says; of several variants each has a folder in it. */
+static bool folder_of(const struct scenario *s, const char *out, bool several, char path[RUN_OUT],
+                      char problem[FOLDER_PROBLEM])
+{
+    size_t n = (size_t)snprintf(path, RUN_OUT, "%s%s", out ? out : "out/", out ? "" : s->name);
+    if (!several)
+        return true; /* records_open claims it */
+    int fd = n < RUN_OUT ? folder_claim(path, problem) : -1;
+    if (fd < 0)
+        return false;
+    close(fd);
+    snprintf(path + n, RUN_OUT - n, "/%s", s->variant);
+    for (char *p = path + n + 1; *p; p++)
+        if (*p == '/' || (*p == '.' && p == path + n + 1))
+            *p = '_';
+    return true;
+}
+
+static enum verdict run_variant(const struct scenario *s, struct run_options options, bool several,
+                                char *cause)
 {
     struct run *r = calloc(1, sizeof *r);
-    char out[600], label[96];
+    char out[RUN_OUT], label[96], problem[FOLDER_PROBLEM];
     scenario_label(s, label);
-    if (options.out)
-        snprintf(out, sizeof out, "%s", options.out);
-    else
-        snprintf(out, sizeof out, "out/%s", s->name);
-    if (several) {
-        size_t n = strlen(out);
-        snprintf(out + n, sizeof out - n, "/%s", s->variant);
-        for (char *p = out + n + 1; *p; p++)
-            if (*p == '/')
-                *p = '_';
-    }
-    options.out = out;
     if (!s->worlds[options.world] || !r) {
         printf("SKIPPED  %s  (not made for the %s world)\n", label, world_names[options.world]);
         free(r);
         return VERDICT_SKIPPED;
     }
+    if (!folder_of(s, options.out, several, out, problem)) {
+        printf("%s\nBLOCKED  %s\n", problem, label);
+        free(r);
+        return VERDICT_BLOCKED;
+    }
+    options.out = out;
     double start = now_ms();
     enum verdict v = world_run(r, s, &options);
     r->wall_ms = now_ms() - start;
     print_result(r, label);
+    if (cause && !*cause && r->failure_count)
+        text_copy(cause, RUN_FAILURE_TEXT, r->failures[0]);
     fflush(stdout);
     run_free(r);
     free(r);
     return v;
 }
 
-int run_file(const char *path, const struct run_options *options)
+int run_file(const char *path, const struct run_options *options, char *cause)
 {
     struct scenario *variants = NULL;
-    size_t count;
+    size_t count, i;
     int rc = EXIT_PASSED;
     if (!catalogue_load(path, &variants, &count)) {
         free(variants);
         return EXIT_WRONG;
     }
-    for (size_t i = 0; i < count; i++) {
-        enum verdict v = run_variant(&variants[i], *options, count > 1);
+    for (i = 0; i < count && !interrupt_heard(); i++) {
+        enum verdict v = run_variant(&variants[i], *options, count > 1, cause);
         if (v == VERDICT_BLOCKED)
             rc = EXIT_MISSING;
         else if (v == VERDICT_FAIL && rc == EXIT_PASSED)
             rc = EXIT_FAILED;
     }
+    if (i < count)
+        printf("%zu of %zu variants were not run\n", count - i, count);
     free(variants);
     return rc;
 }
@@ -93,7 +115,8 @@ int command_run(int argc, char **argv)
     char *path = scenario_find(o.name);
     if (!path)
         return EXIT_WRONG;
-    int rc = run_file(path, &o.run);
+    interrupt_watch();
+    int rc = run_file(path, &o.run, NULL);
     past_forget();
     free(path);
     return rc;

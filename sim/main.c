@@ -1,6 +1,7 @@
 /* spaaksim: the command for people and for CI. */
 #include <fcntl.h>
 #include <openssl/crypto.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,10 +90,36 @@ static void keep_standard_descriptors(void)
         close(fd);
 }
 
+/* What a program says and nobody can read is no success; a reader that has left of itself has read enough. */
+static int check_output(int rc)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    if (!lost || (poll(&out, 1, 0) == 1 && out.revents & POLLERR))
+        return rc;
+    fprintf(stderr, "spaaksim: standard output could not be written: not all that was said is there\n");
+    return rc == EXIT_PASSED ? EXIT_FAILED : rc;
+}
+
+static int obey(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+                commands[i].print_usage(stdout);
+                return EXIT_PASSED;
+            }
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "spaaksim: unknown command \"%s\"; try spaaksim --help\n", argv[1]);
+    return EXIT_WRONG;
+}
+
 int main(int argc, char **argv)
 {
     keep_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);         /* who no longer reads does not end a run in the middle */
+    signal(SIGXFSZ, SIG_IGN);         /* a limit of files is an error like a full disk */
     setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     scenario_finder = scenario_find_quietly;
@@ -109,14 +136,5 @@ int main(int argc, char **argv)
         fprintf(stderr, "spaaksim: %s\n", problem);
         return EXIT_WRONG;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
-                commands[i].print_usage(stdout);
-                return EXIT_PASSED;
-            }
-            return commands[i].run(argc - 1, argv + 1);
-        }
-    fprintf(stderr, "spaaksim: unknown command \"%s\"; try spaaksim --help\n", argv[1]);
-    return EXIT_WRONG;
+    return check_output(obey(argc, argv));
 }

@@ -1,20 +1,25 @@
 #include "sim/run_all.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/spawn.h"
 #include "lib/host/virtual.h"
 #include "sim/commands.h"
+#include "sim/run/folder.h"
+#include "sim/world/interrupt.h"
 #include "sim/world/past.h"
 
 struct job {
-    char name[64], path[700], out[700], log[720];
+    char name[64], path[700], out[700], log[80];
     enum world_kind world;
     pid_t pid;
     double started_s;
@@ -25,14 +30,10 @@ struct batch {
     struct job *jobs;
     size_t count, next, running;
     const struct run_options *options;
+    const char *out;
+    int folder, worlds[WORLDS];       /* descriptors of the folders */
+    char (*causes)[RUN_FAILURE_TEXT]; /* of each job, in memory that its process shares */
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    interrupted = signal_number;
-}
 
 static double now_s(void)
 {
@@ -45,15 +46,14 @@ static double now_s(void)
 static int work_job(const struct batch *b, const struct job *j)
 {
     struct run_options options = *b->options;
-    int fd = open(j->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+    FILE *log = folder_create(b->worlds[j->world], j->log);
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* nothing goes on when the whole is killed */
+    if (!log || dup2(fileno(log), STDOUT_FILENO) < 0 || dup2(fileno(log), STDERR_FILENO) < 0)
         return EXIT_FAILED;
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
     options.world = j->world;
     options.out = j->out;
     options.colour = false;
-    int rc = run_file(j->path, &options);
+    int rc = run_file(j->path, &options, b->causes[j - b->jobs]);
     past_forget();
     return rc;
 }
@@ -88,24 +88,6 @@ static bool start_job(struct batch *b, struct job *j)
     return j->pid > 0;
 }
 
-static void last_failure(const char *log, char out[RUN_FAILURE_TEXT])
-{
-    char line[600], previous[600] = "";
-    FILE *f = fopen(log, "re");
-    out[0] = '\0';
-    while (f && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "FAIL", 4) == 0 || strncmp(line, "BLOCKED", 7) == 0)
-            break;
-        if (strstr(line, "scenarios/") || strstr(line, "invariant") || strstr(line, "the fault") ||
-            !previous[0] || strstr(line, "crashed"))
-            memcpy(previous, line, sizeof previous);
-    }
-    if (f)
-        fclose(f);
-    text_copy(out, RUN_FAILURE_TEXT, previous);
-}
-
 static void end_job(struct batch *b, struct job *j, int status)
 {
     static const enum verdict verdicts[] = {VERDICT_PASS, VERDICT_FAIL, VERDICT_FAIL, VERDICT_BLOCKED};
@@ -117,7 +99,10 @@ static void end_job(struct batch *b, struct job *j, int status)
     j->row.seconds = now_s() - j->started_s;
     j->row.verdict = code >= 0 && code <= 3 ? verdicts[code] : VERDICT_FAIL;
     if (j->row.verdict != VERDICT_PASS)
-        last_failure(j->log, j->row.detail);
+        text_copy(j->row.detail, sizeof j->row.detail, b->causes[j - b->jobs]);
+    if (j->row.verdict != VERDICT_PASS && !j->row.detail[0])
+        snprintf(j->row.detail, sizeof j->row.detail, "it gave no reason (exit status 0x%x); see %s/%s/%s",
+                 (unsigned)status, b->out, world_names[j->world], j->log);
     printf("%-7s  %-8s %-30s %6.2f s%s%s\n", verdict_name(j->row.verdict), j->row.world, j->name,
            j->row.seconds, j->row.detail[0] ? "  " : "", j->row.detail);
     fflush(stdout);
@@ -143,9 +128,8 @@ static bool add_job(struct batch *b, const char *path, const struct scenario *s,
     j->world = world;
     text_copy(j->name, sizeof j->name, s->name);
     text_copy(j->path, sizeof j->path, path);
-    snprintf(j->out, sizeof j->out, "%s/%s/%s", b->options->out ? b->options->out : "out", world_names[world],
-             j->name);
-    snprintf(j->log, sizeof j->log, "%s.log", j->out);
+    snprintf(j->out, sizeof j->out, "%s/%s/%s", b->out, world_names[world], j->name);
+    snprintf(j->log, sizeof j->log, "%s.log", j->name);
     return true;
 }
 
@@ -179,68 +163,105 @@ static int collect(struct batch *b, bool one_world)
 static int summarise(const struct batch *b)
 {
     size_t counts[4] = {0};
-    char path[600];
     struct report_row *rows = calloc(b->count + 1, sizeof *rows);
     for (size_t i = 0; rows && i < b->count; i++) {
         rows[i] = b->jobs[i].row;
         counts[rows[i].verdict]++;
     }
-    snprintf(path, sizeof path, "%s/junit.xml", b->options->out ? b->options->out : "out");
-    bool written = rows && report_write_junit(path, rows, b->count);
+    FILE *f = rows ? folder_create(b->folder, "junit.xml") : NULL;
+    bool written = f && report_write_junit(f, rows, b->count);
+    if (!written)
+        fprintf(stderr, "spaaksim: %s/junit.xml could not be written: %s\n", b->out, strerror(errno));
     free(rows);
     if (counts[VERDICT_BLOCKED])
         printf("%zu blocked: something needed is missing\n", counts[VERDICT_BLOCKED]);
-    printf("scenarios: %zu passed, %zu failed  (%s)\n", counts[VERDICT_PASS],
-           counts[VERDICT_FAIL] + counts[VERDICT_BLOCKED],
-           written ? path : "the report could not be written");
+    printf("scenarios: %zu passed, %zu failed  (%s/junit.xml)\n", counts[VERDICT_PASS],
+           counts[VERDICT_FAIL] + counts[VERDICT_BLOCKED], b->out);
     if (b->count == 0 || counts[VERDICT_FAIL] || !written)
         return EXIT_FAILED;
     return counts[VERDICT_BLOCKED] ? EXIT_MISSING : EXIT_PASSED;
 }
 
-static void make_out(const struct run_options *options)
+static bool claim(const char *path, int *out)
 {
-    char path[600];
-    for (unsigned w = 0; w < WORLDS; w++) {
-        snprintf(path, sizeof path, "%s/%s", options->out ? options->out : "out", world_names[w]);
-        records_make_directories(path);
+    char problem[FOLDER_PROBLEM];
+    *out = folder_claim(path, problem);
+    if (*out < 0)
+        fprintf(stderr, "spaaksim: %s\n", problem);
+    return *out >= 0;
+}
+
+static bool make_out(struct batch *b)
+{
+    char path[FOLDER_PATH + 20];
+    bool ok = claim(b->out, &b->folder);
+    for (unsigned w = 0; ok && w < WORLDS; w++) {
+        snprintf(path, sizeof path, "%s/%s", b->out, world_names[w]);
+        ok = claim(path, &b->worlds[w]);
     }
+    return ok;
+}
+
+static bool share_causes(struct batch *b)
+{
+    void *p = mmap(NULL, (b->count + 1) * sizeof *b->causes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    b->causes = p == MAP_FAILED ? NULL : p;
+    return b->causes;
+}
+
+static void work_all(struct batch *b, size_t jobs)
+{
+    while ((b->next < b->count || b->running) && !interrupt_heard()) {
+        if (b->next < b->count && b->running < jobs) {
+            struct job *j = &b->jobs[b->next++];
+            if (!start_job(b, j)) {
+                fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->name, strerror(errno));
+                j->row.verdict = VERDICT_BLOCKED;
+            }
+        } else {
+            reap_one(b);
+        }
+    }
+}
+
+static int stop_all(struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (b->jobs[i].pid)
+            kill(b->jobs[i].pid, SIGTERM);
+    while (waitpid(-1, NULL, 0) > 0)
+        ;
+    printf("interrupted by %s: %zu of %zu runs were not finished\n", spawn_signal_name(interrupt_heard()),
+           b->count - b->next + b->running, b->count);
+    return EXIT_FAILED;
+}
+
+static void end_batch(struct batch *b)
+{
+    for (unsigned w = 0; w < WORLDS; w++)
+        if (b->worlds[w] >= 0)
+            close(b->worlds[w]);
+    if (b->folder >= 0)
+        close(b->folder);
+    if (b->causes)
+        munmap(b->causes, (b->count + 1) * sizeof *b->causes);
+    free(b->jobs);
+    past_forget();
 }
 
 int run_all(const struct run_options *options, bool one_world, long jobs)
 {
-    struct batch b = {.options = options};
-    struct sigaction action = {.sa_handler = on_interrupt};
+    struct batch b = {
+        .options = options, .out = options->out ? options->out : "out", .folder = -1, .worlds = {-1, -1}};
     int rc = collect(&b, one_world);
-    if (rc != EXIT_PASSED)
-        goto out;
-    make_out(options);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    while ((b.next < b.count || b.running) && !interrupted) {
-        if (b.next < b.count && b.running < (size_t)jobs) {
-            struct job *j = &b.jobs[b.next++];
-            if (!start_job(&b, j)) {
-                fprintf(stderr, "spaaksim: cannot start %s\n", j->name);
-                j->row.verdict = VERDICT_BLOCKED;
-            }
-        } else {
-            reap_one(&b);
-        }
+    if (rc == EXIT_PASSED && (!make_out(&b) || !share_causes(&b)))
+        rc = EXIT_MISSING;
+    if (rc == EXIT_PASSED) {
+        interrupt_watch();
+        work_all(&b, (size_t)jobs);
+        rc = interrupt_heard() ? stop_all(&b) : summarise(&b);
     }
-    if (interrupted) {
-        for (size_t i = 0; i < b.count; i++)
-            if (b.jobs[i].pid)
-                kill(b.jobs[i].pid, SIGTERM);
-        while (waitpid(-1, NULL, 0) > 0)
-            ;
-        printf("interrupted: %zu of %zu runs were not finished\n", b.count - b.next + b.running, b.count);
-        rc = EXIT_FAILED;
-    } else {
-        rc = summarise(&b);
-    }
-out:
-    free(b.jobs);
-    past_forget();
+    end_batch(&b);
     return rc;
 }

@@ -476,7 +476,9 @@ static bool settle(struct process *p)
 {
     obey_later(p);
     if (store_sync(p->node.store) != ERR_OK) {
-        fprintf(stderr, "%s: the store cannot be written; stopping\n", p->name);
+        env_trace_reason(&p->node.env, TRACE_FAIL, "", "", ERR_STORE_FAILED, 0,
+                         "it cannot be written: is the disk full?");
+        flush_trace(p);
         return false;
     }
     for (size_t i = 0; i < p->node.class->port_count; i++)

@@ -133,12 +133,17 @@ void links_cut(struct run *r, const char *name, const char *link, bool cut)
 
 void links_judge(struct run *r)
 {
+    size_t others = 0;
     for (size_t i = 0; !r->links.all_ready && i < r->links.count; i++) {
         const struct link_watch *w = &r->links.watched[i];
         if (!missing(w) || w->gated)
             continue;
         const struct port_spec *p = spec_of(r->scenario, w);
         const char *name = r->scenario->members[w->member].name;
+        if (r->failure_count) { /* one of them, or what came before, is the reason of the others */
+            others++;
+            continue;
+        }
         if (p->end == PORT_ASKS)
             run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up: %s did not take it",
                         p->name, name, p->server);
@@ -146,4 +151,6 @@ void links_judge(struct run *r)
             run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up; see its log", p->name,
                         name);
     }
+    if (others)
+        run_fail_as(r, FAILURE_AFTER, "%zu more link%s did not come up", others, others > 1 ? "s" : "");
 }

@@ -9,12 +9,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sim/run/folder.h"
+
 /* Processes hand their events over a little late; lines wait as long, to stand in order. */
 #define PRINT_DELAY_US 6000
 
+/* A file that is written line by line. */
+struct record {
+    const char *name; /* NULL: this run does not keep it */
+    FILE *f;
+    uint64_t bytes;
+    bool full, broken; /* broken: some of it could not be written, and that was said */
+};
+
 struct records {
-    FILE *can_log, *bytes_log; /* bytes_log: NULL unless asked for */
-    size_t printed;            /* events before this one are on the console */
+    int folder, logs; /* descriptors, -1: not open */
+    struct record can, bytes;
+    size_t printed; /* events before this one are on the console */
 };
 
 void records_path(const struct run *r, const char *file, char *out, size_t cap)
@@ -22,65 +33,48 @@ void records_path(const struct run *r, const char *file, char *out, size_t cap)
     snprintf(out, cap, "%s/%s", r->options->out, file);
 }
 
-bool records_make_directories(const char *path)
+static void say_broken(struct run *r, const char *name, int error)
 {
-    char part[512];
-    text_copy(part, sizeof part, path);
-    for (char *p = part + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        mkdir(part, 0755);
-        *p = '/';
-    }
-    return mkdir(part, 0755) == 0 || errno == EEXIST;
+    run_fail_as(r, FAILURE_RECORD, "%s/%s is not whole: %s", r->options->out, name, strerror(error));
+    r->hopeless = true; /* a run without its records proves nothing */
 }
 
-/* The lock on can.log keeps others out for as long as the run lasts. */
-static bool open_can_log(struct run *r)
+/* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. */
+static bool open_folder(struct run *r)
 {
-    char path[600];
-    records_path(r, "can.log", path, sizeof path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) {
-        run_fail(r, "cannot write %s: %s; --out takes a directory of your own", path, strerror(errno));
+    char problem[FOLDER_PROBLEM];
+    struct records *k = r->records;
+    k->folder = folder_claim(r->options->out, problem);
+    if (k->folder < 0) {
+        run_fail(r, "%s", problem);
         return false;
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        run_fail(r, "%s is in use by another run; give this one a directory of its own with --out",
-                 r->options->out);
-        close(fd);
-        return false;
-    }
-    if (ftruncate(fd, 0) == 0 && (r->records->can_log = fdopen(fd, "w")))
+    if (flock(k->folder, LOCK_EX | LOCK_NB) == 0)
         return true;
-    run_fail(r, "cannot write %s", path);
-    close(fd);
+    run_fail(r, "%s is in use by another run; give this one a folder of its own with --out", r->options->out);
     return false;
 }
 
-static bool open_bytes_log(struct run *r)
+static bool open_record(struct run *r, struct record *k, const char *name)
 {
-    char path[600];
-    if (!r->options->bytes)
-        return true;
-    records_path(r, "bytes.jsonl", path, sizeof path);
-    r->records->bytes_log = fopen(path, "we");
-    if (!r->records->bytes_log)
-        run_fail(r, "cannot write %s", path);
-    return r->records->bytes_log;
+    k->f = folder_create(r->records->folder, name);
+    if (!k->f)
+        run_fail(r, "cannot write %s/%s: %s", r->options->out, name, strerror(errno));
+    k->name = name;
+    return k->f;
 }
 
-/* Those of an earlier run would be taken for this one's, should it be interrupted; and what stands behind a
- * link of that name is not ours to write. */
-static void remove_old(const struct run *r)
+/* Those of an earlier run would be taken for this one's, should it be interrupted. */
+static bool remove_old(struct run *r)
 {
     static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "junit.xml"};
-    char path[600];
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        records_path(r, files[i], path, sizeof path);
-        unlink(path);
-    }
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (unlinkat(r->records->folder, files[i], 0) != 0 && errno != ENOENT) {
+            run_fail(r, "cannot remove %s/%s, which an earlier run left: %s", r->options->out, files[i],
+                     strerror(errno));
+            return false;
+        }
+    return true;
 }
 
 bool records_open(struct run *r)
@@ -88,24 +82,39 @@ bool records_open(struct run *r)
     r->records = calloc(1, sizeof *r->records);
     if (!r->records)
         return false;
-    if (!records_make_directories(r->options->out)) {
-        run_fail(r, "cannot make %s: %s", r->options->out, strerror(errno));
+    r->records->folder = r->records->logs = -1;
+    return open_folder(r) && remove_old(r) && open_record(r, &r->records->can, "can.log") &&
+           (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl"));
+}
+
+bool records_inside(struct run *r, const char *name, unsigned mode, const char *const *endings)
+{
+    char problem[FOLDER_PROBLEM];
+    int fd = folder_inside(r->records->folder, name, mode, problem);
+    if (fd < 0) {
+        run_fail(r, "%s: %s", r->options->out, problem);
         return false;
     }
-    if (!open_can_log(r))
-        return false;
-    remove_old(r);
-    return open_bytes_log(r);
+    folder_clear(fd, endings);
+    close(fd);
+    return true;
+}
+
+static void close_record(struct record *k)
+{
+    if (k->f)
+        fclose(k->f);
+    k->f = NULL;
 }
 
 void records_close(struct run *r)
 {
     if (!r->records)
         return;
-    if (r->records->can_log)
-        fclose(r->records->can_log);
-    if (r->records->bytes_log)
-        fclose(r->records->bytes_log);
+    close_record(&r->records->can);
+    close_record(&r->records->bytes);
+    if (r->records->folder >= 0)
+        close(r->records->folder);
     free(r->records);
     r->records = NULL;
 }
@@ -177,65 +186,111 @@ uint64_t records_due_us(const struct run *r)
 
 /* ---- the files ---- */
 
+/* May so much more be written? What a record leaves out is said in the trace. */
+static bool has_room(struct run *r, struct record *k, uint64_t now_us, size_t len)
+{
+    char text[96];
+    uint64_t limit = r->options->record_max ? r->options->record_max : RECORD_MAX;
+    errno = 0; /* what a write then leaves in it is its reason */
+    if (!k->f || k->full || k->broken)
+        return false;
+    k->bytes += len;
+    if (k->bytes <= limit)
+        return true;
+    k->full = true;
+    snprintf(text, sizeof text, "%s ends here: it has its %" PRIu64 " MB (--max-record)", k->name,
+             limit / 1000000);
+    run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
+    return false;
+}
+
+static void look_at(struct run *r, struct record *k, bool flush)
+{
+    if (!k->f || k->broken)
+        return;
+    k->broken = (flush && fflush(k->f) != 0) || ferror(k->f);
+    if (k->broken)
+        say_broken(r, k->name, errno ? errno : EIO);
+}
+
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
     char line[BUS_LOG_MAX];
     if (!r->records)
         return;
     bus_log_print((uint64_t)(r->wall_offset_us + (int64_t)now_us), bus, f, line);
-    fprintf(r->records->can_log, "%s\n", line);
+    if (!has_room(r, &r->records->can, now_us, strlen(line) + 1))
+        return;
+    fputs(line, r->records->can.f);
+    putc('\n', r->records->can.f);
+    look_at(r, &r->records->can, false);
 }
 
 void records_tap(struct run *r, const struct tap_event *e)
 {
-    FILE *f = r->records ? r->records->bytes_log : NULL;
-    if (!f)
+    struct record *k = r->records ? &r->records->bytes : NULL;
+    if (!k || !has_room(r, k, e->time_us, 2 * e->bytes.len + 160))
         return;
-    fprintf(f,
+    fprintf(k->f,
             "{\"t_us\":%" PRIu64
             ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
             e->time_us, e->medium, e->port, e->from, e->to, e->out ? "out" : "in");
     for (size_t i = 0; i < e->bytes.len; i++)
-        fprintf(f, "%02x", e->bytes.p[i]);
-    fputs("\"}\n", f);
+        fprintf(k->f, "%02x", e->bytes.p[i]);
+    fputs("\"}\n", k->f);
+    look_at(r, k, false);
 }
 
-static void write_trace(const struct run *r)
+static void write_trace(struct run *r)
 {
-    char path[600], json[TRACE_JSON_MAX];
-    records_path(r, "trace.jsonl", path, sizeof path);
-    FILE *f = fopen(path, "we");
-    if (!f)
+    char json[TRACE_JSON_MAX];
+    struct record k = {0};
+    if (!open_record(r, &k, "trace.jsonl"))
         return;
+    errno = 0;
     for (size_t i = 0; i < r->event_count; i++) {
         trace_json(&r->events[i], json);
-        fprintf(f, "%s\n", json);
+        fprintf(k.f, "%s\n", json);
     }
-    fclose(f);
+    look_at(r, &k, true);
+    close_record(&k);
+}
+
+/* A folder that was taken away takes the records with it, whatever could still be written. */
+static void look_for_folder(struct run *r)
+{
+    struct stat ours, there;
+    if (r->records->folder < 0 || !r->records->can.f || fstat(r->records->folder, &ours) != 0)
+        return;
+    if (fstatat(r->records->folder, "can.log", &there, AT_SYMLINK_NOFOLLOW) != 0 ||
+        stat(r->options->out, &there) != 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
+        run_fail_as(r, FAILURE_RECORD, "the records are gone: %s was removed while the run went on",
+                    r->options->out);
 }
 
 void records_settle(struct run *r)
 {
-    if (!r->records)
+    if (!r->records || r->records->folder < 0)
         return;
     print_until(r, UINT64_MAX);
-    fflush(r->records->can_log);
-    if (r->records->bytes_log)
-        fflush(r->records->bytes_log);
+    look_at(r, &r->records->can, true);
+    look_at(r, &r->records->bytes, true);
     write_trace(r);
+    look_for_folder(r);
 }
 
-void records_report(struct run *r, uint64_t now_us)
+bool records_report(struct run *r, uint64_t now_us)
 {
-    char path[600], label[96];
     struct report_row row = {.verdict = r->verdict, .seconds = (double)now_us / 1e6};
-    if (!r->records)
-        return;
-    scenario_label(r->scenario, label);
-    text_copy(row.label, sizeof row.label, label);
+    if (!r->records || r->records->folder < 0)
+        return true;
+    scenario_label(r->scenario, row.label);
     text_copy(row.world, sizeof row.world, world_names[r->options->world]);
     if (r->failure_count)
         text_copy(row.detail, sizeof row.detail, r->failures[0]);
-    records_path(r, "junit.xml", path, sizeof path);
-    report_write_junit(path, &row, 1);
+    FILE *f = folder_create(r->records->folder, "junit.xml");
+    if (f && report_write_junit(f, &row, 1))
+        return true;
+    say_broken(r, "junit.xml", errno);
+    return false;
 }

@@ -18,22 +18,26 @@ void records_tap(struct run *r, const struct tap_event *e);
 /* Prints what is old enough to stand in order; when more is due. */
 void records_pump(struct run *r, uint64_t now_us);
 uint64_t records_due_us(const struct run *r);
-/* Everything that was heard is in the files: trace.jsonl is written, the others are flushed. */
+/* Everything that was heard is in the files: trace.jsonl is written, the others are flushed. What could not
+ * be written is a failure. */
 void records_settle(struct run *r);
-/* The verdict for CI. */
-void records_report(struct run *r, uint64_t now_us);
+/* The verdict for CI. False and a failure when it could not be written. */
+bool records_report(struct run *r, uint64_t now_us);
 
-/* mkdir -p. */
-bool records_make_directories(const char *path);
+/* A folder inside that of the records, without the files of an earlier run that end so. False and a failure.
+ */
+bool records_inside(struct run *r, const char *name, unsigned mode, const char *const *endings);
 /* out/pp01 -> out/pp01/<file>. */
 void records_path(const struct run *r, const char *file, char *out, size_t cap);
+
+#define RECORD_MAX 256000000ull /* bytes of can.log, and of bytes.jsonl, unless told otherwise */
 
 struct report_row {
     char label[96], world[12], detail[RUN_FAILURE_TEXT];
     enum verdict verdict;
     double seconds;
 };
-/* junit.xml. False when it could not be written. */
-bool report_write_junit(const char *path, const struct report_row *rows, size_t n);
+/* junit.xml, into a file that is closed. False and errno when it could not be written. */
+bool report_write_junit(FILE *f, const struct report_row *rows, size_t n);
 
 #endif

@@ -24,13 +24,10 @@ static void xml_text(FILE *f, const char *text)
     }
 }
 
-bool report_write_junit(const char *path, const struct report_row *rows, size_t n)
+bool report_write_junit(FILE *f, const struct report_row *rows, size_t n)
 {
     size_t counts[4] = {0};
     double seconds = 0;
-    FILE *f = fopen(path, "we");
-    if (!f)
-        return false;
     for (size_t i = 0; i < n; i++) {
         counts[rows[i].verdict]++;
         seconds += rows[i].seconds;
@@ -57,5 +54,6 @@ bool report_write_junit(const char *path, const struct report_row *rows, size_t 
         }
     }
     fputs(" </testsuite>\n</testsuites>\n", f);
-    return fclose(f) == 0;
+    bool whole = !ferror(f);
+    return fclose(f) == 0 && whole;
 }

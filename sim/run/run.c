@@ -329,7 +329,8 @@ void run_end(struct run *r, uint64_t now_us)
         judge_run(r, now_us);
         r->verdict = r->failure_count ? VERDICT_FAIL : VERDICT_PASS;
     }
-    records_report(r, now_us);
+    if (!records_report(r, now_us) && r->verdict == VERDICT_PASS)
+        r->verdict = VERDICT_FAIL;
 }
 
 void run_free(struct run *r)

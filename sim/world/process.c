@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
+#include "sim/world/interrupt.h"
 #include "sim/world/process_setup.h"
 #include "sim/world/world.h"
 
@@ -183,16 +185,49 @@ static bool find_broken_promise(const char *log, char line[240])
     return found;
 }
 
+/* What it traced or logged last; "" for nothing. */
+static void find_last_words(const struct process_world *w, const char *name, const char *log, char words[240])
+{
+    char line[240];
+    struct statvfs disk;
+    words[0] = '\0';
+    for (size_t i = w->run->event_count; i-- > 0;) {
+        const struct trace_event *e = &w->run->events[i];
+        if (strcmp(e->component, name) != 0)
+            continue;
+        if (e->kind == TRACE_FAIL)
+            snprintf(words, 240, "%s (%s) %s", err_text((enum err)e->reason), err_name((enum err)e->reason),
+                     e->detail);
+        break;
+    }
+    FILE *f = words[0] ? NULL : fopen(log, "re");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (line[0])
+            memcpy(words, line, sizeof line);
+    }
+    if (f)
+        fclose(f);
+    if (!words[0] && statvfs(w->run->options->out, &disk) == 0 && disk.f_bavail == 0)
+        text_copy(words, 240, "the disk of its records is full");
+}
+
+/* Of several that end together the first is mostly the reason of the others. */
 static void explain_death(struct process_world *w, struct child *c, int code, int status)
 {
-    char log[760], promise[240];
+    char log[760], words[240];
+    enum failure_rank rank = w->deaths++ ? FAILURE_AFTER : FAILURE_WORLD;
     process_setup_log(w, c->name, log, sizeof log);
-    if (code != CLD_EXITED && status == SIGABRT && find_broken_promise(log, promise))
-        run_fail(w->run, "%s broke a promise between our own parts: %s", c->name, promise);
-    else if (code == CLD_EXITED)
-        run_fail(w->run, "%s ended by itself with exit code %d; see %s", c->name, status, log);
-    else
-        run_fail(w->run, "%s crashed with %s; see %s", c->name, spawn_signal_name(status), log);
+    if (code != CLD_EXITED && status == SIGABRT && find_broken_promise(log, words)) {
+        run_fail(w->run, "%s broke a promise between our own parts: %s", c->name, words);
+    } else if (code == CLD_EXITED) {
+        find_last_words(w, c->name, log, words);
+        run_fail_as(w->run, rank, "%s ended by itself with exit code %d%s%s; see %s", c->name, status,
+                    words[0] ? ": " : "", words, log);
+    } else {
+        run_fail_as(w->run, rank, "%s crashed with %s at %.1f ms; see %s", c->name, spawn_signal_name(status),
+                    (double)now_us(w) / 1e3, log);
+    }
     w->give_up = !w->run->open || c->is_zygote; /* a person can start it again */
 }
 
@@ -414,6 +449,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 {
     struct process_world *w = ctx;
     (void)s;
+    interrupt_take((int)si->ssi_signo);
     run_fail(w->run, "interrupted by %s", spawn_signal_name((int)si->ssi_signo));
     w->give_up = true;
     return 0;
@@ -593,7 +629,7 @@ static bool process_open(struct run *r, const struct scenario *s, const struct r
         return false;
     run_begin(r, s, options, &ops, w);
     w->run = r;
-    w->zygote = w->board_fd = -1;
+    w->zygote = w->board_fd = w->scratch.lock = -1;
     begin_clock(w);
     if (!records_open(r) || !open_event(w) || !process_setup_open(w))
         return false;

@@ -1,11 +1,11 @@
 #include "sim/world/process_setup.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,59 +18,18 @@
 
 static bool make_directory(struct process_world *w)
 {
-    const char *base = getenv("XDG_RUNTIME_DIR");
-    if (!base || strlen(base) > 40 || access(base, W_OK) != 0)
-        base = "/tmp";
-    snprintf(w->directory, sizeof w->directory, "%s/spaaksim.XXXXXX", base);
-    if (mkdtemp(w->directory))
+    char problem[200];
+    if (scratch_make(&w->scratch, problem))
         return true;
-    run_fail(w->run, "cannot make a directory in %s: %s", base, strerror(errno));
-    w->directory[0] = '\0';
+    run_fail(w->run, "%s", problem);
     return false;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text), end_len = strlen(end);
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
-/* endings: NULL for every file of a directory that is all ours. */
-static void remove_files(const char *directory, const char *const *endings)
-{
-    char path[400];
-    DIR *d = opendir(directory);
-    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
-        snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
-        bool ours = !endings;
-        for (size_t i = 0; endings && endings[i]; i++)
-            ours |= ends_with(e->d_name, endings[i]);
-        if (ours && e->d_name[0] != '.')
-            unlink(path);
-    }
-    if (d)
-        closedir(d);
-}
-
+/* What an earlier run left there is removed; other files stay. Stores hold private keys. */
 static bool make_output(struct process_world *w)
 {
-    char path[600];
-    struct stat about;
-    static const struct {
-        const char *name;
-        const char *endings[4]; /* of what an earlier run left; other files stay */
-    } folders[] = {{"logs", {".log", NULL}}, {"stores", {".db", ".db-wal", ".db-shm", NULL}}};
-    for (size_t i = 0; i < 2; i++) {
-        records_path(w->run, folders[i].name, path, sizeof path);
-        if (!records_make_directories(path) || lstat(path, &about) != 0 || !S_ISDIR(about.st_mode)) {
-            run_fail(w->run, "%s must be a folder of this run's own; give --out a directory of your own",
-                     path);
-            return false;
-        }
-        remove_files(path, folders[i].endings);
-    }
-    chmod(path, 0700); /* stores hold private keys */
-    return true;
+    static const char *const logs[] = {".log", NULL}, *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
+    return records_inside(w->run, "logs", 0755, logs) && records_inside(w->run, "stores", 0700, stores);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
@@ -111,7 +70,7 @@ struct child *process_setup_add(struct process_world *w, const struct member *m)
     if (!c)
         return NULL;
     c->member = m;
-    snprintf(c->configuration, sizeof c->configuration, "%s/%s.conf", w->directory, m->name);
+    snprintf(c->configuration, sizeof c->configuration, "%s/%s.conf", w->scratch.path, m->name);
     snprintf(file, sizeof file, "stores/%s.db", m->name);
     if (m->class->stores)
         records_path(w->run, file, c->store_path, sizeof c->store_path);
@@ -185,7 +144,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .event = w->event,
         .start_ns = w->start_ns,
         .wall_offset_us = w->run->wall_offset_us,
-        .directory = w->directory,
+        .directory = w->scratch.path,
         .choice = choice_of(w->run, i),
         .needs_network = network,
         .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
@@ -408,9 +367,29 @@ static bool start_zygote(struct process_world *w)
     return process_setup_watch(w, c);
 }
 
+/* Descriptors: of the runner for each process its sockets, of each process its links. As many as the system
+ * lets us have; those who start with fewer are told before something fails in the middle. */
+static bool have_descriptors(struct process_world *w)
+{
+    struct rlimit limit;
+    rlim_t needed = 64 + 8 * (rlim_t)w->run->scenario->member_count;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return true;
+    if (limit.rlim_cur < needed) {
+        limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= needed)
+        return true;
+    run_fail(w->run,
+             "this run needs %llu descriptors, and only %llu are allowed: raise it with ulimit -n %llu",
+             (unsigned long long)needed, (unsigned long long)limit.rlim_cur, (unsigned long long)needed);
+    return false;
+}
+
 bool process_setup_open(struct process_world *w)
 {
-    if (!make_output(w) || !make_directory(w))
+    if (!have_descriptors(w) || !make_output(w) || !make_directory(w))
         return false;
     w->board = board_make(&w->board_fd);
     if (!w->board) {
@@ -440,8 +419,5 @@ void process_setup_close(struct process_world *w)
         close(w->board_fd);
     if (w->zygote >= 0)
         close(w->zygote);
-    if (w->directory[0]) {
-        remove_files(w->directory, NULL);
-        rmdir(w->directory);
-    }
+    scratch_remove(&w->scratch);
 }

@@ -10,6 +10,7 @@
 #include "lib/host/spawn.h"
 #include "sim/run/records.h"
 #include "sim/world/equip.h"
+#include "sim/world/scratch.h"
 #include "sim/world/zygote.h"
 
 /* Numbers of descriptors in a component's process. */
@@ -48,11 +49,12 @@ struct process_world {
     struct run *run;
     sd_event *event;
     uint64_t start_ns;
-    char directory[96]; /* of this run alone: sockets, configuration; removed at the end */
+    struct scratch scratch; /* sockets, configuration; removed at the end */
     struct child children[CHILDREN_MAX];
     size_t child_count;
     unsigned cuts_under_way;
     bool give_up, ending;
+    unsigned deaths; /* that nobody had planned */
     uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
     int zygote;      /* socket, -1: none */
     struct setup_instance instances[SCENARIO_MEMBERS];

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/host/spawn.h"
 #include "lib/media/media.h"
 #include "sim/run/records.h"
 #include "sim/world/equip.h"
+#include "sim/world/interrupt.h"
 #include "sim/world/world.h"
 
 #define EVENTS_MAX 20000000ull /* a livelock fails instead of hanging */
@@ -260,6 +262,10 @@ static bool take_turn(struct run *r, uint64_t until_us, uint64_t quiet_us)
         limit = w->active_us + quiet_us;
     virtual_step(w->v, limit > now ? limit : now);
     run_pump(r, virtual_now_us(w->v));
+    if (interrupt_heard()) {
+        run_fail(r, "interrupted by %s", spawn_signal_name(interrupt_heard()));
+        return false;
+    }
     if (++w->turns <= EVENTS_MAX)
         return true;
     run_fail(r, "more than %llu turns at %.1f ms: the components keep each other busy for ever", EVENTS_MAX,

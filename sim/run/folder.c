@@ -1,0 +1,146 @@
+#include "sim/run/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/bytes.h"
+
+#define AS_FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+
+static bool set_mark(int folder)
+{
+    static const char text[] = "Records of spaaksim. Its next run with this folder replaces them.\n";
+    int fd = openat(folder, FOLDER_MARK, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    bool ok = fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool has_mark(int folder)
+{
+    struct stat about;
+    return fstatat(folder, FOLDER_MARK, &about, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(about.st_mode) &&
+           about.st_uid == geteuid();
+}
+
+static bool is_empty(int folder)
+{
+    int fd = openat(folder, ".", AS_FOLDER);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    bool empty = d != NULL;
+    for (struct dirent *e = d ? readdir(d) : NULL; e && empty; e = readdir(d))
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    if (d)
+        closedir(d);
+    return empty;
+}
+
+/* Whoever made it at the same moment marks it too. */
+static bool make(const char *path)
+{
+    if (mkdir(path, 0755) != 0)
+        return errno == EEXIST;
+    int fd = open(path, AS_FOLDER | O_NOFOLLOW);
+    bool ok = fd >= 0 && set_mark(fd);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+/* What is made on the way is ours, too. */
+static bool make_all(const char *path)
+{
+    char part[FOLDER_PATH + 1];
+    text_copy(part, sizeof part, path);
+    for (char *p = part + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (!make(part))
+            return false;
+        *p = '/';
+    }
+    return make(part);
+}
+
+static int problem_of(char problem[FOLDER_PROBLEM], const char *path, const char *why)
+{
+    snprintf(problem, FOLDER_PROBLEM, "cannot keep records in %.*s: %s", FOLDER_PATH, path, why);
+    return -1;
+}
+
+int folder_claim(const char *path, char problem[FOLDER_PROBLEM])
+{
+    if (!*path)
+        return problem_of(problem, "\"\"", "that is no name; leave --out away, or name a folder");
+    if (strlen(path) > FOLDER_PATH)
+        return problem_of(problem, path, "the path is longer than 400 bytes");
+    int fd = make_all(path) ? open(path, AS_FOLDER) : -1;
+    if (fd < 0)
+        return problem_of(problem, path, strerror(errno));
+    if (!has_mark(fd) && !is_empty(fd)) {
+        close(fd);
+        return problem_of(problem, path,
+                          "there are files in it that spaaksim did not make (it has no " FOLDER_MARK
+                          "); name another with --out, or remove it");
+    }
+    if (faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0 && (has_mark(fd) || set_mark(fd)))
+        return fd;
+    int why = errno;
+    close(fd);
+    return problem_of(problem, path, strerror(why));
+}
+
+int folder_inside(int folder, const char *name, unsigned mode, char problem[FOLDER_PROBLEM])
+{
+    if (mkdirat(folder, name, mode) != 0 && errno != EEXIST)
+        return problem_of(problem, name, strerror(errno));
+    int fd = openat(folder, name, AS_FOLDER | O_NOFOLLOW);
+    if (fd < 0 || fchmod(fd, mode) != 0) {
+        int why = errno;
+        if (fd >= 0)
+            close(fd);
+        return problem_of(problem, name,
+                          why == ELOOP || why == ENOTDIR ? "it is there, but no folder; remove it"
+                                                         : strerror(why));
+    }
+    return fd;
+}
+
+FILE *folder_create(int folder, const char *name)
+{
+    if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
+        return NULL;
+    int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+    if (fd >= 0 && !f)
+        close(fd);
+    return f;
+}
+
+static bool ends_so(const char *name, const char *const *endings)
+{
+    size_t len = strlen(name);
+    for (; *endings; endings++) {
+        size_t end = strlen(*endings);
+        if (len > end && strcmp(name + len - end, *endings) == 0)
+            return true;
+    }
+    return false;
+}
+
+void folder_clear(int folder, const char *const *endings)
+{
+    int fd = openat(folder, ".", AS_FOLDER);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
+        if (ends_so(e->d_name, endings))
+            unlinkat(folder, e->d_name, 0);
+    if (d)
+        closedir(d);
+}
