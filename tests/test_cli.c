@@ -54,7 +54,7 @@ struct running {
 static struct running start(const char *arguments)
 {
     struct running r = {0};
-    char command[900];
+    char command[1300];
     int pipe_fds[2];
     cr_assert(eq(int, pipe2(pipe_fds, O_CLOEXEC), 0));
     snprintf(command, sizeof command, "exec %s %s", program, arguments);
@@ -222,30 +222,87 @@ static bool is_own(const char *name)
     return same;
 }
 
-Test(cli, files_of_the_user_stay_as_they_are)
+static void run_into(const char *folder, int rc, const char *says)
 {
-    static const char *const folders[] = {"u", "u/logs", "u/stores", "elsewhere"};
-    static const char *const own[] = {"u/letter", "u/logs/notes.txt", "u/stores/keys", "elsewhere/trace"};
-    char arguments[400];
-    struct stat about;
-    for (size_t i = 0; i < 4; i++)
+    char arguments[800];
+    snprintf(arguments, sizeof arguments, "run pp01 --quiet --out %s/%s", directory, folder);
+    struct running r = start(arguments);
+    cr_expect(eq(int, finish(&r), rc), "%s", r.text);
+    cr_expect(ne(ptr, strstr(r.text, says), NULL), "%s", r.text);
+}
+
+static const struct {
+    const char *folder, *own; /* a file of the user's, and whether its folder must be made for it */
+} folders_of_users[] = {
+    {"u", "u/letter"},
+    {"v", "v/logs/notes.log"},
+    {"w", "w/stores/keys.db"},
+};
+
+Test(cli, a_folder_without_our_mark_is_left_alone)
+{
+    static const char *const folders[] = {"u", "v", "v/logs", "w", "w/stores"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
         mkdir(path_of(folders[i]), 0755);
+    for (size_t i = 0; i < sizeof folders_of_users / sizeof folders_of_users[0]; i++) {
+        char mark[40];
+        snprintf(mark, sizeof mark, "%s/.spaaksim", folders_of_users[i].folder);
+        write_own(folders_of_users[i].own);
+        run_into(folders_of_users[i].folder, 3, "that spaaksim did not make");
+        cr_expect(is_own(folders_of_users[i].own), "%s", folders_of_users[i].own);
+        cr_expect(ne(int, access(path_of(mark), F_OK), 0));
+    }
+}
+
+Test(cli, what_a_user_puts_beside_records_stays)
+{
+    static const char *const own[] = {"r/letter", "r/logs/notes.txt", "r/stores/keys", "elsewhere/trace"};
+    struct stat about;
+    run_into("r", 0, "PASS");
+    mkdir(path_of("elsewhere"), 0755);
     for (size_t i = 0; i < 4; i++)
         write_own(own[i]);
-    cr_assert(eq(int, symlink("../elsewhere/trace", path_of("u/trace.jsonl")), 0));
-    snprintf(arguments, sizeof arguments, "run pp01 --quiet --out %s/u", directory);
-    struct running r = start(arguments);
-    cr_expect(eq(int, finish(&r), 0), "%s", r.text);
-    for (size_t i = 0; i < 4; i++)
+    static const char *const links[] = {"r/trace.jsonl", "r/can.log", "r/logs/spaak.log", "r/junit.xml"};
+    for (size_t i = 0; i < 4; i++) {
+        unlink(path_of(links[i]));
+        cr_assert(eq(int, symlink(path_of("elsewhere/trace"), path_of(links[i])), 0));
+    }
+    run_into("r", 0, "PASS");
+    for (size_t i = 0; i < 4; i++) {
+        bool ordinary = lstat(path_of(links[i]), &about) == 0 && S_ISREG(about.st_mode);
+        cr_expect(ordinary, "%s", links[i]);
         cr_expect(is_own(own[i]), "%s", own[i]);
-    bool ordinary = lstat(path_of("u/trace.jsonl"), &about) == 0 && S_ISREG(about.st_mode);
-    cr_expect(ordinary);
-    cr_assert(eq(int, rename(path_of("u/logs"), path_of("u/away")), 0));
-    cr_assert(eq(int, symlink("../elsewhere", path_of("u/logs")), 0));
-    r = start(arguments);
-    cr_expect(eq(int, finish(&r), 3), "%s", r.text);
-    cr_expect(ne(ptr, strstr(r.text, "u/logs must be a folder of this run's own"), NULL), "%s", r.text);
+    }
+    cr_assert(eq(int, rename(path_of("r/logs"), path_of("r/away")), 0));
+    cr_assert(eq(int, symlink("../elsewhere", path_of("r/logs")), 0));
+    run_into("r", 3, "logs: it is there, but no folder");
     cr_expect(is_own("elsewhere/trace"));
+}
+
+static const struct {
+    const char *name, *folder, *says;
+} unusable[] = {
+    {"a file", "file", "Not a directory"},
+    {"in a file", "file/deeper", "Not a directory"},
+    {"a link that leads nowhere", "dead", "No such file"},
+    {"a path that is too long", NULL, "longer than 400 bytes"},
+    {"trace.jsonl is a folder", "odd", "trace.jsonl, which an earlier run left"},
+};
+
+Test(cli, a_folder_that_cannot_be_used_is_named_with_the_reason)
+{
+    char longer[500];
+    write_own("file");
+    cr_assert(eq(int, symlink("nowhere", path_of("dead")), 0));
+    run_into("odd", 0, "PASS");
+    unlink(path_of("odd/trace.jsonl"));
+    mkdir(path_of("odd/trace.jsonl"), 0755);
+    memset(longer, 'x', sizeof longer);
+    for (size_t i = 60; i < 400; i += 60)
+        longer[i] = '/';
+    longer[400] = '\0';
+    for (size_t i = 0; i < sizeof unusable / sizeof unusable[0]; i++)
+        run_into(unusable[i].folder ? unusable[i].folder : longer, 3, unusable[i].says);
 }
 
 /* Who no longer reads does not end the run in the middle: it leaves nothing but its records. */
@@ -282,6 +339,21 @@ Test(cli, nobody_outlives_a_killed_runner)
     kill(r.pid, SIGKILL);
     cr_expect(eq(int, finish(&r), 1000 + SIGKILL));
     expect_nobody_left();
+}
+
+Test(cli, what_a_killed_run_left_is_swept_by_the_next)
+{
+    struct running r = start_long("swept");
+    struct running other = start_long("alive");
+    cr_expect(eq(u32, run_directories(), 2));
+    kill(r.pid, SIGKILL);
+    cr_expect(eq(int, finish(&r), 1000 + SIGKILL));
+    cr_expect(eq(u32, run_directories(), 2));
+    run_into("next", 0, "PASS");
+    cr_expect(eq(u32, run_directories(), 1), "that of the living stays");
+    kill(-other.pid, SIGINT);
+    cr_expect(eq(int, finish(&other), 1));
+    cr_expect(eq(u32, run_directories(), 0));
 }
 
 /* Descendant of that process with that name. */
