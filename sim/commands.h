@@ -11,6 +11,7 @@ int command_run(int argc, char **argv);
 int command_play(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_check(int argc, char **argv);
+int command_explain(int argc, char **argv);
 int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
 

@@ -1,5 +1,6 @@
 #include "sim/options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/run/folder.h"
 
 #define MEDIUM_OPTION 0x1000 /* and the number of the medium in the table */
 #define OPTIONS_MAX   24
@@ -30,6 +32,8 @@ static const struct {
     {"tap", "COMMAND", "run a shell command beside the buses, e.g. 'candump -L any'", 't', BOTH, true},
     {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
     {"jobs", "N", "with --all: runs at the same time (default: processors)", 'j', OPTIONS_OF_RUN, true},
+    {"max-record", "MB",
+     "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
     {"quiet", NULL, "say no event", 'q', BOTH, true},
     {"verbose", NULL, "say every event", 'v', BOTH, true},
 };
@@ -41,10 +45,11 @@ static const struct {
 static bool read_number(const char *text, const char *what, uint64_t *out)
 {
     char *end;
+    errno = 0;
     *out = strtoull(text, &end, 10);
-    if (*text >= '0' && *text <= '9' && *end == '\0')
+    if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0)
         return true;
-    fprintf(stderr, "spaaksim: %s must be a number, not \"%s\"\n", what, text);
+    fprintf(stderr, "spaaksim: %s must be a number below 2^64, not \"%s\"\n", what, text);
     return false;
 }
 
@@ -73,11 +78,42 @@ static bool read_jobs(const char *text, struct options *o)
     return true;
 }
 
+static bool read_choice(const struct setup *setup, const char *text)
+{
+    char problem[400];
+    if (!setup->takes || setup->takes(text, problem, sizeof problem))
+        return true;
+    fprintf(stderr, "spaaksim: %s\n", problem);
+    return false;
+}
+
+static bool read_out(const char *text, struct options *o)
+{
+    o->run.out = text;
+    if (*text && strlen(text) <= FOLDER_PATH)
+        return true;
+    fprintf(stderr, "spaaksim: --out takes a folder, its path no longer than %d bytes\n", FOLDER_PATH);
+    return false;
+}
+
+static bool read_max(const char *text, struct options *o)
+{
+    uint64_t megabytes;
+    if (!read_number(text, "--max-record", &megabytes))
+        return false;
+    if (megabytes == 0 || megabytes > 1000000) {
+        fprintf(stderr, "spaaksim: --max-record goes from 1 to 1000000\n");
+        return false;
+    }
+    o->run.record_max = megabytes * 1000000;
+    return true;
+}
+
 static bool read_option(int letter, struct options *o)
 {
     if (letter >= MEDIUM_OPTION) {
         o->run.choices[letter - MEDIUM_OPTION] = optarg;
-        return true;
+        return read_choice(media_setups[letter - MEDIUM_OPTION], optarg);
     }
     switch (letter) {
     case 'w':
@@ -85,13 +121,14 @@ static bool read_option(int letter, struct options *o)
     case 's':
         return read_number(optarg, "--seed", &o->run.seed);
     case 'o':
-        o->run.out = optarg;
-        return true;
+        return read_out(optarg, o);
     case 't':
         o->run.beside = optarg;
         return true;
     case 'j':
         return read_jobs(optarg, o);
+    case 'm':
+        return read_max(optarg, o);
     case 'b':
         return o->run.bytes = true;
     case 'p':
@@ -122,6 +159,20 @@ static void list_options(enum options_of command, struct option out[OPTIONS_MAX]
     out[n] = (struct option){NULL, 0, NULL, 0};
 }
 
+/* Names of the options that only real links and processes have a use for. */
+static bool check_world(const struct options *o)
+{
+    const char *name = o->run.beside ? "tap" : NULL;
+    for (size_t i = 0; media_setups[i]; i++)
+        if (o->run.choices[i])
+            name = media_setups[i]->option;
+    if (!name || o->run.world == WORLD_PROCESS || o->all)
+        return true;
+    fprintf(stderr, "spaaksim: --%s is for the process world; in virtual time everything is in memory\n",
+            name);
+    return false;
+}
+
 bool options_read(enum options_of command, int argc, char **argv, struct options *out)
 {
     struct option longs[OPTIONS_MAX];
@@ -136,7 +187,7 @@ bool options_read(enum options_of command, int argc, char **argv, struct options
     if (optind < argc)
         out->name = argv[optind++];
     if (optind == argc)
-        return true;
+        return check_world(out);
     fprintf(stderr, "spaaksim %s takes one scenario, not \"%s\" too; try spaaksim --help\n", argv[0],
             argv[optind]);
     return false;

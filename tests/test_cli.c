@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "lib/media/gsdp/mosquitto.h"
+#include "sim/explain.h"
 #include "tests/support.h"
 
 static char directory[120], program[300];
@@ -119,7 +120,14 @@ static const struct {
     const char *says;
 } calls[] = {
     {"--help", 0, "examples:"},
-    {"run --help", 0, "examples:"},
+    {"run --help", 0, "--max-record MB"},
+    {"check --help", 0, "usage: spaaksim check"},
+    {"help explain", 0, "usage: spaaksim explain"},
+    {"--version", 0, "scenario schema 1"},
+    {"explain CSR_ALREADY_ISSUED", 0, "look at:           the VOS's store"},
+    {"explain", 0, "CSR_ALREADY_ISSUED"},
+    {"explain csr-signature PKI_REFUSED", 0, "PKI_REFUSED (407)"},
+    {"explain CSR_ALREDY_ISSUED", 2, "did you mean \"CSR_ALREADY_ISSUED\"?"},
     {"", 2, "usage:"},
     {"rum pp01", 2, "unknown command"},
     {"run", 2, "takes one scenario"},
@@ -127,6 +135,17 @@ static const struct {
     {"run pp01 --world real", 2, "unknown world"},
     {"run pp01 --seed x", 2, "must be a number"},
     {"run pp01 --nonsense", 2, "--help"},
+    {"run pp01 --seed 18446744073709551616", 2, "--seed must be a number below 2^64"},
+    {"run pp01 --can x", 2, "--can takes auto, hub, vcan, or a list"},
+    {"run pp01 --can body=", 2, "--can takes auto, hub, vcan, or a list"},
+    {"run pp01 --can brody=can0", 2, "--can takes auto, hub, vcan, or a list"},
+    {"run pp01 --gsdp mqtt://host", 2, "--gsdp takes auto or mqtts://host[:port]"},
+    {"run pp01 --gsdp mqtts://host:99999", 2, "a port is a number from 1 to 65535, not \"99999\""},
+    {"run pp01 --gsdp mqtts://host:1x", 2, "a port is a number from 1 to 65535, not \"1x\""},
+    {"run pp01 --world virtual --can hub", 2, "--can is for the process world"},
+    {"run pp01 --world virtual --tap true", 2, "--tap is for the process world"},
+    {"run pp01 --max-record 0", 2, "--max-record goes from 1"},
+    {"run pp01 --out ''", 2, "--out takes a folder"},
     {"run --all --jobs 0", 2, "--jobs goes from 1 to 64"},
     {"run nowhere/x.yaml", 2, "cannot read"},
     {"check scenarios/pp01/pp01.yaml", 0, "well-formed"},
@@ -146,6 +165,18 @@ Test(cli, exit_codes_and_words)
         cr_expect(ne(ptr, strstr(r.text, calls[i].says), NULL), "spaaksim %s\n%s", calls[i].arguments,
                   r.text);
     }
+}
+
+static const enum err reasons[] = {
+#define X(name, number, text) ERR_##name,
+    ERR_LIST(X)
+#undef X
+};
+
+Test(cli, each_reason_has_a_remedy)
+{
+    for (size_t i = 1; i < sizeof reasons / sizeof reasons[0]; i++)
+        cr_expect(ne(ptr, (void *)(uintptr_t)explain_find(reasons[i]), NULL), "%s", err_name(reasons[i]));
 }
 
 Test(cli, what_is_missing_is_said_with_exit_3)
@@ -285,24 +316,29 @@ static const struct {
     {"a file", "file", "Not a directory"},
     {"in a file", "file/deeper", "Not a directory"},
     {"a link that leads nowhere", "dead", "No such file"},
-    {"a path that is too long", NULL, "longer than 400 bytes"},
     {"trace.jsonl is a folder", "odd", "trace.jsonl, which an earlier run left"},
 };
 
+Test(cli, a_path_that_is_too_long_is_refused_and_nothing_is_made)
+{
+    char longer[501];
+    memset(longer, 'x', sizeof longer);
+    for (size_t i = 4; i < sizeof longer; i += 60)
+        longer[i] = '/';
+    longer[sizeof longer - 1] = '\0';
+    run_into(longer, 2, "no longer than 400 bytes");
+    cr_expect(ne(int, access(path_of("xxxx"), F_OK), 0));
+}
+
 Test(cli, a_folder_that_cannot_be_used_is_named_with_the_reason)
 {
-    char longer[500];
     write_own("file");
     cr_assert(eq(int, symlink("nowhere", path_of("dead")), 0));
     run_into("odd", 0, "PASS");
     unlink(path_of("odd/trace.jsonl"));
     mkdir(path_of("odd/trace.jsonl"), 0755);
-    memset(longer, 'x', sizeof longer);
-    for (size_t i = 60; i < 400; i += 60)
-        longer[i] = '/';
-    longer[400] = '\0';
     for (size_t i = 0; i < sizeof unusable / sizeof unusable[0]; i++)
-        run_into(unusable[i].folder ? unusable[i].folder : longer, 3, unusable[i].says);
+        run_into(unusable[i].folder, 3, unusable[i].says);
 }
 
 /* Who no longer reads does not end the run in the middle: it leaves nothing but its records. */

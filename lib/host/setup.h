@@ -49,8 +49,11 @@ struct setup {
     const char *option;    /* "can": of the command line, and of make in capitals; NULL: none */
     const char *form;      /* of its value, for the help */
     const char *option_is; /* one line of help */
-    const char *helper;    /* name of its process, as scenarios may kill it; NULL: none */
-    size_t size;           /* of its state, zeroed */
+    /* Could that be a value of the option? False and a sentence when it never is; whether it works shows in
+     * open. NULL: anything could. */
+    bool (*takes)(const char *choice, char *problem, size_t cap);
+    const char *helper;                        /* name of its process, as scenarios may kill it; NULL: none */
+    size_t size;                               /* of its state, zeroed */
     bool (*needs_network)(const char *choice); /* NULL: never */
     /* False after w->fail. */
     bool (*open)(struct setup_world *w, void *state);

@@ -211,6 +211,31 @@ static bool open_interfaces(struct setup_world *w, struct can_setup *c)
     return record_interfaces(w, c);
 }
 
+/* "body=can0,telematics=can1": are all of them names of buses with an interface each? */
+static bool takes(const char *choice, char *problem, size_t cap)
+{
+    static const char *const words[] = {"auto", "hub", "vcan"};
+    struct can_setup all = {.bus_count = BUSES};
+    char copy[400], *save = NULL;
+    size_t bus;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(choice, words[i]) == 0)
+            return true;
+    text_copy(copy, sizeof copy, choice);
+    bool ok = *copy && strlen(choice) < sizeof copy;
+    for (char *part = strtok_r(copy, ",", &save); part && ok; part = strtok_r(NULL, ",", &save)) {
+        char *equals = strchr(part, '=');
+        if (equals)
+            *equals = '\0';
+        ok = equals && equals[1] && strlen(equals + 1) < IF_NAMESIZE && find_bus(&all, part, &bus);
+    }
+    if (!ok)
+        snprintf(problem, cap,
+                 "--can takes auto, hub, vcan, or a list like body=can0,telematics=can1; not \"%.200s\"",
+                 choice);
+    return ok;
+}
+
 static bool try_vcan(struct can_setup *c, char *problem, size_t cap)
 {
     const char *names[BUSES];
@@ -315,6 +340,7 @@ const struct setup setup_can = {
     .form = "auto|hub|vcan|LIST",
     .option_is = "what carries CAN; LIST is body=can0,telematics=can1,... (default auto)",
     .helper = "hub",
+    .takes = takes,
     .size = sizeof(struct can_setup),
     .open = can_open,
     .helper_is = can_helper,

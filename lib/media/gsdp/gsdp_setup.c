@@ -6,6 +6,7 @@
 #include "lib/base/bytes.h"
 #include "lib/host/setup.h"
 #include "lib/media/gsdp/gsdp.h"
+#include "lib/media/gsdp/gsdp_reach.h"
 #include "lib/media/gsdp/mosquitto.h"
 #include "lib/media/media.h"
 
@@ -16,7 +17,7 @@
 struct gsdp_setup {
     struct broker broker;
     bool own;
-    char host[256];
+    char host[GSDP_HOST_MAX];
 };
 
 static bool is_remote(const char *choice)
@@ -24,18 +25,54 @@ static bool is_remote(const char *choice)
     return strcmp(choice, "auto") != 0;
 }
 
+static bool takes(const char *choice, char *problem, size_t cap)
+{
+    char host[GSDP_HOST_MAX];
+    return !is_remote(choice) || gsdp_address(choice, host, problem, cap);
+}
+
+static const char *tls_folder(void)
+{
+    return getenv(TLS_VARIABLE) ? getenv(TLS_VARIABLE) : TLS_DEFAULT;
+}
+
+/* Whose certificate a client shows there. */
+static const char *tls_name(const struct setup_instance *who)
+{
+    return who->class->place == PLACE_VEHICLE ? who->serial : who->name;
+}
+
+static bool has_port(const struct setup_instance *who)
+{
+    for (size_t i = 0; i < who->class->port_count; i++)
+        if (strcmp(who->class->ports[i].medium, medium_gsdp.name) == 0)
+            return true;
+    return false;
+}
+
+static bool have_files(const struct setup_world *w, char *problem, size_t cap)
+{
+    static const char *const endings[] = {"crt", "key"};
+    char path[600];
+    snprintf(path, sizeof path, "%.400s/ca.crt", tls_folder());
+    bool ok = gsdp_file(path, "the broker", problem, cap);
+    for (size_t i = 0; ok && i < w->count; i++)
+        for (size_t k = 0; ok && k < 2 && has_port(&w->instances[i]); k++) {
+            snprintf(path, sizeof path, "%.400s/%s.%s", tls_folder(), tls_name(&w->instances[i]), endings[k]);
+            ok = gsdp_file(path, w->instances[i].name, problem, cap);
+        }
+    return ok;
+}
+
 static bool open_remote(struct setup_world *w, struct gsdp_setup *g)
 {
-    const char *url = w->choice;
-    char text[320];
-    if (strncmp(url, "mqtts://", 8) != 0 || !url[8]) {
-        snprintf(text, sizeof text, "--gsdp takes auto or mqtts://host[:port], not \"%.200s\"", url);
-        w->fail(w->ctx, text);
-        return false;
-    }
-    snprintf(g->host, sizeof g->host, "%.200s%s", url + 8, strchr(url + 8, ':') ? "" : ":8883");
-    snprintf(w->described, sizeof w->described, "GSDP at %.100s", url);
-    return true;
+    char problem[400];
+    snprintf(w->described, sizeof w->described, "GSDP at %.100s", w->choice);
+    if (gsdp_address(w->choice, g->host, problem, sizeof problem) && have_files(w, problem, sizeof problem) &&
+        gsdp_reach(g->host, problem, sizeof problem))
+        return true;
+    w->fail(w->ctx, problem);
+    return false;
 }
 
 static bool gsdp_open(struct setup_world *w, void *state)
@@ -82,7 +119,7 @@ static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup
 {
     const struct gsdp_setup *g = state;
     const struct broker_user *user = broker_user_of(&g->broker, who);
-    const char *tls = getenv(TLS_VARIABLE) ? getenv(TLS_VARIABLE) : TLS_DEFAULT, *serial = run_serial(w, who);
+    const char *tls = tls_folder(), *serial = run_serial(w, who);
     (void)port;
     (void)listen_as;
     (void)listen_fd;
@@ -91,7 +128,7 @@ static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup
                  user->name, user->password);
         return true;
     }
-    const char *name = who->class->place == PLACE_VEHICLE ? who->serial : who->name;
+    const char *name = tls_name(who);
     snprintf(out, cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", g->host, who->name,
              serial, tls, tls, name, tls, name);
     return !g->own;
@@ -104,6 +141,7 @@ const struct setup setup_gsdp = {
     .option_is = "own mosquitto, or an existing broker: mqtts://host[:port] (default auto)",
     .helper = "broker",
     .size = sizeof(struct gsdp_setup),
+    .takes = takes,
     .needs_network = is_remote,
     .open = gsdp_open,
     .helper_is = gsdp_helper,

@@ -1,0 +1,216 @@
+/* explain: what a reason means, what it mostly comes from, where to look. One row for each reason of
+ * lib/base/err.h; a test misses those that have none. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/bytes.h"
+#include "lib/base/err.h"
+#include "sim/commands.h"
+#include "sim/explain.h"
+#include "sim/language/tree.h"
+
+static const struct explanation rows[] = {
+    {ERR_TRUNCATED, "a length that promises more than there is; a cut or corrupted message",
+     "the bytes, with --bytes, at the event before"},
+    {ERR_TRAILING_BYTES, "a sender that appends something, or a length that is too small",
+     "the bytes, with --bytes, at the event before"},
+    {ERR_NO_SPACE, "a value that is longer than its class declares",
+     "value_max and message_max of the class"},
+    {ERR_BAD_SYNTAX, "a text that was typed or configured wrongly",
+     "the line or file that is named beside it"},
+    {ERR_BAD_ARGUMENT, "a word, a number or an address that the other side does not know",
+     "the parameters in docs/play.md, the words in the medium's header"},
+    {ERR_NOT_FOUND, "an entry of a store that was never written, or was deleted by an earlier step",
+     "the store events before it; `given: after` when an earlier life should have written it"},
+    {ERR_NO_MEMORY, "a machine that has none left, or a limit (ulimit -v)",
+     "free -m; the limits of the shell"},
+    {ERR_BUSY, "two requests at once where one at a time is served",
+     "the event that began the first; it repeats by itself"},
+    {ERR_INTERNAL, "a mistake of ours", "the component's log; please report it with out/NAME"},
+    {ERR_ISOTP_TIMEOUT_A, "a bus that is flooded, off, or has nobody to acknowledge",
+     "can.log before it; with a real interface: ip -details link show"},
+    {ERR_ISOTP_TIMEOUT_BS, "a receiver that is dead, cut off, or not addressed by this identifier",
+     "life and link events of the receiver; its flow control in can.log"},
+    {ERR_ISOTP_TIMEOUT_CR, "a sender that died in the middle, or frames that were lost on the way",
+     "life events of the sender; drop events of the gateway"},
+    {ERR_ISOTP_WRONG_SN, "a lost, repeated or injected consecutive frame",
+     "can.log: the sequence numbers of that identifier"},
+    {ERR_ISOTP_INVALID_FS, "somebody else answers with this identifier, or another dialect of ISO-TP",
+     "can.log: the flow control frame's first byte"},
+    {ERR_ISOTP_UNEXPECTED_PDU, "a sender that began again; two senders with one identifier",
+     "can.log: the two first frames and what lies between"},
+    {ERR_ISOTP_WFT_OVERRUN, "a receiver that is busy for too long",
+     "what the receiver does at that time; its N_WFTmax"},
+    {ERR_ISOTP_BUFFER_OVERFLOW, "a message longer than the receiver takes",
+     "docs/limits.md; the length in the first frame"},
+    {ERR_ISOTP_BAD_PADDING, "another padding byte was agreed upon by the other end",
+     "can.log: the last bytes of the frame"},
+    {ERR_BUS_NOT_ALLOWED, "a frame that no row of the matrix has, or in a direction that it does not have",
+     "docs/architecture.md on the matrix; `spaaksim dbc`"},
+    {ERR_BUS_LENGTH, "a frame of somebody who does not follow the matrix", "can.log; `spaaksim dbc`"},
+    {ERR_BUS_RATE, "a flood, or a sender that is faster than its row",
+     "who sends it: can.log, the gateway's drop events"},
+    {ERR_BUS_FLAGS, "a classic frame where the matrix has CAN FD, or the reverse", "can.log; `spaaksim dbc`"},
+    {ERR_BUS_STALE_COUNTER, "a replayed cyclic message, or a sender that hangs",
+     "can.log: the counter of that identifier"},
+    {ERR_BUS_CHECKSUM, "a forged or damaged cyclic message",
+     "can.log; the rule of the checksum in `spaaksim dbc`"},
+    {ERR_DER_SYNTAX, "a damaged or forged certificate, CSR or signature",
+     "openssl asn1parse on the bytes (--bytes)"},
+    {ERR_KEY_NOT_P256, "a key of another curve or kind", "openssl x509 -text, or openssl req -text"},
+    {ERR_KEY_INVALID, "a forged or damaged public key", "who sent it, and what faults the scenario has"},
+    {ERR_SIGNATURE_INVALID,
+     "a message that was changed on the way, a signer with another key, another certificate",
+     "corrupt faults, rogue nodes and clients; docs/messages.md on what a signature covers"},
+    {ERR_CERT_EXPIRED, "a certificate that ended before the wall clock of the run",
+     "its dates; `given` of the scenario"},
+    {ERR_CERT_NOT_YET_VALID, "a wall clock that stands too early",
+     "the certificate's dates; the clock of the machine"},
+    {ERR_CERT_ISSUER_UNKNOWN, "a certificate of another PKI, or a trust anchor that was never provisioned",
+     "the issuer's name; the plant's entries of the component's class"},
+    {ERR_CERT_PURPOSE, "a certificate that is valid, but for something else",
+     "key usage: openssl x509 -text"},
+    {ERR_CERT_PROFILE, "an extension or a name that the profile does not allow",
+     "openssl x509 -text beside docs/ccc.md"},
+    {ERR_CERT_NOT_CA, "a chain with an end entity in the middle",
+     "basic constraints of each: openssl x509 -text"},
+    {ERR_CERT_SIGNATURE, "a forged certificate, or an issuer of the same name with another key",
+     "both keys: openssl verify"},
+    {ERR_CRYPTO_FAILED, "a key that the library cannot use, or a damaged installation",
+     "the component's log; openssl version -a"},
+    {ERR_CERT_KEY_MISMATCH, "a certificate of another exchange, or of somebody else's key",
+     "the digests of both in the trace; replayed responses"},
+    {ERR_CERT_SUBJECT_MISMATCH, "a certificate of another vehicle", "the names in both; who answered"},
+    {ERR_MSG_MALFORMED, "a message that was damaged on the way, or is of another version of proto/",
+     "corrupt faults; the bytes with --bytes, and protoc --decode_raw"},
+    {ERR_MSG_VERSION, "a peer of another version", "the version field of the envelope"},
+    {ERR_MSG_SIGNER_NOT_BOUND, "an ECU that signs in another's name",
+     "the signer's certificate; foreign-ecu in `given`"},
+    {ERR_MSG_WRONG_ECU, "a message that was delivered to the wrong vehicle",
+     "topics and routes; the account of the broker"},
+    {ERR_MSG_STALE, "a message that waited too long, or clocks that differ",
+     "how long a link was cut; the clocks of both"},
+    {ERR_MSG_REPLAYED, "a message that was recorded and sent again, or delivered twice",
+     "repeat faults, rogue nodes; the digest of the first in the trace"},
+    {ERR_MSG_OUT_OF_ORDER, "a message was lost, repeated or overtaken",
+     "the seq fields before it in the trace"},
+    {ERR_MSG_UNEXPECTED, "a peer that is in another state: one end was restarted or gave up",
+     "the state events of both ends"},
+    {ERR_MSG_WRONG_DIRECTION, "a message that was reflected to its sender", "who sends it; rogue nodes"},
+    {ERR_MSG_TOO_LONG, "a message longer than its limit", "docs/limits.md"},
+    {ERR_MSG_WRONG_DRM_UUID, "an ECU that was exchanged, or a back end that knows another one",
+     "the drmUUID in both stores; SP-02 of this vehicle"},
+    {ERR_MSG_NO_ANSWER, "the other end is dead, cut off, or refuses without a word",
+     "life and link events of the other end; refusals with the same message; the limit of the setting "
+     "retries"},
+    {ERR_ECU_UNKNOWN, "a vehicle that the VOS was not told of",
+     "vehicles of the scenario; {vos: {ecu: absent}} in `given`"},
+    {ERR_SUBJECT_ID_MISSING, "a CSR without PP-01/3 before it",
+     "whether an earlier life wrote it; the VOS's store"},
+    {ERR_CSR_SUBJECT_MISMATCH, "a CSR made for another subject id",
+     "the names in both; the pending_csr defect"},
+    {ERR_CSR_KEY_NOT_P256, "an ECU with a weak or foreign key generator",
+     "openssl req -text; the pending_csr defect"},
+    {ERR_CSR_SIGNATURE, "somebody asks for a certificate of a key that it does not hold",
+     "who asks; corrupt faults"},
+    {ERR_CSR_MALFORMED, "a damaged CSR", "openssl req -text on the bytes (--bytes)"},
+    {ERR_CSR_ALREADY_ISSUED,
+     "an ECU that lost its key after the certificate was issued, or two ECUs with one identity",
+     "the VOS's store: which key has it; a kill between PP-01/8 and PP-01/15; renew-vehicle-identity makes a "
+     "new one"},
+    {ERR_PKI_REFUSED, "the certification authority found the request wrong, or does not know who asks",
+     "the refusal in the trace of the PKI just before; docs/security.md on who may call it"},
+    {ERR_PKI_UNREACHABLE, "the PKI is dead, cut off or too slow",
+     "life and link events of the PKI; it repeats by itself"},
+    {ERR_STATUS_MISMATCH, "the vehicle holds another certificate than the VOS issued last",
+     "kills around PP-01/15; renewals that overtook each other"},
+    {ERR_SUBJECT_ID_FORM, "a subject id that is not in the CCC form",
+     "the message that carries it; docs/ccc.md"},
+    {ERR_NOT_PROVISIONED, "SP-02 has not been done with this ECU",
+     "`given: {after: sp02}`, or the tester's call"},
+    {ERR_TRANSPORT_KEY_MISSING, "an ECU that was made without a transport key",
+     "the plant's entries; `given`"},
+    {ERR_VERIFIERS_NOT_FOR_US, "verifiers that were sealed for another ECU",
+     "which vehicle they were sent to; foreign-ecu"},
+    {ERR_VERIFIERS_MALFORMED, "a verifier set that was damaged or made by another version",
+     "corrupt faults; docs/ccc.md"},
+    {ERR_LINK_DOWN, "the link is cut, or its other end is not there",
+     "link and life events before it; cut faults"},
+    {ERR_LINK_PEER_STALLED, "the other end has stopped reading",
+     "its log; is it stopped (SIGSTOP) or very busy?"},
+    {ERR_QUEUE_FULL, "more waits for a link than the queue holds",
+     "how long the link was away; docs/limits.md"},
+    {ERR_STORE_FAILED, "a full disk, a limit on files, a damaged store",
+     "df, ulimit -f; the component's log"},
+    {ERR_SYSTEM, "the system refused something", "the component's log"},
+    {ERR_KILLED, "a kill of the scenario", "its faults; the component starts again by itself"},
+    {ERR_TOPIC_NOT_ALLOWED, "a topic that the component's class does not declare",
+     "topics of the class; docs/adding.md"},
+    {ERR_SETTING_RANGE, "a setting outside its bounds", "the bounds, in the message of `spaaksim check`"},
+    {ERR_WORK_FAILED, "a thread could not be started", "ulimit -u; free -m"},
+    {ERR_DK_STATUS, "the device refused a command", "the status word, with `spaaksim apdu`"},
+    {ERR_DK_SPAKE_VERSION, "device and vehicle speak other versions of SPAKE2+",
+     "the versions in the SELECT response"},
+    {ERR_DK_APPLET_VERSION, "device and vehicle speak other versions of the applet",
+     "the versions in the SELECT response"},
+    {ERR_DK_EVIDENCE, "a wrong pairing password, or verifiers of another one",
+     "the password; which verifier set is in use"},
+    {ERR_DK_POINT, "a forged or damaged share", "the APDUs, with `spaaksim apdu`"},
+    {ERR_DK_ATTEMPTS, "seven wrong passwords", "new verifiers: PP-03"},
+    {ERR_DK_KEY_DATA, "key creation data of another vehicle, or damaged ones",
+     "the APDUs of phase 2; docs/ccc.md"},
+    {ERR_DK_KEY_MISMATCH, "a device that made another key than it was asked for",
+     "the attestation in the APDUs of phase 3"},
+    {ERR_DK_ANSWER, "an answer without what it must carry", "the APDU, with `spaaksim apdu`"},
+    {ERR_DK_LINK_LOST, "the phone was taken away", "field and link events before it; it begins again"},
+    {ERR_DK_TIMEOUT, "a device that is too slow, or a user who was away", "the time between the APDUs"},
+    {ERR_DK_UNKNOWN_KEY, "a key that was deleted, or is of another vehicle",
+     "the key records of the vehicle"},
+    {ERR_DK_ACCESS, "a mailbox that this party may not reach", "docs/ccc.md on mailboxes"},
+    {ERR_DK_ATTESTATION, "an attestation of another key", "the certificates in the APDUs of phase 3"},
+    {ERR_DK_NO_RECEIPT, "the key tracking server has not answered yet",
+     "it is fetched later; the KTS's events"},
+};
+
+const struct explanation *explain_find(enum err e)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].reason == e)
+            return &rows[i];
+    return NULL;
+}
+
+static const char *const names[] = {
+#define X(name, number, text) #name,
+    ERR_LIST(X)
+#undef X
+        NULL};
+
+static bool explain_one(const char *name)
+{
+    char upper[40];
+    text_copy(upper, sizeof upper, name);
+    for (char *p = upper; *p; p++)
+        *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p == '-' ? '_' : *p;
+    const struct explanation *x = err_name_known(upper) ? explain_find(err_from_name(upper)) : NULL;
+    if (x) {
+        printf("%s (%d): %s\n  mostly comes from: %s\n  look at:           %s\n", upper, (int)x->reason,
+               err_text(x->reason), x->causes, x->look);
+        return true;
+    }
+    const char *best = text_closest(upper, names);
+    fprintf(stderr, "spaaksim: no reason \"%.40s\"%s%s%s; `spaaksim explain` names them all\n", name,
+            best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+    return false;
+}
+
+int command_explain(int argc, char **argv)
+{
+    int rc = EXIT_PASSED;
+    for (int i = 1; i < argc; i++)
+        if (!explain_one(argv[i]))
+            rc = EXIT_WRONG;
+    for (size_t i = 1; argc == 1 && names[i]; i++)
+        printf("%-24s %s\n", names[i], err_text(err_from_name(names[i])));
+    return rc;
+}

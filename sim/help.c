@@ -1,0 +1,92 @@
+#include "sim/help.h"
+
+#include <string.h>
+
+#include "sim/commands.h"
+#include "sim/options.h"
+
+#define EXITS \
+    "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is missing\n"
+
+static const struct help {
+    const char *name, *line, *form, *about;
+    unsigned options; /* whose; 0: none */
+    const char *examples, *exits;
+} helps[] = {
+    {"run", "run a scenario, or --all of them in both worlds",
+     "run NAME|FILE [options]\n       spaaksim run --all [options]",
+     "Runs a scenario and judges it. The first lines of a failure name its cause; records stay in "
+     "out/NAME.\n",
+     OPTIONS_OF_RUN,
+     "  spaaksim run pp01\n"
+     "  spaaksim run pp01 --world virtual --seed 7\n"
+     "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
+     "  spaaksim run --all\n",
+     EXITS},
+    {"play", "drive a scenario's world by hand, line by line", "play [NAME|FILE] [options]",
+     "A scenario's components and what it is given, driven by hand. Its do, faults, expect and never are not "
+     "used. Lines "
+     "from\nthe keyboard or a pipe drive the world; the line `help` names them all. Without "
+     "NAME: " PLAY_SCENARIO ".\n",
+     OPTIONS_OF_PLAY,
+     "  spaaksim play\n"
+     "  spaaksim play pp01 --world virtual --seed 7\n"
+     "  echo 'vos renew-vehicle-identity; wait PP-01/9; kill spaak' | spaaksim play pp01\n",
+     "exit: 0 what holds in every run held, 1 it did not, or a line of a pipe was wrong, 2 the command line "
+     "or the\n"
+     "scenario is wrong, 3 something needed is missing\n"},
+    {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
+     "  spaaksim list\n", EXITS},
+    {"check", "check scenario files without running them", "check [FILE...]",
+     "Reads scenario files, all of the project without FILE, and says what is wrong with them.\n", 0,
+     "  spaaksim check\n"
+     "  spaaksim check scenarios/pp01/pp01.yaml\n",
+     "exit: 0 all are well-formed, 2 one is not\n"},
+    {"explain", "what a reason means, and what to look at", "explain [REASON...]",
+     "Tells of a reason that stands in a trace or a verdict: what it says, what it mostly comes from, where "
+     "to look.\n"
+     "Without REASON: names them all.\n",
+     0,
+     "  spaaksim explain CSR_ALREADY_ISSUED\n"
+     "  spaaksim explain\n",
+     "exit: 0 it is known, 2 it is not\n"},
+    {"dbc", "write the CAN message matrix as a DBC file", "dbc",
+     "Writes the CAN message matrix to standard output, for the tools that read DBC files.\n", 0,
+     "  spaaksim dbc >spaak.dbc\n", EXITS},
+    {"apdu", "Digital Key APDUs as text", "apdu [HEX...]",
+     "Digital Key APDUs in hex as readable lines; without HEX, lines of standard input.\n", 0,
+     "  spaaksim apdu 803C1209 '< 9000'\n", EXITS},
+};
+
+#define HELPS (sizeof helps / sizeof helps[0])
+
+void help_print(FILE *out)
+{
+    fputs("spaaksim: a digital-key vehicle and its back end on one machine\n\nusage: spaaksim COMMAND "
+          "[...]\n\n",
+          out);
+    for (size_t i = 0; i < HELPS; i++)
+        fprintf(out, "  %-10s %s\n", helps[i].name, helps[i].line);
+    fputs("\n`spaaksim COMMAND --help` tells of its options; `spaaksim --version` which one this "
+          "is.\n\nexamples:\n",
+          out);
+    fputs(helps[0].examples, out);
+    fputs("  spaaksim play pp01\n  spaaksim explain CSR_ALREADY_ISSUED\n\n" EXITS, out);
+}
+
+void help_print_command(const char *name, FILE *out)
+{
+    const struct help *h = helps;
+    while (h < helps + HELPS && strcmp(h->name, name) != 0)
+        h++;
+    if (h == helps + HELPS) {
+        help_print(out);
+        return;
+    }
+    fprintf(out, "usage: spaaksim %s\n\n%s", h->form, h->about);
+    if (h->options) {
+        fputs("\noptions:\n", out);
+        options_print((enum options_of)h->options, out);
+    }
+    fprintf(out, "\nexamples:\n%s\n%s", h->examples, h->exits);
+}
