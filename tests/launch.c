@@ -1,5 +1,6 @@
 #include "tests/launch.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -31,29 +32,55 @@ void launch_remove(const char *directory)
     launch_must(system(command) == 0, "system", command);
 }
 
-void launch_start(struct launch *l, const char *format, ...)
+static void name_programs(void)
 {
     const char *build = getenv("SPAAKSIM_BUILD");
-    char arguments[700], command[900];
+    char path[300];
+    snprintf(path, sizeof path, "%s/bin/spaaksim", build ? build : "build");
+    setenv("S", path, 1);
+    snprintf(path, sizeof path, "%s/tests/cards/bin/spaaksim", build ? build : "build");
+    setenv("CARDS", path, 1);
+}
+
+static void run_shell(struct launch *l, const char *command)
+{
     int pipe_fds[2];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(arguments, sizeof arguments, format, args);
-    va_end(args);
-    snprintf(command, sizeof command, "exec %s/tests/cards/bin/spaaksim %s", build ? build : "build",
-             arguments);
     launch_must(pipe2(pipe_fds, O_CLOEXEC) == 0, "pipe2", command);
+    name_programs();
     l->len = 0;
     l->text[0] = '\0';
     l->pid = fork();
     if (l->pid == 0) {
+        setpgid(0, 0);
         dup2(pipe_fds[1], 1);
         dup2(pipe_fds[1], 2);
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
+    setpgid(l->pid, l->pid); /* so that it has its group when this returns */
     close(pipe_fds[1]);
     l->out = pipe_fds[0];
+}
+
+void launch_shell(struct launch *l, const char *format, ...)
+{
+    char command[1600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    run_shell(l, command);
+}
+
+void launch_start(struct launch *l, const char *format, ...)
+{
+    char arguments[700], command[800];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, "exec $CARDS %s", arguments);
+    run_shell(l, command);
 }
 
 bool launch_read(struct launch *l, const char *until)
@@ -77,6 +104,32 @@ int launch_finish(struct launch *l)
     close(l->out);
     launch_must(waitpid(l->pid, &status, 0) == l->pid, "waitpid", l->text);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+pid_t launch_find(pid_t ancestor, const char *name)
+{
+    DIR *d = opendir("/proc");
+    pid_t found = 0;
+    for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
+        pid_t pid = (pid_t)atoi(e->d_name);
+        for (pid_t p = pid; p > 1 && !found;) {
+            char path[64], comm[32] = "";
+            int parent = 0;
+            snprintf(path, sizeof path, "/proc/%d/stat", (int)p);
+            FILE *f = fopen(path, "r");
+            if (!f || fscanf(f, "%*d (%31[^)]) %*c %d", comm, &parent) != 2)
+                parent = 0;
+            if (f)
+                fclose(f);
+            if (p == pid && strcmp(comm, name) != 0)
+                break;
+            if (parent == ancestor)
+                found = pid;
+            p = parent;
+        }
+    }
+    closedir(d);
+    return found;
 }
 
 char *launch_file(const char *directory, const char *name)

@@ -1,5 +1,4 @@
-/* For tests that run the programs of tests/cards: starting them, reading what they say, reading their
- * records. */
+/* For tests that run programs: starting them, reading what they say, reading their records. */
 #ifndef tests_launch_h
 #define tests_launch_h
 
@@ -23,12 +22,18 @@ void launch_must(bool ok, const char *what, const char *detail);
 void launch_directory(char out[64]);
 void launch_remove(const char *directory);
 
+/* Runs a line of the shell, in a process group of its own; it finds the programs as $S, those of tests/cards
+ * as $CARDS. */
+void launch_shell(struct launch *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Starts spaaksim of the cards with these arguments. */
 void launch_start(struct launch *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Reads until the text contains `until`; false when the output ended before. */
 bool launch_read(struct launch *l, const char *until);
 /* Reads to the end; the exit code, 1000 and the signal for another end. */
 int launch_finish(struct launch *l);
+
+/* Descendant of that process with that name; 0 when there is none. */
+pid_t launch_find(pid_t ancestor, const char *name);
 
 /* A whole file as text, to be freed; NULL when there is none. */
 char *launch_file(const char *directory, const char *name);

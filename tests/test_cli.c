@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -19,16 +18,15 @@
 
 #include "lib/media/gsdp/mosquitto.h"
 #include "sim/explain.h"
+#include "tests/launch.h"
 #include "tests/support.h"
 
-static char directory[120], program[300];
+static char directory[120];
 
 static void set_up(void)
 {
-    const char *build = getenv("SPAAKSIM_BUILD");
     test_path(directory, sizeof directory, "cli");
     mkdir(directory, 0700);
-    snprintf(program, sizeof program, "%s/bin/spaaksim", build ? build : "build");
     unsetenv("ASAN_OPTIONS"); /* programs that are killed on purpose must not look for leaks */
     setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
     /* whoever loses its parent becomes ours, so that nothing can stay behind unseen */
@@ -45,54 +43,11 @@ static void tear_down(void)
 
 TestSuite(cli, .init = set_up, .fini = tear_down, .timeout = 120);
 
-struct running {
-    pid_t pid;
-    int out;
-    char text[20000];
-    size_t len;
-};
-
-static struct running start(const char *arguments)
+static struct launch start(const char *arguments)
 {
-    struct running r = {0};
-    char command[1300];
-    int pipe_fds[2];
-    cr_assert(eq(int, pipe2(pipe_fds, O_CLOEXEC), 0));
-    snprintf(command, sizeof command, "exec %s %s", program, arguments);
-    r.pid = fork();
-    if (r.pid == 0) {
-        setpgid(0, 0);
-        dup2(pipe_fds[1], 1);
-        dup2(pipe_fds[1], 2);
-        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-        _exit(127);
-    }
-    close(pipe_fds[1]);
-    r.out = pipe_fds[0];
+    struct launch r;
+    launch_shell(&r, "exec $S %s", arguments);
     return r;
-}
-
-/* Reads until the text contains `until` or the output ends; false at the end. */
-static bool read_until(struct running *r, const char *until)
-{
-    while (!until || !strstr(r->text, until)) {
-        struct pollfd p = {.fd = r->out, .events = POLLIN};
-        cr_assert(eq(int, poll(&p, 1, 60000), 1), "no output for a minute:\n%s", r->text);
-        ssize_t n = read(r->out, r->text + r->len, sizeof r->text - 1 - r->len);
-        if (n <= 0)
-            return false;
-        r->len += (size_t)n;
-    }
-    return true;
-}
-
-static int finish(struct running *r)
-{
-    int status;
-    read_until(r, NULL);
-    close(r->out);
-    cr_assert(eq(int, waitpid(r->pid, &status, 0), r->pid));
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 /* Waits until no process is left that was ours or became ours; one that stays makes the test run out of time.
@@ -160,8 +115,8 @@ static const struct {
 Test(cli, exit_codes_and_words)
 {
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        struct running r = start(calls[i].arguments);
-        cr_expect(eq(int, finish(&r), calls[i].code), "spaaksim %s\n%s", calls[i].arguments, r.text);
+        struct launch r = start(calls[i].arguments);
+        cr_expect(eq(int, launch_finish(&r), calls[i].code), "spaaksim %s\n%s", calls[i].arguments, r.text);
         cr_expect(ne(ptr, strstr(r.text, calls[i].says), NULL), "spaaksim %s\n%s", calls[i].arguments,
                   r.text);
     }
@@ -184,8 +139,8 @@ Test(cli, what_is_missing_is_said_with_exit_3)
     char arguments[400];
     snprintf(arguments, sizeof arguments,
              "run pp01 --out %s/a --can body=nocan0,telematics=x,infotainment=y,diagnostic=z", directory);
-    struct running r = start(arguments);
-    cr_expect(eq(int, finish(&r), 3));
+    struct launch r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), 3));
     cr_expect(ne(ptr, strstr(r.text, "there is no interface nocan0"), NULL), "%s", r.text);
     expect_nobody_left();
 }
@@ -202,26 +157,26 @@ Test(cli, a_medium_that_cannot_keep_a_wires_time_says_so)
 }
 
 /* The tampered scenario runs for seconds in the process world: long enough to be interrupted. */
-static struct running start_long(const char *name)
+static struct launch start_long(const char *name)
 {
     char arguments[400];
     setenv("XDG_RUNTIME_DIR", directory, 1);
     snprintf(arguments, sizeof arguments, "run pp01-tampered-response --out %s/%s", directory, name);
-    struct running r = start(arguments);
-    cr_assert(read_until(&r, "PP-01/13"), "%s", r.text);
+    struct launch r = start(arguments);
+    cr_assert(launch_read(&r, "PP-01/13"), "%s", r.text);
     return r;
 }
 
 Test(cli, two_runs_in_one_directory_do_not_meet)
 {
     char arguments[400];
-    struct running first = start_long("same");
+    struct launch first = start_long("same");
     snprintf(arguments, sizeof arguments, "run pp01 --out %s/same", directory);
-    struct running second = start(arguments);
-    cr_expect(eq(int, finish(&second), 3));
+    struct launch second = start(arguments);
+    cr_expect(eq(int, launch_finish(&second), 3));
     cr_expect(ne(ptr, strstr(second.text, "in use by another run"), NULL), "%s", second.text);
     kill(first.pid, SIGINT);
-    finish(&first);
+    launch_finish(&first);
     expect_nobody_left();
 }
 
@@ -257,8 +212,8 @@ static void run_into(const char *folder, int rc, const char *says)
 {
     char arguments[800];
     snprintf(arguments, sizeof arguments, "run pp01 --quiet --out %s/%s", directory, folder);
-    struct running r = start(arguments);
-    cr_expect(eq(int, finish(&r), rc), "%s", r.text);
+    struct launch r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), rc), "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, says), NULL), "%s", r.text);
 }
 
@@ -347,7 +302,7 @@ Test(cli, a_reader_that_goes_away_ends_nothing)
     char arguments[400];
     setenv("XDG_RUNTIME_DIR", directory, 1);
     snprintf(arguments, sizeof arguments, "run pp01 --out %s/pipe", directory);
-    struct running r = start(arguments);
+    struct launch r = start(arguments);
     int status;
     close(r.out);
     cr_assert(eq(int, waitpid(r.pid, &status, 0), r.pid));
@@ -360,10 +315,10 @@ Test(cli, a_reader_that_goes_away_ends_nothing)
 
 Test(cli, nothing_stays_behind_after_ctrl_c)
 {
-    struct running r = start_long("ctrl-c");
+    struct launch r = start_long("ctrl-c");
     cr_expect(eq(u32, run_directories(), 1));
     kill(-r.pid, SIGINT); /* as the terminal does: the whole group */
-    cr_expect(eq(int, finish(&r), 1));
+    cr_expect(eq(int, launch_finish(&r), 1));
     cr_expect(ne(ptr, strstr(r.text, "interrupted by SIGINT"), NULL), "%s", r.text);
     expect_nobody_left();
     cr_expect(eq(u32, run_directories(), 0));
@@ -371,61 +326,34 @@ Test(cli, nothing_stays_behind_after_ctrl_c)
 
 Test(cli, nobody_outlives_a_killed_runner)
 {
-    struct running r = start_long("killed");
+    struct launch r = start_long("killed");
     kill(r.pid, SIGKILL);
-    cr_expect(eq(int, finish(&r), 1000 + SIGKILL));
+    cr_expect(eq(int, launch_finish(&r), 1000 + SIGKILL));
     expect_nobody_left();
 }
 
 Test(cli, what_a_killed_run_left_is_swept_by_the_next)
 {
-    struct running r = start_long("swept");
-    struct running other = start_long("alive");
+    struct launch r = start_long("swept");
+    struct launch other = start_long("alive");
     cr_expect(eq(u32, run_directories(), 2));
     kill(r.pid, SIGKILL);
-    cr_expect(eq(int, finish(&r), 1000 + SIGKILL));
+    cr_expect(eq(int, launch_finish(&r), 1000 + SIGKILL));
     cr_expect(eq(u32, run_directories(), 2));
     run_into("next", 0, "PASS");
     cr_expect(eq(u32, run_directories(), 1), "that of the living stays");
     kill(-other.pid, SIGINT);
-    cr_expect(eq(int, finish(&other), 1));
+    cr_expect(eq(int, launch_finish(&other), 1));
     cr_expect(eq(u32, run_directories(), 0));
-}
-
-/* Descendant of that process with that name. */
-static pid_t find_process(pid_t ancestor, const char *name)
-{
-    DIR *d = opendir("/proc");
-    pid_t found = 0;
-    for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
-        pid_t pid = (pid_t)atoi(e->d_name);
-        for (pid_t p = pid; p > 1 && !found;) {
-            char path[64], comm[32] = "";
-            int parent = 0;
-            snprintf(path, sizeof path, "/proc/%d/stat", (int)p);
-            FILE *f = fopen(path, "r");
-            if (!f || fscanf(f, "%*d (%31[^)]) %*c %d", comm, &parent) != 2)
-                parent = 0;
-            if (f)
-                fclose(f);
-            if (p == pid && strcmp(comm, name) != 0)
-                break;
-            if (parent == ancestor)
-                found = pid;
-            p = parent;
-        }
-    }
-    closedir(d);
-    return found;
 }
 
 Test(cli, crashed_component_is_named_with_its_signal)
 {
-    struct running r = start_long("crash");
-    pid_t vos = find_process(r.pid, "vos");
+    struct launch r = start_long("crash");
+    pid_t vos = launch_find(r.pid, "vos");
     cr_assert(gt(int, (int)vos, 0));
     kill(vos, SIGSEGV);
-    cr_expect(eq(int, finish(&r), 1));
+    cr_expect(eq(int, launch_finish(&r), 1));
     bool named =
         strstr(r.text, "vos crashed with SIGSEGV") || strstr(r.text, "vos ended by itself"); /* under ASan */
     cr_expect(named, "%s", r.text);
@@ -496,8 +424,8 @@ Test(cli, an_existing_broker_with_mutual_tls)
     setenv("SPAAKSIM_GSDP_TLS", directory, 1);
     snprintf(arguments, sizeof arguments, "run pp01 --gsdp mqtts://127.0.0.1:%d --out %s/tls", port,
              directory);
-    struct running r = start(arguments);
-    cr_expect(eq(int, finish(&r), 0), "%s", r.text);
+    struct launch r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), 0), "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, "GSDP at mqtts://127.0.0.1"), NULL), "%s", r.text);
     kill(broker, SIGTERM);
     expect_nobody_left();

@@ -85,20 +85,33 @@ static bool is_repetition(const struct trace_event *e)
     return e->kind == TRACE_RETRY && e->reason;
 }
 
+static bool is_delay(const struct trace_event *e)
+{
+    return e->kind == TRACE_HOLD;
+}
+
 /* The refusal, or the question that got no answer, without which more would have happened. */
 static const struct trace_event *find_cause(const struct run *r, uint64_t after_us)
 {
     const struct trace_event *e = find_first(r, is_refusal, after_us);
-    return e ? e : find_first(r, is_repetition, after_us);
+    if (!e)
+        e = find_first(r, is_repetition, after_us);
+    return e ? e : find_first(r, is_delay, after_us);
 }
 
 static void tell_cause(struct run *r, const struct trace_event *e)
 {
-    const char *verb = e->kind == TRACE_REJECT ? "refused" : e->kind == TRACE_FAIL ? "gave up" : "repeats";
+    const char *verb = "repeats";
+    if (e->kind == TRACE_REJECT)
+        verb = "refused";
+    else if (e->kind == TRACE_FAIL)
+        verb = "gave up";
+    else if (e->kind == TRACE_HOLD)
+        verb = "keeps back";
     run_fail_as(r, FAILURE_CAUSE, "%s %s %s%s%s: %s (%s)%s%s, at %.1f ms", e->component, verb,
-                e->message[0] ? e->message : "its work", e->step[0] ? " at " : "", e->step,
-                err_text((enum err)e->reason), err_name((enum err)e->reason), e->detail[0] ? " " : "",
-                e->detail, (double)e->time_us / 1e3);
+                e->message[0] && strcmp(e->message, "?") != 0 ? e->message : "what came",
+                e->step[0] ? " at " : "", e->step, err_text((enum err)e->reason),
+                err_name((enum err)e->reason), e->detail[0] ? " " : "", e->detail, (double)e->time_us / 1e3);
 }
 
 /* ---- how it ended ---- */
@@ -170,7 +183,7 @@ void failures_settle(struct run *r, const struct missed *missed, uint64_t now_us
         demote(r, FAILURE_FAULT, FAILURE_AFTER);
     if (missed->count && ended_by_limit(r, now_us))
         run_fail_as(r, e ? FAILURE_AFTER : FAILURE_CAUSE,
-                    "the limit of %.1f s came before all that is expected", (double)r->limit_us / 1e6);
+                    "the limit of %g s came before all that is expected", (double)r->limit_us / 1e6);
     if (missed->count)
         tell_rest(r, missed, now_us);
     if (r->failures_lost)

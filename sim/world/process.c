@@ -231,6 +231,17 @@ static void explain_death(struct process_world *w, struct child *c, int code, in
     w->give_up = !w->run->open || c->is_zygote; /* a person can start it again */
 }
 
+/* Who was forked by it dies with it, and nobody tells of that. */
+static void forget_forked(struct process_world *w)
+{
+    for (size_t i = 0; i < w->child_count; i++)
+        if (w->children[i].forked && w->children[i].pid) {
+            kill(w->children[i].pid, SIGKILL);
+            drain(w, &w->children[i]);
+            forget(&w->children[i]);
+        }
+}
+
 static void child_ended(struct child *c, int code, int status)
 {
     struct process_world *w = c->world;
@@ -246,6 +257,8 @@ static void child_ended(struct child *c, int code, int status)
     c->killed = false;
     if (!planned && !w->ending)
         explain_death(w, c, code, status);
+    if (c->is_zygote)
+        forget_forked(w);
 }
 
 static int on_exit_of(sd_event_source *s, const siginfo_t *how, void *ctx)

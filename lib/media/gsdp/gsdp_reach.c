@@ -13,6 +13,7 @@
 
 #define SCHEME       "mqtts://"
 #define DEFAULT_PORT "8883"
+#define PAUSE_MS     50
 
 /* The colon before the port: an IPv6 address in brackets has others. */
 static const char *find_port(const char *host)
@@ -78,8 +79,14 @@ bool gsdp_reach(const char *host_port, char *problem, size_t cap)
         snprintf(problem, cap, "the broker %s cannot be reached: %s", host_port, gai_strerror(rc));
         return false;
     }
-    for (const struct addrinfo *a = list; a && e; a = a->ai_next)
-        e = connect_within(a);
+    for (int left_ms = GSDP_REACH_MS; e && left_ms > 0; left_ms -= PAUSE_MS) {
+        if (left_ms < GSDP_REACH_MS)
+            poll(NULL, 0, PAUSE_MS);
+        for (const struct addrinfo *a = list; a && e; a = a->ai_next)
+            e = connect_within(a);
+        if (e != ECONNREFUSED)
+            break;
+    }
     freeaddrinfo(list);
     if (e)
         snprintf(problem, cap,

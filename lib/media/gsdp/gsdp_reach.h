@@ -11,7 +11,7 @@
 
 /* "mqtts://host", "mqtts://host:port", "mqtts://[address]:port" -> "host:port". False and a sentence. */
 bool gsdp_address(const char *url, char host_port[GSDP_HOST_MAX], char *problem, size_t cap);
-/* Connects, and hangs up. False and a sentence with what to do. */
+/* Connects, and hangs up again. False and a sentence with what to do. */
 bool gsdp_reach(const char *host_port, char *problem, size_t cap);
 /* Can that file be read? False and a sentence that names it and whose it is. */
 bool gsdp_file(const char *path, const char *whose, char *problem, size_t cap);
