@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "lib/host/setup.h"
@@ -159,6 +160,12 @@ static void list_options(enum options_of command, struct option out[OPTIONS_MAX]
     out[n] = (struct option){NULL, 0, NULL, 0};
 }
 
+static unsigned columns_of(int terminal)
+{
+    struct winsize size;
+    return isatty(terminal) && ioctl(terminal, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 /* Names of the options that only real links and processes have a use for. */
 static bool check_world(const struct options *o)
 {
@@ -180,6 +187,7 @@ bool options_read(enum options_of command, int argc, char **argv, struct options
     list_options(command, longs);
     *out = (struct options){.run = {.seed = 1}};
     out->run.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+    out->run.columns = columns_of(STDOUT_FILENO);
     out->jobs = sysconf(_SC_NPROCESSORS_ONLN);
     while ((letter = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
         if (!read_option(letter, out))

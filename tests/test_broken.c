@@ -64,7 +64,8 @@ static const struct {
      "the ECU is not registered (ECU_UNKNOWN)", "expected PP-01/19 by spaak"},
     {"a link that is cut for good",
      ALL "limit: 9 s\nfaults:\n  - cut: {link: gsdp, component: tbm, at: PP-01/3, heal_after: 3600 s}\n" DONE,
-     VIRTUAL, 1, "tbm keeps back VehicleSubjectIdRequest: the link is down (LINK_DOWN)", "expected PP-01/19 by spaak"},
+     VIRTUAL, 1, "tbm keeps back VehicleSubjectIdRequest: the link is down (LINK_DOWN)",
+     "expected PP-01/19 by spaak"},
     {"a broker that is not there", NULL,
      "mkdir $D/t; for f in ca.crt vos.crt vos.key gsdp.crt gsdp.key SPAAK00000001.crt SPAAK00000001.key; do "
      ": >$D/t/$f; done;"

@@ -102,25 +102,32 @@ static const char *colour_of(const struct trace_event *e)
     }
 }
 
+/* Verb, message, reason and detail, as far as the event has them. */
+static void tell_what(const struct trace_event *e, char out[240])
+{
+    const char *verb = "";
+    if (e->kind != TRACE_SEND && e->kind != TRACE_STEP)
+        verb = e->kind == TRACE_ACCEPT ? "verified " : trace_kind_name((enum trace_kind)e->kind);
+    bool carried = e->kind == TRACE_SEND || e->kind == TRACE_ACCEPT;
+    const char *detail = carried ? strstr(e->detail, "error=") : e->detail;
+    snprintf(out, 240, "%s%s%s%s%s%s%s", verb, *verb && e->kind != TRACE_ACCEPT ? " " : "", e->message,
+             e->reason ? "  " : "", e->reason ? err_name((enum err)e->reason) : "",
+             detail && *detail && (*verb || *e->message) ? "  " : "", detail ? detail : "");
+}
+
 void trace_text(const struct trace_event *e, bool colour, char out[TRACE_TEXT_MAX])
 {
     char who[80], what[240], size[24] = "";
-    const char *on = colour ? colour_of(e) : "", *verb = "";
+    const char *on = colour ? colour_of(e) : "";
     if (e->kind == TRACE_SEND)
         snprintf(who, sizeof who, "%s -> %s", e->component, e->peer);
     else
         snprintf(who, sizeof who, "%s", e->component);
-    if (e->kind != TRACE_SEND && e->kind != TRACE_STEP)
-        verb = e->kind == TRACE_ACCEPT ? "verified " : trace_kind_name((enum trace_kind)e->kind);
     if (e->kind == TRACE_SEND && e->length)
-        snprintf(size, sizeof size, "%" PRIu32 " B", e->length);
-    bool carried = e->kind == TRACE_SEND || e->kind == TRACE_ACCEPT;
-    const char *detail = carried ? strstr(e->detail, "error=") : e->detail;
-    snprintf(what, sizeof what, "%s%s%s%s%s%s%s", verb, *verb && e->kind != TRACE_ACCEPT ? " " : "",
-             e->message, e->reason ? "  " : "", e->reason ? err_name((enum err)e->reason) : "",
-             detail && *detail && (*verb || *e->message) ? "  " : "", detail ? detail : "");
-    snprintf(out, TRACE_TEXT_MAX, "%s%-9s %-15s %-36s %8s %9.1f ms%s", on, e->step, who, what, size,
-             (double)e->time_us / 1000.0, *on ? PLAIN : "");
+        snprintf(size, sizeof size, "  %" PRIu32 " B", e->length);
+    tell_what(e, what);
+    snprintf(out, TRACE_TEXT_MAX, "%s%9.1f ms  %-9s %-15s %s%s%s", on, (double)e->time_us / 1000.0, e->step,
+             who, what, size, *on ? PLAIN : "");
 }
 
 bool trace_detail(const struct trace_event *e, const char *key, char *out, size_t cap)

@@ -61,7 +61,8 @@ enum trace_kind trace_kind_from_name(const char *name);
 /* One JSON object without a line end; returns its length. out holds TRACE_JSON_MAX characters. */
 #define TRACE_JSON_MAX 1024
 size_t trace_json(const struct trace_event *e, char out[TRACE_JSON_MAX]);
-/* One line for people: "PP-01/3   spaak -> vos   VehicleSubjectIdRequest   612 B   3.1 ms". */
+/* One line for people: "     3.1 ms  PP-01/3   spaak -> vos    VehicleSubjectIdRequest  612 B". What varies
+ * in length stands last, so that columns stay where they are. */
 #define TRACE_TEXT_MAX 480
 void trace_text(const struct trace_event *e, bool colour, char out[TRACE_TEXT_MAX]);
 /* Value of "key=value" in the detail; false when there is none. */

@@ -3,16 +3,15 @@
 #ifndef lib_host_board_h
 #define lib_host_board_h
 
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "lib/host/link.h"
 
 #define BOARD_SLOTS 64
 
 struct board_slot {
-    _Atomic uint64_t activity; /* inputs taken, those of cyclic messages and timers not counted */
-    _Atomic uint32_t pending;  /* timers that are not cyclic, late sends, works */
-    _Atomic uint32_t ready;    /* 1 while its loop runs */
+    _Atomic uint64_t activity;            /* inputs taken, those of cyclic messages and timers not counted */
+    _Atomic uint32_t pending;             /* timers that are not cyclic, late sends, works */
+    _Atomic uint32_t ready;               /* 1 while its loop runs */
+    struct link_tally tallies[ENV_PORTS]; /* by port */
 };
 
 struct board {

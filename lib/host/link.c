@@ -49,3 +49,23 @@ void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void 
     sd_event_source_set_floating(first, 1);
     sd_event_source_unref(first);
 }
+
+void link_tally_begin(struct link_tally *t)
+{
+    if (t)
+        atomic_fetch_add(&t->unsure, atomic_exchange(&t->under_way, 0));
+}
+
+void link_tally_try(struct link_tally *t, uint32_t frames)
+{
+    if (t)
+        atomic_store(&t->under_way, frames);
+}
+
+void link_tally_done(struct link_tally *t, uint32_t taken)
+{
+    if (!t)
+        return;
+    atomic_fetch_add(&t->sent, taken);
+    atomic_store(&t->under_way, 0);
+}

@@ -5,6 +5,7 @@
 #ifndef lib_host_link_h
 #define lib_host_link_h
 
+#include <stdatomic.h>
 #include <systemd/sd-event.h>
 
 #include "lib/host/medium.h"
@@ -31,11 +32,19 @@ struct link {
     const struct link_ops *ops;
 };
 
+/* What a link of frames has handed over to what carries it, kept where it outlives the process. */
+struct link_tally {
+    _Atomic uint64_t sent;      /* frames that were taken */
+    _Atomic uint32_t under_way; /* frames of the system call that is being made */
+    _Atomic uint32_t unsure;    /* of lives that were killed in the middle of one */
+};
+
 struct link_open {
     sd_event *event;
     const struct port_spec *spec;
-    const char *name;     /* of the component */
-    const char *endpoint; /* where to; the form is the driver's, written by the medium's set-up */
+    const char *name;         /* of the component */
+    struct link_tally *tally; /* NULL: nobody counts */
+    const char *endpoint;     /* where to; the form is the driver's, written by the medium's set-up */
     struct link_hooks hooks;
 };
 
@@ -45,6 +54,12 @@ struct link_driver {
     const struct medium *medium;
     struct link *(*open)(const struct link_open *o, const char **reason);
 };
+
+/* A life begins: what the one before was killed with is unsure. */
+void link_tally_begin(struct link_tally *t);
+/* Around a system call that hands over so many frames; done with how many were taken. NULL is none. */
+void link_tally_try(struct link_tally *t, uint32_t frames);
+void link_tally_done(struct link_tally *t, uint32_t taken);
 
 /* Value of ";key=" in an endpoint; false when there is none. */
 bool link_option(const char *endpoint, const char *key, char *out, size_t cap);

@@ -612,7 +612,9 @@ static struct link *open_link(struct process *p, unsigned port)
                           .spec = spec,
                           .name = p->name,
                           .endpoint = p->endpoints[port],
+                          .tally = p->slot ? &p->slot->tallies[port] : NULL,
                           .hooks = {&p->ports[port], on_link_state, on_link_bytes, on_link_news}};
+    link_tally_begin(o.tally);
     for (const struct link_driver *const *d = p->parts->drivers; *d && !l; d++)
         if ((*d)->medium == p->node.media[port])
             l = (*d)->open(&o, &reason);

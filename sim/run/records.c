@@ -143,12 +143,33 @@ static bool worth_a_line(const struct run *r, const struct trace_event *e)
     }
 }
 
+#define ELLIPSIS "\xE2\x80\xA6"
+
+/* Cuts a line at the width of the terminal; what sets colours takes none of it. */
+static void fit(char text[TRACE_TEXT_MAX], unsigned columns)
+{
+    unsigned used = 0;
+    char *cut = NULL;
+    for (char *p = text; *p; p++) {
+        if (*p == '\033')
+            p += strcspn(p, "m");
+        else if ((*p & 0xC0) != 0x80 && ++used == columns)
+            cut = p; /* the last column: for the ellipsis, if more comes */
+    }
+    if (used <= columns || !cut)
+        return;
+    const char *plain = strstr(cut, "\033[0m") ? "\033[0m" : "";
+    snprintf(cut, TRACE_TEXT_MAX - (size_t)(cut - text), ELLIPSIS "%s", plain);
+}
+
 static void print_event(const struct run *r, const struct trace_event *e)
 {
     char text[TRACE_TEXT_MAX];
     if (r->options->quiet || !worth_a_line(r, e))
         return;
     trace_text(e, r->options->colour, text);
+    if (r->options->columns)
+        fit(text, r->options->columns);
     if (r->options->print)
         r->options->print(text);
     else

@@ -75,6 +75,7 @@ struct run_options {
     bool bytes;                     /* record all bytes that enter or leave a component */
     bool keep_past;                 /* records of lives before the run, too */
     bool open;                      /* no end of its own, and signals are the caller's: a person drives it */
+    unsigned columns;               /* of the terminal that shows it; 0: lines are as long as they are */
     bool quiet, colour, verbose;
     void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */
 };

@@ -205,6 +205,7 @@ static void flush_hub(struct can_link *l)
     while (done < l->out_len && l->fd >= 0) {
         struct rd r = rd_of(l->out + done, l->out_len - done);
         size_t len = 1, taken = 0;
+        uint32_t frames = 0;
         struct bus_frame f;
         packet[0] = HUB_FRAMES;
         for (struct rd next = r; next.left && bus_frame_read(&next, &f) == ERR_OK; r = next) {
@@ -214,8 +215,12 @@ static void flush_hub(struct can_link *l)
             memcpy(packet + len, r.p, size);
             len += size;
             taken += size;
+            frames++;
         }
-        if (send(l->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        link_tally_try(l->o.tally, frames);
+        bool sent = send(l->fd, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+        link_tally_done(l->o.tally, sent ? frames : 0);
+        if (!sent)
             break;
         done += taken;
     }
@@ -228,7 +233,10 @@ static void flush_interface(struct can_link *l)
     struct bus_frame f;
     size_t done = 0;
     while (r.left && bus_frame_read(&r, &f) == ERR_OK) {
-        if (!can_socket_write(l->fd, &f))
+        link_tally_try(l->o.tally, 1);
+        bool sent = can_socket_write(l->fd, &f);
+        link_tally_done(l->o.tally, sent);
+        if (!sent)
             break;
         done = l->out_len - r.left;
     }
