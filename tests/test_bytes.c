@@ -73,6 +73,62 @@ Test(bytes, text_copy_cuts_and_terminates)
     cr_assert(eq(str, out, "abc"));
 }
 
+static const struct {
+    const char *text;
+    size_t cap;
+    const char *copied;
+} cuts[] = {
+    {"a\u00e9", 3, "a"},     {"a\u00e9", 4, "a\u00e9"},       {"\u20ac", 3, ""},
+    {"a\U0001F511", 5, "a"}, {"\U0001F511", 5, "\U0001F511"}, {"\x80\x80\x80\x80\x80", 5, "\x80\x80\x80\x80"},
+};
+
+Test(bytes, a_text_is_cut_between_characters)
+{
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        char out[8];
+        text_copy(out, cuts[i].cap, cuts[i].text);
+        cr_expect(eq(str, out, (char *)cuts[i].copied), "row %zu", i);
+    }
+}
+
+static const struct {
+    const char *text;
+    size_t len; /* 0: not to be shown */
+} characters[] = {
+    {"a", 1},
+    {"~", 1},
+    {"\xC2\xA0", 2},
+    {"\xE2\x82\xAC", 3},
+    {"\xF0\x9F\x94\x91", 4},
+    {"", 0},
+    {"\x1B", 0},
+    {"\n", 0},
+    {"\t", 0},
+    {"\x7F", 0},
+    {"\xC2\x9B", 0},
+    {"\x80", 0},
+    {"\xC3", 0},
+    {"\xC3(", 0},
+    {"\xFF", 0},
+    {"\xC0\xAF", 0},
+    {"\xE0\x80\xAF", 0},
+    {"\xF0\x80\x80\xAF", 0},
+    {"\xED\xA0\x80", 0},
+    {"\xF4\x90\x80\x80", 0},
+    {"\xF8\x88", 0},
+    {"\xE2\x80\xA8", 0},
+    {"\xE2\x80\xAE", 0},
+    {"\xEF\xBB\xBF", 0},
+    {"\xEF\xBF\xBF", 0},
+};
+
+Test(bytes, only_what_can_be_shown_is_a_character)
+{
+    for (size_t i = 0; i < sizeof characters / sizeof characters[0]; i++)
+        cr_expect(eq(sz, text_character(characters[i].text, strlen(characters[i].text)), characters[i].len),
+                  "row %zu", i);
+}
+
 #define X(name, number, text) {number, #name},
 static const struct {
     int number;

@@ -155,7 +155,65 @@ long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap)
 
 void text_copy(char *out, size_t cap, const char *text)
 {
-    size_t len = strnlen(text, cap - 1);
+    size_t len = strnlen(text, cap);
+    if (len == cap)
+        len = text_cut(text, cap - 1);
     memcpy(out, text, len);
     out[len] = '\0';
+}
+
+#define CONTINUES(c) (((unsigned char)(c)&0xC0) == 0x80)
+
+size_t text_cut(const char *text, size_t len)
+{
+    size_t end = len;
+    while (end > 0 && len - end < 3 && CONTINUES(text[end]))
+        end--;
+    return CONTINUES(text[end]) ? len : end;
+}
+
+/* Leads of sequences, and the least code point that needs as many bytes: a shorter form exists for a lesser
+ * one. */
+static const struct {
+    unsigned char mask, lead;
+    unsigned bits;
+    uint32_t least;
+} sequences[] = {
+    {0x80, 0x00, 0x7F, 0}, {0xE0, 0xC0, 0x1F, 0x80}, {0xF0, 0xE0, 0x0F, 0x800}, {0xF8, 0xF0, 0x07, 0x10000}};
+
+/* Code points, both ends included, that show nothing, or something else than what stands there. */
+static const struct {
+    uint32_t from, to;
+} unshown[] = {
+    {0x00, 0x1F},     {0x7F, 0x9F},     /* controls */
+    {0x2028, 0x202E}, {0x2066, 0x2069}, /* line separators, changes of direction */
+    {0xD800, 0xDFFF}, {0xFDD0, 0xFDEF}, /* surrogates, non-characters */
+    {0xFEFF, 0xFEFF},                   /* byte order mark */
+};
+
+static bool is_shown(uint32_t point)
+{
+    for (size_t i = 0; i < sizeof unshown / sizeof unshown[0]; i++)
+        if (point >= unshown[i].from && point <= unshown[i].to)
+            return false;
+    return point <= 0x10FFFF && (point & 0xFFFE) != 0xFFFE;
+}
+
+size_t text_character(const char *text, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t k = 0;
+    if (len == 0)
+        return 0;
+    while (k < 4 && (s[0] & sequences[k].mask) != sequences[k].lead)
+        k++;
+    if (k == 4 || k >= len)
+        return 0;
+    uint32_t point = s[0] & sequences[k].bits;
+    for (size_t i = 1; i <= k; i++) {
+        if (!CONTINUES(s[i]))
+            return 0;
+        point = point << 6 | (s[i] & 0x3F);
+    }
+    return point >= sequences[k].least && is_shown(point) ? k + 1 : 0;
 }

@@ -57,7 +57,13 @@ void hex_encode(const uint8_t *p, size_t len, char *out);
 /* Number of bytes decoded, or -1 when text is not hex of an even length or is longer than cap bytes. */
 long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap);
 
-/* Copies text into a fixed field, always terminated, cut when too long. */
+/* Copies text into a fixed field, always terminated, cut between characters when too long. */
 void text_copy(char *out, size_t cap, const char *text);
+/* The greatest length up to len that does not end inside a UTF-8 character; text has more than len bytes. */
+size_t text_cut(const char *text, size_t len);
+/* Bytes of the UTF-8 character that text begins with; 0 when it is none, or one that must not reach a
+ * terminal or a line of a file: a control character, a line separator, a change of direction, a
+ * non-character. */
+size_t text_character(const char *text, size_t len);
 
 #endif

@@ -44,33 +44,15 @@ const char *const *play_names(const struct play *p)
 
 /* ---- text ---- */
 
-/* Bytes of the character at s, 0 for what is no UTF-8 or is a control character. */
-static size_t character(const unsigned char *s, size_t len)
-{
-    static const struct {
-        unsigned char mask, lead;
-        size_t len;
-    } forms[] = {{0x80, 0x00, 1}, {0xE0, 0xC0, 2}, {0xF0, 0xE0, 3}, {0xF8, 0xF0, 4}};
-    size_t k = 0;
-    while (k < 4 && (s[0] & forms[k].mask) != forms[k].lead)
-        k++;
-    if (k == 4 || forms[k].len > len || s[0] == 0x7F || (s[0] < 0x20 && s[0] != '\t'))
-        return 0;
-    for (size_t i = 1; i < forms[k].len; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return s[0] == 0xC2 && s[1] < 0xA0 ? 0 : forms[k].len; /* controls of 8 bits */
-}
-
 static bool check_text(struct play *p, const char *line, size_t len)
 {
     if (len > PLAY_LINE_MAX)
         return play_wrong(p, "a line has at most %d characters", PLAY_LINE_MAX);
     for (size_t i = 0, n; i < len; i += n) {
-        const unsigned char *s = (const unsigned char *)line + i;
-        n = character(s, len - i);
+        n = line[i] == '\t' ? 1 : text_character(line + i, len - i);
         if (n == 0)
-            return play_wrong(p, "a line is text, in UTF-8; character %zu is the byte 0x%02X", i + 1, s[0]);
+            return play_wrong(p, "a line is text, in UTF-8; character %zu is the byte 0x%02X", i + 1,
+                              (unsigned char)line[i]);
     }
     return true;
 }
