@@ -123,12 +123,12 @@ char *scenario_find_quietly(const char *name)
     return found;
 }
 
-bool catalogue_load(const char *path, struct scenario **out, size_t *count)
+static bool load(const char *path, struct scenario **out, size_t *count, FILE *dump)
 {
     struct tree_problem problem = {0};
     char past[600];
-    if (!scenario_load(path, out, count, &problem)) {
-        fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+    if (!scenario_load_and_dump(path, out, count, dump, &problem)) {
+        fprintf(stderr, "%s:%u:%u: %s\n", path, problem.line, problem.column, problem.text);
         return false;
     }
     for (size_t i = 0; i < *count; i++)
@@ -137,6 +137,11 @@ bool catalogue_load(const char *path, struct scenario **out, size_t *count)
             return false;
         }
     return true;
+}
+
+bool catalogue_load(const char *path, struct scenario **out, size_t *count)
+{
+    return load(path, out, count, NULL);
 }
 
 int command_list(int argc, char **argv)
@@ -164,24 +169,46 @@ int command_list(int argc, char **argv)
     return rc;
 }
 
+static bool check_file(const char *path, FILE *dump)
+{
+    struct scenario *s = NULL;
+    size_t n;
+    bool ok = load(path, &s, &n, dump);
+    free(s);
+    return ok;
+}
+
+static bool check_all(unsigned long *count, FILE *dump)
+{
+    char **paths = scenario_files(count);
+    bool ok = true;
+    for (size_t i = 0; i < *count; i++) {
+        ok &= check_file(paths[i], dump);
+        free(paths[i]);
+    }
+    free(paths);
+    return ok;
+}
+
 int command_check(int argc, char **argv)
 {
-    unsigned long count = (unsigned long)argc - 1;
-    char **all = argc > 1 ? NULL : scenario_files(&count);
-    int rc = EXIT_PASSED;
-    for (size_t i = 0; i < count; i++) {
-        struct scenario *s = NULL;
-        size_t n;
-        if (!catalogue_load(all ? all[i] : argv[i + 1], &s, &n))
-            rc = EXIT_WRONG;
-        free(s);
-        if (all)
-            free(all[i]);
-    }
-    free(all);
-    if (rc == EXIT_PASSED)
+    bool dumps = argc > 1 && strcmp(argv[1], "--dump") == 0, ok = true;
+    int first = dumps ? 2 : 1;
+    unsigned long count = (unsigned long)(argc - first);
+    FILE *dump = dumps ? stdout : NULL;
+    for (int i = first; i < argc; i++)
+        if (argv[i][0] == '-') {
+            fprintf(stderr, "spaaksim check: unknown option \"%s\"; there is --dump, before the files\n",
+                    argv[i]);
+            return EXIT_WRONG;
+        }
+    if (first == argc)
+        ok = check_all(&count, dump);
+    for (int i = first; i < argc; i++)
+        ok &= check_file(argv[i], dump);
+    if (ok && !dumps)
         printf("%lu scenario files are well-formed\n", count);
-    return rc;
+    return ok ? EXIT_PASSED : EXIT_WRONG;
 }
 
 int command_dbc(int argc, char **argv)

@@ -37,10 +37,13 @@ static const struct help {
      "scenario is wrong, 3 something needed is missing\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
      "  spaaksim list\n", EXITS},
-    {"check", "check scenario files without running them", "check [FILE...]",
-     "Reads scenario files, all of the project without FILE, and says what is wrong with them.\n", 0,
+    {"check", "check scenario files without running them", "check [--dump] [FILE...]",
+     "Reads scenario files, all of the project without FILE, and says what is wrong with them; with --dump "
+     "what was\n"
+     "understood, a line for each value.\n",
+     0,
      "  spaaksim check\n"
-     "  spaaksim check scenarios/pp01/pp01.yaml\n",
+     "  spaaksim check --dump scenarios/pp01/pp01.yaml\n",
      "exit: 0 all are well-formed, 2 one is not\n"},
     {"explain", "what a reason means, and what to look at", "explain [REASON...]",
      "Tells of a reason that stands in a trace or a verdict: what it says, what it mostly comes from, where "

@@ -146,7 +146,7 @@ static int collect(struct batch *b, bool one_world)
             if (one_world && w != b->options->world)
                 continue;
             if (!scenario_load(paths[i], &s, &n, &problem)) {
-                fprintf(stderr, "%s:%u: %s\n", paths[i], problem.line, problem.text);
+                fprintf(stderr, "%s:%u:%u: %s\n", paths[i], problem.line, problem.column, problem.text);
                 rc = EXIT_WRONG;
                 continue;
             }

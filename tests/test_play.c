@@ -314,7 +314,7 @@ Test(play, a_person_at_a_terminal)
         type(s, "state spaak\r");
         cr_expect(see(s, "spaak        alive") && see(s, "spaaksim> "), "%s", s->text);
         type(s, "stat\r");
-        cr_expect(see(s, "did you mean \"start\"?") && see(s, "spaaksim> "), "%s", s->text);
+        cr_expect(see(s, "did you mean \"state\"?") && see(s, "spaaksim> "), "%s", s->text);
         type(s, "\x04");
         cr_expect(eq(int, get_up(s), 0), "%s", s->text);
         cr_expect(ne(ptr, strstr(s->text, "PASS"), NULL), "%s", s->text);

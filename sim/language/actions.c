@@ -26,28 +26,29 @@ static bool read_number(const struct parameter_spec *spec, const char *text, uin
         char *out;
     } u = {.in = text};
     y.text = u.out;
-    bool ok = spec->kind == PARAMETER_DURATION ? tree_duration_us(&y, out, &p)
-                                               : tree_number(&y, spec->max, out, &p);
+    bool ok = spec->kind == PARAMETER_DURATION ? tree_duration(&y, 1, spec->min, spec->max, out, &p)
+                                               : tree_number(&y, spec->min, spec->max, out, &p);
     if (!ok)
         snprintf(problem, cap, "%.80s: %.200s", spec->name, p.text);
-    else if (*out < spec->min || *out > spec->max)
-        snprintf(problem, cap, "%.80s goes from %llu to %llu%s", spec->name, (unsigned long long)spec->min,
-                 (unsigned long long)spec->max, spec->kind == PARAMETER_DURATION ? " us" : "");
-    else
-        return true;
-    return false;
+    return ok;
 }
 
 static bool read_word(const struct parameter_spec *spec, const char *text, uint64_t *out, char *problem,
                       size_t cap)
 {
-    for (*out = 0; spec->words[*out]; ++*out)
-        if (strcmp(spec->words[*out], text) == 0)
-            return true;
-    const char *best = text_closest(text, spec->words);
-    snprintf(problem, cap, "unknown %.40s \"%.60s\"; did you mean \"%.40s\"?", spec->name, text,
-             best ? best : spec->words[0]);
-    return false;
+    union {
+        const char *in;
+        char *out;
+    } u = {.in = text};
+    struct tree y = {.kind = TREE_TEXT};
+    struct tree_problem p = {0};
+    unsigned i;
+    y.text = u.out;
+    bool ok = tree_word(&y, spec->name, spec->words, &i, &p);
+    if (!ok)
+        snprintf(problem, cap, "%.200s", p.text);
+    *out = i;
+    return ok;
 }
 
 static bool read_vehicle(const struct scenario *s, const char *text, struct call_value *out, char *problem,
@@ -74,8 +75,10 @@ bool parameter_read(const struct scenario *s, const struct parameter_spec *spec,
         return read_word(spec, text, &out->number, problem, cap);
     size_t len = strlen(text);
     bool plain = len < sizeof out->text;
-    for (size_t i = 0; i < len; i++)
-        plain &= (unsigned char)text[i] >= 0x20 && text[i] != 0x7F;
+    for (size_t i = 0, n; plain && i < len; i += n) {
+        n = text_character(text + i, len - i);
+        plain = n != 0;
+    }
     if (!plain || (spec->check && !spec->check(text))) {
         snprintf(problem, cap, "\"%.60s\" is no %.40s%s%.40s%s", plain ? text : "?", spec->name,
                  spec->form ? "; write it like \"" : "", spec->form ? spec->form : "",
@@ -105,120 +108,137 @@ bool parameters_complete(const struct scenario *s, const struct call_spec *call,
     return true;
 }
 
-/* ---- one entry ---- */
+/* ---- one entry: some keys of the language, then the call's own parameters ---- */
 
-static bool is_common(const char *key)
+struct action_reading {
+    struct action action;
+    char call[48], to[ENV_NAME_MAX];
+};
+
+/* A parameter's row: `of` is its declaration. */
+static bool read_parameter(const struct tree_key *k, const struct tree *y, void *at, struct tree_problem *p)
 {
-    static const char *const common[] = {"call", "to", "at", "after", "inject", NULL};
-    for (size_t i = 0; common[i]; i++)
-        if (strcmp(common[i], key) == 0)
-            return true;
-    return false;
+    char text[TREE_TEXT_MAX + 1], problem[300];
+    if (!tree_text(y, text, sizeof text, p))
+        return false;
+    return parameter_read(language_scenario(), k->of, text, at, problem, sizeof problem) ||
+           tree_bad(p, y->at, "%s", problem);
 }
 
-static bool unknown_parameter(const struct call_spec *call, const struct tree *y, size_t i,
-                              struct tree_problem *p)
+static void print_parameter(const struct tree_key *k, const void *at, char *out, size_t cap)
 {
-    const char *names[ENV_VALUES + 3];
-    size_t n = 0;
-    for (; n < component_parameters(call); n++)
-        names[n] = call->parameters[n].name;
-    names[n++] = "at";
-    names[n++] = "after";
-    names[n] = NULL;
-    char label[80];
-    snprintf(label, sizeof label, "parameter of %.40s", call->name);
-    return tree_unknown(p, y->key_lines[i], label, y->keys[i], names);
+    const struct parameter_spec *spec = k->of;
+    const struct call_value *v = at;
+    if (spec->kind == PARAMETER_WORD)
+        text_copy(out, cap, spec->words[v->number]);
+    else if (spec->kind == PARAMETER_NUMBER || spec->kind == PARAMETER_DURATION)
+        snprintf(out, cap, "%llu", (unsigned long long)v->number);
+    else
+        text_copy(out, cap, v->text);
 }
 
-static bool read_parameters(const struct scenario *s, struct action *a, const struct tree *y,
-                            struct tree_problem *p)
+static const struct key_kind key_parameter = {"parameter", read_parameter, print_parameter, ""},
+                             key_parameter_us = {"parameter", read_parameter, print_parameter, "_us"};
+
+#define COMMON_KEYS                                                                                 \
+    KEY("at", step, struct action_reading, action.when.step),                                       \
+        KEY("after", us, struct action_reading, action.when.after_us, .max = TREE_DURATION_MAX_US), \
+        END_OF_KEYS
+const struct tree_key call_keys[] = {
+    KEY("call", text, struct action_reading, call, .min = 1, .required = true),
+    KEY("to", member, struct action_reading, to, .required = true), COMMON_KEYS};
+/* The value of `inject` is its first parameter. */
+const struct tree_key inject_keys[] = {COMMON_KEYS};
+#define OWN_KEYS (sizeof call_keys / sizeof call_keys[0])
+
+static struct tree_key parameter_row(const struct parameter_spec *spec, size_t number, const char *name)
 {
-    const struct call_spec *call = &s->members[a->member].class->calls[a->call];
-    bool given[ENV_VALUES] = {false};
-    char problem[300];
-    for (size_t i = 0; i < y->count; i++) {
-        bool first = strcmp(y->keys[i], "inject") == 0; /* the value of `inject` is its first parameter */
-        size_t k = 0;
-        if (is_common(y->keys[i]) && !first)
-            continue;
-        while (!first && k < component_parameters(call) && strcmp(call->parameters[k].name, y->keys[i]) != 0)
-            k++;
-        if (k == component_parameters(call))
-            return unknown_parameter(call, y, i, p);
-        if (y->items[i]->kind != TREE_TEXT)
-            return tree_bad(p, y->items[i]->line, "a plain value belongs here, not a list or mapping");
-        if (given[k])
-            return tree_bad(p, y->key_lines[i], "\"%s\" stands twice", y->keys[i]);
-        given[k] = true;
-        if (!parameter_read(s, &call->parameters[k], y->items[i]->text, &a->values[k], problem,
-                            sizeof problem))
-            return tree_bad(p, y->items[i]->line, "%s", problem);
-    }
-    return parameters_complete(s, call, given, a->values, problem, sizeof problem) ||
-           tree_bad(p, y->line, "%s", problem);
+    return (struct tree_key){
+        .name = name,
+        .kind = spec->kind == PARAMETER_DURATION ? &key_parameter_us : &key_parameter,
+        .offset = offsetof(struct action_reading, action.values) + number * sizeof(struct call_value),
+        .size = sizeof(struct call_value),
+        .of = spec,
+    };
 }
 
-static bool find_call(const struct scenario *s, struct action *a, const char *name, const struct tree *y,
+static bool find_call(const struct scenario *s, const struct tree *y, struct action_reading *r,
                       struct tree_problem *p)
 {
-    const struct member *m = &s->members[a->member];
+    const struct tree *to = tree_get(y, "to"), *call = tree_get(y, "call");
     const char *names[64];
+    char label[80];
     size_t n = 0;
-    if (m->class && component_call(m->class, name, &a->call))
+    if (!to || !call)
+        return tree_bad(p, y->at, "an entry of do needs \"call\" and \"to\", or \"inject\"");
+    if (!read_member(to, r->to, p) || !tree_text(call, r->call, sizeof r->call, p))
+        return false;
+    const struct member *m = scenario_member(s, r->to);
+    r->action.member = (size_t)(m - s->members);
+    if (m->class && component_call(m->class, r->call, &r->action.call))
         return true;
     for (const struct call_spec *c = m->class ? m->class->calls : NULL; c && c->name && n < 63; c++)
         names[n++] = c->name;
     names[n] = NULL;
     if (n == 0)
-        return tree_bad(p, y->line, "%s takes no calls", m->name);
-    char label[80];
+        return tree_bad(p, call->at, "%s takes no calls", m->name);
     snprintf(label, sizeof label, "call of %.40s", m->name);
-    return tree_unknown(p, y->line, label, name, names);
+    return tree_unknown(p, call->at, label, r->call, names);
 }
 
-static bool find_callee(const struct scenario *s, struct action *a, const struct tree *y,
-                        struct tree_problem *p)
+static bool find_injector(const struct scenario *s, const struct tree *y, struct action *a,
+                          struct tree_problem *p)
 {
-    char name[ENV_NAME_MAX], call[48];
-    const struct tree *to = tree_get(y, "to"), *named = tree_get(y, "call");
-    unsigned index;
-    if (tree_get(y, "inject")) {
-        for (size_t i = 0; i < s->member_count; i++)
-            if (s->members[i].class && component_call(s->members[i].class, "inject", &index)) {
-                a->member = i;
-                a->call = index;
-                return true;
-            }
-        return tree_bad(p, y->line, "nobody here can inject frames");
+    for (size_t i = 0; i < s->member_count; i++)
+        if (s->members[i].class && component_call(s->members[i].class, "inject", &a->call)) {
+            a->member = i;
+            return true;
+        }
+    return tree_bad(p, y->at, "nobody here can inject frames");
+}
+
+static bool read_by_rows(const struct scenario *s, const struct tree *y, const struct tree_key *own,
+                         struct action_reading *r, struct tree_problem *p)
+{
+    const struct call_spec *call = &s->members[r->action.member].class->calls[r->action.call];
+    const size_t count = component_parameters(call);
+    struct tree_key keys[OWN_KEYS + ENV_VALUES];
+    bool given[ENV_VALUES] = {false};
+    char problem[300], label[80];
+    size_t n = 0;
+    for (; own[n].name; n++)
+        keys[n] = own[n];
+    for (size_t i = 0; i < count; i++) {
+        const char *name = own == inject_keys && i == 0 ? call->name : call->parameters[i].name;
+        keys[n++] = parameter_row(&call->parameters[i], i, name);
+        given[i] = tree_get(y, name);
     }
-    if (!to || !named)
-        return tree_bad(p, y->line, "an entry of do needs \"call\" and \"to\", or \"inject\"");
-    if (!read_member(to, name, p) || !tree_text(named, call, sizeof call, p))
+    keys[n] = (struct tree_key)END_OF_KEYS;
+    snprintf(label, sizeof label, "the call %.40s", call->name);
+    if (!tree_read_map(y, label, keys, r, p))
         return false;
-    a->member = (size_t)(scenario_member(s, name) - s->members);
-    return find_call(s, a, call, named, p);
+    return parameters_complete(s, call, given, r->action.values, problem, sizeof problem) ||
+           tree_bad(p, y->at, "%s", problem);
 }
 
 static bool read_action(struct scenario *s, const struct tree *y, struct tree_problem *p)
 {
-    struct action a = {0};
-    const struct tree *at = tree_get(y, "at"), *after = tree_get(y, "after");
+    struct action_reading r = {.call = ""};
+    bool inject = tree_get(y, "inject");
     if (y->kind != TREE_MAP)
-        return tree_bad(p, y->line, "an entry of do is a mapping, like {call: ..., to: ...}");
-    if (s->action_count == SCENARIO_ACTIONS)
-        return tree_bad(p, y->line, "more than %d actions", SCENARIO_ACTIONS);
-    if ((at && !read_step(at, a.when.step, p)) || (after && !tree_duration_us(after, &a.when.after_us, p)) ||
-        !find_callee(s, &a, y, p) || !read_parameters(s, &a, y, p))
+        return tree_bad(p, y->at, "an entry of do is a mapping, like {call: ..., to: ...}");
+    if (inject ? !find_injector(s, y, &r.action, p) : !find_call(s, y, &r, p))
         return false;
-    s->actions[s->action_count++] = a;
+    if (!read_by_rows(s, y, inject ? inject_keys : call_keys, &r, p))
+        return false;
+    s->actions[s->action_count++] = r.action;
     return true;
 }
 
 bool read_do(void *out, const struct tree *y, struct tree_problem *p)
 {
-    if (y->kind != TREE_LIST)
-        return tree_bad(p, y->line, "do must be a list");
+    if (!tree_list(y, 1, SCENARIO_ACTIONS, "do must be a list", p))
+        return false;
     for (size_t i = 0; i < y->count; i++)
         if (!read_action(out, y->items[i], p))
             return false;

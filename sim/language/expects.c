@@ -4,149 +4,32 @@
 
 #include "sim/language/language.h"
 
-static bool expect_component(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return read_member(y, ((struct expect *)out)->component, p);
-}
-static bool expect_peer(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return read_member(y, ((struct expect *)out)->peer, p);
-}
-static bool expect_step(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return read_step(y, ((struct expect *)out)->step, p);
-}
-static bool expect_message(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return read_message(y, ((struct expect *)out)->message, p);
-}
-static bool expect_reason(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return read_reason(y, &((struct expect *)out)->reason, p);
-}
-TEXT_READER(expect_detail, struct expect, detail)
-static bool expect_within(void *out, const struct tree *y, struct tree_problem *p)
-{
-    uint64_t *us = &((struct expect *)out)->within_us;
-    if (!tree_duration_us(y, us, p))
-        return false;
-    return *us || tree_bad(p, y->line, "nothing happens within no time; leave it away for no limit");
-}
+#define AT_LEAST_MAX 10000000
 
-static bool expect_event(void *out, const struct tree *y, struct tree_problem *p)
+/* ---- kinds of values of their own ---- */
+
+/* Kept as a part of the detail of the events that are summed up. */
+#define SEGMENT_DETAIL "segment="
+
+static bool read_segment(const struct tree_key *k, const struct tree *y, void *at, struct tree_problem *p)
 {
-    static const char *const names[] = {
-#define X(name, text) text,
-        TRACE_KIND_LIST(X)
-#undef X
-            NULL};
+    const char *names[SEGMENTS + 1] = {NULL};
     unsigned i;
-    if (!tree_word(y, "event", names, &i, p))
+    for (i = 0; i < SEGMENTS; i++)
+        names[i] = segment_name((enum segment)i);
+    if (!tree_word(y, "segment", names, &i, p))
         return false;
-    ((struct expect *)out)->event = (enum trace_kind)i;
+    snprintf(at, k->size, SEGMENT_DETAIL "%s", names[i]);
     return true;
 }
 
-static bool expect_any_order(void *out, const struct tree *y, struct tree_problem *p)
+static void print_segment(const struct tree_key *k, const void *at, char *out, size_t cap)
 {
-    static const char *const words[] = {"false", "true", NULL};
-    unsigned i;
-    if (!tree_word(y, "value of any_order", words, &i, p))
-        return false;
-    ((struct expect *)out)->any_order = i == 1;
-    return true;
+    (void)k;
+    text_copy(out, cap, (const char *)at + strlen(SEGMENT_DETAIL));
 }
 
-static bool expect_at_least(void *out, const struct tree *y, struct tree_problem *p)
-{
-    return tree_number(y, 10000000, &((struct expect *)out)->at_least, p);
-}
-
-static bool expect_path(void *out, const struct tree *y, struct tree_problem *p)
-{
-    struct expect *e = out;
-    if (y->kind != TREE_LIST || y->count < 2 || y->count > SCENARIO_PATH)
-        return tree_bad(p, y->line, "path must be a list of 2 to %d components", SCENARIO_PATH);
-    e->kind = EXPECT_PATH;
-    for (size_t i = 0; i < y->count; i++)
-        if (!read_member(y->items[i], e->path[e->path_count++], p))
-            return false;
-    return true;
-}
-
-static bool expect_fields(void *out, const struct tree *y, struct tree_problem *p)
-{
-    static const char *const known[] = {"ecu", "seq", "error", NULL};
-    struct expect *e = out;
-    if (y->kind != TREE_MAP || y->count > 4)
-        return tree_bad(p, y->line, "fields must be a mapping of at most 4 entries");
-    for (size_t i = 0; i < y->count; i++) {
-        size_t k = 0;
-        char value[40];
-        while (known[k] && strcmp(known[k], y->keys[i]) != 0)
-            k++;
-        if (!known[k])
-            return tree_unknown(p, y->key_lines[i], "message field", y->keys[i], known);
-        if (!tree_text(y->items[i], value, sizeof value, p))
-            return false;
-        snprintf(e->fields[e->field_count++], 64, "%s=%s", known[k], value);
-    }
-    return true;
-}
-
-static bool expect_dropped(void *out, const struct tree *y, struct tree_problem *p)
-{
-    struct expect *e = out;
-    char name[16];
-    if (!tree_text(y, name, sizeof name, p))
-        return false;
-    if (segment_from_name(name) == SEGMENTS)
-        return tree_bad(p, y->line, "unknown segment \"%s\"", name);
-    snprintf(e->detail, sizeof e->detail, "segment=%s", name);
-    return true;
-}
-
-static bool state_entry(struct expect *e, const char *component, const struct tree *m, size_t i,
-                        struct tree_problem *p)
-{
-    static const char *const words[] = {"absent", "present", NULL};
-    unsigned word;
-    if (e->state_count == SCENARIO_STATES)
-        return tree_bad(p, m->line, "more than %d states", SCENARIO_STATES);
-    struct state_check *s = &e->states[e->state_count++];
-    if (strlen(m->keys[i]) >= sizeof s->key)
-        return tree_bad(p, m->key_lines[i], "no key of a store is as long as that");
-    if (!tree_word(m->items[i], "state", words, &word, p))
-        return false;
-    text_copy(s->component, sizeof s->component, component);
-    text_copy(s->key, sizeof s->key, m->keys[i]);
-    s->present = word == 1;
-    s->line = m->key_lines[i];
-    return true;
-}
-
-static bool expect_state(void *out, const struct tree *y, struct tree_problem *p)
-{
-    const struct scenario *s = language_scenario();
-    if (y->kind != TREE_MAP)
-        return tree_bad(p, y->line, "state must be a mapping of components");
-    for (size_t c = 0; c < y->count; c++) {
-        const struct tree *m = y->items[c];
-        const struct member *who = scenario_member(s, y->keys[c]);
-        if (!who)
-            return tree_unknown(p, y->key_lines[c], "component of this run", y->keys[c], member_names(s));
-        if (!who->class || !who->class->stores)
-            return tree_bad(p, y->key_lines[c], "%s keeps no store", who->name);
-        if (m->kind != TREE_MAP)
-            return tree_bad(p, m->line, "the state of %s must be a mapping: {key: present}", who->name);
-        for (size_t i = 0; i < m->count; i++)
-            if (!state_entry(out, who->name, m, i, p))
-                return false;
-    }
-    return true;
-}
-
-static bool expect_shows(void *out, const struct tree *y, struct tree_problem *p)
+static bool read_show(const struct tree_key *k, const struct tree *y, void *at, struct tree_problem *p)
 {
     const struct scenario *s = language_scenario();
     const char *names[64];
@@ -157,54 +40,147 @@ static bool expect_shows(void *out, const struct tree *y, struct tree_problem *p
              show && *show && n < 63; show++)
             names[n++] = *show;
     names[n] = NULL;
-    if (!tree_word(y, "screen, lamp or door", names, &i, p))
+    if (!tree_word(y, "screen, lamp or door of this run", names, &i, p))
         return false;
-    text_copy(((struct expect *)out)->message, 32, names[i]);
-    ((struct expect *)out)->detail_whole = true;
+    text_copy(at, k->size, names[i]);
     return true;
 }
 
-#define COMMON_KEYS                                                           \
-    {"within", expect_within, false}, {"any_order", expect_any_order, false}, \
-    {                                                                         \
-        NULL, NULL, false                                                     \
+static void print_show(const struct tree_key *k, const void *at, char *out, size_t cap)
+{
+    (void)k;
+    text_copy(out, cap, at);
+}
+
+static const struct key_kind key_segment = {"segment", read_segment, print_segment, ""},
+                             key_show = {"screen, lamp or door", read_show, print_show, ""};
+
+/* ---- parts ---- */
+
+static bool read_path(void *out, const struct tree *y, struct tree_problem *p)
+{
+    struct expect *e = out;
+    if (!tree_list(y, 2, SCENARIO_PATH, "path must be a list of components", p))
+        return false;
+    e->kind = EXPECT_PATH;
+    for (size_t i = 0; i < y->count; i++) {
+        char *at = e->path[e->path_count++];
+        if (!read_member(y->items[i], at, p))
+            return false;
+        tree_understood(y->items[i], "", "%s", at);
     }
+    return true;
+}
 
-static const struct tree_key message_keys[] = {{"message", expect_message, true},
-                                               {"step", expect_step, false},
-                                               {"from", expect_component, false},
-                                               {"to", expect_peer, false},
-                                               {"path", expect_path, false},
-                                               {"fields", expect_fields, false},
-                                               COMMON_KEYS};
-static const struct tree_key step_keys[] = {
-    {"step", expect_step, true}, {"by", expect_component, false}, COMMON_KEYS};
-static const struct tree_key event_keys[] = {{"event", expect_event, true},
-                                             {"by", expect_component, false},
-                                             {"message", expect_message, false},
-                                             {"step", expect_step, false},
-                                             {"reason", expect_reason, false},
-                                             {"detail", expect_detail, false},
-                                             COMMON_KEYS};
-static const struct tree_key rejected_keys[] = {{"rejected", expect_message, true},
-                                                {"by", expect_component, true},
-                                                {"reason", expect_reason, true},
-                                                COMMON_KEYS};
-static const struct tree_key dropped_keys[] = {{"dropped", expect_dropped, true},
-                                               {"by", expect_component, false},
-                                               {"reason", expect_reason, false},
-                                               {"at_least", expect_at_least, false},
-                                               {NULL, NULL, false}};
-static const struct tree_key shows_keys[] = {
-    {"shows", expect_shows, true}, {"is", expect_detail, true}, {"by", expect_component, false}, COMMON_KEYS};
-static const struct tree_key state_keys[] = {{"state", expect_state, true}, {NULL, NULL, false}};
+struct fields {
+    char ecu[SCENARIO_SERIAL];
+    uint64_t seq;
+    int error;
+};
 
-static const struct expect_form {
-    const char *key;
-    const struct tree_key *keys;
-    enum expect_kind kind;
-    enum trace_kind event;
-} expect_forms[] = {
+const struct tree_key field_keys[] = {KEY("ecu", vehicle, struct fields, ecu),
+                                      KEY("seq", number, struct fields, seq, .max = UINT32_MAX),
+                                      KEY("error", reason, struct fields, error), END_OF_KEYS};
+
+/* As they stand in the detail of a message's events. */
+static bool read_fields(void *out, const struct tree *y, struct tree_problem *p)
+{
+    struct expect *e = out;
+    struct fields fields;
+    char value[TREE_TEXT_MAX + 1];
+    if (!tree_map(y, sizeof e->fields / sizeof e->fields[0], "fields must be a mapping", p) ||
+        !tree_read_map(y, "the message's fields", field_keys, &fields, p))
+        return false;
+    for (const struct tree_key *k = field_keys; k->name; k++) {
+        if (!tree_get(y, k->name))
+            continue;
+        k->kind->print(k, (const char *)&fields + k->offset, value, sizeof value);
+        snprintf(e->fields[e->field_count++], sizeof e->fields[0], "%s=%.50s", k->name, value);
+    }
+    return true;
+}
+
+static bool read_state_entry(struct expect *e, const struct member *m, const struct tree *entries, size_t i,
+                             struct tree_problem *p)
+{
+    static const char *const words[] = {"absent", "present", NULL};
+    unsigned word;
+    if (e->state_count == SCENARIO_STATES)
+        return tree_bad(p, entries->at, "more than %d states", SCENARIO_STATES);
+    struct state_check *s = &e->states[e->state_count++];
+    if (!*entries->keys[i] || strlen(entries->keys[i]) >= sizeof s->key)
+        return tree_bad(p, entries->key_marks[i], "a key of a store has 1 to %zu bytes", sizeof s->key - 1);
+    if (!tree_word(entries->items[i], "state", words, &word, p))
+        return false;
+    text_copy(s->component, sizeof s->component, m->name);
+    text_copy(s->key, sizeof s->key, entries->keys[i]);
+    s->present = word == 1;
+    s->line = entries->key_marks[i].line;
+    return tree_understood(entries->items[i], "", "%s", words[s->present]);
+}
+
+static bool read_member_state(void *out, const struct member *m, const struct tree *entries,
+                              struct tree_problem *p)
+{
+    if (!m->class->stores)
+        return tree_bad(p, entries->at, "%s keeps no store", m->name);
+    for (size_t i = 0; i < entries->count; i++)
+        if (!read_state_entry(out, m, entries, i, p))
+            return false;
+    return true;
+}
+
+static bool read_state(void *out, const struct tree *y, struct tree_problem *p)
+{
+    return read_by_member(y, "states: {key: present}", read_member_state, out, p);
+}
+
+/* ---- the forms of an entry ---- */
+
+static const char *const event_names[] = {
+#define X(name, text) text,
+    TRACE_KIND_LIST(X)
+#undef X
+        NULL};
+
+#define BY_KEY(...)     KEY("by", member, struct expect, component, __VA_ARGS__)
+#define REASON_KEY(...) KEY("reason", reason, struct expect, reason, __VA_ARGS__)
+#define TIME_KEYS                                                                       \
+    KEY("within", us, struct expect, within_us, .min = 1, .max = TREE_DURATION_MAX_US), \
+        KEY("any_order", flag, struct expect, any_order), END_OF_KEYS
+
+static const struct tree_key message_keys[] = {
+    KEY("message", message, struct expect, message, .required = true),
+    KEY("step", step, struct expect, step),
+    KEY("from", member, struct expect, component),
+    KEY("to", member, struct expect, peer),
+    PART("path", read_path),
+    PART("fields", read_fields),
+    TIME_KEYS};
+static const struct tree_key step_keys[] = {KEY("step", step, struct expect, step, .required = true),
+                                            BY_KEY(.required = false), TIME_KEYS};
+static const struct tree_key event_keys[] = {
+    KEY("event", word, struct expect, event, .required = true, .words = event_names),
+    BY_KEY(.required = false),
+    KEY("message", message, struct expect, message),
+    KEY("step", step, struct expect, step),
+    REASON_KEY(.required = false),
+    KEY("detail", text, struct expect, detail, .min = 1),
+    TIME_KEYS};
+static const struct tree_key rejected_keys[] = {
+    KEY("rejected", message, struct expect, message, .required = true), BY_KEY(.required = true),
+    REASON_KEY(.required = true), TIME_KEYS};
+static const struct tree_key dropped_keys[] = {
+    KEY("dropped", segment, struct expect, detail, .required = true), BY_KEY(.required = false),
+    REASON_KEY(.required = false),
+    KEY("at_least", number, struct expect, at_least, .min = 1, .max = AT_LEAST_MAX), END_OF_KEYS};
+static const struct tree_key shows_keys[] = {KEY("shows", show, struct expect, message, .required = true),
+                                             KEY("is", text, struct expect, detail, .required = true),
+                                             BY_KEY(.required = false), TIME_KEYS};
+static const struct tree_key state_keys[] = {PART("state", read_state, .required = true), END_OF_KEYS};
+
+/* An entry is of the first form whose key it has. */
+const struct entry_form expect_forms[] = {
     {"state", state_keys, EXPECT_STATE, TRACE_KINDS},
     {"dropped", dropped_keys, EXPECT_COUNT, TRACE_DROP},
     {"rejected", rejected_keys, EXPECT_EVENT, TRACE_REJECT},
@@ -212,46 +188,73 @@ static const struct expect_form {
     {"event", event_keys, EXPECT_EVENT, TRACE_KINDS},
     {"message", message_keys, EXPECT_EVENT, TRACE_SEND},
     {"step", step_keys, EXPECT_EVENT, TRACE_KINDS},
+    {.name = NULL},
 };
+
+/* ---- what could never be met, or always ---- */
+
+static bool check_step(const struct expect *e, const struct tree *y, struct tree_problem *p)
+{
+    const struct tree *step = tree_get(y, "step");
+    return !step || e->step[0] || tree_bad(p, step->at, "\"start\" is no step that anybody does");
+}
+
+static bool check_shows(const struct expect *e, const struct tree *y, struct tree_problem *p)
+{
+    const struct member *m = scenario_member(language_scenario(), e->component);
+    if (e->event != TRACE_SHOW || !m || !tree_get(y, "shows"))
+        return true;
+    for (const char *const *show = m->class ? m->class->shows : NULL; show && *show; show++)
+        if (strcmp(*show, e->message) == 0)
+            return true;
+    return tree_bad(p, tree_get(y, "by")->at, "%s has no \"%s\" to show", m->name, e->message);
+}
 
 static bool read_expect(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p)
 {
-    const size_t n = sizeof expect_forms / sizeof expect_forms[0];
-    size_t f = 0;
-    while (f < n && !tree_get(y, expect_forms[f].key))
+    const struct entry_form *f = expect_forms;
+    while (f->name && !tree_get(y, f->name))
         f++;
-    if (f == n)
-        return tree_bad(p, y->line,
-                        "%s needs one of the keys message, step, event, rejected, dropped, shows, state",
-                        what);
-    *e = (struct expect){
-        .kind = expect_forms[f].kind, .event = expect_forms[f].event, .reason = -1, .at_least = 1};
-    e->line = y->line;
-    return tree_read_map(y, what, expect_forms[f].keys, e, p);
+    if (!f->name)
+        return tree_bad(
+            p, y->at, "%s needs one of the keys message, step, event, rejected, dropped, shows, state", what);
+    *e = (struct expect){.kind = (enum expect_kind)f->kind, .event = f->event, .reason = -1, .at_least = 1};
+    e->line = y->at.line;
+    e->detail_whole = f->event == TRACE_SHOW;
+    return tree_read_map(y, what, f->keys, e, p) && check_step(e, y, p) && check_shows(e, y, p);
 }
 
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p)
 {
     struct scenario *s = out;
-    if (y->kind != TREE_LIST || y->count > SCENARIO_EXPECTS)
-        return tree_bad(p, y->line, "expect must be a list of at most %d entries", SCENARIO_EXPECTS);
+    if (!tree_list(y, 1, SCENARIO_EXPECTS, "expect must be a list", p))
+        return false;
     for (size_t i = 0; i < y->count; i++)
         if (!read_expect(&s->expects[s->expect_count++], y->items[i], "an expectation", p))
             return false;
     return true;
 }
 
+static bool check_never(const struct expect *e, const struct tree *y, struct tree_problem *p)
+{
+    static const char *const useless[] = {"path", "any_order", NULL};
+    if (e->kind == EXPECT_STATE || e->kind == EXPECT_COUNT)
+        return tree_bad(p, y->at, "never takes message, step, event, shows or rejected");
+    for (size_t i = 0; useless[i]; i++)
+        if (tree_get(y, useless[i]))
+            return tree_bad(p, tree_get(y, useless[i])->at, "never takes no \"%s\"", useless[i]);
+    return true;
+}
+
 bool read_nevers(void *out, const struct tree *y, struct tree_problem *p)
 {
     struct scenario *s = out;
-    if (y->kind != TREE_LIST || y->count > SCENARIO_EXPECTS)
-        return tree_bad(p, y->line, "never must be a list of at most %d entries", SCENARIO_EXPECTS);
+    if (!tree_list(y, 1, SCENARIO_EXPECTS, "never must be a list", p))
+        return false;
     for (size_t i = 0; i < y->count; i++) {
         struct expect *e = &s->nevers[s->never_count++];
-        if (!read_expect(e, y->items[i], "an entry of never", p))
+        if (!read_expect(e, y->items[i], "an entry of never", p) || !check_never(e, y->items[i], p))
             return false;
-        if (e->kind != EXPECT_EVENT)
-            return tree_bad(p, e->line, "never takes message, step, event, shows or rejected");
     }
     return true;
 }

@@ -5,52 +5,58 @@
 
 #include "sim/language/language.h"
 
+/* ---- given: a life before, and component -> defect -> value ---- */
+
+const struct tree_key given_keys[] = {KEY("after", name, struct given, after), END_OF_KEYS};
+
+/* Names of the class's defects, or the values of the one of that name. */
+static void list_defects(const struct component_class *class, const char *name, const char *out[32])
+{
+    size_t n = 0;
+    for (const struct defect_spec *d = class->defects; d && d->name && n < 31; d++)
+        if (!name || strcmp(d->name, name) == 0)
+            out[n++] = name ? d->value : d->name;
+    out[n] = NULL;
+}
+
 static bool unknown_defect(const struct member *m, const struct tree *y, size_t i, struct tree_problem *p)
 {
-    const char *names[32];
-    size_t n = 0;
-    bool known = false;
-    for (const struct defect_spec *d = m->class->defects; d && d->name && n < 31; d++)
-        known |= strcmp(d->name, y->keys[i]) == 0;
-    for (const struct defect_spec *d = m->class->defects; d && d->name && n < 31; d++)
-        if (!known || strcmp(d->name, y->keys[i]) == 0)
-            names[n++] = known ? d->value : d->name;
-    names[n] = NULL;
+    const char *words[32];
     char label[80];
-    snprintf(label, sizeof label, known ? "value of %.30s of %.30s" : "defect %.30s of %.30s",
-             known ? y->keys[i] : "", m->name);
-    return tree_unknown(p, known ? y->items[i]->line : y->key_lines[i], label,
-                        known ? y->items[i]->text : y->keys[i], names);
+    list_defects(m->class, y->keys[i], words);
+    bool known = words[0];
+    if (!known)
+        list_defects(m->class, NULL, words);
+    if (known)
+        snprintf(label, sizeof label, "value of %.30s of %.30s", y->keys[i], m->name);
+    else
+        snprintf(label, sizeof label, "defect of %.30s", m->name);
+    return tree_unknown(p, known ? y->items[i]->at : y->key_marks[i], label,
+                        known ? y->items[i]->text : y->keys[i], words);
 }
 
 static bool read_defect(struct scenario *s, const struct member *m, const struct tree *y, size_t i,
                         struct tree_problem *p)
 {
     if (y->items[i]->kind != TREE_TEXT)
-        return tree_bad(p, y->items[i]->line, "a plain value belongs here");
+        return tree_bad(p, y->items[i]->at, "a plain value belongs here, not a list or mapping");
     const struct defect_spec *d = m->class->defects;
     while (d && d->name && (strcmp(d->name, y->keys[i]) != 0 || strcmp(d->value, y->items[i]->text) != 0))
         d++;
     if (!d || !d->name)
         return unknown_defect(m, y, i, p);
     if (s->given.defect_count == SCENARIO_DEFECTS)
-        return tree_bad(p, y->line, "more than %d defects", SCENARIO_DEFECTS);
+        return tree_bad(p, y->at, "more than %d defects", SCENARIO_DEFECTS);
     s->given.defects[s->given.defect_count].member = (size_t)(m - s->members);
     s->given.defects[s->given.defect_count++].defect = d;
-    return true;
+    return tree_understood(y->items[i], "", "%s", d->value);
 }
 
-static bool read_component_given(struct scenario *s, const struct tree *y, size_t c, struct tree_problem *p)
+static bool read_defects(void *out, const struct member *m, const struct tree *entries,
+                         struct tree_problem *p)
 {
-    const struct member *m = scenario_member(s, y->keys[c]);
-    const struct tree *entries = y->items[c];
-    if (!m)
-        return tree_unknown(p, y->key_lines[c], "component of this run (or \"after\")", y->keys[c],
-                            member_names(s));
-    if (!m->class || entries->kind != TREE_MAP)
-        return tree_bad(p, y->key_lines[c], "%s takes a mapping of defects: {name: value}", y->keys[c]);
     for (size_t i = 0; i < entries->count; i++)
-        if (!read_defect(s, m, entries, i, p))
+        if (!read_defect(out, m, entries, i, p))
             return false;
     return true;
 }
@@ -58,60 +64,47 @@ static bool read_component_given(struct scenario *s, const struct tree *y, size_
 bool read_given(void *out, const struct tree *y, struct tree_problem *p)
 {
     struct scenario *s = out;
-    if (y->kind != TREE_MAP)
-        return tree_bad(p, y->line, "given must be a mapping: after, and components with their defects");
-    for (size_t c = 0; c < y->count; c++) {
-        bool after = strcmp(y->keys[c], "after") == 0;
-        if (after && !tree_text(y->items[c], s->given.after, sizeof s->given.after, p))
-            return false;
-        if (after && !s->given.after[0])
-            return tree_bad(p, y->items[c]->line, "after needs the name of a scenario");
-        if (!after && !read_component_given(s, y, c, p))
+    if (!tree_map(y, SCENARIO_MEMBERS + 1,
+                  "given must be a mapping: after, and components with their defects", p))
+        return false;
+    for (size_t i = 0; i < y->count; i++) {
+        const struct tree_key *k = table_find(given_keys, y->keys[i]);
+        if (k ? !table_take(k, y->items[i], &s->given, p)
+              : !read_one_member(y, i, "defects: {name: value}", read_defects, s, p))
             return false;
     }
     return true;
 }
 
-/* ---- settings: component -> name -> number ---- */
+/* ---- settings: component -> name -> number; the rows are made from the class ---- */
 
-static bool read_setting(struct scenario *s, const struct member *m, const struct tree *y, size_t i,
-                         struct tree_problem *p)
+static bool read_member_settings(void *out, const struct member *m, const struct tree *entries,
+                                 struct tree_problem *p)
 {
-    const char *names[ENV_SETTINGS + 1] = {NULL};
-    struct setting v = {.member = (size_t)(m - s->members)};
-    const size_t n = component_settings(m->class);
-    for (size_t k = 0; k < n; k++)
-        names[k] = m->class->settings[k].name;
-    while (v.number < n && strcmp(names[v.number], y->keys[i]) != 0)
-        v.number++;
-    if (v.number == n)
-        return tree_unknown(p, y->key_lines[i], "setting", y->keys[i], names);
-    const struct setting_spec *spec = &m->class->settings[v.number];
-    if (!tree_number(y->items[i], UINT64_MAX / 2, &v.value, p))
+    struct scenario *s = out;
+    struct tree_key keys[ENV_SETTINGS + 1] = {{.name = NULL}};
+    uint64_t values[ENV_SETTINGS];
+    char label[80];
+    for (size_t i = 0; i < component_settings(m->class); i++)
+        keys[i] = (struct tree_key){.name = m->class->settings[i].name,
+                                    .kind = &key_number,
+                                    .offset = i * sizeof values[0],
+                                    .min = m->class->settings[i].min,
+                                    .max = m->class->settings[i].max};
+    snprintf(label, sizeof label, "the settings of %.40s", m->name);
+    if (!tree_read_map(entries, label, keys, values, p))
         return false;
-    if (v.value < spec->min || v.value > spec->max)
-        return tree_bad(p, y->items[i]->line, "%s of %s goes from %llu to %llu", spec->name, m->name,
-                        (unsigned long long)spec->min, (unsigned long long)spec->max);
-    if (s->setting_count == SCENARIO_SETTINGS)
-        return tree_bad(p, y->line, "more than %d settings", SCENARIO_SETTINGS);
-    s->settings[s->setting_count++] = v;
+    for (size_t i = 0; keys[i].name; i++) {
+        if (!tree_get(entries, keys[i].name))
+            continue;
+        if (s->setting_count == SCENARIO_SETTINGS)
+            return tree_bad(p, entries->at, "more than %d settings", SCENARIO_SETTINGS);
+        s->settings[s->setting_count++] = (struct setting){(size_t)(m - s->members), i, values[i]};
+    }
     return true;
 }
 
 bool read_settings(void *out, const struct tree *y, struct tree_problem *p)
 {
-    struct scenario *s = out;
-    if (y->kind != TREE_MAP)
-        return tree_bad(p, y->line, "settings must be a mapping of components");
-    for (size_t c = 0; c < y->count; c++) {
-        const struct member *m = scenario_member(s, y->keys[c]);
-        if (!m)
-            return tree_unknown(p, y->key_lines[c], "component of this run", y->keys[c], member_names(s));
-        if (!m->class || y->items[c]->kind != TREE_MAP)
-            return tree_bad(p, y->items[c]->line, "%s takes a mapping of settings: {name: number}", m->name);
-        for (size_t i = 0; i < y->items[c]->count; i++)
-            if (!read_setting(s, m, y->items[c], i, p))
-                return false;
-    }
-    return true;
+    return read_by_member(y, "settings: {name: number}", read_member_settings, out, p);
 }

@@ -7,8 +7,12 @@
 #include "lib/host/medium.h"
 #include "sim/language/language.h"
 
+#define SCHEMA           1
+#define SCHEMA_MAX       1000 /* versions that there may be */
 #define DEFAULT_LIMIT_US 10000000u
 #define DEFAULT_QUIET_US 200000u
+#define QUIET_MAX_US     3600000000u
+#define VARIABLE         32 /* name or value of a foreach variable, with its end */
 
 char *(*scenario_finder)(const char *name);
 
@@ -16,33 +20,32 @@ const char *const world_names[] = {"process", "virtual", NULL};
 
 /* ---- the top ---- */
 
-TEXT_READER(read_name, struct scenario, name)
-TEXT_READER(read_title, struct scenario, title)
-TEXT_READER(read_use_case, struct scenario, use_case)
-DURATION_READER(read_limit, struct scenario, limit_us)
-DURATION_READER(read_quiet, struct scenario, quiet_us)
-
 static bool read_schema(void *out, const struct tree *y, struct tree_problem *p)
 {
     uint64_t v;
     (void)out;
-    if (!tree_number(y, 1000, &v, p))
+    if (!tree_number(y, 0, SCHEMA_MAX, &v, p))
         return false;
-    return v == 1 || tree_bad(p, y->line, "schema %llu is not known; this version reads schema 1",
-                              (unsigned long long)v);
+    if (v != SCHEMA)
+        return tree_bad(p, y->at, "schema %llu is not known; this version reads schema %d",
+                        (unsigned long long)v, SCHEMA);
+    return tree_understood(y, "", "%d", SCHEMA);
 }
 
 static bool read_worlds(void *out, const struct tree *y, struct tree_problem *p)
 {
     struct scenario *s = out;
     unsigned w;
-    if (y->kind != TREE_LIST || y->count == 0)
-        return tree_bad(p, y->line, "worlds must be a list of process and virtual");
+    if (!tree_list(y, 1, WORLDS, "worlds must be a list of process and virtual", p))
+        return false;
     memset(s->worlds, 0, sizeof s->worlds);
     for (size_t i = 0; i < y->count; i++) {
         if (!tree_word(y->items[i], "world", world_names, &w, p))
             return false;
+        if (s->worlds[w])
+            return tree_bad(p, y->items[i]->at, "\"%s\" stands twice", world_names[w]);
         s->worlds[w] = true;
+        tree_understood(y->items[i], "", "%s", world_names[w]);
     }
     return true;
 }
@@ -55,7 +58,7 @@ static bool read_bus_time(void *out, const struct tree *y, struct tree_problem *
     if (!tree_word(y, "bus time", words, &w, p))
         return false;
     s->bus_time = (enum bus_time)w;
-    return true;
+    return tree_understood(y, "", "%s", words[w]);
 }
 
 /* Read before all the others, which name those who run; see read_variant. */
@@ -72,50 +75,126 @@ static bool read_foreach(void *out, const struct tree *y, struct tree_problem *p
 {
     (void)out;
     (void)p;
-    (void)y;
+    for (size_t i = 0; i < y->items[0]->count; i++)
+        tree_understood(y->items[0]->items[i], "", "%s", y->items[0]->items[i]->text);
     return true;
 }
 
-static const struct tree_key top_keys[] = {{"schema", read_schema, true},
-                                           {"name", read_name, true},
-                                           {"title", read_title, true},
-                                           {"use_case", read_use_case, true},
-                                           {"worlds", read_worlds, false},
-                                           {"foreach", read_foreach, false},
-                                           {"limit", read_limit, false},
-                                           {"quiet", read_quiet, false},
-                                           {"bus_time", read_bus_time, false},
-                                           {"run", read_run, true},
-                                           {"given", read_given, false},
-                                           {"settings", read_settings, false},
-                                           {"do", read_do, false},
-                                           {"faults", read_faults, false},
-                                           {"expect", read_expects, true},
-                                           {"never", read_nevers, false},
-                                           {NULL, NULL, false}};
+const struct tree_key scenario_keys[] = {
+    PART("schema", read_schema, .required = true),
+    KEY("name", name, struct scenario, name, .required = true),
+    KEY("title", text, struct scenario, title, .required = true, .min = 1),
+    KEY("use_case", use_case, struct scenario, use_case, .required = true),
+    PART("worlds", read_worlds),
+    PART("foreach", read_foreach),
+    KEY("limit", us, struct scenario, limit_us, .min = 1000, .max = TREE_DURATION_MAX_US),
+    KEY("quiet", us, struct scenario, quiet_us, .max = QUIET_MAX_US),
+    PART("bus_time", read_bus_time),
+    PART("run", read_run, .required = true),
+    PART("given", read_given),
+    PART("settings", read_settings),
+    PART("do", read_do),
+    PART("faults", read_faults),
+    PART("expect", read_expects, .required = true),
+    PART("never", read_nevers),
+    END_OF_KEYS,
+};
 
-/* Replaces "$name" as a whole value all over the tree. */
-static void substitute(struct tree *y, const char *variable, const char *value)
+/* ---- foreach: "$name" as a whole value ---- */
+
+static bool is_variable(const char *text)
 {
+    size_t len = strlen(text);
+    return len && len < VARIABLE && text[0] >= 'a' && text[0] <= 'z' &&
+           strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == len;
+}
+
+/* How often it stands below y, there now replaced by the value. */
+static size_t substitute(struct tree *y, const char *variable, const char *value)
+{
+    size_t n = 0;
     if (y->kind == TREE_TEXT && y->text[0] == '$' && strcmp(y->text + 1, variable) == 0) {
         free(y->text);
         y->text = strdup(value);
+        if (!y->text)
+            abort();
+        n = 1;
     }
     for (size_t i = 0; i < y->count; i++)
-        substitute(y->items[i], variable, value);
+        n += substitute(y->items[i], variable, value);
+    return n;
 }
 
-static bool check_name(const struct scenario *s, const struct tree *y, struct tree_problem *p)
+/* What still looks like a variable is one that nobody has named. */
+static bool check_variables(const struct tree *y, const char *variable, struct tree_problem *p)
 {
-    const char *base = strrchr(s->file, '/') ? strrchr(s->file, '/') + 1 : s->file;
-    size_t len = strlen(s->name);
-    if (!len || strspn(s->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != len || s->name[0] == '-')
-        return tree_bad(p, tree_get(y, "name")->line,
-                        "a name has small letters, digits and hyphens, like \"pp01-lost\"");
-    if (strncmp(base, s->name, len) != 0 || strcmp(base + len, ".yaml") != 0)
-        return tree_bad(p, tree_get(y, "name")->line, "the name \"%s\" differs from the file's name",
-                        s->name);
+    const char *const names[] = {*variable ? variable : NULL, NULL};
+    if (y->kind == TREE_TEXT && y->text[0] == '$' && is_variable(y->text + 1))
+        return tree_unknown(p, y->at, "variable of foreach", y->text + 1, names);
+    for (size_t i = 0; i < y->count; i++)
+        if (!check_variables(y->items[i], variable, p))
+            return false;
     return true;
+}
+
+static bool check_value(const struct tree *values, size_t at, struct tree_problem *p)
+{
+    const struct tree *value = values->items[at];
+    char text[VARIABLE];
+    if (!tree_text(value, text, sizeof text, p))
+        return false;
+    if (text[0] == '\0' || text[0] == '.' || text[0] == '$') /* it names a folder of records */
+        return tree_bad(p, value->at,
+                        "a value of foreach is not empty and begins without a dot or a dollar sign");
+    for (size_t k = 0; k < at; k++)
+        if (strcmp(values->items[k]->text, text) == 0)
+            return tree_bad(p, value->at, "\"%.40s\" stands twice", text);
+    return true;
+}
+
+static bool check_foreach(const struct tree *y, char variable[VARIABLE], size_t *count,
+                          struct tree_problem *p)
+{
+    const struct tree *foreach = tree_get(y, "foreach");
+    *count = 1;
+    variable[0] = '\0';
+    if (!foreach)
+        return true;
+    if (foreach->kind != TREE_MAP || foreach->count != 1 || foreach->items[0]->kind != TREE_LIST)
+        return tree_bad(p, foreach->at, "foreach is one variable with a list of values");
+    const struct tree *values = foreach->items[0];
+    *count = values->count;
+    if (*count == 0 || *count > SCENARIO_VARIANTS)
+        return tree_bad(p, values->at, "foreach takes 1 to %d values", SCENARIO_VARIANTS);
+    for (size_t i = 0; i < *count; i++)
+        if (!check_value(values, i, p))
+            return false;
+    if (!is_variable(foreach->keys[0]))
+        return tree_bad(p, foreach->key_marks[0],
+                        "\"%.40s\" is no variable; it has small letters, digits and _, at most %d",
+                        foreach->keys[0], VARIABLE - 1);
+    text_copy(variable, VARIABLE, foreach->keys[0]);
+    return true;
+}
+
+static bool put_value(struct tree *y, const char *variable, const char *value, struct tree_problem *p)
+{
+    size_t used = *variable ? substitute(y, variable, value) : 1;
+    if (!check_variables(y, variable, p))
+        return false;
+    return used || tree_bad(p, tree_get(y, "foreach")->key_marks[0], "$%s is used nowhere", variable);
+}
+
+/* ---- what only the whole shows ---- */
+
+static bool check_name(const struct scenario *s, const char *file, const struct tree *y,
+                       struct tree_problem *p)
+{
+    const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+    size_t len = strlen(s->name);
+    if (strncmp(base, s->name, len) == 0 && strcmp(base + len, ".yaml") == 0)
+        return true;
+    return tree_bad(p, tree_get(y, "name")->at, "the name \"%s\" differs from the file's name", s->name);
 }
 
 /* A link that must be there needs its other end. */
@@ -129,7 +208,7 @@ static bool check_links(const struct scenario *s, const struct tree *y, struct t
             if (spec->end != PORT_ASKS || spec->optional || scenario_server(s, m, k, &reached))
                 continue;
             return tree_bad(
-                p, tree_get(y, "run")->line,
+                p, tree_get(y, "run")->at,
                 "the link \"%s\" of %s goes to %s, which is not in run, or does not take its calls",
                 spec->name, m->name, spec->server ? spec->server : "nobody in particular");
         }
@@ -142,91 +221,89 @@ static bool check_past(const struct scenario *s, const struct tree *y, struct tr
     const char *after = s->given.after;
     if (!*after || !scenario_finder)
         return true;
+    const struct tree_mark at = tree_get(tree_get(y, "given"), "after")->at;
     if (strcmp(after, s->name) == 0)
-        return tree_bad(p, tree_get(y, "given")->line, "\"%s\" cannot come after itself", after);
+        return tree_bad(p, at, "\"%s\" cannot come after itself", after);
     char *path = scenario_finder(after);
     free(path);
-    return path ||
-           tree_bad(p, tree_get(y, "given")->line, "there is no scenario \"%s\" to come after", after);
+    return path || tree_bad(p, at, "there is no scenario \"%s\" to come after", after);
 }
 
-static bool check_whole(const struct scenario *s, const struct tree *y, struct tree_problem *p)
+static bool check_whole(const struct scenario *s, const char *file, const struct tree *y,
+                        struct tree_problem *p)
 {
-    return check_name(s, y, p) && check_links(s, y, p) && check_past(s, y, p);
+    return check_name(s, file, y, p) && check_links(s, y, p) && check_past(s, y, p);
 }
 
-static bool read_variant(const char *file, const char *variable, size_t index, struct scenario *s,
-                         struct tree_problem *p)
+/* ---- reading ---- */
+
+/* Another version of the language may be quite different: its number comes first. */
+static bool read_whole(struct scenario *s, const char *file, const struct tree *y, struct tree_problem *p)
 {
-    struct tree *y = tree_load(file, p);
-    bool ok = false;
-    if (!y)
+    const struct tree *schema = tree_get(y, "schema");
+    language_begin(s);
+    if (schema && !read_schema(s, schema, p))
         return false;
+    return read_members(s, y, p) && tree_read_map(y, "a scenario", scenario_keys, s, p) &&
+           check_whole(s, file, y, p) && tree_all_read(y, p);
+}
+
+struct loading {
+    const char *file;
+    const struct tree *whole; /* with its variable still in it */
+    char variable[VARIABLE];
+    FILE *dump; /* NULL: nobody wants it */
+    struct tree_problem *problem;
+};
+
+static bool read_variant(const struct loading *l, size_t index, struct scenario *s)
+{
+    struct tree *y = tree_clone(l->whole);
     *s =
         (struct scenario){.worlds = {true, true}, .limit_us = DEFAULT_LIMIT_US, .quiet_us = DEFAULT_QUIET_US};
-    text_copy(s->file, sizeof s->file, file);
-    if (variable) {
-        const struct tree *values = tree_get(tree_get(y, "foreach"), variable);
-        if (!tree_text(values->items[index], s->variant, sizeof s->variant, p)) {
-            tree_free(y);
-            return false;
-        }
-        substitute(y, variable, s->variant);
-    }
-    const struct tree *schema = tree_get(y, "schema"); /* another version may be quite different */
-    language_begin(s);
-    if (y->kind != TREE_MAP)
-        tree_bad(p, y->line, "a scenario must be a mapping (key: value)");
-    else if ((!schema || read_schema(s, schema, p)) && read_members(s, y, p) &&
-             tree_read_map(y, "a scenario", top_keys, s, p))
-        ok = check_whole(s, y, p);
+    text_copy(s->file, sizeof s->file, l->file);
+    if (*l->variable)
+        text_copy(s->variant, sizeof s->variant,
+                  tree_get(tree_get(y, "foreach"), l->variable)->items[index]->text);
+    bool ok = put_value(y, l->variable, s->variant, l->problem) && read_whole(s, l->file, y, l->problem);
+    if (ok && l->dump)
+        dump_write(s, y, l->dump);
     tree_free(y);
     return ok;
 }
 
-static bool read_foreach_shape(const struct tree *y, char variable[32], size_t *count, struct tree_problem *p)
+static bool read_variants(struct loading *l, struct scenario **out, size_t *count)
 {
-    const struct tree *foreach = tree_get(y, "foreach");
-    *count = 1;
-    variable[0] = '\0';
-    if (!foreach)
+    if (l->whole->kind != TREE_MAP)
+        return tree_bad(l->problem, l->whole->at, "a scenario must be a mapping (key: value)");
+    if (!check_foreach(l->whole, l->variable, count, l->problem))
+        return false;
+    *out = calloc(*count, sizeof **out);
+    bool ok = *out || tree_bad(l->problem, l->whole->at, "no memory for it");
+    for (size_t i = 0; ok && i < *count; i++)
+        ok = read_variant(l, i, &(*out)[i]);
+    return ok;
+}
+
+bool scenario_load_and_dump(const char *file, struct scenario **out, size_t *count, FILE *dump,
+                            struct tree_problem *problem)
+{
+    struct tree *y = tree_load(file, problem);
+    struct loading l = {.file = file, .whole = y, .dump = dump, .problem = problem};
+    *out = NULL;
+    *count = 0;
+    bool ok = y && read_variants(&l, out, count);
+    tree_free(y);
+    if (ok)
         return true;
-    if (foreach->kind != TREE_MAP || foreach->count != 1 || foreach->items[0]->kind != TREE_LIST)
-        return tree_bad(p, foreach->line, "foreach is one variable with a list of values");
-    *count = foreach->items[0]->count;
-    if (*count == 0 || *count > SCENARIO_VARIANTS)
-        return tree_bad(p, foreach->line, "foreach takes 1 to %d values", SCENARIO_VARIANTS);
-    for (size_t i = 0; i < *count; i++)
-        if (foreach->items[0]->items[i]->kind != TREE_TEXT)
-            return tree_bad(p, foreach->items[0]->items[i]->line, "a plain value belongs here");
-    for (size_t i = 0; i < *count; i++) {
-        const struct tree *value = foreach->items[0]->items[i];
-        if (value->text[0] == '\0' || value->text[0] == '.') /* it names a folder of records */
-            return tree_bad(p, value->line, "a value of foreach is not empty and begins without a dot");
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(foreach->items[0]->items[k]->text, value->text) == 0)
-                return tree_bad(p, value->line, "\"%.40s\" stands twice", value->text);
-    }
-    if (strlen(foreach->keys[0]) >= 32)
-        return tree_bad(p, foreach->line, "a variable of foreach has at most 31 characters");
-    text_copy(variable, 32, foreach->keys[0]);
-    return true;
+    free(*out);
+    *out = NULL;
+    return false;
 }
 
 bool scenario_load(const char *file, struct scenario **out, size_t *count, struct tree_problem *problem)
 {
-    char variable[32];
-    struct tree *y = tree_load(file, problem);
-    bool ok = y && read_foreach_shape(y, variable, count, problem);
-    tree_free(y);
-    *out = ok && *count ? calloc(*count, sizeof **out) : NULL;
-    for (size_t i = 0; *out && ok && i < *count; i++)
-        ok = read_variant(file, variable[0] ? variable : NULL, i, &(*out)[i], problem);
-    if (!ok) {
-        free(*out);
-        *out = NULL;
-    }
-    return ok && *out;
+    return scenario_load_and_dump(file, out, count, NULL, problem);
 }
 
 void scenario_label(const struct scenario *s, char out[96])

@@ -4,6 +4,8 @@
 #ifndef sim_language_scenario_h
 #define sim_language_scenario_h
 
+#include <stdio.h>
+
 #include "lib/env/cast.h"
 #include "lib/env/trace.h"
 #include "lib/host/fault.h"
@@ -118,6 +120,9 @@ struct scenario {
 /* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem
  * otherwise. */
 bool scenario_load(const char *file, struct scenario **out, size_t *count, struct tree_problem *problem);
+/* The same; also writes what was understood, a line for each value (dump.c). NULL: nobody wants it. */
+bool scenario_load_and_dump(const char *file, struct scenario **out, size_t *count, FILE *dump,
+                            struct tree_problem *problem);
 /* Where scenarios that others name are looked up: gives a path to be freed, or NULL. Set by the program. */
 extern char *(*scenario_finder)(const char *name);
 /* "pp01-spaak-killed[PP-01/9]". */

@@ -125,7 +125,7 @@ bool play_heal(struct play *p, const struct words *w)
 struct form {
     struct tree top, details, values[DETAILS], *value_list[DETAILS], *top_list[1];
     char *keys[DETAILS], *top_keys[1];
-    unsigned lines[DETAILS], top_lines[1];
+    struct tree_mark marks[DETAILS], top_marks[1];
     char texts[DETAILS][64];
 };
 
@@ -173,12 +173,12 @@ static bool make_form(struct play *p, const struct words *w, struct form *f)
         return play_wrong(p, "write it like `%s MESSAGE on LINK`; `help` names its details", w->word[0]);
     *f = (struct form){.top = {.kind = TREE_MAP, .count = 1}, .details = {.kind = TREE_MAP}};
     f->details.keys = f->keys;
-    f->details.key_lines = f->lines;
+    f->details.key_marks = f->marks;
     f->details.items = f->value_list;
     f->top_keys[0] = w->word[0];
     f->top_list[0] = &f->details;
     f->top.keys = f->top_keys;
-    f->top.key_lines = f->top_lines;
+    f->top.key_marks = f->top_marks;
     f->top.items = f->top_list;
     add_detail(f, message, w->word[1], "");
     add_detail(f, link, w->word[3], "");
@@ -254,7 +254,7 @@ bool play_run(struct play *p, const struct words *w)
         return play_wrong(p, "write it like `run 5 s`");
     snprintf(text, sizeof text, "%s%s%s", w->word[1], w->count > 2 ? " " : "",
              w->count > 2 ? w->word[2] : "");
-    if (!tree_duration_us(&y, &for_us, &problem))
+    if (!tree_duration(&y, 1, 0, TREE_DURATION_MAX_US, &for_us, &problem))
         return play_wrong(p, "%s", problem.text);
     if (for_us == 0 || for_us > PLAY_RUN_MAX_US)
         return play_wrong(p, "a run lasts from 1 us to %llu s", PLAY_RUN_MAX_US / 1000000ull);

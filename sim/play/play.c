@@ -330,7 +330,7 @@ static bool load(struct play *p, const char *name)
     if (ok)
         open_scenario(p, &variants[0]);
     else if (path)
-        fprintf(stderr, "%s:%u: %s\n", path, problem.line, problem.text);
+        fprintf(stderr, "%s:%u:%u: %s\n", path, problem.line, problem.column, problem.text);
     free(variants);
     free(path);
     if (!ok || p->scenario.worlds[p->options.world])

@@ -125,7 +125,7 @@ static struct scenario *load_past(const char *name, char *problem, size_t cap)
     }
     bool ok = scenario_load(path, &s, &variants, &wrong);
     if (!ok)
-        snprintf(problem, cap, "%.200s:%u: %.300s", path, wrong.line, wrong.text);
+        snprintf(problem, cap, "%.200s:%u:%u: %.300s", path, wrong.line, wrong.column, wrong.text);
     free(path);
     if (ok && check(s, variants, problem, cap))
         return s;
