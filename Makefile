@@ -44,7 +44,7 @@ TEST_SRC := $(wildcard tests/test_*.c)
 # what tests share
 RIG      := $(filter-out $(addprefix tests/,test_% bench_% fuzz_% kernel_% record_%),$(wildcard tests/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
-RECORD   := $(BUILD)/tests/record_exchange
+RECORD   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/record_*.c))
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
 LIBHOST  := $(BUILD)/libhost.a
@@ -179,9 +179,9 @@ fuzz: setup
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 
 ## make memcheck       a pairing and two unlocks under valgrind
-memcheck: setup $(RECORD)
+memcheck: setup $(BUILD)/tests/record_exchange
 	$(Q)scripts/setup.sh memcheck
-	$(Q)valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible $(RECORD) >/dev/null
+	$(Q)valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible $(BUILD)/tests/record_exchange >/dev/null
 	@echo 'no error, no leak'
 
 ## make guest-test     kernel CAN in a small virtual machine: pp01 on vcan, our ISO-TP against the kernel's

@@ -1,11 +1,21 @@
-/* A second implementation derives the keys of a recorded pairing: scripts/cross-check.py. */
+/* Second implementations that share nothing with ours: scripts/cross-check.py derives the keys of a recorded
+ * pairing, scripts/check-messages.py verifies the example of docs/messages.md and the messages of a run. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "tests/launch.h"
+
 enum { NO_PACKAGE = 77, NO_PYTHON = 127 };
+
+static const char *build(void)
+{
+    const char *b = getenv("SPAAKSIM_BUILD");
+    return b ? b : "build";
+}
 
 /* Said on standard error, too, where scripts/run-tests.sh finds it. */
 static void skip(void)
@@ -14,22 +24,42 @@ static void skip(void)
     cr_skip_test("python3-cryptography is missing");
 }
 
-/* Runs record_exchange, through sed with that script, into the cross-check; its output goes to out. */
-static int cross_check(const char *sed, char *out, size_t cap)
+/* What a command prints goes to out; its exit code. */
+static int run(char *out, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static int run(char *out, size_t cap, const char *format, ...)
 {
-    const char *build = getenv("SPAAKSIM_BUILD");
-    char command[300];
-    snprintf(command, sizeof command,
-             "%s/tests/record_exchange | sed '%s' | python3 scripts/cross-check.py 2>&1",
-             build ? build : "build", sed);
+    char command[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
     FILE *f = popen(command, "r");
     cr_assert(f != NULL);
     size_t n = fread(out, 1, cap - 1, f);
     out[n] = '\0';
     int status = pclose(f);
-    int rc = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return rc == NO_PYTHON ? NO_PACKAGE : rc;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
+
+/* The same of a second implementation; skips the test when there is none. */
+#define CHECK(rc, out, ...)                      \
+    do {                                         \
+        rc = run(out, sizeof out, __VA_ARGS__);  \
+        if (rc == NO_PACKAGE || rc == NO_PYTHON) \
+            skip();                              \
+    } while (0)
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+    for (const char *p = text; (p = strstr(p, word)); p++)
+        n++;
+    return n;
+}
+
+/* ---- a pairing ---- */
+
+#define PAIRING "'%s/tests/record_exchange' | sed '%s' | python3 scripts/cross-check.py 2>&1"
 
 /* What the check reads is there, package or not. */
 Test(cross_check, recording_is_complete)
@@ -44,13 +74,7 @@ Test(cross_check, recording_is_complete)
                                           "\"h\"",
                                           "\"result\": \"OK\""};
     static char out[20000];
-    const char *build = getenv("SPAAKSIM_BUILD");
-    char command[200];
-    snprintf(command, sizeof command, "%s/tests/record_exchange", build ? build : "build");
-    FILE *f = popen(command, "r");
-    cr_assert(f != NULL);
-    out[fread(out, 1, sizeof out - 1, f)] = '\0';
-    cr_expect(eq(int, pclose(f), 0));
+    cr_expect(eq(int, run(out, sizeof out, "'%s/tests/record_exchange'", build()), 0));
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         cr_expect(strstr(out, members[i]) != NULL, "%s", members[i]);
 }
@@ -58,14 +82,10 @@ Test(cross_check, recording_is_complete)
 Test(cross_check, second_implementation_agrees)
 {
     char out[8192];
-    int rc = cross_check("", out, sizeof out);
-    if (rc == NO_PACKAGE)
-        skip();
+    int rc;
+    CHECK(rc, out, PAIRING, build(), "");
     cr_expect(eq(int, rc, 0), "%s", out);
-    size_t lines = 0;
-    for (const char *p = out; (p = strstr(p, "agree ")); p++)
-        lines++;
-    cr_expect(eq(sz, lines, 30), "%s", out);
+    cr_expect(eq(sz, count(out, "agree "), 30), "%s", out);
 }
 
 static const struct {
@@ -79,11 +99,58 @@ static const struct {
 Test(cross_check, changes_are_noticed)
 {
     char out[8192];
+    int rc;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        int rc = cross_check(changes[i].sed, out, sizeof out);
-        if (rc == NO_PACKAGE)
-            skip();
+        CHECK(rc, out, PAIRING, build(), changes[i].sed);
         cr_expect(eq(int, rc, 1), "%s", changes[i].changed);
         cr_expect(strstr(out, changes[i].message) != NULL, "%s: %s", changes[i].changed, out);
     }
+}
+
+/* ---- messages ---- */
+
+#define EXAMPLE "sed '%s' docs/messages.md | python3 scripts/check-messages.py --example /dev/stdin 2>&1"
+
+static const struct {
+    const char *changed, *sed, *message; /* message NULL: verifies */
+} pages[] = {
+    {"nothing", "", NULL},
+    {"a header's field", "s/^\\(header.sequence_number *38\\)01/\\102/", "DIFFERS the header's fields"},
+    {"the tag", "s/^\\(signed.tag *\\)73/\\153/", "DIFFERS tag and lengths"},
+    {"a length", "s/^\\(signed.body_length *000000\\)14/\\115/", "DIFFERS tag and lengths"},
+    {"the hash", "s/^\\(sha256 *\\)../\\100/", "DIFFERS sha256"},
+    {"the signature", "s/^\\(signature *3045022100cb\\)../\\100/", "DIFFERS the envelope has these parts"},
+    {"the key", "s/^\\(private_key *\\)37/\\136/", "DIFFERS the private key"},
+};
+
+Test(cross_check, the_example_verifies_as_printed)
+{
+    char out[8192];
+    int rc;
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        CHECK(rc, out, EXAMPLE, pages[i].sed);
+        cr_expect(eq(int, rc, pages[i].message ? 1 : 0), "%s: %s", pages[i].changed, out);
+        if (pages[i].message)
+            cr_expect(strstr(out, pages[i].message) != NULL, "%s: %s", pages[i].changed, out);
+    }
+}
+
+Test(cross_check, every_message_of_a_run_verifies)
+{
+    char out[8192], directory[64];
+    int rc;
+    launch_directory(directory);
+    rc = run(out, sizeof out, "'%s/bin/spaaksim' run pp01 --world virtual --bytes --quiet --out %s 2>&1",
+             build(), directory);
+    cr_assert(eq(int, rc, 0), "%s", out);
+    CHECK(rc, out, "python3 scripts/check-messages.py %s/bytes.jsonl 2>&1", directory);
+    cr_expect(eq(int, rc, 0), "%s", out);
+    cr_expect(strstr(out, "agree   8 requests and 8 responses") != NULL, "%s", out);
+    /* one bit of the body that travels */
+    CHECK(rc, out,
+          "sed 's/\\(\"medium\":\"gsdp\".*\"hex\":\"0a120a10\\)4/\\15/' %s/bytes.jsonl | "
+          "python3 scripts/check-messages.py /dev/stdin 2>&1",
+          directory);
+    cr_expect(eq(int, rc, 1), "%s", out);
+    launch_remove(directory);
 }
