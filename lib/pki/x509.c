@@ -109,10 +109,23 @@ static void put_key_ids(struct crypto *c, struct der_w *w, const struct x509_tem
     end_extension(w, mark, oid_authority_key_id, sizeof oid_authority_key_id, 0, false);
 }
 
+static void put_ccc(struct der_w *w, const struct x509_template *t, uint8_t arc)
+{
+    size_t mark = w->at;
+    if (t->ccc_value.len)
+        der_put(w, t->ccc_value.p, t->ccc_value.len);
+    else
+        der_put(w, ccc_value, sizeof ccc_value);
+    end_extension(w, mark, oid_ccc, sizeof oid_ccc, arc, true);
+}
+
 static void put_extensions(struct crypto *c, struct der_w *w, const struct x509_template *t)
 {
     const struct profile *p = &profiles[t->profile];
     size_t all = w->at;
+    /* last: OpenSSL forgets that those behind a critical one that it does not know are critical, too */
+    if (p->ccc_type)
+        put_ccc(w, t, p->ccc_type);
     put_key_ids(c, w, t);
     size_t mark = w->at;
     if (p->path_len >= 0)
@@ -129,14 +142,6 @@ static void put_extensions(struct crypto *c, struct der_w *w, const struct x509_
         PUT_OID_ARC(w, oid_purpose, p->purpose);
         der_wrap(w, DER_SEQUENCE, mark);
         end_extension(w, mark, oid_ext_key_usage, sizeof oid_ext_key_usage, 0, true);
-    }
-    if (p->ccc_type) {
-        mark = w->at;
-        if (t->ccc_value.len)
-            der_put(w, t->ccc_value.p, t->ccc_value.len);
-        else
-            der_put(w, ccc_value, sizeof ccc_value);
-        end_extension(w, mark, oid_ccc, sizeof oid_ccc, p->ccc_type, true);
     }
     der_wrap(w, DER_SEQUENCE, all);
     der_wrap(w, DER_CONTEXT_3, all);
