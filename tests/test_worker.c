@@ -258,3 +258,86 @@ Test(tap, a_secret_is_known_after_the_commit_that_stores_it)
     node_tap_forget(&n);
     store_close(store);
 }
+
+/* ---- frames ---- */
+
+static struct bus_frame sent;
+
+static enum err frame_send(struct node *n, unsigned port, const char *address, struct span bytes,
+                           uint64_t delay_us)
+{
+    (void)n, (void)port, (void)address, (void)delay_us;
+    memcpy(&sent, bytes.p, sizeof sent);
+    return ERR_OK;
+}
+
+static bool frame_link_up(struct node *n, unsigned port)
+{
+    (void)n, (void)port;
+    return true;
+}
+
+static const struct node_host frame_host = {
+    .now_us = tap_now_us, .tap = tap_hear, .send = frame_send, .link_up = frame_link_up};
+static const struct medium bus = {.name = "bus", .frames = true, .ready = LINK_UP};
+static const struct medium *const bus_only[] = {&bus, NULL};
+static const struct port_spec bus_port[] = {{.name = "wire", .medium = "bus"}};
+static void take_frame(void *self, unsigned port, const struct bus_frame *f)
+{
+    (void)self, (void)port, (void)f;
+}
+static const struct component_class driver = {
+    .name = "driver", .ports = bus_port, .port_count = 1, .on_frame = take_frame};
+
+static const struct {
+    const char *name, *tapped; /* hex */
+    struct bus_frame frame;    /* the data is 0xEE to its end */
+    size_t data;               /* bytes of it that leave */
+} frames[] = {
+    {"classic",
+     "00000123"
+     "00"
+     "02"
+     "eeee",
+     {.id = 0x123, .len = 2},
+     2},
+    {"extended FD",
+     "1abcdef0"
+     "05"
+     "03"
+     "eeeeee",
+     {.id = 0x1ABCDEF0, .flags = BUS_EXTENDED | BUS_FD, .len = 3},
+     3},
+    {"remote",
+     "00000001"
+     "02"
+     "08",
+     {.id = 1, .flags = BUS_REMOTE, .len = 8},
+     0},
+    {"empty",
+     "00000001"
+     "00"
+     "00",
+     {.id = 1},
+     0},
+};
+
+/* What a component leaves in memory behind a frame's data is neither sent nor recorded. */
+Test(tap, a_frame_is_its_data_and_no_more)
+{
+    struct store *store = store_memory_new();
+    for (size_t i = 0; i < sizeof frames / sizeof frames[0]; i++) {
+        struct node n = {0};
+        struct bus_frame f = frames[i].frame;
+        char hex[2 * sizeof tapped.bytes + 1];
+        memset(f.data, 0xEE, sizeof f.data);
+        node_prepare(&n, &frame_host, &driver, bus_only, "driver", NULL, store, NULL);
+        ASSERT_OK(n.env.ops->send_frame(&n.env, 0, &f));
+        hex_encode(tapped.bytes, tapped.len, hex);
+        cr_expect(eq(str, hex, (char *)frames[i].tapped), "%s", frames[i].name);
+        for (size_t k = 0; k < sizeof sent.data; k++)
+            cr_expect(eq(u8, sent.data[k], k < frames[i].data ? 0xEE : 0), "%s %zu", frames[i].name, k);
+        node_tap_forget(&n);
+    }
+    store_close(store);
+}

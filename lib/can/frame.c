@@ -23,9 +23,15 @@ bool bus_frame_valid(const struct bus_frame *f)
     return !(f->flags & (BUS_BRS | BUS_ESI)) && f->len <= BUS_CLASSIC_MAX;
 }
 
+size_t bus_frame_data(const struct bus_frame *f)
+{
+    size_t len = f->len < BUS_FD_MAX ? f->len : BUS_FD_MAX;
+    return f->flags & BUS_REMOTE ? 0 : len;
+}
+
 bool bus_frame_equal(const struct bus_frame *a, const struct bus_frame *b)
 {
-    size_t data = a->flags & BUS_REMOTE ? 0 : a->len;
+    size_t data = bus_frame_data(a);
     return a->id == b->id && a->flags == b->flags && a->len == b->len && memcmp(a->data, b->data, data) == 0;
 }
 

@@ -37,6 +37,8 @@ struct bus_frame {
 /* The smallest legal FD length that holds len bytes (len <= 64). */
 uint8_t bus_fd_length(size_t len);
 bool bus_frame_valid(const struct bus_frame *f);
+/* Bytes of data that it carries: none of a remote frame. */
+size_t bus_frame_data(const struct bus_frame *f);
 bool bus_frame_equal(const struct bus_frame *a, const struct bus_frame *b);
 
 void bus_frame_print(const struct bus_frame *f, char out[BUS_TEXT_MAX]);

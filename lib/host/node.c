@@ -98,8 +98,11 @@ static enum err send_with_faults(struct node *n, unsigned port, const char *addr
 static enum err node_send_frame(struct env *env, unsigned port, const struct bus_frame *f)
 {
     struct node *n = node_of(env);
-    struct span bytes = span_of(f, sizeof *f);
-    assert(port < n->class->port_count && n->media[port]->frames);
+    struct bus_frame clean = {.id = f->id, .flags = f->flags, .len = f->len};
+    struct span bytes = span_of(&clean, sizeof clean);
+    assert(port < n->class->port_count && n->media[port]->frames && f->len <= sizeof f->data);
+    /* what the component left behind the data is its memory and nobody else's affair */
+    memcpy(clean.data, f->data, bus_frame_data(f));
     if (n->dead)
         return ERR_KILLED;
     if (!n->host->link_up(n, port))

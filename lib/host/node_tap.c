@@ -1,6 +1,7 @@
-/* What the tap hears, without the secrets: values that the class declares as secret are looked for in the
- * bytes, raw and as hex text of either case, and masked. They are read from the store again after each
- * commit, and only while somebody listens. */
+/* What the tap hears, frames as they are on every machine, and without the secrets: values that the class
+ * declares as secret are looked for in the bytes, raw and as hex text of either case, and masked. They are
+ * read from the store again after each commit, and only while somebody listens. */
+#include <assert.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,20 @@ static void mask(const struct node *n, struct span bytes, uint8_t *out)
     }
 }
 
+/* Identifier (4 bytes, most significant first), flags, length, and no more data than there are. */
+static size_t lay_out_frame(struct span bytes, uint8_t *out, size_t cap)
+{
+    struct bus_frame f;
+    struct wr w = wr_of(out, cap);
+    assert(bytes.len == sizeof f);
+    memcpy(&f, bytes.p, sizeof f);
+    wr_be32(&w, f.id);
+    wr_u8(&w, f.flags);
+    wr_u8(&w, f.len);
+    wr_copy(&w, f.data, bus_frame_data(&f));
+    return w.len;
+}
+
 void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes)
 {
     struct tap_event e = {.time_us = n->host->now_us(n),
@@ -78,11 +93,13 @@ void node_tap(struct node *n, unsigned port, bool out, const char *address, stru
                           .from = out ? n->name : address,
                           .to = out ? address : n->name,
                           .out = out};
-    uint8_t *copy = malloc(bytes.len ? bytes.len : 1);
+    uint8_t frame[sizeof(struct bus_frame)], *copy = malloc(bytes.len ? bytes.len : 1);
     if (!copy)
         return;
     if (!n->secrets_known)
         learn_secrets(n);
+    if (n->media[port]->frames)
+        bytes = span_of(frame, lay_out_frame(bytes, frame, sizeof frame));
     memcpy(copy, bytes.p, bytes.len);
     mask(n, bytes, copy);
     e.bytes = span_of(copy, bytes.len);
