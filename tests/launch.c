@@ -32,13 +32,37 @@ void launch_remove(const char *directory)
     launch_must(system(command) == 0, "system", command);
 }
 
-static void name_programs(void)
+const char *launch_build(void)
 {
     const char *build = getenv("SPAAKSIM_BUILD");
+    return build ? build : "build";
+}
+
+int launch_run(char *out, size_t cap, const char *format, ...)
+{
+    char command[800] = "exec 2>&1; ";
+    size_t used = strlen(command), len = 0;
+    va_list args;
+    va_start(args, format);
+    used += (size_t)vsnprintf(command + used, sizeof command - used, format, args);
+    va_end(args);
+    launch_must(used < sizeof command, "too long a command", command);
+    FILE *f = popen(command, "re");
+    launch_must(f != NULL, "popen", command);
+    for (int c; (c = fgetc(f)) != EOF;)
+        if (len + 1 < cap)
+            out[len++] = (char)c;
+    out[len] = '\0';
+    int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void name_programs(void)
+{
     char path[300];
-    snprintf(path, sizeof path, "%s/bin/spaaksim", build ? build : "build");
+    snprintf(path, sizeof path, "%s/bin/spaaksim", launch_build());
     setenv("S", path, 1);
-    snprintf(path, sizeof path, "%s/tests/cards/bin/spaaksim", build ? build : "build");
+    snprintf(path, sizeof path, "%s/tests/cards/bin/spaaksim", launch_build());
     setenv("CARDS", path, 1);
 }
 

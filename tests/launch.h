@@ -34,6 +34,11 @@ int launch_finish(struct launch *l);
 
 /* Descendant of that process with that name; 0 when there is none. */
 pid_t launch_find(pid_t ancestor, const char *name);
+/* The folder of the programs under test. */
+const char *launch_build(void);
+/* Runs a command of the shell to its end; the exit code, -1 for another end. What it says goes to out, cut.
+ */
+int launch_run(char *out, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* A whole file as text, to be freed; NULL when there is none. */
 char *launch_file(const char *directory, const char *name);

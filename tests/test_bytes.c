@@ -147,3 +147,54 @@ Test(err, names_and_numbers_are_unique_and_found)
     cr_assert(not(err_name_known("NO_SUCH_ERROR")));
     cr_assert(eq(str, (char *)err_name((enum err)9999), "UNKNOWN"));
 }
+
+static const struct {
+    const char *name, *text;
+    size_t len; /* 0: no character */
+    uint32_t code;
+} codes[] = {
+    {"a letter", "a", 1, 'a'},
+    {"two bytes", "\xC3\xBC", 2, 0xFC},
+    {"three", "\xE2\x82\xAC", 3, 0x20AC},
+    {"four", "\xF0\x9F\x94\x91", 4, 0x1F511},
+    {"the last", "\xF4\x8F\xBF\xBF", 4, 0x10FFFF},
+    {"above it", "\xF4\x90\x80\x80", 0, 0},
+    {"a continuation", "\x80", 0, 0},
+    {"cut", "\xE2\x82", 0, 0},
+    {"broken off", "\xE2\x82z", 0, 0},
+    {"longer than need be", "\xC0\xAF", 0, 0},
+    {"so in three", "\xE0\x80\xAF", 0, 0},
+    {"so in four", "\xF0\x80\x80\xAF", 0, 0},
+    {"a surrogate", "\xED\xA0\x80", 0, 0},
+    {"no lead", "\xFF", 0, 0},
+    {"nothing", "", 0, 0},
+};
+
+Test(bytes, characters_of_utf8_in_their_shortest_form)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
+        uint32_t code = 0;
+        size_t len = utf8_character(codes[i].text, strlen(codes[i].text), &code);
+        cr_expect(eq(sz, len, codes[i].len), "%s", codes[i].name);
+        cr_expect(eq(u32, code, codes[i].code), "%s", codes[i].name);
+    }
+}
+
+static const struct {
+    const char *text, *json;
+    size_t cap;
+} strings[] = {
+    {"plain", "plain", 40},    {"\"\\\n\x1B", "\\\"\\\\\\u000a\\u001b", 40}, {"\xC3\xBC", "\xC3\xBC", 40},
+    {"a\xC3", "a\\ufffd", 40}, {"\xFF\xFE", "\\ufffd\\ufffd", 40},           {"ab\n", "ab", 6},
+    {"a\xC3\xBC", "a", 3},
+};
+
+Test(bytes, json_strings_are_whole_characters)
+{
+    char out[40];
+    for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
+        cr_expect(eq(sz, text_json(strings[i].text, out, strings[i].cap), strlen(strings[i].json)));
+        cr_expect(eq(str, out, (char *)strings[i].json), "%zu", i);
+    }
+}
+

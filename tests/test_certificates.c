@@ -5,7 +5,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
-#include <sys/wait.h>
 
 #include "tests/launch.h"
 #include "tests/pairing_rig.h"
@@ -92,27 +91,14 @@ static void drop(void)
     launch_remove(directory);
 }
 
-/* The exit code of a command among the certificates; what it says goes to out. */
-static int shell(const char *what, char *out, size_t cap)
-{
-    char command[700];
-    snprintf(command, sizeof command, "exec 2>&1; cd %s; %s", directory, what);
-    FILE *f = popen(command, "r");
-    cr_assert(f != NULL);
-    out[fread(out, 1, cap - 1, f)] = '\0';
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static int verify(const char *options, const char *root, const char *between, const char *leaf, char *out,
                   size_t cap)
 {
-    char command[500];
-    snprintf(command, sizeof command,
-             "for c in %s; do cat $c.pem; done >between; openssl verify -x509_strict %s -attime %lld "
-             "-no-CApath -no-CAstore -CAfile %s.pem %s %s.pem",
-             between, options, TEST_NOW_S, root, *between ? "-untrusted between" : "", leaf);
-    return shell(command, out, cap);
+    return launch_shell(
+        out, cap,
+        "cd %s; for c in %s; do cat $c.pem; done >between; openssl verify -x509_strict %s -attime %lld "
+        "-no-CApath -no-CAstore -CAfile %s.pem %s %s.pem",
+        directory, between, options, TEST_NOW_S, root, *between ? "-untrusted between" : "", leaf);
 }
 
 static const struct {
@@ -152,10 +138,11 @@ Test(certificates, openssl_accepts_every_kind_strictly, .init = make, .fini = dr
 /* OpenSSL stops marking which extensions are critical at the first critical one that it does not know. */
 Test(certificates, the_ccc_extension_is_critical_and_stands_last, .init = make, .fini = drop)
 {
-    char out[8192], command[80], wanted[80];
+    char out[8192], wanted[80];
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        snprintf(command, sizeof command, "openssl x509 -noout -text -in %s.pem", kinds[i].leaf);
-        cr_assert(eq(int, shell(command, out, sizeof out), 0), "%s", out);
+        int rc =
+            launch_run(out, sizeof out, "openssl x509 -noout -text -in %s/%s.pem", directory, kinds[i].leaf);
+        cr_assert(eq(int, rc, 0), "%s", out);
         snprintf(wanted, sizeof wanted, "1.3.6.1.4.1.41577.5.%s: critical", kinds[i].ccc ? kinds[i].ccc : "");
         const char *at = strstr(out, kinds[i].ccc ? wanted : "1.3.6.1.4.1.41577");
         cr_expect(eq(int, at != NULL, kinds[i].ccc != NULL), "[%s]", kinds[i].leaf);

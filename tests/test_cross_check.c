@@ -2,20 +2,11 @@
  * pairing, scripts/check-messages.py verifies the example of docs/messages.md and the messages of a run. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include "tests/launch.h"
 
 enum { NO_PACKAGE = 77, NO_PYTHON = 127 };
-
-static const char *build(void)
-{
-    const char *b = getenv("SPAAKSIM_BUILD");
-    return b ? b : "build";
-}
 
 /* Said on standard error, too, where scripts/run-tests.sh finds it. */
 static void skip(void)
@@ -24,29 +15,12 @@ static void skip(void)
     cr_skip_test("python3-cryptography is missing");
 }
 
-/* What a command prints goes to out; its exit code. */
-static int run(char *out, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static int run(char *out, size_t cap, const char *format, ...)
-{
-    char command[600];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
-    va_end(args);
-    FILE *f = popen(command, "r");
-    cr_assert(f != NULL);
-    size_t n = fread(out, 1, cap - 1, f);
-    out[n] = '\0';
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* The same of a second implementation; skips the test when there is none. */
-#define CHECK(rc, out, ...)                      \
-    do {                                         \
-        rc = run(out, sizeof out, __VA_ARGS__);  \
-        if (rc == NO_PACKAGE || rc == NO_PYTHON) \
-            skip();                              \
+/* The exit code of a second implementation; skips the test when there is none. */
+#define CHECK(rc, out, ...)                            \
+    do {                                               \
+        rc = launch_run(out, sizeof out, __VA_ARGS__); \
+        if (rc == NO_PACKAGE || rc == NO_PYTHON)       \
+            skip();                                    \
     } while (0)
 
 static size_t count(const char *text, const char *word)
@@ -59,7 +33,7 @@ static size_t count(const char *text, const char *word)
 
 /* ---- a pairing ---- */
 
-#define PAIRING "'%s/tests/record_exchange' | sed '%s' | python3 scripts/cross-check.py 2>&1"
+#define PAIRING "'%s/tests/record_exchange' | sed '%s' | python3 scripts/cross-check.py"
 
 /* What the check reads is there, package or not. */
 Test(cross_check, recording_is_complete)
@@ -74,7 +48,7 @@ Test(cross_check, recording_is_complete)
                                           "\"h\"",
                                           "\"result\": \"OK\""};
     static char out[20000];
-    cr_expect(eq(int, run(out, sizeof out, "'%s/tests/record_exchange'", build()), 0));
+    cr_expect(eq(int, launch_run(out, sizeof out, "'%s/tests/record_exchange'", launch_build()), 0));
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         cr_expect(strstr(out, members[i]) != NULL, "%s", members[i]);
 }
@@ -83,7 +57,7 @@ Test(cross_check, second_implementation_agrees)
 {
     char out[8192];
     int rc;
-    CHECK(rc, out, PAIRING, build(), "");
+    CHECK(rc, out, PAIRING, launch_build(), "");
     cr_expect(eq(int, rc, 0), "%s", out);
     cr_expect(eq(sz, count(out, "agree "), 30), "%s", out);
 }
@@ -101,7 +75,7 @@ Test(cross_check, changes_are_noticed)
     char out[8192];
     int rc;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        CHECK(rc, out, PAIRING, build(), changes[i].sed);
+        CHECK(rc, out, PAIRING, launch_build(), changes[i].sed);
         cr_expect(eq(int, rc, 1), "%s", changes[i].changed);
         cr_expect(strstr(out, changes[i].message) != NULL, "%s: %s", changes[i].changed, out);
     }
@@ -109,7 +83,7 @@ Test(cross_check, changes_are_noticed)
 
 /* ---- messages ---- */
 
-#define EXAMPLE "sed '%s' docs/messages.md | python3 scripts/check-messages.py --example /dev/stdin 2>&1"
+#define EXAMPLE "sed '%s' docs/messages.md | python3 scripts/check-messages.py --example /dev/stdin"
 
 static const struct {
     const char *changed, *sed, *message; /* message NULL: verifies */
@@ -140,16 +114,16 @@ Test(cross_check, every_message_of_a_run_verifies)
     char out[8192], directory[64];
     int rc;
     launch_directory(directory);
-    rc = run(out, sizeof out, "'%s/bin/spaaksim' run pp01 --world virtual --bytes --quiet --out %s 2>&1",
-             build(), directory);
+    rc = launch_run(out, sizeof out, "'%s/bin/spaaksim' run pp01 --world virtual --bytes --quiet --out %s",
+                    launch_build(), directory);
     cr_assert(eq(int, rc, 0), "%s", out);
-    CHECK(rc, out, "python3 scripts/check-messages.py %s/bytes.jsonl 2>&1", directory);
+    CHECK(rc, out, "python3 scripts/check-messages.py %s/bytes.jsonl", directory);
     cr_expect(eq(int, rc, 0), "%s", out);
     cr_expect(strstr(out, "agree   8 requests and 8 responses") != NULL, "%s", out);
     /* one bit of the body that travels */
     CHECK(rc, out,
           "sed 's/\\(\"medium\":\"gsdp\".*\"hex\":\"0a120a10\\)4/\\15/' %s/bytes.jsonl | "
-          "python3 scripts/check-messages.py /dev/stdin 2>&1",
+          "python3 scripts/check-messages.py /dev/stdin",
           directory);
     cr_expect(eq(int, rc, 1), "%s", out);
     launch_remove(directory);

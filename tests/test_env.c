@@ -18,10 +18,31 @@ Test(trace, json_escapes_and_leaves_out_what_is_empty)
     strcpy(e.detail, "a \"b\" \\ \n");
     e.has_digest = true;
     trace_json(&e, json);
-    cr_assert(
-        eq(str, json,
-           "{\"t_us\":1500,\"seq\":2,\"cause\":7,\"component\":\"spaak\",\"kind\":\"send\",\"length\":612,"
-           "\"digest\":\"0000000000000000\",\"detail\":\"a \\\"b\\\" \\\\ \\u000a\"}"));
+    cr_assert(eq(str, json,
+                 "{\"schema\":1,\"t_us\":1500,\"seq\":2,\"cause\":7,\"component\":\"spaak\",\"kind\":"
+                 "\"send\",\"length\":612,"
+                 "\"digest\":\"0000000000000000\",\"detail\":\"a \\\"b\\\" \\\\ \\u000a\"}"));
+}
+
+/* Every byte of every text takes the most room that it can. */
+Test(trace, the_longest_event_is_whole)
+{
+    struct trace_event e = {.kind = TRACE_ACCEPT,
+                            .time_us = UINT64_MAX,
+                            .sequence = UINT32_MAX,
+                            .cause = UINT32_MAX,
+                            .length = UINT32_MAX,
+                            .reason = ERR_MSG_SIGNER_NOT_BOUND,
+                            .has_digest = true};
+    char json[TRACE_JSON_MAX];
+    memset(e.component, 1, sizeof e.component - 1);
+    memset(e.peer, 2, sizeof e.peer - 1);
+    memset(e.step, 3, sizeof e.step - 1);
+    memset(e.message, 0xFF, sizeof e.message - 1);
+    memset(e.detail, 4, sizeof e.detail - 1);
+    size_t len = trace_json(&e, json);
+    cr_expect(lt(sz, len, TRACE_JSON_MAX - 1));
+    cr_expect(eq(str, json + len - 8, "\\u0004\"}"));
 }
 
 Test(trace, text_has_the_columns_that_people_read)

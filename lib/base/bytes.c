@@ -1,5 +1,6 @@
 #include "lib/base/bytes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool span_equal(struct span a, struct span b)
@@ -172,14 +173,31 @@ size_t text_cut(const char *text, size_t len)
     return CONTINUES(text[end]) ? len : end;
 }
 
-/* Leads of sequences, and the least code point that needs as many bytes: a shorter form exists for a lesser
- * one. */
-static const struct {
-    unsigned char mask, lead;
-    unsigned bits;
-    uint32_t least;
-} sequences[] = {
-    {0x80, 0x00, 0x7F, 0}, {0xE0, 0xC0, 0x1F, 0x80}, {0xF0, 0xE0, 0x0F, 0x800}, {0xF8, 0xF0, 0x07, 0x10000}};
+size_t utf8_character(const char *s, size_t len, uint32_t *code)
+{
+    static const struct {
+        uint8_t mask, lead;
+        uint32_t least; /* longer forms of smaller numbers are no UTF-8 */
+    } forms[] = {{0x80, 0x00, 0}, {0xE0, 0xC0, 0x80}, {0xF0, 0xE0, 0x800}, {0xF8, 0xF0, 0x10000}};
+    const uint8_t *p = (const uint8_t *)s;
+    size_t more = 0;
+    if (len == 0)
+        return 0;
+    while (more < 4 && (p[0] & forms[more].mask) != forms[more].lead)
+        more++;
+    if (more == 4 || more >= len)
+        return 0;
+    uint32_t c = p[0] & (uint8_t)~forms[more].mask;
+    for (size_t i = 1; i <= more; i++) {
+        if ((p[i] & 0xC0) != 0x80)
+            return 0;
+        c = c << 6 | (p[i] & 0x3F);
+    }
+    if (c < forms[more].least || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
+        return 0;
+    *code = c;
+    return more + 1;
+}
 
 /* Code points, both ends included, that show nothing, or something else than what stands there. */
 static const struct {
@@ -201,19 +219,39 @@ static bool is_shown(uint32_t point)
 
 size_t text_character(const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
-    size_t k = 0;
-    if (len == 0)
-        return 0;
-    while (k < 4 && (s[0] & sequences[k].mask) != sequences[k].lead)
-        k++;
-    if (k == 4 || k >= len)
-        return 0;
-    uint32_t point = s[0] & sequences[k].bits;
-    for (size_t i = 1; i <= k; i++) {
-        if (!CONTINUES(s[i]))
-            return 0;
-        point = point << 6 | (s[i] & 0x3F);
+    uint32_t code;
+    size_t n = utf8_character(text, len, &code);
+    return n && is_shown(code) ? n : 0;
+}
+
+/* One character as JSON has it. */
+static size_t json_character(const char *s, size_t len, uint32_t code, char out[8])
+{
+    if (code == '"' || code == '\\')
+        return (size_t)snprintf(out, 8, "\\%c", (char)code);
+    if (code < 0x20 || code == TEXT_REPLACEMENT)
+        return (size_t)snprintf(out, 8, "\\u%04x", (unsigned)code);
+    memcpy(out, s, len);
+    return len;
+}
+
+size_t text_json(const char *text, char *out, size_t cap)
+{
+    size_t used = 0;
+    for (size_t left = strlen(text), n; left; text += n, left -= n) {
+        char c[8];
+        uint32_t code;
+        n = utf8_character(text, left, &code);
+        if (n == 0) {
+            code = TEXT_REPLACEMENT;
+            n = 1;
+        }
+        size_t len = json_character(text, n, code, c);
+        if (used + len >= cap)
+            break;
+        memcpy(out + used, c, len);
+        used += len;
     }
-    return point >= sequences[k].least && is_shown(point) ? k + 1 : 0;
+    out[used] = '\0';
+    return used;
 }

@@ -65,5 +65,12 @@ size_t text_cut(const char *text, size_t len);
  * terminal or a line of a file: a control character, a line separator, a change of direction, a
  * non-character. */
 size_t text_character(const char *text, size_t len);
+/* Bytes of the UTF-8 character at s, of which len are there, and its number; 0 for what is none. */
+size_t utf8_character(const char *s, size_t len, uint32_t *code);
+#define TEXT_REPLACEMENT 0xFFFD /* stands for bytes that are no character */
+/* The inside of a JSON string, always terminated; returns its length. Bytes that are no UTF-8 become U+FFFD,
+ * so out holds at most TEXT_JSON_MAX(strlen(text)) characters. Cut between characters when cap is less. */
+#define TEXT_JSON_MAX(len) (6 * (len) + 1)
+size_t text_json(const char *text, char *out, size_t cap);
 
 #endif

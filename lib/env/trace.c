@@ -41,14 +41,7 @@ static void add_json_string(struct text *t, const char *key, const char *value)
     add(t, ",\"");
     add(t, key);
     add(t, "\":\"");
-    for (; *value; value++) {
-        char c[8] = {*value};
-        if (*value == '"' || *value == '\\')
-            snprintf(c, sizeof c, "\\%c", *value);
-        else if ((unsigned char)*value < 0x20)
-            snprintf(c, sizeof c, "\\u%04x", (unsigned char)*value);
-        add(t, c);
-    }
+    t->len += text_json(value, t->p + t->len, t->cap - t->len);
     add(t, "\"");
 }
 
@@ -56,7 +49,8 @@ size_t trace_json(const struct trace_event *e, char out[TRACE_JSON_MAX])
 {
     struct text t = {out, TRACE_JSON_MAX, 0};
     char number[96], digest[2 * TRACE_DIGEST + 1];
-    snprintf(number, sizeof number, "{\"t_us\":%" PRIu64 ",\"seq\":%" PRIu32 ",\"cause\":%" PRIu32,
+    snprintf(number, sizeof number,
+             "{\"schema\":%d,\"t_us\":%" PRIu64 ",\"seq\":%" PRIu32 ",\"cause\":%" PRIu32, TRACE_SCHEMA,
              e->time_us, e->sequence, e->cause);
     add(&t, number);
     add_json_string(&t, "component", e->component);

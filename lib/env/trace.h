@@ -58,8 +58,12 @@ const char *trace_kind_name(enum trace_kind k);
 /* TRACE_KINDS for an unknown name. */
 enum trace_kind trace_kind_from_name(const char *name);
 
-/* One JSON object without a line end; returns its length. out holds TRACE_JSON_MAX characters. */
-#define TRACE_JSON_MAX 1024
+/* One JSON object without a line end, as docs/trace.schema.json describes it; returns its length. Every line
+ * says the version, not a first one: so each can be read alone, after grep, split and cat. The version
+ * changes when a member is taken away or gets another meaning. out holds TRACE_JSON_MAX characters, enough
+ * for the longest event. */
+#define TRACE_SCHEMA   1
+#define TRACE_JSON_MAX 2048
 size_t trace_json(const struct trace_event *e, char out[TRACE_JSON_MAX]);
 /* One line for people: "     3.1 ms  PP-01/3   spaak -> vos    VehicleSubjectIdRequest  612 B". What varies
  * in length stands last, so that columns stay where they are. */

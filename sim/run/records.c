@@ -250,12 +250,15 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
 void records_tap(struct run *r, const struct tap_event *e)
 {
     struct record *k = r->records ? &r->records->bytes : NULL;
+    char from[TEXT_JSON_MAX(ENV_KEY_MAX)], to[TEXT_JSON_MAX(ENV_KEY_MAX)];
     if (!k || !has_room(r, k, e->time_us, 2 * e->bytes.len + 160))
         return;
+    text_json(e->from, from, sizeof from);
+    text_json(e->to, to, sizeof to);
     fprintf(k->f,
-            "{\"t_us\":%" PRIu64
+            "{\"schema\":%d,\"t_us\":%" PRIu64
             ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
-            e->time_us, e->medium, e->port, e->from, e->to, e->out ? "out" : "in");
+            RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
     for (size_t i = 0; i < e->bytes.len; i++)
         fprintf(k->f, "%02x", e->bytes.p[i]);
     fputs("\"}\n", k->f);

@@ -14,6 +14,8 @@ void records_close(struct run *r);
 /* An event was put in at that place. */
 void records_event(struct run *r, size_t at);
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
+/* A line of bytes.jsonl, as docs/bytes.schema.json describes it. */
+#define RECORDS_BYTES_SCHEMA 1
 void records_tap(struct run *r, const struct tap_event *e);
 /* Prints what is old enough to stand in order; when more is due. */
 void records_pump(struct run *r, uint64_t now_us);
