@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sim/commands.h"
@@ -23,13 +22,6 @@ static void print_result(const struct run *r, const char *label)
     printf("%s%s%s  %s  (%s world%s%s; %.1f ms)  records in %s\n", on, verdict_name(r->verdict), off, label,
            world_names[r->options->world], r->transport[0] ? ", " : "", r->transport, r->wall_ms,
            r->options->out);
-}
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 /* out/NAME, or what --out says; of several variants each has a folder in it. */
@@ -67,9 +59,7 @@ static enum verdict run_variant(const struct scenario *s, struct run_options opt
         return VERDICT_BLOCKED;
     }
     options.out = out;
-    double start = now_ms();
     enum verdict v = world_run(r, s, &options);
-    r->wall_ms = now_ms() - start;
     print_result(r, label);
     if (cause && !*cause && r->failure_count)
         text_copy(cause, RUN_FAILURE_TEXT, r->failures[0]);

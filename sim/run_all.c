@@ -81,6 +81,7 @@ static bool start_job(struct batch *b, struct job *j)
     live_before(b, j);
     fflush(stdout);
     j->started_s = now_s();
+    j->row.began_s = (int64_t)time(NULL);
     j->pid = fork();
     if (j->pid == 0)
         exit(work_job(b, j));

@@ -197,4 +197,3 @@ Test(bytes, json_strings_are_whole_characters)
         cr_expect(eq(str, out, (char *)strings[i].json), "%zu", i);
     }
 }
-

@@ -94,7 +94,7 @@ static void drop(void)
 static int verify(const char *options, const char *root, const char *between, const char *leaf, char *out,
                   size_t cap)
 {
-    return launch_shell(
+    return launch_run(
         out, cap,
         "cd %s; for c in %s; do cat $c.pem; done >between; openssl verify -x509_strict %s -attime %lld "
         "-no-CApath -no-CAstore -CAfile %s.pem %s %s.pem",

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "lib/env/trace.h"
+#include "sim/run/records.h"
 #include "tests/launch.h"
 
 enum { NO_PYTHON = 127 };
@@ -31,7 +31,7 @@ static void skip(const char *what)
 /* The checker's exit code for the records in that directory. */
 static int check_records(const char *where, char *out, size_t cap)
 {
-    int rc = launch_shell(out, cap, "python3 scripts/check-records.py '%s/%s'", directory, where);
+    int rc = launch_run(out, cap, "python3 scripts/check-records.py '%s/%s'", directory, where);
     if (rc == NO_PYTHON)
         skip("records were not held against their schemas: python3 is missing");
     return rc;
@@ -149,4 +149,132 @@ Test(records, the_schema_names_every_kind_in_order)
         cr_expect(ne(ptr, at, NULL), "%s", text);
     }
     free(schema);
+}
+
+/* ---- junit.xml ---- */
+
+static const struct {
+    const char *name, *text, *read; /* read: as an XML reader must find it, in UTF-8 */
+} texts[] = {
+    {"plain", "2 is less", "2 is less"},
+    {"markup", "<a b=\"c\" d='e'>&amp;]]>", "<a b=\"c\" d='e'>&amp;]]>"},
+    {"blanks", "a\tb\nc\rd", "a\tb\nc\rd"},
+    {"controls", "a\x01z\x1B[31mz", "a\xEF\xBF\xBDz\xEF\xBF\xBD[31mz"},
+    {"two bytes", "gr\xC3\xBC\xC3\x9F", "gr\xC3\xBC\xC3\x9F"},
+    {"four bytes", "\xF0\x9F\x94\x91", "\xF0\x9F\x94\x91"},
+    {"cut in a character", "gr\xC3", "gr\xEF\xBF\xBD"},
+    {"no UTF-8", "\xFF\xC0\xAF", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"},
+    {"a surrogate", "\xED\xA0\x80z", "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDz"},
+    {"non-characters", "\xEF\xBF\xBE-\xEF\xBF\xBF", "\xEF\xBF\xBD-\xEF\xBF\xBD"},
+    {"the last before them", "\xEF\xBF\xBD", "\xEF\xBF\xBD"},
+    {"empty", "", ""},
+};
+
+static void write_report(const char *path)
+{
+    static struct report_row rows[sizeof texts / sizeof texts[0]];
+    const size_t n = sizeof texts / sizeof texts[0];
+    for (size_t i = 0; i < n; i++) {
+        rows[i] = (struct report_row){.verdict = i ? (enum verdict)(1 + i % 3) : VERDICT_PASS,
+                                      .seconds = 0.0123,
+                                      .began_s = 1767225600 + (int64_t)i};
+        text_copy(rows[i].label, sizeof rows[i].label, texts[i].name);
+        text_copy(rows[i].world, sizeof rows[i].world, "virtual");
+        text_copy(rows[i].detail, sizeof rows[i].detail, texts[i].text);
+    }
+    cr_assert(report_write_junit(fopen(path, "w"), rows, n));
+}
+
+/* Exit code of xmllint, which holds the report against tests/junit.xsd. */
+static int check_report(const char *path, char *out, size_t cap)
+{
+    int rc = launch_run(out, cap, "xmllint --noout --schema tests/junit.xsd '%s'", path);
+    if (rc == NO_PYTHON)
+        skip("junit.xml was not held against its schema: xmllint (libxml2-utils) is missing");
+    return rc;
+}
+
+Test(junit, whatever_the_text_it_is_as_its_schema_says, .init = make, .fini = drop)
+{
+    char out[4096], path[100];
+    snprintf(path, sizeof path, "%s/junit.xml", directory);
+    write_report(path);
+    cr_expect(eq(int, check_report(path, out, sizeof out), 0), "%s", out);
+}
+
+/* Another reader finds every text as it was, but for what XML cannot say. The first passed and says nothing.
+ */
+Test(junit, readers_find_the_texts, .init = make, .fini = drop)
+{
+    char out[4096], path[100], *rest = out;
+    snprintf(path, sizeof path, "%s/junit.xml", directory);
+    write_report(path);
+    int rc = launch_run(out, sizeof out,
+                        "python3 -c 'import sys, xml.etree.ElementTree as x\n"
+                        "for c in x.parse(sys.argv[1]).iter(\"testcase\"):\n"
+                        "  for p in c: print(p.get(\"message\").encode().hex())' '%s'",
+                        path);
+    if (rc == NO_PYTHON)
+        skip("no second reader of junit.xml: python3 is missing");
+    cr_assert(eq(int, rc, 0), "%s", out);
+    for (size_t i = 1; i < sizeof texts / sizeof texts[0]; i++) {
+        char hex[200];
+        hex_encode((const uint8_t *)texts[i].read, strlen(texts[i].read), hex);
+        cr_expect(eq(str, strsep(&rest, "\n"), hex), "%s", texts[i].name);
+    }
+}
+
+static const struct {
+    const char *name, *sed; /* what is done to a report */
+} damages[] = {
+    {"no type", "s/ type=\"[A-Z]*\"//"},
+    {"no timestamp", "s/ timestamp=\"[^\"]*\"//"},
+    {"no hostname", "s/ hostname=\"[^\"]*\"//"},
+    {"a zone", "s/\\(timestamp=\"[^\"]*\\)\"/\\1Z\"/"},
+    {"a negative time", "s/ time=\"0/ time=\"-1/"},
+};
+
+Test(junit, its_schema_sees_what_is_missing, .init = make, .fini = drop)
+{
+    char out[4096], path[100];
+    snprintf(path, sizeof path, "%s/junit.xml", directory);
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        write_report(path);
+        cr_assert(eq(int, launch_run(out, sizeof out, "sed -i '%s' '%s'", damages[i].sed, path), 0));
+        cr_expect(eq(int, check_report(path, out, sizeof out), 3), "%s: %s", damages[i].name, out);
+    }
+}
+
+/* The number behind a text; -1 when it is not there. */
+static double number_after(const char *text, const char *before)
+{
+    const char *at = text ? strstr(text, before) : NULL;
+    return at ? atof(at + strlen(before)) : -1;
+}
+
+static const struct {
+    const char *world;
+    bool virtual_time;
+} timed[] = {{"virtual", true}, {"process", false}};
+
+Test(junit, its_time_is_the_consoles, .init = make, .fini = drop)
+{
+    char out[16384];
+    for (size_t i = 0; i < sizeof timed / sizeof timed[0]; i++) {
+        int rc = launch_run(out, sizeof out, "'%s/bin/spaaksim' run pp01 --world %s --out '%s/out'",
+                            launch_build(), timed[i].world, directory);
+        cr_assert(eq(int, rc, 0), "%s", out);
+        const char *verdict = strstr(out, "PASS  pp01"), *ms = verdict ? strstr(verdict, " ms)") : NULL;
+        cr_assert(ms != NULL, "%s", out);
+        while (ms[-1] != ' ')
+            ms--;
+        char folder[80];
+        snprintf(folder, sizeof folder, "%s/out", directory);
+        char *report = launch_file(folder, "junit.xml");
+        cr_expect(epsilon_eq(dbl, number_after(report, " time=\"") * 1e3, atof(ms), 0.11), "%s %s", report,
+                  out);
+        cr_expect(eq(int, number_after(report, "virtual_time_s\" value=\"") > 0, timed[i].virtual_time), "%s",
+                  report);
+        free(report);
+    }
 }

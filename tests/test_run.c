@@ -329,7 +329,7 @@ static const struct {
      .second = "given: {after: first}\n" ALL DONE,
      .says = "it has faults"},
     {.name = "a life in variants",
-     .first = "foreach: {x: [1, 2]}\n" ALL DONE,
+     .first = "foreach: {x: [PP-01/19, PP-01/18]}\n" ALL "expect:\n  - {step: $x}\n",
      .second = "given: {after: first}\n" ALL DONE,
      .says = "it has a foreach"},
     {.name = "a circle",

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sim/run/folder.h"
@@ -303,9 +304,20 @@ void records_settle(struct run *r)
     look_for_folder(r);
 }
 
+double records_clock_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
 bool records_report(struct run *r, uint64_t now_us)
 {
-    struct report_row row = {.verdict = r->verdict, .seconds = (double)now_us / 1e6};
+    r->wall_ms = records_clock_ms() - r->began_ms;
+    struct report_row row = {.verdict = r->verdict,
+                             .seconds = r->wall_ms / 1e3,
+                             .virtual_s = r->options->world == WORLD_VIRTUAL ? (double)now_us / 1e6 : 0,
+                             .began_s = (int64_t)time(NULL) - (int64_t)(r->wall_ms / 1e3)};
     if (!r->records || r->records->folder < 0)
         return true;
     scenario_label(r->scenario, row.label);

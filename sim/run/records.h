@@ -23,7 +23,8 @@ uint64_t records_due_us(const struct run *r);
 /* Everything that was heard is in the files: trace.jsonl is written, the others are flushed. What could not
  * be written is a failure. */
 void records_settle(struct run *r);
-/* The verdict for CI. False and a failure when it could not be written. */
+double records_clock_ms(void);
+/* The verdict for CI, and how long the run took. False and a failure when it could not be written. */
 bool records_report(struct run *r, uint64_t now_us);
 
 /* A folder inside that of the records, without the files of an earlier run that end so. False and a failure.
@@ -37,7 +38,9 @@ void records_path(const struct run *r, const char *file, char *out, size_t cap);
 struct report_row {
     char label[96], world[12], detail[RUN_FAILURE_TEXT];
     enum verdict verdict;
-    double seconds;
+    double seconds;   /* by the clock on the wall, as the console says it */
+    double virtual_s; /* 0: the run had no time of its own */
+    int64_t began_s;  /* since 1970 */
 };
 /* junit.xml, into a file that is closed. False and errno when it could not be written. */
 bool report_write_junit(FILE *f, const struct report_row *rows, size_t n);

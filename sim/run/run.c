@@ -49,6 +49,7 @@ void run_begin(struct run *r, const struct scenario *s, const struct run_options
     r->ops = ops;
     r->world = world;
     r->open = options->open;
+    r->began_ms = records_clock_ms();
     r->limit_us = s->limit_us;
     r->plan = s->faults;
     matcher_begin(&r->matcher, s);

@@ -115,7 +115,7 @@ struct run {
     uint8_t failure_ranks[RUN_FAILURES];
     size_t failure_count, failures_lost; /* lost: there was no room for them */
     char transport[240];                 /* what carries CAN and GSDP, in words */
-    double wall_ms;
+    double began_ms, wall_ms; /* on a clock that is never set; what the run took, known with its verdict */
 };
 
 /* Fills in a run that was zeroed. */
