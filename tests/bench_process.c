@@ -36,10 +36,33 @@ static void pin(size_t core)
 #define TRANSFERS 4000
 #define SIZE      1024
 
+/* Nodes are called by their identifiers, up to this one. */
+#define LAST_ID 0x210
+
+static const struct token bench_token = {{1}};
+
+static void name_of(uint32_t id, char out[HUB_NAME_MAX])
+{
+    snprintf(out, HUB_NAME_MAX, "%X", id);
+}
+
+static struct token_ring ring_of_all(void)
+{
+    struct token_ring ring = {NULL, 0, 0};
+    char name[HUB_NAME_MAX];
+    for (uint32_t id = 0x101; id <= LAST_ID; id++) {
+        name_of(id, name);
+        if (!token_ring_add(&ring, segment_name(SEGMENT_BODY), name, &bench_token))
+            exit(1);
+    }
+    return ring;
+}
+
 static int join(const char *path, uint32_t id)
 {
     uint8_t buf[256];
-    struct hub_hello h = {.segment = SEGMENT_BODY, .ids = {id}, .id_count = 1, .name = "bench"};
+    struct hub_hello h = {.segment = SEGMENT_BODY, .ids = {id}, .id_count = 1, .token = bench_token};
+    name_of(id, h.name);
     int fd = link_connect_unix(path, SOCK_SEQPACKET);
     fcntl(fd, F_SETFL, 0);
     send(fd, buf, hub_hello_write(&h, buf), 0);
@@ -124,7 +147,8 @@ static double transfers_per_s(unsigned nodes)
     pids[n] = fork();
     if (pids[n++] == 0) {
         close(stop[1]);
-        _exit(hub_serve(listen_fd, stop[0], 0, false));
+        struct token_ring ring = ring_of_all();
+        _exit(hub_serve(&(struct hub_setup){.listen_fd = listen_fd, .stop_fd = stop[0], .tokens = &ring}));
     }
     pids[n] = fork();
     if (pids[n++] == 0) {

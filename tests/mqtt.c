@@ -118,14 +118,16 @@ void mqtt_join(struct mqtt *c, const char *user, const char *password)
 
 const char *mqtt_password(const struct setup_instance *who)
 {
-    return broker_user_of(&own.broker, who)->password;
+    static char password[2 * TOKEN_SIZE + 1];
+    hex_encode(broker_user_of(&own.broker, who)->token.bytes, TOKEN_SIZE, password);
+    return password;
 }
 
 void mqtt_join_as(struct mqtt *c, const struct setup_instance *who)
 {
     const struct broker_user *u = broker_user_of(&own.broker, who);
     launch_must(u, "no user", who->name);
-    mqtt_join(c, u->name, u->password);
+    mqtt_join(c, u->name, mqtt_password(who));
     launch_must(c->result == 0, "not taken", who->name);
 }
 

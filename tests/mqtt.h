@@ -19,6 +19,7 @@ struct mqtt {
 /* Starts it with rules and passwords for these; false when it is not installed. */
 bool mqtt_broker_begin(const struct setup_instance *instances, size_t count);
 void mqtt_broker_end(void);
+/* Good until the next call. */
 const char *mqtt_password(const struct setup_instance *who);
 
 void mqtt_join(struct mqtt *c, const char *user, const char *password);

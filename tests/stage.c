@@ -112,14 +112,24 @@ static void on_problem(void *ctx, const char *text)
     launch_must(false, "set-up", text);
 }
 
+static void prepare_once(struct end *e)
+{
+    const struct setup_end end = {.who = &stage.instances[e - stage.ends],
+                                  .port = stage.port,
+                                  .listen_as = e->listen_fd,
+                                  .listen_fd = &e->listen_fd,
+                                  .ring = &e->ring,
+                                  .endpoint = e->endpoint,
+                                  .cap = sizeof e->endpoint};
+    token_ring_clear(&e->ring);
+    launch_must(setup_of_stage()->endpoint(&stage.world, stage.state, &end), "endpoint", e->name);
+}
+
 /* Sockets are there before anybody runs; a descriptor keeps its number, which is known the second time. */
 static void prepare_endpoint(struct end *e)
 {
     for (int i = 0; i < 2; i++)
-        launch_must(setup_of_stage()->endpoint(&stage.world, stage.state, &stage.instances[e - stage.ends],
-                                               stage.port, e->listen_fd, e->endpoint, sizeof e->endpoint,
-                                               &e->listen_fd),
-                    "endpoint", e->name);
+        prepare_once(e);
 }
 
 static void begin_process(void)
@@ -128,6 +138,7 @@ static void begin_process(void)
     launch_must(sd_event_new(&stage.event) >= 0, "sd_event_new", "");
     stage.world = (struct setup_world){.event = stage.event,
                                        .directory = stage.directory,
+                                       .book = &stage.book,
                                        .choice = "auto",
                                        .instances = stage.instances,
                                        .count = stage.count,
@@ -184,6 +195,9 @@ static void start_process(struct end *e)
                           .spec = &e->class->ports[stage.port],
                           .name = e->name,
                           .endpoint = e->endpoint,
+                          .tokens = &e->ring,
+                          .runner = getpid(),
+                          .message_max = 2048,
                           .hooks = {e, hear_state, hear_bytes, hear_news}};
     e->link = (stage.port == PORT_DESK ? &link_driver_call : &link_driver_nfc)->open(&o, &reason);
     launch_must(e->link, "link", reason);
@@ -235,9 +249,12 @@ void stage_finish(void)
             stage_kill(&stage.ends[i]);
         if (stage.ends[i].listen_fd >= 0)
             close(stage.ends[i].listen_fd);
+        token_ring_clear(&stage.ends[i].ring);
     }
+    token_ring_clear(&stage.book);
     if (stage.process) {
-        setup_of_stage()->close(&stage.world, stage.state);
+        if (setup_of_stage()->close)
+            setup_of_stage()->close(&stage.world, stage.state);
         free(stage.state);
         sd_event_unref(stage.event);
         launch_remove(stage.directory);

@@ -21,6 +21,7 @@ struct end {
     struct link *link;
     char endpoint[2048];
     int listen_fd;
+    struct token_ring ring;
     /* virtual world */
     struct virtual_node *node;
 };
@@ -36,6 +37,7 @@ struct stage {
     sd_event *event;
     struct setup_instance instances[STAGE_ENDS];
     struct setup_world world;
+    struct token_ring book;
     void *state;
     struct virtual *v;
 };

@@ -81,6 +81,13 @@ static void join(struct client *c, const struct broker *b, const char *user, con
         mosquitto_loop(c->m, 5, 1);
 }
 
+static void join_as(struct client *c, const struct broker *b, const struct setup_instance *who)
+{
+    char password[2 * TOKEN_SIZE + 1];
+    hex_encode(broker_user_of(b, who)->token.bytes, TOKEN_SIZE, password);
+    join(c, b, who->name, password);
+}
+
 Test(broker, rules, .timeout = 60)
 {
     struct broker b = {.user_count = 0};
@@ -107,8 +114,8 @@ Test(broker, rules, .timeout = 60)
     cr_expect(ne(int, nobody.result, 0), "wrong password");
     mosquitto_destroy(nobody.m);
 
-    join(&vehicle, &b, broker_user_of(&b, &instances[0])->name, broker_user_of(&b, &instances[0])->password);
-    join(&vos, &b, broker_user_of(&b, &instances[1])->name, broker_user_of(&b, &instances[1])->password);
+    join_as(&vehicle, &b, &instances[0]);
+    join_as(&vos, &b, &instances[1]);
     cr_assert(eq(int, vehicle.result, 0));
     cr_assert(eq(int, vos.result, 0));
     mosquitto_subscribe(vehicle.m, NULL, "spaak/+/down/+", 1);

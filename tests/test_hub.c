@@ -18,11 +18,34 @@ struct hub_process {
     char path[108];
     pid_t pid;
     int stop;
+    unsigned joined; /* its nodes are "node0", "node1" ... */
 };
+
+static const struct token good = {{1, 2, 3}};
+
+static void name_of(unsigned number, char out[HUB_NAME_MAX])
+{
+    snprintf(out, HUB_NAME_MAX, "node%u", number);
+}
+
+/* Eight nodes may be on each bus of the first vehicle, and one recorder. */
+static struct token_ring ring_of_all(void)
+{
+    struct token_ring ring = {NULL, 0, 0};
+    char name[HUB_NAME_MAX], place[HUB_PLACE_MAX];
+    cr_assert(token_ring_add(&ring, HUB_RECORDER, HUB_RECORDER, &good));
+    for (uint8_t s = 0; s < SEGMENTS; s++)
+        for (unsigned i = 0; i < 8; i++) {
+            name_of(i, name);
+            hub_place(s, place);
+            cr_assert(token_ring_add(&ring, place, name, &good));
+        }
+    return ring;
+}
 
 static struct hub_process start_at(bool wire_time)
 {
-    struct hub_process h;
+    struct hub_process h = {.joined = 0};
     int stop[2];
     test_path(h.path, sizeof h.path, "hub");
     int listen_fd = spawn_listen(h.path, SOCK_SEQPACKET);
@@ -32,7 +55,9 @@ static struct hub_process start_at(bool wire_time)
     if (h.pid == 0) {
         close(stop[1]);
         fclose(stderr);
-        _exit(hub_serve(listen_fd, stop[0], 0, wire_time));
+        struct token_ring ring = ring_of_all();
+        _exit(hub_serve(&(struct hub_setup){
+            .listen_fd = listen_fd, .stop_fd = stop[0], .wire_time = wire_time, .tokens = &ring}));
     }
     close(stop[0]);
     close(listen_fd);
@@ -63,17 +88,28 @@ static ssize_t receive(int fd, uint8_t *buf, size_t cap)
     return recv(fd, buf, cap, 0);
 }
 
+/* The hub's answer, 0 for none; *fd is the socket. */
+static uint8_t greet(struct hub_process *h, const struct hub_hello *hello, int *fd)
+{
+    uint8_t buf[HUB_PACKET_MAX] = {0};
+    *fd = link_connect_unix(h->path, SOCK_SEQPACKET);
+    cr_assert(ge(int, *fd, 0));
+    send(*fd, buf, hub_hello_write(hello, buf), 0);
+    buf[0] = 0;
+    return receive(*fd, buf, sizeof buf) > 0 ? buf[0] : 0;
+}
+
 static int join(struct hub_process *h, uint8_t segment, const uint32_t *ids, size_t n)
 {
-    uint8_t buf[HUB_PACKET_MAX];
-    struct hub_hello hello = {.segment = segment, .everything = ids == NULL, .id_count = n, .name = "test"};
+    struct hub_hello hello = {.segment = segment, .everything = ids == NULL, .id_count = n, .token = good};
+    int fd;
     if (ids)
         memcpy(hello.ids, ids, n * sizeof *ids);
-    int fd = link_connect_unix(h->path, SOCK_SEQPACKET);
-    cr_assert(ge(int, fd, 0));
-    send(fd, buf, hub_hello_write(&hello, buf), 0);
-    cr_assert(eq(int, (int)receive(fd, buf, sizeof buf), 1));
-    cr_assert(eq(u8, buf[0], HUB_WELCOME));
+    if (segment == HUB_ALL_SEGMENTS)
+        text_copy(hello.name, sizeof hello.name, HUB_RECORDER);
+    else
+        name_of(h->joined++, hello.name);
+    cr_assert(eq(u8, greet(h, &hello, &fd), HUB_WELCOME));
     return fd;
 }
 
@@ -239,5 +275,77 @@ Test(hub, with_wire_time_frames_take_their_time_and_arbitration_decides)
     close(r);
     close(flood);
     close(other);
+    stop(&h);
+}
+
+/* ---- who may come in ---- */
+
+static const struct {
+    const char *what, *name;
+    uint8_t segment, token;
+    uint8_t answer;
+} doors[] = {
+    {"its own bus, its own name", "node1", SEGMENT_BODY, 1, HUB_WELCOME},
+    {"a name that the hub does not know", "rogue", SEGMENT_BODY, 1, HUB_BYE},
+    {"no name", "", SEGMENT_BODY, 1, HUB_BYE},
+    {"a bus of a vehicle that is not there", "node1", SEGMENTS + SEGMENT_BODY, 1, HUB_BYE},
+    {"another token", "node1", SEGMENT_BODY, 2, HUB_BYE},
+    {"a recorder", HUB_RECORDER, HUB_ALL_SEGMENTS, 1, HUB_WELCOME},
+    {"a node as recorder", "node1", HUB_ALL_SEGMENTS, 1, HUB_BYE},
+    {"a recorder without its token", HUB_RECORDER, HUB_ALL_SEGMENTS, 0, HUB_BYE},
+    {"a recorder on a bus", HUB_RECORDER, SEGMENT_BODY, 1, HUB_BYE},
+};
+
+Test(hub, a_role_is_had_by_bus_name_and_token_together)
+{
+    struct hub_process h = start();
+    for (size_t i = 0; i < sizeof doors / sizeof doors[0]; i++) {
+        struct hub_hello hello = {.segment = doors[i].segment, .everything = true, .token = good};
+        int fd;
+        text_copy(hello.name, sizeof hello.name, doors[i].name);
+        hello.token.bytes[0] = doors[i].token;
+        cr_expect(eq(u8, greet(&h, &hello, &fd), doors[i].answer), "%s", doors[i].what);
+        close(fd);
+    }
+    stop(&h);
+}
+
+Test(hub, the_next_life_of_a_node_ends_the_first)
+{
+    struct hub_process h = start();
+    char text[100];
+    uint8_t buf[8];
+    int first = join(&h, SEGMENT_BODY, NULL, 0);
+    h.joined = 0;
+    int second = join(&h, SEGMENT_BODY, NULL, 0), other = join(&h, SEGMENT_BODY, NULL, 0);
+    cr_expect(eq(int, (int)receive(first, buf, sizeof buf), 0), "the first hears that it is over");
+    send_frames(second, 0x300, 1, 5);
+    read_frames(other, 1, text, sizeof text);
+    cr_expect(eq(str, text, "300:5,0 "));
+    close(first);
+    close(second);
+    close(other);
+    stop(&h);
+}
+
+/* More than the hub has room for nodes, and none of them says a word. */
+Test(hub, idle_strangers_keep_no_node_out, .timeout = 30)
+{
+    struct hub_process h = start();
+    int strangers[HUB_NODES_MAX + 50];
+    uint8_t buf[200];
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        while ((strangers[i] = link_connect_unix(h.path, SOCK_SEQPACKET)) < 0)
+            cr_assert(eq(int, errno, EAGAIN)); /* the hub has not yet come to take it */
+    }
+    close(join(&h, SEGMENT_BODY, NULL, 0));
+    cr_expect(gt(int, (int)receive(strangers[0], buf, sizeof buf), 1));
+    cr_expect(eq(u8, buf[0], HUB_BYE), "the oldest gives way");
+    int last = strangers[sizeof strangers / sizeof strangers[0] - 1];
+    cr_expect(gt(int, (int)receive(last, buf, sizeof buf), 1));
+    cr_expect(eq(u8, buf[0], HUB_BYE), "who does not greet goes");
+    cr_expect(eq(int, (int)receive(last, buf, sizeof buf), 0));
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)
+        close(strangers[i]);
     stop(&h);
 }

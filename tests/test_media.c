@@ -2,9 +2,13 @@
  * up. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/host/door.h"
+#include "lib/host/spawn.h"
 #include "lib/media/nfc/nfc.h"
 #include "tests/check.h"
 #include "tests/stage.h"
@@ -264,12 +268,20 @@ static int knock(void)
     return fd;
 }
 
-/* What the asker would say: token and name; "serve:7;admit=a:<token>," of the server has it. */
-static void hello_of(const char *name, char out[80])
+/* What an asker says first: its token, then its name. */
+struct hello {
+    uint8_t bytes[100];
+    size_t len;
+};
+
+static struct hello hello_of(const char *name, const char *says)
 {
-    char token[40] = "";
-    cr_assert(link_option(stage_find(name)->endpoint, "token", token, sizeof token));
-    snprintf(out, 80, "%s%s", token, name);
+    struct hello h = {.len = TOKEN_SIZE + strlen(says)};
+    const struct token *t = token_ring_find(&stage_find(name)->ring, "desk", "server");
+    cr_assert(t != NULL);
+    memcpy(h.bytes, t->bytes, TOKEN_SIZE);
+    memcpy(h.bytes + TOKEN_SIZE, says, strlen(says));
+    return h;
 }
 
 /* Runs the loop until there is an answer: '+' admitted, '-' hung up. */
@@ -285,10 +297,10 @@ static char answer_of(int fd)
     return '?';
 }
 
-static char greet(const char *hello)
+static char greet(struct hello h)
 {
     int fd = knock();
-    cr_assert(eq(int, (int)send(fd, hello, strlen(hello), MSG_NOSIGNAL), (int)strlen(hello)));
+    cr_assert(eq(int, (int)send(fd, h.bytes, h.len, MSG_NOSIGNAL), (int)h.len));
     char answer = answer_of(fd);
     close(fd);
     stage_settle();
@@ -297,26 +309,21 @@ static char greet(const char *hello)
 
 Test(media, a_call_is_admitted_by_token_and_name_together)
 {
-    char a[80], b[80], bad[80];
     stage_begin(true, PORT_DESK, 2);
     stage_start(stage_find("server"));
     stage_settle();
-    hello_of("a", a);
-    hello_of("b", b);
-    cr_expect(eq(chr, greet(a), '+'));
-    cr_expect(eq(chr, greet(b), '+'));
-    snprintf(bad, sizeof bad, "%.32sb", a);
-    cr_expect(eq(chr, greet(bad), '-'), "another's name");
-    snprintf(bad, sizeof bad, "%.32sstranger", a);
-    cr_expect(eq(chr, greet(bad), '-'), "a name that nobody admits");
-    snprintf(bad, sizeof bad, "%.32s", a);
-    cr_expect(eq(chr, greet(bad), '-'), "no name");
-    snprintf(bad, sizeof bad, "%.40s,", a);
-    cr_expect(eq(chr, greet(bad), '-'), "more than a name");
-    snprintf(bad, sizeof bad, "%s", a);
-    bad[31] ^= 1;
-    cr_expect(eq(chr, greet(bad), '-'), "a token that differs in its last character");
-    cr_expect(eq(chr, greet("x"), '-'), "too short");
+    cr_expect(eq(chr, greet(hello_of("a", "a")), '+'));
+    cr_expect(eq(chr, greet(hello_of("b", "b")), '+'));
+    cr_expect(eq(chr, greet(hello_of("a", "b")), '-'), "another's name");
+    cr_expect(eq(chr, greet(hello_of("a", "stranger")), '-'), "a name that nobody admits");
+    cr_expect(eq(chr, greet(hello_of("a", "")), '-'), "no name");
+    cr_expect(eq(chr, greet(hello_of("a", "a,")), '-'), "more than a name");
+    struct hello h = hello_of("a", "a");
+    h.bytes[TOKEN_SIZE - 1] ^= 1;
+    cr_expect(eq(chr, greet(h), '-'), "a token that differs in its last bit");
+    h.len = 1;
+    cr_expect(eq(chr, greet(h), '-'), "too short");
+    cr_expect(token_ring_find(&stage_find("stranger")->ring, "desk", "server") == NULL);
     stage_finish();
 }
 
@@ -344,19 +351,68 @@ Test(media, idle_strangers_keep_no_caller_out)
 /* Who came first has had the longest time to say who it is. */
 Test(media, the_oldest_stranger_gives_way)
 {
-    int strangers[66];
-    char hello[80];
+    int strangers[DOOR_STRANGERS + 2];
+    struct hello h;
     stage_begin(true, PORT_DESK, 2);
     stage_start(stage_find("server"));
     stage_settle();
-    for (int i = 0; i < 66; i++, stage_settle())
+    for (int i = 0; i < DOOR_STRANGERS + 2; i++, stage_settle())
         strangers[i] = knock();
-    hello_of("a", hello);
     cr_expect(eq(chr, answer_of(strangers[0]), '-'));
     cr_expect(eq(chr, answer_of(strangers[1]), '-'));
-    send(strangers[64], hello, strlen(hello), MSG_NOSIGNAL);
-    cr_expect(eq(chr, answer_of(strangers[64]), '+'), "the last but one is still there");
-    for (int i = 0; i < 66; i++)
+    h = hello_of("a", "a");
+    send(strangers[DOOR_STRANGERS], h.bytes, h.len, MSG_NOSIGNAL);
+    cr_expect(eq(chr, answer_of(strangers[DOOR_STRANGERS]), '+'), "the last but one is still there");
+    for (int i = 0; i < DOOR_STRANGERS + 2; i++)
         close(strangers[i]);
+    stage_finish();
+}
+
+Test(media, who_does_not_greet_goes)
+{
+    uint64_t begun_us, now_us;
+    stage_begin(true, PORT_DESK, 2);
+    stage_start(stage_find("server"));
+    stage_settle();
+    int fd = knock();
+    stage_settle();
+    sd_event_now(stage.event, CLOCK_MONOTONIC, &begun_us);
+    cr_expect(eq(chr, answer_of(fd), '-'));
+    sd_event_now(stage.event, CLOCK_MONOTONIC, &now_us);
+    cr_expect(ge(u64, now_us, begun_us + (DOOR_MS - 10) * 1000), "not before its time");
+    close(fd);
+    stage_finish();
+}
+
+/* Its path is another's now: the asker does not hand its token over. */
+Test(media, a_socket_in_the_server_s_place_gets_no_greeting)
+{
+    char path[100], moved[110], word[100];
+    int status;
+    stage_begin(true, PORT_DESK, 2);
+    snprintf(path, sizeof path, "%s/server.desk.call", stage.directory);
+    snprintf(moved, sizeof moved, "%s.moved", path);
+    cr_assert(eq(int, rename(path, moved), 0));
+    pid_t squatter = fork(); /* who listens is known by its process */
+    if (squatter == 0) {
+        int fd = spawn_listen(path, SOCK_SEQPACKET), peer = -1;
+        for (int i = 0; i < 3 && fd >= 0; i++) {
+            struct pollfd p = {.fd = fd, .events = POLLIN};
+            poll(&p, 1, 5000);
+            peer = accept(fd, NULL, NULL);
+            if (peer < 0 || recv(peer, word, sizeof word, 0) != 0)
+                _exit(1);
+        }
+        _exit(fd < 0);
+    }
+    while (access(path, F_OK) != 0)
+        ;
+    stage_start(stage_find("a"));
+    while (waitpid(squatter, &status, WNOHANG) == 0)
+        sd_event_run(stage.event, 1000);
+    cr_expect(eq(int, status, 0), "it connected three times and said nothing");
+    cr_assert(eq(int, rename(moved, path), 0));
+    stage_start(stage_find("server"));
+    expect_log(stage_find("a"), "up", "the server is at its place again");
     stage_finish();
 }

@@ -87,6 +87,11 @@
     X(TOPIC_NOT_ALLOWED, 506, "the component declares no such access to this topic")            \
     X(SETTING_RANGE, 508, "a setting is outside the bounds that the component declares")        \
     X(WORK_FAILED, 509, "the work could not be begun")                                          \
+    X(LINK_NOT_ADMITTED, 510, "the peer did not prove that it may be here")                     \
+    X(LINK_GREETING_LATE, 511, "the peer did not say in time who it is")                        \
+    X(LINK_CROWDED, 512, "there is no room for another peer")                                   \
+    X(LINK_OTHER_USER, 513, "the peer is another user of this machine")                         \
+    X(LINK_NOT_OURS, 514, "the socket was not made by this run")                                \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \

@@ -7,6 +7,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/base/err.h"
+#include "lib/host/peer.h"
+
 bool link_option(const char *endpoint, const char *key, char *out, size_t cap)
 {
     char word[32];
@@ -39,6 +42,21 @@ int link_connect_unix(const char *path, int type)
         return -1;
     }
     return fd;
+}
+
+int link_connect_ours(const struct link_open *o, const char *path, int type)
+{
+    static unsigned refused; /* said ever more seldom */
+    int fd = link_connect_unix(path, type);
+    if (fd < 0 || (peer_same_user(fd) && (!o->runner || peer_process(fd) == o->runner)))
+        return fd;
+    refused++;
+    if ((refused & (refused - 1)) == 0)
+        fprintf(stderr, "%s: %s: %s (%s), %u so far\n", o->name, o->spec->name, err_text(ERR_LINK_NOT_OURS),
+                err_name(ERR_LINK_NOT_OURS), refused);
+    close(fd);
+    errno = EPERM;
+    return -1;
 }
 
 void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void *ctx)

@@ -9,6 +9,7 @@
 #include <systemd/sd-event.h>
 
 #include "lib/host/medium.h"
+#include "lib/host/token.h"
 
 struct link;
 
@@ -42,9 +43,12 @@ struct link_tally {
 struct link_open {
     sd_event *event;
     const struct port_spec *spec;
-    const char *name;         /* of the component */
-    struct link_tally *tally; /* NULL: nobody counts */
-    const char *endpoint;     /* where to; the form is the driver's, written by the medium's set-up */
+    const char *name;                /* of the component */
+    struct link_tally *tally;        /* NULL: nobody counts */
+    const char *endpoint;            /* where to; the form is the driver's, written by the medium's set-up */
+    const struct token_ring *tokens; /* of this process; lives as long as the link */
+    pid_t runner;                    /* 0: nobody knows */
+    size_t message_max;              /* longest message that the component takes, bytes */
     struct link_hooks hooks;
 };
 
@@ -65,6 +69,9 @@ void link_tally_done(struct link_tally *t, uint32_t taken);
 bool link_option(const char *endpoint, const char *key, char *out, size_t cap);
 /* Connects to a Unix socket of that type without blocking; -1 and errno. */
 int link_connect_unix(const char *path, int type);
+/* The same to a socket of this run, which the runner made, and nobody in its place: ERR_LINK_NOT_OURS as
+ * EPERM, said in the log. What a link proves itself by goes to no other. */
+int link_connect_ours(const struct link_open *o, const char *path, int type);
 /* Calls fn in the loop's next turn. */
 void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void *ctx);
 

@@ -14,6 +14,7 @@
 
 #include "lib/host/board.h"
 #include "lib/host/node.h"
+#include "lib/host/peer.h"
 #include "lib/host/worker.h"
 
 #define BARRIERS_MAX 16
@@ -47,7 +48,9 @@ struct process {
     uint64_t clock_due_us;
     struct late *late;
     struct worker *worker; /* NULL until the first work */
-    int control, tap, board_fd;
+    int control, tap, board_fd, tokens_fd;
+    struct token_ring tokens;
+    pid_t runner;
     unsigned slot_number;
     struct board *board;
     struct board_slot *slot; /* NULL without a board */
@@ -518,7 +521,8 @@ static bool configure_number(struct process *p, const char *key, const char *val
     const struct {
         const char *key;
         int *number;
-    } numbers[] = {{"control", &p->control}, {"tap", &p->tap}, {"board", &p->board_fd}};
+    } numbers[] = {
+        {"control", &p->control}, {"tap", &p->tap}, {"board", &p->board_fd}, {"tokens", &p->tokens_fd}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(key, numbers[i].key) == 0) {
             *numbers[i].number = atoi(value);
@@ -613,6 +617,9 @@ static struct link *open_link(struct process *p, unsigned port)
                           .name = p->name,
                           .endpoint = p->endpoints[port],
                           .tally = p->slot ? &p->slot->tallies[port] : NULL,
+                          .tokens = &p->tokens,
+                          .runner = p->runner,
+                          .message_max = component_message_max(p->node.class),
                           .hooks = {&p->ports[port], on_link_state, on_link_bytes, on_link_news}};
     link_tally_begin(o.tally);
     for (const struct link_driver *const *d = p->parts->drivers; *d && !l; d++)
@@ -633,8 +640,23 @@ static bool open_board(struct process *p)
     return p->slot != NULL;
 }
 
+/* The descriptor is not needed any longer, and gone before anybody can be talked to. */
+static bool read_tokens(struct process *p)
+{
+    p->runner = p->control >= 0 ? peer_process(p->control) : 0;
+    if (p->tokens_fd < 0)
+        return true;
+    bool ok = token_ring_read(&p->tokens, p->tokens_fd);
+    close(p->tokens_fd);
+    if (!ok)
+        fprintf(stderr, "%s: its tokens cannot be read\n", p->name);
+    return ok;
+}
+
 static bool open_links(struct process *p)
 {
+    if (!read_tokens(p))
+        return false;
     for (unsigned i = 0; i < p->node.class->port_count; i++) {
         p->links[i] = open_link(p, i);
         if (!p->links[i])
@@ -684,6 +706,7 @@ static void close_all(struct process *p)
     sd_event_source_unref(p->control_io);
     sd_event_source_unref(p->work_io);
     worker_free(p->worker);
+    token_ring_clear(&p->tokens);
     board_close(p->board);
     sd_event_unref(p->event);
     store_close(p->node.store);
@@ -692,7 +715,8 @@ static void close_all(struct process *p)
 
 int process_main(const struct process_parts *parts, int argc, char **argv)
 {
-    static struct process p = {.control = -1, .tap = -1, .board_fd = -1, .trace_due_us = ENV_NEVER};
+    static struct process p = {
+        .control = -1, .tap = -1, .board_fd = -1, .tokens_fd = -1, .trace_due_us = ENV_NEVER};
     struct component_args args = {.serial = p.serial, .settings = p.settings};
     p.parts = parts;
     int rc = 1;

@@ -13,6 +13,7 @@
  *   set=<setting>=<number>      in place of the default
  *   board, slot                 descriptor of lib/host/board.h, and the place on it
  *   tap                         descriptor of the socket that hears all bytes
+ *   tokens                      descriptor of a ring (lib/host/token.h): what its links prove themselves by
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",
  * "fault <text>", which takes the place of the fault of the same number, and "call <name>" with a value for

@@ -1,5 +1,7 @@
 #include "lib/host/setup.h"
 
+#include <string.h>
+
 const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
                                              unsigned port, unsigned *server_port)
 {
@@ -24,4 +26,14 @@ void setup_each_caller(const struct setup_world *w, const struct setup_instance 
                 each(ctx, a, k);
         }
     }
+}
+
+bool setup_give_token(const struct setup_world *w, const struct setup_end *e, const char *place,
+                      const char *client, const char *as)
+{
+    struct token t;
+    bool ok = token_draw(w->book, place, client, &t) &&
+              token_ring_add(e->ring, e->who->class->ports[e->port].name, as, &t);
+    explicit_bzero(&t, sizeof t);
+    return ok;
 }

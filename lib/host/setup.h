@@ -7,6 +7,7 @@
 
 #include "lib/host/medium.h"
 #include "lib/host/spawn.h"
+#include "lib/host/token.h"
 
 /* Who takes part. */
 struct setup_instance {
@@ -19,12 +20,13 @@ struct setup_instance {
 /* What the runner tells and offers. */
 struct setup_world {
     sd_event *event;
-    uint64_t start_ns;      /* CLOCK_MONOTONIC at time 0 */
-    int64_t wall_offset_us; /* wall clock at time 0 */
-    const char *directory;  /* of this run alone */
-    const char *choice;     /* value of the medium's option, "auto" when not given */
-    bool needs_network;     /* a medium of this run lies outside this machine */
-    bool wire_time;         /* buses take the time of real ones; a set-up that cannot do it fails */
+    uint64_t start_ns;       /* CLOCK_MONOTONIC at time 0 */
+    int64_t wall_offset_us;  /* wall clock at time 0 */
+    const char *directory;   /* of this run alone */
+    struct token_ring *book; /* of this run, for all media: token_draw */
+    const char *choice;      /* value of the medium's option, "auto" when not given */
+    bool needs_network;      /* a medium of this run lies outside this machine */
+    bool wire_time;          /* buses take the time of real ones; a set-up that cannot do it fails */
     const struct setup_instance *instances;
     size_t count;
     unsigned groups;     /* vehicles */
@@ -34,9 +36,20 @@ struct setup_world {
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
 };
 
+/* One port of one component, as it is made ready for a life of the component. */
+struct setup_end {
+    const struct setup_instance *who;
+    unsigned port;
+    int listen_as;           /* number in its process of a descriptor that it listens at */
+    int *listen_fd;          /* here; -1 until the set-up makes it, then for all its lives */
+    struct token_ring *ring; /* gets what the driver proves itself by, or knows others by */
+    char *endpoint;          /* out: what the driver is opened with; names no secret */
+    size_t cap;
+};
+
 /* A process that belongs to a medium, not to the cast. */
-#define SETUP_ARGUMENTS 5
-#define SETUP_FDS       3
+#define SETUP_ARGUMENTS 6
+#define SETUP_FDS       4
 struct setup_helper {
     char arguments[SETUP_ARGUMENTS][600]; /* the program's path first; "" ends them */
     struct spawn_fd fds[SETUP_FDS + 1];   /* -1 ends them */
@@ -59,10 +72,7 @@ struct setup {
     bool (*open)(struct setup_world *w, void *state);
     /* Its process, in this run; false when there is none. NULL: never. */
     bool (*helper_is)(struct setup_world *w, void *state, struct setup_helper *out);
-    /* Writes what the port's driver is to be opened with. A port that listens may get a descriptor:
-     * *listen_fd is given as number `listen_as` to each life of the component. */
-    bool (*endpoint)(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
-                     int listen_as, char *out, size_t cap, int *listen_fd);
+    bool (*endpoint)(struct setup_world *w, void *state, const struct setup_end *e);
     void (*stop)(void *state);                         /* the helper is to end; NULL: it gets a signal */
     void (*drain)(struct setup_world *w, void *state); /* records that were not handed over yet; NULL: none */
     void (*close)(struct setup_world *w, void *state);
@@ -72,6 +82,10 @@ struct setup {
 void setup_each_caller(const struct setup_world *w, const struct setup_instance *server, unsigned port,
                        void (*each)(void *ctx, const struct setup_instance *asker, unsigned asking_port),
                        void *ctx);
+/* Gives the driver of that end its token at a server, or of a client: by the place "<server>.<port>" and the
+ * client's name it is the same one for both. */
+bool setup_give_token(const struct setup_world *w, const struct setup_end *e, const char *place,
+                      const char *client, const char *as);
 /* The first instance that an asking port reaches; NULL when it does not take part. */
 const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
                                              unsigned port, unsigned *server_port);

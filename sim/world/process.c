@@ -311,6 +311,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
         return errno ? errno : EIO;
     fds[n++] = (struct spawn_fd){PROCESS_CONTROL_FD, control[1]};
     fds[n++] = (struct spawn_fd){PROCESS_BOARD_FD, w->board_fd};
+    fds[n++] = (struct spawn_fd){PROCESS_TOKENS_FD, c->tokens};
     if (tapped)
         fds[n++] = (struct spawn_fd){PROCESS_TAP_FD, tap[1]};
     for (int i = 0, as = PROCESS_LISTEN_FD; i < ENV_PORTS; i++)
@@ -323,6 +324,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     c->forked = true;
     int rc = zygote_fork(w->zygote, &r, fds, &c->pid, on_report, w);
     close(control[1]);
+    close(c->tokens);
     if (tapped)
         close(tap[1]);
     c->control = control[0];

@@ -56,7 +56,8 @@ static struct child *new_child(struct process_world *w, const char *name)
         return NULL;
     }
     struct child *c = &w->children[w->child_count];
-    *c = (struct child){.world = w, .control = -1, .tap = -1, .slot = (unsigned)w->child_count++};
+    *c = (struct child){
+        .world = w, .control = -1, .tap = -1, .tokens = -1, .slot = (unsigned)w->child_count++};
     for (size_t i = 0; i < ENV_PORTS; i++)
         c->listen_fd[i] = -1;
     text_copy(c->name, sizeof c->name, name);
@@ -145,6 +146,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .start_ns = w->start_ns,
         .wall_offset_us = w->run->wall_offset_us,
         .directory = w->scratch.path,
+        .book = &w->book,
         .choice = choice_of(w->run, i),
         .needs_network = network,
         .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
@@ -216,7 +218,7 @@ int process_setup_helper(struct process_world *w, struct child *c)
 
 /* ---- configuration ---- */
 
-static bool write_links(struct process_world *w, struct child *c, FILE *f)
+static bool write_links(struct process_world *w, struct child *c, struct token_ring *ring, FILE *f)
 {
     char endpoint[PROCESS_ENDPOINT_MAX];
     const struct component_class *class = c->member->class;
@@ -226,8 +228,14 @@ static bool write_links(struct process_world *w, struct child *c, FILE *f)
         size_t m = 0;
         while (strcmp(media_setups[m]->medium->name, class->ports[i].medium) != 0)
             m++;
-        if (!media_setups[m]->endpoint(&w->media[m], w->states[m], &who, i, listen_as, endpoint,
-                                       sizeof endpoint, &c->listen_fd[i])) {
+        const struct setup_end end = {.who = &who,
+                                      .port = i,
+                                      .listen_as = listen_as,
+                                      .listen_fd = &c->listen_fd[i],
+                                      .ring = ring,
+                                      .endpoint = endpoint,
+                                      .cap = sizeof endpoint};
+        if (!media_setups[m]->endpoint(&w->media[m], w->states[m], &end)) {
             run_fail(w->run, "the link \"%s\" of %s cannot be prepared", class->ports[i].name, c->name);
             return false;
         }
@@ -277,7 +285,11 @@ bool process_setup_configure(struct process_world *w, struct child *c)
             c->sequence, PROCESS_BOARD_FD, c->slot);
     if (w->run->options->bytes)
         fprintf(f, "tap=%d\n", PROCESS_TAP_FD);
-    bool ok = write_links(w, c, f);
+    struct token_ring ring = {NULL, 0, 0};
+    bool ok = write_links(w, c, &ring, f);
+    c->tokens = ok ? token_ring_seal(&ring) : -1;
+    token_ring_clear(&ring);
+    ok = ok && c->tokens >= 0 && fprintf(f, "tokens=%d\n", PROCESS_TOKENS_FD) > 0;
     write_plan(w, f);
     write_settings(w, c, f);
     return fclose(f) == 0 && ok;
@@ -414,6 +426,7 @@ void process_setup_close(struct process_world *w)
             media_setups[i]->close(&w->media[i], w->states[i]);
         free(w->states[i]);
     }
+    token_ring_clear(&w->book);
     board_close(w->board);
     if (w->board_fd >= 0)
         close(w->board_fd);

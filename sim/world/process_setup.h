@@ -17,7 +17,8 @@
 #define PROCESS_CONTROL_FD 3
 #define PROCESS_BOARD_FD   4
 #define PROCESS_TAP_FD     5
-#define PROCESS_LISTEN_FD  6 /* and on, one for each port that listens */
+#define PROCESS_TOKENS_FD  6
+#define PROCESS_LISTEN_FD  7 /* and on, one for each port that listens */
 #define CHILDREN_MAX       (SCENARIO_MEMBERS + RUN_MEDIA + 2)
 #define WORLD_BARRIERS     16
 
@@ -35,6 +36,7 @@ struct child {
     int control;              /* our end of its control socket, -1: none */
     int tap;                  /* our end of the socket that hears its bytes, -1: none */
     int listen_fd[ENV_PORTS]; /* sockets that it serves, -1: none */
+    int tokens;               /* of the life that begins: its sealed ring, -1: none */
     bool cut[ENV_PORTS];      /* links that are cut when it starts */
     unsigned cuts_under_way;  /* cuts that it was told and has not confirmed */
     unsigned slot;            /* on the board */
@@ -58,6 +60,7 @@ struct process_world {
     uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
     int zygote;      /* socket, -1: none */
     struct setup_instance instances[SCENARIO_MEMBERS];
+    struct token_ring book;              /* all tokens of this run */
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
     void *states[RUN_MEDIA];
     size_t media_open;
@@ -75,7 +78,7 @@ struct child *process_setup_child(struct process_world *w, const char *name);
 struct child *process_setup_add(struct process_world *w, const struct member *m);
 /* Stores of all components, as the scenario gives them. */
 bool process_setup_stores(struct process_world *w);
-/* Writes a component's configuration file. */
+/* Writes a component's configuration file, and its ring of tokens. */
 bool process_setup_configure(struct process_world *w, struct child *c);
 /* Starts a medium's helper. 0 or an errno. */
 int process_setup_helper(struct process_world *w, struct child *c);

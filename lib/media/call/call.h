@@ -7,7 +7,6 @@
 #include "lib/host/medium.h"
 
 #define CALL_PACKET_MAX 4096 /* bytes of a request or an answer */
-#define CALL_TOKEN      33   /* what a caller proves itself by in the process world: hex, with its end */
 
 extern const struct medium medium_call;
 

@@ -1,17 +1,16 @@
 /* Calls over Unix sockets that keep message borders, one packet a request or an answer.
  *
- * Endpoints: "call:<socket>;as=<caller>;token=<hex>" (no socket: the server is not in this run), and
- * "serve:<descriptor>;admit=<caller>:<token>,<caller>:<token>". The caller's first packet is its token and
- * its name; the server answers with one byte, and from then on both know who is there. */
+ * Endpoints: "call:<socket>;at=<server>" (no socket: the server is not in this run), and
+ * "serve:<descriptor>". The caller's first packet is its greeting (lib/host/door_event.h); the server answers
+ * with one byte, and from then on both know who is there. */
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/host/link.h"
+#include "lib/host/door_event.h"
 #include "lib/media/call/call.h"
 #include "lib/media/media.h"
 
@@ -28,8 +27,7 @@ struct packet {
 
 struct connection {
     struct call_link *link;
-    int fd;          /* -1: free */
-    unsigned number; /* in the order of arrival */
+    int fd; /* -1: free */
     bool admitted;
     char name[ENV_NAME_MAX]; /* server: of the caller */
     sd_event_source *io;
@@ -38,16 +36,12 @@ struct connection {
 struct call_link {
     struct link link;
     struct link_open o;
-    char path[108], admit[1800];
-    uint8_t hello[CALL_TOKEN + ENV_NAME_MAX];
-    size_t hello_len;
+    char path[108], at[ENV_NAME_MAX]; /* client: the server's socket and name */
     bool server, cut;
-    int listen_fd;
-    unsigned seen;                        /* connections so far */
-    unsigned refused;                     /* of these */
     struct connection peers[CALLERS_MAX]; /* a client uses the first */
-    sd_event_source *accept, *retry;
+    sd_event_source *retry;
     struct packet *queue, **queue_end;
+    struct door_event door;
 };
 
 static void try_connect(struct call_link *l);
@@ -105,48 +99,47 @@ static void hang_up(struct connection *c)
 
 /* ---- greeting ---- */
 
-/* Is "<name>:<token>" in the list of those admitted? */
-static bool is_admitted(const struct call_link *l, const char *token, const char *name)
+/* The place of that caller's former life, else a free one. */
+static struct connection *place_for(struct call_link *l, const char *name)
 {
-    char entry[ENV_NAME_MAX + CALL_TOKEN + 2];
-    int n = snprintf(entry, sizeof entry, "%s:%s", name, token);
-    for (const char *p = l->admit; *p;) {
-        size_t len = strcspn(p, ",");
-        if (len == (size_t)n && CRYPTO_memcmp(p, entry, len) == 0)
-            return true;
-        p += len + (p[len] == ',');
+    struct connection *free_one = NULL;
+    for (size_t i = 0; i < CALLERS_MAX; i++) {
+        struct connection *c = &l->peers[i];
+        if (c->admitted && strcmp(c->name, name) == 0) {
+            hang_up(c);
+            return c;
+        }
+        if (c->fd < 0 && !free_one)
+            free_one = c;
     }
-    return false;
+    return free_one;
 }
 
-/* A caller that is refused tries again and again: the log says so ever more seldom. */
-static void say_refused(struct call_link *l)
+static bool connection_open(struct connection *c, int fd);
+
+static enum err judge(void *ctx, struct span greeting)
 {
-    l->refused++;
-    if ((l->refused & (l->refused - 1)) == 0)
-        fprintf(stderr, "%s: a caller on %s was not admitted, %u so far\n", l->o.name, l->o.spec->name,
-                l->refused);
+    const struct call_link *l = ctx;
+    char name[ENV_NAME_MAX];
+    return door_check(&l->o, greeting, name);
 }
 
-static void greet(struct connection *c, struct span packet)
+static enum err admit(void *ctx, struct span greeting, int fd)
 {
-    struct call_link *l = c->link;
-    char token[CALL_TOKEN] = "", name[ENV_NAME_MAX] = "";
     static const uint8_t welcome = WELCOME;
-    if (packet.len > CALL_TOKEN - 1 && packet.len < CALL_TOKEN - 1 + sizeof name) {
-        memcpy(token, packet.p, CALL_TOKEN - 1);
-        memcpy(name, packet.p + CALL_TOKEN - 1, packet.len - (CALL_TOKEN - 1));
-    }
-    if (!is_admitted(l, token, name)) {
-        say_refused(l);
-        hang_up(c);
-        return;
-    }
-    for (size_t i = 0; i < CALLERS_MAX; i++) /* its former life's connection */
-        if (l->peers[i].admitted && strcmp(l->peers[i].name, name) == 0)
-            hang_up(&l->peers[i]);
-    c->admitted = send(c->fd, &welcome, 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+    struct call_link *l = ctx;
+    char name[ENV_NAME_MAX];
+    enum err e = door_check(&l->o, greeting, name);
+    struct connection *c = e ? NULL : place_for(l, name);
+    if (!c)
+        return ERR_LINK_CROWDED;
+    if (send(fd, &welcome, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1)
+        return ERR_LINK_DOWN;
+    if (!connection_open(c, fd))
+        return ERR_NO_MEMORY;
+    c->admitted = true;
     text_copy(c->name, sizeof c->name, name);
+    return ERR_OK;
 }
 
 static void on_packet(struct connection *c, struct span packet)
@@ -154,8 +147,6 @@ static void on_packet(struct connection *c, struct span packet)
     struct call_link *l = c->link;
     if (c->admitted) {
         l->o.hooks.on_bytes(l->o.hooks.ctx, l->server ? c->name : "", packet);
-    } else if (l->server) {
-        greet(c, packet);
     } else if (packet.len == 1 && packet.p[0] == WELCOME) {
         c->admitted = true;
         l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
@@ -169,10 +160,13 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     (void)s;
     (void)revents;
     for (int i = 0; i < 32 && c->fd == fd; i++) {
-        ssize_t len = recv(fd, packet, sizeof packet, MSG_DONTWAIT);
+        ssize_t len = recv(fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
         if (len < 0 && (errno == EAGAIN || errno == EINTR))
             break;
-        if (len <= 0)
+        if (len > (ssize_t)sizeof packet)
+            fprintf(stderr, "%s: %s: %s\n", c->link->o.name, c->link->o.spec->name,
+                    err_text(ERR_MSG_TOO_LONG));
+        if (len <= 0 || len > (ssize_t)sizeof packet)
             hang_up(c);
         else
             on_packet(c, span_of(packet, (size_t)len));
@@ -182,52 +176,29 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 
 static bool connection_open(struct connection *c, int fd)
 {
-    c->fd = fd;
-    c->number = ++c->link->seen;
-    return sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0;
+    c->fd = sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0 ? fd : -1;
+    return c->fd >= 0;
+}
+
+static bool say_hello(struct call_link *l, int fd)
+{
+    uint8_t hello[TOKEN_SIZE + ENV_NAME_MAX];
+    size_t len = door_greeting(&l->o, l->at, hello);
+    bool said = len && send(fd, hello, len, MSG_NOSIGNAL) > 0;
+    explicit_bzero(hello, sizeof hello);
+    return said;
 }
 
 static void try_connect(struct call_link *l)
 {
     if (!l->path[0])
         return;
-    int fd = link_connect_unix(l->path, SOCK_SEQPACKET);
-    if (fd >= 0 && connection_open(&l->peers[0], fd) && send(fd, l->hello, l->hello_len, MSG_NOSIGNAL) > 0)
+    int fd = link_connect_ours(&l->o, l->path, SOCK_SEQPACKET);
+    if (fd >= 0 && say_hello(l, fd) && connection_open(&l->peers[0], fd))
         return;
     if (fd >= 0)
-        hang_up(&l->peers[0]);
-    else
-        retry_later(l);
-}
-
-/* A free place, or that of the stranger who has had the longest time to greet: idle connections keep nobody
- * out. */
-static struct connection *free_place(struct call_link *l)
-{
-    struct connection *stranger = NULL;
-    for (size_t i = 0; i < CALLERS_MAX; i++) {
-        if (l->peers[i].fd < 0)
-            return &l->peers[i];
-        if (!l->peers[i].admitted && (!stranger || l->peers[i].number < stranger->number))
-            stranger = &l->peers[i];
-    }
-    if (stranger)
-        hang_up(stranger);
-    return stranger;
-}
-
-static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
-{
-    struct call_link *l = ctx;
-    (void)s;
-    (void)revents;
-    int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct connection *c = peer >= 0 && !l->cut ? free_place(l) : NULL;
-    if (c)
-        return connection_open(c, peer) ? 0 : -ENOMEM;
-    if (peer >= 0)
-        close(peer);
-    return 0;
+        close(fd);
+    retry_later(l);
 }
 
 static int on_first_turn(sd_event_source *s, void *ctx)
@@ -295,6 +266,8 @@ static void call_set_cut(struct link *link, bool cut)
     for (size_t i = 0; cut && i < CALLERS_MAX; i++)
         if (l->peers[i].fd >= 0)
             hang_up(&l->peers[i]);
+    if (l->server)
+        door_event_shut(&l->door, cut);
     if (!cut)
         on_first_turn(NULL, l);
     else if (l->server)
@@ -310,40 +283,23 @@ static void call_close(struct link *link)
         if (l->peers[i].fd >= 0)
             close(l->peers[i].fd);
     }
-    sd_event_source_disable_unref(l->accept);
+    door_event_close(&l->door);
     sd_event_source_disable_unref(l->retry);
-    OPENSSL_cleanse(l, sizeof *l);
     free(l);
-}
-
-static bool configure_caller(struct call_link *l)
-{
-    char token[CALL_TOKEN] = "", name[ENV_NAME_MAX] = "";
-    size_t len = strcspn(l->o.endpoint + 5, ";");
-    if (len >= sizeof l->path)
-        return false;
-    memcpy(l->path, l->o.endpoint + 5, len);
-    if (!len)
-        return true;
-    if (!link_option(l->o.endpoint, "as", name, sizeof name) ||
-        !link_option(l->o.endpoint, "token", token, sizeof token) || strlen(token) != CALL_TOKEN - 1)
-        return false;
-    memcpy(l->hello, token, CALL_TOKEN - 1);
-    memcpy(l->hello + CALL_TOKEN - 1, name, strlen(name));
-    l->hello_len = CALL_TOKEN - 1 + strlen(name);
-    return true;
 }
 
 static bool configure(struct call_link *l)
 {
-    if (strncmp(l->o.endpoint, "call:", 5) == 0)
-        return configure_caller(l);
-    if (strncmp(l->o.endpoint, "serve:", 6) != 0)
+    const char *endpoint = l->o.endpoint;
+    const struct door_hooks hooks = {.ctx = l, .judge = judge, .admit = admit};
+    l->server = strncmp(endpoint, "serve:", 6) == 0;
+    if (l->server)
+        return door_event_open(&l->door, &l->o, atoi(endpoint + 6), &hooks);
+    size_t len = strcspn(endpoint, ";");
+    if (strncmp(endpoint, "call:", 5) != 0 || len - 5 >= sizeof l->path)
         return false;
-    l->server = true;
-    l->listen_fd = atoi(l->o.endpoint + 6);
-    link_option(l->o.endpoint, "admit", l->admit, sizeof l->admit);
-    return sd_event_add_io(l->o.event, &l->accept, l->listen_fd, EPOLLIN, on_accept, l) >= 0;
+    memcpy(l->path, endpoint + 5, len - 5);
+    return len == 5 || link_option(endpoint, "at", l->at, sizeof l->at);
 }
 
 static struct link *call_open(const struct link_open *o, const char **reason)
@@ -358,7 +314,7 @@ static struct link *call_open(const struct link_open *o, const char **reason)
     for (size_t i = 0; i < CALLERS_MAX; i++)
         l->peers[i] = (struct connection){.link = l, .fd = -1};
     if (!configure(l)) {
-        *reason = "a call endpoint is call:<socket>;as=;token= or serve:<descriptor>;admit=";
+        *reason = "a call endpoint is call:<socket>;at=<server> or serve:<descriptor>";
         call_close(&l->link);
         return NULL;
     }

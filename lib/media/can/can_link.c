@@ -26,6 +26,7 @@ struct can_link {
     char path[108];
     bool hub, cut, greeted;
     unsigned group; /* hub: which vehicle */
+    unsigned byes;  /* of the hub, so far: said ever more seldom */
     int fd;
     sd_event_source *io, *retry;
     /* hub: the packet being filled; interface: frames that did not go yet */
@@ -71,6 +72,19 @@ static void deliver(struct can_link *l, const struct bus_frame *f)
     l->o.hooks.on_bytes(l->o.hooks.ctx, "", span_of(f, sizeof *f));
 }
 
+/* Who was not let in tries again: it may have been too slow among many. */
+static void on_bye(struct can_link *l, struct rd reason)
+{
+    bool was = l->greeted;
+    l->byes++;
+    if ((l->byes & (l->byes - 1)) == 0)
+        fprintf(stderr, "%s: the hub closed the %s segment: %.*s\n", l->o.name, l->o.spec->name,
+                (int)reason.left, (const char *)reason.p);
+    disconnect(l);
+    if (!was)
+        retry_later(l);
+}
+
 static void on_hub_packet(struct can_link *l, struct span packet)
 {
     struct rd r = rd_of(packet.p + 1, packet.len - 1);
@@ -85,9 +99,7 @@ static void on_hub_packet(struct can_link *l, struct span packet)
             deliver(l, &f);
         break;
     case HUB_BYE:
-        fprintf(stderr, "%s: the hub closed the %s segment: %.*s\n", l->o.name, l->o.spec->name, (int)r.left,
-                (const char *)r.p);
-        disconnect(l);
+        on_bye(l, r);
         break;
     default:
         break;
@@ -129,16 +141,23 @@ static bool say_hello(struct can_link *l)
     uint8_t packet[256];
     struct hub_hello h = {.segment = (uint8_t)(l->group * SEGMENTS + l->o.spec->segment),
                           .everything = l->o.spec->node == 0};
+    const struct token *t = token_ring_find(l->o.tokens, l->o.spec->name, l->o.name);
+    if (!t)
+        return false;
+    h.token = *t;
     h.id_count = matrix_filter(l->o.spec->node, l->o.spec->segment, h.ids, HUB_FILTER_MAX);
     text_copy(h.name, sizeof h.name, l->o.name);
-    return send(l->fd, packet, hub_hello_write(&h, packet), MSG_NOSIGNAL) > 0;
+    bool said = send(l->fd, packet, hub_hello_write(&h, packet), MSG_NOSIGNAL) > 0;
+    explicit_bzero(packet, sizeof packet);
+    explicit_bzero(&h, sizeof h);
+    return said;
 }
 
 static void try_connect(struct can_link *l)
 {
     uint32_t ids[HUB_FILTER_MAX];
     size_t n = matrix_filter(l->o.spec->node, l->o.spec->segment, ids, HUB_FILTER_MAX);
-    l->fd = l->hub ? link_connect_unix(l->path, SOCK_SEQPACKET)
+    l->fd = l->hub ? link_connect_ours(&l->o, l->path, SOCK_SEQPACKET)
                    : can_socket_open(l->path, l->o.spec->node ? ids : NULL, n);
     if (l->fd < 0 || (l->hub && !say_hello(l))) {
         disconnect(l);

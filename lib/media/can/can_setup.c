@@ -21,6 +21,7 @@
 #define BUSES       HUB_BUSES
 #define HUB_LISTENS 3 /* numbers of its descriptors in the hub's process */
 #define HUB_STOPS   4
+#define HUB_KNOWS   5
 
 #define WIRE_NEEDS "`bus_time: wire` needs --can hub or interfaces with a controller"
 
@@ -32,7 +33,8 @@ struct can_setup {
     size_t bus_count;
     char interfaces[BUSES][IF_NAMESIZE]; /* by number of the bus */
     char hub_path[108], start[24];
-    int hub_listen, hub_stop[2];
+    int hub_listen, hub_stop[2], hub_tokens;
+    struct token recorder_token;
     int recorder; /* hub connection or raw socket that hears every frame */
     sd_event_source *recorder_io;
 };
@@ -75,7 +77,8 @@ static bool record(struct setup_world *w, struct can_setup *c)
 static bool record_hub(struct setup_world *w, struct can_setup *c)
 {
     uint8_t hello[256];
-    struct hub_hello h = {.segment = HUB_ALL_SEGMENTS, .everything = true, .name = "recorder"};
+    struct hub_hello h = {
+        .segment = HUB_ALL_SEGMENTS, .everything = true, .name = HUB_RECORDER, .token = c->recorder_token};
     c->recorder = link_connect_unix(c->hub_path, SOCK_SEQPACKET);
     return c->recorder >= 0 && send(c->recorder, hello, hub_hello_write(&h, hello), MSG_NOSIGNAL) > 0 &&
            record(w, c);
@@ -158,13 +161,55 @@ static bool record_interfaces(struct setup_world *w, struct can_setup *c)
 
 /* ---- what carries the frames ---- */
 
+/* Of the hub's own sockets: the token of a node on a bus has this name in the run's book. */
+static bool node_token(struct setup_world *w, uint8_t bus, const char *name, char place[HUB_PLACE_MAX],
+                       struct token *out)
+{
+    char in_book[TOKEN_PLACE];
+    hub_place(bus, place);
+    snprintf(in_book, sizeof in_book, "can.sock %s", place);
+    return token_draw(w->book, in_book, name, out);
+}
+
+static uint8_t bus_of(const struct setup_instance *who, const struct port_spec *port)
+{
+    return (uint8_t)(who->group * SEGMENTS + port->segment);
+}
+
+/* Who the hub knows: every port on a bus of this run, and the recorder. */
+static bool list_nodes(struct setup_world *w, struct can_setup *c, struct token_ring *ring)
+{
+    struct token t;
+    char place[HUB_PLACE_MAX];
+    bool ok = node_token(w, HUB_ALL_SEGMENTS, HUB_RECORDER, place, &c->recorder_token) &&
+              token_ring_add(ring, place, HUB_RECORDER, &c->recorder_token);
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t k = 0; ok && k < w->instances[i].class->port_count; k++) {
+            const struct setup_instance *who = &w->instances[i];
+            const struct port_spec *port = &who->class->ports[k];
+            ok = strcmp(port->medium, medium_can.name) != 0 ||
+                 (node_token(w, bus_of(who, port), who->name, place, &t) &&
+                  token_ring_add(ring, place, who->name, &t));
+        }
+    explicit_bzero(&t, sizeof t);
+    return ok;
+}
+
+static bool make_tokens(struct setup_world *w, struct can_setup *c)
+{
+    struct token_ring ring = {NULL, 0, 0};
+    c->hub_tokens = list_nodes(w, c, &ring) ? token_ring_seal(&ring) : -1;
+    token_ring_clear(&ring);
+    return c->hub_tokens >= 0;
+}
+
 static bool open_hub(struct setup_world *w, struct can_setup *c)
 {
     c->transport = ON_HUB;
     snprintf(c->hub_path, sizeof c->hub_path, "%s/can.sock", w->directory);
     snprintf(c->start, sizeof c->start, "%llu", (unsigned long long)w->start_ns);
     c->hub_listen = spawn_listen(c->hub_path, SOCK_SEQPACKET);
-    if (c->hub_listen < 0 || pipe2(c->hub_stop, O_CLOEXEC) != 0)
+    if (c->hub_listen < 0 || pipe2(c->hub_stop, O_CLOEXEC) != 0 || !make_tokens(w, c))
         return fail(w, "cannot make the hub's sockets: %s", strerror(errno));
     return record_hub(w, c);
 }
@@ -255,7 +300,8 @@ static bool can_open(struct setup_world *w, void *state)
     struct can_setup *c = state;
     char problem[160] = "chosen";
     bool chosen = strcmp(w->choice, "auto") != 0;
-    *c = (struct can_setup){.world = w, .hub_listen = -1, .hub_stop = {-1, -1}, .recorder = -1};
+    *c = (struct can_setup){
+        .world = w, .hub_listen = -1, .hub_stop = {-1, -1}, .hub_tokens = -1, .recorder = -1};
     c->bus_count = (size_t)w->groups * SEGMENTS;
     if (c->bus_count > BUSES)
         return fail(w, "a run has room for 63 vehicles%s", "");
@@ -287,29 +333,34 @@ static bool can_helper(struct setup_world *w, void *state, struct setup_helper *
     struct can_setup *c = state;
     if (c->transport != ON_HUB)
         return false;
-    *out =
-        (struct setup_helper){.fds = {{HUB_LISTENS, c->hub_listen}, {HUB_STOPS, c->hub_stop[0]}, {-1, -1}}};
+    *out = (struct setup_helper){
+        .fds = {
+            {HUB_LISTENS, c->hub_listen}, {HUB_STOPS, c->hub_stop[0]}, {HUB_KNOWS, c->hub_tokens}, {-1, -1}}};
     spawn_beside("hub", out->arguments[0], sizeof out->arguments[0]);
     snprintf(out->arguments[1], sizeof out->arguments[1], "%d", HUB_LISTENS);
     snprintf(out->arguments[2], sizeof out->arguments[2], "%d", HUB_STOPS);
-    text_copy(out->arguments[3], sizeof out->arguments[3], c->start);
-    text_copy(out->arguments[4], sizeof out->arguments[4], w->wire_time ? "wire" : "free");
+    snprintf(out->arguments[3], sizeof out->arguments[3], "%d", HUB_KNOWS);
+    text_copy(out->arguments[4], sizeof out->arguments[4], c->start);
+    text_copy(out->arguments[5], sizeof out->arguments[5], w->wire_time ? "wire" : "free");
     return true;
 }
 
-static bool can_endpoint(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
-                         int listen_as, char *out, size_t cap, int *listen_fd)
+static bool can_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
 {
     const struct can_setup *c = state;
-    size_t bus = (size_t)who->group * SEGMENTS + who->class->ports[port].segment;
-    (void)w;
-    (void)listen_as;
-    (void)listen_fd;
-    if (c->transport == ON_HUB)
-        snprintf(out, cap, "hub:%s;group=%u", c->hub_path, who->group);
-    else
-        snprintf(out, cap, "can:%s", c->interfaces[bus]);
-    return true;
+    const struct port_spec *port = &e->who->class->ports[e->port];
+    uint8_t bus = bus_of(e->who, port);
+    char place[HUB_PLACE_MAX];
+    struct token t;
+    if (c->transport != ON_HUB) {
+        snprintf(e->endpoint, e->cap, "can:%s", c->interfaces[bus]);
+        return true;
+    }
+    snprintf(e->endpoint, e->cap, "hub:%s;group=%u", c->hub_path, e->who->group);
+    bool ok =
+        node_token(w, bus, e->who->name, place, &t) && token_ring_add(e->ring, port->name, e->who->name, &t);
+    explicit_bzero(&t, sizeof t);
+    return ok;
 }
 
 /* The hub ends when this closes, after it has handed over what it has recorded. */
@@ -324,7 +375,7 @@ static void can_stop(void *state)
 static void can_close(struct setup_world *w, void *state)
 {
     struct can_setup *c = state;
-    const int fds[] = {c->recorder, c->hub_listen, c->hub_stop[0], c->hub_stop[1]};
+    const int fds[] = {c->recorder, c->hub_listen, c->hub_stop[0], c->hub_stop[1], c->hub_tokens};
     (void)w;
     if (!c->world)
         return;
@@ -332,6 +383,7 @@ static void can_close(struct setup_world *w, void *state)
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (fds[i] >= 0)
             close(fds[i]);
+    explicit_bzero(&c->recorder_token, sizeof c->recorder_token);
 }
 
 const struct setup setup_can = {

@@ -1,4 +1,4 @@
-#include "lib/media/can/hub.h"
+#include "lib/media/can/hub_door.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct packet {
 
 struct station {
     int fd;
-    bool greeted, waits_for_room, paused, leaving;
+    bool waits_for_room, paused, leaving;
     struct hub_hello hello;
     uint8_t open[HUB_PACKET_MAX]; /* packet being filled in this turn; a recorder's for longer */
     size_t open_len;
@@ -34,10 +34,11 @@ struct station {
 };
 
 struct hub {
-    int epoll_fd, listen_fd;
+    int epoll_fd;
     uint64_t start_ns;
     struct pace *pace; /* NULL: frames pass at once */
     int pace_fd;       /* timer: the next frame's end */
+    struct hub_door door;
     struct station *nodes[HUB_NODES_MAX];
     size_t count;
 };
@@ -78,7 +79,7 @@ static void say_bye(struct station *n, const char *reason)
     packet[0] = HUB_BYE;
     int len = snprintf(packet + 1, sizeof packet - 1, "%s", reason);
     send(n->fd, packet, (size_t)len + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    fprintf(stderr, "hub: %s leaves: %s\n", n->greeted ? n->hello.name : "a stranger", reason);
+    fprintf(stderr, "hub: %s leaves: %s\n", n->hello.name, reason);
     n->leaving = true;
 }
 
@@ -173,7 +174,7 @@ static void spread(struct hub *h, const struct station *from, uint8_t segment, u
 {
     for (size_t i = 0; i < h->count; i++) {
         struct station *to = h->nodes[i];
-        if (to != from && to->greeted && !to->leaving && wants(to, segment, id))
+        if (to != from && !to->leaving && wants(to, segment, id))
             node_add_frame(h, to, segment, raw, at_ns);
     }
 }
@@ -205,17 +206,6 @@ static void route(struct hub *h, struct station *from, struct span packet)
     }
 }
 
-static void greet(struct hub *h, struct station *n, struct span packet)
-{
-    static const uint8_t welcome = HUB_WELCOME;
-    if (hub_hello_read(packet, &n->hello)) {
-        say_bye(n, "the first packet is not a greeting");
-        return;
-    }
-    n->greeted = true;
-    node_send(h, n, &welcome, 1);
-}
-
 static void node_read(struct hub *h, struct station *n)
 {
     uint8_t packet[HUB_PACKET_MAX];
@@ -228,29 +218,38 @@ static void node_read(struct hub *h, struct station *n)
             return;
         }
         struct span s = {packet, (size_t)len};
-        if (!n->greeted)
-            greet(h, n, s);
-        else if (packet[0] == HUB_FRAMES)
+        if (packet[0] == HUB_FRAMES)
             route(h, n, s);
         else
             say_bye(n, "sent a packet of an unknown type");
     }
 }
 
-static void accept_node(struct hub *h)
+static void end_former_life(struct hub *h, const struct hub_hello *hello)
 {
-    int fd = accept4(h->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    struct station *n = fd < 0 || h->count == HUB_NODES_MAX ? NULL : calloc(1, sizeof *n);
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = n};
-    if (!n) {
-        if (fd >= 0)
-            close(fd);
-        return;
+    for (size_t i = 0; i < h->count; i++) {
+        struct station *n = h->nodes[i];
+        n->leaving |= n->hello.segment == hello->segment && strcmp(n->hello.name, hello->name) == 0;
     }
+}
+
+static bool admit_node(void *ctx, int fd, const struct hub_hello *hello)
+{
+    static const uint8_t welcome = HUB_WELCOME;
+    struct hub *h = ctx;
+    struct station *n = h->count == HUB_NODES_MAX ? NULL : calloc(1, sizeof *n);
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = n};
+    if (!n || epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0) {
+        free(n);
+        return false;
+    }
+    end_former_life(h, hello);
     n->fd = fd;
+    n->hello = *hello;
     n->progress_ms = now_ns() / 1000000;
     h->nodes[h->count++] = n;
-    epoll_ctl(h->epoll_fd, EPOLL_CTL_ADD, fd, &e);
+    node_send(h, n, &welcome, 1);
+    return true;
 }
 
 /* A full queue pauses the senders of its segment; an empty one sets them free. */
@@ -269,8 +268,8 @@ static void apply_pressure(struct hub *h)
     }
     for (size_t i = 0; i < h->count; i++) {
         struct station *n = h->nodes[i];
-        bool pause = n->greeted && n->hello.segment < HUB_BUSES &&
-                     (full[n->hello.segment] || (h->pace && pace_full(h->pace, n)));
+        bool pause =
+            n->hello.segment < HUB_BUSES && (full[n->hello.segment] || (h->pace && pace_full(h->pace, n)));
         if (pause != n->paused) {
             n->paused = pause;
             watch(h, n);
@@ -317,13 +316,13 @@ static void end_turn(struct hub *h)
 }
 
 /* Until when epoll may sleep: a queue is looked after, a recorder gets its packet. */
-static int sleep_ms(const struct hub *h)
+static int sleep_ms(struct hub *h)
 {
-    int ms = -1;
+    int ms = hub_door_sleep_ms(&h->door, now_ns() / 1000000);
     for (size_t i = 0; i < h->count; i++) {
         if (h->nodes[i]->open_len)
             return RECORD_MS;
-        if (h->nodes[i]->queue)
+        if (h->nodes[i]->queue && (ms < 0 || ms > 100))
             ms = 100;
     }
     return ms;
@@ -347,33 +346,45 @@ static void pace_end(struct hub *h)
     close(h->pace_fd);
 }
 
-int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns, bool wire_time)
+static void on_event(struct hub *h, const struct epoll_event *e)
 {
-    struct hub h = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .listen_fd = listen_fd, .start_ns = start_ns};
-    struct epoll_event on_listen = {.events = EPOLLIN, .data.ptr = &h.listen_fd};
+    struct station *node = e->data.ptr;
+    if (e->data.ptr == &h->pace_fd) /* which end_turn looks after */
+        return;
+    if (hub_door_event(&h->door, e->data.ptr, now_ns() / 1000000))
+        return;
+    if (e->events & EPOLLOUT)
+        node_drain(h, node);
+    if (e->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        node_read(h, node);
+}
+
+int hub_serve(const struct hub_setup *setup)
+{
+    struct hub h = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC), .start_ns = setup->start_ns};
     struct epoll_event on_stop = {.events = EPOLLIN, .data.ptr = NULL};
     struct epoll_event events[64];
     bool stop = false;
-    if (h.epoll_fd < 0 || epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, listen_fd, &on_listen) != 0 ||
-        epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, stop_fd, &on_stop) != 0 || (wire_time && !pace_begin(&h)))
+    if (h.epoll_fd < 0 || epoll_ctl(h.epoll_fd, EPOLL_CTL_ADD, setup->stop_fd, &on_stop) != 0 ||
+        (setup->wire_time && !pace_begin(&h)))
         return 1;
+    h.door = (struct hub_door){.epoll_fd = h.epoll_fd,
+                               .listen_fd = setup->listen_fd,
+                               .tokens = setup->tokens,
+                               .ctx = &h,
+                               .admit = admit_node};
+    hub_door_open(&h.door);
     while (!stop) {
         int n = epoll_wait(h.epoll_fd, events, 64, sleep_ms(&h));
         for (int i = 0; i < n; i++) {
-            if (events[i].data.ptr == NULL) {
+            if (events[i].data.ptr == NULL)
                 stop = true;
-            } else if (events[i].data.ptr == &h.listen_fd) {
-                accept_node(&h);
-            } else if (events[i].data.ptr != &h.pace_fd) { /* which end_turn looks after */
-                struct station *node = events[i].data.ptr;
-                if (events[i].events & EPOLLOUT)
-                    node_drain(&h, node);
-                if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                    node_read(&h, node);
-            }
+            else
+                on_event(&h, &events[i]);
         }
         end_turn(&h);
     }
+    door_close(&h.door.door);
     pace_end(&h);
     h.pace = NULL;
     while (h.count) {

@@ -1,10 +1,13 @@
 /* Our CAN bus for machines without SocketCAN: packets between a node and the hub process, on a Unix socket
  * that keeps message borders.
  *
- *   node -> hub   HELLO   segment, filter, name      first packet; the hub answers WELCOME or BYE
+ *   node -> hub   HELLO   segment, filter, name, token; the hub answers WELCOME or BYE
  *   both ways     FRAMES  one or more frames, in order
  *   hub -> node   RECORD  time, segment and frame, repeated; to a recorder only
  *   hub -> node   BYE     reason in words; the hub then closes
+ *
+ * Who greets is known by its token (lib/host/door.h), and is a node of that bus by that name; a second one by
+ * the same name is its next life, and ends the first.
  *
  * The hub gives each node the frames of its segment that its filter lets through, in one order for all, and
  * never drops one. When a node's queue grows, the hub stops reading from the segment's senders; a node that
@@ -13,10 +16,13 @@
 #define lib_media_can_hub_h
 
 #include "lib/can/matrix.h"
+#include "lib/host/token.h"
 
 #define HUB_PACKET_MAX 16384
 #define HUB_FILTER_MAX 32
-#define HUB_NAME_MAX   16
+#define HUB_NAME_MAX   ENV_NAME_MAX
+#define HUB_PLACE_MAX  16
+#define HUB_RECORDER   "recorder"
 #define HUB_NODES_MAX  256
 #define HUB_STALL_MS   2000
 #define HUB_QUEUE_HIGH (512 * 1024) /* bytes waiting for one node before its segment's senders are paused */
@@ -32,13 +38,24 @@ struct hub_hello {
     uint32_t ids[HUB_FILTER_MAX];
     size_t id_count;
     char name[HUB_NAME_MAX];
+    struct token token;
 };
 
 size_t hub_hello_write(const struct hub_hello *h, uint8_t out[256]);
 enum err hub_hello_read(struct span packet, struct hub_hello *out);
 
-/* Serves the listening socket until stop_fd becomes readable or is closed. With wire_time frames take their
- * time (hub_pace.h), else they pass at once. Returns an exit code. */
-int hub_serve(int listen_fd, int stop_fd, uint64_t start_ns, bool wire_time);
+/* Where a token for that bus, or for a recorder, is good. */
+void hub_place(uint8_t segment, char out[HUB_PLACE_MAX]);
+
+/* What a hub is started with. */
+struct hub_setup {
+    int listen_fd, stop_fd; /* it ends when stop_fd becomes readable or is closed */
+    uint64_t start_ns;      /* CLOCK_MONOTONIC at time 0 of its records */
+    bool wire_time;         /* frames take their time (hub_pace.h), else they pass at once */
+    const struct token_ring *tokens;
+};
+
+/* Serves the listening socket until it is told to stop. Returns an exit code. */
+int hub_serve(const struct hub_setup *setup);
 
 #endif

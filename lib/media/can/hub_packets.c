@@ -10,6 +10,7 @@ size_t hub_hello_write(const struct hub_hello *h, uint8_t out[256])
     for (size_t i = 0; i < h->id_count; i++)
         wr_be32(&w, h->ids[i]);
     wr_copy(&w, h->name, HUB_NAME_MAX);
+    wr_copy(&w, h->token.bytes, TOKEN_SIZE);
     return w.len;
 }
 
@@ -27,6 +28,7 @@ enum err hub_hello_read(struct span packet, struct hub_hello *out)
     for (size_t i = 0; i < h.id_count; i++)
         h.ids[i] = rd_be32(&r);
     rd_copy(&r, h.name, HUB_NAME_MAX);
+    rd_copy(&r, h.token.bytes, TOKEN_SIZE);
     if (r.failed || r.left)
         return ERR_TRUNCATED;
     h.name[HUB_NAME_MAX - 1] = '\0';

@@ -114,24 +114,26 @@ static const char *run_serial(const struct setup_world *w, const struct setup_in
     return *who->serial ? who->serial : "0";
 }
 
-static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
-                          int listen_as, char *out, size_t cap, int *listen_fd)
+static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
 {
     const struct gsdp_setup *g = state;
+    const struct setup_instance *who = e->who;
     const struct broker_user *user = broker_user_of(&g->broker, who);
     const char *tls = tls_folder(), *serial = run_serial(w, who);
-    (void)port;
-    (void)listen_as;
-    (void)listen_fd;
-    if (g->own && user) {
-        snprintf(out, cap, "unix:%s;id=%s-%s;user=%s;password=%s", g->broker.socket, who->name, serial,
-                 user->name, user->password);
-        return true;
+    if (g->own) {
+        snprintf(e->endpoint, e->cap, "unix:%s;id=%s;user=%s", g->broker.socket, user->name, user->name);
+        return token_ring_add(e->ring, who->class->ports[e->port].name, user->name, &user->token);
     }
     const char *name = tls_name(who);
-    snprintf(out, cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", g->host, who->name,
-             serial, tls, tls, name, tls, name);
-    return !g->own;
+    snprintf(e->endpoint, e->cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", g->host,
+             who->name, serial, tls, tls, name, tls, name);
+    return true;
+}
+
+static void gsdp_close(struct setup_world *w, void *state)
+{
+    (void)w;
+    explicit_bzero(state, sizeof(struct gsdp_setup));
 }
 
 const struct setup setup_gsdp = {
@@ -146,4 +148,5 @@ const struct setup setup_gsdp = {
     .open = gsdp_open,
     .helper_is = gsdp_helper,
     .endpoint = gsdp_endpoint,
+    .close = gsdp_close,
 };

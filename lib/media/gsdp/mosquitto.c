@@ -35,22 +35,18 @@ static FILE *create(const char *directory, const char *name)
 /* One line of mosquitto's password file: user:$7$iterations$salt$hash, PBKDF2 with SHA-512. */
 static bool add_password(FILE *f, struct broker_user *c)
 {
-    uint8_t secret[16], salt[SALT], hash[HASH];
-    char salt_text[32], hash_text[128];
-    if (RAND_bytes(secret, sizeof secret) != 1 || RAND_bytes(salt, sizeof salt) != 1)
+    uint8_t salt[SALT], hash[HASH];
+    char salt_text[32], hash_text[128], password[2 * TOKEN_SIZE + 1];
+    if (RAND_bytes(c->token.bytes, TOKEN_SIZE) != 1 || RAND_bytes(salt, sizeof salt) != 1)
         return false;
-    hex_encode(secret, sizeof secret, c->password);
-    if (PKCS5_PBKDF2_HMAC(c->password, (int)strlen(c->password), salt, SALT, ITERATIONS, EVP_sha512(), HASH,
-                          hash) != 1)
+    hex_encode(c->token.bytes, TOKEN_SIZE, password);
+    int rc = PKCS5_PBKDF2_HMAC(password, 2 * TOKEN_SIZE, salt, SALT, ITERATIONS, EVP_sha512(), HASH, hash);
+    explicit_bzero(password, sizeof password);
+    if (rc != 1)
         return false;
     EVP_EncodeBlock((unsigned char *)salt_text, salt, SALT);
     EVP_EncodeBlock((unsigned char *)hash_text, hash, HASH);
     return fprintf(f, "%s:$7$%d$%s$%s\n", c->name, ITERATIONS, salt_text, hash_text) > 0;
-}
-
-static const char *user_name(const struct setup_instance *who)
-{
-    return who->class->place == PLACE_VEHICLE ? who->serial : who->name;
 }
 
 static bool uses_gsdp(const struct setup_instance *who)
@@ -64,7 +60,7 @@ static bool uses_gsdp(const struct setup_instance *who)
 const struct broker_user *broker_user_of(const struct broker *b, const struct setup_instance *who)
 {
     for (size_t i = 0; uses_gsdp(who) && i < b->user_count; i++)
-        if (strcmp(b->users[i].name, user_name(who)) == 0)
+        if (strcmp(b->users[i].name, who->name) == 0)
             return &b->users[i];
     return NULL;
 }
@@ -81,7 +77,7 @@ static bool write_passwords(struct broker *b, const struct setup_instance *insta
         if (!ok)
             break;
         struct broker_user *u = &b->users[b->user_count++];
-        text_copy(u->name, sizeof u->name, user_name(who));
+        text_copy(u->name, sizeof u->name, who->name);
         ok = add_password(f, u);
     }
     return f && fclose(f) == 0 && ok;
@@ -110,7 +106,7 @@ static bool write_rules(struct broker *b, const struct setup_instance *instances
         const struct setup_instance *who = &instances[i];
         if (!uses_gsdp(who))
             continue;
-        fprintf(f, "user %s\n", user_name(who));
+        fprintf(f, "user %s\n", who->name);
         for (const struct topic_rule *r = who->class->topics; r && r->filter; r++)
             write_rule(f, r, who->serial);
     }

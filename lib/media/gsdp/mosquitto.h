@@ -7,8 +7,10 @@
 
 #define BROKER_USERS 72
 
+/* Its password is the token in hex. */
 struct broker_user {
-    char name[40], password[36];
+    char name[ENV_NAME_MAX];
+    struct token token;
 };
 
 struct broker {
@@ -17,8 +19,8 @@ struct broker {
     size_t user_count;
 };
 
-/* Writes configuration, passwords and rules (all 0600) into the directory. A vehicle's components have its
- * serial as user, others their own name. */
+/* Writes configuration, hashes of passwords and rules (all 0600) into the directory. Each component is a user
+ * by its own name, which is its client id, too, whatever it says: nobody can take another's. */
 bool broker_prepare(struct broker *b, const char *directory, const struct setup_instance *instances,
                     size_t count);
 /* NULL for who has no GSDP port. */

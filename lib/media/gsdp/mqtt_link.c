@@ -1,7 +1,7 @@
 /* The GSDP port on MQTT. libmosquitto does the protocol; sockets, timers and reconnection are ours, so that
  * nothing blocks and a cut link stays cut. QoS 1, sessions that outlive connections.
  *
- * Endpoints: "unix:<socket>;user=<u>;password=<p>;id=<client>" or
+ * Endpoints: "unix:<socket>;user=<u>;id=<client>", whose password is the token by the user's name, or
  * "mqtts:<host>:<port>;ca=<f>;cert=<f>;key=<f>;id=<client>". */
 #include <errno.h>
 #include <mosquitto.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/bytes.h"
 #include "lib/host/link.h"
 #include "lib/media/gsdp/gsdp.h"
 #include "lib/media/media.h"
@@ -253,9 +254,23 @@ static bool parse_endpoint(struct mqtt_link *l, const char *endpoint)
     return l->port > 0;
 }
 
+static bool set_user(struct mqtt_link *l, const char *endpoint)
+{
+    char user[ENV_NAME_MAX], password[2 * TOKEN_SIZE + 1];
+    const struct token *t = link_option(endpoint, "user", user, sizeof user)
+                                ? token_ring_find(l->o.tokens, l->o.spec->name, user)
+                                : NULL;
+    if (!t)
+        return false;
+    hex_encode(t->bytes, TOKEN_SIZE, password);
+    bool ok = mosquitto_username_pw_set(l->m, user, password) == MOSQ_ERR_SUCCESS;
+    explicit_bzero(password, sizeof password);
+    return ok;
+}
+
 static bool configure(struct mqtt_link *l, const char *endpoint)
 {
-    char id[64], user[64], password[128], ca[256], cert[256], key[256];
+    char id[64], ca[256], cert[256], key[256];
     if (!parse_endpoint(l, endpoint) || !link_option(endpoint, "id", id, sizeof id))
         return false;
     l->m = mosquitto_new(id, false, l);
@@ -268,11 +283,8 @@ static bool configure(struct mqtt_link *l, const char *endpoint)
     mosquitto_int_option(l->m, MOSQ_OPT_TCP_NODELAY, 1);
     mosquitto_int_option(l->m, MOSQ_OPT_PROTOCOL_VERSION,
                          MQTT_PROTOCOL_V311); /* 5 answers otherwise: gsdp.h */
-    if (link_option(endpoint, "user", user, sizeof user) &&
-        link_option(endpoint, "password", password, sizeof password))
-        mosquitto_username_pw_set(l->m, user, password);
     if (l->port == 0)
-        return true;
+        return set_user(l, endpoint);
     return link_option(endpoint, "ca", ca, sizeof ca) && link_option(endpoint, "cert", cert, sizeof cert) &&
            link_option(endpoint, "key", key, sizeof key) &&
            mosquitto_tls_set(l->m, ca, NULL, cert, key, NULL) == MOSQ_ERR_SUCCESS;

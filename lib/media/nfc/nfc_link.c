@@ -1,6 +1,7 @@
 /* NFC over Unix stream sockets, both ends.
  *
- * Endpoints: a reader's is "reader:<descriptor>", a card's "card:;<reader>=<socket>;<reader>=<socket>". */
+ * Endpoints: a reader's is "reader:<descriptor>", with ";open=1" for any card; a card's is
+ * "card:;<reader>=<socket>;<reader>=<socket>". */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "lib/host/link.h"
+#include "lib/host/door_event.h"
+#include "lib/host/peer.h"
 #include "lib/media/media.h"
 #include "lib/media/nfc/nfc.h"
 
@@ -35,7 +37,8 @@ struct nfc_link {
     bool reader, field, cut;
     bool up; /* a card's: the reader has taken it */
     unsigned cards_seen;
-    sd_event_source *accept;
+    sd_event_source *accept; /* of a reader that takes any card; others have a door */
+    struct door_event door;
     struct contact cards[NFC_CARDS]; /* a card's end uses the first */
 };
 
@@ -85,6 +88,8 @@ static void part(struct contact *c)
 
 static enum err queue_frame(struct contact *c, enum nfc_frame type, struct span payload)
 {
+    if (c->out_len > NFC_OUT_MAX)
+        return ERR_LINK_PEER_STALLED;
     uint8_t *more = realloc(c->out, c->out_len + NFC_HEADER + payload.len);
     if (!more)
         return ERR_NO_MEMORY;
@@ -176,8 +181,8 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 
 static bool contact_open(struct contact *c, int fd)
 {
-    c->fd = fd;
-    return sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0;
+    c->fd = sd_event_add_io(c->link->o.event, &c->io, fd, EPOLLIN, on_io, c) >= 0 ? fd : -1;
+    return c->fd >= 0;
 }
 
 /* ---- a reader ---- */
@@ -207,25 +212,49 @@ static void say_field(struct contact *c)
         link_defer(c->link->o.event, on_unseen, c->link);
 }
 
+static bool take_card(struct nfc_link *l, int fd)
+{
+    struct contact *c = l->cards;
+    while (c < l->cards + NFC_CARDS && c->fd >= 0)
+        c++;
+    if (c == l->cards + NFC_CARDS)
+        return false;
+    c->number = ++l->cards_seen;
+    if (!contact_open(c, fd))
+        return false;
+    say_field(c);
+    return true;
+}
+
 static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
-    struct nfc_link *l = ctx;
-    struct contact *c = l->cards;
     (void)s;
     (void)revents;
     int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    while (c < l->cards + NFC_CARDS && c->fd >= 0)
-        c++;
-    if (peer < 0)
-        return 0;
-    if (c == l->cards + NFC_CARDS) {
+    if (peer >= 0 && (!peer_same_user(peer) || !take_card(ctx, peer)))
         close(peer);
-        return 0;
-    }
-    c->number = ++l->cards_seen;
-    if (contact_open(c, peer))
-        say_field(c);
     return 0;
+}
+
+/* A greeting in a frame; a card says nothing after it before it is spoken to. */
+static enum err judge(void *ctx, struct span said)
+{
+    const struct nfc_link *l = ctx;
+    char name[ENV_NAME_MAX];
+    if (said.len < NFC_HEADER)
+        return ERR_TRUNCATED;
+    size_t len = (size_t)said.p[1] << 8 | said.p[2];
+    if (said.p[0] != NFC_GREETING || len > TOKEN_SIZE + ENV_NAME_MAX || said.len > NFC_HEADER + len)
+        return ERR_LINK_NOT_ADMITTED;
+    if (said.len < NFC_HEADER + len)
+        return ERR_TRUNCATED;
+    return door_check(&l->o, span_of(said.p + NFC_HEADER, len), name);
+}
+
+static enum err admit(void *ctx, struct span said, int fd)
+{
+    (void)said;
+    return take_card(ctx, fd) ? ERR_OK : ERR_LINK_CROWDED;
 }
 
 static void set_field(struct nfc_link *l, bool on)
@@ -245,6 +274,17 @@ static void set_field(struct nfc_link *l, bool on)
 
 /* ---- a card ---- */
 
+/* Nothing to say before a reader that takes any card. */
+static bool greet(const struct nfc_link *l, const char *reader, int fd)
+{
+    uint8_t frame[NFC_HEADER + TOKEN_SIZE + ENV_NAME_MAX] = {NFC_GREETING};
+    size_t len = door_greeting(&l->o, reader, frame + NFC_HEADER);
+    frame[2] = (uint8_t)len;
+    bool said = !len || send(fd, frame, NFC_HEADER + len, MSG_NOSIGNAL) == (ssize_t)(NFC_HEADER + len);
+    explicit_bzero(frame, sizeof frame);
+    return said;
+}
+
 static enum err open_card(struct nfc_link *l, const char *reader)
 {
     char path[108];
@@ -252,10 +292,14 @@ static enum err open_card(struct nfc_link *l, const char *reader)
         return ERR_NOT_FOUND;
     if (l->cards[0].fd >= 0)
         return ERR_BUSY;
-    int fd = link_connect_unix(path, SOCK_STREAM);
+    int fd = link_connect_ours(&l->o, path, SOCK_STREAM);
     if (fd < 0)
         return ERR_LINK_DOWN;
-    return contact_open(&l->cards[0], fd) ? ERR_OK : ERR_SYSTEM;
+    if (!greet(l, reader, fd) || !contact_open(&l->cards[0], fd)) {
+        close(fd);
+        return ERR_SYSTEM;
+    }
+    return ERR_OK;
 }
 
 static int on_closed(sd_event_source *s, void *ctx)
@@ -369,6 +413,8 @@ static void nfc_set_cut(struct link *link, bool cut)
         contact_close(&l->cards[i]);
     if (l->accept)
         sd_event_source_set_enabled(l->accept, cut ? SD_EVENT_OFF : SD_EVENT_ON);
+    else if (l->reader)
+        door_event_shut(&l->door, cut);
     if (!cut)
         on_first_turn(NULL, l);
     else if (was)
@@ -381,8 +427,18 @@ static void nfc_close(struct link *link)
     nfc_flush(link);
     for (size_t i = 0; i < NFC_CARDS; i++)
         contact_close(&l->cards[i]);
+    door_event_close(&l->door);
     sd_event_source_disable_unref(l->accept);
     free(l);
+}
+
+static bool listen_at(struct nfc_link *l, int fd)
+{
+    const struct door_hooks hooks = {.ctx = l, .judge = judge, .admit = admit};
+    char open[4];
+    if (link_option(l->o.endpoint, "open", open, sizeof open))
+        return sd_event_add_io(l->o.event, &l->accept, fd, EPOLLIN, on_accept, l) >= 0;
+    return door_event_open(&l->door, &l->o, fd, &hooks);
 }
 
 static struct link *nfc_open(const struct link_open *o, const char **reason)
@@ -401,8 +457,11 @@ static struct link *nfc_open(const struct link_open *o, const char **reason)
     l->reader = reader;
     for (size_t i = 0; i < NFC_CARDS; i++)
         l->cards[i] = (struct contact){.link = l, .fd = -1};
-    if (reader)
-        sd_event_add_io(o->event, &l->accept, atoi(o->endpoint + 7), EPOLLIN, on_accept, l);
+    if (reader && !listen_at(l, atoi(o->endpoint + 7))) {
+        *reason = "the reader's socket cannot be watched";
+        nfc_close(&l->link);
+        return NULL;
+    }
     link_defer(o->event, on_first_turn, l);
     return &l->link;
 }

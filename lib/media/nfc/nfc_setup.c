@@ -59,16 +59,16 @@ static bool nfc_open(struct setup_world *w, void *state)
     return true;
 }
 
-static bool listen_at(struct setup_world *w, struct nfc_setup *s, const struct setup_instance *who,
-                      int *listen_fd)
+static bool listen_at(struct setup_world *w, struct nfc_setup *s, const struct setup_end *e)
 {
     char path[108], text[300];
-    bool elsewhere = path_of(w, who->name, path, sizeof path);
-    if (*listen_fd >= 0)
+    bool elsewhere = path_of(w, e->who->name, path, sizeof path);
+    snprintf(e->endpoint, e->cap, "reader:%d%s", e->listen_as, elsewhere ? ";open=1" : "");
+    if (*e->listen_fd >= 0)
         return true;
-    *listen_fd = spawn_listen(path, SOCK_STREAM);
-    if (*listen_fd < 0) {
-        snprintf(text, sizeof text, "cannot make the socket %s of the reader %s: %s", path, who->name,
+    *e->listen_fd = spawn_listen(path, SOCK_STREAM);
+    if (*e->listen_fd < 0) {
+        snprintf(text, sizeof text, "cannot make the socket %s of the reader %s: %s", path, e->who->name,
                  strerror(errno));
         w->fail(w->ctx, text);
         return false;
@@ -78,24 +78,58 @@ static bool listen_at(struct setup_world *w, struct nfc_setup *s, const struct s
     return true;
 }
 
-static bool nfc_endpoint(struct setup_world *w, void *state, const struct setup_instance *who, unsigned port,
-                         int listen_as, char *out, size_t cap, int *listen_fd)
+/* Where tokens of a reader's cards are good. */
+static void place_of(const char *reader, char out[TOKEN_PLACE])
 {
-    char path[108];
+    snprintf(out, TOKEN_PLACE, "%s.nfc", reader);
+}
+
+struct admitting {
+    const struct setup_world *world;
+    const struct setup_end *end;
+    bool ok;
+};
+
+static void admit(void *ctx, const struct setup_instance *card, unsigned port)
+{
+    struct admitting *a = ctx;
+    char place[TOKEN_PLACE];
+    (void)port;
+    place_of(a->end->who->name, place);
+    a->ok = a->ok && setup_give_token(a->world, a->end, place, card->name, card->name);
+}
+
+static bool prepare_reader(struct setup_world *w, struct nfc_setup *s, const struct setup_end *e)
+{
+    struct admitting a = {w, e, listen_at(w, s, e)};
+    setup_each_caller(w, e->who, e->port, admit, &a);
+    return a.ok;
+}
+
+static bool prepare_card(struct setup_world *w, const struct setup_end *e)
+{
+    const struct setup_instance *who = e->who;
+    char path[108], place[TOKEN_PLACE];
     unsigned reached;
-    if (who->class->ports[port].end == PORT_LISTENS) {
-        snprintf(out, cap, "reader:%d", listen_as);
-        return listen_at(w, state, who, listen_fd);
-    }
-    size_t len = (size_t)snprintf(out, cap, "card:");
-    for (size_t i = 0; i < w->count && len < cap; i++) {
+    size_t len = (size_t)snprintf(e->endpoint, e->cap, "card:");
+    bool ok = true;
+    for (size_t i = 0; ok && i < w->count && len < e->cap; i++) {
         const struct setup_instance *r = &w->instances[i];
-        if (!medium_reaches(who->class, who->group, &who->class->ports[port], r->class, r->group, &reached))
+        if (!medium_reaches(who->class, who->group, &who->class->ports[e->port], r->class, r->group,
+                            &reached))
             continue;
-        path_of(w, r->name, path, sizeof path);
-        len += (size_t)snprintf(out + len, cap - len, ";%s=%s", r->name, path);
+        place_of(r->name, place);
+        if (!path_of(w, r->name, path, sizeof path))
+            ok = setup_give_token(w, e, place, who->name, r->name);
+        len += (size_t)snprintf(e->endpoint + len, e->cap - len, ";%s=%s", r->name, path);
     }
-    return len < cap;
+    return ok && len < e->cap;
+}
+
+static bool nfc_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
+{
+    bool reader = e->who->class->ports[e->port].end == PORT_LISTENS;
+    return reader ? prepare_reader(w, state, e) : prepare_card(w, e);
 }
 
 static void nfc_close(struct setup_world *w, void *state)
