@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
 {
     pid_t parent = getpid();
     sigset_t none;
+    struct rlimit files;
     *pid = fork();
     if (*pid > 0)
         setpgid(*pid, *pid); /* here too, so that the group is there when this returns */
@@ -27,6 +29,11 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
+    /* idle connections of others are not to use up what a server may open */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     setpgid(0, 0); /* Ctrl-C is the runner's to handle */
     int null = open("/dev/null", O_RDONLY), fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
     if (null >= 0)

@@ -12,8 +12,8 @@ struct spawn_fd {
 };
 
 /* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child
- * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself.
- */
+ * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself,
+ * and may open as many files as it is allowed to. */
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
 /* A listening Unix socket of that type; -1 and errno. */

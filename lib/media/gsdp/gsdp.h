@@ -4,16 +4,19 @@
  *
  * What a broker answers, in both worlds: a forbidden subscription is granted and stays silent, a forbidden
  * message is taken and dropped, overlapping subscriptions deliver once, 100 messages wait for a client that
- * is away, a broker that was killed has forgotten sessions and messages. */
+ * is away, a broker that was killed has forgotten sessions and messages. A client is who its user is,
+ * whatever id it claims; one that sends more than the longest message of this run's classes is cut off, and a
+ * message longer than a client takes does not reach its component. */
 #ifndef lib_media_gsdp_gsdp_h
 #define lib_media_gsdp_gsdp_h
 
 #include "lib/host/medium.h"
 
-#define GSDP_TOPIC_MAX   96
-#define GSDP_FILTER_MAX  64 /* a filter, with its end */
-#define GSDP_FILTERS_MAX 4  /* subscriptions of one port */
-#define GSDP_QUEUE_MAX   100
+#define GSDP_TOPIC_MAX    96
+#define GSDP_FILTER_MAX   64  /* a filter, with its end */
+#define GSDP_FILTERS_MAX  4   /* subscriptions of one port */
+#define GSDP_QUEUE_MAX    100 /* messages that wait for a client that is away, or does not acknowledge */
+#define GSDP_INFLIGHT_MAX 100 /* sent to it and not acknowledged, beside those */
 
 extern const struct medium medium_gsdp;
 

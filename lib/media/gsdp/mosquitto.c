@@ -14,6 +14,8 @@
 #define HASH       64
 #define ITERATIONS 101 /* mosquitto_passwd's own number */
 
+#define PACKET_HEAD 300 /* bytes beside message and topic; CONNECT has room in it */
+
 const char *broker_program(void)
 {
     static const char *const places[] = {"/usr/sbin/mosquitto", "/usr/bin/mosquitto",
@@ -113,6 +115,27 @@ static bool write_rules(struct broker *b, const struct setup_instance *instances
     return fclose(f) == 0;
 }
 
+/* The longest message that anybody here takes. A packet has topic, header and identifier beside it; CONNECT
+ * with its 64 characters of password is shorter. */
+static size_t longest_message(const struct setup_instance *instances, size_t count)
+{
+    size_t longest = 0;
+    for (size_t i = 0; i < count; i++)
+        if (uses_gsdp(&instances[i]) && component_message_max(instances[i].class) > longest)
+            longest = component_message_max(instances[i].class);
+    return longest;
+}
+
+/* What a client cannot do to the others: take their id, fill the broker, or its own queue without end. The
+ * broker reads a packet whole before it looks at message_size_limit, so the packet has a limit, too. */
+static void write_limits(FILE *f, size_t message_max)
+{
+    fprintf(f,
+            "use_username_as_clientid true\nmessage_size_limit %zu\nmax_packet_size %zu\n"
+            "max_inflight_messages %d\nmax_queued_messages %d\n",
+            message_max, message_max + GSDP_TOPIC_MAX + PACKET_HEAD, GSDP_INFLIGHT_MAX, GSDP_QUEUE_MAX);
+}
+
 bool broker_prepare(struct broker *b, const char *directory, const struct setup_instance *instances,
                     size_t count)
 {
@@ -125,8 +148,9 @@ bool broker_prepare(struct broker *b, const char *directory, const struct setup_
     fprintf(f,
             "listener 0 %s\nallow_anonymous false\npassword_file %s/passwords\nacl_file %s/rules\n"
             "persistence false\nset_tcp_nodelay true\nlog_dest stderr\nlog_type error\nlog_type warning\n"
-            "log_type notice\nmax_inflight_messages 0\n",
+            "log_type notice\n",
             b->socket, directory, directory);
+    write_limits(f, longest_message(instances, count));
     if (geteuid() == 0)
         fputs("user root\n", f); /* stays able to read the run's own directory, and dies with the runner */
     return fclose(f) == 0 && write_passwords(b, instances, count) && write_rules(b, instances, count);

@@ -39,6 +39,7 @@ struct mqtt_link {
     size_t topic_count, confirmed;
     sd_event_source *io, *timer;
     uint64_t pause_us;
+    unsigned too_long; /* messages, so far: said ever more seldom */
     struct message *queue, **queue_end;
 };
 
@@ -159,6 +160,13 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 {
     struct mqtt_link *l = ctx;
     (void)m;
+    if (msg->payloadlen < 0 || (size_t)msg->payloadlen > l->o.message_max) {
+        l->too_long++;
+        if ((l->too_long & (l->too_long - 1)) == 0)
+            fprintf(stderr, "%s: GSDP: %d bytes: %s (%s), %u so far\n", l->o.name, msg->payloadlen,
+                    err_text(ERR_MSG_TOO_LONG), err_name(ERR_MSG_TOO_LONG), l->too_long);
+        return;
+    }
     l->o.hooks.on_bytes(l->o.hooks.ctx, msg->topic, span_of(msg->payload, (size_t)msg->payloadlen));
 }
 

@@ -129,7 +129,8 @@ static void route_to(struct virtual *v, struct session *s, const char *topic, st
     bool wanted = false;
     for (size_t i = 0; i < s->filter_count; i++)
         wanted |= matches(s->filters[i], topic);
-    if (!wanted || !permitted(s, TOPIC_READ, topic))
+    if (!wanted || !permitted(s, TOPIC_READ, topic) ||
+        bytes.len > component_message_max(virtual_class(s->port->node)))
         return;
     struct message *m = malloc(sizeof *m + bytes.len);
     if (!m)
