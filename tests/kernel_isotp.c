@@ -115,7 +115,7 @@ static bool run(struct ours *o)
     while (o->last.kind == ISOTP_NONE && now_us() < limit_us) {
         uint64_t t = now_us(), due;
         while (isotp_output(&o->tp, t, &f, &ev)) {
-            while (!can_socket_write(o->raw, &f))
+            while (can_socket_write(o->raw, &f) == 0)
                 usleep(200);
             take(o, &ev);
             t = now_us();

@@ -11,14 +11,16 @@
 
 #include "lib/host/link.h"
 #include "lib/host/spawn.h"
-#include "lib/media/can/hub.h"
+#include "lib/media/can/can.h"
+#include "lib/media/can/can_recorder.h"
 #include "tests/support.h"
 
 struct hub_process {
     char path[108];
     pid_t pid;
     int stop;
-    unsigned joined; /* its nodes are "node0", "node1" ... */
+    struct hub_ring *ring; /* what it records */
+    unsigned joined;       /* its nodes are "node0", "node1" ... */
 };
 
 static const struct token good = {{1, 2, 3}};
@@ -28,12 +30,11 @@ static void name_of(unsigned number, char out[HUB_NAME_MAX])
     snprintf(out, HUB_NAME_MAX, "node%u", number);
 }
 
-/* Eight nodes may be on each bus of the first vehicle, and one recorder. */
+/* Eight nodes may be on each bus of the first vehicle. */
 static struct token_ring ring_of_all(void)
 {
     struct token_ring ring = {NULL, 0, 0};
     char name[HUB_NAME_MAX], place[HUB_PLACE_MAX];
-    cr_assert(token_ring_add(&ring, HUB_RECORDER, HUB_RECORDER, &good));
     for (uint8_t s = 0; s < SEGMENTS; s++)
         for (unsigned i = 0; i < 8; i++) {
             name_of(i, name);
@@ -46,7 +47,9 @@ static struct token_ring ring_of_all(void)
 static struct hub_process start_at(bool wire_time)
 {
     struct hub_process h = {.joined = 0};
-    int stop[2];
+    int stop[2], ring_fd;
+    h.ring = hub_ring_make(&ring_fd);
+    cr_assert(ne(ptr, h.ring, NULL));
     test_path(h.path, sizeof h.path, "hub");
     int listen_fd = spawn_listen(h.path, SOCK_SEQPACKET);
     cr_assert(ge(int, listen_fd, 0));
@@ -56,11 +59,16 @@ static struct hub_process start_at(bool wire_time)
         close(stop[1]);
         fclose(stderr);
         struct token_ring ring = ring_of_all();
-        _exit(hub_serve(&(struct hub_setup){
-            .listen_fd = listen_fd, .stop_fd = stop[0], .wire_time = wire_time, .tokens = &ring}));
+        _exit(hub_serve(&(struct hub_setup){.listen_fd = listen_fd,
+                                            .stop_fd = stop[0],
+                                            .wire_time = wire_time,
+                                            .tokens = &ring,
+                                            .ring = h.ring,
+                                            .wake_fd = -1}));
     }
     close(stop[0]);
     close(listen_fd);
+    close(ring_fd);
     h.stop = stop[1];
     return h;
 }
@@ -77,6 +85,7 @@ static void stop(struct hub_process *h)
     waitpid(h->pid, &status, 0);
     unlink(h->path);
     cr_expect(eq(int, status, 0), "the hub ends by itself");
+    hub_ring_close(h->ring);
 }
 
 /* Waits for a packet, at most two seconds more than the hub's own patience. */
@@ -105,10 +114,7 @@ static int join(struct hub_process *h, uint8_t segment, const uint32_t *ids, siz
     int fd;
     if (ids)
         memcpy(hello.ids, ids, n * sizeof *ids);
-    if (segment == HUB_ALL_SEGMENTS)
-        text_copy(hello.name, sizeof hello.name, HUB_RECORDER);
-    else
-        name_of(h->joined++, hello.name);
+    name_of(h->joined++, hello.name);
     cr_assert(eq(u8, greet(h, &hello, &fd), HUB_WELCOME));
     return fd;
 }
@@ -166,19 +172,176 @@ Test(hub, gives_each_node_its_segment_and_filter_in_order)
     stop(&h);
 }
 
-Test(hub, recorder_hears_all_segments_with_times)
+/* Waits for so many records, as text "body 101 telematics 102 ". */
+static void read_records(struct hub_process *h, unsigned want, char *out, size_t cap)
+{
+    struct hub_record r;
+    char bus[CAN_BUS_NAME];
+    out[0] = '\0';
+    for (unsigned ms = 0; want && ms < 5000; ms++) {
+        for (; want && hub_ring_take(h->ring, &r); want--) {
+            can_bus_name(0, (enum segment)r.bus, bus);
+            snprintf(out + strlen(out), cap - strlen(out), "%s %X ", bus, r.frame.id);
+        }
+        if (want)
+            poll(NULL, 0, 1);
+    }
+    cr_expect(eq(u32, want, 0), "records that did not come");
+}
+
+Test(hub, records_all_buses_in_one_order)
 {
     struct hub_process h = start();
-    uint8_t buf[HUB_PACKET_MAX];
-    int r = join(&h, HUB_ALL_SEGMENTS, NULL, 0), a = join(&h, SEGMENT_INFOTAINMENT, NULL, 0);
+    char text[200];
+    int a = join(&h, SEGMENT_INFOTAINMENT, NULL, 0), b = join(&h, SEGMENT_BODY, NULL, 0);
     send_frames(a, 0x123, 1, 1);
-    ssize_t len = receive(r, buf, sizeof buf);
-    cr_assert(eq(int, (int)len, 1 + 9 + 8));
-    cr_assert(eq(u8, buf[0], HUB_RECORD));
-    cr_assert(eq(u8, buf[9], SEGMENT_INFOTAINMENT));
-    close(r);
+    read_records(&h, 1, text, sizeof text);
+    send_frames(b, 0x124, 2, 1);
+    read_records(&h, 2, text + strlen(text), sizeof text - strlen(text));
+    cr_expect(eq(str, text, "infotainment 123 body 124 body 125 "));
+    close(a);
+    close(b);
+    stop(&h);
+}
+
+/* The hub is held while a node speaks, is spoken to, and is gone: it finds all of that at once. */
+Test(hub, what_a_dead_node_said_last_is_on_the_bus)
+{
+    struct hub_process h = start();
+    char text[1000];
+    static const uint32_t only[] = {0x200};
+    int dying = join(&h, SEGMENT_BODY, only, 1), other = join(&h, SEGMENT_BODY, NULL, 0);
+    kill(h.pid, SIGSTOP);
+    for (unsigned i = 0; i < 40; i++) {
+        send_frames(dying, 0x100, 1, 1);
+        send_frames(other, 0x200, 1, 1);
+    }
+    close(dying);
+    kill(h.pid, SIGCONT);
+    close(other);
+    read_records(&h, 80, text, sizeof text);
+    unsigned of_dying = 0;
+    for (const char *p = text; (p = strstr(p, "body 100 ")); p++)
+        of_dying++;
+    cr_expect(eq(u32, of_dying, 40));
+    stop(&h);
+}
+
+Test(hub, a_killed_hub_takes_no_record_along)
+{
+    struct hub_process h = start();
+    char text[600];
+    int a = join(&h, SEGMENT_BODY, NULL, 0), b = join(&h, SEGMENT_BODY, NULL, 0);
+    send_frames(a, 0x100, 3, 1);
+    read_frames(b, 3, text, sizeof text);
+    kill(h.pid, SIGKILL);
+    read_records(&h, 3, text, sizeof text);
+    cr_expect(eq(str, text, "body 100 body 101 body 102 "));
+    waitpid(h.pid, NULL, 0);
+    close(h.stop);
+    unlink(h.path);
+    hub_ring_close(h.ring);
+    close(a);
+    close(b);
+}
+
+/* Nobody reads the records: senders wait, and nothing is lost. */
+Test(hub, reads_from_nobody_while_there_is_no_room_for_records, .timeout = 60)
+{
+    struct hub_process h = start();
+    struct hub_record r;
+    unsigned sent = 0, taken = 0;
+    int a = join(&h, SEGMENT_BODY, NULL, 0);
+    struct pollfd p = {.fd = a, .events = POLLOUT};
+    while (sent < 2 * HUB_RING_FRAMES && poll(&p, 1, 500) == 1) {
+        send_frames(a, 0x100, 128, 1);
+        sent += 128;
+    }
+    cr_expect(gt(u32, sent, HUB_RING_FRAMES / 2));
+    cr_expect(lt(u32, sent, 2 * HUB_RING_FRAMES), "the sender waits");
+    for (unsigned ms = 0; taken < sent && ms < 5000; ms++) {
+        while (hub_ring_take(h.ring, &r)) {
+            cr_assert(eq(u32, r.frame.id, 0x100 + taken % 128));
+            taken++;
+        }
+        poll(NULL, 0, 1);
+    }
+    cr_expect(eq(u32, taken, sent));
     close(a);
     stop(&h);
+}
+
+/* ---- is all there that was sent? ---- */
+
+static struct link_tally tallies[2];
+
+static const struct link_tally *tally_of(void *ctx, const struct setup_instance *who, unsigned port)
+{
+    (void)ctx;
+    (void)port;
+    return &tallies[strcmp(who->name, "b") == 0];
+}
+
+static char audited[400];
+
+static void note_audit(void *ctx, const char *text)
+{
+    (void)ctx;
+    text_copy(audited, sizeof audited, text);
+}
+
+static void no_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
+{
+    (void)ctx;
+    (void)now_us;
+    (void)bus;
+    (void)f;
+}
+
+static const struct {
+    const char *what;
+    uint64_t a_sent, b_sent;
+    uint32_t unsure;
+    unsigned recorded, unsent, hub_lives;
+    const char *says; /* NULL: whole */
+} audits[] = {
+    {"all are there", 3, 2, 0, 5, 0, 1, NULL},
+    {"one is missing", 3, 2, 0, 4, 0, 1, "on body 5 frames were sent (a 3, b 2), and 4 are recorded"},
+    {"none is there", 1, 0, 0, 0, 0, 1, "on body 1 frames were sent (a 1), and 0 are recorded"},
+    {"one more than anybody sent", 3, 2, 0, 6, 0, 1, "and 6 are recorded"},
+    {"one in the hands of a life that was killed", 3, 2, 1, 6, 0, 1, NULL},
+    {"two more than it can be", 3, 2, 1, 7, 0, 1, "and 7 are recorded"},
+    {"one waited for the wire when its sender left", 3, 2, 0, 4, 1, 1, NULL},
+    {"a hub was killed with some unread", 3, 2, 0, 1, 0, 2, NULL},
+    {"a killed hub invents none", 3, 2, 0, 6, 0, 2, "and 6 are recorded"},
+};
+
+Test(hub, a_record_that_is_not_whole_is_told)
+{
+    static const struct port_spec port = {.name = "body", .medium = "can", .segment = SEGMENT_BODY};
+    static const struct component_class class = {.name = "x", .ports = &port, .port_count = 1};
+    static const struct setup_instance who[] = {{.name = "a", .class = &class},
+                                                {.name = "b", .class = &class}};
+    for (size_t i = 0; i < sizeof audits / sizeof audits[0]; i++) {
+        struct setup_world w = {.instances = who, .count = 2, .fail = note_audit, .frame = no_frame};
+        struct can_recorder r;
+        cr_assert(ge(int, sd_event_new(&w.event), 0));
+        can_recorder_begin(&r, &w, SEGMENTS);
+        cr_assert(can_recorder_on_hub(&r));
+        for (unsigned k = 0; k < audits[i].recorded; k++)
+            hub_ring_put(r.ring, 1, SEGMENT_BODY, &(struct bus_frame){.id = 0x100});
+        atomic_store(&r.ring->unsent[SEGMENT_BODY], audits[i].unsent);
+        r.hub_lives = audits[i].hub_lives;
+        atomic_store(&tallies[0].sent, audits[i].a_sent);
+        atomic_store(&tallies[0].unsure, audits[i].unsure);
+        atomic_store(&tallies[1].sent, audits[i].b_sent);
+        audited[0] = '\0';
+        can_recorder_audit(&r, tally_of);
+        bool right = audits[i].says ? strstr(audited, audits[i].says) != NULL : !audited[0];
+        cr_expect(right, "%s: %s", audits[i].what, audited);
+        can_recorder_end(&r);
+        sd_event_unref(w.event);
+    }
 }
 
 static const struct {
@@ -218,6 +381,8 @@ Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
     static const uint32_t only[] = {0x1FF};
     char text[100];
     uint8_t buf[HUB_PACKET_MAX];
+    struct hub_record record;
+    unsigned records = 0;
     int sender = join(&h, SEGMENT_BODY, NULL, 0), reader = join(&h, SEGMENT_BODY, only, 1);
     int sleeper = join(&h, SEGMENT_BODY, NULL, 0);
     /* the reader takes one frame of each packet and must see them all; the sleeper takes nothing */
@@ -226,6 +391,8 @@ Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
         cr_assert(eq(int, poll(&p, 1, HUB_STALL_MS + 5000), 1), "the sender is stuck at %u", n);
         send_frames(sender, 0x100, 256, (uint8_t)n);
         read_frames(reader, 1, text, sizeof text);
+        while (hub_ring_take(h.ring, &record))
+            records++;
         char want[32];
         snprintf(want, sizeof want, "1FF:%d,255 ", (uint8_t)n);
         cr_assert(eq(str, text, want));
@@ -237,6 +404,7 @@ Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
         bye |= len > 0 && buf[0] == HUB_BYE;
     }
     cr_expect(eq(int, (int)len, 0), "the sleeper is cut off");
+    cr_expect(eq(u32, records, 400 * 256));
     close(sender);
     close(reader);
     close(sleeper);
@@ -248,31 +416,25 @@ Test(hub, never_drops_and_sends_away_who_stops_reading, .timeout = 60)
 Test(hub, with_wire_time_frames_take_their_time_and_arbitration_decides)
 {
     struct hub_process h = start_at(true);
-    uint8_t buf[HUB_PACKET_MAX], first[8] = {0}, last[8] = {0};
     static const uint32_t only[] = {0x7C0};
-    int r = join(&h, HUB_ALL_SEGMENTS, NULL, 0), flood = join(&h, SEGMENT_BODY, only, 1);
-    int other = join(&h, SEGMENT_BODY, only, 1);
+    int flood = join(&h, SEGMENT_BODY, only, 1), other = join(&h, SEGMENT_BODY, only, 1);
     unsigned seen = 0, place = 0;
+    uint64_t first_us = 0;
+    struct hub_record r = {.time_us = 0};
     send_frames(flood, 0x700, 64, 1);
     send_frames(other, 0x100, 1, 2);
-    while (seen < 65) {
-        ssize_t len = receive(r, buf, sizeof buf);
-        cr_assert(gt(int, (int)len, 1));
-        struct rd rd = rd_of(buf + 1, (size_t)len - 1);
-        struct bus_frame f;
-        while (rd.left) {
-            memcpy(seen ? last : first, rd.p, 8);
-            rd_span(&rd, 9);
-            cr_assert(eq(int, bus_frame_read(&rd, &f), ERR_OK));
+    for (unsigned ms = 0; seen < 65 && ms < 5000; ms++) {
+        while (hub_ring_take(h.ring, &r)) {
+            first_us = seen ? first_us : r.time_us;
             seen++;
-            place = f.id == 0x100 ? seen : place;
+            place = r.frame.id == 0x100 ? seen : place;
         }
+        poll(NULL, 0, 1);
     }
-    struct rd a = rd_of(first, 8), b = rd_of(last, 8);
-    uint64_t us = rd_be64(&b) - rd_be64(&a);
+    uint64_t us = r.time_us - first_us;
+    cr_expect(eq(u32, seen, 65));
     cr_expect(ge(u64, us, 64 * 131), "65 frames of 131 us came within %llu us", (unsigned long long)us);
     cr_expect(lt(u32, place, 65), "the low identifier was the last");
-    close(r);
     close(flood);
     close(other);
     stop(&h);
@@ -290,10 +452,7 @@ static const struct {
     {"no name", "", SEGMENT_BODY, 1, HUB_BYE},
     {"a bus of a vehicle that is not there", "node1", SEGMENTS + SEGMENT_BODY, 1, HUB_BYE},
     {"another token", "node1", SEGMENT_BODY, 2, HUB_BYE},
-    {"a recorder", HUB_RECORDER, HUB_ALL_SEGMENTS, 1, HUB_WELCOME},
-    {"a node as recorder", "node1", HUB_ALL_SEGMENTS, 1, HUB_BYE},
-    {"a recorder without its token", HUB_RECORDER, HUB_ALL_SEGMENTS, 0, HUB_BYE},
-    {"a recorder on a bus", HUB_RECORDER, SEGMENT_BODY, 1, HUB_BYE},
+    {"a bus that is none", "node1", 0xFF, 1, HUB_BYE},
 };
 
 Test(hub, a_role_is_had_by_bus_name_and_token_together)

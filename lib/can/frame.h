@@ -49,6 +49,7 @@ void bus_log_print(uint64_t time_us, const char *bus, const struct bus_frame *f,
 enum err bus_log_parse(const char *line, uint64_t *time_us, char bus[17], struct bus_frame *out);
 
 /* Bytes of one frame on our own sockets: id, flags, len, data; 6 to 70 bytes. */
+#define BUS_FRAME_MIN 6 /* bytes of one without data */
 void bus_frame_write(struct wr *w, const struct bus_frame *f);
 enum err bus_frame_read(struct rd *r, struct bus_frame *out);
 

@@ -5,6 +5,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "lib/host/link.h"
 #include "lib/host/medium.h"
 #include "lib/host/spawn.h"
 #include "lib/host/token.h"
@@ -49,13 +50,16 @@ struct setup_end {
 
 /* A process that belongs to a medium, not to the cast. */
 #define SETUP_ARGUMENTS 6
-#define SETUP_FDS       4
+#define SETUP_FDS       5
 struct setup_helper {
     char arguments[SETUP_ARGUMENTS][600]; /* the program's path first; "" ends them */
     struct spawn_fd fds[SETUP_FDS + 1];   /* -1 ends them */
     bool tied;                            /* does not ask for its parent's death signal itself */
     bool by_signal;                       /* ended by SIGTERM; else by `stop` */
 };
+
+/* How much a port has handed over; `ctx` is setup_world's. NULL when nobody counted. */
+typedef const struct link_tally *setup_tally(void *ctx, const struct setup_instance *who, unsigned port);
 
 struct setup {
     const struct medium *medium;
@@ -75,6 +79,9 @@ struct setup {
     bool (*endpoint)(struct setup_world *w, void *state, const struct setup_end *e);
     void (*stop)(void *state);                         /* the helper is to end; NULL: it gets a signal */
     void (*drain)(struct setup_world *w, void *state); /* records that were not handed over yet; NULL: none */
+    /* Everybody has ended: fails the run when the medium has not recorded all that was sent. NULL: it records
+     * nothing. */
+    void (*audit)(struct setup_world *w, void *state, setup_tally *tally);
     void (*close)(struct setup_world *w, void *state);
 };
 

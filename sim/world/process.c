@@ -575,6 +575,8 @@ static void stop_all(struct process_world *w)
         forget(c);
     }
     process_setup_drain(w);
+    if (w->board)
+        process_setup_audit(w);
 }
 
 /* ---- the beginning ---- */

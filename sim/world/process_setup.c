@@ -83,7 +83,7 @@ struct child *process_setup_add(struct process_world *w, const struct member *m)
 static void on_problem(void *ctx, const char *text)
 {
     struct process_world *w = ctx;
-    run_fail(w->run, "%s", text);
+    run_fail_as(w->run, w->auditing ? FAILURE_RECORD : FAILURE_WORLD, "%s", text);
 }
 
 static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
@@ -192,6 +192,22 @@ void process_setup_drain(struct process_world *w)
     for (size_t i = 0; i < w->media_open; i++)
         if (w->states[i] && media_setups[i]->drain)
             media_setups[i]->drain(&w->media[i], w->states[i]);
+}
+
+static const struct link_tally *tally_of(void *ctx, const struct setup_instance *who, unsigned port)
+{
+    struct process_world *w = ctx;
+    const struct child *c = process_setup_child(w, who->name);
+    return c && c->slot < BOARD_SLOTS ? &w->board->slots[c->slot].tallies[port] : NULL;
+}
+
+void process_setup_audit(struct process_world *w)
+{
+    w->auditing = true;
+    for (size_t i = 0; i < w->media_open; i++)
+        if (w->states[i] && media_setups[i]->audit)
+            media_setups[i]->audit(&w->media[i], w->states[i], tally_of);
+    w->auditing = false;
 }
 
 static size_t medium_index(const struct setup *setup)

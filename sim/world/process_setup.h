@@ -55,7 +55,7 @@ struct process_world {
     struct child children[CHILDREN_MAX];
     size_t child_count;
     unsigned cuts_under_way;
-    bool give_up, ending;
+    bool give_up, ending, auditing;
     unsigned deaths; /* that nobody had planned */
     uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
     int zygote;      /* socket, -1: none */
@@ -88,5 +88,7 @@ bool process_setup_watch(struct process_world *w, struct child *c);
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap);
 /* Records that media have not handed over yet. */
 void process_setup_drain(struct process_world *w);
+/* Everybody has ended: is all recorded that was sent? */
+void process_setup_audit(struct process_world *w);
 
 #endif

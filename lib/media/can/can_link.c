@@ -253,9 +253,9 @@ static void flush_interface(struct can_link *l)
     size_t done = 0;
     while (r.left && bus_frame_read(&r, &f) == ERR_OK) {
         link_tally_try(l->o.tally, 1);
-        bool sent = can_socket_write(l->fd, &f);
-        link_tally_done(l->o.tally, sent);
-        if (!sent)
+        int sent = can_socket_write(l->fd, &f);
+        link_tally_done(l->o.tally, sent == 1);
+        if (sent == 0)
             break;
         done = l->out_len - r.left;
     }

@@ -14,6 +14,7 @@
 #include "lib/host/setup.h"
 #include "lib/media/can/can.h"
 #include "lib/media/can/can_control.h"
+#include "lib/media/can/can_recorder.h"
 #include "lib/media/can/can_socket.h"
 #include "lib/media/can/hub.h"
 #include "lib/media/media.h"
@@ -22,6 +23,8 @@
 #define HUB_LISTENS 3 /* numbers of its descriptors in the hub's process */
 #define HUB_STOPS   4
 #define HUB_KNOWS   5
+#define HUB_RECORDS 6
+#define HUB_WAKES   7
 
 #define WIRE_NEEDS "`bus_time: wire` needs --can hub or interfaces with a controller"
 
@@ -34,12 +37,8 @@ struct can_setup {
     char interfaces[BUSES][IF_NAMESIZE]; /* by number of the bus */
     char hub_path[108], start[24];
     int hub_listen, hub_stop[2], hub_tokens;
-    struct token recorder_token;
-    int recorder; /* hub connection or raw socket that hears every frame */
-    sd_event_source *recorder_io;
+    struct can_recorder recorder;
 };
-
-static void can_drain(struct setup_world *w, void *state);
 
 static void bus_name(size_t bus, char out[CAN_BUS_NAME])
 {
@@ -55,108 +54,6 @@ static bool fail(struct setup_world *w, const char *format, const char *detail)
 #pragma GCC diagnostic pop
     w->fail(w->ctx, text);
     return false;
-}
-
-/* ---- the recorder ---- */
-
-static int on_frames(sd_event_source *s, int fd, uint32_t revents, void *ctx)
-{
-    struct can_setup *c = ctx;
-    (void)s;
-    (void)fd;
-    (void)revents;
-    can_drain(c->world, c);
-    return 0;
-}
-
-static bool record(struct setup_world *w, struct can_setup *c)
-{
-    return sd_event_add_io(w->event, &c->recorder_io, c->recorder, EPOLLIN, on_frames, c) >= 0;
-}
-
-static bool record_hub(struct setup_world *w, struct can_setup *c)
-{
-    uint8_t hello[256];
-    struct hub_hello h = {
-        .segment = HUB_ALL_SEGMENTS, .everything = true, .name = HUB_RECORDER, .token = c->recorder_token};
-    c->recorder = link_connect_unix(c->hub_path, SOCK_SEQPACKET);
-    return c->recorder >= 0 && send(c->recorder, hello, hub_hello_write(&h, hello), MSG_NOSIGNAL) > 0 &&
-           record(w, c);
-}
-
-static void on_record(struct setup_world *w, struct rd r)
-{
-    struct bus_frame f;
-    char name[CAN_BUS_NAME];
-    while (r.left) {
-        uint64_t time_us = rd_be64(&r);
-        uint8_t bus = rd_u8(&r);
-        if (bus_frame_read(&r, &f))
-            return;
-        bus_name(bus, name);
-        w->frame(w->ctx, time_us, name, &f);
-    }
-}
-
-static void drain_hub(struct setup_world *w, struct can_setup *c)
-{
-    uint8_t packet[HUB_PACKET_MAX];
-    char text[200];
-    ssize_t len;
-    while ((len = recv(c->recorder, packet, sizeof packet, MSG_DONTWAIT)) > 0) {
-        struct rd r = rd_of(packet + 1, (size_t)len - 1);
-        if (packet[0] == HUB_BYE) {
-            snprintf(text, sizeof text, "can.log is not complete: the hub sent the recorder away: %.*s",
-                     (int)(r.left < 100 ? r.left : 100), (const char *)r.p);
-            w->fail(w->ctx, text);
-        } else if (packet[0] == HUB_RECORD) {
-            on_record(w, r);
-        }
-    }
-    if (len != 0)
-        return;
-    /* the hub is gone: the recorder waits at the socket for the next one */
-    c->recorder_io = sd_event_source_disable_unref(c->recorder_io);
-    close(c->recorder);
-    c->recorder = -1;
-    if (c->hub_stop[1] >= 0)
-        record_hub(w, c);
-}
-
-static void drain_interfaces(struct setup_world *w, struct can_setup *c)
-{
-    struct bus_frame f;
-    int index;
-    uint64_t wall_us;
-    char name[IF_NAMESIZE];
-    while (can_socket_read_record(c->recorder, &f, &index, &wall_us) == 1) {
-        if (!if_indextoname((unsigned)index, name))
-            continue;
-        for (size_t b = 0; b < c->bus_count; b++) {
-            if (strcmp(c->interfaces[b], name) != 0)
-                continue;
-            w->frame(w->ctx, (uint64_t)((int64_t)wall_us - w->wall_offset_us), name, &f);
-        }
-    }
-}
-
-static void can_drain(struct setup_world *w, void *state)
-{
-    struct can_setup *c = state;
-    if (c->recorder < 0)
-        return;
-    if (c->transport == ON_HUB)
-        drain_hub(w, c);
-    else
-        drain_interfaces(w, c);
-}
-
-static bool record_interfaces(struct setup_world *w, struct can_setup *c)
-{
-    c->recorder = can_socket_open("", NULL, 0);
-    if (c->recorder < 0)
-        return fail(w, "cannot listen on the CAN interfaces: %s", strerror(errno));
-    return record(w, c);
 }
 
 /* ---- what carries the frames ---- */
@@ -176,13 +73,12 @@ static uint8_t bus_of(const struct setup_instance *who, const struct port_spec *
     return (uint8_t)(who->group * SEGMENTS + port->segment);
 }
 
-/* Who the hub knows: every port on a bus of this run, and the recorder. */
-static bool list_nodes(struct setup_world *w, struct can_setup *c, struct token_ring *ring)
+/* Who the hub knows: every port on a bus of this run. */
+static bool list_nodes(struct setup_world *w, struct token_ring *ring)
 {
     struct token t;
     char place[HUB_PLACE_MAX];
-    bool ok = node_token(w, HUB_ALL_SEGMENTS, HUB_RECORDER, place, &c->recorder_token) &&
-              token_ring_add(ring, place, HUB_RECORDER, &c->recorder_token);
+    bool ok = true;
     for (size_t i = 0; i < w->count; i++)
         for (size_t k = 0; ok && k < w->instances[i].class->port_count; k++) {
             const struct setup_instance *who = &w->instances[i];
@@ -198,7 +94,7 @@ static bool list_nodes(struct setup_world *w, struct can_setup *c, struct token_
 static bool make_tokens(struct setup_world *w, struct can_setup *c)
 {
     struct token_ring ring = {NULL, 0, 0};
-    c->hub_tokens = list_nodes(w, c, &ring) ? token_ring_seal(&ring) : -1;
+    c->hub_tokens = list_nodes(w, &ring) ? token_ring_seal(&ring) : -1;
     token_ring_clear(&ring);
     return c->hub_tokens >= 0;
 }
@@ -211,7 +107,8 @@ static bool open_hub(struct setup_world *w, struct can_setup *c)
     c->hub_listen = spawn_listen(c->hub_path, SOCK_SEQPACKET);
     if (c->hub_listen < 0 || pipe2(c->hub_stop, O_CLOEXEC) != 0 || !make_tokens(w, c))
         return fail(w, "cannot make the hub's sockets: %s", strerror(errno));
-    return record_hub(w, c);
+    return can_recorder_on_hub(&c->recorder) ||
+           fail(w, "no shared memory for the records: %s", strerror(errno));
 }
 
 static bool find_bus(const struct can_setup *c, const char *name, size_t *out)
@@ -225,6 +122,12 @@ static bool find_bus(const struct can_setup *c, const char *name, size_t *out)
         }
     }
     return false;
+}
+
+static bool record_interfaces(struct setup_world *w, struct can_setup *c)
+{
+    return can_recorder_on_interfaces(&c->recorder, c->interfaces) ||
+           fail(w, "cannot listen on the CAN interfaces: %s", strerror(errno));
 }
 
 static bool open_interfaces(struct setup_world *w, struct can_setup *c)
@@ -300,9 +203,9 @@ static bool can_open(struct setup_world *w, void *state)
     struct can_setup *c = state;
     char problem[160] = "chosen";
     bool chosen = strcmp(w->choice, "auto") != 0;
-    *c = (struct can_setup){
-        .world = w, .hub_listen = -1, .hub_stop = {-1, -1}, .hub_tokens = -1, .recorder = -1};
+    *c = (struct can_setup){.world = w, .hub_listen = -1, .hub_stop = {-1, -1}, .hub_tokens = -1};
     c->bus_count = (size_t)w->groups * SEGMENTS;
+    can_recorder_begin(&c->recorder, w, c->bus_count);
     if (c->bus_count > BUSES)
         return fail(w, "a run has room for 63 vehicles%s", "");
     if (chosen && strcmp(w->choice, "hub") != 0 && strcmp(w->choice, "vcan") != 0) {
@@ -333,15 +236,18 @@ static bool can_helper(struct setup_world *w, void *state, struct setup_helper *
     struct can_setup *c = state;
     if (c->transport != ON_HUB)
         return false;
-    *out = (struct setup_helper){
-        .fds = {
-            {HUB_LISTENS, c->hub_listen}, {HUB_STOPS, c->hub_stop[0]}, {HUB_KNOWS, c->hub_tokens}, {-1, -1}}};
+    *out = (struct setup_helper){.fds = {{HUB_LISTENS, c->hub_listen},
+                                         {HUB_STOPS, c->hub_stop[0]},
+                                         {HUB_KNOWS, c->hub_tokens},
+                                         {HUB_RECORDS, c->recorder.ring_fd},
+                                         {HUB_WAKES, c->recorder.wake_fd},
+                                         {-1, -1}}};
+    c->recorder.hub_lives++;
     spawn_beside("hub", out->arguments[0], sizeof out->arguments[0]);
-    snprintf(out->arguments[1], sizeof out->arguments[1], "%d", HUB_LISTENS);
-    snprintf(out->arguments[2], sizeof out->arguments[2], "%d", HUB_STOPS);
-    snprintf(out->arguments[3], sizeof out->arguments[3], "%d", HUB_KNOWS);
-    text_copy(out->arguments[4], sizeof out->arguments[4], c->start);
-    text_copy(out->arguments[5], sizeof out->arguments[5], w->wire_time ? "wire" : "free");
+    snprintf(out->arguments[1], sizeof out->arguments[1], "%d,%d,%d,%d,%d", HUB_LISTENS, HUB_STOPS, HUB_KNOWS,
+             HUB_RECORDS, HUB_WAKES);
+    text_copy(out->arguments[2], sizeof out->arguments[2], c->start);
+    text_copy(out->arguments[3], sizeof out->arguments[3], w->wire_time ? "wire" : "free");
     return true;
 }
 
@@ -372,18 +278,29 @@ static void can_stop(void *state)
     c->hub_stop[1] = -1;
 }
 
+static void can_drain(struct setup_world *w, void *state)
+{
+    (void)w;
+    can_recorder_drain(&((struct can_setup *)state)->recorder);
+}
+
+static void can_audit(struct setup_world *w, void *state, setup_tally *tally)
+{
+    (void)w;
+    can_recorder_audit(&((struct can_setup *)state)->recorder, tally);
+}
+
 static void can_close(struct setup_world *w, void *state)
 {
     struct can_setup *c = state;
-    const int fds[] = {c->recorder, c->hub_listen, c->hub_stop[0], c->hub_stop[1], c->hub_tokens};
+    const int fds[] = {c->hub_listen, c->hub_stop[0], c->hub_stop[1], c->hub_tokens};
     (void)w;
     if (!c->world)
         return;
-    sd_event_source_disable_unref(c->recorder_io);
+    can_recorder_end(&c->recorder);
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    explicit_bzero(&c->recorder_token, sizeof c->recorder_token);
 }
 
 const struct setup setup_can = {
@@ -399,5 +316,6 @@ const struct setup setup_can = {
     .endpoint = can_endpoint,
     .stop = can_stop,
     .drain = can_drain,
+    .audit = can_audit,
     .close = can_close,
 };

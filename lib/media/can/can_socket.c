@@ -62,7 +62,7 @@ static bool convert(const struct canfd_frame *k, size_t len, struct bus_frame *o
     return bus_frame_valid(out);
 }
 
-int can_socket_read_record(int fd, struct bus_frame *out, int *interface, uint64_t *wall_us)
+int can_socket_read_record(int fd, struct can_record *out)
 {
     struct canfd_frame k;
     struct sockaddr_can from;
@@ -78,16 +78,17 @@ int can_socket_read_record(int fd, struct bus_frame *out, int *interface, uint64
         ssize_t len = recvmsg(fd, &m, MSG_DONTWAIT);
         if (len < 0)
             return errno == EAGAIN || errno == EINTR ? 0 : -1;
-        if (!convert(&k, (size_t)len, out))
+        if (!convert(&k, (size_t)len, &out->frame))
             continue;
-        *interface = from.can_ifindex;
-        *wall_us = 0;
+        out->interface = from.can_ifindex;
+        out->ours = m.msg_flags & MSG_DONTROUTE;
+        out->wall_us = 0;
         for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
             struct timeval t;
             if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMP)
                 continue;
             memcpy(&t, CMSG_DATA(c), sizeof t);
-            *wall_us = (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
+            out->wall_us = (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_usec;
         }
         return 1;
     }
@@ -95,12 +96,14 @@ int can_socket_read_record(int fd, struct bus_frame *out, int *interface, uint64
 
 int can_socket_read(int fd, struct bus_frame *out)
 {
-    int interface;
-    uint64_t wall_us;
-    return can_socket_read_record(fd, out, &interface, &wall_us);
+    struct can_record r;
+    int rc = can_socket_read_record(fd, &r);
+    if (rc == 1)
+        *out = r.frame;
+    return rc;
 }
 
-bool can_socket_write(int fd, const struct bus_frame *f)
+int can_socket_write(int fd, const struct bus_frame *f)
 {
     struct canfd_frame k = {.can_id = f->id, .len = f->len};
     bool fd_frame = f->flags & BUS_FD;
@@ -112,5 +115,7 @@ bool can_socket_write(int fd, const struct bus_frame *f)
         k.flags = (uint8_t)((f->flags & BUS_BRS ? CANFD_BRS : 0) | (f->flags & BUS_ESI ? CANFD_ESI : 0));
     memcpy(k.data, f->data, f->len);
     ssize_t size = fd_frame ? (ssize_t)CANFD_MTU : (ssize_t)CAN_MTU;
-    return write(fd, &k, (size_t)size) == size || (errno != EAGAIN && errno != ENOBUFS);
+    if (write(fd, &k, (size_t)size) == size)
+        return 1;
+    return errno == EAGAIN || errno == ENOBUFS ? 0 : -1;
 }

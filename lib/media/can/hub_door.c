@@ -22,10 +22,7 @@ static void unwatch(void *ctx, struct stranger *s)
 
 void hub_place(uint8_t segment, char out[HUB_PLACE_MAX])
 {
-    if (segment == HUB_ALL_SEGMENTS)
-        snprintf(out, HUB_PLACE_MAX, HUB_RECORDER);
-    else
-        can_bus_name(segment / SEGMENTS, (enum segment)(segment % SEGMENTS), out);
+    can_bus_name(segment / SEGMENTS, (enum segment)(segment % SEGMENTS), out);
 }
 
 static enum err judge(void *ctx, struct span said)

@@ -1,5 +1,5 @@
 /* The hub's door: who may be a node, and on which bus. A node's place in the ring of tokens is the name of
- * its bus, a recorder's is HUB_RECORDER. */
+ * its bus. */
 #ifndef lib_media_can_hub_door_h
 #define lib_media_can_hub_door_h
 

@@ -1,4 +1,5 @@
-/* hub LISTEN_FD STOP_FD TOKENS_FD START_NS wire|free: the CAN hub as a process; started by spaaksim. */
+/* hub FDS START_NS wire|free: the CAN hub as a process; started by spaaksim. FDS: numbers of the descriptors
+ * that it listens on, is stopped by, knows tokens from, records to and wakes the reader of its records by. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,29 +7,31 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "lib/media/can/hub.h"
+#include "lib/media/can/hub_ring.h"
 
 int main(int argc, char **argv)
 {
     struct token_ring tokens = {NULL, 0, 0};
-    if (argc != 6) {
-        fprintf(stderr, "usage: hub LISTEN_FD STOP_FD TOKENS_FD START_NS wire|free\n"
+    struct hub_setup setup = {.tokens = &tokens};
+    int tokens_fd, ring_fd;
+    if (argc != 4 || sscanf(argv[1], "%d,%d,%d,%d,%d", &setup.listen_fd, &setup.stop_fd, &tokens_fd, &ring_fd,
+                            &setup.wake_fd) != 5) {
+        fprintf(stderr, "usage: hub LISTEN,STOP,TOKENS,RECORDS,WAKE START_NS wire|free\n"
                         "Started by spaaksim; see lib/media/can/hub.h.\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGINT, SIG_IGN);
-    if (!token_ring_read(&tokens, atoi(argv[3]))) {
-        fprintf(stderr, "hub: the tokens cannot be read\n");
+    setup.start_ns = strtoull(argv[2], NULL, 10);
+    setup.wire_time = strcmp(argv[3], "wire") == 0;
+    setup.ring = hub_ring_open(ring_fd);
+    if (!setup.ring || !token_ring_read(&tokens, tokens_fd)) {
+        fprintf(stderr, "hub: the tokens or the records cannot be opened\n");
         return 1;
     }
-    close(atoi(argv[3]));
-    const struct hub_setup setup = {.listen_fd = atoi(argv[1]),
-                                    .stop_fd = atoi(argv[2]),
-                                    .start_ns = strtoull(argv[4], NULL, 10),
-                                    .wire_time = strcmp(argv[5], "wire") == 0,
-                                    .tokens = &tokens};
+    close(tokens_fd);
     int rc = hub_serve(&setup);
     token_ring_clear(&tokens);
+    hub_ring_close(setup.ring);
     return rc;
 }

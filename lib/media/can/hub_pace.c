@@ -161,8 +161,9 @@ bool pace_full(const struct pace *p, const void *from)
     return s && s->count >= PACE_WAITING;
 }
 
-void pace_forget(struct pace *p, const void *from)
+size_t pace_forget(struct pace *p, const void *from)
 {
+    size_t lost = 0;
     for (struct wire *w = p->wires; w < p->wires + HUB_BUSES; w++)
         if (w->busy && w->from == from)
             w->from = NULL;
@@ -170,11 +171,13 @@ void pace_forget(struct pace *p, const void *from)
         struct sender *s = *at;
         if (s->who != from)
             continue;
-        p->left -= s->count;
+        lost = s->count;
+        p->left -= lost;
         *at = s->next;
         sender_free(s);
-        return;
+        break;
     }
+    return lost;
 }
 
 void pace_advance(struct pace *p, uint64_t now_ns)

@@ -23,8 +23,8 @@ struct pace *pace_new(pace_deliver *deliver, void *ctx);
 /* A sender is whatever address its caller knows it by. False: no memory, the frame is lost. */
 bool pace_put(struct pace *p, const void *from, uint8_t segment, const struct bus_frame *f, uint64_t now_ns);
 bool pace_full(const struct pace *p, const void *from);
-/* A sender leaves: what it had waiting never comes; a frame already on the wire does. */
-void pace_forget(struct pace *p, const void *from);
+/* A sender leaves: what it had waiting never comes; a frame already on the wire does. How many never come. */
+size_t pace_forget(struct pace *p, const void *from);
 /* Delivers, in order of their ends, the frames that end by now. */
 void pace_advance(struct pace *p, uint64_t now_ns);
 /* When the next frame ends; PACE_NEVER while nothing waits. */

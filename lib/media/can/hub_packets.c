@@ -22,8 +22,7 @@ enum err hub_hello_read(struct span packet, struct hub_hello *out)
     h.segment = rd_u8(&r);
     h.everything = rd_u8(&r) != 0;
     h.id_count = rd_u8(&r);
-    if (type != HUB_HELLO || h.id_count > HUB_FILTER_MAX ||
-        (h.segment >= HUB_BUSES && h.segment != HUB_ALL_SEGMENTS))
+    if (type != HUB_HELLO || h.id_count > HUB_FILTER_MAX || h.segment >= HUB_BUSES)
         return ERR_BAD_SYNTAX;
     for (size_t i = 0; i < h.id_count; i++)
         h.ids[i] = rd_be32(&r);
