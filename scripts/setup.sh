@@ -5,7 +5,7 @@ set -eu
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
 libmosquitto-dev mosquitto libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
-test="python3-cryptography libxml2-utils"
+test="python3-cryptography python3-canmatrix libxml2-utils"
 fuzz="clang libclang-rt-dev"
 memcheck="valgrind"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"

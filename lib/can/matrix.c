@@ -45,22 +45,9 @@ static const struct matrix_row rows[MATRIX_MESSAGES] = {
         ISOTP_ROW(0x7A8, "UDS_SpaaK_Rsp", NODE_SPAAK, NODE_TESTER, SEGMENT_BODY, SEGMENT_DIAGNOSTIC),
 };
 
-static const struct matrix_signal signals[] = {
-    {MATRIX_TBM_STATUS, "GsdpConnected", 0, 1, "0 \"no\" 1 \"yes\""},
-    {MATRIX_TBM_STATUS, "SpaakTopicSubscribed", 1, 1, "0 \"no\" 1 \"yes\""},
-    {MATRIX_TBM_STATUS, "AliveCounter", 8, 4, ""},
-    {MATRIX_TBM_STATUS, "Checksum", 56, 8, ""},
-};
-
 static const char *const segments[SEGMENTS] = {"body", "telematics", "infotainment", "diagnostic"};
 
-static const struct {
-    enum matrix_node node;
-    const char *name;
-} nodes[] = {{NODE_SPAAK, "SPAAK"}, {NODE_SGW, "SGW"}, {NODE_TBM, "TBM"},
-             {NODE_HU, "HU"},       {NODE_WCP, "WCP"}, {NODE_TESTER, "TESTER"}};
-
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+static const char *const nodes[MATRIX_NODES] = {"SPAAK", "SGW", "TBM", "HU", "WCP", "TESTER"};
 
 const struct matrix_row *matrix_row(enum matrix_message m)
 {
@@ -98,9 +85,9 @@ enum segment segment_from_name(const char *name)
 
 const char *matrix_node_name(enum matrix_node n)
 {
-    for (size_t i = 0; i < COUNT(nodes); i++)
-        if (nodes[i].node == n)
-            return nodes[i].name;
+    for (size_t i = 0; i < MATRIX_NODES; i++)
+        if ((unsigned)n == 1u << i)
+            return nodes[i];
     return "?";
 }
 
@@ -119,53 +106,4 @@ uint8_t matrix_checksum(uint32_t id, const uint8_t *data, size_t len)
     for (size_t i = 0; i + 1 < len; i++)
         x = (uint8_t)(x ^ data[i]);
     return (uint8_t)(x ^ 0xA5);
-}
-
-static void dbc_message(FILE *out, enum matrix_message m)
-{
-    const struct matrix_row *r = &rows[m];
-    const char *receiver = "Vector__XXX";
-    for (size_t i = 0; i < COUNT(nodes); i++)
-        if (r->receivers & nodes[i].node) {
-            receiver = nodes[i].name;
-            break;
-        }
-    fprintf(out, "\nBO_ %u %s: %u %s\n", r->id, r->name, r->length, matrix_node_name(r->sender));
-    for (size_t i = 0; i < COUNT(signals); i++)
-        if (signals[i].message == m)
-            fprintf(out, " SG_ %s : %u|%u@1+ (1,0) [0|%u] \"\" %s\n", signals[i].name, signals[i].start,
-                    signals[i].bits, (1u << signals[i].bits) - 1, receiver);
-}
-
-static void dbc_attributes(FILE *out)
-{
-    fputs("\nBA_DEF_ BO_ \"GenMsgCycleTime\" INT 0 65535;\n"
-          "BA_DEF_ BO_ \"VFrameFormat\" ENUM \"StandardCAN\",\"ExtendedCAN\",\"reserved\",\"reserved\","
-          "\"reserved\",\"reserved\",\"reserved\",\"reserved\",\"reserved\",\"reserved\",\"reserved\","
-          "\"reserved\",\"reserved\",\"reserved\",\"StandardCAN_FD\",\"ExtendedCAN_FD\";\n"
-          "BA_DEF_ BO_ \"Segment\" STRING ;\n"
-          "BA_DEF_DEF_ \"GenMsgCycleTime\" 0;\nBA_DEF_DEF_ \"VFrameFormat\" \"StandardCAN\";\n"
-          "BA_DEF_DEF_ \"Segment\" \"\";\n",
-          out);
-    for (size_t m = 0; m < MATRIX_MESSAGES; m++) {
-        const struct matrix_row *r = &rows[m];
-        fprintf(out, "BA_ \"GenMsgCycleTime\" BO_ %u %u;\n", r->id, r->cycle_ms);
-        fprintf(out, "BA_ \"VFrameFormat\" BO_ %u %d;\n", r->id, r->fd ? 14 : 0);
-        fprintf(out, "BA_ \"Segment\" BO_ %u \"%s\";\n", r->id, segment_name(r->from));
-    }
-    for (size_t i = 0; i < COUNT(signals); i++)
-        if (signals[i].unit_or_values[0])
-            fprintf(out, "VAL_ %u %s %s ;\n", rows[signals[i].message].id, signals[i].name,
-                    signals[i].unit_or_values);
-}
-
-void matrix_write_dbc(FILE *out)
-{
-    fputs("VERSION \"\"\n\nNS_ :\n\nBS_:\n\nBU_:", out);
-    for (size_t i = 0; i < COUNT(nodes); i++)
-        fprintf(out, " %s", nodes[i].name);
-    fputc('\n', out);
-    for (size_t m = 0; m < MATRIX_MESSAGES; m++)
-        dbc_message(out, (enum matrix_message)m);
-    dbc_attributes(out);
 }

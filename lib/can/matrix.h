@@ -10,6 +10,7 @@
 enum segment { SEGMENT_BODY, SEGMENT_TELEMATICS, SEGMENT_INFOTAINMENT, SEGMENT_DIAGNOSTIC, SEGMENTS };
 
 enum matrix_node { NODE_SPAAK = 1, NODE_SGW = 2, NODE_TBM = 4, NODE_HU = 8, NODE_WCP = 16, NODE_TESTER = 32 };
+#define MATRIX_NODES 6
 
 enum matrix_kind {
     MATRIX_FRAME, /* the frame is the message */
@@ -49,13 +50,6 @@ struct matrix_row {
     uint16_t per_second; /* ... and the steady rate after that */
 };
 
-struct matrix_signal {
-    enum matrix_message message;
-    const char *name;
-    uint16_t start, bits;       /* little-endian (Intel) numbering */
-    const char *unit_or_values; /* DBC value table text, or "" */
-};
-
 /* Fields of TBM_Status, 8 bytes: byte 0 flags, byte 1 alive counter (0..15), byte 7 checksum. */
 #define TBM_STATUS_LENGTH     8
 #define TBM_STATUS_CONNECTED  1u /* the TBM has a session with GSDP */
@@ -74,9 +68,11 @@ const char *matrix_node_name(enum matrix_node n);
 /* Identifiers that a node receives on a segment; returns how many, at most cap. */
 size_t matrix_filter(enum matrix_node node, enum segment s, uint32_t *ids, size_t cap);
 
-/* XOR over the identifier's two bytes and the data before the last byte. */
+/* XOR of the identifier's two bytes, of the data before the last byte, and of A5 (hex). */
 uint8_t matrix_checksum(uint32_t id, const uint8_t *data, size_t len);
 
+/* lib/can/dbc.c: the matrix as a DBC file. Each receiver stands on the message's signals, where tools read
+ * it. */
 void matrix_write_dbc(FILE *out);
 
 #endif
