@@ -92,3 +92,17 @@ Test(frame, socket_form_both_ways_and_bounded)
     r = rd_of(buf, sizeof buf);
     cr_assert(eq(int, bus_frame_read(&r, &g), ERR_BAD_ARGUMENT));
 }
+
+/* Frames are handed on and recorded whole. */
+Test(frame, nothing_stands_behind_its_data)
+{
+    static const uint8_t zeros[BUS_FD_MAX];
+    uint8_t raw[80];
+    struct bus_frame f = {.id = 0x123, .len = 2, .data = {1, 2}}, got;
+    struct wr w = wr_of(raw, sizeof raw);
+    bus_frame_write(&w, &f);
+    memset(&got, 0xEE, sizeof got);
+    struct rd r = rd_of(raw, w.len);
+    cr_assert(eq(int, bus_frame_read(&r, &got), ERR_OK));
+    cr_expect(eq(int, memcmp(got.data + 2, zeros, sizeof got.data - 2), 0));
+}

@@ -527,6 +527,22 @@ Test(isotp, a_frame_that_nobody_checked_breaks_a_promise, .signal = SIGABRT)
     isotp_input(&tp, &f, 0, &ev);
 }
 
+Test(isotp, nothing_of_the_stack_goes_out_behind_a_frame)
+{
+    static const uint8_t zeros[BUS_FD_MAX];
+    struct isotp tp;
+    struct isotp_config c = fd(64);
+    struct isotp_event ev;
+    struct bus_frame f;
+    uint8_t data[3] = {1, 2, 3};
+    c.pad = false;
+    isotp_init(&tp, &c, NULL, 0);
+    isotp_send(&tp, data, sizeof data, 0);
+    memset(&f, 0xEE, sizeof f);
+    cr_assert(isotp_output(&tp, 0, &f, &ev));
+    cr_expect(eq(int, memcmp(f.data + f.len, zeros, sizeof f.data - f.len), 0));
+}
+
 /* ---- two engines, every size around every border, at several tick rates ---- */
 
 struct pair {

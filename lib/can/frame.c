@@ -165,7 +165,7 @@ void bus_frame_write(struct wr *w, const struct bus_frame *f)
 
 enum err bus_frame_read(struct rd *r, struct bus_frame *out)
 {
-    struct bus_frame f;
+    struct bus_frame f = {0}; /* frames travel and are recorded whole: nothing of the stack beyond len */
     f.id = rd_be32(r);
     f.flags = rd_u8(r);
     f.len = rd_u8(r);

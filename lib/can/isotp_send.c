@@ -75,9 +75,9 @@ void isotp_input_flow_control(struct isotp *i, const struct bus_frame *f, size_t
 
 uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f)
 {
-    f->id = i->cfg.tx_id;
-    f->flags = (uint8_t)((i->cfg.extended_ids ? BUS_EXTENDED : 0) | (i->cfg.fd ? BUS_FD : 0) |
-                         (i->cfg.fd && i->cfg.brs ? BUS_BRS : 0));
+    uint8_t flags = (uint8_t)((i->cfg.extended_ids ? BUS_EXTENDED : 0) | (i->cfg.fd ? BUS_FD : 0) |
+                              (i->cfg.fd && i->cfg.brs ? BUS_BRS : 0));
+    *f = (struct bus_frame){.id = i->cfg.tx_id, .flags = flags};
     if (!i->cfg.address_byte)
         return f->data;
     f->data[0] = i->cfg.tx_address;
