@@ -6,6 +6,7 @@ build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-d
 libmosquitto-dev mosquitto libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy git binutils"
 test="python3-cryptography python3-canmatrix libxml2-utils"
+optional="tshark"
 fuzz="clang libclang-rt-dev"
 memcheck="valgrind"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"
@@ -14,12 +15,13 @@ real="can-utils iproute2"
 case "${1:-}" in
 build) packages=$build ;;
 test) packages=$test ;;
+optional) packages=$optional ;; # what tests use where it is, and nobody is asked to have
 check) packages=$check ;;
 fuzz) packages=$fuzz ;;
 memcheck) packages=$memcheck ;;
 guest) packages=$guest ;;
 real) packages=$real ;;
-*) echo "usage: setup.sh build|test|check|fuzz|memcheck|guest|real" >&2; exit 2 ;;
+*) echo "usage: setup.sh build|test|optional|check|fuzz|memcheck|guest|real" >&2; exit 2 ;;
 esac
 
 missing() {
