@@ -117,7 +117,7 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(if $(findstring fuzz_,$@),$(OPT)) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@)$(findstring fuzz_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -171,11 +171,11 @@ ROUNDS  ?= 3
 bench: all $(BENCH)
 	$(Q)CC='$(CC)' OPT='$(OPT)' SAN='$(SAN)' ONLY='$(ONLY)' ROUNDS='$(ROUNDS)' scripts/bench.sh $(BUILD) $(BASE)
 
-## make fuzz           libFuzzer on every parser and both ends of pairing, TIME=60 seconds altogether
+## make fuzz           libFuzzer on every parser and both ends of pairing, TIME=60 seconds altogether; 10000 scenario files
 TIME    ?= 60
 fuzz: setup
 	$(Q)scripts/setup.sh fuzz
-	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main
+	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main build/fuzz/tests/fuzz_scenarios
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 
 ## make memcheck       a pairing and two unlocks under valgrind

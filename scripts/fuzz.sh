@@ -1,7 +1,8 @@
 #!/bin/sh
 # fuzz.sh BUILD SECONDS [TARGET...]: fuzzes all targets (or those named), as many at a time as there are cores, for SECONDS
-# altogether. What was learnt stays in BUILD/corpus; an input that breaks something stays in BUILD/findings. Exit status 1
-# when there is one.
+# altogether. What was learnt stays in BUILD/corpus; an input that breaks something stays in BUILD/findings. The target
+# "scenarios" is a program of its own: FILES malformed scenario files (10000), made from SEED (1). Exit status 1 when something
+# was found.
 set -u
 build=$1
 seconds=$2
@@ -10,14 +11,19 @@ program=$build/tests/fuzz_main
 corpus=$build/corpus findings=$build/findings logs=$build/logs
 mkdir -p "$corpus" "$findings" "$logs"
 FUZZ_SEEDS=$corpus "$program" || exit 2
-targets=${*:-$(FUZZ_LIST=1 "$program")}
+targets=${*:-scenarios $(FUZZ_LIST=1 "$program")}
 cores=$(nproc)
-set -- $targets
+export ASAN_OPTIONS="detect_leaks=1:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}"
+case " $targets " in *" scenarios "*)
+    "$build/tests/fuzz_scenarios" "${SEED:-1}" "${FILES:-10000}" "$build/scenarios" 2>"$logs/scenarios" ||
+        { echo "see $build/scenarios/in/t.yaml and $logs/scenarios" >&2; exit 1; }
+esac
+set -- $(printf '%s\n' $targets | grep -vx scenarios)
+[ $# -gt 0 ] || exit 0
 each=$((seconds * cores / $#))
 [ "$each" -ge 1 ] || each=1
 echo "fuzzing $# targets, $each s each, $cores at a time; corpus in $corpus"
 export program corpus findings logs each
-export ASAN_OPTIONS="detect_leaks=1:${ASAN_OPTIONS:-}" UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}"
 printf '%s\n' "$@" | xargs -P "$cores" -n 1 sh -c '
     FUZZ_TARGET=$1 "$program" -max_total_time="$each" -max_len=4096 -timeout=20 -print_final_stats=1 \
         -artifact_prefix="$findings/$1-" "$corpus/$1" >"$logs/$1" 2>&1
