@@ -106,6 +106,42 @@ static struct virtual_node *add(struct virtual *v, const char *name, const struc
     return n;
 }
 
+/* Sets its timer to now, or a microsecond later. */
+static uint64_t pause_us;
+
+static enum err spinner_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct recorder *r = self;
+    (void)args;
+    r->env = env;
+    env_timer_in(env, 0, 0);
+    return ERR_OK;
+}
+
+static void spinner_on_timer(void *self, unsigned timer)
+{
+    struct recorder *r = self;
+    env_timer_in(r->env, timer, pause_us);
+}
+
+Test(virtual, time_that_does_not_move_on_is_seen)
+{
+    static const struct component_class spinner_class = {.name = "spinner",
+                                                         .size = sizeof(struct recorder),
+                                                         .timers = timers,
+                                                         .timer_count = 1,
+                                                         .init = spinner_init,
+                                                         .on_timer = spinner_on_timer};
+    for (pause_us = 0; pause_us < 2; pause_us++) {
+        struct virtual *v = world();
+        cr_assert(eq(int, virtual_start(virtual_add(v, &spinner_class, "s", 0, &none)), ERR_OK));
+        for (unsigned i = 0; i < 1000000 && !virtual_stuck(v); i++)
+            virtual_step(v, 10000000);
+        cr_expect(eq(int, virtual_stuck(v), pause_us == 0));
+        virtual_free(v);
+    }
+}
+
 static void run_to(struct virtual *v, uint64_t us)
 {
     while (virtual_step(v, us))

@@ -8,7 +8,8 @@
 #include "lib/host/seeded.h"
 #include "lib/host/twin.h"
 
-#define START_US 100 /* from a component's start until its links begin to connect */
+#define AT_ONCE_MAX 500000 /* events at one instant; thousands are many */
+#define START_US    100    /* from a component's start until its links begin to connect */
 
 struct event {
     uint64_t time_us, order; /* order: sequence number, and below it the flags of virtual_push */
@@ -43,6 +44,7 @@ struct virtual
     struct virtual_hooks hooks;
     struct fault_plan *plan;
     uint64_t seed, now_us, next_sequence, taken;
+    uint64_t at_once; /* events taken at this instant */
     int64_t epoch_ms;
     struct event *heap;
     size_t heap_count, heap_cap;
@@ -109,6 +111,7 @@ bool virtual_step(struct virtual *v, uint64_t limit_us)
         return false;
     }
     struct event e = heap_pop(v);
+    v->at_once = e.time_us == v->now_us ? v->at_once + 1 : 0;
     v->now_us = e.time_us;
     v->taken++;
     v->busy -= !(e.order & EVENT_IDLE);
@@ -125,6 +128,11 @@ void virtual_hold(struct virtual *v, int by)
 {
     assert(by >= 0 || v->busy >= (size_t)-by);
     v->busy += (size_t)by;
+}
+
+bool virtual_stuck(const struct virtual *v)
+{
+    return v->at_once > AT_ONCE_MAX;
 }
 
 bool virtual_quiet(const struct virtual *v)

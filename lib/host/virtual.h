@@ -68,6 +68,8 @@ void virtual_at(struct virtual *v, uint64_t time_us, void (*fn)(void *ctx), void
 bool virtual_step(struct virtual *v, uint64_t limit_us);
 /* Nothing in flight, no timer pending but cyclic ones: nothing will happen that does not happen for ever. */
 bool virtual_quiet(const struct virtual *v);
+/* Time does not move on: so many events came at one instant that they bring each other about for ever. */
+bool virtual_stuck(const struct virtual *v);
 /* Whose input is being handled, or was last. */
 const char *virtual_current(const struct virtual *v);
 /* Events taken so far. */

@@ -266,6 +266,11 @@ static bool take_turn(struct run *r, uint64_t until_us, uint64_t quiet_us)
         run_fail(r, "interrupted by %s", spawn_signal_name(interrupt_heard()));
         return false;
     }
+    if (virtual_stuck(w->v)) {
+        run_fail(r, "time does not move on at %.1f ms: %s and others keep each other busy",
+                 (double)virtual_now_us(w->v) / 1e3, virtual_current(w->v));
+        return false;
+    }
     if (++w->turns <= EVENTS_MAX)
         return true;
     run_fail(r, "more than %llu turns at %.1f ms: the components keep each other busy for ever", EVENTS_MAX,
