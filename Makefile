@@ -117,7 +117,7 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(if $(findstring fuzz_,$@),$(OPT)) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@)$(findstring fuzz_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -129,6 +129,9 @@ $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(FUZZ_PART)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -o $@
+$(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) $(filter %.o,$^) $(call group,$(filter %.a,$^)) -lyaml -lsocketcan -lreadline $(HOST) -o $@
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 

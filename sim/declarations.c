@@ -99,6 +99,13 @@ static bool check_class(const struct cast *c, const struct component_class *clas
                      call->name, class->name, ENV_VALUES);
             return false;
         }
+    unsigned index;
+    for (const struct lasting_spec *l = class->lasting; l && l->call; l++)
+        if (!component_call(class, l->call, &index)) {
+            snprintf(problem, DECLARATION_PROBLEM, "%s says when its call \"%s\" is done, and has none",
+                     class->name, l->call);
+            return false;
+        }
     if (!class->init) {
         snprintf(problem, DECLARATION_PROBLEM, "%s has no init", class->name);
         return false;

@@ -61,6 +61,8 @@ static const struct {
     {{.init = init, .timer_count = ENV_TIMERS + 1}, "more than 32 timers"},
     {{.init = init, .port_count = ENV_PORTS + 1}, "more than 8 ports"},
     {{.init = init, .shows = nine_shows}, "more than 8 shows"},
+    {{.init = init, .lasting = (const struct lasting_spec[]){{"ring", "rang"}, {.call = NULL}}},
+     "door says when its call \"ring\" is done, and has none"},
     {{.init = init, .calls = long_call}, "the call \"long\" of door has more than 8 parameters"},
 };
 

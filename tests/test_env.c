@@ -299,3 +299,33 @@ Test(node, settings_keep_within_their_bounds)
         bench_free(&b);
     }
 }
+
+/* ---- keys of stores, as declared ---- */
+
+static const char *const declared_keys[] = {"own", "vehicle/{serial}", "retired/{serial}/+", NULL};
+static const struct plant_item planted[] = {
+    {"anchor", PLANT_CERTIFICATE, "J"}, {"ecu/", PLANT_VEHICLES, NULL}, {.key = NULL}};
+static const struct component_class keeper = {.keys = declared_keys, .plant = planted},
+                                    silent = {.plant = planted};
+static const char *const vehicles[] = {"V1", "V2", NULL};
+
+static const struct {
+    const struct component_class *class;
+    const char *const *serials;
+    const char *key;
+    bool may;
+} keys[] = {
+    {&keeper, vehicles, "own", true},         {&keeper, vehicles, "owner", false},
+    {&keeper, vehicles, "anchor", true},      {&keeper, vehicles, "vehicle/V2", true},
+    {&keeper, vehicles, "vehicle/V3", false}, {&keeper, vehicles, "retired/V1/7", true},
+    {&keeper, vehicles, "retired/V1", false}, {&keeper, vehicles, "ecu/V1", true},
+    {&keeper, vehicles, "ecu/", false},       {&keeper, NULL, "vehicle/V3", true},
+    {&keeper, NULL, "vehicl/V3", false},      {&silent, vehicles, "anything", true},
+};
+
+Test(env, a_store_holds_what_its_class_declares)
+{
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        cr_expect(eq(int, component_key(keys[i].class, keys[i].serials, keys[i].key), keys[i].may),
+                  "row %zu: %s", i, keys[i].key);
+}

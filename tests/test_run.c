@@ -314,6 +314,36 @@ Test(run, a_call_that_was_never_made_fails)
 }
 
 static const struct {
+    const char *name, *list, *says; /* says NULL: passes */
+} floods[] = {
+    {"as many as there is time for", "  - {inject: 001#00, count: 100, every: 1 ms}\n", NULL},
+    {"more than the limit lets through", "  - {inject: 001#00, count: 1000000, every: 1 ms}\n",
+     "the call \"inject\" to rogue was not done when the run ended"},
+    {"one more than can be under way at a time",
+     "  - {inject: 001#00, count: 9, every: 1 ms}\n  - {inject: 002#00, count: 9, every: 1 ms}\n"
+     "  - {inject: 003#00, count: 9, every: 1 ms}\n  - {inject: 004#00, count: 9, every: 1 ms}\n"
+     "  - {inject: 005#00, count: 9, every: 1 ms}\n  - {inject: 006#00, count: 9, every: 1 ms}\n"
+     "  - {inject: 007#00, count: 9, every: 1 ms}\n  - {inject: 008#00, count: 9, every: 1 ms}\n"
+     "  - {inject: 009#00, count: 9, every: 1 ms}\n",
+     "the call \"inject\" to rogue was not done when the run ended"},
+};
+
+Test(run, an_injection_that_was_not_done_fails)
+{
+    char text[900];
+    for (size_t i = 0; i < sizeof floods / sizeof floods[0]; i++) {
+        snprintf(text, sizeof text, ALL "limit: 2 s\n" DONE "do:\n%s", floods[i].list);
+        write_scenario("a", text);
+        struct run r = lived("a");
+        cr_expect(eq(int, (int)r.verdict, floods[i].says ? VERDICT_FAIL : VERDICT_PASS), "%s",
+                  floods[i].name);
+        if (floods[i].says)
+            cr_expect(ne(ptr, strstr(r.failures[0], floods[i].says), NULL), "%s: %s", floods[i].name,
+                      r.failures[0]);
+    }
+}
+
+static const struct {
     const char *name, *first, *second, *says; /* says NULL: passes */
 } pasts[] = {
     {.name = "a life",

@@ -25,6 +25,7 @@ static const struct plant_item plant[] = {
     {.key = NULL},
 };
 
+static const char *const keys[] = {GSDP_DRM_UUID_PREFIX "{serial}", NULL};
 static const char *const secrets[] = {RESPONDER_KEY, NULL};
 
 /* The same ECU always gets the same drmUUID. RFC 9562, version 4. */
@@ -96,6 +97,7 @@ const struct component_class gsdp_class = {
     .name = "gsdp",
     .place = PLACE_BACK_END,
     .stores = true,
+    .keys = keys,
     .size = sizeof(struct gsdp),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],

@@ -29,6 +29,7 @@ static const struct plant_item plant[] = {
     {.key = NULL},
 };
 
+static const char *const keys[] = {PKI_ISSUED_PREFIX "+", NULL};
 static const char *const secrets[] = {PKI_CA_KEY, NULL};
 
 /* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key.
@@ -132,6 +133,7 @@ const struct component_class pki_class = {
     .name = "pki",
     .place = PLACE_BACK_END,
     .stores = true,
+    .keys = keys,
     .size = sizeof(struct pki),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],

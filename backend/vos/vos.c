@@ -45,6 +45,8 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
+static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}", VOS_RETIRED_PREFIX "{serial}/+",
+                                   VOS_VERIFIERS_PREFIX "{serial}", VOS_VERIFIER_SECRETS "{serial}/+", NULL};
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
 static const struct work_spec works[] = {
@@ -200,6 +202,7 @@ const struct component_class vos_class = {
     .name = "vos",
     .place = PLACE_BACK_END,
     .stores = true,
+    .keys = keys,
     .size = sizeof(struct vos),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],

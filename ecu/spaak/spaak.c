@@ -52,6 +52,24 @@ static const char *const secrets[] = {
     SPAAK_ECU_KEY,       SPAAK_PENDING_KEY,  SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
     SPAAK_TRANSPORT_KEY, SPAAK_VERIFIERS_W0, SPAAK_VERIFIERS_L,       NULL};
 
+static const char *const keys[] = {SPAAK_DRM_UUID,
+                                   SPAAK_PENDING_SUBJECT,
+                                   SPAAK_PENDING_KEY,
+                                   SPAAK_PENDING_CSR,
+                                   SPAAK_PENDING_TRANSPORT,
+                                   SPAAK_VEHICLE_KEY,
+                                   SPAAK_VEHICLE_CERTIFICATE,
+                                   SPAAK_VEHICLE_ACKED,
+                                   SPAAK_TRANSPORT_KEY,
+                                   SPAAK_VERIFIERS_ID,
+                                   SPAAK_VERIFIERS_W0,
+                                   SPAAK_VERIFIERS_L,
+                                   SPAAK_VERIFIERS_SCRYPT,
+                                   SPAAK_VERIFIERS_LAST,
+                                   SPAAK_VERIFIERS_REPORTED,
+                                   SPAAK_LAST_RENEW,
+                                   NULL};
+
 /* ---- what is in the store at start ---- */
 
 static enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile,
@@ -225,6 +243,7 @@ const struct component_class spaak_class = {
     .name = "spaak",
     .place = PLACE_VEHICLE,
     .stores = true,
+    .keys = keys,
     .size = sizeof(struct spaak),
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],

@@ -112,6 +112,12 @@ struct call_spec {
     enum err (*run)(void *self, const struct call_value *values);
 };
 
+/* A call that is not done when its `run` returns, but when the component traces a NOTE whose detail begins
+ * so. A run waits for that, and fails without it. */
+struct lasting_spec {
+    const char *call, *done;
+};
+
 /* ---- what it lets others see ---- */
 
 enum claim_kind {
@@ -180,8 +186,10 @@ struct component_args {
 struct component_class {
     const char *name; /* also of its folder and its program */
     enum place place;
-    size_t size;                   /* of the instance; zeroed before init */
-    bool stores;                   /* keeps something over a restart */
+    size_t size;             /* of the instance; zeroed before init */
+    bool stores;             /* keeps something over a restart */
+    const char *const *keys; /* all that its store may hold beside what the plant puts there, as filters like
+                                those of topics: "vehicle/{serial}", "issued/+"; NULL: not said */
     size_t value_max, message_max; /* longest store value, longest message, bytes; 0: ENV_VALUE_MAX */
     const struct port_spec *ports;
     size_t port_count;
@@ -190,7 +198,8 @@ struct component_class {
     const struct setting_spec *settings;
     const struct topic_rule *topics; /* ends with a NULL filter */
     const struct call_spec *calls;
-    const char *const *shows; /* lines of its screen, lamps, doors; traced when they change */
+    const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */
+    const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
     const struct plant_item *plant; /* ends with a NULL key */
@@ -222,6 +231,9 @@ size_t component_parameters(const struct call_spec *call);
 /* May the topic be reached so by an instance of that vehicle? */
 bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,
                      const char *topic);
+/* May its store hold an entry of that key? `serials`: of the vehicles that there are, NULL at the end; NULL:
+ * whichever. */
+bool component_key(const struct component_class *class, const char *const *serials, const char *key);
 static inline size_t component_value_max(const struct component_class *class)
 {
     return class->value_max ? class->value_max : ENV_VALUE_MAX;

@@ -1,5 +1,6 @@
 #include "lib/env/env.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool component_port(const struct component_class *class, const char *name, unsigned *out)
@@ -38,15 +39,17 @@ size_t component_parameters(const struct call_spec *call)
     return n;
 }
 
-/* Does what the filter lets through include the whole of `topic`, which may be a filter itself? */
+/* Does what the filter lets through include the whole of `topic`, which may be a filter itself? No serial:
+ * any stands for it. */
 static bool topic_within(const char *filter, const char *serial, const char *topic)
 {
     static const char place[] = "{serial}";
     while (*filter) {
-        if (*filter == '+') {
+        bool is_place = strncmp(filter, place, sizeof place - 1) == 0;
+        if (*filter == '+' || (is_place && !serial)) {
             topic += strcspn(topic, "/");
-            filter++;
-        } else if (strncmp(filter, place, sizeof place - 1) == 0) {
+            filter += is_place ? sizeof place - 1 : 1;
+        } else if (is_place) {
             size_t len = strlen(serial);
             if (!len || strncmp(topic, serial, len) != 0)
                 return false;
@@ -57,6 +60,33 @@ static bool topic_within(const char *filter, const char *serial, const char *top
         }
     }
     return *topic == '\0';
+}
+
+/* With the serial of any of these vehicles. */
+static bool key_within(const char *filter, const char *const *serials, const char *key)
+{
+    if (!serials)
+        return topic_within(filter, NULL, key);
+    if (topic_within(filter, "", key))
+        return true;
+    for (; *serials; serials++)
+        if (topic_within(filter, *serials, key))
+            return true;
+    return false;
+}
+
+bool component_key(const struct component_class *class, const char *const *serials, const char *key)
+{
+    char filter[ENV_KEY_MAX + 16];
+    for (const struct plant_item *i = class->plant; i && i->key; i++) {
+        snprintf(filter, sizeof filter, "%s%s", i->key, i->kind == PLANT_VEHICLES ? "{serial}" : "");
+        if (key_within(filter, serials, key))
+            return true;
+    }
+    for (const char *const *k = class->keys; k && *k; k++)
+        if (key_within(*k, serials, key))
+            return true;
+    return !class->keys;
 }
 
 bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,

@@ -176,7 +176,7 @@ static enum err node_store_get(struct env *env, const char *key, void *buf, size
 static enum err node_store_put(struct env *env, const char *key, struct span value)
 {
     struct node *n = node_of(env);
-    assert(n->class->stores);
+    assert(n->class->stores && component_key(n->class, NULL, key));
     if (strlen(key) >= ENV_KEY_MAX || value.len > component_value_max(n->class))
         return ERR_NO_SPACE;
     return store_txn_put(&n->txn, key, value);

@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/msg/msg.h"
 #include "sim/language/language.h"
 
 #define AT_LEAST_MAX 10000000
+#define KEYS_MAX     64
 
 /* ---- kinds of values of their own ---- */
 
@@ -100,6 +102,30 @@ static bool read_fields(void *out, const struct tree *y, struct tree_problem *p)
     return true;
 }
 
+/* A misspelt key would be absent for ever. */
+static bool check_key(const struct member *m, const struct tree *entries, size_t i, struct tree_problem *p)
+{
+    const struct scenario *s = language_scenario();
+    const char *serials[SCENARIO_MEMBERS + 1], *names[KEYS_MAX + 1], *key = entries->keys[i];
+    size_t n = 0, k = 0;
+    char label[80];
+    for (size_t v = 0; v < s->member_count; v++)
+        if (s->members[v].serial[0])
+            serials[n++] = s->members[v].serial;
+    serials[n] = NULL;
+    if (!*key || strlen(key) >= ENV_KEY_MAX)
+        return tree_bad(p, entries->key_marks[i], "a key of a store has 1 to %d bytes", ENV_KEY_MAX - 1);
+    if (component_key(m->class, serials, key))
+        return true;
+    for (const char *const *own = m->class->keys; own && *own && k < KEYS_MAX; own++)
+        names[k++] = *own;
+    for (const struct plant_item *item = m->class->plant; item && item->key && k < KEYS_MAX; item++)
+        names[k++] = item->key;
+    names[k] = NULL;
+    snprintf(label, sizeof label, "key in the store of %.40s", m->name);
+    return tree_unknown(p, entries->key_marks[i], label, key, names);
+}
+
 static bool read_state_entry(struct expect *e, const struct member *m, const struct tree *entries, size_t i,
                              struct tree_problem *p)
 {
@@ -108,9 +134,7 @@ static bool read_state_entry(struct expect *e, const struct member *m, const str
     if (e->state_count == SCENARIO_STATES)
         return tree_bad(p, entries->at, "more than %d states", SCENARIO_STATES);
     struct state_check *s = &e->states[e->state_count++];
-    if (!*entries->keys[i] || strlen(entries->keys[i]) >= sizeof s->key)
-        return tree_bad(p, entries->key_marks[i], "a key of a store has 1 to %zu bytes", sizeof s->key - 1);
-    if (!tree_word(entries->items[i], "state", words, &word, p))
+    if (!check_key(m, entries, i, p) || !tree_word(entries->items[i], "state", words, &word, p))
         return false;
     text_copy(s->component, sizeof s->component, m->name);
     text_copy(s->key, sizeof s->key, entries->keys[i]);
@@ -199,6 +223,18 @@ static bool check_step(const struct expect *e, const struct tree *y, struct tree
     return !step || e->step[0] || tree_bad(p, step->at, "\"start\" is no step that anybody does");
 }
 
+/* Frames are not sent by components' own accounts: their rows stand in events of other kinds. */
+static bool check_sent(const struct expect *e, const struct tree *y, struct tree_problem *p)
+{
+    if (e->event != TRACE_SEND || !tree_get(y, "message") || msg_type_from_name(e->message))
+        return true;
+    return tree_bad(
+        p, tree_get(y, "message")->at,
+        "\"%s\" is no message of the protocol, and no component traces that it sends one; take an "
+        "event",
+        e->message);
+}
+
 static bool check_shows(const struct expect *e, const struct tree *y, struct tree_problem *p)
 {
     const struct member *m = scenario_member(language_scenario(), e->component);
@@ -221,7 +257,8 @@ static bool read_expect(struct expect *e, const struct tree *y, const char *what
     *e = (struct expect){.kind = (enum expect_kind)f->kind, .event = f->event, .reason = -1, .at_least = 1};
     e->line = y->at.line;
     e->detail_whole = f->event == TRACE_SHOW;
-    return tree_read_map(y, what, f->keys, e, p) && check_step(e, y, p) && check_shows(e, y, p);
+    return tree_read_map(y, what, f->keys, e, p) && check_step(e, y, p) && check_sent(e, y, p) &&
+           check_shows(e, y, p);
 }
 
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p)

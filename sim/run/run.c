@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/run/calls.h"
 #include "sim/run/judge.h"
 #include "sim/run/records.h"
 
@@ -141,6 +142,7 @@ void run_on_event(struct run *r, const struct trace_event *e)
     matcher_take(&r->matcher, r->events, r->event_count, at);
     if (e->kind == TRACE_FAULT && e->length >= 1 && e->length <= FAULT_MAX)
         r->fault_fired[e->length - 1] = true;
+    calls_take(r, e);
     judge_claim(r, e);
     links_take(r, e);
     awaken_triggers(r, e);
@@ -256,7 +258,7 @@ static bool triggers_done(const struct run *r)
     for (size_t i = 0; i < r->scenario->faults.count; i++)
         if (!r->fault_fired[i])
             return false;
-    return true;
+    return !calls_open(r);
 }
 
 bool run_finished(struct run *r, uint64_t now_us)

@@ -96,6 +96,7 @@ struct run {
     /* triggers */
     struct fault_plan plan; /* the scenario's faults, with their counters in this run */
     bool fault_fired[FAULT_MAX];
+    bool call_done[SCENARIO_ACTIONS]; /* of those that take time: see calls.h */
     struct trigger triggers[RUN_TRIGGERS];
     size_t trigger_count;
     /* progress */

@@ -286,6 +286,7 @@ static const struct claim_spec claims[] = {
     [CLAIM_PROOF] = {.name = "proof", .kind = CLAIM_AT_MOST_ONE},
     {.name = NULL},
 };
+static const char *const keys[] = {CARDS_STORE_OWN, NULL};
 static const char *const secrets[] = {CARDS_STORE_KEY, "own/", NULL};
 static const struct plant_item plant[] = {{CARDS_STORE_KEY, PLANT_KEY, "ecu-ca"}, {.key = NULL}};
 static const struct defect_spec defects[] = {
@@ -298,6 +299,7 @@ const struct component_class token_class = {
     .place = PLACE_OUTSIDE,
     .size = sizeof(struct token),
     .stores = true,
+    .keys = keys,
     .ports = ports,
     .port_count = PORTS,
     .timers = timers,

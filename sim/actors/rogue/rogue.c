@@ -2,8 +2,9 @@
 
 #include <stdio.h>
 
-#define PER_TURN 64 /* frames at once when no pause is asked for */
-#define JOBS     8  /* injections under way at the same time; each has the timer of its number */
+#define PER_TURN 64          /* frames at once when no pause is asked for */
+#define INJECTED "injected=" /* begins the note that all frames have gone */
+#define JOBS     8           /* injections under way at the same time; each has the timer of its number */
 
 struct job {
     struct bus_frame frame;
@@ -58,7 +59,7 @@ static void proceed(struct rogue *r, unsigned number)
         env_timer_set(r->env, number, j->due_us > now_us ? j->due_us : now_us + 100);
         return;
     }
-    snprintf(detail, sizeof detail, "injected=%llu segment=%s", (unsigned long long)j->sent,
+    snprintf(detail, sizeof detail, INJECTED "%llu segment=%s", (unsigned long long)j->sent,
              ports[j->port].name);
     env_trace_note(r->env, TRACE_NOTE, detail);
 }
@@ -126,6 +127,8 @@ static const struct call_spec calls[] = {
     {.name = NULL},
 };
 
+static const struct lasting_spec lasting[] = {{"inject", INJECTED}, {.call = NULL}};
+
 const struct component_class rogue_class = {
     .name = "rogue",
     .place = PLACE_OUTSIDE,
@@ -135,6 +138,7 @@ const struct component_class rogue_class = {
     .timers = timers,
     .timer_count = JOBS,
     .calls = calls,
+    .lasting = lasting,
     .init = rogue_init,
     .on_link = rogue_on_link,
     .on_timer = rogue_on_timer,
