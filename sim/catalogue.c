@@ -73,8 +73,10 @@ static void name_of(const char *path, char out[64])
     snprintf(out, 64, "%.*s", (int)(len > 5 ? len - 5 : len), base);
 }
 
-static void not_found(const char *name, char **paths, size_t count)
+void scenario_find_nearest(const char *name, char out[64])
 {
+    unsigned long count;
+    char **paths = scenario_files(&count);
     char(*names)[64] = calloc(count + 1, sizeof *names);
     const char **list = calloc(count + 1, sizeof(const char *));
     for (size_t i = 0; names && list && i < count; i++) {
@@ -82,31 +84,38 @@ static void not_found(const char *name, char **paths, size_t count)
         list[i] = names[i];
     }
     const char *best = list ? text_closest(name, list) : NULL;
-    fprintf(stderr, "spaaksim: no scenario \"%s\"%s%s%s; `spaaksim list` names them all\n", name,
-            best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+    snprintf(out, 64, "%s", best ? best : "");
+    for (size_t i = 0; i < count; i++)
+        free(paths[i]);
+    free(paths);
     free(list);
     free(names);
 }
 
+static void not_found(const char *name)
+{
+    char meant[64], shown[200];
+    scenario_find_nearest(name, meant);
+    text_shown(shown, sizeof shown, name);
+    fprintf(stderr, "spaaksim: no scenario \"%s\"%s%s%s; `spaaksim list` names them all\n", shown,
+            *meant ? "; did you mean \"" : "", meant, *meant ? "\"?" : "");
+}
+
 char *scenario_find(const char *name)
 {
-    unsigned long count;
-    char **paths, *found;
+    char *found;
     if (strchr(name, '/') || (strlen(name) > 5 && strcmp(name + strlen(name) - 5, ".yaml") == 0)) {
         if (access(name, R_OK) == 0)
             return strdup(name);
-        fprintf(stderr, "spaaksim: cannot read %s\n", name);
+        char shown[600];
+        text_shown(shown, sizeof shown, name);
+        fprintf(stderr, "spaaksim: cannot read %s\n", shown);
         return NULL;
     }
     found = scenario_find_quietly(name);
-    if (found)
-        return found;
-    paths = scenario_files(&count);
-    not_found(name, paths, count);
-    for (size_t i = 0; i < count; i++)
-        free(paths[i]);
-    free(paths);
-    return NULL;
+    if (!found)
+        not_found(name);
+    return found;
 }
 
 char *scenario_find_quietly(const char *name)
@@ -126,14 +135,15 @@ char *scenario_find_quietly(const char *name)
 static bool load(const char *path, struct scenario **out, size_t *count, FILE *dump)
 {
     struct tree_problem problem = {0};
-    char past[600];
+    char past[600], shown[600];
+    text_shown(shown, sizeof shown, path);
     if (!scenario_load_and_dump(path, out, count, dump, &problem)) {
-        fprintf(stderr, "%s:%u:%u: %s\n", path, problem.line, problem.column, problem.text);
+        fprintf(stderr, "%s:%u:%u: %s\n", shown, problem.line, problem.column, problem.text);
         return false;
     }
     for (size_t i = 0; i < *count; i++)
         if (!past_check(&(*out)[i], past, sizeof past)) {
-            fprintf(stderr, "%s: given after %s: %s\n", path, (*out)[i].given.after, past);
+            fprintf(stderr, "%s: given after %s: %s\n", shown, (*out)[i].given.after, past);
             return false;
         }
     return true;

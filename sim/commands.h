@@ -37,5 +37,7 @@ char **scenario_files(unsigned long *count);
 char *scenario_find(const char *name);
 /* The same without a message, by name only: for what scenarios say of each other. */
 char *scenario_find_quietly(const char *name);
+/* The name of a scenario that may have been meant; "" for none. */
+void scenario_find_nearest(const char *name, char out[64]);
 
 #endif

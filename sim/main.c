@@ -70,6 +70,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);
     scenario_finder = scenario_find_quietly;
+    scenario_nearest = scenario_find_nearest;
     if (argc < 2) {
         help_print(stderr);
         return EXIT_WRONG;

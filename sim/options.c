@@ -50,7 +50,7 @@ static bool read_number(const char *text, const char *what, uint64_t *out)
     *out = strtoull(text, &end, 10);
     if (*text >= '0' && *text <= '9' && *end == '\0' && errno == 0)
         return true;
-    fprintf(stderr, "spaaksim: %s must be a number below 2^64, not \"%s\"\n", what, text);
+    fprintf(stderr, "spaaksim: %s must be a number of at most 64 bits, not \"%s\"\n", what, text);
     return false;
 }
 

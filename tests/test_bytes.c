@@ -122,6 +122,15 @@ static const struct {
     {"\xEF\xBF\xBF", 0},
 };
 
+Test(bytes, what_is_shown_has_nothing_else)
+{
+    char out[12];
+    text_shown(out, sizeof out, "a\x1B[2J\xC3\xA4\xFF");
+    cr_expect(eq(str, out, "a?[2J\xC3\xA4?"));
+    text_shown(out, 4, "ab\xC3\xA4");
+    cr_expect(eq(str, out, "ab"));
+}
+
 Test(bytes, only_what_can_be_shown_is_a_character)
 {
     for (size_t i = 0; i < sizeof characters / sizeof characters[0]; i++)

@@ -15,8 +15,22 @@
 
 static char directory[120], path[200];
 
+static char *find_nothing(const char *name)
+{
+    (void)name;
+    return NULL;
+}
+
+static void find_pp01(const char *name, char out[64])
+{
+    (void)name;
+    strcpy(out, "pp01");
+}
+
 static void make_directory(void)
 {
+    scenario_finder = find_nothing;
+    scenario_nearest = find_pp01;
     test_path(directory, sizeof directory, "language");
     mkdir(directory, 0700);
     snprintf(path, sizeof path, "%s/t.yaml", directory);
@@ -94,6 +108,7 @@ static const struct {
     {"schema: 1\nname: t\ntitle: \"\"\nuse_case: PP-01\n" RUN OK, 3, 8, "a text belongs here"},
     {"schema: 1\nname: t\ntitle: t\nuse_case: pp01\n" RUN OK, 4, 11, "is not a use case"},
     {ALL "given: {after: ../t}\n", 8, 16, "a scenario's name has"},
+    {ALL "given: {after: pp1}\n", 8, 16, "to come after; did you mean \"pp01\"?"},
     /* durations and numbers */
     {ALL "limit: 4294968000000000 s\n", 8, 8, "is not a duration"},
     {ALL "limit: 18446744073709551616 us\n", 8, 8, "is not a duration"},
@@ -141,6 +156,7 @@ static const struct {
     {ALL "worlds: [virtual, virtual]\n", 8, 19, "stands twice"},
     {ALL "foreach: {[a]: [b]}\n", 8, 11, "a key is a plain word"},
     {ALL "foreach: {a: [b]}\n", 8, 11, "$a is used nowhere"},
+    {ALL "foreach: {a: [PP-01/1, PP-01_1]}\n", 8, 24, "stands twice"},
     {ALL "foreach: {A: [b]}\n", 8, 11, "is no variable"},
     {ALL "foreach: {abcdefghijklmnopqrstuvwxyzabcdef: [b]}\n", 8, 11, "is no variable"},
     {HEAD RUN "foreach: {step: [PP-01/1]}\nexpect: [{step: $stpe}]\n", 7, 17, "did you mean \"step\"?"},

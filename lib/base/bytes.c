@@ -163,6 +163,20 @@ void text_copy(char *out, size_t cap, const char *text)
     out[len] = '\0';
 }
 
+void text_shown(char *out, size_t cap, const char *text)
+{
+    size_t left = strlen(text), used = 0;
+    for (size_t n; left; text += n, left -= n) {
+        n = text_character(text, left);
+        if (used + (n ? n : 1) >= cap)
+            break;
+        memcpy(out + used, n ? text : "?", n ? n : 1);
+        used += n ? n : 1;
+        n = n ? n : 1;
+    }
+    out[used] = '\0';
+}
+
 #define CONTINUES(c) (((unsigned char)(c)&0xC0) == 0x80)
 
 size_t text_cut(const char *text, size_t len)

@@ -59,6 +59,8 @@ long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap);
 
 /* Copies text into a fixed field, always terminated, cut between characters when too long. */
 void text_copy(char *out, size_t cap, const char *text);
+/* The same for showing it: what cannot be shown becomes "?". */
+void text_shown(char *out, size_t cap, const char *text);
 /* The greatest length up to len that does not end inside a UTF-8 character; text has more than len bytes. */
 size_t text_cut(const char *text, size_t len);
 /* Bytes of the UTF-8 character that text begins with; 0 when it is none, or one that must not reach a

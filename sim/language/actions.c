@@ -98,8 +98,13 @@ bool parameters_complete(const struct scenario *s, const struct call_spec *call,
         if (given[i])
             continue;
         values[i] = (struct call_value){.number = spec->fallback};
-        if (spec->required || (spec->kind == PARAMETER_VEHICLE && !vehicle)) {
-            snprintf(problem, cap, "the call %s lacks \"%s\"", call->name, spec->name);
+        if (spec->kind == PARAMETER_VEHICLE && !vehicle) {
+            snprintf(problem, cap, "the call %s is for a vehicle, and none is in this run", call->name);
+            return false;
+        }
+        if (spec->required) {
+            snprintf(problem, cap, "the call %s lacks \"%s\"%s%s", call->name, spec->name,
+                     spec->form ? ", like " : "", spec->form ? spec->form : "");
             return false;
         }
         if (spec->kind == PARAMETER_VEHICLE)

@@ -15,6 +15,7 @@
 #define VARIABLE         32 /* name or value of a foreach variable, with its end */
 
 char *(*scenario_finder)(const char *name);
+void (*scenario_nearest)(const char *name, char out[64]);
 
 const char *const world_names[] = {"process", "virtual", NULL};
 
@@ -137,6 +138,14 @@ static bool check_variables(const struct tree *y, const char *variable, struct t
     return true;
 }
 
+/* There "/" becomes "_". */
+static bool names_same_folder(const char *a, const char *b)
+{
+    for (; *a && (*a == *b || (strchr("/_", *a) && *b && strchr("/_", *b))); a++)
+        b++;
+    return !*a && !*b;
+}
+
 static bool check_value(const struct tree *values, size_t at, struct tree_problem *p)
 {
     const struct tree *value = values->items[at];
@@ -147,8 +156,9 @@ static bool check_value(const struct tree *values, size_t at, struct tree_proble
         return tree_bad(p, value->at,
                         "a value of foreach is not empty and begins without a dot or a dollar sign");
     for (size_t k = 0; k < at; k++)
-        if (strcmp(values->items[k]->text, text) == 0)
-            return tree_bad(p, value->at, "\"%.40s\" stands twice", text);
+        if (names_same_folder(values->items[k]->text, text))
+            return tree_bad(p, value->at,
+                            "\"%.40s\" stands twice, or its records would go to the same folder", text);
     return true;
 }
 
@@ -224,9 +234,14 @@ static bool check_past(const struct scenario *s, const struct tree *y, struct tr
     const struct tree_mark at = tree_get(tree_get(y, "given"), "after")->at;
     if (strcmp(after, s->name) == 0)
         return tree_bad(p, at, "\"%s\" cannot come after itself", after);
-    char *path = scenario_finder(after);
+    char *path = scenario_finder(after), meant[64] = "";
     free(path);
-    return path || tree_bad(p, at, "there is no scenario \"%s\" to come after", after);
+    if (path)
+        return true;
+    if (scenario_nearest)
+        scenario_nearest(after, meant);
+    return tree_bad(p, at, "there is no scenario \"%s\" to come after%s%s%s", after,
+                    *meant ? "; did you mean \"" : "", meant, *meant ? "\"?" : "");
 }
 
 static bool check_whole(const struct scenario *s, const char *file, const struct tree *y,

@@ -125,6 +125,8 @@ bool scenario_load_and_dump(const char *file, struct scenario **out, size_t *cou
                             struct tree_problem *problem);
 /* Where scenarios that others name are looked up: gives a path to be freed, or NULL. Set by the program. */
 extern char *(*scenario_finder)(const char *name);
+/* The name that may have been meant; "" for none. NULL: nobody knows. Set by the program. */
+extern void (*scenario_nearest)(const char *name, char out[64]);
 /* "pp01-spaak-killed[PP-01/9]". */
 void scenario_label(const struct scenario *s, char out[96]);
 /* NULL for who does not take part. */
