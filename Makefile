@@ -178,7 +178,7 @@ bench: all $(BENCH)
 TIME    ?= 60
 fuzz: setup
 	$(Q)scripts/setup.sh fuzz
-	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main build/fuzz/tests/fuzz_scenarios
+	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang WARN='-Wall -Wextra -Werror' OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main build/fuzz/tests/fuzz_scenarios
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 
 ## make memcheck       a pairing and two unlocks under valgrind

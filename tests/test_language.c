@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "sim/language/scenario.h"
+#include "sim/language/language.h"
 #include "tests/support.h"
 
 static char directory[120], path[200];
@@ -374,4 +374,34 @@ Test(language, a_dump_tells_every_value_in_normal_form)
         cr_expect(ne(ptr, strstr(text, understood[i]), NULL), "%s is not in\n%s", understood[i], text);
     free(text);
     free(s);
+}
+
+/* ---- the document names what the tables have ---- */
+
+static bool names_key(const char *document, const char *key)
+{
+    char quoted[64];
+    snprintf(quoted, sizeof quoted, "`%s`", key);
+    return strstr(document, quoted);
+}
+
+Test(language, the_document_names_every_key)
+{
+    static const struct tree_key *const tables[] = {scenario_keys, given_keys, call_keys, inject_keys,
+                                                    field_keys};
+    static const struct entry_form *const forms[] = {fault_forms, expect_forms};
+    char *document = NULL;
+    size_t cap = 0;
+    FILE *f = fopen("docs/scenarios.md", "r");
+    cr_assert(ne(ptr, f, NULL));
+    cr_assert(gt(long, getdelim(&document, &cap, EOF, f), 0));
+    fclose(f);
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        for (const struct tree_key *k = tables[i]; k->name; k++)
+            cr_expect(names_key(document, k->name), "%s", k->name);
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        for (const struct entry_form *form = forms[i]; form->name; form++)
+            for (const struct tree_key *k = form->keys; k->name; k++)
+                cr_expect(names_key(document, k->name), "%s of %s", k->name, form->name);
+    free(document);
 }
