@@ -121,7 +121,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(addprefix $(BUILD)/tests/,test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
+$(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)

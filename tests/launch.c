@@ -107,17 +107,34 @@ void launch_start(struct launch *l, const char *format, ...)
     run_shell(l, command);
 }
 
+void launch_start_program(struct launch *l, const char *program, const char *format, ...)
+{
+    char arguments[700], command[900];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(arguments, sizeof arguments, format, args);
+    va_end(args);
+    snprintf(command, sizeof command, "exec '%s'/%s %s", launch_build(), program, arguments);
+    run_shell(l, command);
+}
+
+bool launch_piece(struct launch *l)
+{
+    struct pollfd p = {.fd = l->out, .events = POLLIN};
+    launch_must(poll(&p, 1, LAUNCH_LIMIT_MS) == 1, "no word for too long", l->text);
+    ssize_t n = read(l->out, l->text + l->len, sizeof l->text - 1 - l->len);
+    if (n <= 0)
+        return false;
+    l->len += (size_t)n;
+    l->text[l->len] = '\0';
+    return true;
+}
+
 bool launch_read(struct launch *l, const char *until)
 {
-    while (!until || !strstr(l->text, until)) {
-        struct pollfd p = {.fd = l->out, .events = POLLIN};
-        launch_must(poll(&p, 1, LAUNCH_LIMIT_MS) == 1, "no word for too long", l->text);
-        ssize_t n = read(l->out, l->text + l->len, sizeof l->text - 1 - l->len);
-        if (n <= 0)
+    while (!until || !strstr(l->text, until))
+        if (!launch_piece(l))
             return false;
-        l->len += (size_t)n;
-        l->text[l->len] = '\0';
-    }
     return true;
 }
 

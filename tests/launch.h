@@ -27,6 +27,11 @@ void launch_remove(const char *directory);
 void launch_shell(struct launch *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Starts spaaksim of the cards with these arguments. */
 void launch_start(struct launch *l, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same with another program of the build: "bin/spaaksim". */
+void launch_start_program(struct launch *l, const char *program, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Waits for more and adds it to the text; false at the end. */
+bool launch_piece(struct launch *l);
 /* Reads until the text contains `until`; false when the output ended before. */
 bool launch_read(struct launch *l, const char *until);
 /* Reads to the end; the exit code, 1000 and the signal for another end. */

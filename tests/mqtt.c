@@ -102,7 +102,9 @@ static void wait_confirmed(struct mqtt *c, unsigned n)
 
 void mqtt_join(struct mqtt *c, const char *user, const char *password)
 {
-    *c = (struct mqtt){.m = mosquitto_new(NULL, true, c), .result = -1};
+    char id[64];
+    snprintf(id, sizeof id, BROKER_PREFIX "%s", user ? user : "nobody");
+    *c = (struct mqtt){.m = mosquitto_new(id, true, c), .result = -1};
     mosquitto_int_option(c->m, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V311);
     mosquitto_connect_callback_set(c->m, on_connect);
     mosquitto_subscribe_callback_set(c->m, on_subscribe);

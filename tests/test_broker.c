@@ -67,7 +67,9 @@ static void join(struct client *c, const struct broker *b, const char *user, con
 {
     memset(c, 0, sizeof *c);
     c->result = -1;
-    c->m = mosquitto_new(NULL, true, c);
+    char id[64];
+    snprintf(id, sizeof id, BROKER_PREFIX "%s", user ? user : "nobody");
+    c->m = mosquitto_new(id, true, c);
     mosquitto_connect_callback_set(c->m, on_connect);
     mosquitto_subscribe_callback_set(c->m, on_subscribe);
     mosquitto_publish_callback_set(c->m, on_publish);

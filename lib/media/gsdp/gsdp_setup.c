@@ -121,7 +121,8 @@ static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup
     const struct broker_user *user = broker_user_of(&g->broker, who);
     const char *tls = tls_folder(), *serial = run_serial(w, who);
     if (g->own) {
-        snprintf(e->endpoint, e->cap, "unix:%s;id=%s;user=%s", g->broker.socket, user->name, user->name);
+        snprintf(e->endpoint, e->cap, "unix:%s;id=" BROKER_PREFIX "%s;user=%s", g->broker.socket, user->name,
+                 user->name);
         return token_ring_add(e->ring, who->class->ports[e->port].name, user->name, &user->token);
     }
     const char *name = tls_name(who);

@@ -127,11 +127,14 @@ static size_t longest_message(const struct setup_instance *instances, size_t cou
 }
 
 /* What a client cannot do to the others: take their id, fill the broker, or its own queue without end. The
- * broker reads a packet whole before it looks at message_size_limit, so the packet has a limit, too. */
+ * broker reads a packet whole before it looks at message_size_limit, so the packet has a limit, too. The
+ * prefix is for mosquitto 2.0: a client without a user that claims the id of one is refused, but takes that
+ * client's session with it; what nobody can claim nobody loses. */
 static void write_limits(FILE *f, size_t message_max)
 {
     fprintf(f,
-            "use_username_as_clientid true\nmessage_size_limit %zu\nmax_packet_size %zu\n"
+            "use_username_as_clientid true\nclientid_prefixes " BROKER_PREFIX
+            "\nmessage_size_limit %zu\nmax_packet_size %zu\n"
             "max_inflight_messages %d\nmax_queued_messages %d\n",
             message_max, message_max + GSDP_TOPIC_MAX + PACKET_HEAD, GSDP_INFLIGHT_MAX, GSDP_QUEUE_MAX);
 }

@@ -7,6 +7,9 @@
 
 #define BROKER_USERS 72
 
+/* What a client says as its id begins with this; no component's name does. */
+#define BROKER_PREFIX "@"
+
 /* Its password is the token in hex. */
 struct broker_user {
     char name[ENV_NAME_MAX];
