@@ -66,7 +66,7 @@ static void withstand(size_t row)
     siege_do(&siege, PP01_AGAIN, "PP-01/19  spaak");
     expect_no_growth(what);
     siege_relieve(&siege);
-    cr_expect(eq(int, siege_finish(&siege), 0), "%s", what);
+    cr_expect(eq(int, siege_finish(&siege), 0), "%s: %s", what, siege.run.text);
     cr_expect(eq(u32, siege.score->gained, 0), "%s: somebody was let in", what);
     cr_expect(eq(sz, trace_count("\"step\":\"PP-01/12\"", "\"component\":\"pki\""), 2),
               "%s: a certificate for each of the two identities, and no other", what);
@@ -102,7 +102,7 @@ Test(attacks, on_a_card_reader)
     siege_do(&siege, "token touch reader=pad; wait CD-01/7", "CD-01/7");
     expect_no_growth("an attack on the reader");
     siege_relieve(&siege);
-    cr_expect(eq(int, siege_finish(&siege), 0));
+    cr_expect(eq(int, siege_finish(&siege), 0), "%s", siege.run.text);
     cr_expect(eq(u32, siege.score->gained, 0));
     cr_expect(eq(sz, trace_count("\"step\":\"CD-01/7\"", ""), 1));
 }

@@ -80,7 +80,7 @@ int spawn_listen(const char *path, int type)
     }
     strcpy(a.sun_path, path);
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && (bind(fd, (const struct sockaddr *)&a, sizeof a) != 0 || listen(fd, 128) != 0)) {
+    if (fd >= 0 && (bind(fd, (const struct sockaddr *)&a, sizeof a) != 0 || listen(fd, SPAWN_BACKLOG) != 0)) {
         int saved = errno;
         close(fd);
         errno = saved;

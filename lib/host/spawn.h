@@ -16,7 +16,9 @@ struct spawn_fd {
  * and may open as many files as it is allowed to. */
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
-/* A listening Unix socket of that type; -1 and errno. */
+/* A listening Unix socket of that type; -1 and errno. Who connects does not block: many strangers in the
+ * queue must not make it full. */
+#define SPAWN_BACKLOG 4096
 int spawn_listen(const char *path, int type);
 /* Path of a program beside our own. */
 void spawn_beside(const char *program, char *out, size_t cap);
