@@ -17,6 +17,7 @@
 #include "lib/media/can/hub.h"
 #include "lib/media/gsdp/mosquitto.h"
 #include "lib/media/nfc/nfc.h"
+#include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 
 #define IDLE      300
@@ -101,13 +102,24 @@ static void lie_to_server(const char *path, const char *name, struct attack_scor
     score->gained += say(path, SOCK_SEQPACKET, hello, TOKEN_SIZE + strlen(name), answer, sizeof answer) > 0;
 }
 
+/* With a key of its own and a CSR that is in order. */
 static void ask_for_certificate(const char *path, struct attack_score *score)
 {
-    char subject[] = "V.SPAAKSIM.EU.01.0001AABBCCDDEEFF";
-    uint8_t out[256], answer[CALL_PACKET_MAX];
+    static uint8_t csr[CSR_MAX], out[1024];
+    static size_t csr_len;
+    char subject[] = "V.SPAAKSIM.EU.01.0001AABBCCDDEEFF", serial[] = "SPAAK00000001";
+    uint8_t answer[CALL_PACKET_MAX];
+    struct crypto *crypto = csr_len ? NULL : crypto_new(NULL);
+    struct p256_key *key = NULL;
+    if (crypto && p256_generate(crypto, &key) == ERR_OK)
+        csr_create(crypto, subject, key, csr, &csr_len);
+    p256_free(key);
+    crypto_free(crypto);
     Backend__V1__IssueRequest m = BACKEND__V1__ISSUE_REQUEST__INIT;
     m.request_id = 1;
     m.subject = subject;
+    m.ecu_serial = serial;
+    m.csr = (ProtobufCBinaryData){csr_len, csr};
     size_t len = backend__v1__issue_request__pack(&m, out);
     score->gained += say(path, SOCK_SEQPACKET, out, len, answer, sizeof answer) > 0;
 }

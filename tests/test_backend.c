@@ -328,39 +328,66 @@ Test(gsdp, each_ecu_has_one_drm_uuid)
     stop(&s);
 }
 
+#define SUBJECT_A "V.SPAAKSIM.EU.01.00010123456789AB"
+#define SUBJECT_B "V.SPAAKSIM.EU.01.00010123456789AC"
+
+/* What is asked for, and what the CSR says; `flip` is a byte of it, from the end, that is changed: the
+ * signature's last for 1. */
 static const struct {
-    const char *subject;
-    size_t point_len;
-    uint8_t last_byte_xor;
+    const char *asked, *says, *serial;
+    bool other_key;
+    size_t flip, cut;
     enum err error;
 } issues[] = {
-    {"V.SPAAKSIM.EU.01.00010123456789AB", 65, 0, ERR_OK},
-    {"V.SPAAKSIM.EU.01.00010123456789AB", 65, 0, ERR_OK}, /* again: the same certificate */
-    {"spaaksim OEM CA Root J", 65, 0, ERR_SUBJECT_ID_FORM},
-    {"V.SPAAKSIM.EU.01.00010123456789AC", 64, 0, ERR_KEY_NOT_P256},
-    {"V.SPAAKSIM.EU.01.00010123456789AC", 65, 1, ERR_KEY_INVALID},
+    {.asked = SUBJECT_A, .says = SUBJECT_A, .serial = SERIAL},
+    {.asked = SUBJECT_A, .says = SUBJECT_A, .serial = SERIAL}, /* again: the same certificate */
+    {.asked = "spaaksim OEM CA Root J",
+     .says = "spaaksim OEM CA Root J",
+     .serial = SERIAL,
+     .error = ERR_SUBJECT_ID_FORM},
+    {.asked = SUBJECT_A, .says = SUBJECT_A, .serial = "SPAAK00000002", .error = ERR_SUBJECT_OTHER_ECU},
+    {.asked = SUBJECT_A,
+     .says = SUBJECT_A,
+     .serial = SERIAL,
+     .other_key = true,
+     .error = ERR_CSR_ALREADY_ISSUED},
+    {.asked = SUBJECT_B, .says = SUBJECT_A, .serial = SERIAL, .error = ERR_CSR_SUBJECT_MISMATCH},
+    {.asked = SUBJECT_B, .says = SUBJECT_B, .serial = SERIAL, .flip = 1, .error = ERR_CSR_SIGNATURE},
+    {.asked = SUBJECT_B, .says = SUBJECT_B, .serial = SERIAL, .cut = 1, .error = ERR_CSR_MALFORMED},
+    {.asked = SUBJECT_B, .says = SUBJECT_B, .serial = SERIAL, .cut = CSR_MAX, .error = ERR_CSR_MALFORMED},
+    {.asked = SUBJECT_B, .says = SUBJECT_B, .serial = "", .error = ERR_ECU_UNKNOWN},
+    {.asked = SUBJECT_B, .says = SUBJECT_B, .serial = "SPAAK00000002", .other_key = true},
 };
 
-Test(pki, signs_vehicles_only_and_each_subject_once)
+/* The PKI's answer; to be freed. */
+static Backend__V1__IssueResponse *ask_for(struct server *s, size_t row, struct p256_key *key)
+{
+    uint8_t csr[CSR_MAX], out[1024];
+    size_t len;
+    Backend__V1__IssueRequest m = BACKEND__V1__ISSUE_REQUEST__INIT;
+    csr_create(test_crypto(), issues[row].says, key, csr, &len);
+    csr[len - issues[row].flip] ^= issues[row].flip ? 1 : 0;
+    m.request_id = row + 1;
+    m.subject = (char *)issues[row].asked;
+    m.ecu_serial = (char *)issues[row].serial;
+    m.csr = (ProtobufCBinaryData){len > issues[row].cut ? len - issues[row].cut : 0, csr};
+    s->pki.sent_count = 0;
+    node_on_bytes(&s->pki.node, 0, "vos", span_of(out, backend__v1__issue_request__pack(&m, out)));
+    return backend__v1__issue_response__unpack(NULL, s->pki.sent[0].len, s->pki.sent[0].bytes);
+}
+
+Test(pki, signs_what_the_vehicle_has_signed_and_each_subject_once)
 {
     struct server s;
-    struct p256_key *key;
-    uint8_t point[P256_POINT], out[256], first[X509_MAX];
+    struct p256_key *keys[2];
+    uint8_t first[X509_MAX];
     start(&s, &vos_class, true);
-    p256_generate(test_crypto(), &key);
+    p256_generate(test_crypto(), &keys[0]);
+    p256_generate(test_crypto(), &keys[1]);
     for (size_t i = 0; i < sizeof issues / sizeof issues[0]; i++) {
-        Backend__V1__IssueRequest m = BACKEND__V1__ISSUE_REQUEST__INIT;
-        p256_public(key, point);
-        point[64] ^= issues[i].last_byte_xor;
-        m.request_id = i + 1;
-        m.subject = (char *)issues[i].subject;
-        m.public_key = (ProtobufCBinaryData){issues[i].point_len, point};
-        s.pki.sent_count = 0;
-        node_on_bytes(&s.pki.node, 0, "vos", span_of(out, backend__v1__issue_request__pack(&m, out)));
-        Backend__V1__IssueResponse *r =
-            backend__v1__issue_response__unpack(NULL, s.pki.sent[0].len, s.pki.sent[0].bytes);
+        Backend__V1__IssueResponse *r = ask_for(&s, i, keys[issues[i].other_key]);
         cr_expect(eq(u64, r->request_id, i + 1));
-        cr_expect(eq(int, (int)r->error, issues[i].error), "row %zu", i);
+        cr_expect(eq(str, (char *)err_name(r->error), (char *)err_name(issues[i].error)), "row %zu", i);
         cr_expect(eq(int, r->certificate.len > 0, issues[i].error == ERR_OK), "row %zu", i);
         if (i == 0)
             memcpy(first, r->certificate.data, r->certificate.len);
@@ -368,6 +395,23 @@ Test(pki, signs_vehicles_only_and_each_subject_once)
             cr_expect(memcmp(first, r->certificate.data, r->certificate.len) == 0);
         backend__v1__issue_response__free_unpacked(r, NULL);
     }
-    p256_free(key);
+    p256_free(keys[0]);
+    p256_free(keys[1]);
+    stop(&s);
+}
+
+/* A public key that was seen somewhere, and no CSR: the request as it was before. */
+Test(pki, a_key_without_proof_of_possession_gets_nothing)
+{
+    struct server s;
+    static const uint8_t former[] = {0x08, 0x01, 0x12, 0x01, 'V', 0x1A, 0x02, 0x04, 0x01};
+    start(&s, &vos_class, true);
+    node_on_bytes(&s.pki.node, 0, "vos", span_of(former, sizeof former));
+    cr_assert(eq(sz, s.pki.sent_count, 1));
+    Backend__V1__IssueResponse *r =
+        backend__v1__issue_response__unpack(NULL, s.pki.sent[0].len, s.pki.sent[0].bytes);
+    cr_expect(ne(u32, r->error, 0));
+    cr_expect(eq(sz, r->certificate.len, 0));
+    backend__v1__issue_response__free_unpacked(r, NULL);
     stop(&s);
 }

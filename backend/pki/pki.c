@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/msg/msg.h"
-#include "lib/pki/x509.h"
+#include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 
 enum { PORT_PKI };
@@ -47,20 +47,39 @@ static enum err issued_before(struct pki *p, const char *key, const uint8_t *pub
     return e;
 }
 
+/* A subject stays with the ECU that it was asked for first. */
+static enum err check_ecu(struct pki *p, const char *subject, const char *serial)
+{
+    char key[ENV_KEY_MAX], known[MSG_SERIAL_MAX + 1] = "";
+    size_t len = strlen(serial);
+    if (len == 0 || len > MSG_SERIAL_MAX)
+        return ERR_ECU_UNKNOWN;
+    snprintf(key, sizeof key, PKI_ECU_PREFIX "%s", subject);
+    enum err e = env_store_get(p->env, key, known, sizeof known - 1, &len);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK;
+    return e || strcmp(known, serial) == 0 ? e : ERR_SUBJECT_OTHER_ECU;
+}
+
+static enum err check_request(struct pki *p, const Backend__V1__IssueRequest *r, struct csr *csr)
+{
+    if (!x509_vehicle_subject_ok(r->subject))
+        return ERR_SUBJECT_ID_FORM;
+    enum err e = csr_check(p->env->crypto, span_of(r->csr.data, r->csr.len), csr);
+    if (!e && strcmp(csr->subject, r->subject) != 0)
+        e = ERR_CSR_SUBJECT_MISMATCH;
+    return e ? e : check_ecu(p, r->subject, r->ecu_serial);
+}
+
 static enum err issue(struct pki *p, const Backend__V1__IssueRequest *r, uint8_t out[X509_MAX], size_t *len)
 {
     char key[ENV_KEY_MAX];
-    struct p256_key *point = NULL;
-    if (!x509_vehicle_subject_ok(r->subject))
-        return ERR_SUBJECT_ID_FORM;
-    if (r->public_key.len != P256_POINT)
-        return ERR_KEY_NOT_P256;
-    enum err e = p256_from_public(p->env->crypto, r->public_key.data, &point);
-    p256_free(point);
+    struct csr csr;
+    enum err e = check_request(p, r, &csr);
     if (e)
         return e;
     snprintf(key, sizeof key, PKI_ISSUED_PREFIX "%s", r->subject);
-    e = issued_before(p, key, r->public_key.data, out, len);
+    e = issued_before(p, key, csr.public_key, out, len);
     if (e != ERR_NOT_FOUND)
         return e;
     int64_t now_s = env_wall_ms(p->env) / 1000;
@@ -71,19 +90,22 @@ static enum err issue(struct pki *p, const Backend__V1__IssueRequest *r, uint8_t
         .not_before_s = now_s - 60, /* clocks of vehicles may lag */
         .not_after_s = now_s + PKI_VEHICLE_VALIDITY_S < p->ca.not_after_s ? now_s + PKI_VEHICLE_VALIDITY_S
                                                                           : p->ca.not_after_s,
-        .public_key = r->public_key.data,
+        .public_key = csr.public_key,
         .issuer_public_key = p->ca.public_key,
     };
     e = x509_issue(p->env->crypto, &t, p->key, out, len);
     if (!e)
         e = env_store_put(p->env, key, span_of(out, *len));
+    snprintf(key, sizeof key, PKI_ECU_PREFIX "%s", r->subject);
+    if (!e)
+        e = env_store_put(p->env, key, span_of(r->ecu_serial, strlen(r->ecu_serial)));
     return e ? e : env_store_commit(p->env);
 }
 
 static void pki_on_bytes(void *self, unsigned port, const char *caller, struct span bytes)
 {
     struct pki *p = self;
-    uint8_t memory[1024], cert[X509_MAX], out[X509_MAX + 32];
+    uint8_t memory[1536], cert[X509_MAX], out[X509_MAX + 32];
     size_t len = 0;
     struct msg_arena arena;
     msg_arena_init(&arena, memory, sizeof memory);

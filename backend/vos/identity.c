@@ -71,14 +71,18 @@ static enum err send_certificate(struct vos *v, const struct msg_header *request
                    span_of(body, spaak__v1__vehicle_identity_csr_response__pack(&answer, body)), "PP-01/13");
 }
 
-static enum err ask_pki(struct vos *v, const struct msg_header *request, struct csr *csr)
+static enum err ask_pki(struct vos *v, const struct msg_header *request, struct csr *csr, struct span der)
 {
-    uint8_t out[256];
+    uint8_t out[CSR_MAX + X509_CN_MAX + MSG_SERIAL_MAX + 32], copy[CSR_MAX];
+    char serial[MSG_SERIAL_MAX + 1];
     Backend__V1__IssueRequest m = BACKEND__V1__ISSUE_REQUEST__INIT;
     uint64_t id = ++v->next_request_id;
+    memcpy(copy, der.p, der.len);
+    text_copy(serial, sizeof serial, request->ecu_serial);
     m.request_id = id;
     m.subject = csr->subject;
-    m.public_key = (ProtobufCBinaryData){P256_POINT, csr->public_key};
+    m.ecu_serial = serial;
+    m.csr = (ProtobufCBinaryData){der.len, copy};
     enum err e = v->pki_up ? env_send_bytes(v->env, VOS_PORT_PKI, "",
                                             span_of(out, backend__v1__issue_request__pack(&m, out)))
                            : ERR_LINK_DOWN;
@@ -93,18 +97,11 @@ static enum err ask_pki(struct vos *v, const struct msg_header *request, struct 
 }
 
 /* PP-01/11: the CSR's own checks; what fails is the vehicle's fault and is answered. */
-static enum err check_csr(struct vos *v, const struct msg_opened *m, const struct vehicle *r, struct csr *out)
+static enum err check_csr(struct vos *v, const struct vehicle *r, struct span der, struct csr *out)
 {
-    uint8_t memory[CSR_MAX + 256];
-    struct msg_arena arena;
-    msg_arena_init(&arena, memory, sizeof memory);
-    Spaak__V1__VehicleIdentityCsrRequest *body =
-        spaak__v1__vehicle_identity_csr_request__unpack(&arena.allocator, m->body.len, m->body.p);
-    if (!body)
-        return ERR_CSR_MALFORMED;
     if (r->state == RECORD_NEW || r->state == RECORD_RENEWING)
         return ERR_SUBJECT_ID_MISSING;
-    enum err e = csr_check(v->env->crypto, span_of(body->csr.data, body->csr.len), out);
+    enum err e = csr_check(v->env->crypto, der, out);
     if (!e && strcmp(out->subject, r->subject_id) != 0)
         e = ERR_CSR_SUBJECT_MISMATCH;
     if (!e && r->has_public_key && memcmp(out->public_key, r->public_key, P256_POINT) != 0)
@@ -114,8 +111,14 @@ static enum err check_csr(struct vos *v, const struct msg_opened *m, const struc
 
 enum err vos_on_csr_request(struct vos *v, const struct msg_opened *m, struct vehicle *r)
 {
+    uint8_t memory[CSR_MAX + 256];
+    struct msg_arena arena;
     struct csr csr;
-    enum err e = check_csr(v, m, r, &csr);
+    msg_arena_init(&arena, memory, sizeof memory);
+    Spaak__V1__VehicleIdentityCsrRequest *body =
+        spaak__v1__vehicle_identity_csr_request__unpack(&arena.allocator, m->body.len, m->body.p);
+    struct span der = body ? span_of(body->csr.data, body->csr.len) : span_of(NULL, 0);
+    enum err e = body ? check_csr(v, r, der, &csr) : ERR_CSR_MALFORMED;
     if (e) {
         env_trace_reason(v->env, TRACE_REJECT, "PP-01/11", msg_type_name(m->header.type), e, 0, NULL);
         return respond(v, &m->header, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE, e,
@@ -123,7 +126,7 @@ enum err vos_on_csr_request(struct vos *v, const struct msg_opened *m, struct ve
     }
     if (r->certificate_len)
         return send_certificate(v, &m->header, r);
-    return ask_pki(v, &m->header, &csr);
+    return ask_pki(v, &m->header, &csr, der);
 }
 
 static enum err store_issued(struct vos *v, const struct issuing *slot, const Backend__V1__IssueResponse *m,

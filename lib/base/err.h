@@ -77,6 +77,7 @@
     X(TRANSPORT_KEY_MISSING, 413, "the ECU has no transport key to seal a secret to")           \
     X(VERIFIERS_NOT_FOR_US, 414, "the verifier set is not sealed to our transport key")         \
     X(VERIFIERS_MALFORMED, 415, "the verifier set is not what it must be")                      \
+    X(SUBJECT_OTHER_ECU, 416, "the subject id belongs to another ECU")                          \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
