@@ -43,7 +43,9 @@ void siege_weigh(struct siege *s);
 /* The most that one of those has grown by since, in kB; its name. Those that have ended are left out. */
 long siege_grown(struct siege *s, const char **name);
 
-/* Lines of the run's trace that contain all of these (NULL at the end). */
-size_t siege_count(struct siege *s, const char *const words[]);
+/* Lines of the run's trace that contain both. */
+size_t siege_count(struct siege *s, const char *a, const char *b);
+/* How often the message was asked for again that was asked for most often. */
+size_t siege_most_retries(struct siege *s);
 
 #endif
