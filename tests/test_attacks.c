@@ -2,9 +2,17 @@
  * belongs here comes back at once, and nothing grows. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
-#include <sched.h>
-#include <signal.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "lib/host/link.h"
+#include "lib/media/can/hub.h"
 #include "tests/siege.h"
 
 #define GROWTH_KB 16384
@@ -98,4 +106,116 @@ Test(attacks, on_a_card_reader)
     cr_expect(eq(int, siege_finish(&siege), 0), "%s", siege.run.text);
     cr_expect(eq(u32, siege.score->gained, 0));
     cr_expect(eq(sz, siege_count(&siege, "\"step\":\"CD-01/7\"", ""), 1));
+}
+
+/* ---- who may give a component a word ---- */
+
+static const char *const sockets[] = {"can.sock", "pki.pki.call", "gsdp.sock"};
+
+/* Lines of /proc/net/unix: those of listening sockets have the flag 00010000. */
+static size_t count_sockets(const char *a, const char *b)
+{
+    char *text = launch_file("/proc/net", "unix"), *rest = text;
+    size_t n = 0;
+    for (char *line = launch_line(&rest); line; line = launch_line(&rest))
+        n += strstr(line, a) && strstr(line, b);
+    free(text);
+    return n;
+}
+
+static void say_word(const char *socket)
+{
+    static const char *const words[] = {"call renew-vehicle-identity\x1fSPAAK00000001", "cut gsdp", "go"};
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", siege.sockets, socket);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        for (int type = SOCK_STREAM; type <= SOCK_SEQPACKET; type++) {
+            int fd = link_connect_unix(path, type);
+            if (fd >= 0)
+                send(fd, words[i], strlen(words[i]), MSG_NOSIGNAL);
+            close(fd);
+        }
+}
+
+/* An operator's call comes by the control socket: a pair without a name, of which the runner and the
+ * component have an end each. Nothing else of a run takes one. */
+Test(attacks, nobody_but_the_runner_gives_words)
+{
+    siege_begin(&siege, "bin/spaaksim", "pp01", "PP-01/19  spaak");
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect(eq(sz, count_sockets(siege.sockets, " 00010000 "), 3), "no socket but these listens");
+        say_word(sockets[i]);
+    }
+    siege_weigh(&siege);
+    siege_do(&siege, "vos renew-vehicle-identity; run 20 ms", "PP-01/19  spaak");
+    for (size_t i = 0; i < siege.process_count; i++) {
+        char path[60], to[60], inode[60] = "";
+        snprintf(path, sizeof path, "/proc/%d/fd/3", siege.processes[i].pid);
+        ssize_t n = readlink(path, to, sizeof to - 1);
+        to[n > 0 ? n : 0] = '\0';
+        if (strcmp(siege.processes[i].name, "vos") != 0 || sscanf(to, "socket:[%50[0-9]", inode) != 1)
+            continue;
+        strcat(inode, " /"); /* the inode, and a path behind it */
+        cr_expect(eq(sz, count_sockets(inode, ""), 0), "the control socket of vos has no name");
+    }
+    cr_expect(eq(int, siege_finish(&siege), 0), "%s", siege.run.text);
+    cr_expect(eq(sz, siege_count(&siege, "\"kind\":\"call\"", ""), 1), "ours, and no other");
+    cr_expect(eq(sz, siege_count(&siege, "\"detail\":\"cut ", ""), 0));
+}
+
+/* ---- another user of the machine ---- */
+
+/* In a process of nobody's: what connecting to each socket comes to, a letter each. */
+static void as_nobody(char letters[4])
+{
+    int fds[2];
+    cr_assert(eq(int, pipe(fds), 0));
+    pid_t pid = fork();
+    if (pid == 0) {
+        char path[300], said[3];
+        uint8_t answer[200];
+        if (setgid(65534) != 0 || setuid(65534) != 0)
+            _exit(1);
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(path, sizeof path, "%s/%s", siege.sockets, sockets[i]);
+            int fd = link_connect_unix(path, i < 2 ? SOCK_SEQPACKET : SOCK_STREAM);
+            struct pollfd p = {.fd = fd, .events = POLLIN};
+            said[i] = fd < 0                          ? 'x' /* not even connected */
+                      : i == 2                        ? 'c' /* mosquitto's: a password is asked for */
+                      : poll(&p, 1, 5000) != 1        ? '?'
+                      : recv(fd, answer, 200, 0) == 0 ? '0' /* hung up */
+                      : answer[0] == HUB_BYE          ? 'b'
+                                                      : '!';
+        }
+        _exit(write(fds[1], said, 3) != 3);
+    }
+    close(fds[1]);
+    letters[read(fds[0], letters, 3) == 3 ? 3 : 0] = '\0';
+    close(fds[0]);
+    waitpid(pid, NULL, 0);
+}
+
+Test(attacks, another_user_is_kept_out_by_the_folder_and_by_the_sockets)
+{
+    char letters[4], path[300];
+    struct stat st;
+    siege_begin(&siege, "bin/spaaksim", "pp01", "PP-01/19  spaak");
+    cr_assert(eq(int, stat(siege.sockets, &st), 0));
+    cr_expect(eq(int, (int)(st.st_mode & 077), 0), "for its owner only");
+    if (geteuid() != 0) {
+        siege_finish(&siege);
+        fprintf(stderr, "SKIPPED: only root can try as another user\n");
+        cr_skip("only root can try as another user");
+    }
+    cr_assert(eq(int, chmod(siege.directory, 0711), 0));
+    as_nobody(letters);
+    cr_expect(eq(str, letters, "xxx"));
+    cr_assert(eq(int, chmod(siege.sockets, 0711), 0));
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", siege.sockets, sockets[i]);
+        cr_assert(eq(int, chmod(path, 0777), 0));
+    }
+    as_nobody(letters);
+    cr_expect(eq(str, letters, "00c"), "with the doors wide open: hung up, hung up, asked for a password");
+    cr_expect(eq(int, siege_finish(&siege), 0));
 }
