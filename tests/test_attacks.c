@@ -3,15 +3,18 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/host/link.h"
+#include "lib/host/spawn.h"
 #include "lib/media/can/hub.h"
 #include "tests/siege.h"
 
@@ -218,4 +221,56 @@ Test(attacks, another_user_is_kept_out_by_the_folder_and_by_the_sockets)
     as_nobody(letters);
     cr_expect(eq(str, letters, "00c"), "with the doors wide open: hung up, hung up, asked for a password");
     cr_expect(eq(int, siege_finish(&siege), 0));
+}
+
+/* ---- somebody in a server's place ---- */
+
+static const struct {
+    const char *socket, *line, *up;
+} places[] = {
+    {"gsdp.sock", "kill tbm; start tbm; run 300 ms", "tbm             state   subscribed"},
+    {"pki.pki.call", "kill vos; start vos; run 300 ms", "vos             link   pki up"},
+    {"can.sock", "kill spaak; start spaak; run 300 ms", "spaak           link   body up"},
+};
+
+/* Listens at the path until somebody says something, which it tells as its exit code. */
+static pid_t squat(const char *path)
+{
+    pid_t pid = fork();
+    if (pid)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    int fd = spawn_listen(path, strstr(path, "gsdp") ? SOCK_STREAM : SOCK_SEQPACKET);
+    for (;;) {
+        char word[300];
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        poll(&p, 1, -1);
+        int peer = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        siege.score->rounds++;
+        if (peer >= 0 && recv(peer, word, sizeof word, 0) > 0)
+            siege.score->gained++;
+        close(peer);
+    }
+}
+
+Test(attacks, a_squatter_at_a_socket_s_path_hears_no_secret)
+{
+    siege_begin(&siege, "bin/spaaksim", "pp01", "PP-01/19  spaak");
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        char path[300], moved[310];
+        unsigned before = siege.score->rounds;
+        snprintf(path, sizeof path, "%s/%s", siege.sockets, places[i].socket);
+        snprintf(moved, sizeof moved, "%s.moved", path);
+        cr_assert(eq(int, rename(path, moved), 0));
+        pid_t squatter = squat(path);
+        siege_do(&siege, places[i].line, "life   started");
+        while (siege.score->rounds < before + 3)
+            poll(NULL, 0, 1);
+        kill(squatter, SIGKILL);
+        waitpid(squatter, NULL, 0);
+        cr_assert(eq(int, rename(moved, path), 0));
+        siege_do(&siege, "run 20 ms", places[i].up);
+    }
+    cr_expect(eq(u32, siege.score->gained, 0), "not a byte");
+    cr_expect(eq(int, siege_finish(&siege), 0), "%s", siege.run.text);
 }

@@ -44,11 +44,19 @@ int link_connect_unix(const char *path, int type)
     return fd;
 }
 
-int link_connect_ours(const struct link_open *o, const char *path, int type)
+static bool is_ours(const struct link_open *o, int fd, enum link_server server)
+{
+    pid_t pid = peer_process(fd);
+    if (!peer_same_user(fd))
+        return false;
+    return !o->runner || (server == LINK_HELPER ? peer_is_child(pid, o->runner) : pid == o->runner);
+}
+
+int link_connect_ours(const struct link_open *o, const char *path, int type, enum link_server server)
 {
     static unsigned refused; /* said ever more seldom */
     int fd = link_connect_unix(path, type);
-    if (fd < 0 || (peer_same_user(fd) && (!o->runner || peer_process(fd) == o->runner)))
+    if (fd < 0 || is_ours(o, fd, server))
         return fd;
     refused++;
     if ((refused & (refused - 1)) == 0)

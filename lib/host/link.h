@@ -69,9 +69,11 @@ void link_tally_done(struct link_tally *t, uint32_t taken);
 bool link_option(const char *endpoint, const char *key, char *out, size_t cap);
 /* Connects to a Unix socket of that type without blocking; -1 and errno. */
 int link_connect_unix(const char *path, int type);
-/* The same to a socket of this run, which the runner made, and nobody in its place: ERR_LINK_NOT_OURS as
- * EPERM, said in the log. What a link proves itself by goes to no other. */
-int link_connect_ours(const struct link_open *o, const char *path, int type);
+/* The same to a socket of this run, at which the runner began to listen, or a helper that it started, and
+ * nobody in their place: ERR_LINK_NOT_OURS as EPERM, said in the log. What a link proves itself by goes to no
+ * other. */
+enum link_server { LINK_RUNNER, LINK_HELPER };
+int link_connect_ours(const struct link_open *o, const char *path, int type, enum link_server server);
 /* Calls fn in the loop's next turn. */
 void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void *ctx);
 

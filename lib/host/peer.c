@@ -1,5 +1,9 @@
 #include "lib/host/peer.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,4 +23,18 @@ pid_t peer_process(int fd)
 {
     struct ucred who;
     return ask(fd, &who) ? who.pid : 0;
+}
+
+/* "71 (mosquitto) S 70 ...": a name may hold anything, brackets too. */
+bool peer_is_child(pid_t pid, pid_t parent)
+{
+    char path[40], text[200];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(text, ')');
+    return end && strlen(end) > 4 && strtol(end + 4, NULL, 10) == parent;
 }

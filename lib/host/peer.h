@@ -8,5 +8,7 @@
 bool peer_same_user(int fd);
 /* The process that connected, or that called listen or socketpair; 0 when the kernel does not say. */
 pid_t peer_process(int fd);
+/* Was that process started by the other? */
+bool peer_is_child(pid_t pid, pid_t parent);
 
 #endif

@@ -193,7 +193,7 @@ static void try_connect(struct call_link *l)
 {
     if (!l->path[0])
         return;
-    int fd = link_connect_ours(&l->o, l->path, SOCK_SEQPACKET);
+    int fd = link_connect_ours(&l->o, l->path, SOCK_SEQPACKET, LINK_RUNNER);
     if (fd >= 0 && say_hello(l, fd) && connection_open(&l->peers[0], fd))
         return;
     if (fd >= 0)

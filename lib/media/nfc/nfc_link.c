@@ -292,7 +292,7 @@ static enum err open_card(struct nfc_link *l, const char *reader)
         return ERR_NOT_FOUND;
     if (l->cards[0].fd >= 0)
         return ERR_BUSY;
-    int fd = link_connect_ours(&l->o, path, SOCK_STREAM);
+    int fd = link_connect_ours(&l->o, path, SOCK_STREAM, LINK_RUNNER);
     if (fd < 0)
         return ERR_LINK_DOWN;
     if (!greet(l, reader, fd) || !contact_open(&l->cards[0], fd)) {
