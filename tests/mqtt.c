@@ -100,11 +100,17 @@ static void wait_confirmed(struct mqtt *c, unsigned n)
     launch_must(c->confirmed == n, "the broker confirms", own.directory);
 }
 
-void mqtt_join(struct mqtt *c, const char *user, const char *password)
+bool mqtt_stay;
+
+const struct broker *mqtt_broker(void)
 {
-    char id[64];
-    snprintf(id, sizeof id, BROKER_PREFIX "%s", user ? user : "nobody");
-    *c = (struct mqtt){.m = mosquitto_new(id, true, c), .result = -1};
+    return &own.broker;
+}
+
+static void join(struct mqtt *c, const char *id, const char *user, const char *password)
+{
+    c->m = mosquitto_new(id, !mqtt_stay, c);
+    c->result = -1;
     mosquitto_int_option(c->m, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V311);
     mosquitto_connect_callback_set(c->m, on_connect);
     mosquitto_subscribe_callback_set(c->m, on_subscribe);
@@ -116,6 +122,28 @@ void mqtt_join(struct mqtt *c, const char *user, const char *password)
                 own.broker.socket);
     for (int i = 0; i < MQTT_TURNS && c->result < 0; i++)
         mqtt_turn(c);
+}
+
+void mqtt_join(struct mqtt *c, const char *user, const char *password)
+{
+    char id[64];
+    snprintf(id, sizeof id, BROKER_PREFIX "%s", user ? user : "nobody");
+    *c = (struct mqtt){.m = NULL};
+    join(c, id, user, password);
+}
+
+void mqtt_join_by_id(struct mqtt *c, const char *id, const struct setup_instance *who)
+{
+    *c = (struct mqtt){.m = NULL};
+    join(c, id, who->name, mqtt_password(who));
+}
+
+void mqtt_join_hearing(struct mqtt *c, const struct setup_instance *who, void (*hear)(const char *topic))
+{
+    char id[64];
+    snprintf(id, sizeof id, BROKER_PREFIX "%s", who->name);
+    *c = (struct mqtt){.hear = hear};
+    join(c, id, who->name, mqtt_password(who));
 }
 
 const char *mqtt_password(const struct setup_instance *who)

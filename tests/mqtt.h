@@ -25,6 +25,13 @@ const char *mqtt_password(const struct setup_instance *who);
 void mqtt_join(struct mqtt *c, const char *user, const char *password);
 /* With the user and password that the run would give; must be taken. */
 void mqtt_join_as(struct mqtt *c, const struct setup_instance *who);
+/* By that user, and whatever it says of its id; may be refused. */
+void mqtt_join_by_id(struct mqtt *c, const char *id, const struct setup_instance *who);
+/* Listens from the first: what has waited comes with the answer. */
+void mqtt_join_hearing(struct mqtt *c, const struct setup_instance *who, void (*hear)(const char *topic));
+/* Sessions of those who join outlive their connections; false at first. */
+extern bool mqtt_stay;
+const struct broker *mqtt_broker(void);
 void mqtt_leave(struct mqtt *c);
 void mqtt_turn(struct mqtt *c);
 /* Both wait for the broker's word. */
