@@ -155,8 +155,8 @@ Test(cli, a_medium_that_cannot_keep_a_wires_time_says_so)
 {
     char arguments[400];
     snprintf(arguments, sizeof arguments, "run pp01-flood-loses --out %s/w --can vcan", directory);
-    struct running r = start(arguments);
-    cr_expect(eq(int, finish(&r), 3));
+    struct launch r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), 3));
     cr_expect(ne(ptr, strstr(r.text, "vcan has no bit rate; `bus_time: wire` needs --can hub"), NULL), "%s",
               r.text);
     expect_nobody_left();

@@ -29,7 +29,7 @@ static const struct plant_item plant[] = {
     {.key = NULL},
 };
 
-static const char *const keys[] = {PKI_ISSUED_PREFIX "+", NULL};
+static const char *const keys[] = {PKI_ISSUED_PREFIX "+", PKI_ECU_PREFIX "+", NULL};
 static const char *const secrets[] = {PKI_CA_KEY, NULL};
 
 /* The certificate issued before for this subject: ERR_NOT_FOUND, or ERR_CSR_ALREADY_ISSUED for another key.
