@@ -173,8 +173,8 @@ Test(broken, an_interrupt_is_named_and_leaves_records)
 Test(broken, an_interrupt_ends_a_run_in_virtual_time_and_those_after_it)
 {
     static struct launch l;
-    write_scenario(ALL "limit: 4000000 s\nforeach: {x: [PP-01/1, PP-01/2, PP-01/3]}\ndo:\n"
-                       "  - {call: renew-vehicle-identity, to: vos, at: PP-01/19, after: 3900000 s}\n"
+    write_scenario(ALL "limit: 600000 s\nforeach: {x: [PP-01/1, PP-01/2, PP-01/3]}\ndo:\n"
+                       "  - {call: renew-vehicle-identity, to: vos, at: PP-01/19, after: 590000 s}\n"
                        "  - {call: renew-vehicle-identity, to: vos, at: $x}\n" DONE);
     launch_shell(&l, "exec $S run $D/a.yaml --world virtual --out $D/o");
     launch_must(launch_read(&l, "PP-01/1 "), "no PP-01/1", l.text);

@@ -325,7 +325,7 @@ static const struct {
      "  - {inject: 005#00, count: 9, every: 1 ms}\n  - {inject: 006#00, count: 9, every: 1 ms}\n"
      "  - {inject: 007#00, count: 9, every: 1 ms}\n  - {inject: 008#00, count: 9, every: 1 ms}\n"
      "  - {inject: 009#00, count: 9, every: 1 ms}\n",
-     "the call \"inject\" to rogue was not done when the run ended"},
+     "rogue refused inject: an earlier operation has not ended (BUSY)"},
 };
 
 Test(run, an_injection_that_was_not_done_fails)

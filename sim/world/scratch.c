@@ -16,6 +16,7 @@
 #define AS_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 /* Between its making and its locking a folder has no lock: only an older one without is a dead run's. */
 #define UNLOCKED_S 60
+#define ATTEMPTS   16
 
 static const char *base_of(void)
 {
@@ -80,12 +81,15 @@ unsigned scratch_sweep(const char *base)
     return swept;
 }
 
+/* False when a sweeper was there between the making and the locking: it took the folder for a dead run's. */
 static bool take_lock(struct scratch *s)
 {
     char path[SCRATCH_PATH + 8];
+    struct stat about;
     snprintf(path, sizeof path, "%s/" LOCK, s->path);
     s->lock = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    return s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0;
+    return s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0 && fstat(s->lock, &about) == 0 &&
+           about.st_nlink == 1;
 }
 
 bool scratch_make(struct scratch *s, char problem[200])
@@ -93,8 +97,10 @@ bool scratch_make(struct scratch *s, char problem[200])
     const char *base = base_of();
     s->lock = -1;
     scratch_sweep(base);
-    snprintf(s->path, sizeof s->path, "%s/" BEGINNING "XXXXXX", base);
-    if (mkdtemp(s->path)) {
+    for (unsigned i = 0; i < ATTEMPTS; i++) {
+        snprintf(s->path, sizeof s->path, "%s/" BEGINNING "XXXXXX", base);
+        if (!mkdtemp(s->path))
+            break;
         if (take_lock(s))
             return true;
         scratch_remove(s);
