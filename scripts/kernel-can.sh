@@ -42,7 +42,10 @@ fi
 step interfaces "CAN=body=vb,telematics=vt,..."
 cat >"$share/named.sh" <<NAMED
 for i in vb vt vi vd; do ip link add dev \$i type vcan mtu 72 && ip link set \$i up || exit 3; done
-"$build/bin/spaaksim" run pp01-provisioned --out "$out/named" --can body=vb,telematics=vt,infotainment=vi,diagnostic=vd
+all=body=vb,telematics=vt,infotainment=vi,diagnostic=vd
+"$build/bin/spaaksim" run pp01-provisioned --out "$out/named" --can \$all || exit
+"$build/bin/spaaksim" run pp01-flood-loses --out "$out/wire" --can \$all >"$out/wire.txt" 2>&1
+[ \$? = 3 ] && grep -q 'vb is virtual and has no bit rate' "$out/wire.txt" || { cat "$out/wire.txt"; exit 4; }
 NAMED
 own=--net
 [ "$(id -u)" = 0 ] || own="--map-root-user --net"

@@ -55,16 +55,80 @@ static bool is_can(const char *name)
     return ok;
 }
 
-/* A virtual interface has no device behind it; libsocketcan complains loudly about those, so it is kept away.
- */
-bool can_control_has_controller(const char *name)
+/* ---- the kernel's word on links ---- */
+
+struct request {
+    struct nlmsghdr header;
+    struct ifinfomsg info;
+    uint8_t attributes[256];
+};
+
+static void *attribute(struct request *r, unsigned short type, const void *data, size_t len)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/sys/class/net/%.15s/can_bittiming", name);
-    if (access(path, F_OK) == 0)
-        return true;
-    snprintf(path, sizeof path, "/sys/devices/virtual/net/%.15s", name);
-    return access(path, F_OK) != 0;
+    struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)r + NLMSG_ALIGN(r->header.nlmsg_len));
+    a->rta_type = type;
+    a->rta_len = (unsigned short)RTA_LENGTH(len);
+    if (len)
+        memcpy(RTA_DATA(a), data, len);
+    r->header.nlmsg_len = NLMSG_ALIGN(r->header.nlmsg_len) + (uint32_t)RTA_ALIGN(a->rta_len);
+    return a;
+}
+
+/* Value of an attribute among len bytes of them; NULL and *size 0 when it is not there. */
+static const void *find_attribute(const void *attributes, size_t len, unsigned short type, size_t *size)
+{
+    const uint8_t *p = attributes;
+    struct rtattr a;
+    *size = 0;
+    while (len >= sizeof a) {
+        memcpy(&a, p, sizeof a);
+        if (a.rta_len < sizeof a || a.rta_len > len)
+            return NULL;
+        if (a.rta_type == type) {
+            *size = a.rta_len - RTA_LENGTH(0);
+            return p + RTA_LENGTH(0);
+        }
+        size_t step = RTA_ALIGN(a.rta_len) < len ? RTA_ALIGN(a.rta_len) : len;
+        p += step;
+        len -= step;
+    }
+    return NULL;
+}
+
+/* RTM_GETLINK: "can", "vcan", ...; "" when the kernel does not say. Not asked of /sys, which shows the
+ * interfaces of the namespace that it was mounted in. */
+static void link_kind(const char *name, char kind[16])
+{
+    static const size_t head = NLMSG_LENGTH(sizeof(struct ifinfomsg));
+    struct request r = {.header = {.nlmsg_len = NLMSG_LENGTH(sizeof r.info),
+                                   .nlmsg_type = RTM_GETLINK,
+                                   .nlmsg_flags = NLM_F_REQUEST},
+                        .info = {.ifi_index = (int)if_nametoindex(name)}};
+    uint8_t answer[16384];
+    struct nlmsghdr h = {0};
+    size_t info_len, kind_len;
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    ssize_t len =
+        fd >= 0 && send(fd, &r, r.header.nlmsg_len, 0) > 0 ? recv(fd, answer, sizeof answer, 0) : -1;
+    kind[0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    if (len < (ssize_t)head)
+        return;
+    memcpy(&h, answer, sizeof h);
+    if (h.nlmsg_type != RTM_NEWLINK)
+        return;
+    const void *info = find_attribute(answer + head, (size_t)len - head, IFLA_LINKINFO, &info_len);
+    const char *word = info ? find_attribute(info, info_len, IFLA_INFO_KIND, &kind_len) : NULL;
+    if (word)
+        snprintf(kind, 16, "%.*s", (int)kind_len, word);
+}
+
+bool can_control_has_controller(const char *interface)
+{
+    char kind[16];
+    link_kind(interface, kind);
+    return strcmp(kind, "can") == 0;
 }
 
 bool can_control_ready(const char *interface, char *problem, size_t cap)
@@ -118,23 +182,6 @@ static bool enter_namespace(void)
     snprintf(map, sizeof map, "%u %u 1", gid, gid);
     write_file("/proc/self/gid_map", map);
     return true;
-}
-
-struct request {
-    struct nlmsghdr header;
-    struct ifinfomsg info;
-    uint8_t attributes[256];
-};
-
-static void *attribute(struct request *r, unsigned short type, const void *data, size_t len)
-{
-    struct rtattr *a = (struct rtattr *)(void *)((uint8_t *)r + NLMSG_ALIGN(r->header.nlmsg_len));
-    a->rta_type = type;
-    a->rta_len = (unsigned short)RTA_LENGTH(len);
-    if (len)
-        memcpy(RTA_DATA(a), data, len);
-    r->header.nlmsg_len = NLMSG_ALIGN(r->header.nlmsg_len) + (uint32_t)RTA_ALIGN(a->rta_len);
-    return a;
 }
 
 /* RTM_NEWLINK: 0 or an errno. */

@@ -9,7 +9,7 @@
  * when it is down and we may. False and a sentence on what to do. */
 bool can_control_ready(const char *interface, char *problem, size_t cap);
 
-/* False for vcan and the like, which have no bit rate. */
+/* False for vcan and the like, which have no bit rate (and of which libsocketcan complains loudly). */
 bool can_control_has_controller(const char *interface);
 
 /* Makes a network namespace for this process (rootless where the system allows it) with one vcan interface
