@@ -129,7 +129,7 @@ $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(FUZZ_PART)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -o $@
-$(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)
+$(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_values.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) $(filter %.o,$^) $(call group,$(filter %.a,$^)) -lyaml -lsocketcan -lreadline $(HOST) -o $@
 

@@ -4,200 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/language/language.h"
+#include "tests/hostile_values.h"
 
 #define TEXT_CAP  600000
 #define DEEP_MAX  40
 #define NODES_MAX 4000
 
 struct hostile {
-    uint64_t state;
+    struct chance chance;
     struct tree **sources;
     size_t source_count;
     char *text;
     size_t len;
 };
 
-/* ---- chance ---- */
-
-static uint64_t draw(struct hostile *h)
-{
-    h->state ^= h->state << 13;
-    h->state ^= h->state >> 7;
-    h->state ^= h->state << 17;
-    return h->state;
-}
-
 static size_t below(struct hostile *h, size_t n)
 {
-    return (size_t)(draw(h) % n);
+    return chance_below(&h->chance, n);
 }
 
 #define ANY(h, list) ((list)[below(h, sizeof(list) / sizeof((list)[0]))])
-
-/* ---- values ---- */
-
-/* By kind of value: some are right, some nearly. */
-static const struct {
-    const char *kind;
-    const char *values[9];
-} examples[] = {
-    {"component", {"spaak", "vos", "tbm", "sgw", "broker", "rogue", "v0002.spaak", "nobody", "spak"}},
-    {"link", {"gsdp", "pki", "body", "telematics", "diagnostic", "infotainment", "gsdp", "call", ""}},
-    {"message",
-     {"VehicleSubjectIdRequest", "VehicleSubjectIdResponse", "VehicleIdentityCSRResponse", "TBM_Status",
-      "SpaaK_VOS_Up", "?", "vehiclesubjectidrequest", "C2VUsecaseCompletionAck", "Message"}},
-    {"reason", {"MSG_NO_ANSWER", "CERT_EXPIRED", "LINK_DOWN", "OK", "BUS_NOT_ALLOWED", "ok", "", "7", "X"}},
-    {"step",
-     {"PP-01/9", "PP-01/3", "SP-02/5", "start", "OP-01a/12", "PP-01/09", "PP-1/1", "PP-01/", "PP-01/100"}},
-    {"use case", {"PP-01", "OP-01a", "PP-1", "pp-01", "PP-01/1", "", "PP-01aa", "PP-99", "SP-02"}},
-    {"duration", {"100 ms", "2 s", "500 us", "0 s", "1 ms", "604800 s", "604801 s", "5 min", "5"}},
-    {"duration in whole ms", {"100 ms", "2 s", "500 us", "0 s", "1 ms", "20 s", "4294968 s", "1.5 s", "7"}},
-    {"number", {"1", "2", "3", "100", "0", "4096", "4294967296", "18446744073709551616", "-1"}},
-    {"number, or each", {"1", "2", "each", "0", "all", "100000", "100001", "1.0", "EACH"}},
-    {"false or true", {"true", "false", "yes", "True", "1", "", "no", "true", "false"}},
-    {"segment", {"body", "diagnostic", "telematics", "infotainment", "bodies", "", "body", "7", "can"}},
-    {"serial of a vehicle",
-     {"SPAAK00000001", "SPAAK00000002", "", "spaak", "SPAAK0000000", "SPAAK00000001", "1", "0", "x"}},
-};
-
-/* For any place: what no value of the language is, or hardly one. */
-static const char *const hostile_values[] = {"",
-                                             "-1",
-                                             "0x10",
-                                             "1e9",
-                                             "18446744073709551616",
-                                             "4294968 s",
-                                             "100 us",
-                                             "99999999999999999999 s",
-                                             "null",
-                                             "~",
-                                             "true",
-                                             "$x",
-                                             "$step",
-                                             "../../etc/passwd",
-                                             "..",
-                                             "/tmp/x",
-                                             "a b",
-                                             "%s%n%s",
-                                             "\x1B[31m",
-                                             "a\nb",
-                                             "a\rb",
-                                             "\x07",
-                                             "\xFF\xFE",
-                                             "\xC3",
-                                             "\xC0\xAF",
-                                             "\xED\xA0\x80",
-                                             "\xE2\x80\xAE",
-                                             "\xC3\xA9\xC3\xA9",
-                                             "\xF0\x9F\x94\x91",
-                                             "&a",
-                                             "*a",
-                                             "!!str",
-                                             "<<",
-                                             "{",
-                                             "]",
-                                             "- a",
-                                             "a: b",
-                                             "#",
-                                             "'",
-                                             "\"",
-                                             "\t",
-                                             "@",
-                                             "`",
-                                             "|",
-                                             ">",
-                                             "spaak",
-                                             "vos",
-                                             "PP-01/9",
-                                             "present",
-                                             "absent",
-                                             "3A0#0011",
-                                             "001#0000000000000000",
-                                             "virtual",
-                                             "t",
-                                             "sp02",
-                                             "pp01"};
-
-static char *copy_of(const char *text)
-{
-    char *copy = strdup(text);
-    if (!copy)
-        abort();
-    return copy;
-}
-
-static char *long_text(struct hostile *h)
-{
-    static const size_t lengths[] = {31, 32, 47, 48, 95, 96, 119, 120, 255, 256, 257, 5000};
-    size_t len = ANY(h, lengths);
-    char *text = malloc(len + 2);
-    if (!text)
-        abort();
-    bool wide = below(h, 3) == 0;
-    for (size_t i = 0; i < len; i++)
-        text[i] = wide ? (i % 2 ? '\xA9' : '\xC3') : 'a';
-    text[len] = '\0';
-    return text;
-}
-
-static char *hostile_value(struct hostile *h)
-{
-    return below(h, 8) == 0 ? long_text(h) : copy_of(ANY(h, hostile_values));
-}
-
-static char *value_of_kind(struct hostile *h, const struct tree_key *k)
-{
-    size_t words = 0;
-    while (k->words && k->words[words])
-        words++;
-    if (words && below(h, 4))
-        return copy_of(k->words[below(h, words)]);
-    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)
-        if (strcmp(examples[i].kind, k->kind->name) == 0 && below(h, 8))
-            return copy_of(examples[i].values[below(h, 9)]);
-    return hostile_value(h);
-}
-
-/* ---- the tables ---- */
-
-static const struct tree_key *const plain_tables[] = {scenario_keys, given_keys, call_keys, inject_keys,
-                                                      field_keys};
-
-static size_t form_count(const struct entry_form *forms)
-{
-    size_t n = 0;
-    while (forms[n].name)
-        n++;
-    return n;
-}
-
-static const struct tree_key *any_table(struct hostile *h)
-{
-    size_t plain = sizeof plain_tables / sizeof plain_tables[0], faults = form_count(fault_forms),
-           i = below(h, plain + faults + form_count(expect_forms));
-    if (i < plain)
-        return plain_tables[i];
-    return i < plain + faults ? fault_forms[i - plain].keys : expect_forms[i - plain - faults].keys;
-}
-
-static const struct tree_key *any_row(struct hostile *h)
-{
-    const struct tree_key *keys = any_table(h);
-    size_t n = 0;
-    while (keys[n].name)
-        n++;
-    return n ? &keys[below(h, n)] : &scenario_keys[0];
-}
-
-/* Some row of that name. */
-static const struct tree_key *row_named(struct hostile *h, const char *name)
-{
-    const struct tree_key *row = NULL;
-    for (unsigned tries = 0; !row && tries < 40; tries++)
-        row = table_find(any_table(h), name);
-    return row;
-}
 
 /* ---- trees ---- */
 
@@ -285,7 +111,7 @@ static void duplicate(struct hostile *h, struct spot at)
 {
     const char *key = at.parent->kind == TREE_MAP ? at.parent->keys[at.i] : "";
     (void)h;
-    insert(at.parent, copy_of(key), tree_clone(at.parent->items[at.i]));
+    insert(at.parent, value_copy(key), tree_clone(at.parent->items[at.i]));
 }
 
 static void rename_key(struct hostile *h, struct spot at)
@@ -299,7 +125,7 @@ static void rename_key(struct hostile *h, struct spot at)
         return;
     }
     free(key);
-    at.parent->keys[at.i] = below(h, 2) ? copy_of(any_row(h)->name) : hostile_value(h);
+    at.parent->keys[at.i] = below(h, 2) ? value_copy(row_any(&h->chance)->name) : value_hostile(&h->chance);
 }
 
 static void other_kind(struct hostile *h, struct spot at)
@@ -312,7 +138,7 @@ static void other_kind(struct hostile *h, struct spot at)
         break;
     case 1:
         y = new_node(TREE_MAP, NULL);
-        insert(y, copy_of(any_row(h)->name), tree_clone(old));
+        insert(y, value_copy(row_any(&h->chance)->name), tree_clone(old));
         break;
     case 2:
         y = new_node(TREE_LIST, NULL);
@@ -321,36 +147,37 @@ static void other_kind(struct hostile *h, struct spot at)
         y = new_node(TREE_MAP, NULL);
         break;
     default:
-        y = new_node(TREE_TEXT, hostile_value(h));
+        y = new_node(TREE_TEXT, value_hostile(&h->chance));
     }
     replace(at, y);
 }
 
 static void hostile_text(struct hostile *h, struct spot at)
 {
-    replace(at, new_node(TREE_TEXT, hostile_value(h)));
+    replace(at, new_node(TREE_TEXT, value_hostile(&h->chance)));
 }
 
 /* A value as the row of its key has it: half of what comes of it is well-formed. */
 static void kindred_text(struct hostile *h, struct spot at)
 {
-    const struct tree_key *row = at.parent->kind == TREE_MAP ? row_named(h, at.parent->keys[at.i]) : NULL;
+    const struct tree_key *row =
+        at.parent->kind == TREE_MAP ? row_named(&h->chance, at.parent->keys[at.i]) : NULL;
     if (at.parent->items[at.i]->kind == TREE_TEXT && row)
-        replace(at, new_node(TREE_TEXT, value_of_kind(h, row)));
+        replace(at, new_node(TREE_TEXT, value_of_kind(&h->chance, row)));
 }
 
 static void add_row(struct hostile *h, struct spot at)
 {
     struct tree *y = at.parent->items[at.i]->kind == TREE_MAP ? at.parent->items[at.i] : at.parent;
-    const struct tree_key *row = any_row(h);
-    insert(y, copy_of(row->name), new_node(TREE_TEXT, value_of_kind(h, row)));
+    const struct tree_key *row = row_any(&h->chance);
+    insert(y, value_copy(row->name), new_node(TREE_TEXT, value_of_kind(&h->chance, row)));
 }
 
 static void nest(struct hostile *h, struct spot at)
 {
     for (size_t n = 1 + below(h, DEEP_MAX); n > 0; n--) {
         struct tree *y = new_node(below(h, 2) ? TREE_LIST : TREE_MAP, NULL);
-        insert(y, copy_of("a"), at.parent->items[at.i]);
+        insert(y, value_copy("a"), at.parent->items[at.i]);
         at.parent->items[at.i] = y;
     }
 }
@@ -459,12 +286,12 @@ static void cut_short(struct hostile *h)
 static void change_byte(struct hostile *h)
 {
     if (h->len)
-        h->text[below(h, h->len)] = (char)draw(h);
+        h->text[below(h, h->len)] = (char)chance_draw(&h->chance);
 }
 
 static void add_byte(struct hostile *h)
 {
-    const char byte = (char)draw(h);
+    const char byte = (char)chance_draw(&h->chance);
     insert_bytes(h, below(h, h->len + 1), &byte, 1);
 }
 
@@ -526,7 +353,7 @@ static void call_it_t(struct tree *y)
 {
     for (size_t i = 0; i < y->count; i++)
         if (y->kind == TREE_MAP && strcmp(y->keys[i], "name") == 0)
-            replace((struct spot){y, i}, new_node(TREE_TEXT, copy_of("t")));
+            replace((struct spot){y, i}, new_node(TREE_TEXT, value_copy("t")));
 }
 
 struct hostile *hostile_new(uint64_t seed, char **sources, size_t count)
@@ -534,7 +361,7 @@ struct hostile *hostile_new(uint64_t seed, char **sources, size_t count)
     struct hostile *h = calloc(1, sizeof *h);
     if (!h)
         abort();
-    h->state = seed * 0x9E3779B97F4A7C15ull + 1;
+    h->chance.state = seed * 0x9E3779B97F4A7C15ull + 1;
     h->text = malloc(TEXT_CAP);
     h->sources = calloc(count, sizeof(struct tree *));
     if (!h->text || !h->sources)
