@@ -78,15 +78,17 @@ static bool key_within(const char *filter, const char *const *serials, const cha
 bool component_key(const struct component_class *class, const char *const *serials, const char *key)
 {
     char filter[ENV_KEY_MAX + 16];
+    if (!class->keys)
+        return true;
+    for (const char *const *k = class->keys; *k; k++)
+        if (key_within(*k, serials, key))
+            return true;
     for (const struct plant_item *i = class->plant; i && i->key; i++) {
         snprintf(filter, sizeof filter, "%s%s", i->key, i->kind == PLANT_VEHICLES ? "{serial}" : "");
         if (key_within(filter, serials, key))
             return true;
     }
-    for (const char *const *k = class->keys; k && *k; k++)
-        if (key_within(*k, serials, key))
-            return true;
-    return !class->keys;
+    return false;
 }
 
 bool component_topic(const struct component_class *class, const char *serial, enum topic_access access,
