@@ -293,11 +293,13 @@ static bool read_variants(struct loading *l, struct scenario **out, size_t *coun
         return tree_bad(l->problem, l->whole->at, "a scenario must be a mapping (key: value)");
     if (!check_foreach(l->whole, l->variable, count, l->problem))
         return false;
-    *out = calloc(*count, sizeof **out);
-    bool ok = *out || tree_bad(l->problem, l->whole->at, "no memory for it");
-    for (size_t i = 0; ok && i < *count; i++)
-        ok = read_variant(l, i, &(*out)[i]);
-    return ok;
+    struct scenario *all = *out = *count ? calloc(*count, sizeof **out) : NULL;
+    if (!all)
+        return tree_bad(l->problem, l->whole->at, "no memory for it");
+    for (size_t i = 0; i < *count; i++)
+        if (!read_variant(l, i, &all[i]))
+            return false;
+    return true;
 }
 
 bool scenario_load_and_dump(const char *file, struct scenario **out, size_t *count, FILE *dump,
