@@ -6,7 +6,7 @@ build=$1
 bad=0
 say() { printf '  %-10s %s\n' "$1" "$2"; }
 fail() { echo "check: $1" >&2; bad=1; }
-sources=$(git ls-files -co --exclude-standard '*.c' '*.h')
+sources=$(scripts/sources.sh)
 
 say format "$(printf '%s\n' $sources | wc -l) files"
 # shellcheck disable=SC2086

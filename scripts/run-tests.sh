@@ -7,8 +7,10 @@ shift
 logs=$build/test-logs
 rm -rf "$logs"
 mkdir -p "$logs"
-export ASAN_OPTIONS="detect_leaks=1:log_path=$PWD/$logs/san:exitcode=23:${ASAN_OPTIONS:-}"
-export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path=$PWD/$logs/san:${UBSAN_OPTIONS:-}"
+# in quotes of its own: the sanitizers end a value at a blank
+reports="\"$PWD/$logs/san\""
+export ASAN_OPTIONS="detect_leaks=1:log_path=$reports:exitcode=23:${ASAN_OPTIONS:-}"
+export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:log_path=$reports:${UBSAN_OPTIONS:-}"
 export SPAAKSIM_BUILD="$build"
 tested=0 passing=0 failing=0 crashing=0 bad=""
 for test in "$@"; do

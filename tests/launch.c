@@ -28,7 +28,7 @@ void launch_directory(char out[64])
 void launch_remove(const char *directory)
 {
     char command[100];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
     launch_must(system(command) == 0, "system", command);
 }
 

@@ -2,6 +2,7 @@
  * key is of this example only. Another seed or OpenSSL gives other bytes, as good; tests/test_messages.c
  * holds those that stand in the document against the code. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/host/seeded.h"

@@ -530,8 +530,8 @@ Test(attestation, signed_but_wrong)
     static const char *const statements[] = {
         "7F2B00", "7F2B0B410102920093044F504154", /* no version, another version */
         "7F2B03410101",                           /* nothing but a version */
-        "7F2B2C410101921401020304050607080910111213141516171819204D0801020304050607084E01FF93044B5453"
-        "31", /* slot */
+        ("7F2B2C410101921401020304050607080910111213141516171819204D0801020304050607084E01FF93044B5453"
+         "31"), /* slot */
     };
     struct crypto *c = test_crypto();
     struct attestation a;

@@ -380,7 +380,7 @@ static int free_port(void)
     return ntohs(a.sin_port);
 }
 
-static void write_file(const char *name, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void write_file(const char *name, const char *format, ...)
 {
     char path[200];
     va_list args;

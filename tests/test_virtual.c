@@ -16,7 +16,7 @@ struct recorder {
 static char diary[4096];
 static const char *topic = ""; /* what the next recorder subscribes to */
 
-static void note(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void note(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
