@@ -168,10 +168,10 @@ test: all $(CAST_BIN) $(TESTS) $(RECORD)
 	$(Q)scripts/setup.sh test || echo 'going on: what needs it will be skipped'
 	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
 
-## make check          format, lint, includes, symbols, scenario files
+## make check          format, lint, includes, symbols, scenario files (ONLY='format length': some)
 check: all $(CAST_BIN)
 	$(Q)scripts/setup.sh check
-	$(Q)scripts/check.sh $(BUILD)
+	$(Q)scripts/check.sh $(BUILD) $(ONLY)
 
 ## make bench          figures as JSON lines: name, value, unit, floor, ratio (ONLY=core: some rows; BASE=<commit>: beside that commit's)
 ROUNDS  ?= 3
