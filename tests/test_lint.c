@@ -13,14 +13,14 @@ static void make(void)
     launch_directory(directory);
     char out[512], here[400];
     cr_assert(getcwd(here, sizeof here) != NULL);
-    cr_assert(eq(int,
-                 launch_shell(
-                     out, sizeof out,
-                     "cd '%s' && mkdir -p scripts build/gen inc && cp '%s'/scripts/check-lint.sh scripts && "
-                     "cp '%s'/.clang-tidy .",
-                     directory, here, here),
-                 0),
-              "%s", out);
+    cr_assert(
+        eq(int,
+           launch_run(out, sizeof out,
+                      "cd '%s' && mkdir -p scripts build/gen inc && cp '%s'/scripts/check-lint.sh scripts && "
+                      "cp '%s'/.clang-tidy .",
+                      directory, here, here),
+           0),
+        "%s", out);
 }
 
 static void drop(void)
@@ -71,13 +71,13 @@ static const struct {
 Test(lint, what_has_changed_is_looked_at_again, .init = make, .fini = drop)
 {
     char out[8192], wanted[60];
-    if (launch_shell(out, sizeof out, "command -v clang-tidy") != 0) {
+    if (launch_run(out, sizeof out, "command -v clang-tidy") != 0) {
         fprintf(stderr, "SKIPPED: the stamps of make check were not tried: clang-tidy is missing\n");
         cr_skip_test("clang-tidy is missing");
     }
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        int rc = launch_shell(out, sizeof out, "cd '%s' && { %s\n} && scripts/check-lint.sh build *.c",
-                              directory, *steps[i].done ? steps[i].done : ":");
+        int rc = launch_run(out, sizeof out, "cd '%s' && { %s\n} && scripts/check-lint.sh build *.c",
+                            directory, *steps[i].done ? steps[i].done : ":");
         snprintf(wanted, sizeof wanted, " %u of ", steps[i].again);
         cr_expect(eq(int, rc == 0, steps[i].good), "%s: %s", steps[i].name, out);
         cr_expect(strstr(out, wanted) != NULL, "%s: %s", steps[i].name, out);

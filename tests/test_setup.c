@@ -78,15 +78,15 @@ Test(setup, who_may_not_install_is_told_what_to_do, .init = make, .fini = drop)
             stand_in("dpkg-query", rows[i].packages);
             stand_in("apt-get", "exit 0");
         } else {
-            launch_shell(out, sizeof out, "rm -f '%s/dpkg-query' '%s/apt-get'", directory, directory);
+            launch_run(out, sizeof out, "rm -f '%s/dpkg-query' '%s/apt-get'", directory, directory);
         }
         stand_in("id", rows[i].id ? rows[i].id : "echo 0");
-        launch_shell(out, sizeof out, "rm -f '%s/sudo'", directory);
+        launch_run(out, sizeof out, "rm -f '%s/sudo'", directory);
         if (rows[i].sudo)
             stand_in("sudo", rows[i].sudo);
         int rc =
-            launch_shell(out, sizeof out, "env -i TMPDIR=/nowhere %s PATH='%s' /bin/sh scripts/setup.sh fuzz",
-                         rows[i].environment ? rows[i].environment : "", directory);
+            launch_run(out, sizeof out, "env -i TMPDIR=/nowhere %s PATH='%s' /bin/sh scripts/setup.sh fuzz",
+                       rows[i].environment ? rows[i].environment : "", directory);
         cr_expect(eq(int, rc, rows[i].code), "%s: %s", rows[i].name, out);
         cr_expect(eq(str, out, (char *)rows[i].says), "%s", rows[i].name);
     }
