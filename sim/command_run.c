@@ -3,6 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/host/setup.h"
+#include "lib/media/media.h"
 #include "sim/commands.h"
 #include "sim/options.h"
 #include "sim/run/folder.h"
@@ -69,12 +71,34 @@ static enum verdict run_variant(const struct scenario *s, struct run_options opt
     return v;
 }
 
+static bool speaks(const struct scenario *s, const char *medium)
+{
+    for (size_t i = 0; i < s->member_count; i++)
+        for (size_t k = 0; s->members[i].class && k < s->members[i].class->port_count; k++)
+            if (strcmp(s->members[i].class->ports[k].medium, medium) == 0)
+                return true;
+    return false;
+}
+
+/* A choice for a medium that nobody of the scenario speaks is a mistake of the one who typed it. */
+static bool check_choices(const struct scenario *s, const struct run_options *options)
+{
+    for (size_t i = 0; media_setups[i]; i++)
+        if (options->choices[i] && !speaks(s, media_setups[i]->medium->name)) {
+            fprintf(stderr, "spaaksim: nobody in %s has a port for --%s; leave it away\n", s->name,
+                    media_setups[i]->option);
+            return false;
+        }
+    return true;
+}
+
 int run_file(const char *path, const struct run_options *options, char *cause)
 {
     struct scenario *variants = NULL;
     size_t count, i;
     int rc = EXIT_PASSED;
-    if (!catalogue_load(path, &variants, &count)) {
+    if (!catalogue_load(path, &variants, &count) ||
+        (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
         free(variants);
         return EXIT_WRONG;
     }

@@ -29,7 +29,7 @@ static bool find(const char *program, struct process_parts *out)
     *out = (struct process_parts){.class = cast_find(program),
                                   .media = media,
                                   .drivers = media_drivers,
-                                  .open_store = sqlite_store_open_durable};
+                                  .open_store = sqlite_store_open_live};
     return out->class;
 }
 

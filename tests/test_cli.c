@@ -100,6 +100,7 @@ static const struct {
     {"run pp01 --gsdp mqtts://host:1x", 2, "a port is a number from 1 to 65535, not \"1x\""},
     {"run pp01 --world virtual --can hub", 2, "--can is for the process world"},
     {"run pp01 --world virtual --tap true", 2, "--tap is for the process world"},
+    {"run pp01 --nfc pad=/tmp/x", 2, "nobody in pp01 has a port for --nfc"},
     {"run pp01 --max-record 0", 2, "--max-record goes from 1"},
     {"run pp01 --out ''", 2, "--out takes a folder"},
     {"run --all --jobs 0", 2, "--jobs goes from 1 to 64"},

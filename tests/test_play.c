@@ -240,6 +240,24 @@ Test(play, exit_codes_and_words)
     free(p);
 }
 
+Test(play, a_link_without_another_end_cannot_be_cut)
+{
+    struct played *p = malloc(sizeof *p);
+    char path[200];
+    snprintf(path, sizeof path, "%s/alone.yaml", directory);
+    FILE *f = fopen(path, "w");
+    fputs(
+        "schema: 1\nname: alone\ntitle: no PKI\nuse_case: PP-01\nrun: [broker, vos, gsdp, sgw, tbm, spaak]\n"
+        "expect:\n  - {step: PP-01/1}\n",
+        f);
+    fclose(f);
+    strcat(path, " --world virtual");
+    play(path, "cut pki vos\n", p);
+    cr_expect(eq(int, p->code, 1), "%s", p->text);
+    cr_expect(strstr(p->text, "pki of vos has no other end in this world") != NULL, "%s", p->text);
+    free(p);
+}
+
 /* ---- at a terminal ---- */
 
 struct seat {

@@ -143,19 +143,22 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
         [SQLITE_STORE_DURABLE] =
             ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
              "PRAGMA wal_autocheckpoint = 4000;"),
+        [SQLITE_STORE_LIVE] =
+            ("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF;"
+             "PRAGMA wal_autocheckpoint = 4000;"),
         [SQLITE_STORE_SEED] =
             "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;",
         /* a WAL file without exclusive locking would need shared memory, which not every file system has */
         [SQLITE_STORE_READ] = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = OFF;",
     };
     /* made by us, so that nobody else may ever read it */
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return false;
     close(fd);
     return sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
            sqlite3_busy_timeout(s->db, 2000) == SQLITE_OK &&
-           /* the log is durable as it is; folding it into the file costs three more waits for the disk */
+           /* the log is as good as the file; folding it in costs three more waits for the disk */
            (mode == SQLITE_STORE_SEED ||
             sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) == SQLITE_OK) &&
            sqlite3_exec(s->db, pragmas[mode], NULL, NULL, NULL) == SQLITE_OK &&
@@ -183,7 +186,7 @@ struct store *sqlite_store_open(const char *path, enum sqlite_store_mode mode, c
     return NULL;
 }
 
-struct store *sqlite_store_open_durable(const char *path, const char **reason)
+struct store *sqlite_store_open_live(const char *path, const char **reason)
 {
-    return sqlite_store_open(path, SQLITE_STORE_DURABLE, reason);
+    return sqlite_store_open(path, SQLITE_STORE_LIVE, reason);
 }

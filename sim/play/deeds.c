@@ -83,7 +83,10 @@ static bool find_link(struct play *p, const struct words *w, const struct link_w
         return false;
     const struct member *m = scenario_member(&p->scenario, w->word[2]);
     *out = links_find(p->run, w->word[2], w->word[1]);
-    return *out || unknown_link(p, m ? m->class : NULL, w->word[2], w->word[1]);
+    if (!*out)
+        return unknown_link(p, m ? m->class : NULL, w->word[2], w->word[1]);
+    return link_is_whole(&p->scenario, m, (*out)->port) ||
+           play_wrong(p, "%s of %s has no other end in this world", w->word[1], w->word[2]);
 }
 
 bool play_cut(struct play *p, const struct words *w)

@@ -581,11 +581,11 @@ static void stop_all(struct process_world *w)
 
 /* ---- the beginning ---- */
 
-static bool start_those(struct process_world *w, bool with_store)
+static bool start_members(struct process_world *w)
 {
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (c->member && !c->pid && c->member->class->stores == with_store && !start_child(w, c))
+        if (c->member && !c->pid && !start_child(w, c))
             return false;
     }
     return true;
@@ -607,8 +607,8 @@ static bool start_all(struct process_world *w)
     if (!add_members(w) || sd_event_add_io(w->event, NULL, w->zygote, EPOLLIN, on_zygote, w) < 0)
         return false;
     run_start(w->run);
-    /* who needs no store starts while the stores are made */
-    return start_those(w, false) && process_setup_stores(w) && start_those(w, true);
+    /* the stores are made while the zygote readies itself */
+    return process_setup_stores(w) && start_members(w);
 }
 
 static bool open_event(struct process_world *w)
