@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static int become(const struct zygote_request *r, const int *fds, pid_t zygote)
     memcpy(configuration, r->configuration, sizeof configuration);
     prctl(PR_SET_NAME, name);
     setpgid(0, 0);
-    int log = open(r->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    int log = open(r->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
     if (log >= 0) {
         dup2(log, STDOUT_FILENO);
         dup2(log, STDERR_FILENO);
@@ -63,6 +64,27 @@ static int become(const struct zygote_request *r, const int *fds, pid_t zygote)
     return process_main(&parts, 2, argv);
 }
 
+/* In the user namespace of its own that some systems ask for, the network is entered with the rights of that
+ * one. */
+static int join(int user, int network)
+{
+    if (setns(user, CLONE_NEWUSER) != 0 && errno != EINVAL) /* EINVAL: it is ours already */
+        return errno;
+    return setns(network, CLONE_NEWNET) == 0 ? 0 : errno;
+}
+
+static struct zygote_report obey(const struct zygote_request *r, const int fds[ZYGOTE_FDS])
+{
+    pid_t self = getpid(), pid;
+    if (!r->program[0])
+        return (struct zygote_report){.news = ZYGOTE_BORN, .status = join(fds[0], fds[1])};
+    pid = fork();
+    if (pid == 0)
+        exit(become(r, fds, self));
+    return (struct zygote_report){
+        .news = ZYGOTE_BORN, .pid = pid > 0 ? pid : 0, .status = pid > 0 ? 0 : errno};
+}
+
 static void serve(void)
 {
     struct zygote_request r;
@@ -74,7 +96,6 @@ static void serve(void)
     struct msghdr m = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control};
     int fds[ZYGOTE_FDS];
-    pid_t self = getpid();
     memset(fds, -1, sizeof fds);
     ssize_t len = recvmsg(SOCKET, &m, MSG_CMSG_CLOEXEC);
     if (len != (ssize_t)sizeof r)
@@ -84,11 +105,7 @@ static void serve(void)
         memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
     r.program[sizeof r.program - 1] = r.configuration[sizeof r.configuration - 1] = r.log[sizeof r.log - 1] =
         '\0';
-    pid_t pid = fork();
-    if (pid == 0)
-        exit(become(&r, fds, self));
-    struct zygote_report report = {
-        .news = ZYGOTE_BORN, .pid = pid > 0 ? pid : 0, .status = pid > 0 ? 0 : errno};
+    struct zygote_report report = obey(&r, fds);
     for (size_t i = 0; i < ZYGOTE_FDS; i++)
         if (fds[i] >= 0)
             close(fds[i]);

@@ -35,7 +35,7 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     setpgid(0, 0); /* Ctrl-C is the runner's to handle */
-    int null = open("/dev/null", O_RDONLY), fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    int null = open("/dev/null", O_RDONLY), fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0644);
     if (null >= 0)
         dup2(null, STDIN_FILENO);
     if (fd >= 0) {
@@ -61,7 +61,8 @@ int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool t
     posix_spawnattr_setpgroup(&attributes, 0);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
+                                     0644);
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
     for (; fds && fds->theirs >= 0; fds++)
         posix_spawn_file_actions_adddup2(&actions, fds->ours, fds->theirs);

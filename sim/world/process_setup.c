@@ -377,6 +377,24 @@ static bool start_beside(struct process_world *w)
     return rc == 0 && process_setup_watch(w, c);
 }
 
+static ino_t network_of(void)
+{
+    struct stat about;
+    return stat("/proc/self/ns/net", &about) == 0 ? about.st_ino : 0;
+}
+
+/* One of the media may move this process into a network of its own: the zygote follows. */
+static bool open_media_together(struct process_world *w)
+{
+    ino_t before = network_of();
+    if (!open_media(w))
+        return false;
+    int rc = network_of() == before ? 0 : zygote_join(w->zygote);
+    if (rc != 0)
+        run_fail(w->run, "the components cannot go to the network of this run: %s", strerror(rc));
+    return rc == 0;
+}
+
 /* Started first: it readies itself while the rest is prepared. */
 static bool start_zygote(struct process_world *w)
 {
@@ -417,7 +435,7 @@ static bool have_descriptors(struct process_world *w)
 
 bool process_setup_open(struct process_world *w)
 {
-    if (!have_descriptors(w) || !make_output(w) || !make_directory(w))
+    if (!have_descriptors(w) || !make_output(w) || !start_zygote(w) || !make_directory(w))
         return false;
     w->board = board_make(&w->board_fd);
     if (!w->board) {
@@ -425,8 +443,7 @@ bool process_setup_open(struct process_world *w)
         return false;
     }
     collect_barriers(w);
-    /* media first: one of them may move this process into a network of its own */
-    return open_media(w) && start_zygote(w) && start_helpers(w) && start_beside(w);
+    return open_media_together(w) && start_helpers(w) && start_beside(w);
 }
 
 void process_setup_close(struct process_world *w)

@@ -1,4 +1,5 @@
-/* The folder of one run for sockets and configuration, in $XDG_RUNTIME_DIR or /tmp, 0700 and under a name
+/* The folder of one run for sockets and configuration, in $XDG_RUNTIME_DIR, else in memory (/dev/shm), else
+ * in /tmp; 0700 and under a name
  * that nobody can foresee. It is locked for as long as the run lives: what a killed run left there is swept
  * by the next one. */
 #ifndef sim_world_scratch_h

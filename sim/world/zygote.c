@@ -1,6 +1,7 @@
 #include "sim/world/zygote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -59,6 +60,27 @@ bool zygote_read(int socket, struct zygote_report *out, bool block)
         len = recv(socket, out, sizeof *out, block ? 0 : MSG_DONTWAIT);
     while (len < 0 && errno == EINTR);
     return len == (ssize_t)sizeof *out;
+}
+
+static int request_join(int socket, const int namespaces[2])
+{
+    const struct zygote_request r = {.program = ""};
+    const struct spawn_fd fds[] = {{0, namespaces[0]}, {1, namespaces[1]}, {-1, -1}};
+    struct zygote_report report;
+    if (!send_request(socket, &r, fds))
+        return errno;
+    return zygote_read(socket, &report, true) ? report.status : EPIPE;
+}
+
+int zygote_join(int socket)
+{
+    const int namespaces[] = {open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC),
+                              open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC)};
+    int rc = namespaces[0] >= 0 && namespaces[1] >= 0 ? request_join(socket, namespaces) : errno;
+    for (size_t i = 0; i < 2; i++)
+        if (namespaces[i] >= 0)
+            close(namespaces[i]);
+    return rc;
 }
 
 int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_fd *fds, pid_t *pid,

@@ -4,6 +4,9 @@
  *   runner -> zygote   struct zygote_request, with descriptors beside it
  *   zygote -> runner   struct zygote_report: born (pid), or ended (pid and how)
  *
+ * Started before anything else of a run, it readies itself while the runner does its own. When a medium has
+ * moved the runner into another network, it follows.
+ *
  * The zygote holds no keys and no world; a component begins in it as it would after exec. It dies with the
  * runner, and its children with it. */
 #ifndef sim_world_zygote_h
@@ -18,7 +21,7 @@
 #define ZYGOTE_FDS 12 /* descriptors of one component, at most */
 
 struct zygote_request {
-    char program[32];
+    char program[32]; /* "": the first two descriptors are a user and a network namespace to go to */
     char configuration[256];
     char log[760];
     int numbers[ZYGOTE_FDS]; /* what the descriptors are called in the child; -1: not given */
@@ -39,6 +42,8 @@ int zygote_start(const char *program, const char *log, pid_t *pid);
  * errno. */
 int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_fd *fds, pid_t *pid,
                 void (*ended)(void *ctx, const struct zygote_report *report), void *ctx);
+/* Has it go to the network of the runner. 0 or an errno. */
+int zygote_join(int socket);
 /* One report, without blocking unless told to; false when there is none. */
 bool zygote_read(int socket, struct zygote_report *out, bool block);
 
