@@ -1,7 +1,10 @@
 /* One list of tests, two kinds of store. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/host/sqlite_store.h"
@@ -116,6 +119,46 @@ Test(sqlite_store, file_is_for_its_owner_only_and_survives)
     unlink(side);
     snprintf(side, sizeof side, "%s-shm", path);
     unlink(side);
+}
+
+/* In a run nobody waits for the disk, and yet what was synced is there when its process is killed. */
+Test(sqlite_store, what_was_synced_survives_a_kill_and_the_rest_does_not)
+{
+    static const enum sqlite_store_mode modes[] = {SQLITE_STORE_LIVE, SQLITE_STORE_DURABLE};
+    char path[200], command[260];
+    const char *reason = "";
+    for (size_t i = 0; i < 2; i++) {
+        test_path(path, sizeof path, "killed.db");
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct store *s = sqlite_store_open(path, modes[i], &reason);
+            store_set(s, "k", span_of("v", 1));
+            store_sync(s);
+            store_set(s, "k", span_of("w", 1));
+            kill(getpid(), SIGKILL);
+        }
+        cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+        struct store *s = sqlite_store_open(path, modes[i], &reason);
+        cr_assert(ne(ptr, s, NULL), "%s", reason);
+        get_is(s, "k", "v");
+        store_close(s);
+        snprintf(command, sizeof command, "rm -f %s*", path);
+        cr_assert(eq(int, system(command), 0));
+    }
+}
+
+Test(sqlite_store, what_is_no_store_is_explained)
+{
+    char path[200];
+    const char *reason = "";
+    test_path(path, sizeof path, "letter.db");
+    FILE *f = fopen(path, "w");
+    for (unsigned i = 0; i < 600; i++)
+        fputs("not a database\n", f);
+    fclose(f);
+    cr_expect(eq(ptr, sqlite_store_open(path, SQLITE_STORE_READ, &reason), NULL));
+    cr_expect(strstr(reason, "not a database") != NULL, "%s", reason);
+    unlink(path);
 }
 
 Test(sqlite_store, unusable_path_is_explained)

@@ -7,15 +7,35 @@
 #include <string.h>
 #include <unistd.h>
 
+enum statement { GET, PUT, DELETE, BEGIN, COMMIT, STATEMENTS };
+
 struct sqlite_store {
     struct store store;
     sqlite3 *db;
-    sqlite3_stmt *get, *put, *del, *scan, *begin, *commit;
-    bool open; /* a transaction is open */
+    sqlite3_stmt *statements[STATEMENTS]; /* each made when it is used first */
+    bool open;                            /* a transaction is open */
 };
+
+/* NULL when it cannot be made. */
+static sqlite3_stmt *statement(struct sqlite_store *s, enum statement which)
+{
+    static const char *const sql[STATEMENTS] = {
+        [GET] = "SELECT value FROM store WHERE key = ?1",
+        [PUT] = "INSERT INTO store (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2",
+        [DELETE] = "DELETE FROM store WHERE key = ?1",
+        [BEGIN] = "BEGIN IMMEDIATE",
+        [COMMIT] = "COMMIT",
+    };
+    if (!s->statements[which] && sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                                                    &s->statements[which], NULL) != SQLITE_OK)
+        return NULL;
+    return s->statements[which];
+}
 
 static enum err run(sqlite3_stmt *s)
 {
+    if (!s)
+        return ERR_STORE_FAILED;
     int rc = sqlite3_step(s);
     sqlite3_reset(s);
     return rc == SQLITE_DONE ? ERR_OK : ERR_STORE_FAILED;
@@ -25,33 +45,37 @@ static enum err begin(struct sqlite_store *s)
 {
     if (s->open)
         return ERR_OK;
-    enum err e = run(s->begin);
+    enum err e = run(statement(s, BEGIN));
     s->open = e == ERR_OK;
     return e;
 }
 
 static enum err sqlite_get(struct store *store, const char *key, void *buf, size_t cap, size_t *len)
 {
-    struct sqlite_store *s = (struct sqlite_store *)store;
+    sqlite3_stmt *get = statement((struct sqlite_store *)store, GET);
     enum err e = ERR_NOT_FOUND;
-    sqlite3_bind_text(s->get, 1, key, -1, SQLITE_STATIC);
-    int rc = sqlite3_step(s->get);
+    if (!get)
+        return ERR_STORE_FAILED;
+    sqlite3_bind_text(get, 1, key, -1, SQLITE_STATIC);
+    int rc = sqlite3_step(get);
     if (rc == SQLITE_ROW) {
-        size_t n = (size_t)sqlite3_column_bytes(s->get, 0);
+        size_t n = (size_t)sqlite3_column_bytes(get, 0);
         e = n > cap ? ERR_NO_SPACE : ERR_OK;
         if (!e && n)
-            memcpy(buf, sqlite3_column_blob(s->get, 0), n);
+            memcpy(buf, sqlite3_column_blob(get, 0), n);
         *len = n;
     } else if (rc != SQLITE_DONE) {
         e = ERR_STORE_FAILED;
     }
-    sqlite3_reset(s->get);
+    sqlite3_reset(get);
     return e;
 }
 
 static enum err put(struct sqlite_store *s, const struct store_put *p)
 {
-    sqlite3_stmt *stmt = p->value.p ? s->put : s->del;
+    sqlite3_stmt *stmt = statement(s, p->value.p ? PUT : DELETE);
+    if (!stmt)
+        return ERR_STORE_FAILED;
     sqlite3_bind_text(stmt, 1, p->key, -1, SQLITE_STATIC);
     if (p->value.p)
         sqlite3_bind_blob64(stmt, 2, p->value.p, p->value.len, SQLITE_STATIC);
@@ -78,7 +102,7 @@ static enum err sqlite_sync(struct store *store)
     if (!s->open)
         return ERR_OK;
     s->open = false;
-    return run(s->commit);
+    return run(statement(s, COMMIT));
 }
 
 static enum err sqlite_scan(struct store *store, const char *prefix, store_each *each, void *ctx)
@@ -107,34 +131,11 @@ static void sqlite_close(struct store *store)
 {
     struct sqlite_store *s = (struct sqlite_store *)store;
     if (s->open)
-        run(s->commit);
-    sqlite3_finalize(s->get);
-    sqlite3_finalize(s->put);
-    sqlite3_finalize(s->del);
-    sqlite3_finalize(s->begin);
-    sqlite3_finalize(s->commit);
+        run(statement(s, COMMIT));
+    for (size_t i = 0; i < STATEMENTS; i++)
+        sqlite3_finalize(s->statements[i]);
     sqlite3_close(s->db);
     free(s);
-}
-
-static bool prepare(struct sqlite_store *s)
-{
-    const struct {
-        sqlite3_stmt **stmt;
-        const char *sql;
-    } rows[] = {
-        {&s->get, "SELECT value FROM store WHERE key = ?1"},
-        {&s->put,
-         "INSERT INTO store (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2"},
-        {&s->del, "DELETE FROM store WHERE key = ?1"},
-        {&s->begin, "BEGIN IMMEDIATE"},
-        {&s->commit, "COMMIT"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (sqlite3_prepare_v3(s->db, rows[i].sql, -1, SQLITE_PREPARE_PERSISTENT, rows[i].stmt, NULL) !=
-            SQLITE_OK)
-            return false;
-    return true;
 }
 
 static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_store_mode mode)
@@ -167,7 +168,7 @@ static bool open_file(struct sqlite_store *s, const char *path, enum sqlite_stor
                 s->db,
                 "CREATE TABLE IF NOT EXISTS store (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
                 NULL, NULL, NULL) == SQLITE_OK) &&
-           prepare(s);
+           statement(s, GET); /* what is no store shows now */
 }
 
 struct store *sqlite_store_open(const char *path, enum sqlite_store_mode mode, const char **reason)
