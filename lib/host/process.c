@@ -711,6 +711,11 @@ static void close_all(struct process *p)
     sd_event_unref(p->event);
     store_close(p->node.store);
     crypto_free(p->node.env.crypto);
+    fflush(stderr);
+    if (p->tap >= 0)
+        close(p->tap);
+    if (p->control >= 0) /* the runner need not wait for the rest of this process */
+        close(p->control);
 }
 
 int process_main(const struct process_parts *parts, int argc, char **argv)

@@ -17,6 +17,8 @@
 #include "sim/world/process_setup.h"
 #include "sim/world/world.h"
 
+#define STOP_US 3000000u /* for a process to end */
+
 static struct process_world *world_of_run(const struct run *r)
 {
     return r->world;
@@ -98,8 +100,10 @@ static int on_control(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     struct child *c = ctx;
     (void)fd;
     drain(c->world, c);
-    if (revents & (EPOLLHUP | EPOLLERR))
+    if (revents & (EPOLLHUP | EPOLLERR)) {
+        c->let_go = true;
         sd_event_source_set_enabled(s, SD_EVENT_OFF);
+    }
     return 0;
 }
 
@@ -329,6 +333,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
         close(tap[1]);
     c->control = control[0];
     c->tap = tap[0];
+    c->let_go = false;
     return rc;
 }
 
@@ -525,13 +530,21 @@ static uint64_t process_time(const struct run *r)
 
 /* ---- the end ---- */
 
-/* Runs the loop until all have ended, the zygote not counted unless told to. */
-static void wait_for_ends(struct process_world *w, bool zygote_too, uint64_t limit_us)
+/* Does the end of the run wait for it? First only until it has let go of its store, its links and its
+ * records: a component then closes its control socket. What becomes of its memory is waited for when all is
+ * judged. */
+static bool is_awaited(const struct child *c, bool to_the_end)
+{
+    bool keeps_nothing = c->is_zygote || (c->setup && c->tied) || (c->member && c->let_go);
+    return c->pid && (to_the_end || !keeps_nothing);
+}
+
+static void wait_for_ends(struct process_world *w, bool to_the_end, uint64_t limit_us)
 {
     for (bool any = true; any && now_us(w) < limit_us;) {
         any = false;
         for (size_t i = 0; i < w->child_count; i++)
-            any |= w->children[i].pid && (zygote_too || !w->children[i].is_zygote);
+            any |= is_awaited(&w->children[i], to_the_end);
         if (any)
             sd_event_run(w->event, 100000);
     }
@@ -554,29 +567,44 @@ static void ask_to_stop(struct process_world *w)
     }
 }
 
+static void kill_child(struct child *c)
+{
+    kill(c->pid, SIGKILL);
+    if (!c->forked)
+        waitpid(c->pid, NULL, 0);
+    forget(c);
+}
+
 static void stop_all(struct process_world *w)
 {
     w->end_us = now_us(w);
-    uint64_t limit_us = w->end_us + 3000000;
     w->ending = true;
     ask_to_stop(w);
-    wait_for_ends(w, false, limit_us);
-    if (w->zygote >= 0)
-        shutdown(w->zygote, SHUT_WR);
-    wait_for_ends(w, true, limit_us);
+    wait_for_ends(w, false, w->end_us + STOP_US);
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (!c->pid)
+        drain(w, c);
+        if (c->tap >= 0)
+            on_tap(c->tap_source, c->tap, 0, c);
+        if (!is_awaited(c, false))
             continue;
-        run_fail(w->run, "%s did not stop within 3 s and was killed", c->name);
-        kill(c->pid, SIGKILL);
-        if (!c->forked)
-            waitpid(c->pid, NULL, 0);
-        forget(c);
+        run_fail_as(w->run, FAILURE_AFTER, "%s did not stop within 3 s and was killed", c->name);
+        kill_child(c);
     }
     process_setup_drain(w);
     if (w->board)
         process_setup_audit(w);
+}
+
+/* All is judged: nothing stays behind. */
+static void reap_all(struct process_world *w)
+{
+    if (w->zygote >= 0)
+        shutdown(w->zygote, SHUT_WR);
+    wait_for_ends(w, true, now_us(w) + STOP_US);
+    for (size_t i = 0; i < w->child_count; i++)
+        if (w->children[i].pid)
+            kill_child(&w->children[i]);
 }
 
 /* ---- the beginning ---- */
@@ -663,6 +691,8 @@ static enum verdict process_close(struct run *r)
     if (w->event)
         stop_all(w);
     run_end(r, t);
+    if (w->event)
+        reap_all(w);
     process_setup_close(w);
     sd_event_unref(w->event);
     free(w);

@@ -42,6 +42,7 @@ struct child {
     unsigned slot;            /* on the board */
     uint32_t sequence;
     bool forked; /* by the zygote, which then tells of its end */
+    bool let_go; /* of all that it had: it only ends yet */
     bool killed, at_barrier, store_failed;
     sd_event_source *exit_source, *control_source, *tap_source;
     struct store *store; /* opened by the judge */
