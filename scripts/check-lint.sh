@@ -1,51 +1,67 @@
 #!/bin/sh
 # check-lint.sh BUILD FILE...: clang's warnings and clang-tidy's findings in these sources, as errors.
 #
-# A file that passed leaves a stamp: the SHA-256 of itself, of every header that it includes (the system's, too), of the tools'
-# versions, of .clang-tidy and of this script. While these are the same it is not looked at again. What a stamp cannot see is
-# a new header that would be found before the one that was included.
+# A file that passed leaves a stamp in BUILD/check: the SHA-256 of itself, of every header that it includes (the system's, too),
+# of the tools' versions, of .clang-tidy and of this script. While these are the same it is not looked at again. What a stamp
+# cannot see is a new header that would be found before the one that was included.
 set -u
-stamps=$1/check
-flags="-std=gnu17 -D_GNU_SOURCE -I. -isystem $1/gen -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
-    -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef"
-# The analyzer explores up to 225,000 nodes of a function, and nine tenths of the time go into the last of them. With a fifth
-# of that it found the same in the mutants that were tried: frees left out, doubled, too early.
-analyzer="-Xclang -analyzer-config -Xclang max-nodes=50000"
-
-# One file, in a process of its own: exit status 1 when there is something to say.
-if [ "${2:-}" = --one ]; then
-    file=$3 stamp=$stamps/$3.sum
-    mkdir -p "$(dirname "$stamp")"
-    # shellcheck disable=SC2086
-    clang -M -MT - $flags "$file" | sed 's/^-: //; s/\\$//' | tr ' ' '\n' | sed '/^$/d' | sort -u >"$stamp.new"
-    printf '%s\n' .clang-tidy scripts/check-lint.sh "$stamps/tools" >>"$stamp.new"
-    xargs -d '\n' sha256sum <"$stamp.new" >"$stamp.sums"
-    case $file in
-    # shellcheck disable=SC2086
-    tests/*) clang -fsyntax-only -Werror $flags "$file" ;;
-    # shellcheck disable=SC2086
-    *) clang-tidy --quiet --warnings-as-errors='*' "$file" -- $flags $analyzer 2>"$stamp.err" || { cat "$stamp.err" >&2; false; } ;;
-    esac || { rm -f "$stamp"*; exit 1; }
-    mv "$stamp.sums" "$stamp"
-    rm -f "$stamp".*
-    exit 0
-fi
-
+export LC_ALL=C
+build=$1 dir=$1/check cores=$(nproc)
 shift
-mkdir -p "$stamps"
-{ clang --version; clang-tidy --version; } >"$stamps/tools"
-# the stamps of these files, as far as there are any; then what the files in them are now
+flags="-std=gnu17 -D_GNU_SOURCE -I. -isystem $build/gen -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
+    -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wvla -Wundef"
+# The analyzer looks at up to 225,000 nodes of a function, and nearly all the time goes into those of a few long ones. With a
+# tenth of that it found the same in every mutant that was tried (frees left out, doubled, too early).
+analyzer="-Xclang -analyzer-config -Xclang max-nodes=20000"
+
+mkdir -p "$dir"
+rm -f "$dir"/deps.* "$dir/passed"
+{ clang --version; clang-tidy --version; } >"$dir/tools"
+lines() { xargs -d '\n' -r "$@"; }
+hashes_of() { sort -u | lines sha256sum 2>/dev/null; } # of the files whose names come in
+
+# 1. Which files are not as their stamps say. A line of a stamp is sha256sum's: 64 digits, two blanks, a name.
 for file in "$@"; do
-    [ ! -f "$stamps/$file.sum" ] || printf '%s\n' "$stamps/$file.sum"
-done >"$stamps/list"
-xargs -d '\n' awk '{ print substr($0, 67) }' <"$stamps/list" | sort -u | xargs -d '\n' sha256sum >"$stamps/now" 2>/dev/null
-xargs -d '\n' awk -v now="$stamps/now" '
+    [ ! -s "$dir/$file.sum" ] || printf '%s\n' "$dir/$file.sum"
+done >"$dir/stamps"
+lines cat <"$dir/stamps" | cut -c 67- | hashes_of >"$dir/now"
+lines awk -v now="$dir/now" '
     BEGIN { while ((getline line < now) > 0) is[substr(line, 67)] = substr(line, 1, 64) }
-    is[substr($0, 67)] != substr($0, 1, 64) { stale[FILENAME] = 1 }
     { seen[FILENAME] = 1 }
-    END { for (f in seen) if (!(f in stale)) print f }' <"$stamps/list" >"$stamps/fresh"
-printf '%s\n' "$@" | awk -v fresh="$stamps/fresh" -v stamps="$stamps/" '
-    BEGIN { while ((getline f < fresh) > 0) ok[f] = 1 }
-    !(stamps $0 ".sum" in ok)' >"$stamps/stale"
-printf '  %-10s %s\n' "" "$(wc -l <"$stamps/stale") of $# files have changed since they passed"
-[ ! -s "$stamps/stale" ] || xargs -d '\n' -P "$(nproc)" -n 1 "$0" "${stamps%/check}" --one <"$stamps/stale"
+    is[substr($0, 67)] != substr($0, 1, 64) { stale[FILENAME] = 1 }
+    END { for (f in seen) if (!(f in stale)) print f }' <"$dir/stamps" >"$dir/fresh"
+# the longest first, so that no core waits for another's last
+ls -S -- "$@" | awk -v dir="$dir/" '
+    BEGIN { while ((getline f < (dir "fresh")) > 0) fresh[f] = 1 }
+    !((dir $0 ".sum") in fresh)' >"$dir/stale"
+printf '  %-10s %s\n' "" "$(wc -l <"$dir/stale") of $# files have changed since they passed"
+[ -s "$dir/stale" ] || exit 0
+
+# 2. What they include, and what that is now: before they are looked at, so that a change meanwhile is not passed over.
+export dir flags analyzer
+# shellcheck disable=SC2016
+lines -P "$cores" -n 20 sh -c 'clang -M $flags "$@" >"$dir/deps.$$" 2>/dev/null' _ <"$dir/stale"
+# "x.o: x.c a.h \" and so on becomes "x.c<tab>a.h"
+cat "$dir"/deps.* | awk -v OFS='\t' '{ for (i = 1; i <= NF; i++) if ($i ~ /:$/) first = 1
+    else if ($i != "\\") { if (first) file = $i; first = 0; print file, $i } }' | sort -u >"$dir/includes"
+{ cut -f 2 "$dir/includes"; printf '%s\n' .clang-tidy scripts/check-lint.sh "$dir/tools"; } | hashes_of >"$dir/now"
+
+# 3. Looks at them, each in a process of its own.
+# shellcheck disable=SC2016
+lines -P "$cores" -n 1 sh -c 'case $1 in
+    tests/*) said=$(clang -fsyntax-only -Werror $flags "$1" 2>&1) ;;
+    *) said=$(clang-tidy --quiet --warnings-as-errors="*" "$1" -- $flags $analyzer 2>&1) ;;
+    esac && echo "$1" >>"$dir/passed" || { printf "%s\n" "$said"; exit 1; }' _ <"$dir/stale"
+rc=$?
+
+# 4. Stamps for those that passed.
+touch "$dir/passed"
+sed "s,^,$dir/,; s,/[^/]*\$,," "$dir/passed" | sort -u | lines mkdir -p
+awk -F '\t' -v dir="$dir/" '
+    BEGIN {
+        while ((getline line < (dir "now")) > 0) is[substr(line, 67)] = line
+        while ((getline file < (dir "passed")) > 0) passed[file] = is[".clang-tidy"] "\n" is["scripts/check-lint.sh"] "\n" is[dir "tools"]
+    }
+    $1 in passed { passed[$1] = passed[$1] "\n" is[$2] }
+    END { for (file in passed) { print passed[file] >(dir file ".sum"); close(dir file ".sum") } }' "$dir/includes"
+exit $rc
