@@ -92,7 +92,7 @@ static bool check_choices(const struct scenario *s, const struct run_options *op
     return true;
 }
 
-int run_file(const char *path, const struct run_options *options, char *cause)
+int run_file(const char *path, const struct run_options *options, const char *variant, char *cause)
 {
     struct scenario *variants = NULL;
     size_t count, i;
@@ -103,6 +103,8 @@ int run_file(const char *path, const struct run_options *options, char *cause)
         return EXIT_WRONG;
     }
     for (i = 0; i < count && !interrupt_heard(); i++) {
+        if (variant && strcmp(variants[i].variant, variant) != 0)
+            continue;
         enum verdict v = run_variant(&variants[i], *options, count > 1, cause);
         if (v == VERDICT_BLOCKED)
             rc = EXIT_MISSING;
@@ -130,7 +132,7 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
-    int rc = run_file(path, &o.run, NULL);
+    int rc = run_file(path, &o.run, NULL, NULL);
     past_forget();
     free(path);
     return rc;

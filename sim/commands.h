@@ -23,10 +23,10 @@ bool catalogue_load(const char *path, struct scenario **out, size_t *count);
 /* What play takes when no scenario is named. */
 #define PLAY_SCENARIO "pp01"
 
-/* command_run.c: runs all variants of a file one after the other; an exit code. cause: gets RUN_FAILURE_TEXT
- * bytes that say why the first of them failed; NULL: nobody asks. */
+/* command_run.c: runs all variants of a file one after the other, or the one of that value; an exit code.
+ * cause: gets RUN_FAILURE_TEXT bytes that say why the first of them failed; NULL: nobody asks. */
 struct run_options;
-int run_file(const char *path, const struct run_options *options, char *cause);
+int run_file(const char *path, const struct run_options *options, const char *variant, char *cause);
 
 /* Root of the project: where scenarios/ and build/ are. Found from the program's own place. */
 const char *project_root(void);

@@ -19,7 +19,8 @@
 #include "sim/world/past.h"
 
 struct job {
-    char name[64], path[700], out[700], log[80];
+    char label[96], path[700], out[700], log[100];
+    char variant[SCENARIO_VARIANT];
     enum world_kind world;
     pid_t pid;
     double started_s;
@@ -53,7 +54,7 @@ static int work_job(const struct batch *b, const struct job *j)
     options.world = j->world;
     options.out = j->out;
     options.colour = false;
-    int rc = run_file(j->path, &options, b->causes[j - b->jobs]);
+    int rc = run_file(j->path, &options, j->variant, b->causes[j - b->jobs]);
     past_forget();
     return rc;
 }
@@ -95,7 +96,7 @@ static void end_job(struct batch *b, struct job *j, int status)
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     b->running--;
     j->pid = 0;
-    text_copy(j->row.label, sizeof j->row.label, j->name);
+    text_copy(j->row.label, sizeof j->row.label, j->label);
     text_copy(j->row.world, sizeof j->row.world, world_names[j->world]);
     j->row.seconds = now_s() - j->started_s;
     j->row.verdict = code >= 0 && code <= 3 ? verdicts[code] : VERDICT_FAIL;
@@ -104,7 +105,7 @@ static void end_job(struct batch *b, struct job *j, int status)
     if (j->row.verdict != VERDICT_PASS && !j->row.detail[0])
         snprintf(j->row.detail, sizeof j->row.detail, "it gave no reason (exit status 0x%x); see %s/%s/%s",
                  (unsigned)status, b->out, world_names[j->world], j->log);
-    printf("%-7s  %-8s %-30s %6.2f s%s%s\n", verdict_name(j->row.verdict), j->row.world, j->name,
+    printf("%-7s  %-8s %-36s %6.2f s%s%s\n", verdict_name(j->row.verdict), j->row.world, j->label,
            j->row.seconds, j->row.detail[0] ? "  " : "", j->row.detail);
     fflush(stdout);
 }
@@ -127,10 +128,13 @@ static bool add_job(struct batch *b, const char *path, const struct scenario *s,
     struct job *j = &b->jobs[b->count++];
     memset(j, 0, sizeof *j);
     j->world = world;
-    text_copy(j->name, sizeof j->name, s->name);
+    scenario_label(s, j->label);
+    text_copy(j->variant, sizeof j->variant, s->variant);
     text_copy(j->path, sizeof j->path, path);
-    snprintf(j->out, sizeof j->out, "%s/%s/%s", b->out, world_names[world], j->name);
-    snprintf(j->log, sizeof j->log, "%s.log", j->name);
+    snprintf(j->out, sizeof j->out, "%s/%s/%s", b->out, world_names[world], s->name);
+    snprintf(j->log, sizeof j->log, "%s%s%s.log", s->name, *s->variant ? "_" : "", s->variant);
+    for (char *p = j->log; *p; p++)
+        *p = *p == '/' ? '_' : *p;
     return true;
 }
 
@@ -151,8 +155,9 @@ static int collect(struct batch *b, bool one_world)
                 rc = EXIT_WRONG;
                 continue;
             }
-            if (s->worlds[w] && !add_job(b, paths[i], s, (enum world_kind)w))
-                rc = EXIT_FAILED;
+            for (size_t k = 0; s->worlds[w] && k < n; k++)
+                if (!add_job(b, paths[i], &s[k], (enum world_kind)w))
+                    rc = EXIT_FAILED;
             free(s);
         }
     for (size_t i = 0; i < files; i++)
@@ -217,7 +222,7 @@ static void work_all(struct batch *b, size_t jobs)
         if (b->next < b->count && b->running < jobs) {
             struct job *j = &b->jobs[b->next++];
             if (!start_job(b, j)) {
-                fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->name, strerror(errno));
+                fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->label, strerror(errno));
                 j->row.verdict = VERDICT_BLOCKED;
             }
         } else {

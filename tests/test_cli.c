@@ -163,12 +163,21 @@ Test(cli, a_medium_that_cannot_keep_a_wires_time_says_so)
     expect_nobody_left();
 }
 
-/* The tampered scenario runs for seconds in the process world: long enough to be interrupted. */
+/* Ends when it is told to: its call comes late. */
 static struct launch start_long(const char *name)
 {
-    char arguments[400];
+    char arguments[400], path[200];
     setenv("XDG_RUNTIME_DIR", directory, 1);
-    snprintf(arguments, sizeof arguments, "run pp01-tampered-response --out %s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/long.yaml", directory);
+    FILE *f = fopen(path, "w");
+    cr_assert(ne(ptr, f, NULL));
+    fputs("schema: 1\nname: long\ntitle: t\nuse_case: PP-01\nlimit: 900 s\n"
+          "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+          "do:\n  - {call: renew-vehicle-identity, to: vos, at: PP-01/19, after: 800 s}\n"
+          "expect:\n  - {step: PP-01/19, by: spaak}\n",
+          f);
+    fclose(f);
+    snprintf(arguments, sizeof arguments, "run %s --out %s/%s", path, directory, name);
     struct launch r = start(arguments);
     cr_assert(launch_read(&r, "PP-01/13"), "%s", r.text);
     return r;

@@ -18,6 +18,7 @@
 #define SCENARIO_DEFECTS  8
 #define SCENARIO_PATH     6
 #define SCENARIO_VARIANTS 24
+#define SCENARIO_VARIANT  32
 #define SCENARIO_STATES   10
 #define SCENARIO_SERIAL   20
 #define SCENARIO_NAME     48
@@ -97,7 +98,7 @@ struct expect {
 
 struct scenario {
     char file[256], name[SCENARIO_NAME], title[120], use_case[8];
-    char variant[32]; /* value of the foreach variable in this variant, or "" */
+    char variant[SCENARIO_VARIANT]; /* value of the foreach variable in this variant, or "" */
     bool worlds[WORLDS];
     uint64_t limit_us, quiet_us;
     enum bus_time bus_time;
