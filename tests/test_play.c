@@ -341,6 +341,45 @@ Test(play, a_person_at_a_terminal)
     free(s);
 }
 
+/* Columns of a line as a terminal shows it: colours take none, a character of UTF-8 one. */
+static unsigned columns_of(const char *line)
+{
+    unsigned n = 0;
+    for (; *line; line++)
+        if (*line == '\033')
+            line += strcspn(line, "m");
+        else
+            n += *line != '\r' && (*line & 0xC0) != 0x80;
+    return n;
+}
+
+/* The fault's line is longer than that; the verdict's and a failure's are whole, however long. */
+Test(play, lines_of_events_end_at_the_edge_of_the_terminal)
+{
+    struct seat *s = calloc(1, sizeof *s);
+    struct winsize size = {.ws_row = 40, .ws_col = 60};
+    char records[200], *rest = s->text;
+    unsigned events = 0, cut = 0;
+    snprintf(records, sizeof records, "%s/narrow", directory);
+    s->pid = forkpty(&s->terminal, NULL, NULL, &size);
+    if (s->pid == 0) {
+        execl(program, program, "run", "pp01-lost-response", "--world", "virtual", "--out", records,
+              (char *)NULL);
+        _exit(127);
+    }
+    cr_expect(eq(int, get_up(s), 0), "%s", s->text);
+    for (char *line; (line = strsep(&rest, "\n"));) {
+        if (!strstr(line, " ms  "))
+            continue;
+        events++;
+        cut += strstr(line, "\xE2\x80\xA6") != NULL;
+        cr_expect(le(u32, columns_of(line), 60), "%s", line);
+    }
+    cr_expect(gt(u32, events, 20));
+    cr_expect(gt(u32, cut, 0));
+    free(s);
+}
+
 Test(play, ctrl_c_gives_the_prompt_back_and_twice_ends)
 {
     struct seat *s = malloc(sizeof *s);

@@ -430,6 +430,37 @@ Test(run, a_past_leaves_records_only_when_they_are_asked_for)
     }
 }
 
+Test(run, a_record_that_has_its_limit_says_so_in_the_trace)
+{
+    char out[140], path[180];
+    unsigned notes = 0;
+    struct stat there;
+    snprintf(out, sizeof out, "%s/out", directory);
+    write_scenario("a", ALL DONE);
+    static struct run r;
+    struct scenario *s;
+    struct tree_problem p = {0};
+    size_t n;
+    snprintf(path, sizeof path, "%s/a.yaml", directory);
+    cr_assert(scenario_load(path, &s, &n, &p), "%s", p.text);
+    world_run(
+        &r, s,
+        &(struct run_options){
+            .world = WORLD_VIRTUAL, .seed = 5, .quiet = true, .out = out, .bytes = true, .record_max = 3000});
+    cr_expect(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
+    for (size_t i = 0; i < r.event_count; i++)
+        notes += r.events[i].kind == TRACE_NOTE && strstr(r.events[i].detail, " ends here") != NULL;
+    cr_expect(eq(u32, notes, 2), "one for can.log, one for bytes.jsonl");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", out, i ? "can.log" : "bytes.jsonl");
+        cr_expect(eq(int, stat(path, &there), 0));
+        cr_expect(gt(i64, there.st_size, 1000), "%s", path);
+        cr_expect(le(i64, there.st_size, 3000), "%s", path);
+    }
+    run_free(&r);
+    free(s);
+}
+
 /* The key is that of the past, which is kept: the run begins with it again. */
 Test(run, a_secret_is_found_in_a_record_wherever_it_stands)
 {
