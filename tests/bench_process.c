@@ -274,7 +274,7 @@ static void bench_run(const char *build)
     double floor = spawns[ROUNDS / 2] + crypto_s;
     figure_report(
         "process_pp01_wall", runs[ROUNDS / 2] * 1e3, "ms, median of 15, free placement", floor * 1e3,
-        "starting its 9 processes (runner, hub, 6 components, broker) and the flow's crypto, median", 3);
+        "starting its 9 processes (runner, hub, 6 components, broker) and the flow's crypto, median", 2);
     remove_tree(out);
 }
 

@@ -691,31 +691,37 @@ static bool open_all(struct process *p)
            sd_event_add_io(p->event, &p->control_io, p->control, EPOLLIN, on_control, p) >= 0;
 }
 
-static void close_all(struct process *p)
+/* What others see of this process comes first; the runner need not wait for the rest. */
+static void let_go(struct process *p)
 {
     node_stop(&p->node);
     for (size_t i = 0; i < ENV_PORTS; i++)
         if (p->links[i])
             p->links[i]->ops->close(p->links[i]);
+    store_close(p->node.store);
+    fflush(stderr);
+    if (p->tap >= 0)
+        close(p->tap);
+    if (p->control >= 0)
+        close(p->control);
+}
+
+static void close_all(struct process *p)
+{
+    sd_event_source_unref(p->control_io); /* it watches what let_go closes */
+    p->control_io = NULL;
+    let_go(p);
     while (p->late) {
         struct late *late = p->late;
         p->late = late->next;
         free(late);
     }
     sd_event_source_unref(p->clock);
-    sd_event_source_unref(p->control_io);
     sd_event_source_unref(p->work_io);
     worker_free(p->worker);
-    token_ring_clear(&p->tokens);
     board_close(p->board);
     sd_event_unref(p->event);
-    store_close(p->node.store);
     crypto_free(p->node.env.crypto);
-    fflush(stderr);
-    if (p->tap >= 0)
-        close(p->tap);
-    if (p->control >= 0) /* the runner need not wait for the rest of this process */
-        close(p->control);
 }
 
 int process_main(const struct process_parts *parts, int argc, char **argv)

@@ -609,11 +609,11 @@ static void reap_all(struct process_world *w)
 
 /* ---- the beginning ---- */
 
-static bool start_members(struct process_world *w)
+static bool start_those(struct process_world *w, bool with_store)
 {
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (c->member && !c->pid && !start_child(w, c))
+        if (c->member && !c->pid && c->member->class->stores == with_store && !start_child(w, c))
             return false;
     }
     return true;
@@ -635,8 +635,8 @@ static bool start_all(struct process_world *w)
     if (!add_members(w) || sd_event_add_io(w->event, NULL, w->zygote, EPOLLIN, on_zygote, w) < 0)
         return false;
     run_start(w->run);
-    /* the stores are made while the zygote readies itself */
-    return process_setup_stores(w) && start_members(w);
+    /* the stores are made while the zygote readies itself; who opens one has the longest way to go */
+    return process_setup_stores(w) && start_those(w, true) && start_those(w, false);
 }
 
 static bool open_event(struct process_world *w)

@@ -25,11 +25,18 @@ static bool make_directory(struct process_world *w)
     return false;
 }
 
-/* What an earlier run left there is removed; other files stay. Stores hold private keys. */
-static bool make_output(struct process_world *w)
+/* What an earlier run left there is removed; other files stay. */
+static bool make_logs(struct process_world *w)
 {
-    static const char *const logs[] = {".log", NULL}, *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
-    return records_inside(w->run, "logs", 0755, logs) && records_inside(w->run, "stores", 0700, stores);
+    static const char *const endings[] = {".log", NULL};
+    return records_inside(w->run, "logs", 0755, endings);
+}
+
+/* They hold private keys. */
+static bool make_stores(struct process_world *w)
+{
+    static const char *const endings[] = {".db", ".db-wal", ".db-shm", NULL};
+    return records_inside(w->run, "stores", 0700, endings);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
@@ -435,7 +442,7 @@ static bool have_descriptors(struct process_world *w)
 
 bool process_setup_open(struct process_world *w)
 {
-    if (!have_descriptors(w) || !make_output(w) || !start_zygote(w) || !make_directory(w))
+    if (!have_descriptors(w) || !make_logs(w) || !start_zygote(w) || !make_stores(w) || !make_directory(w))
         return false;
     w->board = board_make(&w->board_fd);
     if (!w->board) {
