@@ -117,6 +117,15 @@ int run_file(const char *path, const struct run_options *options, const char *va
     return rc;
 }
 
+static bool needs_network(const struct run_options *options)
+{
+    for (size_t i = 0; media_setups[i]; i++)
+        if (options->choices[i] && media_setups[i]->needs_network &&
+            media_setups[i]->needs_network(options->choices[i]))
+            return true;
+    return false;
+}
+
 int command_run(int argc, char **argv)
 {
     struct options o;
@@ -126,6 +135,8 @@ int command_run(int argc, char **argv)
         fprintf(stderr, "spaaksim run takes one scenario, or --all; try spaaksim --help\n");
         return EXIT_WRONG;
     }
+    if (o.all && needs_network(&o.run)) /* who serves others, too, serves one run at a time */
+        o.jobs = 1;
     if (o.all)
         return run_all(&o.run, o.world_given, o.jobs);
     char *path = scenario_find(o.name);

@@ -443,6 +443,27 @@ Test(cli, an_existing_broker_with_mutual_tls)
     struct launch r = start(arguments);
     cr_expect(eq(int, launch_finish(&r), 0), "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, "GSDP at mqtts://127.0.0.1"), NULL), "%s", r.text);
+    /* what the vehicle asked the VOS while there was none waits for it at the broker, but is of another run
+     */
+    static const char *const after[] = {"sp02", "pp01"};
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(arguments, sizeof arguments, "run %s --quiet --gsdp mqtts://127.0.0.1:%d --out %s/tls",
+                 after[i], port, directory);
+        r = start(arguments);
+        cr_expect(eq(int, launch_finish(&r), 0), "%s: %s", after[i], r.text);
+    }
+    write_file("swap", "cd %s; cp vos.key gsdp.key\n", directory);
+    snprintf(script, sizeof script, "sh %s/swap", directory);
+    cr_assert(eq(int, system(script), 0));
+    snprintf(arguments, sizeof arguments, "run sp02 --quiet --gsdp mqtts://127.0.0.1:%d --out %s/tls", port,
+             directory);
+    r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), 1), "%s", r.text);
+    cr_expect(strstr(r.text,
+                     "the link \"gsdp\" of gsdp did not come up; it says last: gsdp: GSDP at 127.0.0.1: ") ==
+                  r.text,
+              "%s", r.text);
+    cr_expect(strstr(r.text, "key") != NULL, "%s", r.text);
     kill(broker, SIGTERM);
     expect_nobody_left();
 }

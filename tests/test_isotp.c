@@ -184,6 +184,21 @@ Test(isotp, stmin_microseconds)
          "out 7E0#22*", "sent");
 }
 
+static uint64_t frame_of_230_us(const struct bus_frame *f)
+{
+    return f->len == 8 ? 230 : 1;
+}
+
+/* STmin is a gap: it begins when the frame before has ended. */
+Test(isotp, stmin_begins_at_the_end_of_a_frame)
+{
+    struct isotp_config c = classic();
+    c.frame_time_us = frame_of_230_us;
+    PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#3000F3", "out 7E0#21*", "us 529", "quiet", "us 1",
+         "out 7E0#22*", "sent");
+    PLAY(c, 100, "send 20", "out 7E0#10*", "in 7E8#300000", "out 7E0#21*", "out 7E0#22*", "sent");
+}
+
 Test(isotp, stmin_reserved_values_count_as_127_ms)
 {
     static const uint8_t reserved[] = {0x80, 0xA5, 0xF0, 0xFA, 0xFF};

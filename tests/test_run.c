@@ -317,6 +317,10 @@ static const struct {
     const char *name, *list, *says; /* says NULL: passes */
 } floods[] = {
     {"as many as there is time for", "  - {inject: 001#00, count: 100, every: 1 ms}\n", NULL},
+    {"a frame of 64 bytes",
+     "  - {inject: \"3A0##1000102030405060708090A0B0C0D0E0F101112131415161718191A1B1C1D1E1F2021222324252627"
+     "28292A2B2C2D2E2F303132333435363738393A3B3C3D3E3F\"}\n",
+     NULL},
     {"more than the limit lets through", "  - {inject: 001#00, count: 1000000, every: 1 ms}\n",
      "the call \"inject\" to rogue was not done when the run ended"},
     {"one more than can be under way at a time",

@@ -149,6 +149,14 @@ static enum err store_issued(struct vos *v, const struct issuing *slot, const Ba
     return commit_record(v, slot->request.ecu_serial, r);
 }
 
+/* The certificate is issued and stored; the vehicle asks again for an answer that did not reach it. */
+static void tell_unsent(struct vos *v, enum err e)
+{
+    if (e)
+        env_trace_reason(v->env, TRACE_FAIL, "PP-01/13", "VehicleIdentityCSRResponse", e, 0,
+                         "it was not sent");
+}
+
 void vos_on_issued(struct vos *v, struct span bytes)
 {
     uint8_t memory[2048];
@@ -169,7 +177,7 @@ void vos_on_issued(struct vos *v, struct span bytes)
             respond(v, &slot->request, SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_RESPONSE, e,
                     (struct span){NULL, 0}, "PP-01/13");
         else if (!e)
-            e = send_certificate(v, &slot->request, &r);
+            tell_unsent(v, send_certificate(v, &slot->request, &r));
     }
     if (e)
         env_trace_reason(v->env, TRACE_REJECT, "PP-01/12", "IssueResponse", e, (uint32_t)bytes.len, NULL);

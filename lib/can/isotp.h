@@ -44,10 +44,13 @@ struct isotp_config {
     uint8_t st_min;      /* sent in our flow control, coded as in table 20; reserved values are refused */
     uint8_t wft_max;     /* N_WFTmax: WAITs in a row that a busy receiver of ours sends before it gives up */
     uint8_t tx_wait_max; /* WAITs in a row that our sender bears; 0 = any number, as in the standard */
-    uint32_t n_as_ms;    /* our frames: time until the bus takes one (N_As, N_Ar) */
-    uint32_t n_bs_ms;    /* wait for flow control */
-    uint32_t n_cr_ms;    /* wait for a consecutive frame */
-    uint32_t n_br_ms;    /* a busy receiver repeats WAIT this often */
+    /* How long a frame of ours is on the wire: STmin begins when it ends (9.6.5.4). NULL: it takes no time.
+     */
+    uint64_t (*frame_time_us)(const struct bus_frame *f);
+    uint32_t n_as_ms; /* our frames: time until the bus takes one (N_As, N_Ar) */
+    uint32_t n_bs_ms; /* wait for flow control */
+    uint32_t n_cr_ms; /* wait for a consecutive frame */
+    uint32_t n_br_ms; /* a busy receiver repeats WAIT this often */
 };
 
 enum isotp_event_kind { ISOTP_NONE, ISOTP_RECEIVED, ISOTP_SENT, ISOTP_RX_FAILED, ISOTP_TX_FAILED };

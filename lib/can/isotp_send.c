@@ -130,7 +130,16 @@ static void output_first(struct isotp *i, uint64_t now_us, struct bus_frame *f)
     wait_for_fc(i, now_us);
 }
 
-static void consecutive_gone(struct isotp *i, uint64_t now_us, struct isotp_event *ev)
+/* From one consecutive frame to the next: its own time on the wire, then STmin. That arbitration holds a
+ * frame back is not known here: the gap is then shorter by so much. */
+static uint64_t gap_after(const struct isotp *i, const struct bus_frame *f)
+{
+    uint64_t own_us = i->tx.gap_us && i->cfg.frame_time_us ? i->cfg.frame_time_us(f) : 0;
+    return own_us + i->tx.gap_us;
+}
+
+static void consecutive_gone(struct isotp *i, uint64_t now_us, const struct bus_frame *f,
+                             struct isotp_event *ev)
 {
     i->tx.sn = (i->tx.sn + 1) & 0x0F;
     if (i->tx.done == i->tx.len) {
@@ -138,7 +147,7 @@ static void consecutive_gone(struct isotp *i, uint64_t now_us, struct isotp_even
     } else if (i->tx.limited && --i->tx.block_left == 0) {
         wait_for_fc(i, now_us);
     } else {
-        i->tx.due_us = now_us + i->tx.gap_us;
+        i->tx.due_us = now_us + gap_after(i, f);
         i->tx.deadline_us = i->tx.due_us + i->cfg.n_as_ms * 1000ull;
     }
 }
@@ -156,7 +165,7 @@ static void output_consecutive(struct isotp *i, uint64_t now_us, struct bus_fram
     else
         isotp_frame_end(i, f, p + n);
     i->tx.done += (uint32_t)n;
-    consecutive_gone(i, now_us, ev);
+    consecutive_gone(i, now_us, f, ev);
 }
 
 bool isotp_output_sending(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev)

@@ -8,13 +8,15 @@
 
 #include "lib/can/matrix.h"
 
-#define ENV_NAME_MAX  32 /* name of an instance with its end: "spaak", "door", "v0007.spaak" */
-#define ENV_PORTS     8  /* at most, per component */
-#define ENV_TIMERS    32
-#define ENV_SETTINGS  8
-#define ENV_VALUES    8 /* parameters of a call */
-#define ENV_SHOWS     8
-#define ENV_TEXT_MAX  96   /* a text parameter, a line that is shown, with its end */
+#define ENV_NAME_MAX 32 /* name of an instance with its end: "spaak", "door", "v0007.spaak" */
+#define ENV_PORTS    8  /* at most, per component */
+#define ENV_TIMERS   32
+#define ENV_SETTINGS 8
+#define ENV_VALUES   8 /* parameters of a call */
+#define ENV_SHOWS    8
+#define ENV_TEXT_MAX 96 /* a line that is shown, with its end */
+#define ENV_VALUE_TEXT \
+    176 /* a text parameter, with its end: a CAN FD frame of 64 bytes as candump writes it has 138 */
 #define ENV_KEY_MAX   96   /* store key, characters */
 #define ENV_VALUE_MAX 2048 /* store value and message of a class that asks for no more, bytes */
 
@@ -100,7 +102,7 @@ struct parameter_spec {
 
 struct call_value {
     uint64_t number;
-    char text[ENV_TEXT_MAX];
+    char text[ENV_VALUE_TEXT];
 };
 
 /* What a person, a scenario or a cockpit may ask of a component. */

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lib/can/wire.h"
+
 void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
                      enum matrix_message out, enum matrix_message in)
 {
@@ -13,6 +15,7 @@ void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsig
     c->in = matrix_row(in);
     struct isotp_config cfg = isotp_config_default(c->out->id, c->in->id);
     cfg.tx_wait_max = ISOTP_PORT_WAITS;
+    cfg.frame_time_us = wire_time_us;
     enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
     assert(!e); /* the matrix has no wrong row */
     (void)e;

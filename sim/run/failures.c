@@ -19,7 +19,8 @@ static size_t place_for(struct run *r, enum failure_rank rank)
     return r->failure_ranks[worst] > (uint8_t)rank ? worst : RUN_FAILURES;
 }
 
-static void put(struct run *r, enum failure_rank rank, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void put(struct run *r, enum failure_rank rank,
+                                                      const char *format, va_list args)
 {
     size_t at = place_for(r, rank);
     if (at == RUN_FAILURES)

@@ -66,7 +66,7 @@ static void describe(const struct expect *x, char out[200])
         add_word(out, "", about ? "refusal of" : "any refusal");
     add_word(out, "", x->step);
     add_word(out, "", x->message);
-    if (kind)
+    if (kind || (x->event == TRACE_SEND && !about))
         add_word(out, "", trace_kind_name(x->event));
     add_word(out, "by ", x->component);
     add_word(out, "to ", x->peer);

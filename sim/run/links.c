@@ -131,6 +131,15 @@ void links_cut(struct run *r, const char *name, const char *link, bool cut)
         set_cut(r, w, cut);
 }
 
+static void fail_link(struct run *r, const char *link, const char *name)
+{
+    char words[240] = "";
+    if (r->ops->last_words)
+        r->ops->last_words(r, name, words);
+    run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up%s%s; see its log", link, name,
+                words[0] ? "; it says last: " : "", words);
+}
+
 void links_judge(struct run *r)
 {
     size_t others = 0;
@@ -148,8 +157,7 @@ void links_judge(struct run *r)
             run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up: %s did not take it",
                         p->name, name, p->server);
         else
-            run_fail_as(r, FAILURE_WORLD, "the link \"%s\" of %s did not come up; see its log", p->name,
-                        name);
+            fail_link(r, p->name, name);
     }
     if (others)
         run_fail_as(r, FAILURE_AFTER, "%zu more link%s did not come up", others, others > 1 ? "s" : "");

@@ -58,6 +58,8 @@ struct world_ops {
     /* A fault of r->plan is new or has changed: whoever keeps a copy hears of it. */
     void (*fault)(struct run *r, const struct fault *f);
     enum presence (*presence)(struct run *r, const char *name);
+    /* What its log ends with; "" for nothing. NULL: this world has no logs. */
+    void (*last_words)(struct run *r, const char *name, char out[240]);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };

@@ -189,7 +189,7 @@ static bool find_broken_promise(const char *log, char line[240])
     return found;
 }
 
-/* What it traced or logged last; "" for nothing. */
+/* With what it gave up, or what its log ends with beside its trace; "" for nothing. */
 static void find_last_words(const struct process_world *w, const char *name, const char *log, char words[240])
 {
     char line[240];
@@ -207,7 +207,8 @@ static void find_last_words(const struct process_world *w, const char *name, con
     FILE *f = words[0] ? NULL : fopen(log, "re");
     while (f && fgets(line, sizeof line, f)) {
         line[strcspn(line, "\n")] = '\0';
-        if (line[0])
+        bool traced = strlen(line) > 14 && strncmp(line + 9, " ms  ", 5) == 0;
+        if (line[0] && !traced)
             memcpy(words, line, sizeof line);
     }
     if (f)
@@ -358,6 +359,7 @@ static void world_kill(struct run *r, const char *name)
     struct child *c = process_setup_child(w, name);
     if (!c) {
         run_fail(r, "there is no %s to kill in this run (%s)", name, r->transport);
+        r->verdict = VERDICT_BLOCKED; /* the run as asked for cannot be had */
         w->give_up = true;
         return;
     }
@@ -460,8 +462,21 @@ static struct store *world_store(struct run *r, const char *name)
     return c->store;
 }
 
-static const struct world_ops ops = {world_kill,  world_start,    world_cut,  world_call,
-                                     world_fault, world_presence, world_store};
+static void world_last_words(struct run *r, const char *name, char out[240])
+{
+    char log[760];
+    process_setup_log(world_of_run(r), name, log, sizeof log);
+    find_last_words(world_of_run(r), name, log, out);
+}
+
+static const struct world_ops ops = {.kill = world_kill,
+                                     .start = world_start,
+                                     .cut = world_cut,
+                                     .call = world_call,
+                                     .fault = world_fault,
+                                     .presence = world_presence,
+                                     .last_words = world_last_words,
+                                     .store = world_store};
 
 /* ---- the loop ---- */
 

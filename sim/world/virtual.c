@@ -106,8 +106,13 @@ static struct store *world_store(struct run *r, const char *name)
     return n ? virtual_store(n) : NULL;
 }
 
-static const struct world_ops ops = {world_kill,  world_start,    world_cut,  world_call,
-                                     world_fault, world_presence, world_store};
+static const struct world_ops ops = {.kill = world_kill,
+                                     .start = world_start,
+                                     .cut = world_cut,
+                                     .call = world_call,
+                                     .fault = world_fault,
+                                     .presence = world_presence,
+                                     .store = world_store};
 
 /* ---- broken promises ---- */
 

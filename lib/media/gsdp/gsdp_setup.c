@@ -13,11 +13,13 @@
 /* Where the certificates for somebody else's broker lie: ca.crt, and <user>.crt, <user>.key. */
 #define TLS_VARIABLE "SPAAKSIM_GSDP_TLS"
 #define TLS_DEFAULT  "gsdp-tls"
+#define LIVES_MAX    64
 
 struct gsdp_setup {
     struct broker broker;
     bool own;
     char host[GSDP_HOST_MAX];
+    bool has_lived[LIVES_MAX]; /* by instance */
 };
 
 static bool is_remote(const char *choice)
@@ -114,9 +116,21 @@ static const char *run_serial(const struct setup_world *w, const struct setup_in
     return *who->serial ? who->serial : "0";
 }
 
+/* What a broker of somebody else's kept from an earlier run is not of this one. */
+static bool is_first_life(const struct setup_world *w, struct gsdp_setup *g, const struct setup_instance *who)
+{
+    for (size_t i = 0; i < w->count && i < LIVES_MAX; i++)
+        if (strcmp(w->instances[i].name, who->name) == 0) {
+            bool first = !g->has_lived[i];
+            g->has_lived[i] = true;
+            return first;
+        }
+    return false;
+}
+
 static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
 {
-    const struct gsdp_setup *g = state;
+    struct gsdp_setup *g = state;
     const struct setup_instance *who = e->who;
     const struct broker_user *user = broker_user_of(&g->broker, who);
     const char *tls = tls_folder(), *serial = run_serial(w, who);
@@ -126,8 +140,8 @@ static bool gsdp_endpoint(struct setup_world *w, void *state, const struct setup
         return token_ring_add(e->ring, who->class->ports[e->port].name, user->name, &user->token);
     }
     const char *name = tls_name(who);
-    snprintf(e->endpoint, e->cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key", g->host,
-             who->name, serial, tls, tls, name, tls, name);
+    snprintf(e->endpoint, e->cap, "mqtts:%s;id=%s-%s;ca=%s/ca.crt;cert=%s/%s.crt;key=%s/%s.key%s", g->host,
+             who->name, serial, tls, tls, name, tls, name, is_first_life(w, g, who) ? ";session=fresh" : "");
     return true;
 }
 

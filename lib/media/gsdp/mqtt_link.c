@@ -2,7 +2,7 @@
  * nothing blocks and a cut link stays cut. QoS 1, sessions that outlive connections.
  *
  * Endpoints: "unix:<socket>;user=<u>;id=<client>", whose password is the token by the user's name, or
- * "mqtts:<host>:<port>;ca=<f>;cert=<f>;key=<f>;id=<client>". */
+ * "mqtts:<host>:<port>;ca=<f>;cert=<f>;key=<f>;id=<client>", with ";session=fresh" in a run's first life. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mosquitto.h>
@@ -22,6 +22,7 @@
 #define RETRY_FIRST_US 2000
 #define RETRY_LAST_US  250000
 #define MISC_US        1000000
+#define EXPLAIN_MAX    3
 
 struct message {
     struct message *next;
@@ -37,6 +38,11 @@ struct mqtt_link {
     char host[256];
     int port;
     bool cut, connected, tried;
+    bool
+        fresh; /* an old session at the broker is to be forgotten first: what waits there is of another run */
+    bool forgotten;     /* that is done */
+    int told;           /* the last error that the log has, once */
+    unsigned explained; /* lines in which TLS itself said why, since it last was connected */
     char topics[GSDP_FILTERS_MAX][GSDP_FILTER_MAX];
     size_t topic_count, confirmed;
     sd_event_source *io, *timer;
@@ -46,6 +52,7 @@ struct mqtt_link {
 };
 
 static void try_connect(struct mqtt_link *l);
+static bool configure(struct mqtt_link *l, const char *endpoint);
 
 static void watch(struct mqtt_link *l)
 {
@@ -77,6 +84,15 @@ static void arm(struct mqtt_link *l, uint64_t delay_us)
     sd_event_add_time_relative(l->o.event, &l->timer, CLOCK_MONOTONIC, delay_us, 1, on_timer, l);
 }
 
+/* Somebody else's broker: each reason once in a row, one that is away is asked often. */
+static void tell(struct mqtt_link *l, int rc)
+{
+    if (l->port && rc != l->told && rc != MOSQ_ERR_SUCCESS && !l->explained)
+        fprintf(stderr, "%s: GSDP at %s: %s\n", l->o.name, l->host,
+                rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
+    l->told = rc;
+}
+
 static void lost(struct mqtt_link *l)
 {
     bool was = l->connected;
@@ -89,6 +105,18 @@ static void lost(struct mqtt_link *l)
     l->pause_us = l->pause_us * 2 < RETRY_LAST_US ? l->pause_us * 2 : RETRY_LAST_US;
 }
 
+/* The session is empty now: from here on one that outlives connections. */
+static void begin_again(struct mqtt_link *l)
+{
+    l->io = sd_event_source_disable_unref(l->io);
+    mosquitto_disconnect(l->m);
+    mosquitto_destroy(l->m);
+    l->m = NULL;
+    l->fresh = l->forgotten = l->tried = false;
+    if (configure(l, l->o.endpoint))
+        arm(l, 0);
+}
+
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
     struct mqtt_link *l = ctx;
@@ -98,7 +126,11 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
         rc = mosquitto_loop_write(l->m, 1);
     if (rc == MOSQ_ERR_SUCCESS && revents & (EPOLLIN | EPOLLHUP | EPOLLERR))
         rc = mosquitto_loop_read(l->m, 64);
-    if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(l->m) != fd)
+    if (!l->cut)
+        tell(l, rc);
+    if (l->forgotten)
+        begin_again(l);
+    else if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(l->m) != fd)
         lost(l);
     else
         watch(l);
@@ -132,6 +164,7 @@ static int connect_remote(struct mqtt_link *l)
 static void try_connect(struct mqtt_link *l)
 {
     int rc = l->port ? connect_remote(l) : connect_own(l);
+    tell(l, rc);
     if (rc != MOSQ_ERR_SUCCESS) {
         lost(l);
         return;
@@ -160,6 +193,10 @@ static void on_connect(struct mosquitto *m, void *ctx, int rc)
         fprintf(stderr, "%s: GSDP refuses the connection: %s\n", l->o.name, mosquitto_connack_string(rc));
         return;
     }
+    l->explained = 0;
+    l->forgotten = l->fresh;
+    if (l->fresh)
+        return;
     l->connected = true;
     l->pause_us = RETRY_FIRST_US;
     l->o.hooks.on_state(l->o.hooks.ctx, LINK_UP);
@@ -193,6 +230,15 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
         return;
     }
     l->o.hooks.on_bytes(l->o.hooks.ctx, msg->topic, span_of(msg->payload, (size_t)msg->payloadlen));
+}
+
+/* What TLS has to complain about stands nowhere else. */
+static void on_log(struct mosquitto *m, void *ctx, int level, const char *text)
+{
+    struct mqtt_link *l = ctx;
+    (void)m;
+    if (level == MOSQ_LOG_ERR && l->explained++ < EXPLAIN_MAX)
+        fprintf(stderr, "%s: GSDP at %s: %s\n", l->o.name, l->host, text);
 }
 
 /* ---- the link ---- */
@@ -306,12 +352,13 @@ static bool configure(struct mqtt_link *l, const char *endpoint)
     char id[64], ca[256], cert[256], key[256];
     if (!parse_endpoint(l, endpoint) || !link_option(endpoint, "id", id, sizeof id))
         return false;
-    l->m = mosquitto_new(id, false, l);
+    l->m = mosquitto_new(id, l->fresh, l);
     if (!l->m)
         return false;
     mosquitto_connect_callback_set(l->m, on_connect);
     mosquitto_subscribe_callback_set(l->m, on_subscribe);
     mosquitto_message_callback_set(l->m, on_message);
+    mosquitto_log_callback_set(l->m, on_log);
     mosquitto_max_inflight_messages_set(l->m, 0);
     mosquitto_int_option(l->m, MOSQ_OPT_TCP_NODELAY, 1);
     mosquitto_int_option(l->m, MOSQ_OPT_PROTOCOL_VERSION,
@@ -331,12 +378,14 @@ static struct link *mqtt_open(const struct link_open *o, const char **reason)
                                         .set_cut = mqtt_set_cut,
                                         .close = mqtt_close};
     struct mqtt_link *l = calloc(1, sizeof *l);
+    char session[8] = "";
     if (!l)
         return NULL;
     mosquitto_lib_init();
     l->link.ops = &ops;
     l->o = *o;
     l->pause_us = RETRY_FIRST_US;
+    l->fresh = link_option(o->endpoint, "session", session, sizeof session) && strcmp(session, "fresh") == 0;
     if (configure(l, o->endpoint)) {
         arm(l, 0);
         return &l->link;
