@@ -83,11 +83,12 @@ static bool start_job(struct batch *b, struct job *j)
     fflush(stdout);
     j->started_s = now_s();
     j->row.began_s = (int64_t)time(NULL);
-    j->pid = fork();
-    if (j->pid == 0)
+    pid_t pid = fork();
+    if (pid == 0)
         exit(work_job(b, j));
-    b->running += j->pid > 0;
-    return j->pid > 0;
+    j->pid = pid > 0 ? pid : 0; /* never -1: who ends that, ends everybody */
+    b->running += pid > 0;
+    return pid > 0;
 }
 
 static void end_job(struct batch *b, struct job *j, int status)
@@ -234,7 +235,7 @@ static void work_all(struct batch *b, size_t jobs)
 static int stop_all(struct batch *b)
 {
     for (size_t i = 0; i < b->count; i++)
-        if (b->jobs[i].pid)
+        if (b->jobs[i].pid > 0)
             kill(b->jobs[i].pid, SIGTERM);
     while (waitpid(-1, NULL, 0) > 0)
         ;

@@ -1,12 +1,14 @@
 /* Folders of runs in /tmp: locked, and swept when nobody holds the lock any more. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sim/world/scratch.h"
@@ -58,25 +60,35 @@ Test(scratch, a_living_run_keeps_its_folder_a_dead_one_s_is_swept)
 }
 
 static const struct {
-    const char *what, *name;
+    const char *what, *name, *file;
     unsigned mode;
+    bool old;
 } strangers[] = {
-    {"another name", "spaaks.ABCDEF", 0700},
-    {"no lock, and just made", "spaaksim.ABCDEF", 0700},
-    {"open to others", "spaaksim.ABCDEG", 0755},
+    {"another name", "spaaks.ABCDEF", "letter", 0700, true},
+    {"a name that is longer", "spaaksim.ABCDEFG", "lock", 0700, true},
+    {"a repository", "spaaksim.git", "HEAD", 0700, true},
+    {"six characters by chance, and old", "spaaksim.letter", "letter", 0700, true},
+    {"with a lock of somebody's", "spaaksim.backup", "lock", 0700, true},
+    {"empty, but just made", "spaaksim.ABCDEH", NULL, 0700, false},
+    {"open to others", "spaaksim.ABCDEG", "lock", 0755, true},
 };
 
 Test(scratch, what_is_not_a_dead_run_s_stays)
 {
-    char path[128], link[128];
+    char path[128], link[128], file[160];
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        struct timespec times[2] = {{.tv_sec = time(NULL) - 1000}, {.tv_sec = time(NULL) - 1000}};
         snprintf(path, sizeof path, "%s/%s", base, strangers[i].name);
+        snprintf(file, sizeof file, "%s/%s", path, strangers[i].file ? strangers[i].file : "");
         cr_assert(eq(int, mkdir(path, strangers[i].mode), 0));
-        put(path, i == 2 ? "lock" : "letter");
+        if (strangers[i].file)
+            put(path, strangers[i].file);
+        if (strangers[i].old)
+            cr_assert(eq(int, utimensat(AT_FDCWD, path, times, 0), 0));
         cr_expect(eq(u32, scratch_sweep(base), 0), "%s", strangers[i].what);
-        cr_expect(is_there(path), "%s", strangers[i].what);
+        cr_expect(is_there(file), "%s", strangers[i].what);
     }
-    snprintf(link, sizeof link, "%s/spaaksim.ABCDEH", base);
+    snprintf(link, sizeof link, "%s/spaaksim.ABCDEI", base);
     cr_assert(eq(int, symlink(path, link), 0));
     cr_expect(eq(u32, scratch_sweep(base), 0), "a link is not followed");
 }

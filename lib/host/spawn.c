@@ -18,11 +18,12 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
     pid_t parent = getpid();
     sigset_t none;
     struct rlimit files;
-    *pid = fork();
-    if (*pid > 0)
-        setpgid(*pid, *pid); /* here too, so that the group is there when this returns */
-    if (*pid != 0)
-        return *pid < 0 ? errno : 0;
+    pid_t child = fork();
+    *pid = child > 0 ? child : 0; /* never -1: who ends that, ends everybody */
+    if (child > 0)
+        setpgid(child, child); /* here too, so that the group is there when this returns */
+    if (child != 0)
+        return child < 0 ? errno : 0;
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -67,6 +68,8 @@ int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool t
     for (; fds && fds->theirs >= 0; fds++)
         posix_spawn_file_actions_adddup2(&actions, fds->ours, fds->theirs);
     int rc = posix_spawn(pid, argv[0], &actions, &attributes, argv, environ);
+    if (rc != 0)
+        *pid = 0;
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return rc;

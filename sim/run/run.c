@@ -336,6 +336,14 @@ void run_end(struct run *r, uint64_t now_us)
         r->verdict = VERDICT_FAIL;
 }
 
+void run_amend(struct run *r, uint64_t now_us)
+{
+    if (r->verdict == VERDICT_BLOCKED)
+        return;
+    r->verdict = VERDICT_FAIL;
+    records_report(r, now_us);
+}
+
 void run_free(struct run *r)
 {
     free(r->events);

@@ -145,6 +145,8 @@ void run_on_quiet(struct run *r, uint64_t now_us);
 bool run_idle(const struct run *r);
 /* Judges and gives the verdict. The stores are still there. */
 void run_end(struct run *r, uint64_t now_us);
+/* Something failed after that: the verdict is given anew. */
+void run_amend(struct run *r, uint64_t now_us);
 void run_free(struct run *r);
 /* failures.c: a failure of the world, or of that rank. */
 void run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,12 +1,12 @@
 /* The process world of a scenario: every component a process, what carries bytes as each medium's set-up
  * says. */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -159,6 +159,15 @@ static void forget(struct child *c)
     c->cuts_under_way = 0;
 }
 
+/* One that we send. A command beside is a shell: its children go with it. */
+static void end_child(struct child *c, int signal_number)
+{
+    bool group = !c->member && !c->setup && !c->is_zygote;
+    assert(c->pid > 1); /* 0, 1 and -1 are others, or everybody */
+    c->killed = true;
+    kill(group ? -c->pid : c->pid, signal_number);
+}
+
 static bool death_was_planned(struct process_world *w, const struct child *c, size_t *fault)
 {
     for (size_t i = 0; i < w->run->scenario->faults.count; i++) {
@@ -172,76 +181,12 @@ static bool death_was_planned(struct process_world *w, const struct child *c, si
     return false;
 }
 
-/* The line with which an assertion ended the component, if one did. */
-static bool find_broken_promise(const char *log, char line[240])
-{
-    FILE *f = fopen(log, "re");
-    bool found = false;
-    char text[240];
-    while (f && fgets(text, sizeof text, f))
-        if (strstr(text, ": Assertion `")) {
-            text[strcspn(text, "\n")] = '\0';
-            memcpy(line, text, sizeof text);
-            found = true;
-        }
-    if (f)
-        fclose(f);
-    return found;
-}
-
-/* With what it gave up, or what its log ends with beside its trace; "" for nothing. */
-static void find_last_words(const struct process_world *w, const char *name, const char *log, char words[240])
-{
-    char line[240];
-    struct statvfs disk;
-    words[0] = '\0';
-    for (size_t i = w->run->event_count; i-- > 0;) {
-        const struct trace_event *e = &w->run->events[i];
-        if (strcmp(e->component, name) != 0)
-            continue;
-        if (e->kind == TRACE_FAIL)
-            snprintf(words, 240, "%s (%s) %s", err_text((enum err)e->reason), err_name((enum err)e->reason),
-                     e->detail);
-        break;
-    }
-    FILE *f = words[0] ? NULL : fopen(log, "re");
-    while (f && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = '\0';
-        bool traced = strlen(line) > 14 && strncmp(line + 9, " ms  ", 5) == 0;
-        if (line[0] && !traced)
-            memcpy(words, line, sizeof line);
-    }
-    if (f)
-        fclose(f);
-    if (!words[0] && statvfs(w->run->options->out, &disk) == 0 && disk.f_bavail == 0)
-        text_copy(words, 240, "the disk of its records is full");
-}
-
-/* Of several that end together the first is mostly the reason of the others. */
-static void explain_death(struct process_world *w, struct child *c, int code, int status)
-{
-    char log[760], words[240];
-    enum failure_rank rank = w->deaths++ ? FAILURE_AFTER : FAILURE_WORLD;
-    process_setup_log(w, c->name, log, sizeof log);
-    if (code != CLD_EXITED && status == SIGABRT && find_broken_promise(log, words)) {
-        run_fail(w->run, "%s broke a promise between our own parts: %s", c->name, words);
-    } else if (code == CLD_EXITED) {
-        find_last_words(w, c->name, log, words);
-        run_fail_as(w->run, rank, "%s ended by itself with exit code %d%s%s; see %s", c->name, status,
-                    words[0] ? ": " : "", words, log);
-    } else {
-        run_fail_as(w->run, rank, "%s crashed with %s at %.1f ms; see %s", c->name, spawn_signal_name(status),
-                    (double)now_us(w) / 1e3, log);
-    }
-    w->give_up = !w->run->open || c->is_zygote; /* a person can start it again */
-}
-
 /* Who was forked by it dies with it, and nobody tells of that. */
 static void forget_forked(struct process_world *w)
 {
     for (size_t i = 0; i < w->child_count; i++)
         if (w->children[i].forked && w->children[i].pid) {
-            kill(w->children[i].pid, SIGKILL);
+            end_child(&w->children[i], SIGKILL);
             drain(w, &w->children[i]);
             forget(&w->children[i]);
         }
@@ -260,8 +205,8 @@ static void child_ended(struct child *c, int code, int status)
     }
     forget(c);
     c->killed = false;
-    if (!planned && !w->ending)
-        explain_death(w, c, code, status);
+    if (!planned && (!w->ending || code != CLD_EXITED || status != 0))
+        process_explain_death(w, c, code, status, now_us(w));
     if (c->is_zygote)
         forget_forked(w);
 }
@@ -365,9 +310,8 @@ static void world_kill(struct run *r, const char *name)
     }
     if (!c->pid)
         return;
-    c->killed = true;
+    end_child(c, SIGKILL);
     w->active_us = now_us(w);
-    kill(c->pid, SIGKILL);
     run_note(r, now_us(w), TRACE_LIFE, name, "killed", 0);
 }
 
@@ -466,7 +410,7 @@ static void world_last_words(struct run *r, const char *name, char out[240])
 {
     char log[760];
     process_setup_log(world_of_run(r), name, log, sizeof log);
-    find_last_words(world_of_run(r), name, log, out);
+    process_last_words(world_of_run(r), name, log, out);
 }
 
 static const struct world_ops ops = {.kill = world_kill,
@@ -576,15 +520,15 @@ static void ask_to_stop(struct process_world *w)
         else if (c->pid && c->setup && !c->tied)
             c->setup->stop(c->state);
         else if (c->pid && c->setup)
-            kill(c->pid, SIGKILL);
+            end_child(c, SIGKILL);
         else if (c->pid && !c->is_zygote)
-            kill(-c->pid, SIGTERM); /* a shell's children with it */
+            end_child(c, SIGTERM);
     }
 }
 
 static void kill_child(struct child *c)
 {
-    kill(c->pid, SIGKILL);
+    end_child(c, SIGKILL);
     if (!c->forked)
         waitpid(c->pid, NULL, 0);
     forget(c);
@@ -706,8 +650,11 @@ static enum verdict process_close(struct run *r)
     if (w->event)
         stop_all(w);
     run_end(r, t);
+    size_t judged = r->failure_count;
     if (w->event)
         reap_all(w);
+    if (r->failure_count > judged)
+        run_amend(r, t); /* somebody crashed while it ended */
     process_setup_close(w);
     sd_event_unref(w->event);
     free(w);

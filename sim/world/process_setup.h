@@ -87,6 +87,10 @@ int process_setup_helper(struct process_world *w, struct child *c);
 bool process_setup_watch(struct process_world *w, struct child *c);
 /* Where its log goes. */
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap);
+/* process_death.c: a failure that says how a child ended, and what it said last. */
+void process_explain_death(struct process_world *w, struct child *c, int code, int status, uint64_t at_us);
+/* With what it gave up, or what its log ends with beside its trace; "" for nothing. */
+void process_last_words(const struct process_world *w, const char *name, const char *log, char words[240]);
 /* Records that media have not handed over yet. */
 void process_setup_drain(struct process_world *w);
 /* Everybody has ended: is all recorded that was sent? */

@@ -17,8 +17,9 @@
 #define MEMORY    "/dev/shm" /* a run makes a dozen small files, which a disk is slow at */
 #define BASE_MAX  40
 #define LOCK      "lock"
+#define MARK      "a run of spaaksim\n" /* in the lock: by a name alone nothing is known as ours */
 #define AS_FOLDER (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
-/* Between its making and its locking a folder has no lock: only an older one without is a dead run's. */
+/* Between its making and its locking a folder is empty. */
 #define UNLOCKED_S 60
 #define ATTEMPTS   16
 
@@ -45,20 +46,31 @@ static void empty(int folder)
         closedir(d);
 }
 
-/* The lock that is held while it is emptied keeps a second sweeper away. */
-static int lock_of_the_dead(int folder, const struct stat *about)
+/* "spaaksim." and the six characters of mkdtemp. */
+static bool is_name(const char *name)
 {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    size_t len = strlen(BEGINNING);
+    return strncmp(name, BEGINNING, len) == 0 && strlen(name) == len + 6 && strspn(name + len, letters) == 6;
+}
+
+/* A lock that says what it is; held while its folder is emptied, it keeps a second sweeper away. -1: the
+ * folder is a living run's, or not of a run at all. */
+static int lock_of_the_dead(int folder)
+{
+    char text[sizeof MARK] = "";
     int lock = openat(folder, LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (lock < 0)
-        return errno == ENOENT && about->st_mtime + UNLOCKED_S < time(NULL)
-                   ? open("/dev/null", O_RDONLY | O_CLOEXEC)
-                   : -1;
-    if (flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return -1;
+    if (read(lock, text, sizeof text) == (ssize_t)sizeof MARK - 1 &&
+        memcmp(text, MARK, sizeof MARK - 1) == 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
         return lock;
     close(lock);
     return -1;
 }
 
+/* One that was killed before it had locked its folder has left it empty: only such a one is removed without a
+ * lock. */
 static bool sweep_one(int base, const char *name)
 {
     struct stat about;
@@ -66,14 +78,14 @@ static bool sweep_one(int base, const char *name)
     int folder = openat(base, name, AS_FOLDER);
     if (folder < 0)
         return false;
-    int lock = fstat(folder, &about) == 0 && about.st_uid == geteuid() && (about.st_mode & 077) == 0
-                   ? lock_of_the_dead(folder, &about)
-                   : -1;
+    bool ours = fstat(folder, &about) == 0 && about.st_uid == geteuid() && (about.st_mode & 077) == 0;
+    int lock = ours ? lock_of_the_dead(folder) : -1;
     if (lock >= 0) {
         empty(folder);
-        swept = unlinkat(base, name, AT_REMOVEDIR) == 0;
         close(lock);
     }
+    if (lock >= 0 || (ours && about.st_mtime + UNLOCKED_S < time(NULL)))
+        swept = unlinkat(base, name, AT_REMOVEDIR) == 0;
     close(folder);
     return swept;
 }
@@ -83,7 +95,7 @@ unsigned scratch_sweep(const char *base)
     unsigned swept = 0;
     DIR *d = opendir(base);
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d))
-        if (strncmp(e->d_name, BEGINNING, strlen(BEGINNING)) == 0)
+        if (is_name(e->d_name))
             swept += sweep_one(dirfd(d), e->d_name);
     if (d)
         closedir(d);
@@ -98,7 +110,7 @@ static bool take_lock(struct scratch *s)
     snprintf(path, sizeof path, "%s/" LOCK, s->path);
     s->lock = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return s->lock >= 0 && flock(s->lock, LOCK_EX | LOCK_NB) == 0 && fstat(s->lock, &about) == 0 &&
-           about.st_nlink == 1;
+           about.st_nlink == 1 && write(s->lock, MARK, sizeof MARK - 1) == (ssize_t)sizeof MARK - 1;
 }
 
 bool scratch_make(struct scratch *s, char problem[200])
