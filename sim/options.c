@@ -92,9 +92,15 @@ static bool read_choice(const struct setup *setup, const char *text)
 static bool read_out(const char *text, struct options *o)
 {
     o->run.out = text;
-    if (*text && strlen(text) <= FOLDER_PATH)
+    size_t len = strlen(text), at = 0, n = 1;
+    while (n && at < len)
+        at += n = text_character(text + at, len - at);
+    if (len && len <= FOLDER_PATH && at == len)
         return true;
-    fprintf(stderr, "spaaksim: --out takes a folder, its path no longer than %d bytes\n", FOLDER_PATH);
+    if (at < len)
+        fprintf(stderr, "spaaksim: --out takes a path in UTF-8 without control characters\n");
+    else
+        fprintf(stderr, "spaaksim: --out takes a folder, its path no longer than %d bytes\n", FOLDER_PATH);
     return false;
 }
 

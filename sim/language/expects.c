@@ -69,6 +69,10 @@ static bool read_path(void *out, const struct tree *y, struct tree_problem *p)
         char *at = e->path[e->path_count++];
         if (!read_member(y->items[i], at, p))
             return false;
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(e->path[k], at) == 0)
+                return tree_bad(p, y->items[i]->at, "\"%s\" stands twice; who carries a message does so once",
+                                at);
         tree_understood(y->items[i], "", "%s", at);
     }
     return true;

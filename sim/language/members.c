@@ -63,6 +63,8 @@ static bool add_member(struct scenario *s, const char *name, const char *class_n
         if (strcmp(name, runners[i]) == 0)
             return tree_bad(p, at, "\"%s\" is a name of the runner's own; take another", name);
     const struct component_class *class = cast_find(class_name ? class_name : rest);
+    if (class && is_helper(name))
+        return tree_bad(p, at, "\"%s\" is the name of what carries a medium; take another", name);
     if (!class && (class_name || !is_helper(name)))
         return tree_unknown(p, at, "component", class_name ? class_name : rest, class_names());
     if (scenario_member(s, name))

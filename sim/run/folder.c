@@ -83,7 +83,7 @@ int folder_claim(const char *path, char problem[FOLDER_PROBLEM])
     int fd = make_all(path) ? open(path, AS_FOLDER) : -1;
     if (fd < 0)
         return problem_of(problem, path, strerror(errno));
-    if (!has_mark(fd) && !is_empty(fd)) {
+    if (!has_mark(fd) && !is_empty(fd) && !has_mark(fd)) { /* asked again: somebody may just be marking it */
         close(fd);
         return problem_of(problem, path,
                           "there are files in it that spaaksim did not make (it has no " FOLDER_MARK
@@ -116,7 +116,7 @@ FILE *folder_create(int folder, const char *name)
 {
     if (unlinkat(folder, name, 0) != 0 && errno != ENOENT)
         return NULL;
-    int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = openat(folder, name, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (fd >= 0 && !f)
         close(fd);

@@ -96,12 +96,14 @@ static void search_for(struct search *s, const struct member *m)
         store_scan(store, *prefix, look_for_secret, s);
 }
 
-static void search_file(struct run *r, const char *path)
+static void search_file(struct run *r, const char *path, bool must_be_there)
 {
     struct stat about;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && must_be_there)
+        run_fail_as(r, FAILURE_RECORD, "%s cannot be read: %s", path, strerror(errno));
     if (fd < 0)
-        return; /* not every run has every record */
+        return;
     if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
         run_fail_as(r, FAILURE_RECORD, "%s is no ordinary file: it cannot be searched for secrets", path);
     } else if (about.st_size) {
@@ -118,26 +120,41 @@ static void search_file(struct run *r, const char *path)
     close(fd);
 }
 
-/* Invariant 4: no secret in a record of the run. */
-static void judge_secrets(struct run *r)
+/* Of each process one; those of helpers and of what an ended run left there are searched, too. */
+static void search_logs(struct run *r)
 {
     char path[700], logs[600];
-    static const char *const files[] = {"trace.jsonl", "can.log", "bytes.jsonl"};
-    if (!r->records)
-        return;
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        records_path(r, files[i], path, sizeof path);
-        search_file(r, path);
-    }
     records_path(r, "logs", logs, sizeof logs);
+    for (size_t i = 0; r->ops->last_words && i < r->scenario->member_count; i++) {
+        snprintf(path, sizeof path, "%s/%s.log", logs, r->scenario->members[i].name);
+        if (r->scenario->members[i].class && access(path, R_OK) != 0)
+            run_fail_as(r, FAILURE_RECORD, "%s is gone: %s", path, strerror(errno));
+    }
     DIR *d = opendir(logs);
     for (struct dirent *e = d ? readdir(d) : NULL; e; e = readdir(d)) {
         snprintf(path, sizeof path, "%s/%.80s", logs, e->d_name);
         if (e->d_name[0] != '.')
-            search_file(r, path);
+            search_file(r, path, false);
     }
     if (d)
         closedir(d);
+}
+
+/* Invariant 4: no secret in a record of the run. */
+static void judge_secrets(struct run *r)
+{
+    char path[700];
+    const struct {
+        const char *name;
+        bool must_be_there;
+    } files[] = {{"trace.jsonl", true}, {"can.log", true}, {"bytes.jsonl", r->options->bytes}};
+    if (!r->records)
+        return;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        records_path(r, files[i].name, path, sizeof path);
+        search_file(r, path, files[i].must_be_there);
+    }
+    search_logs(r);
 }
 
 void judge_invariants(struct run *r)

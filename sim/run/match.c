@@ -38,7 +38,8 @@ static bool detail_matches(const struct expect *x, const struct trace_event *e)
 
 bool match_event(const struct expect *x, const struct trace_event *e)
 {
-    return kind_matches(x, e) && (!x->component[0] || strcmp(x->component, e->component) == 0) &&
+    return kind_matches(x, e) && (x->kind != EXPECT_PATH || strcmp(x->path[0], e->component) == 0) &&
+           (!x->component[0] || strcmp(x->component, e->component) == 0) &&
            (!x->peer[0] || strcmp(x->peer, e->peer) == 0) && (!x->step[0] || strcmp(x->step, e->step) == 0) &&
            (!x->message[0] || strcmp(x->message, e->message) == 0) &&
            (x->reason < 0 || x->reason == e->reason) && detail_matches(x, e) && fields_match(x, e);
@@ -56,7 +57,7 @@ bool match_hop(const struct scenario *s, const char *hop, bool last, const struc
 {
     if (strcmp(e->component, hop) != 0)
         return false;
-    if (e->kind == TRACE_RELAY && !e->has_digest && carries_frames_only(s, hop))
+    if (!last && e->kind == TRACE_RELAY && !e->has_digest && carries_frames_only(s, hop))
         return e->length == sent->length;
     return e->kind == (last ? TRACE_ACCEPT : TRACE_RELAY) &&
            memcmp(e->digest, sent->digest, TRACE_DIGEST) == 0;

@@ -19,8 +19,8 @@
 struct record {
     const char *name; /* NULL: this run does not keep it */
     FILE *f;
-    uint64_t bytes;
-    bool full, broken; /* broken: some of it could not be written, and that was said */
+    uint64_t bytes, written; /* asked for; and really, so that its end is known */
+    bool full, broken;       /* broken: some of it could not be written, and that was said */
 };
 
 struct records {
@@ -243,8 +243,7 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
     bus_log_print((uint64_t)(r->wall_offset_us + (int64_t)now_us), bus, f, line);
     if (!has_room(r, &r->records->can, now_us, strlen(line) + 1))
         return;
-    fputs(line, r->records->can.f);
-    putc('\n', r->records->can.f);
+    r->records->can.written += (uint64_t)fprintf(r->records->can.f, "%s\n", line);
     look_at(r, &r->records->can, false);
 }
 
@@ -256,13 +255,14 @@ void records_tap(struct run *r, const struct tap_event *e)
         return;
     text_json(e->from, from, sizeof from);
     text_json(e->to, to, sizeof to);
-    fprintf(k->f,
-            "{\"schema\":%d,\"t_us\":%" PRIu64
-            ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
-            RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
+    k->written += (uint64_t)fprintf(
+        k->f,
+        "{\"schema\":%d,\"t_us\":%" PRIu64
+        ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
+        RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
     for (size_t i = 0; i < e->bytes.len; i++)
-        fprintf(k->f, "%02x", e->bytes.p[i]);
-    fputs("\"}\n", k->f);
+        k->written += (uint64_t)fprintf(k->f, "%02x", e->bytes.p[i]);
+    k->written += (uint64_t)fprintf(k->f, "\"}\n");
     look_at(r, k, false);
 }
 
@@ -281,16 +281,34 @@ static void write_trace(struct run *r)
     close_record(&k);
 }
 
+/* Is the file of that name still the one that was written, and as long? */
+static void look_for_record(struct run *r, const struct record *k)
+{
+    struct stat ours, there;
+    if (!k->f || k->broken)
+        return;
+    bool same = fstat(fileno(k->f), &ours) == 0 &&
+                fstatat(r->records->folder, k->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+                ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+    if (!same || (uint64_t)ours.st_size != k->written)
+        run_fail_as(r, FAILURE_RECORD,
+                    "%s/%s is not whole: somebody else has changed it while the run went on", r->options->out,
+                    k->name);
+}
+
 /* A folder that was taken away takes the records with it, whatever could still be written. */
 static void look_for_folder(struct run *r)
 {
     struct stat ours, there;
-    if (r->records->folder < 0 || !r->records->can.f || fstat(r->records->folder, &ours) != 0)
+    if (r->records->folder < 0 || fstat(r->records->folder, &ours) != 0)
         return;
-    if (fstatat(r->records->folder, "can.log", &there, AT_SYMLINK_NOFOLLOW) != 0 ||
-        stat(r->options->out, &there) != 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev)
+    if (stat(r->options->out, &there) != 0 || there.st_ino != ours.st_ino || there.st_dev != ours.st_dev) {
         run_fail_as(r, FAILURE_RECORD, "the records are gone: %s was removed while the run went on",
                     r->options->out);
+        return;
+    }
+    look_for_record(r, &r->records->can);
+    look_for_record(r, &r->records->bytes);
 }
 
 void records_settle(struct run *r)
