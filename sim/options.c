@@ -127,6 +127,7 @@ static bool read_option(int letter, struct options *o)
     case 'w':
         return read_world(optarg, o);
     case 's':
+        o->seed_given = true;
         return read_number(optarg, "--seed", &o->run.seed);
     case 'o':
         return read_out(optarg, o);
@@ -180,6 +181,10 @@ static bool check_world(const struct options *o)
     for (size_t i = 0; media_setups[i]; i++)
         if (o->run.choices[i])
             name = media_setups[i]->option;
+    if (o->seed_given && o->run.world == WORLD_PROCESS && !o->all) {
+        fprintf(stderr, "spaaksim: --seed is for the virtual world; processes in real time repeat nothing\n");
+        return false;
+    }
     if (!name || o->run.world == WORLD_PROCESS || o->all)
         return true;
     fprintf(stderr, "spaaksim: --%s is for the process world; in virtual time everything is in memory\n",

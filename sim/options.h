@@ -12,7 +12,7 @@ enum options_of { OPTIONS_OF_RUN = 1, OPTIONS_OF_PLAY = 2 };
 struct options {
     struct run_options run;
     const char *name; /* of a scenario, or its path; NULL: none was given */
-    bool all, world_given;
+    bool all, world_given, seed_given;
     long jobs;
 };
 

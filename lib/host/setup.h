@@ -79,6 +79,8 @@ struct setup {
     bool (*endpoint)(struct setup_world *w, void *state, const struct setup_end *e);
     void (*stop)(void *state);                         /* the helper is to end; NULL: it gets a signal */
     void (*drain)(struct setup_world *w, void *state); /* records that were not handed over yet; NULL: none */
+    /* Is something on its way that was handed over and nobody has heard yet? NULL: never. */
+    bool (*busy)(struct setup_world *w, void *state, setup_tally *tally);
     /* Everybody has ended: fails the run when the medium has not recorded all that was sent. NULL: it records
      * nothing. */
     void (*audit)(struct setup_world *w, void *state, setup_tally *tally);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LATE_US 20000u /* what a loaded machine does, and an idle one does not */
+
 /* ---- gathering ---- */
 
 /* A place for one more; when all are taken, that of the least important one. */
@@ -115,6 +117,21 @@ static void tell_cause(struct run *r, const struct trace_event *e)
                 err_name((enum err)e->reason), e->detail[0] ? " " : "", e->detail, (double)e->time_us / 1e3);
 }
 
+/* Who was killed and has not come back cannot have done its part. */
+static void tell_dead(struct run *r)
+{
+    for (size_t i = 0; i < r->scenario->member_count; i++) {
+        const struct trace_event *last = NULL;
+        for (size_t k = 0; k < r->event_count; k++)
+            if (r->events[k].kind == TRACE_LIFE &&
+                strcmp(r->events[k].component, r->scenario->members[i].name) == 0)
+                last = &r->events[k];
+        if (last && strcmp(last->detail, "killed") == 0)
+            run_fail_as(r, FAILURE_CAUSE, "%s was killed at %.1f ms and not started again", last->component,
+                        (double)last->time_us / 1e3);
+    }
+}
+
 /* ---- how it ended ---- */
 
 static void tell_rest(struct run *r, const struct missed *missed, uint64_t now_us)
@@ -178,6 +195,8 @@ void failures_settle(struct run *r, const struct missed *missed, uint64_t now_us
     bool world = has(r, FAILURE_WORLD);
     if (!world && (missed->count || has(r, FAILURE_FAULT)))
         e = find_cause(r, missed->last_us);
+    if (!world && missed->count)
+        tell_dead(r);
     if (e)
         tell_cause(r, e);
     if (e || world)
@@ -187,6 +206,10 @@ void failures_settle(struct run *r, const struct missed *missed, uint64_t now_us
                     "the limit of %g s came before all that is expected", (double)r->limit_us / 1e6);
     if (missed->count)
         tell_rest(r, missed, now_us);
+    if (r->late_us > LATE_US)
+        run_fail_as(r, FAILURE_AFTER,
+                    "the machine was busy: the runner came up to %.0f ms late to what was due",
+                    (double)r->late_us / 1e3);
     if (r->failures_lost)
         run_fail_as(r, FAILURE_AFTER, "%zu more of the kind", r->failures_lost);
     if (e)

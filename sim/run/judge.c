@@ -219,7 +219,8 @@ static void judge_faults(struct run *r)
         if (r->fault_fired[i])
             continue;
         fault_describe(&r->scenario->faults.faults[i], text);
-        run_fail_as(r, FAILURE_FAULT, "the fault \"%s\" never fired: nothing it is meant for came by", text);
+        run_fail_as(r, FAILURE_FAULT, "the fault \"%s\" never fired: what it is meant for did not come by",
+                    text);
     }
 }
 

@@ -88,6 +88,7 @@ struct run {
     const struct world_ops *ops;
     void *world;
     uint64_t limit_us;
+    uint64_t late_us;        /* the most by which real time was ahead of what should have been done */
     int64_t wall_offset_us;  /* wall clock at time 0 */
     bool in_order;           /* events come in the order of their times: claims are judged at each */
     struct records *records; /* NULL: none */

@@ -17,7 +17,8 @@
 #include "sim/world/process_setup.h"
 #include "sim/world/world.h"
 
-#define STOP_US 3000000u /* for a process to end */
+#define STOP_US    3000000u /* for a process to end */
+#define OVERDUE_US 500u     /* what is due and waits for something is looked at again after that */
 
 static struct process_world *world_of_run(const struct run *r)
 {
@@ -446,7 +447,7 @@ static bool is_quiet(struct process_world *w, uint64_t quiet_us)
         pending |= atomic_load_explicit(&slot->pending, memory_order_relaxed) != 0 || c->at_barrier ||
                    (c->member && c->pid && !atomic_load_explicit(&slot->ready, memory_order_acquire));
     }
-    if (sum != w->activity || pending || w->cuts_under_way) {
+    if (sum != w->activity || pending || w->cuts_under_way || process_setup_busy(w)) {
         w->activity = sum;
         w->active_us = t;
     }
@@ -460,14 +461,28 @@ static uint64_t next_turn_us(const struct process_world *w, uint64_t until_us, u
     return quiet < due ? quiet : due;
 }
 
+static void note_lateness(struct process_world *w, uint64_t due_us)
+{
+    uint64_t t = now_us(w);
+    if (t > due_us && t - due_us > w->run->late_us)
+        w->run->late_us = t - due_us;
+}
+
+/* All is seen, and what was sent has arrived. */
+static bool is_over(struct process_world *w)
+{
+    return run_finished(w->run, now_us(w)) && (w->run->hopeless || !process_setup_busy(w));
+}
+
 static void process_proceed(struct run *r, uint64_t until_us, bool (*enough)(void *ctx, bool quiet),
                             void *ctx)
 {
     struct process_world *w = world_of_run(r);
     uint64_t quiet_us = r->open ? WORLD_QUIET_PLAY_US : WORLD_QUIET_US;
-    while (!w->give_up && !run_finished(r, now_us(w)) && now_us(w) < until_us) {
+    while (!w->give_up && !is_over(w) && now_us(w) < until_us) {
         uint64_t until = next_turn_us(w, until_us, quiet_us), t = now_us(w);
-        int rc = sd_event_run(w->event, until > t ? until - t : 0);
+        int rc = sd_event_run(w->event, until > t ? until - t : OVERDUE_US);
+        note_lateness(w, until > t ? until : t + OVERDUE_US);
         if (rc < 0 && rc != -EINTR)
             break;
         run_pump(r, now_us(w));

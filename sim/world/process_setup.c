@@ -208,6 +208,15 @@ static const struct link_tally *tally_of(void *ctx, const struct setup_instance 
     return c && c->slot < BOARD_SLOTS ? &w->board->slots[c->slot].tallies[port] : NULL;
 }
 
+bool process_setup_busy(struct process_world *w)
+{
+    bool busy = false;
+    for (size_t i = 0; i < w->media_open && !busy; i++)
+        busy = w->states[i] && media_setups[i]->busy &&
+               media_setups[i]->busy(&w->media[i], w->states[i], tally_of);
+    return busy;
+}
+
 void process_setup_audit(struct process_world *w)
 {
     w->auditing = true;

@@ -93,6 +93,8 @@ void process_explain_death(struct process_world *w, struct child *c, int code, i
 void process_last_words(const struct process_world *w, const char *name, const char *log, char words[240]);
 /* Records that media have not handed over yet. */
 void process_setup_drain(struct process_world *w);
+/* Is something on its way on a medium? */
+bool process_setup_busy(struct process_world *w);
 /* Everybody has ended: is all recorded that was sent? */
 void process_setup_audit(struct process_world *w);
 

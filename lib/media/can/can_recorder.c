@@ -119,6 +119,18 @@ static void add_up(const struct can_recorder *r, size_t bus, setup_tally *tally,
         }
 }
 
+bool can_recorder_busy(const struct can_recorder *r, setup_tally *tally)
+{
+    uint64_t sent = 0, passed = r->ring ? atomic_load(&r->ring->put) : 0;
+    for (size_t b = 0; r->ring && b < r->bus_count; b++) {
+        struct bus_sum sum;
+        add_up(r, b, tally, &sum);
+        sent += sum.sent;
+        passed += atomic_load(&r->ring->unsent[b]);
+    }
+    return r->hub_lives == 1 && passed < sent;
+}
+
 /* One bus: what was sent is recorded, and nothing else is of this machine. A life that was killed may have
  * had frames in its hands; a hub that was killed, frames that it had not read: those were on no wire. */
 static bool is_whole(const struct can_recorder *r, size_t bus, const struct bus_sum *sum)

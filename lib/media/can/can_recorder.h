@@ -29,6 +29,9 @@ bool can_recorder_on_hub(struct can_recorder *r);
 bool can_recorder_on_interfaces(struct can_recorder *r, const char (*interfaces)[IF_NAMESIZE]);
 /* Hands over what has come. */
 void can_recorder_drain(struct can_recorder *r);
+/* Does the hub have frames that no node has heard yet? A hub that was killed may have lost some: then nobody
+ * knows. */
+bool can_recorder_busy(const struct can_recorder *r, setup_tally *tally);
 /* Fails the run for each bus of which frames are missing. `sent`: the tally of a port. */
 void can_recorder_audit(struct can_recorder *r, setup_tally *tally);
 void can_recorder_end(struct can_recorder *r);

@@ -284,6 +284,12 @@ static void can_drain(struct setup_world *w, void *state)
     can_recorder_drain(&((struct can_setup *)state)->recorder);
 }
 
+static bool can_busy(struct setup_world *w, void *state, setup_tally *tally)
+{
+    (void)w;
+    return can_recorder_busy(&((struct can_setup *)state)->recorder, tally);
+}
+
 static void can_audit(struct setup_world *w, void *state, setup_tally *tally)
 {
     (void)w;
@@ -316,6 +322,7 @@ const struct setup setup_can = {
     .endpoint = can_endpoint,
     .stop = can_stop,
     .drain = can_drain,
+    .busy = can_busy,
     .audit = can_audit,
     .close = can_close,
 };
