@@ -99,6 +99,16 @@ static const struct {
      "files in it that spaaksim did not make", "BLOCKED  a"},
     {"standard output is full", ALL DONE, VIRTUAL " >/dev/full", 1, "standard output could not be written",
      ""},
+    {"a component that stays dead",
+     ALL "limit: 9 s\nfaults:\n  - kill: {component: tbm, at: PP-01/3, restart_after: 3600 s}\n" DONE,
+     VIRTUAL, 1, "tbm was killed at", ""},
+    {"a path that begins elsewhere",
+     ALL "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [tbm, sgw, vos]}\n", VIRTUAL, 1,
+     "expected VehicleSubjectIdRequest by spaak", "came nearest"},
+    {"a path that ends on the way",
+     ALL "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [spaak, sgw]}\n", VIRTUAL, 1,
+     "VehicleSubjectIdRequest by spaak did not reach sgw", ""},
+    {"standard output is closed", NULL, "$S list >&-", 1, "standard output could not be written", ""},
     {"an interface that is not there", NULL,
      "$S run pp01 -q --can body=nocan0,telematics=x,infotainment=y,diagnostic=z --out $D/o", 3,
      "there is no interface nocan0", "BLOCKED  pp01"},
@@ -190,6 +200,43 @@ Test(broken, records_that_are_taken_away_fail_the_run)
     launch_must(system("rm -rf $D/o") == 0, "rm", "");
     kill(-l.pid, SIGTERM);
     expect_end(&l, "the records are gone");
+}
+
+static const struct {
+    const char *act, *says;
+} changes[] = {
+    {"until test -s $D/o/can.log; do :; done; : >$D/o/can.log",
+     "can.log is not whole: somebody else has changed it"},
+    {"echo x >>$D/o/can.log", "can.log is not whole: somebody else has changed it"},
+    {"rm $D/o/can.log; echo hi >$D/o/can.log", "can.log is not whole: somebody else has changed it"},
+    {"rm $D/o/can.log; ln -s /etc/hostname $D/o/can.log",
+     "can.log is not whole: somebody else has changed it"},
+    {"rm $D/o/bytes.jsonl", "bytes.jsonl is not whole: somebody else has changed it"},
+    {"rm $D/o/logs/spaak.log", "logs/spaak.log is gone"},
+};
+
+Test(broken, a_record_that_somebody_changed_is_not_whole)
+{
+    static struct launch l;
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        start_long(&l, "--bytes");
+        launch_must(system(changes[i].act) == 0, "shell", changes[i].act);
+        kill(-l.pid, SIGTERM);
+        expect_end(&l, changes[i].says);
+    }
+}
+
+Test(broken, a_crash_at_the_end_is_told)
+{
+    static struct launch l;
+    start_long(&l, "");
+    pid_t vos = launch_find(l.pid, "vos");
+    launch_must(vos > 0, "no vos", l.text);
+    kill(vos, SIGSTOP);
+    kill(-l.pid, SIGTERM); /* the runner asks all to stop, and waits for this one */
+    kill(vos, SIGSEGV);
+    kill(vos, SIGCONT);
+    expect_end(&l, "vos crashed with SIGSEGV");
 }
 
 /* A whole sentence and nothing false after it: what follows from a dead zygote is not told of each process.

@@ -102,6 +102,8 @@ static const struct {
     {"run pp01 --world virtual --tap true", 2, "--tap is for the process world"},
     {"run pp01 --nfc pad=/tmp/x", 2, "nobody in pp01 has a port for --nfc"},
     {"run pp01 --max-record 0", 2, "--max-record goes from 1"},
+    {"run pp01 --seed 7", 2, "--seed is for the virtual world"},
+    {"run pp01 --out \"$(printf 'a\\nb')\"", 2, "without control characters"},
     {"run pp01 --out ''", 2, "--out takes a folder"},
     {"run --all --jobs 0", 2, "--jobs goes from 1 to 64"},
     {"run nowhere/x.yaml", 2, "cannot read"},
