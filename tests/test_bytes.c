@@ -206,3 +206,22 @@ Test(bytes, json_strings_are_whole_characters)
         cr_expect(eq(str, out, (char *)strings[i].json), "%zu", i);
     }
 }
+
+static const struct {
+    const char *name, *text;
+    size_t len;
+} shown_characters[] = {
+    {"a letter", "a", 1},       {"two bytes", "\u00e9", 2},         {"a tab", "\t", 0},
+    {"a control", "\x1B", 0},   {"a soft hyphen", "\u00ad", 0},     {"no width", "\u200b", 0},
+    {"a joiner", "\u200d", 0},  {"right to left", "\u202e", 0},     {"an invisible plus", "\u2064", 0},
+    {"a tag", "\U000E0041", 0}, {"a byte order mark", "\ufeff", 0},
+};
+
+Test(bytes, what_shows_nothing_is_no_character_for_people)
+{
+    for (size_t i = 0; i < sizeof shown_characters / sizeof shown_characters[0]; i++) {
+        const char *text = shown_characters[i].text;
+        cr_expect(eq(sz, text_character(text, strlen(text)), shown_characters[i].len), "%s",
+                  shown_characters[i].name);
+    }
+}

@@ -217,10 +217,12 @@ size_t utf8_character(const char *s, size_t len, uint32_t *code)
 static const struct {
     uint32_t from, to;
 } unshown[] = {
-    {0x00, 0x1F},     {0x7F, 0x9F},     /* controls */
-    {0x2028, 0x202E}, {0x2066, 0x2069}, /* line separators, changes of direction */
-    {0xD800, 0xDFFF}, {0xFDD0, 0xFDEF}, /* surrogates, non-characters */
-    {0xFEFF, 0xFEFF},                   /* byte order mark */
+    {0x00, 0x1F},       {0x7F, 0x9F},     /* controls */
+    {0xAD, 0xAD},       {0x200B, 0x200F}, /* soft hyphen, zero widths and marks of direction */
+    {0x2028, 0x202E},   {0x2060, 0x206F}, /* line separators, changes of direction, invisible operators */
+    {0xE0000, 0xE007F},                   /* tags */
+    {0xD800, 0xDFFF},   {0xFDD0, 0xFDEF}, /* surrogates, non-characters */
+    {0xFEFF, 0xFEFF},                     /* byte order mark */
 };
 
 static bool is_shown(uint32_t point)

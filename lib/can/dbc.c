@@ -73,8 +73,13 @@ static void write_signal_comment(FILE *out, const struct matrix_row *r, const st
 static void write_comments(FILE *out, const struct matrix_row *r)
 {
     if (r->kind == MATRIX_ISOTP)
-        fprintf(out, "CM_ BO_ %u \"Carries ISO-TP (ISO 15765-2), messages of up to %u bytes.\";\n", r->id,
-                r->pdu_max);
+        fprintf(
+            out,
+            "CM_ BO_ %u \"Carries ISO-TP (ISO 15765-2), messages of up to %u bytes; its frames have up to %u "
+            "bytes, flow control and last frames fewer.\";\n",
+            r->id, r->pdu_max, r->length);
+    if (r->cycle_ms)
+        fprintf(out, "CM_ BO_ %u \"Every %u ms, and at once when a value changes.\";\n", r->id, r->cycle_ms);
     signals_of(out, r, write_signal_comment);
 }
 
