@@ -57,7 +57,7 @@ Test(dbc, says_what_tools_and_people_need)
         "BA_ \"BusType\" \"CAN FD\";\n",
         "CM_ SG_ 928 Checksum \"" CHECKSUM_COMMENT "\";\n",
         "CM_ BO_ 1712 \"Carries ISO-TP (ISO 15765-2), messages of up to 2048 bytes; its frames have up to "
-        "64\n",
+        "64 bytes, flow control and last frames fewer.\";\n",
         "VAL_ 1712 IsoTpFrame 0 \"single\" 1 \"first\" 2 \"consecutive\" 3 \"flow control\" ;\n",
     };
     char *text = dbc_text();
