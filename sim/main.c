@@ -58,7 +58,12 @@ static int obey(int argc, char **argv)
             }
             return commands[i].run(argc - 1, argv + 1);
         }
-    fprintf(stderr, "spaaksim: unknown command \"%s\"; try spaaksim --help\n", argv[1]);
+    const char *names[sizeof commands / sizeof commands[0] + 1] = {NULL};
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        names[i] = commands[i].name;
+    const char *best = text_closest(argv[1], names);
+    fprintf(stderr, "spaaksim: unknown command \"%.60s\"%s%s%s; try spaaksim --help\n", argv[1],
+            best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
     return EXIT_WRONG;
 }
 

@@ -84,7 +84,7 @@ static const struct {
     {"explain csr-signature PKI_REFUSED", 0, "PKI_REFUSED (407)"},
     {"explain CSR_ALREDY_ISSUED", 2, "did you mean \"CSR_ALREADY_ISSUED\"?"},
     {"", 2, "usage:"},
-    {"rum pp01", 2, "unknown command"},
+    {"rum pp01", 2, "unknown command \"rum\"; did you mean \"run\"?"},
     {"run", 2, "takes one scenario"},
     {"run pp1", 2, "did you mean \"pp01\"?"},
     {"run pp01 --world real", 2, "unknown world"},
