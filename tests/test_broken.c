@@ -234,7 +234,7 @@ Test(broken, a_crash_at_the_end_is_told)
     launch_must(vos > 0, "no vos", l.text);
     kill(vos, SIGSTOP);
     kill(-l.pid, SIGTERM); /* the runner asks all to stop, and waits for this one */
-    kill(vos, SIGKILL); /* not caught by a sanitizer, as SIGSEGV is */
+    kill(vos, SIGKILL);    /* not caught by a sanitizer, as SIGSEGV is */
     expect_end(&l, "vos crashed with SIGKILL");
 }
 

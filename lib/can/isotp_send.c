@@ -77,7 +77,11 @@ uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f)
 {
     uint8_t flags = (uint8_t)((i->cfg.extended_ids ? BUS_EXTENDED : 0) | (i->cfg.fd ? BUS_FD : 0) |
                               (i->cfg.fd && i->cfg.brs ? BUS_BRS : 0));
-    *f = (struct bus_frame){.id = i->cfg.tx_id, .flags = flags};
+    f->id = i->cfg.tx_id;
+    f->flags = flags;
+    f->len = 0;
+    memset(f->data + i->cfg.tx_dl, 0,
+           BUS_FD_MAX - i->cfg.tx_dl); /* what lay there before leaves with no frame */
     if (!i->cfg.address_byte)
         return f->data;
     f->data[0] = i->cfg.tx_address;
@@ -92,6 +96,8 @@ void isotp_frame_end(const struct isotp *i, struct bus_frame *f, const uint8_t *
         len = 8;
     if (len > used)
         memset(f->data + used, i->cfg.pad_byte, len - used);
+    if (len < i->cfg.tx_dl)
+        memset(f->data + len, 0, i->cfg.tx_dl - len);
     f->len = (uint8_t)len;
 }
 
