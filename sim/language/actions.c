@@ -236,6 +236,7 @@ static bool read_action(struct scenario *s, const struct tree *y, struct tree_pr
         return false;
     if (!read_by_rows(s, y, inject ? inject_keys : call_keys, &r, p))
         return false;
+    r.action.line = y->at.line;
     s->actions[s->action_count++] = r.action;
     return true;
 }

@@ -59,6 +59,7 @@ struct moment {
 
 /* A call. */
 struct action {
+    unsigned line;
     struct moment when;
     size_t member;
     unsigned call;
@@ -112,6 +113,7 @@ struct scenario {
     size_t action_count;
     struct fault_plan faults;
     uint64_t fault_after_us[FAULT_MAX]; /* kill, cut: delay after their step */
+    unsigned fault_lines[FAULT_MAX];
     struct expect expects[SCENARIO_EXPECTS];
     size_t expect_count;
     struct expect nevers[SCENARIO_EXPECTS];

@@ -219,25 +219,31 @@ static void judge_faults(struct run *r)
         if (r->fault_fired[i])
             continue;
         fault_describe(&r->scenario->faults.faults[i], text);
-        run_fail_as(r, FAILURE_FAULT, "the fault \"%s\" never fired: what it is meant for did not come by",
-                    text);
+        run_fail_as(r, FAILURE_FAULT,
+                    "%s:%u: the fault \"%s\" never fired: what it is meant for did not come by",
+                    r->scenario->file, r->scenario->fault_lines[i], text);
     }
+}
+
+static const char *why_unmade(const struct trigger *t, char out[40])
+{
+    if (t->state == TRIGGER_DUE)
+        return "the run ended before its time";
+    snprintf(out, 40, "there was no %s", t->when.step[0] ? t->when.step : "world that was ready");
+    return out;
 }
 
 static void judge_calls(struct run *r)
 {
+    char why[40];
     for (size_t i = 0; i < r->trigger_count && !r->open; i++) {
         const struct trigger *t = &r->triggers[i];
         if (t->kind != TRIGGER_ACTION || t->state == TRIGGER_DONE)
             continue;
         const struct action *a = &r->scenario->actions[t->index];
         const struct member *m = &r->scenario->members[a->member];
-        run_fail_as(r, FAILURE_FAULT, "the call \"%s\" to %s was never made: %s%s",
-                    m->class->calls[a->call].name, m->name,
-                    t->state == TRIGGER_DUE ? "the run ended before its time" : "there was no ",
-                    t->state == TRIGGER_DUE ? ""
-                    : *t->when.step         ? t->when.step
-                                            : "world that was ready");
+        run_fail_as(r, FAILURE_FAULT, "%s:%u: the call \"%s\" to %s was never made: %s", r->scenario->file,
+                    a->line, m->class->calls[a->call].name, m->name, why_unmade(t, why));
     }
 }
 
