@@ -8,6 +8,7 @@
 #include "sim/commands.h"
 #include "sim/options.h"
 #include "sim/run/folder.h"
+#include "sim/run/records.h"
 #include "sim/run_all.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/past.h"
@@ -21,9 +22,9 @@ static void print_result(const struct run *r, const char *label)
     const char *on = r->options->colour ? colours[r->verdict] : "", *off = *on ? "\033[0m" : "";
     for (size_t i = 0; i < r->failure_count; i++)
         printf("%s%s%s\n", on, r->failures[i], off);
-    printf("%s%s%s  %s  (%s world%s%s; %.1f ms)  records in %s\n", on, verdict_name(r->verdict), off, label,
+    printf("%s%s%s  %s  (%s world%s%s; %.1f ms)%s%s\n", on, verdict_name(r->verdict), off, label,
            world_names[r->options->world], r->transport[0] ? ", " : "", r->transport, r->wall_ms,
-           r->options->out);
+           records_are_kept(r) ? "  records in " : "", records_are_kept(r) ? r->options->out : "");
 }
 
 /* out/NAME, or what --out says; of several variants each has a folder in it. */

@@ -97,7 +97,7 @@ static const struct {
     {"too few descriptors", ALL DONE, "ulimit -n 40; " PROCESS, 3, "descriptors, and only 40 are allowed",
      "BLOCKED  a"},
     {"a folder of somebody else's", ALL DONE, "mkdir $D/o; : >$D/o/letter; " VIRTUAL, 3,
-     "files in it that spaaksim did not make", "BLOCKED  a"},
+     "files in it that spaaksim did not make", "BLOCKED  a  (virtual world; "},
     {"standard output is full", ALL DONE, VIRTUAL " >/dev/full", 1, "standard output could not be written",
      ""},
     {"a component that stays dead",

@@ -154,6 +154,17 @@ long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap)
     return (long)(text_len / 2);
 }
 
+#define CONTINUES(c) (((unsigned char)(c)&0xC0) == 0x80)
+
+/* The greatest length up to len that does not end inside a UTF-8 character; text has more than len bytes. */
+static size_t text_cut(const char *text, size_t len)
+{
+    size_t end = len;
+    while (end > 0 && len - end < 3 && CONTINUES(text[end]))
+        end--;
+    return CONTINUES(text[end]) ? len : end;
+}
+
 void text_copy(char *out, size_t cap, const char *text)
 {
     size_t len = strnlen(text, cap);
@@ -177,16 +188,6 @@ void text_shown(char *out, size_t cap, const char *text)
     out[used] = '\0';
 }
 
-#define CONTINUES(c) (((unsigned char)(c)&0xC0) == 0x80)
-
-size_t text_cut(const char *text, size_t len)
-{
-    size_t end = len;
-    while (end > 0 && len - end < 3 && CONTINUES(text[end]))
-        end--;
-    return CONTINUES(text[end]) ? len : end;
-}
-
 size_t utf8_character(const char *s, size_t len, uint32_t *code)
 {
     static const struct {
@@ -203,7 +204,7 @@ size_t utf8_character(const char *s, size_t len, uint32_t *code)
         return 0;
     uint32_t c = p[0] & (uint8_t)~forms[more].mask;
     for (size_t i = 1; i <= more; i++) {
-        if ((p[i] & 0xC0) != 0x80)
+        if (!CONTINUES(p[i]))
             return 0;
         c = c << 6 | (p[i] & 0x3F);
     }

@@ -61,8 +61,6 @@ long hex_decode(const char *text, size_t text_len, uint8_t *out, size_t cap);
 void text_copy(char *out, size_t cap, const char *text);
 /* The same for showing it: what cannot be shown becomes "?". */
 void text_shown(char *out, size_t cap, const char *text);
-/* The greatest length up to len that does not end inside a UTF-8 character; text has more than len bytes. */
-size_t text_cut(const char *text, size_t len);
 /* Bytes of the UTF-8 character that text begins with; 0 when it is none, or one that must not reach a
  * terminal or a line of a file: a control character, a line separator, a change of direction, a
  * non-character. */

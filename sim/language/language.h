@@ -19,12 +19,8 @@ extern const struct key_kind key_message;  /* char[32] */
 extern const struct key_kind key_reason;   /* int: enum err */
 extern const struct key_kind key_vehicle;  /* char[SCENARIO_SERIAL]: a serial */
 
-/* Is it a name of a scenario? */
-bool is_scenario_name(const char *text);
 bool read_step(const struct tree *y, char out[12], struct tree_problem *p);
 bool read_member(const struct tree *y, char out[ENV_NAME_MAX], struct tree_problem *p);
-/* Names of all members, NULL at the end; good until the next call. */
-const char *const *member_names(const struct scenario *s);
 /* A mapping by members, each with a mapping of its own: `form` says of what. */
 typedef bool member_reader(void *out, const struct member *m, const struct tree *entries,
                            struct tree_problem *p);

@@ -112,8 +112,8 @@ const struct tree_key *table_find(const struct tree_key *keys, const char *name)
     return keys->name ? keys : NULL;
 }
 
-bool table_unknown(const struct tree *y, size_t i, const char *what, const struct tree_key *keys,
-                   struct tree_problem *p)
+static bool table_unknown(const struct tree *y, size_t i, const char *what, const struct tree_key *keys,
+                          struct tree_problem *p)
 {
     const char *names[NAMES_MAX + 1];
     size_t n = 0;

@@ -60,8 +60,5 @@ bool table_take(const struct tree_key *k, const struct tree *y, void *out, struc
 /* Reads a mapping by a table; unknown and missing keys are problems. */
 bool tree_read_map(const struct tree *y, const char *what, const struct tree_key *keys, void *out,
                    struct tree_problem *p);
-/* A key of the mapping that is none of these. */
-bool table_unknown(const struct tree *y, size_t i, const char *what, const struct tree_key *keys,
-                   struct tree_problem *p);
 
 #endif

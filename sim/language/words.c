@@ -32,7 +32,7 @@ static void print_text(const struct tree_key *k, const void *at, char *out, size
 
 /* ---- names ---- */
 
-bool is_scenario_name(const char *text)
+static bool is_scenario_name(const char *text)
 {
     size_t len = strlen(text);
     return len && len < SCENARIO_NAME && text[0] != '-' &&
@@ -123,7 +123,8 @@ const struct key_kind key_step = {"step", read_step_row, print_step, ""};
 
 /* ---- members ---- */
 
-const char *const *member_names(const struct scenario *s)
+/* Names of all members, NULL at the end; good until the next call. */
+static const char *const *member_names(const struct scenario *s)
 {
     static const char *names[SCENARIO_MEMBERS + 1];
     for (size_t i = 0; i < s->member_count; i++)

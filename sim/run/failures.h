@@ -6,14 +6,15 @@
 
 #include "sim/run/run.h"
 
-/* Puts the failures in order and adds what belongs to them: the refusal behind a missed expectation, how the
- * run ended, where to read more. `missed`: what the judge found; count 0 for nothing. */
+/* What the judge found missing. */
 struct missed {
-    size_t count; /* expectations that were not met */
-
+    size_t count;      /* expectations that were not met */
     unsigned lines[6]; /* where those after the first stand, as many as fit */
-    uint64_t last_us;  /* time of that event */
+    uint64_t last_us;  /* when the one before the first of them was met */
 };
+
+/* Puts the failures in order and adds what belongs to them: the refusal behind a missed expectation, how the
+ * run ended, where to read more. */
 void failures_settle(struct run *r, const struct missed *missed, uint64_t now_us);
 
 /* An event in a sentence: "PP-01/9 vos -> spaak send VehicleIdentityResponse at 12.3 ms". */

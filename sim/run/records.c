@@ -101,6 +101,11 @@ bool records_inside(struct run *r, const char *name, unsigned mode, const char *
     return true;
 }
 
+bool records_are_kept(const struct run *r)
+{
+    return r->records && r->records->folder >= 0;
+}
+
 static void close_record(struct record *k)
 {
     if (k->f)
@@ -313,7 +318,7 @@ static void look_for_folder(struct run *r)
 
 void records_settle(struct run *r)
 {
-    if (!r->records || r->records->folder < 0)
+    if (!records_are_kept(r))
         return;
     print_until(r, UINT64_MAX);
     look_at(r, &r->records->can, true);
@@ -336,7 +341,7 @@ bool records_report(struct run *r, uint64_t now_us)
                              .seconds = r->wall_ms / 1e3,
                              .virtual_s = r->options->world == WORLD_VIRTUAL ? (double)now_us / 1e6 : 0,
                              .began_s = (int64_t)time(NULL) - (int64_t)(r->wall_ms / 1e3)};
-    if (!r->records || r->records->folder < 0)
+    if (!records_are_kept(r))
         return true;
     scenario_label(r->scenario, row.label);
     text_copy(row.world, sizeof row.world, world_names[r->options->world]);

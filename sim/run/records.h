@@ -17,6 +17,8 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
 /* A line of bytes.jsonl, as docs/bytes.schema.json describes it. */
 #define RECORDS_BYTES_SCHEMA 1
 void records_tap(struct run *r, const struct tap_event *e);
+/* Is there a folder with records of this run? */
+bool records_are_kept(const struct run *r);
 /* Prints what is old enough to stand in order; when more is due. */
 void records_pump(struct run *r, uint64_t now_us);
 uint64_t records_due_us(const struct run *r);
