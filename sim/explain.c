@@ -27,6 +27,10 @@ static const struct explanation rows[] = {
     {ERR_BUSY, "two requests at once where one at a time is served",
      "the event that began the first; it repeats by itself"},
     {ERR_INTERNAL, "a mistake of ours", "the component's log; please report it with out/NAME"},
+    {ERR_RECORD_TORN, "a store that was damaged, or changed by hand", "the store's file; a copy of it"},
+    {ERR_RECORD_OLDER, "a store of a version that is no longer read", "the version that wrote it"},
+    {ERR_RECORD_NEWER, "a store that a newer version wrote", "that version, or a fresh store"},
+    {ERR_RECORD_FOREIGN, "a store of another device, or mixed of two", "which store belongs to which phone"},
     {ERR_ISOTP_TIMEOUT_A, "a bus that is flooded, off, or has nobody to acknowledge",
      "can.log before it; with a real interface: ip -details link show"},
     {ERR_ISOTP_TIMEOUT_BS, "a receiver that is dead, cut off, or not addressed by this identifier",
@@ -182,6 +186,11 @@ static const struct explanation rows[] = {
     {ERR_DK_ATTESTATION, "an attestation of another key", "the certificates in the APDUs of phase 3"},
     {ERR_DK_NO_RECEIPT, "the key tracking server has not answered yet",
      "it is fetched later; the KTS's events"},
+    {ERR_DK_TERMINATED, "a key that its owner, its device or the vehicle has ended", "new verifiers: PP-03"},
+    {ERR_DK_SUSPENDED, "a key that was suspended and not yet resumed",
+     "the KTS's events; the state of the key"},
+    {ERR_DK_VALIDITY, "a key before its first or after its last day, or a clock that is wrong",
+     "the validity in [H]; the clock of the vehicle"},
 };
 
 const struct explanation *explain_find(enum err e)

@@ -316,12 +316,26 @@ Test(framework, too_much_data)
         pieces++;
     cr_expect(eq(sz, pieces, KEY_DATA_MAX / CHANNEL_PLAIN_MAX));
     cr_expect(eq(int, r->device.state, DK_SELECTED));
-    uint8_t attestation[7 + ATTESTATION_MAX + 1] = {0x5F, 0x5A, 0x81, ATTESTATION_MAX + 1};
-    attestation[sizeof attestation - 2] = 0x5F;
-    memcpy(attestation + sizeof attestation - 3, "\x5F\x5F\x00", 3);
+    rig_free(r);
+}
+
+/* What a vehicle OEM attests is its own affair, also how long it is. */
+Test(framework, opaque_attestation_may_be_long)
+{
+    struct rig *r = rig_ready(test_crypto());
+    uint8_t piece[CHANNEL_PLAIN_MAX] = {0x5F, 0x5A, 0x82, DK_OPAQUE_MAX >> 8, DK_OPAQUE_MAX & 0xFF}, end[239];
     bring_to(r, DK_SECURE2);
-    cr_expect(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of(attestation, sizeof attestation)),
-                 APDU_SW_NO_MEMORY));
+    size_t left = 5 + DK_OPAQUE_MAX;
+    for (; left > sizeof piece; left -= sizeof piece) {
+        cr_assert(eq(int, send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)), APDU_SW_OK));
+        memset(piece, 0xA5, sizeof piece);
+    }
+    memset(end, 0xA5, sizeof end);
+    memcpy(end + left, "\x5F\x5F\x00", 3);
+    cr_assert(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of(end, left + 3)), APDU_SW_OK));
+    const struct dk_owned *o = dk_device_owned(&r->device, r->device.pairing.key);
+    cr_expect(eq(sz, o->attestation_len, DK_OPAQUE_MAX));
+    cr_expect(eq(u8, o->attestation[DK_OPAQUE_MAX - 1], 0xA5));
     rig_free(r);
 }
 

@@ -303,8 +303,8 @@ static void vehicle_id(struct rig *r)
 
 static void unknown_root(struct rig *r)
 {
-    memcpy(r->partner->root, r->d.der, r->d.len);
-    r->partner->root_len = r->d.len;
+    memcpy(r->partner->anchors[0].root, r->d.der, r->d.len);
+    r->partner->anchors[0].root_len = r->d.len;
 }
 
 static void no_intermediate(struct rig *r)
@@ -339,8 +339,8 @@ static void zero_salt(struct rig *r)
 
 static void f_foreign(struct rig *r)
 {
-    memcpy(r->partner->device_oem, r->d.der, r->d.len);
-    r->partner->device_oem_len = r->d.len;
+    memcpy(r->partner->anchors[0].device_oem, r->d.der, r->d.len);
+    r->partner->anchors[0].device_oem_len = r->d.len;
 }
 
 static void device_expired(struct rig *r)

@@ -16,6 +16,10 @@
     X(NO_MEMORY, 7, "out of memory")                                                            \
     X(BUSY, 8, "an earlier operation has not ended")                                            \
     X(INTERNAL, 9, "an internal assumption does not hold")                                      \
+    X(RECORD_TORN, 10, "the stored record is damaged")                                          \
+    X(RECORD_OLDER, 11, "the stored record is of an older form that is no longer read")         \
+    X(RECORD_NEWER, 12, "the stored record is of a newer form")                                 \
+    X(RECORD_FOREIGN, 13, "the stored record belongs to another device")                        \
     /* ISO-TP: 100..149 (ISO 15765-2, clause 9) */                                              \
     X(ISOTP_TIMEOUT_A, 100, "the bus did not take the frame in time (N_TIMEOUT_A)")             \
     X(ISOTP_TIMEOUT_BS, 101, "no flow control from the receiver in time (N_TIMEOUT_Bs)")        \
@@ -108,7 +112,10 @@
     X(DK_UNKNOWN_KEY, 612, "the vehicle does not know this key")                                \
     X(DK_ACCESS, 613, "this party may not reach that mailbox")                                  \
     X(DK_ATTESTATION, 614, "the attestation speaks of another key")                             \
-    X(DK_NO_RECEIPT, 615, "the device has no key tracking receipt yet")
+    X(DK_NO_RECEIPT, 615, "the device has no key tracking receipt yet")                         \
+    X(DK_TERMINATED, 616, "the key was terminated")                                             \
+    X(DK_SUSPENDED, 617, "the key is suspended")                                                \
+    X(DK_VALIDITY, 618, "the key is not valid at this time")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

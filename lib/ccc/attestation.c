@@ -11,6 +11,7 @@ enum {
     TAG_VEHICLE_ID = 0x4D,
     TAG_SLOT = 0x4E,
     TAG_DEVICE_PK = 0x5A,
+    TAG_OEM_DATA = 0xC2,
     TAG_USAGE = 0x93,
     TAG_SIGNATURE = 0x9E,
     TAG_UI_BUNDLE = 0xC0
@@ -20,7 +21,7 @@ enum { VERSION = 1 };
 static void put_statement(struct wr *w, const struct attestation *a, enum attestation_usage usage)
 {
     const uint8_t version = VERSION;
-    uint8_t inside[ATTESTATION_MAX];
+    uint8_t inside[ATTESTATION_LONG];
     struct wr i = wr_of(inside, sizeof inside);
     tlv_put(&i, TAG_VERSION, span_of(&version, 1));
     tlv_put(&i, TAG_KEY_ID, span_of(a->key_id, sizeof a->key_id));
@@ -28,6 +29,8 @@ static void put_statement(struct wr *w, const struct attestation *a, enum attest
     tlv_put(&i, TAG_SLOT, slot_id_span(&a->slot));
     if (usage == ATTESTATION_OF_VEHICLE)
         tlv_put(&i, TAG_DEVICE_PK, span_of(a->device_pk, P256_POINT));
+    if (usage == ATTESTATION_TERMINATED)
+        tlv_put(&i, TAG_OEM_DATA, a->oem);
     tlv_put_header(&i, TAG_USAGE, 4);
     wr_be32(&i, (uint32_t)usage);
     tlv_put(w, TAG_STATEMENT, span_of(inside, i.len));
@@ -37,11 +40,13 @@ static void put_statement(struct wr *w, const struct attestation *a, enum attest
 enum err attestation_make(struct crypto *c, const struct attestation *a, enum attestation_usage usage,
                           const struct p256_key *key, struct wr *out)
 {
-    uint8_t buf[ATTESTATION_MAX], signature[SIGNATURE_SIZE];
+    uint8_t buf[ATTESTATION_LONG], signature[SIGNATURE_SIZE];
     struct wr w = wr_of(buf, sizeof buf);
     /* 7F2B, 9E */
     put_statement(&w, a, usage);
-    enum err e = w.failed ? ERR_NO_SPACE : signature_make(c, span_of(buf, w.len), key, signature);
+    enum err e = w.failed || a->oem.len > ATTESTATION_OEM_MAX
+                     ? ERR_NO_SPACE
+                     : signature_make(c, span_of(buf, w.len), key, signature);
     if (e)
         return e;
     wr_copy(out, buf, w.len);
@@ -53,7 +58,7 @@ static enum err read_statement(struct span in, enum attestation_usage usage, str
 {
     struct attestation a = {0};
     struct span version, key_id, vehicle_id, device_pk, wanted;
-    struct tlv slot;
+    struct tlv slot, oem;
     if (tlv_find_exact(in, TAG_VERSION, 1, &version) || version.p[0] != VERSION ||
         tlv_find_exact(in, TAG_KEY_ID, ENDPOINT_KEY_ID, &key_id) ||
         tlv_find_exact(in, TAG_VEHICLE_ID, TRANSACTION_VEHICLE_ID, &vehicle_id) ||
@@ -67,6 +72,11 @@ static enum err read_statement(struct span in, enum attestation_usage usage, str
         if (tlv_find_exact(in, TAG_DEVICE_PK, P256_POINT, &device_pk))
             return ERR_MSG_MALFORMED;
         memcpy(a.device_pk, device_pk.p, P256_POINT);
+    }
+    if (usage == ATTESTATION_TERMINATED) {
+        if (tlv_find_once(in, TAG_OEM_DATA, &oem) || oem.value.len > ATTESTATION_OEM_MAX)
+            return ERR_MSG_MALFORMED;
+        a.oem = oem.value;
     }
     memcpy(a.key_id, key_id.p, key_id.len);
     memcpy(a.vehicle_id, vehicle_id.p, vehicle_id.len);
@@ -98,6 +108,32 @@ enum err attestation_open(struct crypto *c, struct span in, enum attestation_usa
     return ERR_OK;
 }
 
+enum err attestation_peek(struct span in, uint32_t *usage, size_t *len)
+{
+    struct rd r = rd_of(in.p, in.len);
+    struct span wanted;
+    struct tlv statement;
+    uint16_t tag;
+    size_t whole;
+    if (tlv_peek(in, &tag, &whole) || tag != TAG_STATEMENT)
+        return ERR_MSG_MALFORMED;
+    *len = whole + 2 + SIGNATURE_SIZE; /* 9E */
+    if (*len > in.len)
+        return ERR_TRUNCATED;
+    if (!tlv_next(&r, &statement) || tlv_find_exact(statement.value, TAG_USAGE, 4, &wanted))
+        return ERR_MSG_MALFORMED;
+    struct rd u = rd_of(wanted.p, wanted.len);
+    *usage = rd_be32(&u);
+    return ERR_OK;
+}
+
+bool attestation_same_key(const struct attestation *a, const struct attestation *b)
+{
+    return memcmp(a->key_id, b->key_id, sizeof a->key_id) == 0 &&
+           memcmp(a->vehicle_id, b->vehicle_id, sizeof a->vehicle_id) == 0 &&
+           slot_id_equal(&a->slot, &b->slot);
+}
+
 enum err attestation_check_receipt(struct crypto *c, struct span in, const uint8_t kts[P256_POINT],
                                    const struct attestation *expected)
 {
@@ -106,10 +142,7 @@ enum err attestation_check_receipt(struct crypto *c, struct span in, const uint8
     enum err e = attestation_open(c, in, ATTESTATION_RECEIPT, kts, &a, &used);
     if (e)
         return e;
-    bool same = memcmp(a.key_id, expected->key_id, sizeof a.key_id) == 0 &&
-                memcmp(a.vehicle_id, expected->vehicle_id, sizeof a.vehicle_id) == 0 &&
-                slot_id_equal(&a.slot, &expected->slot);
-    return same ? ERR_OK : ERR_DK_ATTESTATION;
+    return attestation_same_key(&a, expected) ? ERR_OK : ERR_DK_ATTESTATION;
 }
 
 void receipt_put(struct wr *w, struct span receipt, struct span ui_bundle)

@@ -36,6 +36,18 @@ bool tlv_next(struct rd *r, struct tlv *out)
     return true;
 }
 
+enum err tlv_peek(struct span in, uint16_t *tag, size_t *whole)
+{
+    struct rd r = rd_of(in.p, in.len);
+    uint16_t t = read_tag(&r);
+    size_t len = read_length(&r);
+    if (r.failed)
+        return ERR_TRUNCATED;
+    *tag = t;
+    *whole = in.len - r.left + len;
+    return ERR_OK;
+}
+
 enum err tlv_find(struct span in, uint16_t tag, struct tlv *out)
 {
     struct rd r = rd_of(in.p, in.len);

@@ -13,6 +13,9 @@ struct tlv {
     struct span value, whole;
 };
 bool tlv_next(struct rd *r, struct tlv *out);
+/* Tag and whole length of the TLV that in begins with, though in may end before it does. ERR_TRUNCATED when
+ * even its header is not all there or is none. */
+enum err tlv_peek(struct span in, uint16_t *tag, size_t *whole);
 /* The first TLV with that tag at this level; unknown ones are skipped. ERR_NOT_FOUND, ERR_TRUNCATED. */
 enum err tlv_find(struct span in, uint16_t tag, struct tlv *out);
 /* The same, and ERR_TRAILING_BYTES when the tag comes twice, ERR_TRUNCATED when anything behind it is not a

@@ -21,7 +21,13 @@
 #define APPLET_KEYS         8
 #define APPLET_INSTANCE_CAS 4
 
-enum applet_key_state { APPLET_KEY_NONE, APPLET_KEY_ACTIVE, APPLET_KEY_TERMINATED };
+/* Numbers are stored. */
+enum applet_key_state {
+    APPLET_KEY_NONE,
+    APPLET_KEY_ACTIVE,
+    APPLET_KEY_TERMINATED, /* opens nothing; tells the vehicle that it was terminated */
+    APPLET_KEY_SUSPENDED   /* as if the vehicle were not known, until it is resumed */
+};
 
 /* Digital key structure (4.2). Nothing but the mailboxes, Kpersistent and the state changes after creation.
  */

@@ -30,6 +30,8 @@
 #define DK_DEVICE_PASSWORD_MAX 32
 #define DK_DEVICE_NAME_MAX     48
 #define DK_DEVICE_PARTNERS     4
+#define DK_DEVICE_ID           16
+#define DK_OPAQUE_MAX          1024 /* longest attestation of a vehicle OEM that we carry, bytes */
 
 enum dk_device_state {
     DK_IDLE,
@@ -44,11 +46,19 @@ enum dk_device_state {
 };
 const char *dk_device_state_name(enum dk_device_state s);
 
-/* A vehicle OEM that this device OEM works with (phase 0): its root, and our two certificates for it. */
+/* A root of a vehicle OEM and what it certified for us. While one root replaces another there are two. */
+#define DK_PARTNER_ANCHORS 2
+struct dk_anchor {
+    uint8_t root[X509_MAX], device_oem[X509_MAX]; /* J, F: DER */
+    size_t root_len, device_oem_len;              /* root_len 0: free entry */
+};
+
+/* A vehicle OEM that this device OEM works with (phase 0): its roots, and our instance CA for it. */
 struct dk_partner {
-    char manufacturer[X509_CN_MAX + 1];                                  /* empty: free entry */
-    uint8_t root[X509_MAX], device_oem[X509_MAX], instance_ca[X509_MAX]; /* J, F, E: DER */
-    size_t root_len, device_oem_len, instance_ca_len;
+    char manufacturer[X509_CN_MAX + 1]; /* empty: free entry */
+    struct dk_anchor anchors[DK_PARTNER_ANCHORS];
+    uint8_t instance_ca[X509_MAX]; /* E: DER */
+    size_t instance_ca_len;
     char instance_ca_id[X509_CN_MAX + 1];
 };
 
@@ -63,8 +73,13 @@ struct dk_owned {
     struct op_versions vehicle_versions;   /* of the applet protocol, for sharing */
     uint8_t vehicle_certificate[X509_MAX]; /* [K] */
     size_t vehicle_certificate_len;
-    uint8_t attestation[ATTESTATION_MAX]; /* value of 5F5A, for the KTS; 0 length: none yet */
+    uint8_t attestation[DK_OPAQUE_MAX]; /* value of 5F5A, for the KTS; 0 length: none yet */
     size_t attestation_len;
+    /* A statement that waits for the end of a session to get into KeyAtt; 0 length: none. */
+    uint8_t waiting[ATTESTATION_LONG];
+    size_t waiting_len;
+    uint8_t termination[ATTESTATION_LONG]; /* ours; 0 length: not terminated */
+    size_t termination_len;
 };
 
 /* Everything of the pairing under way; wiped when it ends. */
@@ -79,7 +94,8 @@ struct dk_pairing {
     size_t object_len, object_sent;
     struct digital_key *key; /* made in this pairing, not yet accepted by the vehicle */
     const struct dk_partner *partner;
-    bool attested; /* the attestation block is complete */
+    const struct dk_anchor *anchor; /* whose root stands behind [K] */
+    bool attested;                  /* the attestation block is complete */
 };
 
 /* Who gets the commands. */
@@ -88,6 +104,7 @@ enum dk_selected { DK_SELECTED_NOBODY, DK_SELECTED_FRAMEWORK, DK_SELECTED_APPLET
 struct dk_device {
     struct crypto *crypto;
     struct applet *applet;
+    uint8_t id[DK_DEVICE_ID]; /* random; which records are ours */
     int64_t now_s;
     char oem[X509_CN_MAX + 1], name[DK_DEVICE_NAME_MAX + 1]; /* manufacturer; friendly name */
     struct op_versions versions;                             /* of SPAKE2+ */
@@ -97,7 +114,10 @@ struct dk_device {
     struct p256_key *enc_key; /* Device.Enc: receives sealed data from servers */
 
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
-    size_t password_len; /* 0: none */
+    size_t password_len;      /* 0: none */
+    int64_t password_since_s; /* when it was entered, for timer Ta */
+    /* For this password, as stored. Wrong evidence is counted before it is looked at. */
+    uint8_t evidence_failures, derivations;
     /* w0 and w1 of that password under these parameters, so that a retry costs no scrypt */
     bool derived;
     struct spake2p_scrypt derived_from;
@@ -116,8 +136,13 @@ void dk_device_close(struct dk_device *d);
  * outside: [E] is asked for the CA's key, which goes to public_key. ERR_NO_SPACE, ERR_BUSY. */
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT]);
-/* Then both certificates. ERR_NO_SPACE. */
+/* Then both certificates; [F] is for the first root. ERR_NO_SPACE. */
 enum err dk_partner_certify(struct dk_partner *p, struct span device_oem, struct span instance_ca);
+/* A root that replaces the other in time, with the [F] that it gave us; either is good until one is dropped.
+ * ERR_NO_SPACE (there are two), ERR_BUSY (it is there). */
+enum err dk_partner_add_root(struct dk_partner *p, struct span root, struct span device_oem);
+/* ERR_NOT_FOUND, ERR_BUSY (it is the only one). */
+enum err dk_partner_drop_root(struct dk_partner *p, struct span root);
 
 /* Phase 1: the user enters or drops the password. Eight digits are the rule of the caller. ERR_BAD_ARGUMENT.
  * Dropping it (timer Ta) also deletes a key whose pairing did not end. */

@@ -156,7 +156,7 @@ static uint16_t write_data(struct dk_device *d, const struct apdu_command *cmd, 
 
 static enum err load_object(struct dk_device *d, struct span tag)
 {
-    assert(d->pairing.key && d->pairing.partner); /* SECURE2 has both */
+    assert(d->pairing.key && d->pairing.partner && d->pairing.anchor); /* SECURE2 has them */
     struct dk_pairing *p = &d->pairing;
     const struct digital_key *k = p->key;
     struct rd r = rd_of(tag.p, tag.len);
@@ -166,7 +166,7 @@ static enum err load_object(struct dk_device *d, struct span tag)
         return ERR_NOT_FOUND;
     switch (wanted) {
     case TAG_DEVICE_OEM:
-        wr_copy(&w, p->partner->device_oem, p->partner->device_oem_len);
+        wr_copy(&w, p->anchor->device_oem, p->anchor->device_oem_len);
         break;
     case TAG_INSTANCE_CA:
         wr_copy(&w, p->partner->instance_ca, p->partner->instance_ca_len);
@@ -255,9 +255,20 @@ static enum err check_key_data(struct dk_device *d)
     p->partner = find_partner(d, &k);
     if (!p->partner)
         return ERR_CERT_ISSUER_UNKNOWN;
-    struct dk_cert_vehicle_chain chain = {k.vehicle_certificate, k.intermediate, &root, 1};
-    e = x509_parse(span_of(p->partner->root, p->partner->root_len), &root);
-    return e ? e : dk_cert_check_vehicle(d->crypto, &chain, &k.creation, d->now_s);
+    for (size_t i = 0; i < DK_PARTNER_ANCHORS; i++) {
+        const struct dk_anchor *a = &p->partner->anchors[i];
+        if (a->root_len == 0)
+            continue;
+        struct dk_cert_vehicle_chain chain = {k.vehicle_certificate, k.intermediate, &root, 1};
+        e = x509_parse(span_of(a->root, a->root_len), &root);
+        if (!e)
+            e = dk_cert_check_vehicle(d->crypto, &chain, &k.creation, d->now_s);
+        if (!e) {
+            p->anchor = a;
+            return ERR_OK;
+        }
+    }
+    return e;
 }
 
 /* 10/02: the vehicle accepted the key; an older one of the same vehicle goes. */
