@@ -30,6 +30,15 @@ static inline void expect_hex(struct span got, const char *want, const char *wha
     cr_expect(eq(str, text, (char *)want), "%s", what);
 }
 
+static inline bool is_wiped(const void *p, size_t len)
+{
+    const uint8_t *b = p;
+    for (size_t i = 0; i < len; i++)
+        if (b[i])
+            return false;
+    return true;
+}
+
 static inline uint64_t apart_us(uint64_t a_us, uint64_t b_us)
 {
     return a_us > b_us ? a_us - b_us : b_us - a_us;
