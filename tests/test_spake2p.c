@@ -1,7 +1,11 @@
 /* SPAKE2+ to the byte of the published vectors, and what each end refuses. */
 #include "lib/ccc/spake2p.h"
+
+#include <openssl/bn.h>
+
 #include "tests/ccc_vectors.h"
 #include "tests/check.h"
+#include "tests/own_stack.h"
 #include "tests/support.h"
 
 static const char salt_text[] = "yellowsubmarines";
@@ -145,6 +149,93 @@ Test(spake2p, wrong_evidence_or_points_give_nothing_and_wipe)
                      ERR_SIGNATURE_INVALID));
         cr_expect(is_wiped(&s.vehicle, sizeof s.vehicle));
         cr_expect(is_wiped(&s.vehicle_keys, sizeof s.vehicle_keys));
+    }
+}
+
+/* w0 alone, without a password, makes a share that is its own blind: Z would be at infinity. */
+Test(spake2p, share_that_is_only_its_blind)
+{
+    HEX(y, V1_YS);
+    struct sides s;
+    prepare(&s);
+    EXPECT_ERR(spake2p_verifier_begin(test_crypto(), &s.vehicle, &s.verifier, s.verifier.w0_m, y, s.m1),
+               ERR_DK_EVIDENCE);
+    cr_expect(is_wiped(&s.vehicle, sizeof s.vehicle));
+    cr_expect(is_wiped(s.m1, sizeof s.m1));
+    EXPECT_ERR(
+        spake2p_prover_finish(test_crypto(), &s.device, &s.prover, s.prover.w0_n, s.m1, s.m2, &s.device_keys),
+        ERR_DK_EVIDENCE);
+    cr_expect(is_wiped(&s.device, sizeof s.device));
+    cr_expect(is_wiped(&s.device_keys, sizeof s.device_keys));
+}
+
+struct transcript {
+    uint8_t points[4][P256_POINT], w0[P256_SCALAR], k[SHA256_SIZE];
+};
+
+static void hash_transcript(void *arg)
+{
+    struct transcript *t = arg;
+    spake2p_transcript_key(test_crypto(), t->points[0], t->points[1], t->points[2], t->points[3], t->w0,
+                           t->k);
+}
+
+/* A hash's state after its last block is the hash: words in the order of the machine. */
+Test(spake2p, k_does_not_stay_in_the_hash)
+{
+    static struct transcript t = {.w0 = {1}};
+    uint8_t state[SHA256_SIZE];
+    hash_transcript(&t);
+    for (size_t i = 0; i < sizeof state; i++)
+        state[i] = t.k[i ^ 3];
+    cr_expect(not(own_stack_keeps(hash_transcript, &t, state, sizeof state)));
+}
+
+/* w = (z mod (n - 1)) + 1 by OpenSSL's division. */
+static void scalar_by_division(const uint8_t z[SPAKE2P_HALF], uint8_t w[P256_SCALAR])
+{
+    static const uint8_t n[P256_SCALAR] = {0xFF, 0xFF, 0xFF, 0xFF, 0x00, 0x00, 0x00, 0x00, 0xFF, 0xFF, 0xFF,
+                                           0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xBC, 0xE6, 0xFA, 0xAD, 0xA7, 0x17,
+                                           0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51};
+    BN_CTX *ctx = BN_CTX_new();
+    BIGNUM *big = BN_bin2bn(z, SPAKE2P_HALF, NULL), *limit = BN_bin2bn(n, sizeof n, NULL);
+    cr_assert(BN_sub_word(limit, 1) == 1 && BN_mod(big, big, limit, ctx) == 1 && BN_add_word(big, 1) == 1);
+    cr_assert(BN_bn2binpad(big, w, P256_SCALAR) == P256_SCALAR);
+    BN_free(big);
+    BN_free(limit);
+    BN_CTX_free(ctx);
+}
+
+Test(spake2p, scalars_are_reduced_as_by_division)
+{
+    static const char *const edges[] = {
+        "0000000000000000"
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000"
+        "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC63254F", /* n - 2 */
+        "0000000000000000"
+        "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632550", /* n - 1 */
+        "0000000000000000"
+        "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551",
+        "0000000000000001"
+        "FFFFFFFE00000001FFFFFFFFFFFFFFFF79CDF55B4E2F3D09E7739585F8C64AA0", /* 2(n - 1) */
+        "0000000000000001"
+        "FFFFFFFE00000001FFFFFFFFFFFFFFFF79CDF55B4E2F3D09E7739585F8C64A9F",
+        "0000000000000000"
+        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+        "FFFFFFFFFFFFFFFF"
+        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF",
+    };
+    enum { EDGES = sizeof edges / sizeof edges[0] };
+    for (size_t i = 0; i < 1000; i++) {
+        uint8_t z[SPAKE2P_HALF], w[P256_SCALAR], want[P256_SCALAR];
+        if (i < EDGES)
+            unhex(edges[i], z, sizeof z);
+        else
+            crypto_random(test_crypto(), z, sizeof z);
+        spake2p_scalar(z, w);
+        scalar_by_division(z, want);
+        cr_assert(memcmp(w, want, sizeof w) == 0, "row %zu", i);
     }
 }
 

@@ -5,8 +5,6 @@
 #include <openssl/ec.h>
 #include <string.h>
 
-#define HALF 40 /* bytes of each half of scrypt's output */
-
 /* RFC 9383, section 4: the constant points of P-256. */
 static const uint8_t point_m[P256_POINT] = {
     0x04, 0x88, 0x6e, 0x2f, 0x97, 0xac, 0xe4, 0x6e, 0x55, 0xba, 0x9d, 0xd7, 0x24, 0x25, 0x79, 0xf2, 0x99,
@@ -49,23 +47,28 @@ static void work_end(struct work *w)
 }
 
 /* A point of the curve that is not infinity; OpenSSL checks the equation when it decodes. */
-static bool decode(struct work *w, EC_POINT *out, const uint8_t in[P256_POINT])
+static enum err decode(struct work *w, EC_POINT *out, const uint8_t in[P256_POINT])
 {
-    return in[0] == 4 && EC_POINT_oct2point(w->group, out, in, P256_POINT, w->ctx) == 1;
+    bool ok = in[0] == 4 && EC_POINT_oct2point(w->group, out, in, P256_POINT, w->ctx) == 1;
+    return ok ? ERR_OK : ERR_KEY_INVALID;
 }
 
-static bool encode(struct work *w, const EC_POINT *in, uint8_t out[P256_POINT])
+/* Infinity has no 65 bytes. */
+static enum err encode(struct work *w, const EC_POINT *in, uint8_t out[P256_POINT])
 {
-    return EC_POINT_point2oct(w->group, in, POINT_CONVERSION_UNCOMPRESSED, out, P256_POINT, w->ctx) ==
-           P256_POINT;
+    if (EC_POINT_is_at_infinity(w->group, in))
+        return ERR_DK_EVIDENCE;
+    size_t len = EC_POINT_point2oct(w->group, in, POINT_CONVERSION_UNCOMPRESSED, out, P256_POINT, w->ctx);
+    return len == P256_POINT ? ERR_OK : ERR_CRYPTO_FAILED;
 }
 
-static bool load_scalar(struct work *w, const uint8_t in[P256_SCALAR])
+static enum err load_scalar(struct work *w, const uint8_t in[P256_SCALAR])
 {
     if (!BN_bin2bn(in, P256_SCALAR, w->scalar))
-        return false;
+        return ERR_CRYPTO_FAILED;
     BN_set_flags(w->scalar, BN_FLG_CONSTTIME);
-    return !BN_is_zero(w->scalar) && BN_cmp(w->scalar, EC_GROUP_get0_order(w->group)) < 0;
+    bool in_range = !BN_is_zero(w->scalar) && BN_cmp(w->scalar, EC_GROUP_get0_order(w->group)) < 0;
+    return in_range ? ERR_OK : ERR_KEY_INVALID;
 }
 
 /* out = scalar * point, or scalar * G for NULL. */
@@ -73,12 +76,14 @@ static enum err multiply(struct crypto *c, const uint8_t scalar[P256_SCALAR], co
                          uint8_t out[P256_POINT])
 {
     struct work w = work_begin(c);
-    enum err e = ERR_KEY_INVALID;
-    if (w.ok && load_scalar(&w, scalar) && (!point || decode(&w, w.b, point))) {
-        bool ok = EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL,
-                               point ? w.scalar : NULL, w.ctx) == 1;
-        e = ok && encode(&w, w.a, out) ? ERR_OK : ERR_CRYPTO_FAILED;
-    }
+    enum err e = w.ok ? load_scalar(&w, scalar) : ERR_CRYPTO_FAILED;
+    if (!e && point)
+        e = decode(&w, w.b, point);
+    if (!e && EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL, point ? w.scalar : NULL,
+                           w.ctx) != 1)
+        e = ERR_CRYPTO_FAILED;
+    if (!e)
+        e = encode(&w, w.a, out);
     work_end(&w);
     return e;
 }
@@ -88,12 +93,16 @@ static enum err make_share(struct crypto *c, const uint8_t scalar[P256_SCALAR],
                            const uint8_t addend[P256_POINT], uint8_t out[P256_POINT])
 {
     struct work w = work_begin(c);
-    bool ok = w.ok && load_scalar(&w, scalar) && decode(&w, w.b, addend) &&
-              EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) == 1 &&
-              EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) == 1 &&
-              encode(&w, w.a, out); /* infinity has no 65 bytes */
+    enum err e = w.ok ? load_scalar(&w, scalar) : ERR_CRYPTO_FAILED;
+    if (!e)
+        e = decode(&w, w.b, addend);
+    if (!e && (EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) != 1 ||
+               EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) != 1))
+        e = ERR_CRYPTO_FAILED;
+    if (!e)
+        e = encode(&w, w.a, out);
     work_end(&w);
-    return ok ? ERR_OK : ERR_KEY_INVALID;
+    return e;
 }
 
 /* z = scalar_z * (share - blind), v = scalar_v * (other, or share - blind again for NULL): what only the two
@@ -102,11 +111,26 @@ struct products {
     const uint8_t *share, *blind, *scalar_z, *scalar_v, *other;
 };
 
-static bool product(struct work *w, const uint8_t *scalar, const EC_POINT *point, EC_POINT *r,
-                    uint8_t out[P256_POINT])
+/* out = share - blind. A share that is its own blind was made without a scalar: nothing else than w0 is
+ * needed for it. */
+static enum err unblind(struct work *w, const struct products *p, EC_POINT *out)
 {
-    return load_scalar(w, scalar) && EC_POINT_mul(w->group, r, NULL, point, w->scalar, w->ctx) == 1 &&
-           encode(w, r, out); /* infinity has no 65 bytes */
+    enum err e = decode(w, out, p->share);
+    if (!e)
+        e = decode(w, w->b, p->blind);
+    if (e)
+        return e;
+    if (EC_POINT_invert(w->group, w->b, w->ctx) != 1 || EC_POINT_add(w->group, out, out, w->b, w->ctx) != 1)
+        return ERR_CRYPTO_FAILED;
+    return EC_POINT_is_at_infinity(w->group, out) ? ERR_DK_EVIDENCE : ERR_OK;
+}
+
+static enum err product(struct work *w, const uint8_t *scalar, const EC_POINT *point, uint8_t out[P256_POINT])
+{
+    enum err e = load_scalar(w, scalar);
+    if (!e && EC_POINT_mul(w->group, w->a, NULL, point, w->scalar, w->ctx) != 1)
+        e = ERR_CRYPTO_FAILED;
+    return e ? e : encode(w, w->a, out);
 }
 
 static enum err multiply_both(struct crypto *c, const struct products *p, uint8_t z[P256_POINT],
@@ -114,13 +138,16 @@ static enum err multiply_both(struct crypto *c, const struct products *p, uint8_
 {
     struct work w = work_begin(c);
     EC_POINT *t = w.ok ? EC_POINT_new(w.group) : NULL;
-    bool ok = t && decode(&w, t, p->share) && decode(&w, w.b, p->blind) &&
-              EC_POINT_invert(w.group, w.b, w.ctx) == 1 && EC_POINT_add(w.group, t, t, w.b, w.ctx) == 1 &&
-              product(&w, p->scalar_z, t, w.a, z) && (!p->other || decode(&w, t, p->other)) &&
-              product(&w, p->scalar_v, t, w.a, v);
+    enum err e = t ? unblind(&w, p, t) : ERR_CRYPTO_FAILED;
+    if (!e)
+        e = product(&w, p->scalar_z, t, z);
+    if (!e && p->other)
+        e = decode(&w, t, p->other);
+    if (!e)
+        e = product(&w, p->scalar_v, t, v);
     EC_POINT_clear_free(t);
     work_end(&w);
-    return ok ? ERR_OK : ERR_KEY_INVALID;
+    return e;
 }
 
 /* ---- registration ---- */
@@ -132,32 +159,52 @@ bool spake2p_scrypt_acceptable(const struct spake2p_scrypt *s)
            s->p == SPAKE2P_P;
 }
 
-/* w = (z mod (n - 1)) + 1 */
-static enum err reduce(struct crypto *c, const uint8_t z[HALF], uint8_t w[P256_SCALAR])
+/* Bit by bit and without a branch: z is as secret as the password, and BN_mod divides in a time that depends
+ * on what it divides. */
+void spake2p_scalar(const uint8_t z[SPAKE2P_HALF], uint8_t w[P256_SCALAR])
 {
-    BN_CTX *ctx = BN_CTX_secure_new_ex(crypto_openssl(c));
-    BIGNUM *big = BN_secure_new(), *limit = BN_dup(EC_GROUP_get0_order(crypto_p256_group(c)));
-    bool ok = ctx && big && limit && BN_bin2bn(z, HALF, big) && BN_sub_word(limit, 1) == 1 &&
-              BN_mod(big, big, limit, ctx) == 1 && BN_add_word(big, 1) == 1 &&
-              BN_bn2binpad(big, w, P256_SCALAR) == P256_SCALAR;
-    BN_clear_free(big);
-    BN_free(limit);
-    BN_CTX_free(ctx);
-    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+    enum { LIMBS = P256_SCALAR / 4 };
+    static const uint32_t limit[LIMBS] = {0xFC632550, 0xF3B9CAC2, 0xA7179E84, 0xBCE6FAAD,
+                                          0xFFFFFFFF, 0xFFFFFFFF, 0x00000000, 0xFFFFFFFF};
+    uint32_t r[LIMBS] = {0}, less[LIMBS] = {0};
+    for (size_t bit = 0; bit < 8 * SPAKE2P_HALF; bit++) {
+        /* r = 2 * r + bit, less = r - (n - 1) */
+        uint64_t carry = z[bit / 8] >> (7 - bit % 8) & 1, borrow = 0;
+        for (size_t i = 0; i < LIMBS; i++) {
+            carry |= (uint64_t)r[i] << 1;
+            r[i] = (uint32_t)carry;
+            carry >>= 32;
+            uint64_t d = (uint64_t)r[i] - limit[i] - borrow;
+            less[i] = (uint32_t)d;
+            borrow = d >> 63;
+        }
+        uint32_t reduce = 0 - (uint32_t)(carry | (borrow ^ 1)); /* all ones when r has reached n - 1 */
+        for (size_t i = 0; i < LIMBS; i++)
+            r[i] = (less[i] & reduce) | (r[i] & ~reduce);
+    }
+    uint64_t sum = 1;
+    for (size_t i = 0; i < LIMBS; i++, sum >>= 32) {
+        sum += r[i];
+        uint8_t *at = w + P256_SCALAR - 4 * (i + 1);
+        for (size_t j = 0; j < 4; j++)
+            at[j] = (uint8_t)(sum >> (8 * (3 - j)));
+    }
+    OPENSSL_cleanse(r, sizeof r);
+    OPENSSL_cleanse(less, sizeof less);
 }
 
 enum err spake2p_derive(struct crypto *c, struct span password, const struct spake2p_scrypt *s,
                         uint8_t w0[P256_SCALAR], uint8_t w1[P256_SCALAR])
 {
-    uint8_t z[2 * HALF];
+    uint8_t z[2 * SPAKE2P_HALF];
     if (!spake2p_scrypt_acceptable(s))
         return ERR_BAD_ARGUMENT;
     /* z0 || z1 */
     enum err e = ccc_scrypt(c, password, span_of(s->salt, SPAKE2P_SALT), s->n, s->r, s->p, z, sizeof z);
-    if (!e)
-        e = reduce(c, z, w0);
-    if (!e)
-        e = reduce(c, z + HALF, w1);
+    if (!e) {
+        spake2p_scalar(z, w0);
+        spake2p_scalar(z + SPAKE2P_HALF, w1);
+    }
     OPENSSL_cleanse(z, sizeof z);
     return e;
 }

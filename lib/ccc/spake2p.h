@@ -12,6 +12,7 @@
 #include "lib/ccc/primitives.h"
 
 #define SPAKE2P_SALT         16
+#define SPAKE2P_HALF         40 /* bytes of each half of scrypt's output */
 #define SPAKE2P_EVIDENCE     16
 #define SPAKE2P_ATTEMPTS_MAX 7  /* per password, counted by the vehicle before VERIFY */
 #define SPAKE2P_VERSIONS_MAX 64 /* the two version TLVs together, bytes */
@@ -49,7 +50,7 @@ struct spake2p_prover_set {
 };
 
 bool spake2p_scrypt_acceptable(const struct spake2p_scrypt *s);
-/* scrypt, then w = (z mod (n - 1)) + 1. The digit rule of the password is the caller's. */
+/* scrypt, then both scalars. The digit rule of the password is the caller's. */
 enum err spake2p_derive(struct crypto *c, struct span password, const struct spake2p_scrypt *s,
                         uint8_t w0[P256_SCALAR], uint8_t w1[P256_SCALAR]);
 /* L = w1*G, and the points that go with w0. */
@@ -77,12 +78,14 @@ enum err spake2p_set_versions(struct spake2p *s, struct span tlv_5b, struct span
 /* X = x*G + w0*M. */
 enum err spake2p_prover_begin(struct crypto *c, struct spake2p *s, const struct spake2p_prover_set *set,
                               const uint8_t random[P256_SCALAR]);
-/* Checks Y and M[1]; gives M[2] and the keys. ERR_KEY_INVALID, ERR_SIGNATURE_INVALID (wrong evidence). */
+/* Checks Y and M[1]; gives M[2] and the keys. ERR_KEY_INVALID for a bad Y, ERR_SIGNATURE_INVALID for wrong
+ * evidence, ERR_DK_EVIDENCE for Y = w0*N (Z and V would be at infinity). */
 enum err spake2p_prover_finish(struct crypto *c, struct spake2p *s, const struct spake2p_prover_set *set,
                                const uint8_t y[P256_POINT], const uint8_t m1[SPAKE2P_EVIDENCE],
                                uint8_t m2[SPAKE2P_EVIDENCE], struct spake2p_keys *keys);
 
-/* Y = y*G + w0*N, and M[1]. ERR_KEY_INVALID for a bad X. */
+/* Y = y*G + w0*N, and M[1]. ERR_KEY_INVALID for a bad X; ERR_DK_EVIDENCE for X = w0*M, which is wrong
+ * evidence and not a wrong point: the abort's reason is 09. */
 enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struct spake2p_verifier_set *set,
                                 const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
                                 uint8_t m1[SPAKE2P_EVIDENCE]);
@@ -90,7 +93,8 @@ enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struc
 enum err spake2p_verifier_finish(struct crypto *c, struct spake2p *s, const uint8_t m2[SPAKE2P_EVIDENCE],
                                  struct spake2p_keys *keys);
 
-/* Parts of the above, for vectors: Z and V of the vehicle, and K of a transcript. */
+/* Parts of the above, for vectors: w = (z mod (n - 1)) + 1, Z and V of the vehicle, K of a transcript. */
+void spake2p_scalar(const uint8_t z[SPAKE2P_HALF], uint8_t w[P256_SCALAR]);
 enum err spake2p_verifier_points(struct crypto *c, const struct spake2p_verifier_set *set,
                                  const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
                                  uint8_t z[P256_POINT], uint8_t v[P256_POINT]);

@@ -69,6 +69,7 @@ void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t
         if (parts[i].len)
             SHA256_Update(&sha, parts[i].p, parts[i].len);
     SHA256_Final(out, &sha);
+    OPENSSL_cleanse(&sha, sizeof sha); /* of a transcript, the state is the key */
 }
 
 void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE])
