@@ -3,6 +3,7 @@
 #include "lib/ccc/dk_cert.h"
 #include "lib/ccc/tlv.h"
 #include "tests/ccc_samples.h"
+#include "tests/foreign_cert.h"
 #include "tests/support.h"
 
 /* ---- attestation, receipt ---- */
@@ -55,7 +56,7 @@ Test(attestation, signed_but_wrong)
     static const char *const statements[] = {
         "7F2B00", "7F2B0B410102920093044F504154", /* no version, another version */
         "7F2B03410101",                           /* nothing but a version */
-        ("7F2B2C410101921401020304050607080910111213141516171819204D0801020304050607084E01FF93044B5453"
+        ("7F2B2B410101921401020304050607080910111213141516171819204D0801020304050607084E0093044B5453"
          "31"), /* slot */
     };
     struct crypto *c = test_crypto();
@@ -161,6 +162,111 @@ Test(dk_cert, certificate_follows_its_profile)
     EXPECT_ERR(dk_cert_check_endpoint(c, &h, &e), ERR_OK);
 }
 
+/* ---- certificates of other makers ---- */
+
+enum { J, F, E, H, LETTERS };
+
+static const struct foreign_row {
+    const char *name;
+    int path_len[3];   /* of J, F, E; -1: none given */
+    char not_critical; /* letter of the certificate whose CCC extension is not */
+    enum err e;
+} foreign_chains[] = {
+    {"as we write them", {-1, 1, 0}, 0, ERR_OK},
+    {"no limit anywhere", {-1, -1, -1}, 0, ERR_OK},
+    {"limit of the root, which is just kept", {2, 1, 0}, 0, ERR_OK},
+    {"F without a limit", {-1, -1, 0}, 0, ERR_OK},
+    {"E without a limit", {-1, 1, -1}, 0, ERR_OK},
+    {"F that allows no authority below it", {-1, 0, 0}, 0, ERR_CERT_PROFILE},
+    {"root that allows one below it", {1, 1, 0}, 0, ERR_CERT_PROFILE},
+    {"F wider than its profile", {-1, 2, 0}, 0, ERR_CERT_PROFILE},
+    {"E wider than its profile", {-1, 1, 1}, 0, ERR_CERT_PROFILE},
+    {"extension of F not critical", {-1, 1, 0}, 'F', ERR_CERT_PROFILE},
+    {"extension of E not critical", {-1, 1, 0}, 'E', ERR_CERT_PROFILE},
+    {"extension of H not critical", {-1, 1, 0}, 'H', ERR_CERT_PROFILE},
+};
+
+static enum err check_foreign(struct crypto *c, const struct foreign_row *row)
+{
+    static const char *const subjects[] = {"vehicle OEM", "device OEM", "instance CA", "E.phone.01"};
+    static const uint8_t types[] = {9, 2, 3, 4};
+    struct p256_key *keys[LETTERS];
+    uint8_t der[LETTERS][X509_MAX], extension[DK_CERT_EXTENSION_MAX];
+    struct span certificates[LETTERS];
+    struct endpoint_creation creation = some_creation();
+    size_t len;
+    ASSERT_OK(dk_cert_put_extension(&creation, extension, &len));
+    for (size_t i = 0; i < LETTERS; i++) {
+        const struct foreign_cert f = {.subject = subjects[i],
+                                       .issuer = subjects[i ? i - 1 : 0],
+                                       .key = (p256_generate(c, &keys[i]), keys[i]),
+                                       .issuer_key = keys[i ? i - 1 : 0],
+                                       .path_len = i < H ? row->path_len[i] : -2,
+                                       .ccc_type = types[i],
+                                       .ccc_not_critical = row->not_critical == "JFEH"[i],
+                                       .ccc_value = span_of(extension, i == H ? len : 0)};
+        certificates[i] = span_of(der[i], foreign_cert_make(c, &f, der[i]));
+    }
+    struct x509 root, h;
+    const struct dk_cert_device_chain chain = {certificates[F], certificates[E], certificates[H]};
+    ASSERT_OK(x509_parse(certificates[J], &root));
+    enum err e = dk_cert_check_device(c, &root, &chain, TEST_NOW_S, &h);
+    if (!e)
+        EXPECT_ERR(dk_cert_check_endpoint(c, &h, &creation), ERR_OK);
+    for (size_t i = 0; i < LETTERS; i++)
+        p256_free(keys[i]);
+    return e;
+}
+
+Test(dk_cert, chains_of_other_makers)
+{
+    for (size_t i = 0; i < sizeof foreign_chains / sizeof foreign_chains[0]; i++) {
+        enum err e = check_foreign(test_crypto(), &foreign_chains[i]);
+        cr_expect(eq(int, (int)e, (int)foreign_chains[i].e), "%s: %s", foreign_chains[i].name, err_name(e));
+    }
+}
+
+static const struct {
+    const char *name, *subject;
+    bool not_critical;
+    enum err e;
+} vehicles[] = {
+    {"as we write it", "V.spaaksim.EU.0001.00010123456789AB", false, ERR_OK},
+    {"identifier in lower case", "V.spaaksim.EU.0001.00010123456789ab", false, ERR_OK},
+    {"another identifier", "V.spaaksim.EU.0001.00010123456789AC", false, ERR_CERT_SUBJECT_MISMATCH},
+    {"extension not critical", "V.spaaksim.EU.0001.00010123456789AB", true, ERR_CERT_PROFILE},
+};
+
+Test(dk_cert, vehicles_of_other_makers)
+{
+    struct crypto *c = test_crypto();
+    struct endpoint_creation asked = some_creation();
+    struct p256_key *root, *vehicle;
+    uint8_t j[X509_MAX], k[X509_MAX];
+    struct x509 anchor;
+    ASSERT_OK(p256_generate(c, &root));
+    ASSERT_OK(p256_generate(c, &vehicle));
+    p256_public(vehicle, asked.vehicle_pk);
+    const struct foreign_cert of_j = {
+        .subject = "OEM", .issuer = "OEM", .key = root, .issuer_key = root, .path_len = -1, .ccc_type = 9};
+    ASSERT_OK(x509_parse(span_of(j, foreign_cert_make(c, &of_j, j)), &anchor));
+    for (size_t i = 0; i < sizeof vehicles / sizeof vehicles[0]; i++) {
+        const struct foreign_cert of_k = {.subject = vehicles[i].subject,
+                                          .issuer = "OEM",
+                                          .key = vehicle,
+                                          .issuer_key = root,
+                                          .path_len = -2,
+                                          .ccc_type = 1,
+                                          .ccc_not_critical = vehicles[i].not_critical};
+        const struct dk_cert_vehicle_chain chain = {
+            .vehicle = span_of(k, foreign_cert_make(c, &of_k, k)), .roots = &anchor, .n_roots = 1};
+        enum err e = dk_cert_check_vehicle(c, &chain, &asked, TEST_NOW_S);
+        cr_expect(eq(int, (int)e, (int)vehicles[i].e), "%s: %s", vehicles[i].name, err_name(e));
+    }
+    p256_free(root);
+    p256_free(vehicle);
+}
+
 Test(dk_cert, every_member_of_h_is_compared)
 {
     struct crypto *c = test_crypto();
@@ -196,6 +302,9 @@ Test(dk_cert, names)
     expect_hex(span_of(vehicle_id, 8), "00010123456789ab", "bytes");
     EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789AG", vehicle_id),
                ERR_CERT_SUBJECT_MISMATCH);
+    EXPECT_ERR(dk_cert_vehicle_id("V.spaaksim.EU.0001.00010123456789aB", vehicle_id), ERR_OK);
+    expect_hex(span_of(vehicle_id, 8), "00010123456789ab", "digits of either case");
+    cr_expect(span_is(dk_cert_manufacturer("V.spaaksim.EU.0001.00010123456789aB"), "spaaksim"));
     EXPECT_ERR(dk_cert_endpoint_id("phonemaker", unique, id), ERR_OK);
     cr_expect(eq(str, id, "E.phonemaker.01020304050607ff"));
     EXPECT_ERR(

@@ -197,7 +197,7 @@ enum err dk_cert_check_endpoint(struct crypto *c, const struct x509 *h, const st
 
 struct span dk_cert_manufacturer(const char *subject)
 {
-    if (!x509_vehicle_subject_ok(subject))
+    if (!x509_vehicle_subject_readable(subject))
         return (struct span){0};
     const char *start = subject + 2;
     return span_of(start, strcspn(start, "."));
@@ -205,7 +205,7 @@ struct span dk_cert_manufacturer(const char *subject)
 
 enum err dk_cert_vehicle_id(const char *subject, uint8_t out[TRANSACTION_VEHICLE_ID])
 {
-    if (!x509_vehicle_subject_ok(subject))
+    if (!x509_vehicle_subject_readable(subject))
         return ERR_CERT_SUBJECT_MISMATCH;
     const char *id = strrchr(subject, '.') + 1;
     return hex_decode(id, 2 * TRANSACTION_VEHICLE_ID, out, TRANSACTION_VEHICLE_ID) == TRANSACTION_VEHICLE_ID

@@ -57,7 +57,7 @@ enum err dk_cert_check_endpoint(struct crypto *c, const struct x509 *h,
 /* Manufacturer of a vehicle's subject id "V.<manufacturer>.<region>.<brand>.<id>"; {NULL, 0} when it is none.
  */
 struct span dk_cert_manufacturer(const char *vehicle_subject);
-/* The vehicle identifier at its end. ERR_CERT_SUBJECT_MISMATCH. */
+/* The vehicle identifier at its end, hex digits in either case. ERR_CERT_SUBJECT_MISMATCH. */
 enum err dk_cert_vehicle_id(const char *vehicle_subject, uint8_t out[TRANSACTION_VEHICLE_ID]);
 /* "E.<device OEM>.<16 hex digits>" and "I.<device OEM>.<vehicle OEM>". ERR_NO_SPACE. */
 enum err dk_cert_endpoint_id(const char *device_oem, const uint8_t unique[8], char out[X509_CN_MAX + 1]);

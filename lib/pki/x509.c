@@ -292,33 +292,43 @@ static void read_ccc(struct rd *value, struct x509 *x, uint8_t arc)
         value->failed = true;
 }
 
-/* One known extension: sets bits in *seen, false for an unknown one. */
+enum {
+    SEEN_BASIC_CONSTRAINTS = 1,
+    SEEN_KEY_USAGE = 2,
+    SEEN_SUBJECT_KEY_ID = 4,
+    SEEN_AUTHORITY_KEY_ID = 8,
+    SEEN_MANDATORY = 15,
+    SEEN_PURPOSE = 16,
+    SEEN_CCC = 32
+};
+
+/* One known extension: sets its bit in *seen, false for an unknown one. */
 static bool read_known(struct rd oid, struct rd *value, struct x509 *x, unsigned *seen)
 {
     unsigned bit = 0;
     struct rd in;
     if (der_is(oid, oid_basic_constraints, sizeof oid_basic_constraints)) {
-        bit = 1;
+        bit = SEEN_BASIC_CONSTRAINTS;
         read_basic_constraints(value, x);
     } else if (der_is(oid, oid_key_usage, sizeof oid_key_usage)) {
-        bit = 2;
+        bit = SEEN_KEY_USAGE;
         read_key_usage(value, x);
     } else if (der_is(oid, oid_subject_key_id, sizeof oid_subject_key_id)) {
-        bit = 4;
+        bit = SEEN_SUBJECT_KEY_ID;
         in = der_enter(value, DER_OCTET_STRING);
         read_key_id(&in, x->subject_key_id);
         value->failed |= in.failed;
     } else if (der_is(oid, oid_authority_key_id, sizeof oid_authority_key_id)) {
-        bit = 8;
+        bit = SEEN_AUTHORITY_KEY_ID;
         struct rd outer = der_enter(value, DER_SEQUENCE);
         in = der_enter(&outer, 0x80);
         read_key_id(&in, x->authority_key_id);
         value->failed |= in.failed || outer.left;
     } else if (der_is(oid, oid_ext_key_usage, sizeof oid_ext_key_usage)) {
-        bit = 16;
+        bit = SEEN_PURPOSE;
         read_purpose(value, x);
     } else if (oid.left == sizeof oid_ccc + 1 && memcmp(oid.p, oid_ccc, sizeof oid_ccc) == 0) {
-        bit = 32;
+        bit = SEEN_CCC;
         read_ccc(value, x, oid.p[sizeof oid_ccc]);
     }
     if (*seen & bit)
@@ -336,19 +346,22 @@ static enum err read_extensions(struct rd *tbs, struct x509 *x)
         return ERR_DER_SYNTAX;
     while (list.left) {
         struct rd ext = der_enter(&list, DER_SEQUENCE), flag;
+        unsigned before = seen;
         struct rd oid = der_enter(&ext, DER_OID);
-        bool critical = der_optional(&ext, DER_BOOLEAN, &flag);
+        bool critical = der_optional(&ext, DER_BOOLEAN, &flag) && der_is(flag, (const uint8_t *)"\xFF", 1);
         struct rd value = der_enter(&ext, DER_OCTET_STRING);
         if (list.failed || ext.failed || ext.left || oid.failed)
             return ERR_DER_SYNTAX;
         if (read_known(oid, &value, x, &seen)) {
             if (value.failed || value.left)
                 return ERR_DER_SYNTAX;
+            if ((seen ^ before) == SEEN_CCC && !critical)
+                return ERR_CERT_PROFILE;
         } else if (critical) {
             return ERR_CERT_PROFILE;
         }
     }
-    return (seen & 15) == 15 ? ERR_OK : ERR_CERT_PROFILE;
+    return (seen & SEEN_MANDATORY) == SEEN_MANDATORY ? ERR_OK : ERR_CERT_PROFILE;
 }
 
 static enum err read_tbs(struct rd *r, struct x509 *x)
@@ -397,12 +410,19 @@ enum err x509_parse(struct span der, struct x509 *out)
 
 /* ---- checking ---- */
 
+/* Without a CCC extension the path length is what tells authorities apart. */
+static bool path_len_fits(const struct x509 *x, const struct profile *p)
+{
+    if (!p->ca || !p->ccc_type)
+        return x->path_len == p->path_len;
+    return x->path_len < 0 || p->path_len < 0 || x->path_len <= p->path_len;
+}
+
 enum err x509_check_profile(struct crypto *c, const struct x509 *x, enum x509_profile profile)
 {
     const struct profile *p = &profiles[profile];
     uint8_t id[SHA1_SIZE];
-    if (x->ca != p->ca || x->path_len != p->path_len || x->key_usage != p->key_usage ||
-        x->ccc_type != p->ccc_type)
+    if (x->ca != p->ca || !path_len_fits(x, p) || x->key_usage != p->key_usage || x->ccc_type != p->ccc_type)
         return ERR_CERT_PROFILE;
     if (x->purpose != p->purpose)
         return ERR_CERT_PURPOSE;
@@ -451,7 +471,8 @@ enum err x509_check_chain(struct crypto *c, const struct x509 *cert, enum x509_p
     return e;
 }
 
-bool x509_vehicle_subject_ok(const char *cn)
+/* Five parts, none empty; the last of 16 such digits. */
+static bool subject_has_form(const char *cn, const char *digits)
 {
     size_t dots = 0, part = 0;
     if (strlen(cn) > X509_CN_MAX || strncmp(cn, "V.", 2) != 0)
@@ -464,5 +485,15 @@ bool x509_vehicle_subject_ok(const char *cn)
         part = dot ? 0 : part + 1;
         dots += dot;
     }
-    return dots == 4 && strlen(last) == 16 && strspn(last, "0123456789ABCDEF") == 16;
+    return dots == 4 && strlen(last) == 16 && strspn(last, digits) == 16;
+}
+
+bool x509_vehicle_subject_ok(const char *cn)
+{
+    return subject_has_form(cn, "0123456789ABCDEF");
+}
+
+bool x509_vehicle_subject_readable(const char *cn)
+{
+    return subject_has_form(cn, "0123456789ABCDEFabcdef");
 }

@@ -25,8 +25,11 @@ enum x509_profile {
     X509_PROFILES
 };
 
+/* A parsed certificate. Its spans are borrowed: der, tbs, signature and ccc_value point into the bytes that
+ * were given to x509_parse, which must stay where they are, unchanged, as long as the structure or a copy of
+ * it is used. All else is its own. */
 struct x509 {
-    struct span der, tbs, signature; /* into the parsed bytes */
+    struct span der, tbs, signature;
     char subject[X509_CN_MAX + 1], issuer[X509_CN_MAX + 1];
     int64_t not_before_s, not_after_s; /* seconds since 1970 */
     uint8_t public_key[P256_POINT];
@@ -34,7 +37,7 @@ struct x509 {
     int path_len;          /* -1: no limit */
     uint8_t key_usage;     /* first byte of the BIT STRING: 0x80 digitalSignature, 0x06 certSign|crlSign */
     uint8_t ccc_type;      /* last arc of 1.3.6.1.4.1.41577.5.x, 0 when absent */
-    struct span ccc_value; /* value of that extension */
+    struct span ccc_value; /* value of that extension, borrowed like der */
     uint8_t purpose;       /* last arc of our extended key usage, 0 when absent */
     uint8_t subject_key_id[SHA1_SIZE], authority_key_id[SHA1_SIZE];
 };
@@ -51,14 +54,18 @@ struct x509_template {
 /* The certificate goes to out (X509_MAX bytes). Serial number: 16 random bytes. */
 enum err x509_issue(struct crypto *c, const struct x509_template *t, const struct p256_key *issuer_key,
                     uint8_t out[X509_MAX], size_t *len);
-/* Syntax only; the result points into der. Unknown critical extensions are ERR_CERT_PROFILE. */
+/* Syntax only; the result points into der. An unknown critical extension, or a CCC extension that is not
+ * critical, is ERR_CERT_PROFILE. */
 enum err x509_parse(struct span der, struct x509 *out);
-/* The profile's row: CA flag, key usage, CCC extension, purpose, key identifiers. */
+/* The profile's row: CA flag, path length, key usage, CCC extension, purpose, key identifiers. An authority
+ * with a CCC extension may have a tighter path length than we would give it, or none: RFC 5280, 6.1.4 decides
+ * in the chain. */
 enum err x509_check_profile(struct crypto *c, const struct x509 *cert, enum x509_profile profile);
 enum err x509_check_time(const struct x509 *cert, int64_t now_s);
 /* Issuer is a CA, names match, key identifier matches, signature verifies. */
 enum err x509_check_issued(struct crypto *c, const struct x509 *cert, const struct x509 *issuer);
-/* Profile, time and signature of cert and of each issuer up to the last, which is trusted as it is. */
+/* Profile of cert; time, signature and path length of each certificate up to the last, which is trusted as it
+ * is. */
 enum err x509_check_chain(struct crypto *c, const struct x509 *cert, enum x509_profile profile,
                           const struct x509 *const *issuers, size_t n, int64_t now_s);
 
@@ -67,5 +74,7 @@ void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[
 
 /* Text form of the vehicle subject id: V.<manufacturer>.<region>.<brand>.<16 upper-case hex digits>. */
 bool x509_vehicle_subject_ok(const char *cn);
+/* The same as others may have issued it, with hex digits in either case. */
+bool x509_vehicle_subject_readable(const char *cn);
 
 #endif
