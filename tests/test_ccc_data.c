@@ -9,17 +9,21 @@
 static const struct {
     const char *name, *hex;
     enum err e;
+    size_t versions;
+    bool ready;
 } selects[] = {
-    {"ready", "5A0201005C020100D40102", ERR_OK},
-    {"any order, unknown tag", "D401025C02010099015A5A020100", ERR_OK},
-    {"no versions", "5C020100D40102", ERR_NOT_FOUND},
-    {"odd versions", "5A0301005C5C020100D40102", ERR_BAD_ARGUMENT},
-    {"empty versions", "5A005C020100D40102", ERR_BAD_ARGUMENT},
-    {"nine versions", "5A120100010001000100010001000100010001005C020100D40102", ERR_BAD_ARGUMENT},
-    {"unknown mode", "5A0201005C020100D40101", ERR_BAD_ARGUMENT},
-    {"mode too long", "5A0201005C020100D4020002", ERR_BAD_ARGUMENT},
-    {"mode twice", "5A0201005C020100D40102D40100", ERR_TRAILING_BYTES},
-    {"cut", "5A0201005C020100D401", ERR_TRUNCATED},
+    {"ready", "5A0201005C020100D40102", ERR_OK, 1, true},
+    {"not ready", "5A0201005C020100D40100", ERR_OK, 1, false},
+    {"any order, unknown tag", "D401025C02010099015A5A020100", ERR_OK, 1, true},
+    {"nine versions: the eight highest", "5A120109010801070106010501040103010201015C020100D40102", ERR_OK, 8,
+     true},
+    {"a mode that we do not know", "5A0201005C020100D40101", ERR_OK, 1, false},
+    {"no versions", "5C020100D40102", ERR_NOT_FOUND, 0, false},
+    {"odd versions", "5A0301005C5C020100D40102", ERR_BAD_ARGUMENT, 0, false},
+    {"empty versions", "5A005C020100D40102", ERR_BAD_ARGUMENT, 0, false},
+    {"mode too long", "5A0201005C020100D4020002", ERR_BAD_ARGUMENT, 0, false},
+    {"mode twice", "5A0201005C020100D40102D40100", ERR_TRAILING_BYTES, 0, false},
+    {"cut", "5A0201005C020100D401", ERR_TRUNCATED, 0, false},
 };
 
 Test(op_message, select_answers)
@@ -29,6 +33,11 @@ Test(op_message, select_answers)
         HEX(in, selects[i].hex);
         enum err e = op_select_parse(span_of(in, in_len), &s);
         cr_expect(eq(int, (int)e, (int)selects[i].e), "%s: %s", selects[i].name, err_name(e));
+        if (e)
+            continue;
+        cr_expect(eq(sz, s.framework.n, selects[i].versions), "%s", selects[i].name);
+        cr_expect(s.framework.v[0] >= s.framework.v[s.framework.n - 1], "%s: highest first", selects[i].name);
+        cr_expect(eq(int, s.ready, selects[i].ready), "%s", selects[i].name);
     }
     const struct op_select out = {{{0x0101, 0x0100}, 2}, {{0x0100}, 1}, false};
     uint8_t buf[64];
@@ -113,13 +122,18 @@ static const struct {
     enum err e;
 } extras[] = {
     {"later version's overrides", "6003010203", ERR_OK},
+    {"deprecated counter limit", "570400000001", ERR_OK},
+    {"unknown tag, and once more", "61017F6100", ERR_OK},
     {"dates in order", "510F32303236303130313030303030305A520F32303237303130313030303030305A", ERR_OK},
     {"end before start", "510F32303237303130313030303030305A520F32303236303130313030303030305A",
      ERR_BAD_ARGUMENT},
     {"date of 14 characters", "510E323032363031303130303030305A", ERR_BAD_ARGUMENT},
     {"date with letters", "510F32303236303130313030303030584A", ERR_BAD_ARGUMENT},
     {"month 13", "510F32303236313330313030303030305A", ERR_BAD_ARGUMENT},
-    {"the device's own tag", "5F2001AA", ERR_BAD_ARGUMENT},
+    {"the device's own identifier", "5F2001AA", ERR_BAD_ARGUMENT},
+    {"that of its instance CA", "4201AA", ERR_BAD_ARGUMENT},
+    {"a date twice", "510F32303236303130313030303030305A510F32303236303130313030303030305A",
+     ERR_TRAILING_BYTES},
     {"twice", "460133", ERR_TRAILING_BYTES},
     {"not a TLV", "46", ERR_TRUNCATED},
 };
@@ -160,8 +174,8 @@ Test(endpoint, slots_and_reserved_bits)
 {
     struct slot_id s;
     const uint8_t b[17] = {1};
-    EXPECT_ERR(slot_id_parse(span_of(b, 1), &s), ERR_BAD_ARGUMENT);
-    EXPECT_ERR(slot_id_parse(span_of(b, 2), &s), ERR_OK);
+    EXPECT_ERR(slot_id_parse(span_of(b, 0), &s), ERR_BAD_ARGUMENT);
+    EXPECT_ERR(slot_id_parse(span_of(b, 1), &s), ERR_OK);
     EXPECT_ERR(slot_id_parse(span_of(b, 16), &s), ERR_OK);
     EXPECT_ERR(slot_id_parse(span_of(b, 17), &s), ERR_BAD_ARGUMENT);
     struct endpoint_creation e = some_creation();
@@ -206,6 +220,11 @@ Test(mailbox, mapping)
             cr_expect(eq(int, (int)mailbox_map_check(&m, 8, 0x262, 0x80), (int)maps[i].check), "%s",
                       maps[i].name);
     }
+    const struct mailbox_map short_slots = {0, 1, 2, 2 + MAILBOX_SLOTS, 0x20, 0x20, 0};
+    EXPECT_ERR(mailbox_map_check(&short_slots, 1, 0x20, 0), ERR_OK);
+    EXPECT_ERR(mailbox_map_check(&short_slots, 2, 0x20, 0), ERR_BAD_ARGUMENT);
+    const struct mailbox_map no_slots = {0, 1, 2, 2, 0x20, 0x20, 0};
+    EXPECT_ERR(mailbox_map_check(&no_slots, 0, 0x20, 0), ERR_BAD_ARGUMENT);
     mailbox_map_put(&w, &mailbox_map_default);
     expect_hex(span_of(buf, w.len), "d0020000c0020001c1020002c2020042c3020062d1020262d20110", "bytes");
 }

@@ -1,6 +1,7 @@
 /* Key creation data as blocks and pieces, and the operations of EXCHANGE. */
 #include "lib/ccc/exchange.h"
 #include "lib/ccc/key_data.h"
+#include "lib/ccc/tlv.h"
 #include "tests/ccc_samples.h"
 #include "tests/support.h"
 
@@ -99,6 +100,42 @@ Test(key_data, room_for_every_attestation)
         k.config.sharing.max_attestations = n;
         EXPECT_ERR(key_data_put(&b, &k), ERR_OK);
         EXPECT_ERR(key_data_parse(span_of(b.bytes, b.len), &back), n * 120 <= 512 ? ERR_OK : ERR_DK_KEY_DATA);
+    }
+}
+
+static const struct {
+    const char *name, *map; /* value of 7F4D */
+    bool sharing;
+    enum err e;
+} without[] = {
+    {"no KeyAtt", "D0020000C0020001C1020002C2020042D1020062D20110", false, ERR_OK},
+    {"no KeyAtt, no OEM data", "D0020000C0020001C1020002D1020042D20110", false, ERR_OK},
+    {"KeyAtt too short for one", "D0020000C0020001C1020002C2020042C3020062D1020063D20110", false,
+     ERR_DK_KEY_DATA},
+    {"no KeyAtt, but attestations to hand out", "D0020000C0020001C1020002C2020042D1020062D20110", true,
+     ERR_DK_KEY_DATA},
+};
+
+Test(key_data, areas_that_a_vehicle_may_leave_out)
+{
+    static const uint8_t certificate[4] = {0x30};
+    for (size_t i = 0; i < sizeof without / sizeof without[0]; i++) {
+        static struct key_data_buffer b;
+        struct key_data k = some_key_data(span_of(certificate, sizeof certificate)), back;
+        uint8_t block[KEY_DATA_MAX];
+        struct wr w = wr_of(block, sizeof block);
+        struct tlv t;
+        HEX(map, without[i].map);
+        k.config.sharing = (struct device_config_sharing){without[i].sharing, 0, 1};
+        ASSERT_OK(key_data_put(&b, &k));
+        struct rd r = rd_of(b.bytes, b.len);
+        while (tlv_next(&r, &t))
+            tlv_put(&w, t.tag, t.tag == 0x7F4D ? span_of(map, map_len) : t.value);
+        enum err e = key_data_parse(span_of(block, w.len), &back);
+        cr_expect(eq(int, (int)e, (int)without[i].e), "%s: %s", without[i].name, err_name(e));
+        if (!e)
+            cr_expect(back.map.attestation == back.map.end && back.map.oem <= back.map.attestation, "%s",
+                      without[i].name);
     }
 }
 

@@ -17,7 +17,8 @@ enum {
     TAG_CONFIDENTIAL_SIZE = 0x4A,
     TAG_PRIVATE_SIZE = 0x4B,
     TAG_SLOT = 0x4E,
-    TAG_LATER = 0x60 /* overrides of later versions */
+    TAG_ENDPOINT_ID = 0x5F20, /* the device's own, and so is the next */
+    TAG_INSTANCE_CA_ID = 0x42
 };
 
 bool slot_id_equal(const struct slot_id *a, const struct slot_id *b)
@@ -81,7 +82,7 @@ void endpoint_creation_put(struct wr *w, const struct endpoint_creation *e)
     tlv_put(w, TAG_SLOT, slot_id_span(&e->slot));
 }
 
-/* One TLV into the structure; ERR_BAD_ARGUMENT for a tag or length that has no place here. */
+/* One TLV into the structure; ERR_BAD_ARGUMENT for a value that has no place here. */
 static enum err take(const struct tlv *t, struct endpoint_creation *e)
 {
     static const struct {
@@ -130,10 +131,11 @@ static enum err take(const struct tlv *t, struct endpoint_creation *e)
         return parse_date(t->value, &e->not_after_s);
     case TAG_SLOT:
         return slot_id_parse(t->value, &e->slot);
-    case TAG_LATER:
-        return ERR_OK;
-    default:
+    case TAG_ENDPOINT_ID:
+    case TAG_INSTANCE_CA_ID:
         return ERR_BAD_ARGUMENT;
+    default: /* 57 (deprecated), 60 (later versions) */
+        return ERR_OK;
     }
 }
 
@@ -142,19 +144,22 @@ enum err endpoint_creation_parse(struct span value, struct endpoint_creation *ou
     static const uint16_t mandatory[] = {TAG_VEHICLE_ID, TAG_OPTIONS_1,         TAG_OPTIONS_2,
                                          TAG_VERSION,    TAG_VEHICLE_PK,        TAG_AUTHORIZED_PK,
                                          TAG_SLOT,       TAG_CONFIDENTIAL_SIZE, TAG_PRIVATE_SIZE};
+    static const uint16_t optional[] = {TAG_NOT_BEFORE, TAG_NOT_AFTER};
     struct endpoint_creation e = {0};
     struct rd r = rd_of(value.p, value.len);
     struct tlv t;
     enum err bad;
     while (tlv_next(&r, &t)) {
-        struct tlv once;
-        if ((bad = tlv_find_once(value, t.tag, &once)) || (bad = take(&t, &e)))
+        if ((bad = take(&t, &e)))
             return bad;
     }
     if (r.failed)
         return ERR_TRUNCATED;
     for (size_t i = 0; i < sizeof mandatory / sizeof mandatory[0]; i++)
         if ((bad = tlv_find_once(value, mandatory[i], &t)))
+            return bad;
+    for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++)
+        if ((bad = tlv_find_once(value, optional[i], &t)) && bad != ERR_NOT_FOUND)
             return bad;
     if (e.not_before_s && e.not_after_s && e.not_after_s <= e.not_before_s)
         return ERR_BAD_ARGUMENT;

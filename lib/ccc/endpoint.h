@@ -7,7 +7,7 @@
 #include "lib/ccc/op_message.h"
 #include "lib/ccc/transaction.h"
 
-#define ENDPOINT_SLOT_MIN 2
+#define ENDPOINT_SLOT_MIN 1
 #define ENDPOINT_SLOT_MAX 16
 #define ENDPOINT_KEY_ID   SHA1_SIZE /* keyID: SHA-1 of device.PK; an identifier, never a security decision */
 
@@ -42,7 +42,7 @@ struct slot_id {
     uint8_t len;
 };
 bool slot_id_equal(const struct slot_id *a, const struct slot_id *b);
-/* ERR_BAD_ARGUMENT outside 2..16 bytes. */
+/* ERR_BAD_ARGUMENT outside 1..16 bytes. */
 enum err slot_id_parse(struct span value, struct slot_id *out);
 static inline struct span slot_id_span(const struct slot_id *s)
 {
@@ -62,7 +62,9 @@ struct endpoint_creation {
 
 /* The value of 7F4A. */
 void endpoint_creation_put(struct wr *w, const struct endpoint_creation *e);
-/* Errors as in op_message.h; points are not yet checked to be on the curve. Unknown tags are refused. */
+/* Errors as in op_message.h; points are not yet checked to be on the curve. Deprecated tags (57) and those of
+ * later versions (60) are skipped like any unknown one; the device's own identifiers (5F20, 42) are not the
+ * vehicle's to give and are refused. */
 enum err endpoint_creation_parse(struct span value, struct endpoint_creation *out);
 
 #endif

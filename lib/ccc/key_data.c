@@ -118,14 +118,15 @@ enum err key_data_add(struct key_data_buffer *b, enum key_data_block kind, struc
 }
 
 /* Every attestation that may be handed out offline must fit into KeyAtt, and what AUTH1 returns must lie
- * inside the mailboxes. */
+ * inside the mailboxes. A vehicle that names no KeyAtt and does not speak of sharing wants none. */
 static enum err check_room(const struct key_data *k)
 {
     const struct mailbox_part *c = &k->config.auth1_confidential, *p = &k->config.auth1_private;
     if (c->offset + c->len > k->creation.confidential_size || p->offset + p->len > k->creation.private_size)
         return ERR_DK_KEY_DATA;
+    bool wanted = k->config.sharing.present || mailbox_attestation_size(&k->map) > 0;
     size_t n = k->config.sharing.present ? k->config.sharing.max_attestations : 1;
-    if (mailbox_attestation_size(&k->map) < n * ATTESTATION_RECEIPT_SIZE(k->creation.slot.len))
+    if (wanted && mailbox_attestation_size(&k->map) < n * ATTESTATION_RECEIPT_SIZE(k->creation.slot.len))
         return ERR_DK_KEY_DATA;
     return ERR_OK;
 }

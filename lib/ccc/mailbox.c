@@ -80,7 +80,7 @@ enum err mailbox_map_check(const struct mailbox_map *m, size_t slot_len, size_t 
     bool fits = m->end <= private_size && private_size <= MAILBOX_PRIVATE_MAX &&
                 (size_t)m->token_len * MAILBOX_SLOTS <= confidential_size &&
                 confidential_size <= MAILBOX_CONFIDENTIAL_MAX;
-    bool slots = slot_len >= 2 && (size_t)(m->oem - m->slots) == slot_len * MAILBOX_SLOTS;
+    bool slots = slot_len >= 1 && (size_t)(m->oem - m->slots) == slot_len * MAILBOX_SLOTS;
     return ordered && fits && slots ? ERR_OK : ERR_BAD_ARGUMENT;
 }
 

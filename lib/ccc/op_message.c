@@ -57,9 +57,9 @@ void op_versions_put(struct wr *w, uint16_t tag, const struct op_versions *v)
 
 enum err op_versions_parse(struct span value, struct op_versions *out)
 {
-    if (value.len == 0 || value.len % 2 || value.len > 2 * OP_VERSIONS)
+    if (value.len == 0 || value.len % 2)
         return ERR_BAD_ARGUMENT;
-    *out = (struct op_versions){.n = value.len / 2};
+    *out = (struct op_versions){.n = value.len / 2 < OP_VERSIONS ? value.len / 2 : OP_VERSIONS};
     for (size_t i = 0; i < out->n; i++)
         out->v[i] = be16(value.p + 2 * i);
     return ERR_OK;
@@ -91,8 +91,6 @@ enum err op_select_parse(struct span data, struct op_select *out)
         e = tlv_find_exact(data, TAG_READY, 1, &ready);
     if (e)
         return e;
-    if (ready.p[0] != 0 && ready.p[0] != READY)
-        return ERR_BAD_ARGUMENT;
     s.ready = ready.p[0] == READY;
     *out = s;
     return ERR_OK;

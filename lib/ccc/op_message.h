@@ -11,7 +11,7 @@
 #include "lib/ccc/apdu.h"
 #include "lib/ccc/spake2p.h"
 
-#define OP_VERSIONS 8 /* most versions in one list */
+#define OP_VERSIONS 8 /* most versions that we keep of one list */
 
 /* Version numbers, 0x0100 = 1.0, highest first. */
 struct op_versions {
@@ -21,7 +21,8 @@ struct op_versions {
 /* The first of ours that is also theirs; 0 when there is none. */
 uint16_t op_versions_common(const struct op_versions *ours, const struct op_versions *theirs);
 bool op_versions_has(const struct op_versions *v, uint16_t version);
-/* The list as the value of a TLV, 2 bytes each; and back (ERR_BAD_ARGUMENT: empty, odd or too long). */
+/* The list as the value of a TLV, 2 bytes each; and back (ERR_BAD_ARGUMENT: empty or odd). Of a longer list
+ * the first OP_VERSIONS are taken, which are the highest. */
 void op_versions_put(struct wr *w, uint16_t tag, const struct op_versions *v);
 void op_versions_put_value(struct wr *w, const struct op_versions *v);
 enum err op_versions_parse(struct span value, struct op_versions *out);
@@ -29,7 +30,7 @@ enum err op_versions_parse(struct span value, struct op_versions *out);
 /* Answer to SELECT framework. */
 struct op_select {
     struct op_versions framework, applet; /* 5A, 5C */
-    bool ready;                           /* D4 = 02: pairing mode and password entered */
+    bool ready;                           /* D4 = 02: pairing mode and password entered; else not */
 };
 void op_select_put(struct wr *w, const struct op_select *s);
 enum err op_select_parse(struct span data, struct op_select *out);
