@@ -2,6 +2,9 @@
 #include "lib/ccc/spake2p.h"
 
 #include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 
 #include "tests/ccc_vectors.h"
 #include "tests/check.h"
@@ -279,6 +282,55 @@ Test(spake2p, scalars_out_of_range_are_refused)
     cr_expect(eq(int, spake2p_verifier_set_make(test_crypto(), high, l, &set), ERR_KEY_INVALID));
     l[10] ^= 1;
     cr_expect(eq(int, spake2p_verifier_set_make(test_crypto(), one, l, &set), ERR_KEY_INVALID));
+}
+
+static const struct {
+    const char *name, *ikm, *info;
+    size_t len;
+    const char *okm;
+} derivations[] = {
+    /* A.3: the RFC's case without salt */
+    {"RFC 5869", "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "", 42,
+     "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"},
+    {"its beginning", "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b", "", 1, "8d"},
+    {"nothing", "0b", "", 0, ""},
+};
+
+Test(hkdf, rfc_5869_vector)
+{
+    for (size_t i = 0; i < sizeof derivations / sizeof derivations[0]; i++) {
+        HEX(ikm, derivations[i].ikm);
+        uint8_t okm[64];
+        EXPECT_ERR(ccc_hkdf(test_crypto(), span_of(ikm, ikm_len), span_of("", 0), okm, derivations[i].len),
+                   ERR_OK);
+        expect_hex(span_of(okm, derivations[i].len), derivations[i].okm, derivations[i].name);
+    }
+}
+
+static void by_openssl(struct span ikm, struct span info, uint8_t *out, size_t len)
+{
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)ikm.p, ikm.len),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)info.p, info.len),
+        OSSL_PARAM_construct_end()};
+    cr_assert(eq(int, EVP_KDF_derive(ctx, out, len, params), 1));
+    EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
+}
+
+Test(hkdf, every_length_as_openssl_has_it)
+{
+    uint8_t in[200], ours[160], theirs[160];
+    crypto_random(test_crypto(), in, sizeof in);
+    for (size_t len = 1; len <= sizeof ours; len++) {
+        struct span ikm = span_of(in, 1 + len % 80), info = span_of(in + 1, len);
+        EXPECT_ERR(ccc_hkdf(test_crypto(), ikm, info, ours, len), ERR_OK);
+        by_openssl(ikm, info, theirs, len);
+        cr_assert(memcmp(ours, theirs, len) == 0, "%zu bytes", len);
+    }
 }
 
 /* RFC 9383 appendix C: the group layer, CMAC and HKDF under the RFC's own transcript and key order. */

@@ -1,6 +1,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "lib/ccc/primitives.h"
 
+#include <assert.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
@@ -8,6 +9,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <string.h>
 
 #define GCM_TAG 16
 
@@ -28,11 +30,6 @@ static OSSL_PARAM octets(const char *name, struct span s)
 
 /* ---- algorithms that every transaction uses, looked up once ---- */
 
-static void free_kdf(void *kdf)
-{
-    EVP_KDF_free(kdf);
-}
-
 static void free_mac_ctx(void *ctx)
 {
     EVP_MAC_CTX_free(ctx);
@@ -41,14 +38,6 @@ static void free_mac_ctx(void *ctx)
 static void free_cipher(void *cipher)
 {
     EVP_CIPHER_free(cipher);
-}
-
-static EVP_KDF *hkdf(struct crypto *c)
-{
-    struct crypto_slot *s = crypto_slot(c, CRYPTO_HKDF);
-    if (!s->object)
-        *s = (struct crypto_slot){EVP_KDF_fetch(crypto_openssl(c), "HKDF", NULL), free_kdf};
-    return s->object;
 }
 
 /* A CMAC to be copied, under a key of zeros, because OpenSSL copies none without a key. */
@@ -84,33 +73,39 @@ static EVP_CIPHER *block_cipher(struct crypto *c, enum crypto_slot_id id)
 
 /* ---- key derivation ---- */
 
-static enum err derive(EVP_KDF *kdf, const OSSL_PARAM *params, uint8_t *out, size_t len)
+static enum err derive(struct crypto *c, const char *name, const OSSL_PARAM *params, uint8_t *out, size_t len)
 {
+    EVP_KDF *kdf = EVP_KDF_fetch(crypto_openssl(c), name, NULL);
     EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
     bool ok = ctx && EVP_KDF_derive(ctx, out, len, params) == 1;
     EVP_KDF_CTX_free(ctx);
+    EVP_KDF_free(kdf);
     return ok ? ERR_OK : ERR_CRYPTO_FAILED;
 }
 
-/* One that is used seldom. */
-static enum err fetch_and_derive(struct crypto *c, const char *name, const OSSL_PARAM *params, uint8_t *out,
-                                 size_t len)
-{
-    EVP_KDF *kdf = EVP_KDF_fetch(crypto_openssl(c), name, NULL);
-    enum err e = derive(kdf, params, out, len);
-    EVP_KDF_free(kdf);
-    return e;
-}
-
+/* Not OpenSSL's: looking up HMAC and its hash costs more than both steps. */
 enum err ccc_hkdf(struct crypto *c, struct span ikm, struct span info, uint8_t *out, size_t len)
 {
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, writable("SHA256"), 0),
-        octets(OSSL_KDF_PARAM_KEY, ikm),
-        octets(OSSL_KDF_PARAM_INFO, info),
-        OSSL_PARAM_construct_end(),
-    };
-    return derive(hkdf(c), params, out, len);
+    static const uint8_t salt[SHA256_SIZE];
+    uint8_t prk[SHA256_SIZE], t[SHA256_SIZE], i = 0;
+    size_t previous = 0;
+    assert(len <= 255 * SHA256_SIZE);
+    /* RFC 5869, 2.2: PRK = HMAC(salt, IKM) */
+    crypto_hmac(c, salt, &ikm, 1, prk);
+    /* 2.3: T(i) = HMAC(PRK, T(i - 1) || info || i) */
+    while (len) {
+        i++;
+        const struct span parts[] = {span_of(t, previous), info, span_of(&i, 1)};
+        size_t n = len < SHA256_SIZE ? len : SHA256_SIZE;
+        crypto_hmac(c, prk, parts, 3, t);
+        memcpy(out, t, n);
+        out += n;
+        len -= n;
+        previous = SHA256_SIZE;
+    }
+    OPENSSL_cleanse(prk, sizeof prk);
+    OPENSSL_cleanse(t, sizeof t);
+    return ERR_OK;
 }
 
 enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint8_t *out, size_t len)
@@ -121,7 +116,7 @@ enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint
         octets(OSSL_KDF_PARAM_INFO, shared_info),
         OSSL_PARAM_construct_end(),
     };
-    return fetch_and_derive(c, "X963KDF", params, out, len);
+    return derive(c, "X963KDF", params, out, len);
 }
 
 enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, uint64_t n, uint32_t r,
@@ -137,7 +132,7 @@ enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, ui
         OSSL_PARAM_construct_uint64(OSSL_KDF_PARAM_SCRYPT_MAXMEM, &memory),
         OSSL_PARAM_construct_end(),
     };
-    return fetch_and_derive(c, "SCRYPT", params, out, len);
+    return derive(c, "SCRYPT", params, out, len);
 }
 
 enum err ccc_cmac(struct crypto *c, const uint8_t key[CCC_KEY], const struct span *parts, size_t n,

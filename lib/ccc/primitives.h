@@ -9,7 +9,7 @@
 #define CCC_KEY   16 /* AES-128 */
 #define CCC_BLOCK 16
 
-/* RFC 5869 with an empty salt. */
+/* RFC 5869 with an empty salt; len at most 255 * SHA256_SIZE (asserted). */
 enum err ccc_hkdf(struct crypto *c, struct span ikm, struct span info, uint8_t *out, size_t len);
 /* ANSI X9.63 with SHA-256 (SEC 1, 3.6.1). */
 enum err ccc_x963(struct crypto *c, struct span z, struct span shared_info, uint8_t *out, size_t len);

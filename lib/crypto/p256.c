@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct crypto {
     OSSL_LIB_CTX *ctx;
@@ -59,17 +60,47 @@ void crypto_random(struct crypto *c, void *out, size_t len)
         abort(); /* no randomness: nothing that follows could be trusted */
 }
 
+static void hash_parts(SHA256_CTX *sha, const struct span *parts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (parts[i].len)
+            SHA256_Update(sha, parts[i].p, parts[i].len);
+}
+
 /* The plain functions, not EVP: looking up a provider costs a process its first millisecond. */
 void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t out[SHA256_SIZE])
 {
     SHA256_CTX sha;
     (void)c;
     SHA256_Init(&sha);
-    for (size_t i = 0; i < n; i++)
-        if (parts[i].len)
-            SHA256_Update(&sha, parts[i].p, parts[i].len);
+    hash_parts(&sha, parts, n);
     SHA256_Final(out, &sha);
     OPENSSL_cleanse(&sha, sizeof sha); /* of a transcript, the state is the key */
+}
+
+void crypto_hmac(struct crypto *c, const uint8_t key[SHA256_SIZE], const struct span *parts, size_t n,
+                 uint8_t out[SHA256_SIZE])
+{
+    enum { IPAD = 0x36, OPAD = 0x5C };
+    uint8_t pad[SHA256_CBLOCK];
+    SHA256_CTX sha;
+    (void)c;
+    memset(pad, IPAD, sizeof pad);
+    for (size_t i = 0; i < SHA256_SIZE; i++)
+        pad[i] ^= key[i];
+    /* H(K ^ opad, H(K ^ ipad, text)) */
+    SHA256_Init(&sha);
+    SHA256_Update(&sha, pad, sizeof pad);
+    hash_parts(&sha, parts, n);
+    SHA256_Final(out, &sha);
+    for (size_t i = 0; i < sizeof pad; i++)
+        pad[i] ^= IPAD ^ OPAD;
+    SHA256_Init(&sha);
+    SHA256_Update(&sha, pad, sizeof pad);
+    SHA256_Update(&sha, out, SHA256_SIZE);
+    SHA256_Final(out, &sha);
+    OPENSSL_cleanse(pad, sizeof pad);
+    OPENSSL_cleanse(&sha, sizeof sha);
 }
 
 void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE])

@@ -27,7 +27,7 @@ void crypto_free(struct crypto *c);
 OSSL_LIB_CTX *crypto_openssl(const struct crypto *c);
 /* A place for what another module looks up in OpenSSL once per context, because each look-up costs as much as
  * a MAC. The context calls `free` at its end. Never a secret. */
-enum crypto_slot_id { CRYPTO_HKDF, CRYPTO_CMAC, CRYPTO_ECB, CRYPTO_CBC, CRYPTO_SLOTS };
+enum crypto_slot_id { CRYPTO_CMAC, CRYPTO_ECB, CRYPTO_CBC, CRYPTO_SLOTS };
 struct crypto_slot {
     void *object; /* NULL: not looked up yet */
     void (*free)(void *object);
@@ -38,6 +38,9 @@ const struct ec_group_st *crypto_p256_group(struct crypto *c);
 void crypto_random(struct crypto *c, void *out, size_t len);
 /* Hash of the parts, one after the other. */
 void crypto_sha256(struct crypto *c, const struct span *parts, size_t n, uint8_t out[SHA256_SIZE]);
+/* HMAC-SHA-256 (RFC 2104) over the parts, under a key as long as the hash. */
+void crypto_hmac(struct crypto *c, const uint8_t key[SHA256_SIZE], const struct span *parts, size_t n,
+                 uint8_t out[SHA256_SIZE]);
 void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE]);
 
 /* New random key; free with p256_free. */
