@@ -118,6 +118,62 @@ Test(p256, private_and_public_forms)
     p256_free(k);
 }
 
+Test(p256, pairs_that_were_kept)
+{
+    static const struct {
+        const char *what, *scalar;
+        bool off_curve;
+        enum err scalar_reason, pair_reason;
+    } rows[] = {
+        {"one", "0000000000000000000000000000000000000000000000000000000000000001", false, ERR_OK, ERR_OK},
+        {"n - 1", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550", false, ERR_OK, ERR_OK},
+        {"n", "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", false, ERR_KEY_INVALID,
+         ERR_KEY_INVALID},
+        {"zero", "0000000000000000000000000000000000000000000000000000000000000000", false, ERR_KEY_INVALID,
+         ERR_KEY_INVALID},
+        {"not on the curve", "0000000000000000000000000000000000000000000000000000000000000001", true, ERR_OK,
+         ERR_KEY_INVALID},
+    };
+    struct crypto *c = test_crypto();
+    struct p256_key *k, *pair;
+    uint8_t point[P256_POINT], got[P256_POINT];
+    p256_generate(c, &k);
+    p256_public(k, point);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t scalar[P256_SCALAR], bad[P256_POINT], kept[P256_SCALAR];
+        hex_decode(rows[i].scalar, 64, scalar, sizeof scalar);
+        memcpy(bad, point, sizeof bad);
+        bad[64] ^= rows[i].off_curve;
+        cr_expect(eq(int, p256_check_scalar(c, scalar), rows[i].scalar_reason), "%s", rows[i].what);
+        cr_assert(eq(int, p256_from_pair(c, scalar, bad, &pair), rows[i].pair_reason), "%s", rows[i].what);
+        cr_assert(eq(int, pair != NULL, rows[i].pair_reason == ERR_OK), "%s", rows[i].what);
+        if (!pair)
+            continue;
+        p256_public(pair, got);
+        cr_expect(memcmp(got, point, sizeof got) == 0, "the point as it was given");
+        cr_assert(eq(int, p256_private(pair, kept), ERR_OK));
+        cr_expect(memcmp(kept, scalar, sizeof kept) == 0, "the scalar as it was given");
+        p256_free(pair);
+    }
+    p256_free(k);
+}
+
+Test(p256, a_pair_signs_for_its_point)
+{
+    struct crypto *c = test_crypto();
+    struct p256_key *k, *pair;
+    uint8_t scalar[P256_SCALAR], point[P256_POINT], digest[SHA256_SIZE] = {7}, sig[P256_SIG_MAX];
+    size_t len;
+    p256_generate(c, &k);
+    p256_public(k, point);
+    cr_assert(eq(int, p256_private(k, scalar), ERR_OK));
+    cr_assert(eq(int, p256_from_pair(c, scalar, point, &pair), ERR_OK));
+    cr_assert(eq(int, p256_sign(pair, digest, sig, &len), ERR_OK));
+    cr_expect(eq(int, p256_verify(k, digest, span_of(sig, len)), ERR_OK));
+    p256_free(pair);
+    p256_free(k);
+}
+
 /* ---- certificates ---- */
 
 static struct span role_der(enum oem_role r)

@@ -184,6 +184,47 @@ enum err p256_from_public(struct crypto *c, const uint8_t point[P256_POINT], str
     return key_deliver(ec, e, out);
 }
 
+/* A scalar in range, in memory that is wiped when it is freed. */
+static enum err scalar_read(struct crypto *c, const uint8_t scalar[P256_SCALAR], BIGNUM **out)
+{
+    BIGNUM *d = BN_secure_new();
+    enum err e = ERR_CRYPTO_FAILED;
+    if (d && BN_bin2bn(scalar, P256_SCALAR, d))
+        e = BN_is_zero(d) || BN_cmp(d, EC_GROUP_get0_order(crypto_p256_group(c))) >= 0 ? ERR_KEY_INVALID
+                                                                                       : ERR_OK;
+    if (e) {
+        BN_clear_free(d);
+        d = NULL;
+    }
+    *out = d;
+    return e;
+}
+
+enum err p256_check_scalar(struct crypto *c, const uint8_t scalar[P256_SCALAR])
+{
+    BIGNUM *d;
+    enum err e = scalar_read(c, scalar, &d);
+    BN_clear_free(d);
+    return e;
+}
+
+enum err p256_from_pair(struct crypto *c, const uint8_t scalar[P256_SCALAR], const uint8_t point[P256_POINT],
+                        struct p256_key **out)
+{
+    BIGNUM *d;
+    enum err e = scalar_read(c, scalar, &d);
+    *out = NULL;
+    if (!e)
+        e = p256_from_public(c, point, out);
+    if (!e && EC_KEY_set_private_key(key_of(*out), d) != 1) {
+        p256_free(*out);
+        *out = NULL;
+        e = ERR_CRYPTO_FAILED;
+    }
+    BN_clear_free(d);
+    return e;
+}
+
 enum err p256_check_point(struct crypto *c, const uint8_t point[P256_POINT])
 {
     struct p256_key *k;
