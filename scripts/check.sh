@@ -47,7 +47,9 @@ arrows lib/can 'lib/base'
 arrows lib/pki 'lib/(base|crypto)'
 arrows lib/env 'lib/(base|crypto|can)'
 arrows lib/msg 'lib/(base|crypto|can|pki|env)|proto'
-arrows lib/ccc 'lib/(base|crypto|pki)'
+arrows lib/ccc 'lib/(base|crypto|pki)|proto'
+# what is stored is written with protobuf, nothing else of the Digital Key
+grep -rn '#include "proto/' --include='*.[ch]' lib/ccc | grep -v '^lib/ccc/records/' && fail "only lib/ccc/records knows protobuf"
 arrows lib/host 'lib/(base|crypto|can|env)'
 arrows lib/media 'lib/(base|crypto|can|env|host)'
 for folder in $components $casts; do
