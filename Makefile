@@ -128,11 +128,11 @@ $(LIBRIG): $(call obj,$(RIG))
 $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(call obj,lib/host/seeded.c)
+FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(BUILD)/obj/tests/fuzz_records.o $(call obj,lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
-$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(FUZZ_PART)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(BUILD)/obj/gen/proto/dk_records.pb-c.o $(FUZZ_PART)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ $(CRYPTO) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ -lprotobuf-c $(CRYPTO) -o $@
 $(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_values.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) $(filter %.o,$^) $(call group,$(filter %.a,$^)) -lyaml -lsocketcan -lreadline $(HOST) -o $@

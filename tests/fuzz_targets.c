@@ -13,17 +13,7 @@
 #include "lib/host/seeded.h"
 #include "tests/pairing_rig.h"
 
-/* What must hold whatever comes in. */
-#define MUST(condition)                                                                    \
-    do {                                                                                   \
-        if (!(condition)) {                                                                \
-            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
-            abort();                                                                       \
-        }                                                                                  \
-    } while (0)
-
-/* One crypto context with repeatable randomness, so that a finding repeats. */
-static struct crypto *fuzz_crypto(void)
+struct crypto *fuzz_crypto(void)
 {
     static struct seeded_context context;
     static struct seeded_stream stream;
@@ -714,5 +704,6 @@ const struct fuzz_target fuzz_targets[] = {
     {"device", run_device, seed_device},
     {"vehicle_pairing", run_vehicle_pairing, seed_vehicle_pairing},
     {"vehicle_finish", run_vehicle_finish, seed_vehicle_finish},
+    {"dk_record", fuzz_dk_record, fuzz_seed_dk_record},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -6,6 +6,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/crypto/p256.h"
 
 #define FUZZ_INPUT_MAX 4096
 
@@ -21,5 +25,23 @@ struct fuzz_target {
 };
 extern const struct fuzz_target fuzz_targets[];
 extern const size_t fuzz_target_count;
+
+/* ---- for the targets' own files ---- */
+
+/* What must hold whatever comes in. */
+#define MUST(condition)                                                                    \
+    do {                                                                                   \
+        if (!(condition)) {                                                                \
+            fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                       \
+        }                                                                                  \
+    } while (0)
+
+/* One crypto context with repeatable randomness, so that a finding repeats. */
+struct crypto *fuzz_crypto(void);
+
+/* fuzz_records.c */
+void fuzz_dk_record(const uint8_t *p, size_t len);
+void fuzz_seed_dk_record(fuzz_emit *emit, void *arg);
 
 #endif
