@@ -67,3 +67,69 @@ enum err keyring_restart(struct rig *r)
     free(k);
     return e;
 }
+
+/* ---- what is refused ---- */
+
+struct keyring_loader *keyring_loader_new(struct crypto *c)
+{
+    struct keyring_loader *l = calloc(1, sizeof *l);
+    uint8_t public_key[P256_POINT];
+    if (!l)
+        abort();
+    l->rig = rig_ready(c);
+    enum err e = rig_pair(l->rig);
+    rig_walk_away(l->rig);
+    rig_enter_password(l->rig, true);
+    if (!e)
+        e = applet_encryption_key(&l->rig->applet, &l->rig->applet.keys[0], public_key);
+    if (!e)
+        e = keyring_save(&l->rig->device, &l->saved);
+    if (!e)
+        e = dk_record_load_framework(&l->device, &l->applet, c, span_of_record(&l->saved.framework));
+    if (e)
+        abort();
+    return l;
+}
+
+void keyring_loader_free(struct keyring_loader *l)
+{
+    dk_device_close(&l->device);
+    applet_close(&l->applet);
+    rig_free(l->rig);
+    free(l);
+}
+
+static bool all_zero(const void *p, size_t len)
+{
+    const uint8_t *bytes = p;
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
+}
+
+enum err keyring_loader_key(struct keyring_loader *l, unsigned index, struct span record)
+{
+    enum err e = dk_record_load_key(&l->device, index, record);
+    if (!e) {
+        applet_delete_endpoint(&l->applet, &l->applet.keys[index]);
+        memset(&l->device.owned[index], 0, sizeof l->device.owned[index]);
+    }
+    bool clean =
+        all_zero(l->applet.keys, sizeof l->applet.keys) && all_zero(l->device.owned, sizeof l->device.owned);
+    return clean ? e : ERR_INTERNAL;
+}
+
+enum err keyring_loader_framework(struct keyring_loader *l, struct span record)
+{
+    static struct dk_device d;
+    static struct applet a;
+    enum err e = dk_record_load_framework(&d, &a, l->rig->crypto, record);
+    if (!e) {
+        dk_device_close(&d);
+        applet_close(&a);
+    }
+    return all_zero(&d, sizeof d) && all_zero(&a, sizeof a) ? e : ERR_INTERNAL;
+}
+
+enum err keyring_loader_load(struct keyring_loader *l, bool framework, struct span record)
+{
+    return framework ? keyring_loader_framework(l, record) : keyring_loader_key(l, 0, record);
+}

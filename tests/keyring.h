@@ -25,4 +25,21 @@ enum err keyring_load(struct dk_device *d, struct applet *a, struct crypto *c, c
 /* Power goes and comes back: saved, closed, loaded. */
 enum err keyring_restart(struct rig *r);
 
+/* ---- what is refused ---- */
+
+/* A phone that was paired, with an encryption key and a password for another pairing; what was saved of it;
+ * and its next life, so far without keys. */
+struct keyring_loader {
+    struct rig *rig;
+    struct keyring saved;
+    struct dk_device device;
+    struct applet applet;
+};
+struct keyring_loader *keyring_loader_new(struct crypto *c);
+void keyring_loader_free(struct keyring_loader *l);
+/* Loads, and takes out again what was good. ERR_INTERNAL when a refused record left a trace. */
+enum err keyring_loader_key(struct keyring_loader *l, unsigned index, struct span record);
+enum err keyring_loader_framework(struct keyring_loader *l, struct span record);
+enum err keyring_loader_load(struct keyring_loader *l, bool framework, struct span record);
+
 #endif

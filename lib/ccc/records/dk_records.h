@@ -45,7 +45,7 @@
 void dk_record_key_name(unsigned index, char out[DK_RECORD_NAME_MAX]);
 
 /* Longest records, bytes. */
-#define DK_RECORD_KEY_MAX       8192
+#define DK_RECORD_KEY_MAX       7680
 #define DK_RECORD_FRAMEWORK_MAX 18432
 
 /* ERR_NO_SPACE: cap is less than it needs; never when it is the longest. out is written on success only. */
