@@ -19,7 +19,8 @@ static struct scratch {
 static void resize(ProtobufCBinaryData *b, size_t len)
 {
     memset(scratch.bytes, 0, sizeof scratch.bytes);
-    memcpy(scratch.bytes, b->data, b->len < len ? b->len : len);
+    if (b->len)
+        memcpy(scratch.bytes, b->data, b->len < len ? b->len : len);
     *b = (ProtobufCBinaryData){len, scratch.bytes};
 }
 
