@@ -187,7 +187,7 @@ static struct rig *fuzz_rig(void)
     struct crypto *c = fuzz_crypto();
     if (!r)
         r = rig_new(c);
-    r->attempts = 0;
+    r->store.attempts = 0;
     rig_walk_away(r);
     struct digital_key *k = vehicles_key(r);
     if (!k) {
@@ -271,7 +271,7 @@ static void pair_to(struct rig *r, size_t apdus)
             dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
             (void)!dk_device_create_key(&r->device);
         }
-        s = vehicle_pairing_proceed(&r->pairing);
+        s = rig_pairing_proceed(r, &s);
     }
 }
 
@@ -286,6 +286,8 @@ static void unlock_to(struct rig *r, size_t apdus)
         struct wr w = wr_of(answer, sizeof answer);
         dk_device_input(&r->device, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
+        if (s.what == VEHICLE_STORE_KPERSISTENT)
+            s = rig_transaction_proceed(r, &s);
     }
     vehicle_transaction_wipe(&r->unlock);
 }
@@ -425,7 +427,7 @@ static void run_vehicle_pairing(const uint8_t *p, size_t len)
             (void)!dk_device_create_key(&r->device);
         }
         if (v.step.what != VEHICLE_SEND)
-            v.step = vehicle_pairing_proceed(&r->pairing);
+            v.step = rig_pairing_proceed(r, &v.step);
         else if (next_record(&in, &rec))
             vehicle_answer(&v, &rec);
         else
@@ -448,8 +450,24 @@ static struct vehicle_step finish_lost(struct rig *r)
     return vehicle_finish_link_lost(&r->finish);
 }
 
-/* First byte: the phase, and what a phase 4 finds. */
-enum { FINISH_RECEIPT_THERE = 0x40, FINISH_RECEIPT_STORED = 0x80, FINISH_PHASE = 0x3F };
+/* First byte: the phase, and what it finds. */
+enum {
+    FINISH_RECEIPT_THERE = 0x40,
+    FINISH_RECEIPT_STORED = 0x80,
+    FINISH_SUSPENDED = 0x20,
+    FINISH_PHASE = 0x1F
+};
+
+static void prepare_finish(struct rig *r, uint8_t choice, enum vehicle_phase phase)
+{
+    r->key.tracked = choice & FINISH_RECEIPT_STORED;
+    r->key.state = phase == VEHICLE_TERMINATE_KEY ? VEHICLE_KEY_TERMINATED : VEHICLE_KEY_ACTIVE;
+    if (choice & FINISH_SUSPENDED)
+        r->key.state = VEHICLE_KEY_SUSPENDED;
+    dk_device_forget_password(&r->device);
+    if (choice & FINISH_RECEIPT_THERE)
+        MUST(rig_track_key(r) == ERR_OK);
+}
 
 static void run_vehicle_finish(const uint8_t *p, size_t len)
 {
@@ -457,34 +475,30 @@ static void run_vehicle_finish(const uint8_t *p, size_t len)
     struct rd in = rd_of(p, len);
     struct record rec;
     uint8_t choice = rd_u8(&in);
-    enum vehicle_phase phase = (choice & FINISH_PHASE) % (VEHICLE_REFILL + 1);
-    r->finish_config.receipt_stored = choice & FINISH_RECEIPT_STORED;
-    r->finish_config.offer.entries = phase == VEHICLE_PHASE_3 ? 0x01 : 0xFE;
-    dk_device_forget_password(&r->device);
-    if (choice & FINISH_RECEIPT_THERE)
-        MUST(rig_track_key(r) == ERR_OK);
-    uint8_t kts[P256_POINT];
-    p256_public(r->kts.key, kts);
-    r->finish_config.kts_pk = kts;
+    enum vehicle_phase phase = (choice & FINISH_PHASE) % VEHICLE_PHASES;
+    prepare_finish(r, choice, phase);
     struct vehicle_end v = {r,
                             vehicle_finish_begin(&r->finish, &r->finish_config, phase),
                             &r->finish.transaction.channel,
                             finish_input,
                             finish_lost,
                             finish_lost};
-    for (int i = 0; i < 40 && (v.step.what == VEHICLE_SEND || v.step.what == VEHICLE_STORE_RECEIPT); i++) {
+    for (int i = 0; i < 40 && !vehicle_step_over(&v.step); i++) {
         MUST(v.step.what != VEHICLE_SEND || (v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX));
-        if (v.step.what == VEHICLE_STORE_RECEIPT)
-            v.step = vehicle_finish_proceed(&r->finish);
+        if (v.step.what != VEHICLE_SEND)
+            v.step = rig_finish_proceed(r, &v.step);
         else if (next_record(&in, &rec))
             vehicle_answer(&v, &rec);
         else
             v.step = finish_lost(r);
     }
     MUST(!(v.step.what == VEHICLE_DONE && r->finish.transaction.reason));
+    MUST(!(v.step.what == VEHICLE_DONE && phase == VEHICLE_PHASE_4) || r->key.tracked ||
+         r->finish.learnt == VEHICLE_LEARNT_TERMINATED);
     (void)finish_lost(r);
     MUST(!r->finish.transaction.channel.open && !r->finish.transaction.ephemeral);
     vehicle_finish_wipe(&r->finish);
+    r->key.state = VEHICLE_KEY_ACTIVE;
 }
 
 /* What comes sealed or over Bluetooth LE: ECIES, DK messages, first approach. */
@@ -602,7 +616,7 @@ static void seed_certificate(fuzz_emit *emit, void *arg)
 static void seed_attestation(fuzz_emit *emit, void *arg)
 {
     struct rig *r = fuzz_rig();
-    struct attestation a = r->finish_config.of;
+    struct attestation a = vehicle_key_subject(&r->key);
     uint8_t buf[ATTESTATION_MAX + 16];
     for (int usage = 0; usage < 2; usage++) {
         struct wr w = wr_of(buf, sizeof buf);
@@ -670,7 +684,13 @@ static void seed_vehicle_finish(fuzz_emit *emit, void *arg)
                                       VEHICLE_PHASE_4 | FINISH_RECEIPT_THERE,
                                       VEHICLE_PHASE_4 | FINISH_RECEIPT_STORED,
                                       VEHICLE_PHASE_4 | FINISH_RECEIPT_THERE | FINISH_RECEIPT_STORED,
-                                      VEHICLE_REFILL};
+                                      VEHICLE_REFILL,
+                                      VEHICLE_REFILL | FINISH_RECEIPT_THERE,
+                                      VEHICLE_RESUMPTION | FINISH_SUSPENDED,
+                                      VEHICLE_RESUMPTION | FINISH_RECEIPT_THERE,
+                                      VEHICLE_TERMINATION,
+                                      VEHICLE_TERMINATION | FINISH_RECEIPT_THERE,
+                                      VEHICLE_TERMINATE_KEY};
     uint8_t buf[256];
     for (size_t i = 0; i < sizeof choices; i++)
         for (size_t honest = 0; honest < 12; honest++) {

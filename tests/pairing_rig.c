@@ -139,7 +139,8 @@ static void make_vehicle(struct rig *r)
     p->versions = p->applet_versions = one;
     p->rules = &channel_framework;
     p->brand = 0x0001;
-    p->root = &r->root;
+    p->roots = &r->root;
+    p->n_roots = 1;
     p->now_s = RIG_NOW_S;
     p->key_data = make_key_data(r);
     p->attest_with = r->k.key;
@@ -147,12 +148,15 @@ static void make_vehicle(struct rig *r)
                                                          .vehicle_key = r->k.key,
                                                          .versions = one,
                                                          .keys = &r->key,
+                                                         .now_s = RIG_NOW_S,
                                                          .interface = TRANSACTION_CONTACTLESS};
     memcpy(f->transaction.vehicle_id, p->key_data.creation.vehicle_id, TRANSACTION_VEHICLE_ID);
     p256_public(r->k.key, f->transaction.vehicle_pk);
-    f->map = p->key_data.map;
+    p256_public(r->kts.key, r->kts_pk);
+    f->kts_pk = r->kts_pk;
     crypto_random(r->crypto, r->tokens, sizeof r->tokens);
     f->offer.tokens = r->tokens;
+    f->offer.entries = 0xFF;
     for (uint8_t i = 0; i < MAILBOX_SLOTS; i++)
         f->offer.slots[i] = (struct slot_id){.b = {0, 0, 0, 0, 0, 0, 0, (uint8_t)(1 + i)}, .len = 8};
 }
@@ -177,7 +181,7 @@ void rig_close(struct rig *r)
     struct rig_authority *const with_key[] = {&r->j, &r->j1, &r->k, &r->kts, &r->d};
     for (size_t i = 0; i < sizeof with_key / sizeof with_key[0]; i++)
         p256_free(with_key[i]->key);
-    p256_free(r->device_key);
+    vehicle_key_close(&r->key);
     vehicle_pairing_wipe(&r->pairing);
     vehicle_finish_wipe(&r->finish);
     vehicle_transaction_wipe(&r->unlock);
@@ -304,23 +308,170 @@ static bool carry(struct rig *r, struct span command, uint8_t answer[APDU_RESPON
     return *len != 0;
 }
 
+/* ---- the vehicle's store ---- */
+
+static void store_key(struct rig *r, const struct vehicle_key *k)
+{
+    r->store.key = *k;
+    r->store.key.device_key = NULL;
+}
+
+/* The vehicle's memory is what its store has. */
+static void load_key(struct rig *r)
+{
+    vehicle_key_close(&r->key);
+    r->key = r->store.key;
+    r->finish_config.transaction.n_keys = r->key.state && vehicle_key_open(r->crypto, &r->key) == ERR_OK;
+}
+
+static void commit(struct rig *r, const struct vehicle_step *s)
+{
+    struct rig_store *store = &r->store;
+    store->commits[s->what]++;
+    if (s->what == VEHICLE_STORE_ATTEMPT)
+        store->attempts++;
+    if (s->key)
+        store_key(r, s->key);
+    if (s->what == VEHICLE_STORE_KEY)
+        load_key(r);
+    if (s->what == VEHICLE_STORE_ACTIVE) {
+        store->verifier_erased = true;
+        store->attempts = 0;
+    }
+    store->offered |= s->entries;
+    if (s->statement.len) {
+        memcpy(store->statement, s->statement.p, s->statement.len);
+        store->statement_len = s->statement.len;
+    }
+}
+
+struct vehicle_step rig_pairing_proceed(struct rig *r, const struct vehicle_step *s)
+{
+    commit(r, s);
+    return s->what == VEHICLE_STORE_ATTEMPT ? vehicle_pairing_counted(&r->pairing, r->store.attempts)
+                                            : vehicle_pairing_proceed(&r->pairing);
+}
+
+struct vehicle_step rig_finish_proceed(struct rig *r, const struct vehicle_step *s)
+{
+    commit(r, s);
+    return vehicle_finish_proceed(&r->finish);
+}
+
+struct vehicle_step rig_transaction_proceed(struct rig *r, const struct vehicle_step *s)
+{
+    commit(r, s);
+    return vehicle_transaction_proceed(&r->unlock);
+}
+
 /* ---- driving ---- */
 
-static void store_key(struct rig *r)
+/* One of the vehicle's three kinds of session. */
+struct session {
+    struct vehicle_step (*input)(struct rig *r, struct span answer);
+    struct vehicle_step (*proceed)(struct rig *r, const struct vehicle_step *s);
+    struct vehicle_step (*store_failed)(struct rig *r);
+    struct vehicle_step (*lost)(struct rig *r);
+    void (*wipe)(struct rig *r);
+};
+
+static struct vehicle_step pairing_input(struct rig *r, struct span answer)
 {
-    const struct vehicle_pairing_result *p = &r->pairing.result;
-    p256_free(r->device_key);
-    r->device_key = NULL;
-    if (p256_from_public(r->crypto, p->device_pk, &r->device_key))
-        return;
-    r->key = (struct vehicle_key){.slot = r->pairing.creation.slot, .device_key = r->device_key};
-    memcpy(r->key.device_pk, p->device_pk, P256_POINT);
-    r->finish_config.transaction.n_keys = 1;
-    memcpy(r->finish_config.of.key_id, p->key_id, sizeof p->key_id);
-    memcpy(r->finish_config.of.vehicle_id, r->pairing.creation.vehicle_id, TRANSACTION_VEHICLE_ID);
-    r->finish_config.of.slot = r->pairing.creation.slot;
-    r->key_pending = true;
-    r->key_active = r->receipt_stored = false;
+    return vehicle_pairing_input(&r->pairing, answer);
+}
+
+static struct vehicle_step pairing_store_failed(struct rig *r)
+{
+    return vehicle_pairing_store_failed(&r->pairing, ERR_OK);
+}
+
+static struct vehicle_step pairing_lost(struct rig *r)
+{
+    return vehicle_pairing_link_lost(&r->pairing);
+}
+
+static void pairing_wipe(struct rig *r)
+{
+    vehicle_pairing_wipe(&r->pairing);
+}
+
+static struct vehicle_step finish_input(struct rig *r, struct span answer)
+{
+    return vehicle_finish_input(&r->finish, answer);
+}
+
+static struct vehicle_step finish_store_failed(struct rig *r)
+{
+    return vehicle_finish_store_failed(&r->finish, ERR_OK);
+}
+
+static struct vehicle_step finish_lost(struct rig *r)
+{
+    return vehicle_finish_link_lost(&r->finish);
+}
+
+static void finish_wipe(struct rig *r)
+{
+    vehicle_finish_wipe(&r->finish);
+}
+
+static struct vehicle_step unlock_input(struct rig *r, struct span answer)
+{
+    return vehicle_transaction_input(&r->unlock, answer);
+}
+
+static struct vehicle_step unlock_store_failed(struct rig *r)
+{
+    return vehicle_transaction_store_failed(&r->unlock, ERR_OK);
+}
+
+static struct vehicle_step unlock_lost(struct rig *r)
+{
+    return vehicle_transaction_link_lost(&r->unlock);
+}
+
+static void unlock_wipe(struct rig *r)
+{
+    vehicle_transaction_wipe(&r->unlock);
+}
+
+static const struct session pairing_session = {pairing_input, rig_pairing_proceed, pairing_store_failed,
+                                               pairing_lost, pairing_wipe};
+static const struct session finish_session = {finish_input, rig_finish_proceed, finish_store_failed,
+                                              finish_lost, finish_wipe};
+static const struct session unlock_session = {unlock_input, rig_transaction_proceed, unlock_store_failed,
+                                              unlock_lost, unlock_wipe};
+
+static bool is_store(const struct vehicle_step *s)
+{
+    return s->key || s->what == VEHICLE_STORE_ATTEMPT;
+}
+
+/* The store takes it, or does not, or is the last that the vehicle had power for. */
+static struct vehicle_step do_store(struct rig *r, const struct session *e, const struct vehicle_step *s)
+{
+    if (r->store.refuses == s->what)
+        return e->store_failed(r);
+    if (r->store.cut_after != s->what)
+        return e->proceed(r, s);
+    commit(r, s);
+    e->wipe(r);
+    load_key(r);
+    return (struct vehicle_step){.what = VEHICLE_FAILED, .reason = ERR_KILLED};
+}
+
+/* Sends and stores until something else is to be done. */
+static struct vehicle_step drive(struct rig *r, const struct session *e, struct vehicle_step s)
+{
+    uint8_t answer[APDU_RESPONSE_MAX];
+    size_t len;
+    while (s.what == VEHICLE_SEND || is_store(&s)) {
+        if (s.what != VEHICLE_SEND)
+            s = do_store(r, e, &s);
+        else
+            s = carry(r, s.apdu, answer, &len) ? e->input(r, span_of(answer, len)) : e->lost(r);
+    }
+    return s;
 }
 
 static void reset_field(struct rig *r)
@@ -332,49 +483,30 @@ static void reset_field(struct rig *r)
 
 enum err rig_pair_phase_2(struct rig *r)
 {
-    uint8_t answer[APDU_RESPONSE_MAX];
-    size_t len, polls = 0;
-    r->pairing_config.attempts = (uint8_t)r->attempts;
+    size_t polls = 0;
+    r->pairing_config.attempts = (uint8_t)r->store.attempts;
     r->pairing_config.attest_with = r->attest_in_phase_3 ? NULL : r->k.key;
     dk_device_reset(&r->device, r->interface);
-    struct vehicle_step s = vehicle_pairing_begin(&r->pairing, &r->pairing_config);
-    while (s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED) {
-        if (s.what == VEHICLE_SEND) {
-            s = carry(r, s.apdu, answer, &len) ? vehicle_pairing_input(&r->pairing, span_of(answer, len))
-                                               : vehicle_pairing_link_lost(&r->pairing);
-            continue;
-        }
-        if (s.what == VEHICLE_STORE_ATTEMPT)
-            r->attempts++, r->attempts_counted++;
-        if (s.what == VEHICLE_STORE_KEY)
-            store_key(r);
+    struct vehicle_step s =
+        drive(r, &pairing_session, vehicle_pairing_begin(&r->pairing, &r->pairing_config));
+    while (!vehicle_step_over(&s)) {
         if (s.what == VEHICLE_RESET_LINK && r->interface == TRANSACTION_BLE)
             dk_device_create_key(&r->device); /* there is no field */
         else if (s.what == VEHICLE_RESET_LINK)
             reset_field(r);
-        if (s.what == VEHICLE_POLL && polls++ == 3) /* the pairing timer */
-            s = vehicle_pairing_timeout(&r->pairing);
-        else
-            s = vehicle_pairing_proceed(&r->pairing);
+        bool late = s.what == VEHICLE_POLL && polls++ == 3; /* the pairing timer */
+        s = late ? vehicle_pairing_timeout(&r->pairing) : vehicle_pairing_proceed(&r->pairing);
+        s = drive(r, &pairing_session, s);
     }
     reset_field(r);
     return s.reason;
 }
 
-static enum err drive_finish(struct rig *r, enum vehicle_phase phase)
+enum err rig_finish(struct rig *r, enum vehicle_phase phase)
 {
-    uint8_t answer[APDU_RESPONSE_MAX];
-    size_t len;
-    struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, phase);
-    while (s.what == VEHICLE_SEND || s.what == VEHICLE_STORE_RECEIPT) {
-        if (s.what == VEHICLE_STORE_RECEIPT) {
-            r->receipt_stored = true;
-            s = vehicle_finish_proceed(&r->finish);
-            continue;
-        }
-        s = carry(r, s.apdu, answer, &len) ? vehicle_finish_input(&r->finish, span_of(answer, len))
-                                           : vehicle_finish_link_lost(&r->finish);
-    }
+    dk_device_reset(&r->device, r->interface);
+    struct vehicle_step s =
+        drive(r, &finish_session, vehicle_finish_begin(&r->finish, &r->finish_config, phase));
     reset_field(r);
     return s.reason;
 }
@@ -391,21 +523,15 @@ enum err rig_phase_3(struct rig *r)
 {
     uint8_t attestation[ATTESTATION_MAX];
     struct wr w = wr_of(attestation, sizeof attestation);
-    struct attestation a = r->finish_config.of;
-    memcpy(a.device_pk, r->key.device_pk, P256_POINT);
-    r->finish_config.offer.entries = 0x01;
+    struct attestation a = vehicle_key_subject(&r->key);
     r->finish_config.attestation = (struct span){0};
     if (r->attest_in_phase_3) {
         if (attestation_make(r->crypto, &a, ATTESTATION_OF_VEHICLE, r->k.key, &w))
             return ERR_CRYPTO_FAILED;
         r->finish_config.attestation = span_of(attestation, w.len);
     }
-    enum err e = drive_finish(r, VEHICLE_PHASE_3);
-    if (!e) {
-        r->key_pending = false;
-        r->key_active = true;
-        r->attempts = 0;
-    }
+    enum err e = rig_finish(r, VEHICLE_PHASE_3);
+    r->finish_config.attestation = (struct span){0};
     return e;
 }
 
@@ -448,19 +574,12 @@ enum err rig_track_key(struct rig *r)
 
 enum err rig_phase_4(struct rig *r)
 {
-    uint8_t kts[P256_POINT];
-    p256_public(r->kts.key, kts);
-    r->finish_config.kts_pk = kts;
-    r->finish_config.receipt_stored = r->receipt_stored;
-    r->finish_config.offer.entries = 0xFE;
-    r->finish_config.attestation = (struct span){0};
-    return drive_finish(r, VEHICLE_PHASE_4);
+    return rig_finish(r, VEHICLE_PHASE_4);
 }
 
 enum err rig_refill(struct rig *r)
 {
-    r->finish_config.offer.entries = 0xFE;
-    return drive_finish(r, VEHICLE_REFILL);
+    return rig_finish(r, VEHICLE_REFILL);
 }
 
 enum err rig_pair(struct rig *r)
@@ -475,26 +594,22 @@ enum err rig_pair(struct rig *r)
 
 enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
 {
-    uint8_t answer[APDU_RESPONSE_MAX], plain[16];
-    size_t len;
+    uint8_t plain[16];
     struct wr w = wr_of(plain, sizeof plain);
     dk_device_reset(&r->device, r->interface);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
                                                       want_fast ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
     exchange_begin(&w, EXCHANGE_COMMIT);
     exchange_put_read(&w, MAILBOX_PRIVATE, 0, 2);
-    while (s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED) {
-        if (s.what == VEHICLE_OPEN) {
-            *fast = r->unlock.fast;
-            s = exchange ? vehicle_transaction_exchange(&r->unlock, span_of(plain, w.len))
-                         : vehicle_transaction_end(&r->unlock, 0x01, 0x00);
-        } else if (s.what == VEHICLE_DATA) {
-            s = vehicle_transaction_end(&r->unlock, 0x01, 0x00);
-        } else {
-            s = carry(r, s.apdu, answer, &len) ? vehicle_transaction_input(&r->unlock, span_of(answer, len))
-                                               : vehicle_transaction_link_lost(&r->unlock);
-        }
+    s = drive(r, &unlock_session, s);
+    if (s.what == VEHICLE_OPEN) {
+        *fast = r->unlock.fast;
+        s = exchange ? vehicle_transaction_exchange(&r->unlock, span_of(plain, w.len))
+                     : vehicle_transaction_end(&r->unlock, 0x01, 0x00);
+        s = drive(r, &unlock_session, s);
     }
+    if (s.what == VEHICLE_DATA)
+        s = drive(r, &unlock_session, vehicle_transaction_end(&r->unlock, 0x01, 0x00));
     dk_device_reset(&r->device, r->interface);
     return s.reason;
 }

@@ -41,6 +41,19 @@ struct rig_authority {
     size_t len;
 };
 
+/* What the vehicle has in its store, and what may happen there. */
+struct rig_store {
+    struct vehicle_key key; /* not open; state 0: none */
+    unsigned attempts;
+    bool verifier_erased;
+    uint8_t offered; /* entries given out */
+    uint8_t statement[ATTESTATION_LONG];
+    size_t statement_len;
+    size_t commits[VEHICLE_FAILED + 1]; /* of each kind */
+    enum vehicle_do refuses;            /* this step cannot be stored; VEHICLE_SEND: all can */
+    enum vehicle_do cut_after; /* power is lost behind this step; VEHICLE_SEND: never. Ends with ERR_KILLED */
+};
+
 struct rig {
     struct crypto *crypto;
     struct rig_authority j, j1, k, kts; /* vehicle OEM */
@@ -59,12 +72,10 @@ struct rig {
     struct vehicle_finish_config finish_config;
     struct vehicle_finish finish;
     struct vehicle_transaction unlock;
-    struct vehicle_key key; /* the owner's */
-    struct p256_key *device_key;
-    bool key_pending, key_active, receipt_stored;
-    unsigned attempts; /* as the vehicle's store has them */
-    uint8_t tokens[MAILBOX_SLOTS * 16];
+    struct vehicle_key key; /* the owner's; state 0: none */
+    uint8_t kts_pk[P256_POINT], tokens[MAILBOX_SLOTS * 16];
     bool attest_in_phase_3;
+    struct rig_store store;
     /* link */
     enum transaction_interface interface; /* as the phone sees it; contactless at first */
     struct rig_fault fault;
@@ -101,6 +112,12 @@ enum err rig_refill(struct rig *r);
 enum err rig_pair(struct rig *r);
 /* An unlock; *fast tells which kind it was. reads the signalling bitmap when exchange is wanted. */
 enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast);
+/* A STORE step by hand: committed, then the session's next step. RESET_LINK and POLL are the caller's. */
+struct vehicle_step rig_pairing_proceed(struct rig *r, const struct vehicle_step *s);
+struct vehicle_step rig_finish_proceed(struct rig *r, const struct vehicle_step *s);
+struct vehicle_step rig_transaction_proceed(struct rig *r, const struct vehicle_step *s);
+/* A transaction for the key's mailboxes. */
+enum err rig_finish(struct rig *r, enum vehicle_phase phase);
 /* The phone leaves the field; the user gives up. */
 void rig_walk_away(struct rig *r);
 

@@ -131,6 +131,8 @@ static struct rig *open_transaction(void)
         dk_device_input(&r->device, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
+    cr_assert(s.what == VEHICLE_STORE_KPERSISTENT);
+    s = rig_transaction_proceed(r, &s);
     cr_assert(s.what == VEHICLE_OPEN);
     return r;
 }

@@ -27,7 +27,7 @@ static void bring_to(struct rig *r, enum dk_device_state state)
             dk_device_reset(d, TRANSACTION_CONTACTLESS);
             ASSERT_OK(dk_device_create_key(d));
         }
-        s = vehicle_pairing_proceed(&r->pairing);
+        s = rig_pairing_proceed(r, &s);
     }
 }
 

@@ -28,6 +28,9 @@ static void expect_defined_state(struct rig *r, struct rig_fault f)
     EXPECT_WIPED(r->pairing.keys);
     EXPECT_WIPED(r->pairing.m1);
     EXPECT_WIPED(r->pairing.block);
+    EXPECT_WIPED(r->pairing.record);
+    EXPECT_WIPED(r->finish.update);
+    EXPECT_WIPED(r->finish.transaction.update);
     EXPECT_WIPED(r->finish.transaction.channel);
     EXPECT_WIPED(r->finish.transaction.ephemeral);
     rig_walk_away(r);
@@ -45,7 +48,7 @@ static void expect_defined_state(struct rig *r, struct rig_fault f)
         if (!there)
             EXPECT_WIPED(r->device.owned[i]);
     }
-    cr_expect(eq(sz, r->verifies_seen, r->attempts_counted));
+    cr_expect(eq(sz, r->verifies_seen, r->store.commits[VEHICLE_STORE_ATTEMPT]));
 }
 
 /* False when the fault changed nothing: the right command in place of itself, no answer yet to repeat. */
@@ -54,7 +57,7 @@ static bool run_with(struct rig *r, struct rig_fault f)
     bool fast = false;
     r->fault = f;
     r->fault_fired = false;
-    r->apdus = r->verifies_seen = r->attempts_counted = 0;
+    r->apdus = r->verifies_seen = r->store.commits[VEHICLE_STORE_ATTEMPT] = 0;
     r->last_answer_len = 0;
     rig_enter_password(r, true);
     enum err e = rig_pair(r);
@@ -69,9 +72,9 @@ static bool run_with(struct rig *r, struct rig_fault f)
     if (lost || (flipped && r->fault_on_protected))
         cr_expect(e != ERR_OK, "%s of APDU %zu, %u went through", rig_fault_names[f.kind], f.apdu, f.arg);
     if (e == ERR_OK)
-        cr_expect(r->device.state == DK_PAIRED && r->key_active);
+        cr_expect(r->device.state == DK_PAIRED && r->key.state == VEHICLE_KEY_ACTIVE);
     r->fault.kind = RIG_NO_FAULT;
-    r->attempts = 0;
+    r->store.attempts = 0;
     rig_enter_password(r, true);
     EXPECT_OK(rig_pair(r), "a fresh pairing after %s of APDU %zu, %u", rig_fault_names[f.kind], f.apdu,
               f.arg);
@@ -297,7 +300,7 @@ Test(bad_link, phases_3_and_4_are_tried_again_on_the_same_key)
         failed_3 += expect_done_in_the_end(&l, rig_phase_3, "phase 3", round);
         ASSERT_OK(rig_track_key(r));
         failed_4 += expect_done_in_the_end(&l, rig_phase_4, "phase 4", round);
-        cr_expect(r->receipt_stored);
+        cr_expect(r->key.tracked && r->store.key.tracked);
         cr_expect(eq(int, p[0] & MAILBOX_ATTESTATION, 0), "round %u: the receipt was erased", round);
         cr_expect(eq(int, p[1], 0xFF), "round %u", round);
         expect_opens(r, round);
@@ -314,11 +317,11 @@ Test(bad_link, phase_2_leaves_a_way_on)
     struct rig *r = l.rig;
     size_t whole = 0, goes_on = 0, again = 0, nothing = 0;
     for (unsigned round = 0; round < 400; round++) {
-        r->attempts = 0;
-        r->key_pending = false;
+        r->store.attempts = 0;
+        r->key.state = 0;
         rig_enter_password(r, true);
         enum err e = badly(&l, rig_pair_phase_2);
-        bool stored = r->key_pending, accepted = r->device.state == DK_PAIRED;
+        bool stored = r->key.state == VEHICLE_KEY_PENDING, accepted = r->device.state == DK_PAIRED;
         cr_expect(e != ERR_OK || (stored && accepted), "round %u", round);
         whole += e == ERR_OK;
         if (stored && accepted) {

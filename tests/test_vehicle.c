@@ -27,7 +27,7 @@ static struct vehicle_step step_to(struct rig *r, enum vehicle_pairing_state sta
             dk_device_input(&r->device, s.apdu, &w);
             s = vehicle_pairing_input(v, span_of(answer, w.len));
         } else {
-            s = vehicle_pairing_proceed(v);
+            s = rig_pairing_proceed(r, &s);
         }
     }
     return s;
@@ -303,94 +303,12 @@ Test(vehicle_transaction, key_that_the_vehicle_does_not_know)
     r->key.slot.b[0] ^= 1; /* no such slot any more */
     EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_DK_UNKNOWN_KEY);
     r->key.slot.b[0] ^= 1;
-    struct p256_key *right = r->device_key, *other;
+    struct p256_key *right = r->key.device_key, *other;
     ASSERT_OK(p256_generate(r->crypto, &other));
     r->key.device_key = other; /* the slot belongs to another key */
     EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_SIGNATURE_INVALID);
     r->key.device_key = right;
     ASSERT_OK(rig_unlock(r, false, false, &fast));
     p256_free(other);
-    rig_free(r);
-}
-
-/* ---- phases 3 and 4 ---- */
-
-Test(vehicle_finish, without_a_receipt_it_polls)
-{
-    struct rig *r = rig_ready(test_crypto());
-    ASSERT_OK(rig_pair_phase_2(r));
-    ASSERT_OK(rig_phase_3(r));
-    EXPECT_ERR(rig_phase_4(r), ERR_DK_NO_RECEIPT);
-    ASSERT_OK(rig_track_key(r));
-    ASSERT_OK(rig_phase_4(r));
-    ASSERT_OK(rig_phase_4(r)); /* nothing to do */
-    r->receipt_stored = false;
-    EXPECT_ERR(rig_phase_4(r), ERR_DK_NO_RECEIPT); /* taken once */
-    rig_free(r);
-}
-
-Test(vehicle_finish, false_receipts_stay_where_they_are)
-{
-    for (int what = 0; what < 3; what++) {
-        struct rig *r = rig_ready(test_crypto());
-        struct p256_key *right = r->kts.key, *other;
-        uint8_t bits;
-        ASSERT_OK(p256_generate(r->crypto, &other));
-        ASSERT_OK(rig_pair_phase_2(r));
-        ASSERT_OK(rig_phase_3(r));
-        ASSERT_OK(rig_track_key(r));
-        if (what == 0) /* signed by somebody else */
-            r->kts.key = other;
-        else if (what == 1) /* for another key */
-            r->finish_config.of.key_id[0] ^= 1;
-        else /* not a receipt at all */
-            memset(r->applet.keys[0].mailboxes.private_area + mailbox_map_default.attestation, 0, 8);
-        static const enum err reasons[] = {ERR_SIGNATURE_INVALID, ERR_DK_ATTESTATION, ERR_MSG_MALFORMED};
-        EXPECT_ERR(rig_phase_4(r), reasons[what]);
-        cr_expect(not(r->receipt_stored), "case %d", what);
-        r->receipt_stored = true; /* what lies there is not it, and is not erased for it */
-        EXPECT_ERR(rig_phase_4(r), reasons[what]);
-        ASSERT_OK(applet_get_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0, &bits, 1));
-        cr_expect(eq(int, bits &MAILBOX_ATTESTATION, MAILBOX_ATTESTATION), "case %d", what);
-        r->kts.key = right;
-        p256_free(other);
-        rig_free(r);
-    }
-}
-
-Test(vehicle_finish, attestation_that_does_not_fit)
-{
-    struct rig *r = rig_ready(test_crypto());
-    r->attest_in_phase_3 = true;
-    r->finish_config.map.end = r->finish_config.map.attestation + 150;
-    ASSERT_OK(rig_pair_phase_2(r));
-    EXPECT_ERR(rig_phase_3(r), ERR_NO_SPACE);
-    cr_expect(not(r->key_active));
-    rig_free(r);
-}
-
-/* The phone's answer to the first EXCHANGE is of another length. */
-Test(vehicle_finish, bitmaps_of_another_length)
-{
-    struct rig *r = rig_ready(test_crypto());
-    uint8_t answer[APDU_RESPONSE_MAX], honest[APDU_RESPONSE_MAX];
-    ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
-    struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, VEHICLE_PHASE_4);
-    while (s.apdu.p[1] != APDU_EXCHANGE) {
-        struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
-        s = vehicle_finish_input(&r->finish, span_of(answer, w.len));
-        cr_assert(s.what == VEHICLE_SEND);
-    }
-    struct channel phone = r->finish.transaction.channel;
-    struct wr w = wr_of(answer, sizeof answer), h = wr_of(honest, sizeof honest);
-    dk_device_input(&r->device, s.apdu, &h);
-    ASSERT_OK(channel_wrap_response(r->crypto, &phone, span_of("\x08", 1), APDU_SW_OK, &w));
-    s = vehicle_finish_input(&r->finish, span_of(answer, w.len));
-    cr_assert(s.what == VEHICLE_SEND);
-    cr_expect(memcmp(s.apdu.p, "\x80\x3C\x00\x00", 4) == 0);
-    s = vehicle_finish_input(&r->finish, span_of("\x90\x00", 2));
-    cr_expect(s.what == VEHICLE_FAILED && s.reason == ERR_DK_ANSWER);
     rig_free(r);
 }

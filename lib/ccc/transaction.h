@@ -23,7 +23,11 @@ enum { TRANSACTION_FAST = 0x01, TRANSACTION_EXCHANGE_FOLLOWS = 0x04 };
 enum { TRANSACTION_UNLOCK = 0x01, TRANSACTION_PAIRING_PHASE_3 = 0x07, TRANSACTION_PAIRING_PHASE_4 = 0x08 };
 
 /* Usage of a signature, tag 93. */
-enum transaction_signer { TRANSACTION_VEHICLE = 0x415D9569, TRANSACTION_ENDPOINT = 0x4E887B4C };
+enum transaction_signer {
+    TRANSACTION_VEHICLE = 0x415D9569,
+    TRANSACTION_ENDPOINT = 0x4E887B4C,
+    TRANSACTION_TERMINATED = 0x5445524D /* the endpoint, once its key was terminated: "TERM" */
+};
 
 /* What both sides know once AUTH0 is answered. */
 struct transaction {

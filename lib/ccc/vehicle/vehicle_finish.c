@@ -4,16 +4,83 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "lib/ccc/exchange.h"
-#include "lib/ccc/key_data.h"
-#include "lib/ccc/tlv.h"
+#include "lib/ccc/vehicle/vehicle_finish_parts.h"
 
 enum { CONTROL_OK = 0x01 };
-#define SET_MAX 255 /* bytes that one "set" reaches */
-_Static_assert(ATTESTATION_RECEIPT_SIZE(ENDPOINT_SLOT_MAX) <= CHANNEL_PLAIN_MAX,
-               "one EXCHANGE reads a receipt");
-_Static_assert(2 + MAILBOX_SLOTS * ENDPOINT_SLOT_MAX <= CHANNEL_PLAIN_MAX,
-               "one EXCHANGE reads bitmaps and slots");
+enum { OWNER = 0x01, FRIENDS = 0xFE };
+
+const struct vehicle_phase_rules vehicle_phase_rules[VEHICLE_PHASES] = {
+    [VEHICLE_PHASE_3] = {TRANSACTION_PAIRING_PHASE_3, VEHICLE_ADMIT_PAIRING, false, OWNER},
+    [VEHICLE_PHASE_4] = {TRANSACTION_PAIRING_PHASE_4, VEHICLE_ADMIT_PAIRING, true, OWNER | FRIENDS},
+    [VEHICLE_REFILL] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_USE, true, OWNER | FRIENDS},
+    [VEHICLE_RESUMPTION] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_RESUMPTION, true, 0},
+    [VEHICLE_TERMINATION] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_TERMINATION, true, 0},
+    [VEHICLE_TERMINATE_KEY] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_TERMINATE, false, 0},
+};
+
+/* ---- beginning ---- */
+
+static const char *find_offer_fault(const struct vehicle_finish_config *c, uint8_t entries)
+{
+    const struct vehicle_key *k = c->transaction.keys;
+    size_t slot_len = (size_t)(k->map.oem - k->map.slots) / MAILBOX_SLOTS;
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++)
+        if (entries & 1u << i && c->offer.slots[i].len != slot_len)
+            return "an offered slot identifier of another length than the mailbox's";
+    if (entries && k->tokens_by_vehicle && !c->offer.tokens)
+        return "slots are offered without their tokens";
+    return NULL;
+}
+
+const char *vehicle_finish_find_fault(const struct vehicle_finish_config *c, enum vehicle_phase phase)
+{
+    const struct vehicle_phase_rules *rules = &vehicle_phase_rules[phase];
+    const struct vehicle_key *k = c->transaction.keys;
+    if (c->transaction.n_keys != 1)
+        return "not one key that it is about";
+    if (rules->reads && !c->kts_pk)
+        return "no key of the key tracking server";
+    if (phase == VEHICLE_TERMINATE_KEY && k->state != VEHICLE_KEY_TERMINATED)
+        return "the record of the key is not terminated";
+    if (phase == VEHICLE_PHASE_3 && c->attestation.len &&
+        (c->attestation.len > ATTESTATION_MAX ||
+         c->attestation.len + 4 > mailbox_attestation_size(&k->map))) /* 5F5A */
+        return "the attestation does not fit into KeyAtt, or into one EXCHANGE";
+    return find_offer_fault(c, c->offer.entries & rules->fills);
+}
+
+static struct vehicle_step conclude(struct vehicle_finish *f, struct vehicle_step step)
+{
+    if (step.what == VEHICLE_DONE && f->phase == VEHICLE_PHASE_4 && !vehicle_finish_key(f)->tracked &&
+        f->learnt != VEHICLE_LEARNT_TERMINATED)
+        step = (struct vehicle_step){.what = VEHICLE_NO_RECEIPT, .reason = ERR_DK_NO_RECEIPT};
+    OPENSSL_cleanse(&f->update, sizeof f->update);
+    f->state = VF_OVER;
+    f->ended = step;
+    return step;
+}
+
+/* Of the transaction: what is over there is over here. */
+static struct vehicle_step settle(struct vehicle_finish *f, struct vehicle_step step)
+{
+    return vehicle_step_over(&step) ? conclude(f, step) : step;
+}
+
+struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
+                                         enum vehicle_phase phase)
+{
+    assert(f && c && phase < VEHICLE_PHASES);
+    const struct vehicle_phase_rules *rules = &vehicle_phase_rules[phase];
+    memset(f, 0, sizeof *f);
+    f->config = c;
+    f->phase = phase;
+    const char *fault = vehicle_finish_find_fault(c, phase);
+    if (fault)
+        return conclude(f, vehicle_step_fault(fault));
+    return settle(f, vehicle_transaction_begin_for(&f->transaction, &c->transaction,
+                                                   TRANSACTION_EXCHANGE_FOLLOWS, rules->purpose,
+                                                   rules->admission));
+}
 
 void vehicle_finish_wipe(struct vehicle_finish *f)
 {
@@ -22,239 +89,211 @@ void vehicle_finish_wipe(struct vehicle_finish *f)
     OPENSSL_cleanse(f, sizeof *f);
 }
 
-/* AUTH0 P2, and P2 of CONTROL FLOW at the end. */
-static const uint8_t purposes[] = {[VEHICLE_PHASE_3] = TRANSACTION_PAIRING_PHASE_3,
-                                   [VEHICLE_PHASE_4] = TRANSACTION_PAIRING_PHASE_4,
-                                   [VEHICLE_REFILL] = TRANSACTION_UNLOCK};
-
-struct vehicle_step vehicle_finish_begin(struct vehicle_finish *f, const struct vehicle_finish_config *c,
-                                         enum vehicle_phase phase)
-{
-    assert(f && c && phase <= VEHICLE_REFILL && (c->kts_pk || phase != VEHICLE_PHASE_4));
-    memset(f, 0, sizeof *f);
-    f->config = c;
-    f->phase = phase;
-    return vehicle_transaction_begin(&f->transaction, &c->transaction, TRANSACTION_EXCHANGE_FOLLOWS,
-                                     purposes[phase]);
-}
-
-struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f)
-{
-    assert(f && f->config);
-    f->state = VF_OVER;
-    return vehicle_transaction_link_lost(&f->transaction);
-}
-
-static struct vehicle_step send(struct vehicle_finish *f, enum vehicle_finish_state state, const struct wr *w)
-{
-    f->state = state;
-    return w->failed ? vehicle_transaction_fail(&f->transaction, ERR_NO_SPACE)
-                     : vehicle_transaction_exchange(&f->transaction, span_of(w->buf, w->len));
-}
+/* ---- ending ---- */
 
 static struct vehicle_step end(struct vehicle_finish *f)
 {
     f->state = VF_ENDING;
-    return vehicle_transaction_end(&f->transaction, CONTROL_OK, purposes[f->phase]);
+    return settle(
+        f, vehicle_transaction_end(&f->transaction, CONTROL_OK, vehicle_phase_rules[f->phase].purpose));
 }
 
 static struct vehicle_step fail(struct vehicle_finish *f, enum err reason)
 {
     f->state = VF_ENDING;
-    return vehicle_transaction_fail(&f->transaction, reason);
+    return settle(f, vehicle_transaction_fail(&f->transaction, reason));
 }
 
-/* ---- reading ---- */
-
-static size_t slot_list_size(const struct mailbox_map *m)
+struct vehicle_step vehicle_finish_link_lost(struct vehicle_finish *f)
 {
-    return (size_t)(m->oem - m->slots);
+    assert(f && f->config);
+    return f->state == VF_OVER ? f->ended : conclude(f, vehicle_transaction_link_lost(&f->transaction));
+}
+
+static struct vehicle_step send(struct vehicle_finish *f, enum vehicle_finish_state state, const struct wr *w)
+{
+    if (w->failed)
+        return fail(f, ERR_NO_SPACE);
+    f->state = state;
+    return settle(f, vehicle_transaction_exchange(&f->transaction, span_of(w->buf, w->len)));
+}
+
+static struct vehicle_step store(struct vehicle_finish *f, enum vehicle_finish_state state,
+                                 enum vehicle_do what)
+{
+    f->state = state;
+    return (struct vehicle_step){.what = what, .key = &f->update};
+}
+
+/* ---- the steps, in their order ---- */
+
+static struct vehicle_step notify(struct vehicle_finish *f)
+{
+    uint8_t buf[CHANNEL_PLAIN_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    enum err e = vehicle_statement_put_termination(f, &w);
+    return e ? fail(f, e) : send(f, VF_NOTIFYING, &w);
 }
 
 static struct vehicle_step read_bits(struct vehicle_finish *f)
 {
-    const struct mailbox_map *m = &f->config->map;
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_MORE);
-    /* table 4-2: SigBmp, SlotIdentBmp, SlotIdentLst */
-    exchange_put_read(&w, MAILBOX_PRIVATE, m->signalling, 1);
-    exchange_put_read(&w, MAILBOX_PRIVATE, m->slot_bitmap, 1);
-    exchange_put_read(&w, MAILBOX_PRIVATE, m->slots, (uint8_t)slot_list_size(m));
+    vehicle_mailbox_put_read_bits(f, &w);
     return send(f, VF_READING_BITS, &w);
 }
 
-static struct vehicle_step read_receipt(struct vehicle_finish *f)
-{
-    uint8_t buf[CHANNEL_PLAIN_MAX];
-    struct wr w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_MORE);
-    /* KeyAtt */
-    exchange_put_read(&w, MAILBOX_PRIVATE, f->config->map.attestation,
-                      (uint8_t)ATTESTATION_RECEIPT_SIZE(f->config->of.slot.len));
-    return send(f, VF_READING_RECEIPT, &w);
-}
-
-/* ---- writing: items 0 the attestation area, 1..8 slots, 9..16 tokens ---- */
-
-enum { ITEM_AREA, ITEM_SLOT, ITEM_TOKEN = ITEM_SLOT + MAILBOX_SLOTS, ITEM_END = ITEM_TOKEN + MAILBOX_SLOTS };
-
-/* KeyAtt: the attestation in phase 3, nothing any more once a receipt is taken. */
-static void put_area(const struct vehicle_finish *f, struct wr *w)
-{
-    const struct mailbox_map *m = &f->config->map;
-    struct span a = f->config->attestation;
-    uint8_t buf[ATTESTATION_MAX + 4];
-    struct wr t = wr_of(buf, sizeof buf);
-    if (f->phase == VEHICLE_PHASE_3 && a.len) {
-        /* 5F5A */
-        tlv_put(&t, KEY_DATA_TAG_ATTESTATION, a);
-        exchange_put_write(w, MAILBOX_PRIVATE, m->attestation, span_of(buf, t.len));
-        w->failed |= t.failed || t.len > mailbox_attestation_size(m);
-    }
-    for (size_t at = m->attestation; f->receipt_taken && at < m->end; at += SET_MAX)
-        exchange_put_set(w, MAILBOX_PRIVATE, (uint16_t)at,
-                         (uint8_t)(m->end - at < SET_MAX ? m->end - at : SET_MAX), 0);
-}
-
-static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
-{
-    const struct mailbox_map *m = &f->config->map;
-    const struct vehicle_offer *o = &f->config->offer;
-    if (item == ITEM_AREA) {
-        put_area(f, w);
-        return;
-    }
-    bool token = item >= ITEM_TOKEN;
-    size_t i = item - (token ? ITEM_TOKEN : ITEM_SLOT);
-    if (!(f->entries & 1u << i))
-        return;
-    /* table 4-3, or SlotIdentLst */
-    if (token && o->tokens)
-        exchange_put_write(w, MAILBOX_CONFIDENTIAL, (uint16_t)(i * m->token_len),
-                           span_of(o->tokens + i * m->token_len, m->token_len));
-    else if (!token)
-        exchange_put_write(w, MAILBOX_PRIVATE, (uint16_t)(m->slots + i * o->slots[i].len),
-                           slot_id_span(&o->slots[i]));
-}
-
-/* Both bitmaps, behind the data that they announce and in the command that commits. */
-static void put_bitmaps(const struct vehicle_finish *f, struct wr *w)
-{
-    const struct mailbox_map *m = &f->config->map;
-    uint8_t bits = f->bits, slots = f->slot_bits | f->entries;
-    /* table 4-1 */
-    if (f->entries)
-        bits |= MAILBOX_SLOT_BITMAP_CHANGED | MAILBOX_SLOTS_WRITTEN;
-    if (f->phase == VEHICLE_PHASE_3 && f->config->attestation.len)
-        bits |= MAILBOX_ATTESTATION;
-    if (f->receipt_taken)
-        bits &= (uint8_t)~MAILBOX_ATTESTATION;
-    exchange_put_write(w, MAILBOX_PRIVATE, m->slot_bitmap, span_of(&slots, 1));
-    exchange_put_write(w, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
-}
-
-/* As many items as fit into one EXCHANGE; the bitmaps go with the last. */
 static struct vehicle_step write_items(struct vehicle_finish *f)
 {
-    assert(f->item <= ITEM_END);
     uint8_t buf[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(buf, sizeof buf);
-    exchange_begin(&w, EXCHANGE_MORE);
-    while (f->item <= ITEM_END) {
-        struct wr before = w;
-        if (f->item < ITEM_END)
-            put_item(f, f->item, &w);
-        else
-            put_bitmaps(f, &w);
-        if (w.failed && before.len > 1) {
-            w = before; /* the next command takes it */
-            break;
-        }
-        f->item++;
-    }
-    if (f->item > ITEM_END)
-        buf[0] = EXCHANGE_COMMIT;
+    f->all_written = vehicle_mailbox_put_writes(f, &w);
     struct vehicle_step step = send(f, VF_WRITING, &w);
     OPENSSL_cleanse(buf, sizeof buf); /* tokens */
     return step;
 }
 
-/* ---- what comes back ---- */
-
-/* Entries of the offer that the device lacks. One that went in before and is free again was handed out: the
- * same identifier must not reach a second friend. */
-static uint8_t lacking(struct vehicle_finish *f, const uint8_t *list)
+/* All that was to be written is committed. */
+static struct vehicle_step on_committed(struct vehicle_finish *f)
 {
-    const struct vehicle_offer *o = &f->config->offer;
-    uint8_t entries = o->entries & (uint8_t)~f->slot_bits;
-    for (size_t i = 0; i < MAILBOX_SLOTS; i++) {
-        struct span offered = slot_id_span(&o->slots[i]);
-        if (entries & 1u << i && span_equal(offered, span_of(list + i * offered.len, offered.len)))
-            f->spent |= (uint8_t)(1u << i);
+    if (f->verdict)
+        return fail(f, f->verdict);
+    if (f->phase != VEHICLE_PHASE_3)
+        return end(f);
+    f->update = *vehicle_finish_key(f);
+    f->update.state = VEHICLE_KEY_ACTIVE;
+    return store(f, VF_STORING_ACTIVE, VEHICLE_STORE_ACTIVE);
+}
+
+/* KeyAtt is done with: now the slots. */
+static struct vehicle_step offer(struct vehicle_finish *f)
+{
+    if (f->verdict || f->learnt == VEHICLE_LEARNT_TERMINATED)
+        f->entries = 0;
+    if (f->entries) {
+        f->update = *vehicle_finish_key(f);
+        struct vehicle_step step = store(f, VF_STORING_OFFER, VEHICLE_STORE_OFFER);
+        step.entries = f->entries;
+        return step;
     }
-    return entries & (uint8_t)~f->spent;
+    return f->clear_area || f->phase == VEHICLE_PHASE_3 ? write_items(f) : on_committed(f);
+}
+
+static struct vehicle_step refuse_statement(struct vehicle_finish *f, enum err verdict)
+{
+    f->verdict = verdict;
+    f->clear_area = true;
+    return offer(f);
+}
+
+static struct vehicle_step read_statement(struct vehicle_finish *f)
+{
+    uint8_t buf[CHANNEL_PLAIN_MAX];
+    struct wr w = wr_of(buf, sizeof buf);
+    if (!vehicle_statement_put_read(f, &w))
+        return refuse_statement(f, ERR_MSG_MALFORMED); /* announced where there is no room for one */
+    return send(f, VF_READING_STATEMENT, &w);
 }
 
 static struct vehicle_step on_bits(struct vehicle_finish *f)
 {
-    if (f->transaction.len != 2 + slot_list_size(&f->config->map))
-        return fail(f, ERR_DK_ANSWER);
-    f->bits = f->transaction.data[0];
-    f->slot_bits = f->transaction.data[1];
-    f->entries = f->config->offer.entries;
-    if (f->phase == VEHICLE_PHASE_3)
-        return write_items(f);
-    f->entries = lacking(f, f->transaction.data + 2);
-    if (f->phase == VEHICLE_PHASE_4 && f->bits & MAILBOX_ATTESTATION)
-        return read_receipt(f);
-    return f->entries && (f->phase == VEHICLE_REFILL || f->config->receipt_stored) ? write_items(f) : end(f);
-}
-
-static struct vehicle_step on_receipt(struct vehicle_finish *f)
-{
-    const struct vehicle_finish_config *c = f->config;
-    enum err e = attestation_check_receipt(
-        c->transaction.crypto, span_of(f->transaction.data, f->transaction.len), c->kts_pk, &c->of);
+    enum err e = vehicle_mailbox_take_bits(f);
     if (e)
         return fail(f, e);
-    f->receipt_taken = true;
-    f->state = VF_STORING;
-    return (struct vehicle_step){.what = VEHICLE_STORE_RECEIPT};
+    bool announced = f->bits & MAILBOX_ATTESTATION;
+    return announced && vehicle_phase_rules[f->phase].reads ? read_statement(f) : offer(f);
 }
+
+static struct vehicle_step on_statement(struct vehicle_finish *f)
+{
+    static const enum vehicle_do steps[] = {[VEHICLE_LEARNT_RECEIPT] = VEHICLE_STORE_RECEIPT,
+                                            [VEHICLE_LEARNT_TERMINATED] = VEHICLE_STORE_TERMINATION,
+                                            [VEHICLE_LEARNT_RESUMED] = VEHICLE_STORE_RESUMED};
+    switch (vehicle_statement_take(f)) {
+    case VEHICLE_STATEMENT_PART:
+        return read_statement(f);
+    case VEHICLE_STATEMENT_OWN:
+        return offer(f);
+    case VEHICLE_STATEMENT_FALSE:
+        return f->verdict == ERR_DK_ANSWER ? fail(f, f->verdict) : refuse_statement(f, f->verdict);
+    case VEHICLE_STATEMENT_TRUE:
+        break;
+    }
+    f->update = *vehicle_finish_key(f);
+    vehicle_statement_apply(f->found, &f->update);
+    struct vehicle_step step = store(f, VF_STORING_STATEMENT, steps[f->found]);
+    step.statement = span_of(f->statement, f->have);
+    return step;
+}
+
+/* ---- what comes back ---- */
 
 static struct vehicle_step on_data(struct vehicle_finish *f)
 {
     switch (f->state) {
+    case VF_NOTIFYING:
+        return end(f);
     case VF_READING_BITS:
         return on_bits(f);
-    case VF_READING_RECEIPT:
-        return on_receipt(f);
+    case VF_READING_STATEMENT:
+        return on_statement(f);
     case VF_WRITING:
-        return f->item > ITEM_END ? end(f) : write_items(f);
+        return f->all_written ? on_committed(f) : write_items(f);
     default:
         return fail(f, ERR_MSG_UNEXPECTED);
     }
 }
 
-struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
+static struct vehicle_step follow(struct vehicle_finish *f, struct vehicle_step step)
 {
-    assert(f && f->config);
-    return f->state == VF_STORING ? write_items(f) : fail(f, ERR_MSG_UNEXPECTED);
+    if (step.what == VEHICLE_OPEN)
+        return f->phase == VEHICLE_TERMINATE_KEY ? notify(f) : read_bits(f);
+    return step.what == VEHICLE_DATA ? on_data(f) : settle(f, step);
 }
 
 struct vehicle_step vehicle_finish_input(struct vehicle_finish *f, struct span response)
 {
     assert(f && f->config);
-    struct vehicle_step step = vehicle_transaction_input(&f->transaction, response);
-    if (step.what == VEHICLE_OPEN)
-        return read_bits(f);
-    if (step.what == VEHICLE_DATA)
-        return on_data(f);
-    if (step.what == VEHICLE_DONE || step.what == VEHICLE_FAILED)
-        f->state = VF_OVER;
-    bool tracked = f->phase != VEHICLE_PHASE_4 || f->receipt_taken || f->config->receipt_stored;
-    if (step.what == VEHICLE_DONE && !tracked)
-        return (struct vehicle_step){.what = VEHICLE_POLL, .reason = ERR_DK_NO_RECEIPT};
-    return step;
+    return f->state == VF_OVER ? f->ended : follow(f, vehicle_transaction_input(&f->transaction, response));
+}
+
+struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
+{
+    assert(f && f->config);
+    struct vehicle_key *k = vehicle_finish_key(f);
+    switch (f->state) {
+    case VF_AUTHENTICATING:
+        return follow(f, vehicle_transaction_proceed(&f->transaction));
+    case VF_STORING_STATEMENT:
+        vehicle_statement_apply(f->found, k);
+        f->learnt = f->found;
+        f->clear_area = true;
+        return offer(f);
+    case VF_STORING_OFFER:
+        return write_items(f);
+    case VF_STORING_ACTIVE:
+        k->state = VEHICLE_KEY_ACTIVE;
+        return end(f);
+    case VF_OVER:
+        return f->ended;
+    default:
+        return fail(f, ERR_MSG_UNEXPECTED);
+    }
+}
+
+struct vehicle_step vehicle_finish_store_failed(struct vehicle_finish *f, enum err reason)
+{
+    assert(f && f->config);
+    switch (f->state) {
+    case VF_AUTHENTICATING:
+        return settle(f, vehicle_transaction_store_failed(&f->transaction, reason));
+    case VF_STORING_STATEMENT:
+    case VF_STORING_OFFER:
+    case VF_STORING_ACTIVE:
+        return fail(f, reason ? reason : ERR_STORE_FAILED);
+    case VF_OVER:
+        return f->ended;
+    default:
+        return fail(f, ERR_MSG_UNEXPECTED);
+    }
 }

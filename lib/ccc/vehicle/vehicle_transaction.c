@@ -6,6 +6,7 @@
 
 #include "lib/ccc/applet_message.h"
 #include "lib/ccc/tlv.h"
+#include "lib/ccc/vehicle/vehicle_authenticate.h"
 
 enum { CONTROL_FAILED = 0x00 };
 
@@ -17,7 +18,10 @@ static void wipe_secrets(struct vehicle_transaction *t)
     t->ephemeral = NULL;
     channel_close(&t->channel);
     OPENSSL_cleanse(t->data, sizeof t->data);
+    OPENSSL_cleanse(t->plain, sizeof t->plain);
+    OPENSSL_cleanse(&t->update, sizeof t->update);
     t->len = 0;
+    t->exchange_waits = false;
 }
 
 void vehicle_transaction_wipe(struct vehicle_transaction *t)
@@ -35,13 +39,19 @@ static struct vehicle_step over(struct vehicle_transaction *t, enum err reason)
     return (struct vehicle_step){.what = reason ? VEHICLE_FAILED : VEHICLE_DONE, .reason = reason};
 }
 
+static struct vehicle_step send_apdu(struct vehicle_transaction *t, enum vehicle_transaction_state state,
+                                     const struct wr *w)
+{
+    t->state = state;
+    return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(t->out, w->len), .type = DK_SE};
+}
+
 static struct vehicle_step send_command(struct vehicle_transaction *t, enum vehicle_transaction_state state,
                                         const struct apdu_command *cmd)
 {
     struct wr w = wr_of(t->out, sizeof t->out);
     apdu_command_put(&w, cmd);
-    t->state = state;
-    return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(t->out, w.len)};
+    return send_apdu(t, state, &w);
 }
 
 /* Begun, or wiped. */
@@ -83,9 +93,32 @@ struct vehicle_step vehicle_transaction_link_lost(struct vehicle_transaction *t)
 
 /* ---- SELECT, AUTH0 ---- */
 
-struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
-                                              const struct vehicle_transaction_config *c, uint8_t p1,
-                                              uint8_t p2)
+static const char *find_fault(const struct vehicle_transaction_config *c, uint8_t p1)
+{
+    if (c->versions.n == 0 || c->versions.n > OP_VERSIONS)
+        return "no version of the applet protocol, or too many";
+    if (c->interface != TRANSACTION_CONTACTLESS && c->interface != TRANSACTION_BLE)
+        return "no such interface";
+    if (p1 & ~(TRANSACTION_FAST | TRANSACTION_EXCHANGE_FOLLOWS))
+        return "P1 of AUTH0 has bits that are not defined";
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (!c->keys[i].device_key || c->keys[i].state < VEHICLE_KEY_PENDING ||
+            c->keys[i].state > VEHICLE_KEY_TERMINATED)
+            return "a record of a key that is not open, or of no state";
+    return NULL;
+}
+
+static uint8_t asked(const struct vehicle_transaction_config *c, uint8_t p1)
+{
+    for (size_t i = 0; i < c->n_keys; i++)
+        if (c->keys[i].options_1 & ENDPOINT_FAST_CONTACTLESS)
+            return p1;
+    return p1 & (uint8_t)~TRANSACTION_FAST;
+}
+
+struct vehicle_step vehicle_transaction_begin_for(struct vehicle_transaction *t,
+                                                  const struct vehicle_transaction_config *c, uint8_t p1,
+                                                  uint8_t p2, enum vehicle_admission admission)
 {
     assert(t && c && c->crypto && c->vehicle_key && (c->keys || c->n_keys == 0));
     const struct apdu_command cmd = {.cla = APDU_CLA_ISO,
@@ -93,11 +126,24 @@ struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
                                      .p1 = 0x04,
                                      .data = span_of(apdu_aid_applet, APDU_AID),
                                      .has_le = true};
+    const char *fault = find_fault(c, p1);
     memset(t, 0, sizeof *t);
     t->config = c;
+    t->admission = admission;
+    if (fault) {
+        over(t, ERR_BAD_ARGUMENT);
+        return vehicle_step_fault(fault);
+    }
     t->transaction = (struct transaction){
-        .p1 = p1, .p2 = p2, .interface = c->interface, .versions_in_info = c->versions_in_info};
+        .p1 = asked(c, p1), .p2 = p2, .interface = c->interface, .versions_in_info = c->versions_in_info};
     return send_command(t, VT_SELECTING, &cmd);
+}
+
+struct vehicle_step vehicle_transaction_begin(struct vehicle_transaction *t,
+                                              const struct vehicle_transaction_config *c, uint8_t p1,
+                                              uint8_t p2)
+{
+    return vehicle_transaction_begin_for(t, c, p1, p2, vehicle_admission_of(p2));
 }
 
 static struct vehicle_step send_auth0(struct vehicle_transaction *t, uint16_t version)
@@ -141,31 +187,6 @@ static struct vehicle_step on_select(struct vehicle_transaction *t, struct span 
     return version ? send_auth0(t, version) : vehicle_transaction_fail(t, ERR_DK_APPLET_VERSION);
 }
 
-/* ---- fast ---- */
-
-/* Whose cryptogram is it? Every key is tried. False: nobody's, or the keys could not be made; then AUTH1. */
-static bool match(struct vehicle_transaction *t, const uint8_t *cryptogram)
-{
-    const struct vehicle_transaction_config *c = t->config;
-    struct transaction_keys keys;
-    uint8_t expected[CCC_KEY];
-    for (size_t i = 0; i < c->n_keys && !t->key; i++) {
-        struct vehicle_key *k = &c->keys[i];
-        if (!k->has_kpersistent)
-            continue;
-        if (transaction_fast_keys(c->crypto, &t->transaction, k->kpersistent, c->vehicle_pk, k->device_pk,
-                                  expected, &keys))
-            break;
-        if (bytes_equal_ct(expected, cryptogram, sizeof expected))
-            t->key = k;
-    }
-    if (t->key)
-        channel_open(&t->channel, &channel_applet_fast, keys.kenc, keys.kmac, keys.krmac);
-    OPENSSL_cleanse(&keys, sizeof keys);
-    OPENSSL_cleanse(expected, sizeof expected);
-    return t->key != NULL;
-}
-
 /* ---- AUTH1 ---- */
 
 static struct vehicle_step send_auth1(struct vehicle_transaction *t)
@@ -173,6 +194,7 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
     const struct vehicle_transaction_config *c = t->config;
     uint8_t data[2 + SIGNATURE_SIZE], signature[SIGNATURE_SIZE];
     struct wr w = wr_of(data, sizeof data);
+    channel_close(&t->channel); /* of a fast transaction that is not enough */
     /* 9E */
     enum err e = transaction_sign(c->crypto, &t->transaction, TRANSACTION_VEHICLE, c->vehicle_key, signature);
     if (e)
@@ -183,11 +205,43 @@ static struct vehicle_step send_auth1(struct vehicle_transaction *t)
     return send_command(t, VT_AUTH1, &cmd);
 }
 
+static struct vehicle_step send_exchange(struct vehicle_transaction *t, struct span plain)
+{
+    struct wr w = wr_of(t->out, sizeof t->out);
+    enum err e = channel_wrap_command(t->config->crypto, &t->channel, APDU_EXCHANGE, 0, 0, plain, &w);
+    return e ? vehicle_transaction_fail(t, e) : send_apdu(t, VT_EXCHANGING, &w);
+}
+
+/* The key may do what it is here for: OPEN, or the EXCHANGE that waited for it. */
 static struct vehicle_step open_up(struct vehicle_transaction *t)
 {
     assert(t->key && t->channel.open);
+    if (t->exchange_waits) {
+        struct vehicle_step step = send_exchange(t, span_of(t->plain, t->plain_len));
+        OPENSSL_cleanse(t->plain, sizeof t->plain);
+        t->exchange_waits = false;
+        return step;
+    }
     t->state = VT_OPEN;
     return (struct vehicle_step){.what = VEHICLE_OPEN};
+}
+
+/* ---- fast ---- */
+
+static bool exchange_allowed(const struct vehicle_transaction *t)
+{
+    return !t->fast || t->key->options_1 & ENDPOINT_EXCHANGE_AFTER_FAST;
+}
+
+static struct vehicle_step on_match(struct vehicle_transaction *t)
+{
+    enum err e = vehicle_admission_check(t->admission, t->key, false, t->config->now_s);
+    if (e)
+        return vehicle_transaction_fail(t, e);
+    t->fast = true;
+    if (t->transaction.p1 & TRANSACTION_EXCHANGE_FOLLOWS && !exchange_allowed(t))
+        return send_auth1(t);
+    return open_up(t);
 }
 
 static struct vehicle_step on_auth0(struct vehicle_transaction *t, struct span data, uint16_t sw)
@@ -200,63 +254,52 @@ static struct vehicle_step on_auth0(struct vehicle_transaction *t, struct span d
     if (applet_auth0_answer_parse(data, fast, &a))
         return vehicle_transaction_fail(t, ERR_DK_ANSWER);
     memcpy(t->transaction.endpoint_epk, a.endpoint_epk, P256_POINT);
-    if (fast && match(t, a.cryptogram)) {
-        t->fast = true;
-        return open_up(t);
-    }
-    return send_auth1(t);
+    return fast && vehicle_authenticate_fast(t, a.cryptogram) ? on_match(t) : send_auth1(t);
 }
 
-static struct vehicle_key *find_slot(const struct vehicle_transaction *t, const struct slot_id *slot)
-{
-    for (size_t i = 0; i < t->config->n_keys; i++)
-        if (slot_id_equal(&t->config->keys[i].slot, slot))
-            return &t->config->keys[i];
-    return NULL;
-}
-
-/* The answer of AUTH1 under the new keys; the slot says whose signature it must be. */
-static enum err authenticate(struct vehicle_transaction *t, struct span data, uint16_t sw,
-                             uint8_t kpersistent[TRANSACTION_KPERSISTENT])
-{
-    assert(t->ephemeral); /* AUTH0 made it */
-    struct crypto *c = t->config->crypto;
-    struct transaction_keys keys;
-    struct applet_auth1_answer a;
-    /* Kenc, Kmac, Krmac, Kpersistent */
-    enum err e = transaction_standard_keys(c, &t->transaction, t->ephemeral, t->transaction.endpoint_epk,
-                                           &keys, kpersistent);
-    if (e)
-        return e;
-    channel_open(&t->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
-    OPENSSL_cleanse(&keys, sizeof keys);
-    /* counter 00: 4E, 9E */
-    if ((e = channel_unwrap_response(c, &t->channel, data, sw, t->data, &t->len)) ||
-        (e = applet_auth1_answer_parse(span_of(t->data, t->len), &a)))
-        return e;
-    struct vehicle_key *k = find_slot(t, &a.slot);
-    if (!k)
-        return ERR_DK_UNKNOWN_KEY;
-    e = transaction_verify(c, &t->transaction, TRANSACTION_ENDPOINT, k->device_key, a.signature);
-    if (!e)
-        t->key = k;
-    return e;
-}
+/* ---- the answer of AUTH1 ---- */
 
 static struct vehicle_step on_auth1(struct vehicle_transaction *t, struct span data, uint16_t sw)
 {
     uint8_t kpersistent[TRANSACTION_KPERSISTENT];
     if (sw != APDU_SW_OK)
         return vehicle_transaction_fail(t, ERR_DK_STATUS);
-    enum err e = authenticate(t, data, sw, kpersistent);
-    if (!e) {
-        memcpy(t->key->kpersistent, kpersistent, sizeof kpersistent);
-        t->key->has_kpersistent = true;
-        p256_free(t->ephemeral);
-        t->ephemeral = NULL;
+    enum err e = vehicle_authenticate(t, data, sw, kpersistent);
+    bool keeps = !e && vehicle_admission_keeps(t->admission);
+    if (keeps) {
+        t->update = *t->key;
+        t->update.has_kpersistent = true;
+        memcpy(t->update.kpersistent, kpersistent, sizeof kpersistent);
     }
     OPENSSL_cleanse(kpersistent, sizeof kpersistent);
-    return e ? vehicle_transaction_fail(t, e) : open_up(t);
+    if (e)
+        return vehicle_transaction_fail(t, e);
+    p256_free(t->ephemeral);
+    t->ephemeral = NULL;
+    t->fast = false;
+    if (!keeps)
+        return open_up(t);
+    t->state = VT_STORING;
+    return (struct vehicle_step){.what = VEHICLE_STORE_KPERSISTENT, .key = &t->update};
+}
+
+struct vehicle_step vehicle_transaction_proceed(struct vehicle_transaction *t)
+{
+    assert(sound(t));
+    if (t->state != VT_STORING)
+        return over(t, t->state == VT_OVER ? t->reason : ERR_MSG_UNEXPECTED);
+    memcpy(t->key->kpersistent, t->update.kpersistent, sizeof t->key->kpersistent);
+    t->key->has_kpersistent = true;
+    OPENSSL_cleanse(&t->update, sizeof t->update);
+    return open_up(t);
+}
+
+struct vehicle_step vehicle_transaction_store_failed(struct vehicle_transaction *t, enum err reason)
+{
+    assert(sound(t));
+    if (t->state != VT_STORING)
+        return over(t, t->state == VT_OVER ? t->reason : ERR_MSG_UNEXPECTED);
+    return vehicle_transaction_fail(t, reason ? reason : ERR_STORE_FAILED);
 }
 
 /* ---- EXCHANGE ---- */
@@ -264,14 +307,17 @@ static struct vehicle_step on_auth1(struct vehicle_transaction *t, struct span d
 struct vehicle_step vehicle_transaction_exchange(struct vehicle_transaction *t, struct span plain)
 {
     assert(sound(t) && (plain.p || plain.len == 0));
-    struct wr w = wr_of(t->out, sizeof t->out);
     if (t->state != VT_OPEN)
         return over(t, t->reason ? t->reason : ERR_MSG_OUT_OF_ORDER);
-    enum err e = channel_wrap_command(t->config->crypto, &t->channel, APDU_EXCHANGE, 0, 0, plain, &w);
-    if (e)
-        return vehicle_transaction_fail(t, e);
-    t->state = VT_EXCHANGING;
-    return (struct vehicle_step){.what = VEHICLE_SEND, .apdu = span_of(t->out, w.len)};
+    if (exchange_allowed(t))
+        return send_exchange(t, plain);
+    if (plain.len > sizeof t->plain)
+        return vehicle_transaction_fail(t, ERR_BAD_ARGUMENT);
+    if (plain.len)
+        memcpy(t->plain, plain.p, plain.len);
+    t->plain_len = plain.len;
+    t->exchange_waits = true;
+    return send_auth1(t);
 }
 
 static struct vehicle_step on_exchange(struct vehicle_transaction *t, struct span data, uint16_t sw)
