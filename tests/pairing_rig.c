@@ -338,7 +338,6 @@ static void commit(struct rig *r, const struct vehicle_step *s)
         store->verifier_erased = true;
         store->attempts = 0;
     }
-    store->offered |= s->entries;
     if (s->statement.len) {
         memcpy(store->statement, s->statement.p, s->statement.len);
         store->statement_len = s->statement.len;

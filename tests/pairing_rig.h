@@ -46,7 +46,6 @@ struct rig_store {
     struct vehicle_key key; /* not open; state 0: none */
     unsigned attempts;
     bool verifier_erased;
-    uint8_t offered; /* entries given out */
     uint8_t statement[ATTESTATION_LONG];
     size_t statement_len;
     size_t commits[VEHICLE_FAILED + 1]; /* of each kind */

@@ -31,11 +31,11 @@ Test(vehicle_finish, phase_3_writes_one_entry_the_next_transaction_the_rest)
     expect_bits(r, MAILBOX_SLOT_BITMAP_CHANGED, 0x01, "after phase 3 slots are missing");
     cr_expect(eq(int, list[7], 1));
     cr_expect(memcmp(list + 8, zeros, 7 * 8) == 0 && memcmp(tokens + 16, zeros, sizeof zeros) == 0);
-    cr_expect(eq(int, r->store.offered, 0x01));
+    cr_expect(eq(int, r->store.key.offered, 0x01));
     EXPECT_ERR(rig_phase_4(r), ERR_DK_NO_RECEIPT);
     expect_bits(r, MAILBOX_SLOTS_WRITTEN, 0xFF, "phase 4 fills, receipt or not");
     cr_expect(memcmp(tokens, r->tokens, sizeof r->tokens) == 0);
-    cr_expect(eq(int, r->store.offered, 0xFF));
+    cr_expect(eq(int, r->store.key.offered, 0xFF));
     cr_expect(eq(sz, r->store.commits[VEHICLE_STORE_OFFER], 2));
     ASSERT_OK(dk_device_collect(&r->device, &r->applet.keys[0]));
     expect_bits(r, 0, 0xFF, "the phone took note");

@@ -165,6 +165,15 @@ static struct vehicle_step on_committed(struct vehicle_finish *f)
     return store(f, VF_STORING_ACTIVE, VEHICLE_STORE_ACTIVE);
 }
 
+/* The record once these entries are given out. */
+static void apply_offer(const struct vehicle_finish *f, struct vehicle_key *k)
+{
+    k->offered |= f->entries;
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++)
+        if (f->entries & 1u << i)
+            k->offers[i] = f->config->offer.slots[i];
+}
+
 /* KeyAtt is done with: now the slots. */
 static struct vehicle_step offer(struct vehicle_finish *f)
 {
@@ -172,6 +181,7 @@ static struct vehicle_step offer(struct vehicle_finish *f)
         f->entries = 0;
     if (f->entries) {
         f->update = *vehicle_finish_key(f);
+        apply_offer(f, &f->update);
         struct vehicle_step step = store(f, VF_STORING_OFFER, VEHICLE_STORE_OFFER);
         step.entries = f->entries;
         return step;
@@ -270,6 +280,7 @@ struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
         f->clear_area = true;
         return offer(f);
     case VF_STORING_OFFER:
+        apply_offer(f, k);
         return write_items(f);
     case VF_STORING_ACTIVE:
         k->state = VEHICLE_KEY_ACTIVE;

@@ -28,7 +28,8 @@
 #include "lib/ccc/vehicle/vehicle_transaction.h"
 
 /* Entries of slot list and token table that the vehicle fills. An identifier is unique over the vehicle's
- * life: after STORE_OFFER it is offered for this entry of this key or not at all. */
+ * life: after STORE_OFFER it stands in the record, and is offered again for this entry of this key, until the
+ * entry is `spent`, or not at all. */
 struct vehicle_offer {
     uint8_t entries; /* bit i: entry i */
     struct slot_id slots[MAILBOX_SLOTS];

@@ -36,8 +36,10 @@ struct vehicle_key {
     int64_t not_before_s, not_after_s; /* 0: none */
     struct mailbox_map map;
     bool tokens_by_vehicle; /* slots are offered with their immobilizer tokens */
-    bool attested;          /* the attestation went in phase 2; else phase 3 brings it */
-    bool tracked;           /* the key tracking receipt was stored */
+    uint8_t offered;        /* bit i: entry i of the slot list was given out last as offers[i] */
+    struct slot_id offers[MAILBOX_SLOTS];
+    bool attested; /* the attestation went in phase 2; else phase 3 brings it */
+    bool tracked;  /* the key tracking receipt was stored */
     bool has_kpersistent;
     uint8_t kpersistent[TRANSACTION_KPERSISTENT];
     uint8_t long_term_shared_secret[CCC_KEY], kble_intro[CCC_KEY], kble_oob_master[CCC_KEY];

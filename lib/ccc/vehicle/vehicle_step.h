@@ -19,7 +19,7 @@ enum vehicle_do {
     VEHICLE_RESET_LINK,        /* field off and on again (on Bluetooth LE: nothing), then proceed */
     VEHICLE_STORE_KEY,         /* a new record: the device's key, pending */
     VEHICLE_STORE_KPERSISTENT, /* the record with its new Kpersistent */
-    VEHICLE_STORE_OFFER,       /* entries of the offer are given out: their identifiers are used for ever */
+    VEHICLE_STORE_OFFER,       /* the record with what is given out: these identifiers are used for ever */
     VEHICLE_STORE_ACTIVE,      /* the record, active; the verifier is erased, its attempts are 0 */
     VEHICLE_STORE_RECEIPT,     /* the record, tracked; the phone's copy of the receipt goes next */
     VEHICLE_STORE_TERMINATION, /* the record, terminated, and the device's statement */
