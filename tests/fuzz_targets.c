@@ -228,15 +228,15 @@ static void check_device(const struct rig *r, const struct wr *answer)
     MUST(sw == APDU_SW_OK || (sw & 0xFF00) == APDU_SW_MORE || answer->len == 2);
     MUST(d->state < DK_STATES);
     MUST(!d->pairing.channel.open || (d->state >= DK_SECURE1 && d->state <= DK_SECURE2));
-    MUST(!r->applet.session.channel.open || r->applet.session.key);
-    MUST(!r->applet.session.staged || r->applet.session.channel.open);
+    MUST(!r->applet.sessions[DK_CONTACTLESS].channel.open || r->applet.sessions[DK_CONTACTLESS].key);
+    MUST(!r->applet.sessions[DK_CONTACTLESS].staged || r->applet.sessions[DK_CONTACTLESS].channel.open);
 }
 
 static void feed(struct rig *r, struct span apdu)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
     struct wr w = wr_of(answer, sizeof answer);
-    dk_device_input(&r->device, apdu, &w);
+    rig_phone_input(r, apdu, &w);
     check_device(r, &w);
 }
 
@@ -255,12 +255,12 @@ static void feed_protected(struct rig *r, const struct channel *theirs, uint8_t 
 static void pair_to(struct rig *r, size_t apdus)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_pairing_begin(&r->pairing, &r->pairing_config);
     for (size_t n = 0; n < apdus && s.what != VEHICLE_DONE && s.what != VEHICLE_FAILED;) {
         struct wr w = wr_of(answer, sizeof answer);
         if (s.what == VEHICLE_SEND) {
-            dk_device_input(&r->device, s.apdu, &w);
+            rig_phone_input(r, s.apdu, &w);
             s = vehicle_pairing_input(&r->pairing, span_of(answer, w.len));
             n++;
             continue;
@@ -268,7 +268,7 @@ static void pair_to(struct rig *r, size_t apdus)
         if (s.what == VEHICLE_POLL)
             return;
         if (s.what == VEHICLE_RESET_LINK) {
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+            rig_phone_reset(r);
             (void)!dk_device_create_key(&r->device);
         }
         s = rig_pairing_proceed(r, &s);
@@ -279,12 +279,12 @@ static void unlock_to(struct rig *r, size_t apdus)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
     dk_device_forget_password(&r->device);
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
                                                       apdus & 1 ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
     for (size_t n = 0; n < apdus / 2 && s.what == VEHICLE_SEND; n++) {
         struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
         if (s.what == VEHICLE_STORE_KPERSISTENT)
             s = rig_transaction_proceed(r, &s);
@@ -300,7 +300,7 @@ static void device_step(struct rig *r, const struct record *rec)
         feed(r, b);
         break;
     case D_RESET:
-        dk_device_reset(&r->device, b.len ? TRANSACTION_BLE : TRANSACTION_CONTACTLESS);
+        rig_phone_reset_over(r, b.len ? DK_BLE : DK_CONTACTLESS);
         break;
     case D_CREATE_KEY:
         (void)!dk_device_create_key(&r->device);
@@ -314,7 +314,7 @@ static void device_step(struct rig *r, const struct record *rec)
         feed_protected(r, &r->device.pairing.channel, APDU_GET_DATA, 0, b);
         break;
     case D_EXCHANGE:
-        feed_protected(r, &r->applet.session.channel, APDU_EXCHANGE, 0, b);
+        feed_protected(r, &r->applet.sessions[DK_CONTACTLESS].channel, APDU_EXCHANGE, 0, b);
         break;
     case D_PAIR_TO:
         pair_to(r, b.len ? b.p[0] % 40 : 0);
@@ -341,7 +341,7 @@ static void run_device(const uint8_t *p, size_t len)
         device_step(r, &rec);
     rig_walk_away(r);
     MUST(!r->device.pairing.key && !r->device.pairing.channel.open);
-    MUST(!r->applet.session.ephemeral && !r->applet.session.channel.open);
+    MUST(!r->applet.sessions[DK_CONTACTLESS].ephemeral && !r->applet.sessions[DK_CONTACTLESS].channel.open);
     for (size_t i = 0; i < APPLET_KEYS; i++) /* no key is half there */
         MUST((r->applet.keys[i].state == APPLET_KEY_ACTIVE) == r->device.owned[i].paired);
 }
@@ -375,7 +375,7 @@ static void vehicle_answer(struct vehicle_end *v, const struct record *rec)
     struct wr w = wr_of(answer, sizeof answer);
     switch ((enum vehicle_op)(rec->op % V_OPS)) {
     case V_HONEST:
-        dk_device_input(&v->rig->device, v->step.apdu, &w);
+        rig_phone_input(v->rig, v->step.apdu, &w);
         v->step = v->input(v->rig, span_of(answer, w.len));
         break;
     case V_RAW:
@@ -423,7 +423,7 @@ static void run_vehicle_pairing(const uint8_t *p, size_t len)
     for (int i = 0; i < 60 && v.step.what != VEHICLE_DONE && v.step.what != VEHICLE_FAILED; i++) {
         MUST(v.step.what != VEHICLE_SEND || (v.step.apdu.len >= 4 && v.step.apdu.len <= APDU_COMMAND_MAX));
         if (v.step.what == VEHICLE_RESET_LINK) {
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+            rig_phone_reset(r);
             (void)!dk_device_create_key(&r->device);
         }
         if (v.step.what != VEHICLE_SEND)

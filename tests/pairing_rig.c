@@ -218,6 +218,74 @@ void rig_enter_password(struct rig *r, bool skip_scrypt)
     r->device.derived = true;
 }
 
+/* ---- the owner of the phone ---- */
+
+static struct dk_step store(struct rig *r, const struct dk_step *s)
+{
+    r->stores++;
+    r->stored = s->change;
+    return dk_device_stored(&r->device, r->stores == r->store_fails_at ? ERR_STORE_FAILED : ERR_OK);
+}
+
+static struct dk_step derive(struct rig *r, struct dk_step *s)
+{
+    struct dk_derived w;
+    bool ok = dk_derive(r->crypto, &s->derivation, &w) == ERR_OK;
+    struct dk_step next = dk_device_derived(&r->device, s->link, ok ? &w : NULL);
+    OPENSSL_cleanse(&w, sizeof w);
+    OPENSSL_cleanse(&s->derivation, sizeof s->derivation);
+    return next;
+}
+
+struct dk_step rig_phone_finish(struct rig *r, struct dk_step s)
+{
+    while (s.what == DK_STORE || s.what == DK_DERIVE)
+        s = s.what == DK_STORE ? store(r, &s) : derive(r, &s);
+    return s;
+}
+
+enum dk_link_id rig_phone_link(const struct rig *r)
+{
+    return r->interface == TRANSACTION_BLE ? DK_BLE : DK_CONTACTLESS;
+}
+
+void rig_phone_input_over(struct rig *r, enum dk_link_id link, enum dk_to to, struct span apdu,
+                          struct wr *answer)
+{
+    struct dk_step s = rig_phone_finish(r, dk_device_input(&r->device, link, to, apdu));
+    if (s.what != DK_ANSWER)
+        abort();
+    wr_copy(answer, s.answer.p, s.answer.len);
+}
+
+void rig_phone_reset_over(struct rig *r, enum dk_link_id link)
+{
+    if (rig_phone_finish(r, dk_device_reset(&r->device, link)).what != DK_NOTHING)
+        abort();
+}
+
+void rig_phone_reset(struct rig *r)
+{
+    rig_phone_reset_over(r, rig_phone_link(r));
+}
+
+/* Over Bluetooth LE, in DK messages of the type of the exchange under way. */
+void rig_phone_input(struct rig *r, struct span apdu, struct wr *answer)
+{
+    uint8_t sdu[DK_MESSAGE_HEADER + APDU_COMMAND_MAX];
+    struct wr w = wr_of(sdu, sizeof sdu);
+    struct dk_message m;
+    if (rig_phone_link(r) == DK_CONTACTLESS) {
+        rig_phone_input_over(r, DK_CONTACTLESS, DK_TO_SELECTED, apdu, answer);
+        return;
+    }
+    dk_message_put(&w, &(struct dk_message){r->ble_type, DK_APDU_RQ, apdu});
+    struct dk_step s = rig_phone_finish(r, dk_device_message(&r->device, span_of(sdu, w.len)));
+    if (s.what != DK_ANSWER || dk_message_parse(s.answer, &m) || m.type != r->ble_type || m.id != DK_APDU_RS)
+        abort();
+    wr_copy(answer, m.data.p, m.data.len);
+}
+
 /* ---- the link, with its faults ---- */
 
 static void flip(uint8_t *p, size_t len, unsigned arg)
@@ -289,13 +357,13 @@ static bool carry(struct rig *r, struct span command, uint8_t answer[APDU_RESPON
     if (n == 0)
         return false;
     if (here && r->fault.kind == RIG_REPEAT_COMMAND) {
-        dk_device_input(&r->device, span_of(sent, n), &w);
+        rig_phone_input(r, span_of(sent, n), &w);
         w = wr_of(answer, APDU_RESPONSE_MAX);
         r->fault_fired = true;
     }
     if (r->tap)
         r->tap(r->tap_arg, true, span_of(sent, n));
-    dk_device_input(&r->device, span_of(sent, n), &w);
+    rig_phone_input(r, span_of(sent, n), &w);
     memcpy(honest, answer, w.len);
     *len = here ? spoil_answer(r, answer, w.len) : w.len;
     r->fault_fired |= !span_equal(span_of(answer, *len), span_of(honest, w.len));
@@ -475,7 +543,7 @@ static struct vehicle_step drive(struct rig *r, const struct session *e, struct 
 
 static void reset_field(struct rig *r)
 {
-    dk_device_reset(&r->device, r->interface);
+    rig_phone_reset(r);
     if (r->device.state == DK_CREATING && !r->device.pairing.key)
         dk_device_create_key(&r->device);
 }
@@ -485,7 +553,8 @@ enum err rig_pair_phase_2(struct rig *r)
     size_t polls = 0;
     r->pairing_config.attempts = (uint8_t)r->store.attempts;
     r->pairing_config.attest_with = r->attest_in_phase_3 ? NULL : r->k.key;
-    dk_device_reset(&r->device, r->interface);
+    r->ble_type = DK_FRAMEWORK;
+    rig_phone_reset(r);
     struct vehicle_step s =
         drive(r, &pairing_session, vehicle_pairing_begin(&r->pairing, &r->pairing_config));
     while (!vehicle_step_over(&s)) {
@@ -503,7 +572,8 @@ enum err rig_pair_phase_2(struct rig *r)
 
 enum err rig_finish(struct rig *r, enum vehicle_phase phase)
 {
-    dk_device_reset(&r->device, r->interface);
+    r->ble_type = DK_SE;
+    rig_phone_reset(r);
     struct vehicle_step s =
         drive(r, &finish_session, vehicle_finish_begin(&r->finish, &r->finish_config, phase));
     reset_field(r);
@@ -595,7 +665,8 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
 {
     uint8_t plain[16];
     struct wr w = wr_of(plain, sizeof plain);
-    dk_device_reset(&r->device, r->interface);
+    r->ble_type = DK_SE;
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
                                                       want_fast ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
     exchange_begin(&w, EXCHANGE_COMMIT);
@@ -609,13 +680,13 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast)
     }
     if (s.what == VEHICLE_DATA)
         s = drive(r, &unlock_session, vehicle_transaction_end(&r->unlock, 0x01, 0x00));
-    dk_device_reset(&r->device, r->interface);
+    rig_phone_reset(r);
     return s.reason;
 }
 
 void rig_walk_away(struct rig *r)
 {
-    dk_device_reset(&r->device, r->interface);
+    rig_phone_reset(r);
     dk_device_forget_password(&r->device);
 }
 

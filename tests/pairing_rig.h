@@ -62,6 +62,10 @@ struct rig {
     struct applet applet;
     struct dk_device device;
     struct dk_partner *partner;
+    enum dk_type ble_type;   /* of the DK messages over Bluetooth LE: for the framework, or for the applet */
+    size_t stores;           /* what the phone's store was asked for so far, and the last of it */
+    struct dk_change stored; /* (keys and framework as they are then are not kept) */
+    size_t store_fails_at;   /* the one, counted from 1, that the store refuses; 0: none */
     /* vehicle */
     struct spake2p_verifier_set verifier;
     struct spake2p_prover_set
@@ -87,6 +91,17 @@ struct rig {
     void (*tap)(void *arg, bool command, struct span apdu);
     void *tap_arg;
 };
+
+/* The owner of the phone: one APDU and its answer, or one event of the link, with all that is to be stored
+ * and derived in between. Over the link of r->interface; and over any. */
+void rig_phone_input(struct rig *r, struct span apdu, struct wr *answer);
+void rig_phone_reset(struct rig *r);
+void rig_phone_input_over(struct rig *r, enum dk_link_id link, enum dk_to to, struct span apdu,
+                          struct wr *answer);
+void rig_phone_reset_over(struct rig *r, enum dk_link_id link);
+enum dk_link_id rig_phone_link(const struct rig *r);
+/* Goes on from a step until there is an answer, or nothing more to do. */
+struct dk_step rig_phone_finish(struct rig *r, struct dk_step s);
 
 /* False (with a message on standard error) when anything could not be made. */
 bool rig_open(struct rig *r, struct crypto *c);

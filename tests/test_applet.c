@@ -21,7 +21,8 @@ static uint16_t send_applet(struct rig *r, const char *hex, struct span *data)
     uint16_t sw;
     cr_assert(ge(long, n, 0));
     ASSERT_OK(apdu_command_parse(span_of(in, (size_t)n), &cmd));
-    applet_input(&r->applet, &cmd, &w);
+    if (applet_input(&r->applet, DK_CONTACTLESS, &cmd, &w))
+        applet_stored(&r->applet, DK_CONTACTLESS, true);
     ASSERT_OK(apdu_response_parse(span_of(answer, w.len), data, &sw));
     return sw;
 }
@@ -32,7 +33,7 @@ static struct rig *applet_in(enum applet_state state)
     struct rig *r = rig_ready(test_crypto());
     uint8_t answer[APDU_RESPONSE_MAX];
     ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     if (state == APPLET_DESELECTED)
         return r;
     if (state == APPLET_KEYED_FAST)
@@ -40,10 +41,10 @@ static struct rig *applet_in(enum applet_state state)
     struct vehicle_step s =
         vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction,
                                   state == APPLET_KEYED_FAST ? TRANSACTION_FAST : 0, TRANSACTION_UNLOCK);
-    while (r->applet.session.state != state) {
+    while (r->applet.sessions[DK_CONTACTLESS].state != state) {
         struct wr w = wr_of(answer, sizeof answer);
         cr_assert(s.what == VEHICLE_SEND);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     return r;
@@ -93,9 +94,10 @@ Test(applet, every_command_in_every_state)
                       applet_permitted[i].name, (int)s, sw);
             if (sw != APDU_SW_OK) {
                 cr_expect(eq(sz, data.len, 0));
-                cr_expect(not(r->applet.session.channel.open));
-                cr_expect(r->applet.session.ephemeral == NULL);
-                cr_expect(r->applet.session.state == (s == APPLET_DESELECTED ? s : APPLET_SELECTED));
+                cr_expect(not(r->applet.sessions[DK_CONTACTLESS].channel.open));
+                cr_expect(r->applet.sessions[DK_CONTACTLESS].ephemeral == NULL);
+                cr_expect(r->applet.sessions[DK_CONTACTLESS].state ==
+                          (s == APPLET_DESELECTED ? s : APPLET_SELECTED));
             }
             rig_free(r);
         }
@@ -112,7 +114,7 @@ Test(applet, stranger_learns_nothing)
     cr_expect(eq(int, sw, APDU_SW_OK));
     cr_expect(tlv_find_exact(data, APPLET_TAG_ENDPOINT_EPK, P256_POINT, &epk) == ERR_OK);
     cr_expect(tlv_find_exact(data, APPLET_TAG_CRYPTOGRAM, CCC_KEY, &cryptogram) == ERR_OK);
-    cr_expect(r->applet.session.key == NULL);
+    cr_expect(r->applet.sessions[DK_CONTACTLESS].key == NULL);
     cr_expect(eq(int, send_applet(r, SIGNATURE_OF_NOTHING, &data), APDU_SW_WRONG_DATA));
     rig_free(r);
 }
@@ -124,11 +126,11 @@ static struct rig *open_transaction(void)
     uint8_t answer[APDU_RESPONSE_MAX];
     ASSERT_OK(rig_pair(r));
     r->applet.keys[0].mailboxes.private_area[0] = 0x5A;
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, 0);
     while (s.what == VEHICLE_SEND) {
         struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     cr_assert(s.what == VEHICLE_STORE_KPERSISTENT);
@@ -157,7 +159,7 @@ static enum err do_exchange(struct rig *r, const struct wr *w)
     struct vehicle_step s = vehicle_transaction_exchange(&r->unlock, span_of(w->buf, w->len));
     if (s.what != VEHICLE_SEND)
         return s.reason;
-    dk_device_input(&r->device, s.apdu, &a);
+    rig_phone_input(r, s.apdu, &a);
     s = vehicle_transaction_input(&r->unlock, span_of(answer, a.len));
     return s.what == VEHICLE_DATA ? ERR_OK : ERR_DK_STATUS;
 }
@@ -222,8 +224,8 @@ Test(exchange, nothing_of_a_refused_command_is_done)
             cr_expect(memcmp(&before, &r->applet.keys[0].mailboxes, sizeof before) == 0, "%s",
                       outside[i].what);
             cr_expect(eq(sz, r->applet.notification_len, 0));
-            cr_expect(not(r->applet.session.staged));
-            cr_expect(not(r->applet.session.channel.open));
+            cr_expect(not(r->applet.sessions[DK_CONTACTLESS].staged));
+            cr_expect(not(r->applet.sessions[DK_CONTACTLESS].channel.open));
             rig_free(r);
         }
 }
@@ -241,9 +243,9 @@ Test(exchange, uncommitted_writes_are_dropped)
         if (how == 0)
             send_applet(r, "803C0100", &data);
         else
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+            rig_phone_reset(r);
         cr_expect(eq(int, r->applet.keys[0].mailboxes.private_area[0x50], 0));
-        cr_expect(not(r->applet.session.staged));
+        cr_expect(not(r->applet.sessions[DK_CONTACTLESS].staged));
         ASSERT_OK(applet_set_data(&r->applet, &r->applet.keys[0], MAILBOX_PRIVATE, 0x60, span_of("x", 1)));
         rig_free(r);
     }
@@ -296,13 +298,14 @@ Test(applet, key_that_goes_takes_its_transaction_along)
     for (int how = 0; how < 2; how++) {
         struct rig *r = applet_in(APPLET_AUTHENTICATED);
         struct digital_key *k = &r->applet.keys[0];
-        cr_assert(r->applet.session.key == k);
+        cr_assert(r->applet.sessions[DK_CONTACTLESS].key == k);
         if (how)
             applet_terminate_endpoint(&r->applet, k);
         else
             applet_delete_endpoint(&r->applet, k);
-        cr_expect(eq(int, r->applet.session.state, APPLET_DESELECTED));
-        cr_expect(r->applet.session.key == NULL && !r->applet.session.channel.open);
+        cr_expect(eq(int, r->applet.sessions[DK_CONTACTLESS].state, APPLET_DESELECTED));
+        cr_expect(r->applet.sessions[DK_CONTACTLESS].key == NULL &&
+                  !r->applet.sessions[DK_CONTACTLESS].channel.open);
         rig_free(r);
     }
 }

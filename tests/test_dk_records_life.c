@@ -36,7 +36,7 @@ Test(records, every_phase_in_another_life)
     ASSERT_OK(rig_track_key(r));
     ASSERT_OK(keyring_restart(r));
     ASSERT_OK(rig_phase_4(r));
-    cr_expect(r->receipt_stored);
+    cr_expect(r->key.tracked);
     rig_free(r);
 }
 

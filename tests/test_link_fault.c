@@ -37,9 +37,9 @@ static void expect_defined_state(struct rig *r, struct rig_fault f)
     EXPECT_WIPED(r->device.pairing);
     EXPECT_WIPED(r->device.password);
     EXPECT_WIPED(r->device.prover);
-    EXPECT_WIPED(r->applet.session.channel);
-    EXPECT_WIPED(r->applet.session.ephemeral);
-    EXPECT_WIPED(r->applet.session.stage);
+    EXPECT_WIPED(r->applet.sessions[DK_CONTACTLESS].channel);
+    EXPECT_WIPED(r->applet.sessions[DK_CONTACTLESS].ephemeral);
+    EXPECT_WIPED(r->applet.sessions[DK_CONTACTLESS].stage);
     cr_expect(r->device.state == DK_IDLE || r->device.state == DK_PAIRED);
     for (size_t i = 0; i < APPLET_KEYS; i++) {
         bool there = r->applet.keys[i].state == APPLET_KEY_ACTIVE;
@@ -329,8 +329,9 @@ Test(bad_link, phase_2_leaves_a_way_on)
         } else {
             again += stored;
             nothing += !stored;
-            if (stored)
-                EXPECT_ERR(rig_phase_3(r), ERR_DK_STATUS);
+            /* the phone answers with its older key, if it answers */
+            enum err early = stored ? rig_phase_3(r) : ERR_DK_STATUS;
+            cr_expect(early == ERR_DK_STATUS || early == ERR_SIGNATURE_INVALID, "round %u", round);
             rig_enter_password(r, true);
             ASSERT_OK(rig_pair_phase_2(r));
         }

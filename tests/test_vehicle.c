@@ -14,17 +14,17 @@ static struct vehicle_step step_to(struct rig *r, enum vehicle_pairing_state sta
     struct vehicle_pairing *v = &r->pairing;
     uint8_t answer[APDU_RESPONSE_MAX];
     r->pairing_config.attest_with = r->k.key;
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_pairing_begin(v, &r->pairing_config);
     while (v->state != state || s.what != VEHICLE_SEND) {
         struct wr w = wr_of(answer, sizeof answer);
         cr_assert(s.what != VEHICLE_FAILED && s.what != VEHICLE_DONE);
         if (s.what == VEHICLE_RESET_LINK) {
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+            rig_phone_reset(r);
             ASSERT_OK(dk_device_create_key(&r->device));
         }
         if (s.what == VEHICLE_SEND) {
-            dk_device_input(&r->device, s.apdu, &w);
+            rig_phone_input(r, s.apdu, &w);
             s = vehicle_pairing_input(v, span_of(answer, w.len));
         } else {
             s = rig_pairing_proceed(r, &s);
@@ -221,13 +221,13 @@ static struct vehicle_step transaction_to(struct rig *r, enum vehicle_transactio
 {
     uint8_t answer[APDU_RESPONSE_MAX];
     ASSERT_OK(rig_pair(r));
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s =
         vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, p1, TRANSACTION_UNLOCK);
     while (r->unlock.state != state) {
         struct wr w = wr_of(answer, sizeof answer);
         cr_assert(s.what == VEHICLE_SEND);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     return s;
@@ -283,7 +283,7 @@ Test(vehicle_transaction, endpoint_epk_off_the_curve)
     uint8_t answer[APDU_RESPONSE_MAX];
     struct vehicle_step s = transaction_to(r, VT_AUTH0, 0);
     struct wr w = wr_of(answer, sizeof answer);
-    dk_device_input(&r->device, s.apdu, &w);
+    rig_phone_input(r, s.apdu, &w);
     answer[40] ^= 1;
     s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     cr_assert(s.what == VEHICLE_SEND && s.apdu.p[1] == APDU_AUTH1);

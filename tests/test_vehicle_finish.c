@@ -237,7 +237,7 @@ static struct span sign_as_terminated(struct rig *r, const struct channel *their
     uint8_t plain[CHANNEL_PLAIN_MAX], signature[SIGNATURE_SIZE];
     struct wr p = wr_of(plain, sizeof plain);
     const struct digital_key *k = &r->applet.keys[0];
-    ASSERT_OK(transaction_sign(r->crypto, &r->applet.session.transaction, TRANSACTION_TERMINATED,
+    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction, TRANSACTION_TERMINATED,
                                k->device_key, signature));
     wr_copy(&p, "\x4E\x08", 2);
     wr_copy(&p, k->creation.slot.b, 8);
@@ -253,9 +253,9 @@ static struct span answer_of(struct rig *r, struct span command, bool terminated
 {
     uint8_t honest[APDU_RESPONSE_MAX];
     struct wr w = wr_of(honest, sizeof honest);
-    dk_device_input(&r->device, command, &w);
+    rig_phone_input(r, command, &w);
     if (terminated && command.p[1] == APDU_AUTH1)
-        return sign_as_terminated(r, &r->applet.session.channel, buf, cap);
+        return sign_as_terminated(r, &r->applet.sessions[DK_CONTACTLESS].channel, buf, cap);
     memcpy(buf, honest, w.len);
     return span_of(buf, w.len);
 }
@@ -263,7 +263,7 @@ static struct span answer_of(struct rig *r, struct span command, bool terminated
 static struct vehicle_step finish_with_terminated(struct rig *r, enum vehicle_phase phase)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, phase);
     while (!vehicle_step_over(&s))
         s = s.what == VEHICLE_SEND
@@ -275,7 +275,7 @@ static struct vehicle_step finish_with_terminated(struct rig *r, enum vehicle_ph
 static struct vehicle_step unlock_terminated(struct rig *r, uint8_t p1)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s =
         vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, p1, TRANSACTION_UNLOCK);
     while (s.what == VEHICLE_SEND)
@@ -334,7 +334,7 @@ Test(vehicle_finish, other_phases_do_not_open_for_it)
 static void note_writes(void *arg, bool command, struct span apdu)
 {
     struct rig *r = arg;
-    struct channel ch = r->applet.session.channel;
+    struct channel ch = r->applet.sessions[DK_CONTACTLESS].channel;
     struct apdu_command cmd;
     struct exchange_op op;
     enum exchange_option option;
@@ -466,7 +466,7 @@ static void expect_answer_refused(struct rig *r, size_t exchange)
 {
     uint8_t answer[APDU_RESPONSE_MAX], honest[APDU_RESPONSE_MAX];
     size_t seen = 0;
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_finish_begin(&r->finish, &r->finish_config, VEHICLE_PHASE_4);
     while (!vehicle_step_over(&s)) {
         struct wr w = wr_of(answer, sizeof answer), h = wr_of(honest, sizeof honest);
@@ -475,7 +475,7 @@ static void expect_answer_refused(struct rig *r, size_t exchange)
             continue;
         }
         struct channel phone = r->finish.transaction.channel;
-        dk_device_input(&r->device, s.apdu, &h);
+        rig_phone_input(r, s.apdu, &h);
         if (s.apdu.p[1] == APDU_EXCHANGE && seen++ == exchange) {
             ASSERT_OK(channel_wrap_response(r->crypto, &phone, span_of("\x08", 1), APDU_SW_OK, &w));
             s = vehicle_finish_input(&r->finish, span_of(answer, w.len));

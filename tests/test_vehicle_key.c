@@ -72,7 +72,7 @@ static const struct {
 static struct vehicle_step contact(struct rig *r, uint8_t p1, uint8_t p2, uint8_t last[APDU_COMMAND_MAX])
 {
     uint8_t answer[APDU_RESPONSE_MAX];
-    dk_device_reset(&r->device, r->interface);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, p1, p2);
     while (s.what == VEHICLE_SEND || s.what == VEHICLE_STORE_KPERSISTENT) {
         struct wr w = wr_of(answer, sizeof answer);
@@ -81,7 +81,7 @@ static struct vehicle_step contact(struct rig *r, uint8_t p1, uint8_t p2, uint8_
             continue;
         }
         memcpy(last, s.apdu.p, s.apdu.len);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     return s;
@@ -271,13 +271,13 @@ static const struct {
 /* The answer of AUTH1 under the phone's keys, with more in it. */
 static struct vehicle_step answer_auth1(struct rig *r, const char *before, const char *behind)
 {
-    struct channel ch = r->applet.session.channel;
+    struct channel ch = r->applet.sessions[DK_CONTACTLESS].channel;
     const struct digital_key *k = &r->applet.keys[0];
     uint8_t plain[CHANNEL_PLAIN_MAX], answer[APDU_RESPONSE_MAX], signature[SIGNATURE_SIZE];
     struct wr p = wr_of(plain, sizeof plain), w = wr_of(answer, sizeof answer);
     HEX(front, before);
     HEX(rest, behind);
-    ASSERT_OK(transaction_sign(r->crypto, &r->applet.session.transaction, TRANSACTION_ENDPOINT, k->device_key,
+    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction, TRANSACTION_ENDPOINT, k->device_key,
                                signature));
     wr_copy(&p, front, front_len);
     wr_copy(&p, "\x4E\x08", 2);
@@ -296,16 +296,16 @@ Test(vehicle_key, auth1_answers_may_hold_more)
     uint8_t answer[APDU_RESPONSE_MAX];
     ASSERT_OK(rig_pair(r));
     for (size_t i = 0; i < sizeof auth1_answers / sizeof auth1_answers[0]; i++) {
-        dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+        rig_phone_reset(r);
         struct vehicle_step s =
             vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, TRANSACTION_UNLOCK);
         while (s.apdu.p[1] != APDU_AUTH1) {
             struct wr w = wr_of(answer, sizeof answer);
-            dk_device_input(&r->device, s.apdu, &w);
+            rig_phone_input(r, s.apdu, &w);
             s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
         }
         struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = answer_auth1(r, auth1_answers[i].before, auth1_answers[i].behind);
         if (auth1_answers[i].reason == ERR_OK)
             cr_expect(eq(int, s.what, VEHICLE_STORE_KPERSISTENT), "%s", auth1_answers[i].name);

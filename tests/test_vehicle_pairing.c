@@ -9,17 +9,17 @@ enum { DAY_S = 86400 };
 static struct vehicle_step go_to(struct rig *r, struct vehicle_pairing *v, enum vehicle_pairing_state state)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s = vehicle_pairing_begin(v, &r->pairing_config);
     while (v->state != state) {
         struct wr w = wr_of(answer, sizeof answer);
         cr_assert(not(vehicle_step_over(&s)));
         if (s.what == VEHICLE_RESET_LINK) {
-            dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+            rig_phone_reset(r);
             ASSERT_OK(dk_device_create_key(&r->device));
         }
         if (s.what == VEHICLE_SEND) {
-            dk_device_input(&r->device, s.apdu, &w);
+            rig_phone_input(r, s.apdu, &w);
             s = vehicle_pairing_input(v, span_of(answer, w.len));
         } else {
             s = s.what == VEHICLE_STORE_ATTEMPT ? vehicle_pairing_counted(v, ++r->store.attempts)
@@ -131,7 +131,7 @@ static struct vehicle_step to_the_end(struct rig *r, struct vehicle_step s)
     while (!vehicle_step_over(&s) && (s.what != VEHICLE_SEND || s.apdu.p[1] != APDU_CONTROL_FLOW)) {
         struct wr w = wr_of(answer, sizeof answer);
         if (s.what == VEHICLE_SEND) {
-            dk_device_input(&r->device, s.apdu, &w);
+            rig_phone_input(r, s.apdu, &w);
             s = vehicle_pairing_input(&r->pairing, span_of(answer, w.len));
         } else {
             s = rig_pairing_proceed(r, &s);

@@ -187,7 +187,7 @@ Test(vehicle_store, power_lost_behind_a_step_costs_no_key)
         cr_expect(eq(str, (char *)err_name(e), "KILLED"), "%s", steps[i].name);
         cr_expect(eq(int, r->key.state, steps[i].after), "%s", steps[i].name);
         r->store.cut_after = VEHICLE_SEND;
-        dk_device_reset(&r->device, r->interface);
+        rig_phone_reset(r);
         EXPECT_OK(go_on(r), "%s", steps[i].name);
         cr_expect(eq(sz, rig_phone_keys(r), 1), "%s", steps[i].name);
         if (r->key.state == VEHICLE_KEY_ACTIVE)
@@ -254,12 +254,12 @@ Test(vehicle_store, a_store_step_takes_no_answer)
     ASSERT_OK(rig_pair(r));
     uint8_t before[TRANSACTION_KPERSISTENT];
     memcpy(before, r->key.kpersistent, sizeof before);
-    dk_device_reset(&r->device, TRANSACTION_CONTACTLESS);
+    rig_phone_reset(r);
     struct vehicle_step s =
         vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, 0, TRANSACTION_UNLOCK);
     while (s.what == VEHICLE_SEND) {
         struct wr w = wr_of(answer, sizeof answer);
-        dk_device_input(&r->device, s.apdu, &w);
+        rig_phone_input(r, s.apdu, &w);
         s = vehicle_transaction_input(&r->unlock, span_of(answer, w.len));
     }
     cr_assert(s.what == VEHICLE_STORE_KPERSISTENT && s.key->has_kpersistent);

@@ -22,13 +22,18 @@ static const struct {
     {DK_SUPPLEMENTARY, DK_RKE_RS, "RKE_Auth_RS"},
 };
 
+void dk_message_put_header(struct wr *w, enum dk_type type, uint8_t id, size_t len)
+{
+    if (len > 0xFFFF)
+        w->failed = true;
+    wr_u8(w, (uint8_t)type);
+    wr_u8(w, id);
+    wr_be16(w, (uint16_t)len);
+}
+
 void dk_message_put(struct wr *w, const struct dk_message *m)
 {
-    if (m->data.len > 0xFFFF)
-        w->failed = true;
-    wr_u8(w, (uint8_t)m->type);
-    wr_u8(w, m->id);
-    wr_be16(w, (uint16_t)m->data.len);
+    dk_message_put_header(w, m->type, m->id, m->data.len);
     wr_copy(w, m->data.p, m->data.len);
 }
 

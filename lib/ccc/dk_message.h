@@ -35,6 +35,8 @@ enum dk_event {
     DK_EVENT_WRONG_PARAMETERS = 0xFF
 };
 
+#define DK_MESSAGE_HEADER 4 /* bytes before the data */
+
 struct dk_message {
     enum dk_type type;
     uint8_t id;
@@ -42,6 +44,8 @@ struct dk_message {
 };
 
 void dk_message_put(struct wr *w, const struct dk_message *m);
+/* Without the data, of which there will be len bytes. */
+void dk_message_put_header(struct wr *w, enum dk_type type, uint8_t id, size_t len);
 /* ERR_TRUNCATED, ERR_TRAILING_BYTES; ERR_BAD_ARGUMENT for an unknown type. */
 enum err dk_message_parse(struct span in, struct dk_message *out);
 /* "Framework DK_APDU_RQ, 19 bytes". */

@@ -1,10 +1,10 @@
 /* Internal link of the applet: instance CAs, keys, mailboxes. */
-#include "lib/ccc/device/applet.h"
 
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "lib/ccc/device/applet_internal.h"
 #include "lib/ccc/dk_cert.h"
 #include "lib/ccc/ecies.h"
 
@@ -14,10 +14,9 @@ void applet_open(struct applet *a, struct crypto *c)
     memset(a, 0, sizeof *a);
     a->crypto = c;
     a->versions = (struct op_versions){{0x0100}, 1};
-    a->session.interface = TRANSACTION_CONTACTLESS;
 }
 
-static void free_key(struct digital_key *k)
+void applet_free_key(struct digital_key *k)
 {
     p256_free(k->device_key);
     p256_free(k->vehicle_key);
@@ -27,9 +26,11 @@ static void free_key(struct digital_key *k)
 
 void applet_close(struct applet *a)
 {
-    applet_reset(a, TRANSACTION_CONTACTLESS);
+    for (size_t l = 0; l < DK_LINKS; l++)
+        applet_end_transaction(&a->sessions[l], APPLET_DESELECTED);
+    applet_free_key(&a->decoy);
     for (size_t i = 0; i < APPLET_KEYS; i++)
-        free_key(&a->keys[i]);
+        applet_free_key(&a->keys[i]);
     for (size_t i = 0; i < APPLET_INSTANCE_CAS; i++)
         p256_free(a->instance_cas[i].key);
     OPENSSL_cleanse(a, sizeof *a);
@@ -41,14 +42,21 @@ static bool owns(const struct applet *a, const struct digital_key *k)
     return a && k >= a->keys && k < a->keys + APPLET_KEYS && k->state != APPLET_KEY_NONE;
 }
 
+size_t applet_key_index(const struct applet *a, const struct digital_key *k)
+{
+    assert(owns(a, k));
+    return (size_t)(k - a->keys);
+}
+
 /* ---- instance CAs ---- */
 
-static struct applet_instance_ca *find_ca(struct applet *a, const char *id)
+/* APPLET_INSTANCE_CAS: no such one. */
+static size_t ca_index(const struct applet *a, const char *id)
 {
-    for (size_t i = 0; i < APPLET_INSTANCE_CAS; i++)
-        if (a->instance_cas[i].key && strcmp(a->instance_cas[i].id, id) == 0)
-            return &a->instance_cas[i];
-    return NULL;
+    size_t i = 0;
+    while (i < APPLET_INSTANCE_CAS && !(a->instance_cas[i].key && strcmp(a->instance_cas[i].id, id) == 0))
+        i++;
+    return i;
 }
 
 enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P256_POINT])
@@ -57,7 +65,7 @@ enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P
     struct applet_instance_ca *free_entry = NULL;
     if (strlen(id) > X509_CN_MAX)
         return ERR_BAD_ARGUMENT;
-    if (find_ca(a, id))
+    if (ca_index(a, id) < APPLET_INSTANCE_CAS)
         return ERR_BUSY;
     for (size_t i = 0; i < APPLET_INSTANCE_CAS && !free_entry; i++)
         if (!a->instance_cas[i].key)
@@ -75,9 +83,10 @@ enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P
 enum err applet_delete_ca(struct applet *a, const char *id)
 {
     assert(a && id);
-    struct applet_instance_ca *ca = find_ca(a, id);
-    if (!ca)
+    size_t i = ca_index(a, id);
+    if (i == APPLET_INSTANCE_CAS)
         return ERR_NOT_FOUND;
+    struct applet_instance_ca *ca = &a->instance_cas[i];
     p256_free(ca->key);
     memset(ca, 0, sizeof *ca);
     return ERR_OK;
@@ -104,24 +113,39 @@ static enum err make_key(struct applet *a, const struct applet_create *create, c
     return dk_cert_issue_endpoint(a->crypto, &t, ca, k->certificate, &k->certificate_len);
 }
 
+/* APPLET_KEYS: none is free. */
+static size_t free_entry(const struct applet *a)
+{
+    size_t i = 0;
+    while (i < APPLET_KEYS && a->keys[i].state != APPLET_KEY_NONE)
+        i++;
+    return i;
+}
+
+enum err applet_check_create(const struct applet *a, const struct endpoint_creation *creation,
+                             const char *instance_ca_id)
+{
+    assert(a && creation && instance_ca_id);
+    if (ca_index(a, instance_ca_id) == APPLET_INSTANCE_CAS)
+        return ERR_NOT_FOUND;
+    if (free_entry(a) == APPLET_KEYS || creation->private_size > MAILBOX_PRIVATE_MAX ||
+        creation->confidential_size > MAILBOX_CONFIDENTIAL_MAX)
+        return ERR_NO_SPACE;
+    return ERR_OK;
+}
+
 enum err applet_create_endpoint(struct applet *a, const struct applet_create *create,
                                 struct digital_key **out)
 {
     assert(a && create && create->creation && create->endpoint_id && create->instance_ca_id && out);
     const struct endpoint_creation *creation = create->creation;
-    const struct applet_instance_ca *ca = find_ca(a, create->instance_ca_id);
-    struct digital_key *k = NULL;
-    if (!ca)
-        return ERR_NOT_FOUND;
-    for (size_t i = 0; i < APPLET_KEYS && !k; i++)
-        if (a->keys[i].state == APPLET_KEY_NONE)
-            k = &a->keys[i];
-    if (!k || creation->private_size > MAILBOX_PRIVATE_MAX ||
-        creation->confidential_size > MAILBOX_CONFIDENTIAL_MAX)
-        return ERR_NO_SPACE;
-    enum err e = make_key(a, create, ca->key, k);
+    enum err e = applet_check_create(a, creation, create->instance_ca_id);
+    if (e)
+        return e;
+    struct digital_key *k = &a->keys[free_entry(a)];
+    e = make_key(a, create, a->instance_cas[ca_index(a, create->instance_ca_id)].key, k);
     if (e) {
-        free_key(k);
+        applet_free_key(k);
         return e;
     }
     k->creation = *creation;
@@ -129,37 +153,70 @@ enum err applet_create_endpoint(struct applet *a, const struct applet_create *cr
     k->mailboxes.confidential_size = creation->confidential_size;
     text_copy(k->endpoint_id, sizeof k->endpoint_id, create->endpoint_id);
     text_copy(k->instance_ca_id, sizeof k->instance_ca_id, create->instance_ca_id);
-    k->state = APPLET_KEY_ACTIVE;
+    k->state = APPLET_KEY_CREATED;
     *out = k;
+    return ERR_OK;
+}
+
+enum err applet_check_setup(const struct endpoint_creation *creation, const struct mailbox_part *confidential,
+                            const struct mailbox_part *private_part)
+{
+    assert(creation && confidential && private_part);
+    /* 4E, 9E and both parts with their headers must fit into one answer. */
+    size_t total =
+        2u + creation->slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 + private_part->len;
+    if (total > CHANNEL_PLAIN_MAX || confidential->offset + confidential->len > creation->confidential_size ||
+        private_part->offset + private_part->len > creation->private_size)
+        return ERR_BAD_ARGUMENT;
     return ERR_OK;
 }
 
 enum err applet_setup_endpoint(struct digital_key *k, const struct mailbox_part *confidential,
                                const struct mailbox_part *private_part)
 {
-    assert(k && k->state == APPLET_KEY_ACTIVE && confidential && private_part);
-    /* 4E, 9E and both parts with their headers must fit into one answer. */
-    size_t total =
-        2u + k->creation.slot.len + 2 + SIGNATURE_SIZE + 3 + confidential->len + 3 + private_part->len;
-    if (total > CHANNEL_PLAIN_MAX ||
-        !mailbox_at(&k->mailboxes, MAILBOX_CONFIDENTIAL, confidential->offset, confidential->len) ||
-        !mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, private_part->offset, private_part->len))
-        return ERR_BAD_ARGUMENT;
+    assert(k && k->state == APPLET_KEY_CREATED && confidential && private_part);
+    enum err e = applet_check_setup(&k->creation, confidential, private_part);
+    if (e)
+        return e;
     k->auth1_confidential = *confidential;
     k->auth1_private = *private_part;
     return ERR_OK;
 }
 
+/* ---- states of a key ---- */
+
 /* Nothing of a transaction under way may reach a key that is no more. */
 static void leave(struct applet *a, const struct digital_key *k)
 {
-    if (a->session.key == k)
-        applet_reset(a, a->session.interface);
+    for (size_t l = 0; l < DK_LINKS; l++) {
+        assert(a->sessions[l].key != k || !a->sessions[l].unstored);
+        if (a->sessions[l].key == k)
+            applet_end_transaction(&a->sessions[l], APPLET_DESELECTED);
+    }
+}
+
+void applet_accept_endpoint(struct digital_key *k)
+{
+    assert(k && k->state == APPLET_KEY_CREATED);
+    k->state = APPLET_KEY_ACTIVE;
+}
+
+void applet_suspend_endpoint(struct applet *a, struct digital_key *k)
+{
+    assert(owns(a, k) && k->state == APPLET_KEY_ACTIVE);
+    leave(a, k);
+    k->state = APPLET_KEY_SUSPENDED;
+}
+
+void applet_resume_endpoint(struct digital_key *k)
+{
+    assert(k && k->state == APPLET_KEY_SUSPENDED);
+    k->state = APPLET_KEY_ACTIVE;
 }
 
 void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
 {
-    assert(owns(a, k));
+    assert(owns(a, k) && k->state != APPLET_KEY_CREATED);
     leave(a, k);
     k->state = APPLET_KEY_TERMINATED;
     k->has_kpersistent = false;
@@ -170,14 +227,35 @@ void applet_delete_endpoint(struct applet *a, struct digital_key *k)
 {
     assert(owns(a, k));
     leave(a, k);
-    free_key(k);
+    applet_free_key(k);
+}
+
+bool applet_has_key(const struct applet *a)
+{
+    assert(a);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (a->keys[i].state != APPLET_KEY_NONE && a->keys[i].state != APPLET_KEY_CREATED)
+            return true;
+    return false;
+}
+
+bool applet_session_open(const struct applet *a, const struct digital_key *k)
+{
+    assert(owns(a, k));
+    for (size_t l = 0; l < DK_LINKS; l++)
+        if (a->sessions[l].key == k)
+            return true;
+    return false;
 }
 
 /* ---- mailboxes ---- */
 
 static bool busy(const struct applet *a, const struct digital_key *k)
 {
-    return a->session.staged && a->session.key == k;
+    for (size_t l = 0; l < DK_LINKS; l++)
+        if (a->sessions[l].staged && a->sessions[l].key == k)
+            return true;
+    return false;
 }
 
 /* What the framework asks for, unless the vehicle is in the middle of something. */

@@ -1,70 +1,102 @@
-/* The commands of the vehicle: SELECT, AUTH0, AUTH1, EXCHANGE, CONTROL FLOW. */
+/* The commands of the vehicle: SELECT, AUTH0, AUTH1, CONTROL FLOW, and what is permitted when. */
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <string.h>
 
 #include "lib/ccc/applet_message.h"
-#include "lib/ccc/device/applet.h"
-#include "lib/ccc/exchange.h"
+#include "lib/ccc/device/applet_internal.h"
 #include "lib/ccc/tlv.h"
 
-/* Back to SELECTED (or DESELECTED): no key, no channel, no staged write is left. */
-static void end_transaction(struct applet *a, enum applet_state state)
+void applet_end_transaction(struct applet_session *s, enum applet_state state)
 {
-    struct applet_session *s = &a->session;
-    enum transaction_interface interface = s->interface;
     p256_free(s->ephemeral);
     channel_close(&s->channel);
     OPENSSL_cleanse(s, sizeof *s);
-    s->interface = interface;
     s->state = state;
 }
 
-void applet_reset(struct applet *a, enum transaction_interface interface)
+void applet_reset(struct applet *a, enum dk_link_id link)
 {
-    assert(a);
-    end_transaction(a, APPLET_DESELECTED);
-    a->session.interface = interface;
+    assert(a && link < DK_LINKS && !a->sessions[link].unstored);
+    applet_end_transaction(&a->sessions[link], APPLET_DESELECTED);
 }
 
-static uint16_t select_applet(struct applet *a, const struct apdu_command *cmd, struct wr *out)
+static uint16_t select_applet(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd,
+                              struct wr *out)
 {
     if (!span_equal(cmd->data, span_of(apdu_aid_applet, APDU_AID)))
         return APDU_SW_NOT_FOUND;
-    end_transaction(a, APPLET_SELECTED);
+    applet_end_transaction(&a->sessions[link], APPLET_SELECTED);
     op_versions_put(out, APPLET_TAG_VERSION, &a->versions);
     return APDU_SW_OK;
 }
 
-/* ---- AUTH0 ---- */
+/* ---- keys that are there, and the decoy for those that are not ---- */
+
+/* Tags 51, 52: the first and the last second count. */
+static bool valid(const struct endpoint_creation *c, int64_t now_s)
+{
+    return (c->not_before_s == 0 || now_s >= c->not_before_s) &&
+           (c->not_after_s == 0 || now_s <= c->not_after_s);
+}
 
 static struct digital_key *find_key(struct applet *a, const uint8_t vehicle_id[TRANSACTION_VEHICLE_ID])
 {
-    for (size_t i = 0; i < APPLET_KEYS; i++)
-        if (a->keys[i].state == APPLET_KEY_ACTIVE &&
-            memcmp(a->keys[i].creation.vehicle_id, vehicle_id, TRANSACTION_VEHICLE_ID) == 0)
-            return &a->keys[i];
+    for (size_t i = 0; i < APPLET_KEYS; i++) {
+        struct digital_key *k = &a->keys[i];
+        bool answers = k->state == APPLET_KEY_ACTIVE || k->state == APPLET_KEY_TERMINATED;
+        if (answers && valid(&k->creation, a->now_s) &&
+            memcmp(k->creation.vehicle_id, vehicle_id, TRANSACTION_VEHICLE_ID) == 0)
+            return k;
+    }
     return NULL;
 }
 
-/* Cryptogram of a fast transaction; random bytes when there is no key for one, so that nothing shows. */
-static enum err begin_fast(struct applet *a, uint8_t cryptogram[CCC_KEY])
+/* At the first AUTH0 whoever sends it, so that no later one takes longer for it. */
+static enum err make_decoy(struct applet *a)
 {
-    struct applet_session *s = &a->session;
-    const struct digital_key *k = s->key;
-    struct transaction_keys keys;
-    if (!k || !k->has_kpersistent || !(k->creation.options_1 & ENDPOINT_FAST_CONTACTLESS)) {
-        crypto_random(a->crypto, cryptogram, CCC_KEY);
-        s->state = APPLET_KEYED;
+    struct digital_key *k = &a->decoy;
+    enum err e;
+    if (k->device_key)
         return ERR_OK;
+    if ((e = p256_generate(a->crypto, &k->vehicle_key)) || (e = p256_generate(a->crypto, &k->device_key))) {
+        applet_free_key(k);
+        return e;
     }
+    p256_public(k->vehicle_key, k->creation.vehicle_pk);
+    p256_public(k->device_key, k->device_pk);
+    crypto_random(a->crypto, k->kpersistent, sizeof k->kpersistent);
+    return ERR_OK;
+}
+
+/* ---- AUTH0 ---- */
+
+static bool may_be_fast(const struct digital_key *k)
+{
+    return k && k->state == APPLET_KEY_ACTIVE && k->has_kpersistent &&
+           k->creation.options_1 & ENDPOINT_FAST_CONTACTLESS;
+}
+
+/* Cryptogram of a fast transaction; random bytes when there is no key for one. Both are made in any case, so
+ * that nothing shows. */
+static enum err begin_fast(struct applet *a, struct applet_session *s, uint8_t cryptogram[CCC_KEY])
+{
+    bool fast = may_be_fast(s->key);
+    const struct digital_key *k = fast ? s->key : &a->decoy;
+    const uint8_t keep = (uint8_t)-fast; /* all ones, or zero */
+    struct transaction_keys keys;
+    uint8_t random[CCC_KEY];
+    crypto_random(a->crypto, random, sizeof random);
     /* cryptogram, Kenc, Kmac, Krmac */
     enum err e = transaction_fast_keys(a->crypto, &s->transaction, k->kpersistent, k->creation.vehicle_pk,
                                        k->device_pk, cryptogram, &keys);
-    if (!e)
+    for (size_t i = 0; !e && i < CCC_KEY; i++)
+        cryptogram[i] = (uint8_t)((cryptogram[i] & keep) | (random[i] & ~keep));
+    if (!e && fast) {
         channel_open(&s->channel, &channel_applet_fast, keys.kenc, keys.kmac, keys.krmac);
+        s->state = APPLET_KEYED_FAST;
+    }
     OPENSSL_cleanse(&keys, sizeof keys);
-    s->state = APPLET_KEYED_FAST;
     return e;
 }
 
@@ -77,27 +109,28 @@ static void put_versions(const struct applet *a, struct transaction *t)
     t->versions_in_info = a->versions_in_info;
 }
 
-static uint16_t auth0(struct applet *a, const struct apdu_command *cmd, struct wr *out)
+static uint16_t auth0(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd, struct wr *out)
 {
-    struct applet_session *s = &a->session;
+    static const enum transaction_interface interfaces[DK_LINKS] = {
+        [DK_CONTACTLESS] = TRANSACTION_CONTACTLESS, [DK_BLE] = TRANSACTION_BLE};
+    struct applet_session *s = &a->sessions[link];
     struct applet_auth0 request;
     uint8_t cryptogram[CCC_KEY];
     bool fast = cmd->p1 & TRANSACTION_FAST;
     /* 5C, 87, 4C, 4D */
     if (applet_auth0_parse(cmd->data, &request) || !op_versions_has(&a->versions, request.version))
         return APDU_SW_WRONG_DATA;
-    end_transaction(a, APPLET_SELECTED);
+    applet_end_transaction(s, APPLET_SELECTED);
     struct transaction *t = &s->transaction;
-    applet_auth0_transaction(&request, cmd->p1, cmd->p2, s->interface, t);
+    applet_auth0_transaction(&request, cmd->p1, cmd->p2, interfaces[link], t);
     put_versions(a, t);
     /* endpoint_ePK */
-    enum err e = p256_generate(a->crypto, &s->ephemeral);
-    if (e)
+    if (make_decoy(a) || p256_generate(a->crypto, &s->ephemeral))
         return APDU_SW_CONDITIONS;
     p256_public(s->ephemeral, t->endpoint_epk);
     s->key = find_key(a, t->vehicle_id);
     s->state = APPLET_KEYED;
-    if (fast && begin_fast(a, cryptogram))
+    if (fast && begin_fast(a, s, cryptogram))
         return APDU_SW_CONDITIONS;
     /* 86, 9D */
     tlv_put(out, APPLET_TAG_ENDPOINT_EPK, span_of(t->endpoint_epk, P256_POINT));
@@ -117,48 +150,69 @@ static void put_part(struct wr *w, uint16_t tag, struct digital_key *k, enum mai
         tlv_put(w, tag, span_of(p, part->len));
 }
 
-/* 4E, 9E, and what the configuration adds from the mailboxes. */
-static enum err put_auth1_answer(struct applet *a, struct wr *w)
+/* 4E, 9E, and what the configuration adds from the mailboxes; of a terminated key nothing confidential. */
+static enum err put_auth1_answer(struct applet *a, struct applet_session *s, struct wr *w)
 {
-    struct digital_key *k = a->session.key;
+    struct digital_key *k = s->key;
+    bool active = k->state == APPLET_KEY_ACTIVE;
     uint8_t signature[SIGNATURE_SIZE];
     enum err e =
-        transaction_sign(a->crypto, &a->session.transaction, TRANSACTION_ENDPOINT, k->device_key, signature);
+        transaction_sign(a->crypto, &s->transaction, active ? TRANSACTION_ENDPOINT : TRANSACTION_TERMINATED,
+                         k->device_key, signature);
     if (e)
         return e;
     tlv_put(w, APPLET_TAG_SLOT, slot_id_span(&k->creation.slot));
     tlv_put(w, APPLET_TAG_SIGNATURE, span_of(signature, sizeof signature));
-    put_part(w, APPLET_TAG_CONFIDENTIAL_PART, k, MAILBOX_CONFIDENTIAL, &k->auth1_confidential);
+    if (active)
+        put_part(w, APPLET_TAG_CONFIDENTIAL_PART, k, MAILBOX_CONFIDENTIAL, &k->auth1_confidential);
     put_part(w, APPLET_TAG_PRIVATE_PART, k, MAILBOX_PRIVATE, &k->auth1_private);
     return w->failed ? ERR_NO_SPACE : ERR_OK;
 }
 
-static enum err authenticate(struct applet *a, struct span signature, struct wr *out)
+/* 9E. Checked against the decoy when there is no such key, or no such transaction with it. */
+static enum err check_vehicle(struct applet *a, const struct applet_session *s, struct span signature)
 {
-    struct applet_session *s = &a->session;
+    bool known = s->key && s->key->creation.options_1 & ENDPOINT_STANDARD_CONTACTLESS;
+    const struct digital_key *k = known ? s->key : &a->decoy;
+    enum err e =
+        transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key, signature.p);
+    return e || known ? e : ERR_SIGNATURE_INVALID;
+}
+
+static void replace_kpersistent(struct applet_session *s, const uint8_t fresh[TRANSACTION_KPERSISTENT])
+{
     struct digital_key *k = s->key;
+    s->had_kpersistent = k->has_kpersistent;
+    memcpy(s->old_kpersistent, k->kpersistent, sizeof s->old_kpersistent);
+    memcpy(k->kpersistent, fresh, sizeof k->kpersistent);
+    k->has_kpersistent = true;
+    s->unstored = APPLET_KPERSISTENT;
+}
+
+static enum err authenticate(struct applet *a, struct applet_session *s, struct span signature,
+                             struct wr *out)
+{
     struct transaction_keys keys;
     uint8_t kpersistent[TRANSACTION_KPERSISTENT], plain[CHANNEL_PLAIN_MAX];
     struct wr w = wr_of(plain, sizeof plain);
-    assert(k && s->ephemeral); /* AUTH0 made it */
+    assert(s->ephemeral); /* AUTH0 made it */
     enum err e;
     /* 9E */
-    if ((e = transaction_verify(a->crypto, &s->transaction, TRANSACTION_VEHICLE, k->vehicle_key,
-                                signature.p)))
-        goto out;
+    if ((e = check_vehicle(a, s, signature)))
+        return e;
     /* Kenc, Kmac, Krmac, Kpersistent */
     if ((e = transaction_standard_keys(a->crypto, &s->transaction, s->ephemeral, s->transaction.vehicle_epk,
                                        &keys, kpersistent)))
         goto out;
     /* 4E, 9E, 4A, 4B */
-    if ((e = put_auth1_answer(a, &w)))
+    if ((e = put_auth1_answer(a, s, &w)))
         goto out;
     /* counter 00 */
     channel_open(&s->channel, &channel_applet, keys.kenc, keys.kmac, keys.krmac);
     if ((e = channel_wrap_response(a->crypto, &s->channel, span_of(plain, w.len), APDU_SW_OK, out)))
         goto out;
-    memcpy(k->kpersistent, kpersistent, sizeof kpersistent);
-    k->has_kpersistent = true;
+    if (s->key->state == APPLET_KEY_ACTIVE)
+        replace_kpersistent(s, kpersistent);
     s->state = APPLET_AUTHENTICATED;
     p256_free(s->ephemeral);
     s->ephemeral = NULL;
@@ -170,95 +224,23 @@ out:
 }
 
 /* An unknown vehicle and a wrong signature get the same answer (its status: a choice, docs/ccc.md). */
-static uint16_t auth1(struct applet *a, const struct apdu_command *cmd, struct wr *out)
+static uint16_t auth1(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd, struct wr *out)
 {
-    const struct digital_key *k = a->session.key;
     struct span signature;
-    if (tlv_find_exact(cmd->data, APPLET_TAG_SIGNATURE, SIGNATURE_SIZE, &signature) || !k ||
-        !(k->creation.options_1 & ENDPOINT_STANDARD_CONTACTLESS) || authenticate(a, signature, out))
+    if (tlv_find_exact(cmd->data, APPLET_TAG_SIGNATURE, SIGNATURE_SIZE, &signature) ||
+        authenticate(a, &a->sessions[link], signature, out))
         return APDU_SW_WRONG_DATA;
     return 0; /* the answer is complete */
 }
 
-/* ---- EXCHANGE ---- */
+/* ---- CONTROL FLOW ---- */
 
-/* One operation on the staged mailboxes; reads go to w. */
-static enum err run_operation(struct applet *a, const struct exchange_op *op, struct wr *w)
-{
-    if (op->kind == EXCHANGE_NOTIFY) {
-        if (a->notification_len)
-            return ERR_MSG_MALFORMED; /* one for each command */
-        memcpy(a->notification, op->data.p, op->data.len);
-        a->notification_len = op->data.len;
-        return ERR_OK;
-    }
-    uint8_t *p;
-    enum err e = mailbox_reach(&a->session.stage, MAILBOX_VEHICLE, op->mailbox, op->offset, op->len, &p);
-    if (e)
-        return e;
-    if (op->kind == EXCHANGE_READ)
-        wr_copy(w, p, op->len);
-    else if (op->kind == EXCHANGE_WRITE)
-        memcpy(p, op->data.p, op->len);
-    else
-        memset(p, op->value, op->len);
-    return w->failed ? ERR_NO_SPACE : ERR_OK;
-}
-
-/* All operations of a command, on a copy; the copy becomes the mailboxes when the session is committed. */
-static enum err run_exchange(struct applet *a, struct span plain, struct wr *w)
-{
-    struct applet_session *s = &a->session;
-    struct rd r = rd_of(plain.p, plain.len);
-    enum exchange_option option;
-    struct exchange_op op;
-    assert(s->key); /* no state with a channel is without one */
-    enum err e = exchange_open(&r, &option);
-    if (!s->staged)
-        s->stage = s->key->mailboxes;
-    s->staged = true;
-    a->notification_len = 0;
-    while (!e && !(e = exchange_next(&r, &op)))
-        e = run_operation(a, &op, w);
-    if (e != ERR_NOT_FOUND) {
-        a->notification_len = 0;
-        return e;
-    }
-    if (option == EXCHANGE_COMMIT) {
-        s->key->mailboxes = s->stage;
-        OPENSSL_cleanse(&s->stage, sizeof s->stage);
-        s->staged = false;
-    }
-    return ERR_OK;
-}
-
-static uint16_t exchange(struct applet *a, const struct apdu_command *cmd, struct wr *out)
-{
-    struct applet_session *s = &a->session;
-    uint8_t plain[CCC_BLOCK * 16], answer[CHANNEL_PLAIN_MAX];
-    struct wr w = wr_of(answer, sizeof answer);
-    size_t len;
-    uint16_t sw = 0;
-    if (s->state == APPLET_KEYED_FAST && !(s->key->creation.options_1 & ENDPOINT_EXCHANGE_AFTER_FAST))
-        return APDU_SW_CONDITIONS;
-    if (channel_unwrap_command(a->crypto, &s->channel, cmd, plain, &len)) {
-        sw = APDU_SW_SECURE_MESSAGING;
-    } else {
-        s->state = APPLET_AUTHENTICATED;
-        if (run_exchange(a, span_of(plain, len), &w) ||
-            channel_wrap_response(a->crypto, &s->channel, span_of(answer, w.len), APDU_SW_OK, out))
-            sw = APDU_SW_WRONG_DATA;
-    }
-    OPENSSL_cleanse(plain, sizeof plain);
-    OPENSSL_cleanse(answer, sizeof answer);
-    return sw;
-}
-
-static uint16_t control_flow(struct applet *a, const struct apdu_command *cmd, struct wr *out)
+static uint16_t control_flow(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd,
+                             struct wr *out)
 {
     (void)cmd;
     (void)out;
-    end_transaction(a, APPLET_SELECTED);
+    applet_end_transaction(&a->sessions[link], APPLET_SELECTED);
     return APDU_SW_OK;
 }
 
@@ -275,7 +257,7 @@ static const struct command {
     uint8_t p1, p2;           /* bits that must be set */
     size_t lc_min, lc_max;
     unsigned states;
-    uint16_t (*run)(struct applet *a, const struct apdu_command *cmd, struct wr *out);
+    uint16_t (*run)(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd, struct wr *out);
 } commands[] = {
     {.ins = APDU_SELECT,
      .cla = APDU_CLA_ISO,
@@ -304,7 +286,7 @@ static const struct command {
      .lc_min = CHANNEL_MAC,
      .lc_max = 255,
      .states = IN(APPLET_AUTHENTICATED) | IN(APPLET_KEYED_FAST),
-     .run = exchange},
+     .run = applet_exchange},
     {.ins = APDU_CONTROL_FLOW,
      .cla = APDU_CLA_PLAIN,
      .p1_mask = 0xFF,
@@ -335,20 +317,43 @@ static uint16_t refuse(const struct apdu_command *cmd, enum applet_state state, 
     return 0;
 }
 
-void applet_input(struct applet *a, const struct apdu_command *cmd, struct wr *out)
+struct digital_key *applet_input(struct applet *a, enum dk_link_id link, const struct apdu_command *cmd,
+                                 struct wr *out)
 {
-    assert(a && a->crypto && cmd && out && out->cap - out->len >= APDU_RESPONSE_MAX);
+    assert(a && a->crypto && link < DK_LINKS && cmd);
+    assert(out && out->cap - out->len >= APDU_RESPONSE_MAX);
+    struct applet_session *s = &a->sessions[link];
     const struct command *c = NULL;
     size_t before = out->len;
-    uint16_t sw = refuse(cmd, a->session.state, &c);
+    assert(!s->unstored);
+    uint16_t sw = refuse(cmd, s->state, &c);
     if (sw == 0)
-        sw = c->run(a, cmd, out);
+        sw = c->run(a, link, cmd, out);
     if (sw != 0 && sw != APDU_SW_OK) {
         out->len = before; /* an error carries no data and ends the transaction */
-        if (a->session.state != APPLET_DESELECTED)
-            end_transaction(a, APPLET_SELECTED);
+        if (s->state != APPLET_DESELECTED)
+            applet_end_transaction(s, APPLET_SELECTED);
     }
     if (sw != 0)
         wr_be16(out, sw);
     assert(!out->failed);
+    return s->unstored ? s->key : NULL;
+}
+
+void applet_stored(struct applet *a, enum dk_link_id link, bool stored)
+{
+    struct applet_session *s = &a->sessions[link];
+    assert(s->key && s->unstored);
+    if (!stored && s->unstored == APPLET_KPERSISTENT) {
+        memcpy(s->key->kpersistent, s->old_kpersistent, sizeof s->old_kpersistent);
+        s->key->has_kpersistent = s->had_kpersistent;
+    }
+    if (!stored && s->unstored == APPLET_MAILBOXES)
+        applet_swap_mailboxes(s);
+    if (s->unstored == APPLET_MAILBOXES)
+        OPENSSL_cleanse(&s->stage, sizeof s->stage);
+    OPENSSL_cleanse(s->old_kpersistent, sizeof s->old_kpersistent);
+    s->unstored = APPLET_STORED;
+    if (!stored)
+        applet_end_transaction(s, APPLET_SELECTED);
 }

@@ -1,4 +1,4 @@
-/* What the phone does by itself: partners, password, making the key, mailboxes. The vehicle's commands are in
+/* What the phone does by itself: opening, password, making the key. The vehicle's commands are in
  * device_commands.c. */
 #include "lib/ccc/device/device.h"
 
@@ -6,140 +6,79 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "lib/ccc/ecies.h"
-#include "lib/ccc/tlv.h"
+#include "lib/ccc/device/device_internal.h"
 
 #define CLOCK_LAG_S 86400 /* the vehicle's clock may be behind by that much when it checks a new key */
-#define RECEIPT_MAX 2048  /* sealed receipt with its user interface bundle */
 
 const char *dk_device_state_name(enum dk_device_state s)
 {
     assert(s < DK_STATES);
-    static const char *const names[DK_STATES] = {"IDLE",    "SELECTED", "REQUESTED", "SECURE1",
-                                                 "WRITTEN", "CREATING", "SECURE2",   "PAIRED"};
+    static const char *const names[DK_STATES] = {"IDLE",    "SELECTED", "DERIVING", "REQUESTED", "SECURE1",
+                                                 "WRITTEN", "CREATING", "SECURE2",  "PAIRED"};
     return names[s];
 }
 
 enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem)
 {
     assert(d && c && a && oem);
+    char id[X509_CN_MAX + 1];
     memset(d, 0, sizeof *d);
     d->crypto = c;
     d->applet = a;
     d->versions = (struct op_versions){{0x0100}, 1};
     crypto_random(c, d->id, sizeof d->id);
     d->rules = &channel_framework;
+    enum err e = dk_cert_endpoint_id(oem, d->id, id);
+    if (e)
+        return e;
     text_copy(d->oem, sizeof d->oem, oem);
     text_copy(d->name, sizeof d->name, oem);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        a->maps[i] = &d->owned[i].map;
     return p256_generate(c, &d->enc_key);
 }
 
 void dk_device_close(struct dk_device *d)
 {
     assert(d && d->applet);
-    dk_device_end_pairing(d, DK_IDLE);
+    dk_end_pairing(d, DK_IDLE);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        d->applet->maps[i] = NULL;
     p256_free(d->enc_key);
     OPENSSL_cleanse(d, sizeof *d);
 }
 
-enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
-                               struct dk_partner **out, uint8_t public_key[P256_POINT])
+struct dk_change dk_device_changes(struct dk_device *d)
 {
-    assert(d && manufacturer && manufacturer[0] && out && public_key);
-    struct dk_partner *p = NULL;
-    struct x509 parsed;
-    for (size_t i = 0; i < DK_DEVICE_PARTNERS && !p; i++)
-        if (!d->partners[i].manufacturer[0])
-            p = &d->partners[i];
-    if (!p || strlen(manufacturer) > X509_CN_MAX || root.len > X509_MAX)
-        return ERR_NO_SPACE;
-    enum err e = x509_parse(root, &parsed);
-    if (!e)
-        e = dk_cert_instance_ca_id(d->oem, manufacturer, p->instance_ca_id);
-    if (!e)
-        e = applet_create_ca(d->applet, p->instance_ca_id, public_key);
-    if (e)
-        return e;
-    text_copy(p->manufacturer, sizeof p->manufacturer, manufacturer);
-    memcpy(p->anchors[0].root, root.p, root.len);
-    p->anchors[0].root_len = root.len;
-    *out = p;
-    return ERR_OK;
-}
-
-enum err dk_partner_certify(struct dk_partner *p, struct span device_oem, struct span instance_ca)
-{
-    assert(p && p->manufacturer[0]);
-    if (device_oem.len > X509_MAX || instance_ca.len > X509_MAX)
-        return ERR_NO_SPACE;
-    memcpy(p->anchors[0].device_oem, device_oem.p, device_oem.len);
-    memcpy(p->instance_ca, instance_ca.p, instance_ca.len);
-    p->anchors[0].device_oem_len = device_oem.len;
-    p->instance_ca_len = instance_ca.len;
-    return ERR_OK;
-}
-
-static struct dk_anchor *find_root(struct dk_partner *p, struct span root)
-{
-    for (size_t i = 0; i < DK_PARTNER_ANCHORS; i++)
-        if (span_equal(span_of(p->anchors[i].root, p->anchors[i].root_len), root))
-            return &p->anchors[i];
-    return NULL;
-}
-
-enum err dk_partner_add_root(struct dk_partner *p, struct span root, struct span device_oem)
-{
-    assert(p && p->manufacturer[0] && root.p && root.len && device_oem.p);
-    struct dk_anchor *free_entry = find_root(p, (struct span){0});
-    struct x509 parsed;
-    if (root.len > X509_MAX || device_oem.len > X509_MAX)
-        return ERR_NO_SPACE;
-    if (find_root(p, root))
-        return ERR_BUSY;
-    if (!free_entry)
-        return ERR_NO_SPACE;
-    enum err e = x509_parse(root, &parsed);
-    if (e)
-        return e;
-    memcpy(free_entry->root, root.p, root.len);
-    memcpy(free_entry->device_oem, device_oem.p, device_oem.len);
-    free_entry->root_len = root.len;
-    free_entry->device_oem_len = device_oem.len;
-    return ERR_OK;
-}
-
-enum err dk_partner_drop_root(struct dk_partner *p, struct span root)
-{
-    assert(p && root.p && root.len);
-    struct dk_anchor *a = find_root(p, root);
-    if (!a)
-        return ERR_NOT_FOUND;
-    if (find_root(p, (struct span){0}))
-        return ERR_BUSY;
-    memset(a, 0, sizeof *a);
-    return ERR_OK;
+    assert(d && !d->storing.what);
+    struct dk_change changed = d->changed;
+    d->changed = (struct dk_change){0};
+    return changed;
 }
 
 /* ---- password ---- */
 
-static void wipe_password(struct dk_device *d)
+void dk_wipe_password(struct dk_device *d)
 {
     OPENSSL_cleanse(d->password, sizeof d->password);
     OPENSSL_cleanse(&d->prover, sizeof d->prover);
     d->password_len = 0;
+    d->evidence_failures = d->derivations = 0;
     d->derived = false;
 }
 
 enum err dk_device_set_password(struct dk_device *d, struct span password)
 {
-    assert(d && (password.p || password.len == 0));
+    assert(d && !d->storing.what && (password.p || password.len == 0));
     if (password.len == 0 || password.len > sizeof d->password)
         return ERR_BAD_ARGUMENT;
     bool same = span_equal(password, span_of(d->password, d->password_len));
-    dk_device_end_pairing(d, DK_IDLE);
+    dk_end_pairing(d, DK_IDLE);
+    d->changed.framework = true;
+    d->evidence_failures = d->derivations = 0;
     if (same)
         return ERR_OK;
-    wipe_password(d);
+    dk_wipe_password(d);
     memcpy(d->password, password.p, password.len);
     d->password_len = password.len;
     return ERR_OK;
@@ -147,49 +86,80 @@ enum err dk_device_set_password(struct dk_device *d, struct span password)
 
 void dk_device_forget_password(struct dk_device *d)
 {
-    wipe_password(d);
-    dk_device_end_pairing(d, d->state == DK_PAIRED ? DK_PAIRED : DK_IDLE);
+    assert(d && !d->storing.what);
+    dk_wipe_password(d);
+    d->changed.framework = true;
+    dk_end_pairing(d, d->state == DK_PAIRED ? DK_PAIRED : DK_IDLE);
+}
+
+bool dk_has_password(const struct dk_device *d)
+{
+    return d->password_len != 0 && d->evidence_failures < DK_EVIDENCE_MAX;
+}
+
+bool dk_pairing_mode(const struct dk_device *d)
+{
+    return dk_has_password(d) && d->state != DK_PAIRED;
+}
+
+/* ---- keys ---- */
+
+size_t dk_key_index(const struct dk_device *d, const struct digital_key *k)
+{
+    assert(d && k >= d->applet->keys && k < d->applet->keys + APPLET_KEYS);
+    return (size_t)(k - d->applet->keys);
+}
+
+uint16_t dk_key_bit(const struct dk_device *d, const struct digital_key *k)
+{
+    _Static_assert(APPLET_KEYS <= 16, "a bit for each key");
+    return (uint16_t)(1u << dk_key_index(d, k));
+}
+
+struct dk_owned *dk_device_owned(struct dk_device *d, const struct digital_key *k)
+{
+    return &d->owned[dk_key_index(d, k)];
+}
+
+void dk_drop_key(struct dk_device *d, struct digital_key *k)
+{
+    size_t i = dk_key_index(d, k);
+    applet_delete_endpoint(d->applet, k);
+    OPENSSL_cleanse(&d->owned[i], sizeof d->owned[i]);
+    d->later[i] = (struct dk_later){0};
+}
+
+void dk_store_begin(struct dk_device *d, enum dk_storing_what what, enum dk_link_id link,
+                    struct dk_change change)
+{
+    assert(!d->storing.what);
+    d->storing.what = what;
+    d->storing.link = link;
+    d->storing.answers = true;
+    d->storing.change = change;
 }
 
 /* ---- the pairing under way ---- */
 
-struct dk_owned *dk_device_owned(struct dk_device *d, const struct digital_key *k)
+bool dk_pairing_open(const struct dk_device *d)
 {
-    assert(d && k >= d->applet->keys && k < d->applet->keys + APPLET_KEYS);
-    return &d->owned[k - d->applet->keys];
+    return d->state > DK_SELECTED && d->state != DK_PAIRED;
 }
 
-void dk_device_end_pairing(struct dk_device *d, enum dk_device_state next)
+bool dk_pairing_open_on(const struct dk_device *d, enum dk_link_id link)
+{
+    return dk_pairing_open(d) && d->pairing.link == link;
+}
+
+void dk_end_pairing(struct dk_device *d, enum dk_device_state next)
 {
     assert(next == DK_IDLE || next == DK_SELECTED || next == DK_PAIRED);
     struct digital_key *k = d->pairing.key;
-    if (k) {
-        struct dk_owned *o = dk_device_owned(d, k);
-        if (!o->paired) {
-            applet_delete_endpoint(d->applet, k);
-            OPENSSL_cleanse(o, sizeof *o);
-        }
-    }
+    if (k && k->state == APPLET_KEY_CREATED)
+        dk_drop_key(d, k);
     channel_close(&d->pairing.channel);
     OPENSSL_cleanse(&d->pairing, sizeof d->pairing);
     d->state = next;
-}
-
-void dk_device_reset(struct dk_device *d, enum transaction_interface interface)
-{
-    struct dk_pairing *p = &d->pairing;
-    d->selected = DK_SELECTED_NOBODY;
-    applet_reset(d->applet, interface);
-    if (d->state == DK_CREATING || d->state == DK_PAIRED)
-        return;
-    /* The link was lost: the channel is gone; a key that was made waits for the password's end. */
-    channel_close(&p->channel);
-    spake2p_wipe(&p->spake);
-    OPENSSL_cleanse(&p->keys, sizeof p->keys);
-    OPENSSL_cleanse(&p->block, sizeof p->block);
-    OPENSSL_cleanse(p->object, sizeof p->object);
-    p->object_len = p->object_sent = 0;
-    d->state = DK_IDLE;
 }
 
 /* What the framework keeps beside the applet's key. */
@@ -244,99 +214,11 @@ static enum err create_key(struct dk_device *d)
 
 enum err dk_device_create_key(struct dk_device *d)
 {
+    assert(d && !d->storing.what);
     if (d->state != DK_CREATING || d->pairing.key)
         return ERR_MSG_OUT_OF_ORDER;
     enum err e = create_key(d);
     if (e)
-        dk_device_end_pairing(d, DK_IDLE);
-    return e;
-}
-
-/* ---- mailboxes ---- */
-
-/* An attestation for the KTS, if one lies in KeyAtt: taken and erased. A receipt that the vehicle has not
- * taken yet stays. */
-static enum err take_attestation(struct dk_device *d, struct digital_key *k, uint8_t *bits)
-{
-    static const uint8_t zeros[MAILBOX_PRIVATE_MAX];
-    struct dk_owned *o = dk_device_owned(d, k);
-    uint8_t area[MAILBOX_PRIVATE_MAX];
-    size_t size = mailbox_attestation_size(&o->map);
-    struct tlv t;
-    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, o->map.attestation, area, size);
-    struct rd r = rd_of(area, e ? 0 : size);
-    if (!tlv_next(&r, &t) || t.tag != KEY_DATA_TAG_ATTESTATION || t.value.len > sizeof o->attestation)
-        return e;
-    memcpy(o->attestation, t.value.p, t.value.len);
-    o->attestation_len = t.value.len;
-    *bits &= (uint8_t)~MAILBOX_ATTESTATION;
-    return applet_set_data(d->applet, k, MAILBOX_PRIVATE, o->map.attestation, span_of(zeros, size));
-}
-
-enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
-{
-    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
-    uint8_t bits;
-    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1);
-    if (!e && bits & MAILBOX_ATTESTATION)
-        e = take_attestation(d, k, &bits);
-    if (bits & MAILBOX_SLOTS_WRITTEN) /* else a changed slot bitmap is our own word to the vehicle */
-        bits &= (uint8_t) ~(MAILBOX_SLOTS_WRITTEN | MAILBOX_SLOT_BITMAP_CHANGED);
-    return e ? e : applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
-}
-
-enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
-                                 unsigned *entry)
-{
-    assert(slot && entry);
-    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
-    struct slot_id s = {.len = k->creation.slot.len};
-    uint8_t maps[2]; /* signalling, slots: neighbours by definition */
-    unsigned i = 1;
-    enum err e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, maps, sizeof maps);
-    while (!e && i < MAILBOX_SLOTS && !(maps[1] & 1u << i))
-        i++;
-    if (!e && i == MAILBOX_SLOTS)
-        e = ERR_NOT_FOUND;
-    if (!e)
-        e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->slots + (size_t)i * s.len, s.b, s.len);
-    if (e)
-        return e;
-    maps[0] &= (uint8_t)~MAILBOX_SLOTS_WRITTEN; /* we have read what the vehicle wrote */
-    maps[0] |= MAILBOX_SLOT_BITMAP_CHANGED;
-    maps[1] &= (uint8_t) ~(1u << i);
-    e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(maps, sizeof maps));
-    if (e)
-        return e;
-    *slot = s;
-    *entry = i;
-    return ERR_OK;
-}
-
-enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
-                           struct span sealed)
-{
-    assert(ephemeral && (sealed.p || sealed.len == 0));
-    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
-    uint8_t plain[RECEIPT_MAX], bits;
-    struct span receipt, ui_bundle;
-    if (sealed.len < ECIES_OVERHEAD || sealed.len > sizeof plain)
-        return ERR_NO_SPACE;
-    enum err e;
-    if ((e = ecies_open(d->crypto, d->enc_key, ephemeral, sealed, plain)) ||
-        (e = receipt_split(span_of(plain, sealed.len - ECIES_OVERHEAD), &receipt, &ui_bundle)))
-        goto out;
-    if (receipt.len > mailbox_attestation_size(m)) {
-        e = ERR_NO_SPACE;
-        goto out;
-    }
-    /* KeyAtt, then its bit of SigBmp (table 4-1) */
-    if ((e = applet_get_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, &bits, 1)) ||
-        (e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->attestation, receipt)))
-        goto out;
-    bits |= MAILBOX_ATTESTATION;
-    e = applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
-out:
-    OPENSSL_cleanse(plain, sizeof plain);
+        dk_end_pairing(d, DK_IDLE);
     return e;
 }

@@ -1,30 +1,69 @@
 /* A phone as a vehicle sees it: the Digital Key framework (owner pairing, CCC-TS-101 chapters 5 and 6) in
  * front of the applet.
  *
- * The owner of the structure brings commands (dk_device_input), field and link events (dk_device_reset), the
- * password, and creates the key when the framework waits for it (dk_device_create_key). It keeps now_s
- * current. What one pairing leaves is in `owned`.
+ * The owner of the structure brings commands (dk_device_input, dk_device_message), field and link events
+ * (dk_device_reset), the password, and creates the key when the framework waits for it (state CREATING,
+ * dk_device_create_key). It keeps now_s current. Each call gives a step, which says what to do next:
+ *
+ *   DK_ANSWER   the answer goes back over step.link
+ *   DK_STORE    step.change goes into the store in one transaction, then dk_device_stored; until then nothing
+ *               of the device may be called, only read and saved
+ *   DK_DERIVE   dk_derive of step.derivation, here or elsewhere, then dk_device_derived; meanwhile everything
+ *               may be called
+ *   DK_NOTHING  nothing
+ *
+ * What is stored when, always before the answer leaves, so that no vehicle believes what a restart forgets:
+ *
+ *   VERIFY                 framework: one more evidence_failures, before M[1] is looked at
+ *   10/02, 11/xx           the new key; older keys of the same vehicle erased; framework: no password
+ *   AUTH1                  the key: Kpersistent
+ *   EXCHANGE, committing   the key: mailboxes, if the session wrote something
+ *   end of a transaction   the key: what waited for it, see below; erased when the vehicle took note of its
+ *                          termination
+ *
+ * What could not be stored is undone: the device is as its store says, the pairing or transaction has ended
+ * as after any error, the answer is 6985. What the owner's own calls change is gathered for
+ * dk_device_changes; he stores it after the call, before the next. Before 10/02 nothing of a key is stored.
  *
  *   IDLE      SELECT framework -> SELECTED when a password was entered
- *   SELECTED  REQUEST -> REQUESTED
+ *   SELECTED  REQUEST -> REQUESTED, or first DERIVING while scrypt is computed
  *   REQUESTED VERIFY -> SECURE1
  *   SECURE1   WRITE DATA, the last piece -> WRITTEN
  *   WRITTEN   OP CONTROL FLOW 10/01 -> CREATING; the field may go off now, the channel stays
- *   CREATING  SELECT once the key is made -> SECURE2
- *   SECURE2   GET DATA, GET RESPONSE, WRITE DATA (attestation); OP CONTROL FLOW 10/02 -> PAIRED
+ *   CREATING  SELECT once the key is made -> SECURE2; anything else is refused without effect, for readers
+ *             look around when the field comes back
+ *   SECURE2   GET DATA, GET RESPONSE, WRITE DATA (attestation); once [H] was read whole, OP CONTROL FLOW
+ * 10/02 or 11/xx -> PAIRED
  *
  * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE.
- * REQUEST in SECURE2 begins again. Details that no public text decides: docs/ccc.md.
+ * REQUEST in SECURE2 begins again. A command while scrypt is computed for that link is answered 6985 and
+ * gives the derivation up; its result, when it comes, is kept for the next REQUEST while the password is the
+ * same.
+ *
+ * One pairing at a time, on the link where REQUEST came: meanwhile the framework answers 6985 over the other
+ * link, without effect. The applet does not answer over a link on which a pairing is under way, nor while it
+ * has no key that a vehicle accepted (6A82); else it does, also with a password there.
+ *
+ * While a transaction with a key is open over any link, the framework keeps off its mailboxes: statements for
+ * KeyAtt wait in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction
+ * with the key has ended.
+ *
+ * The password is forgotten after DK_EVIDENCE_MAX wrong evidences, for each is a guess. With one password
+ * DK_DERIVATIONS_MAX sets of scrypt parameters are derived, for each costs up to 64 MiB and 0.2 s; any more
+ * are refused as if they were zero (6A88), which makes the vehicle give up, and the sets of before stay good.
+ *
+ * Details that no public text decides: docs/ccc.md.
  *
  * Promises of the owner, asserted: dk_device_open before anything else; no pointer is NULL; a partner is
- * certified after it was added; a key handed in is one of the applet's; out has APDU_RESPONSE_MAX bytes left.
- * What a command holds, and when it comes, is never asserted. */
+ * certified after it was added; a key handed in is one of the applet's that its vehicle accepted; a DK_STORE
+ * is answered before the next call. What a command holds, and when it comes, is never asserted. */
 #ifndef lib_ccc_device_device_h
 #define lib_ccc_device_device_h
 
 #include "lib/ccc/attestation.h"
 #include "lib/ccc/device/applet.h"
 #include "lib/ccc/dk_cert.h"
+#include "lib/ccc/dk_message.h"
 #include "lib/ccc/key_data.h"
 
 #define DK_DEVICE_PASSWORD_MAX 32
@@ -32,10 +71,13 @@
 #define DK_DEVICE_PARTNERS     4
 #define DK_DEVICE_ID           16
 #define DK_OPAQUE_MAX          1024 /* longest attestation of a vehicle OEM that we carry, bytes */
+#define DK_EVIDENCE_MAX        7    /* wrong evidences for one password */
+#define DK_DERIVATIONS_MAX     4    /* of scrypt for one password */
 
 enum dk_device_state {
     DK_IDLE,
     DK_SELECTED,
+    DK_DERIVING,
     DK_REQUESTED,
     DK_SECURE1,
     DK_WRITTEN,
@@ -84,6 +126,9 @@ struct dk_owned {
 
 /* Everything of the pairing under way; wiped when it ends. */
 struct dk_pairing {
+    enum dk_link_id link; /* where REQUEST came */
+    struct spake2p_scrypt scrypt;
+    uint8_t y[P256_POINT], m1[SPAKE2P_EVIDENCE]; /* of VERIFY, until the attempt is stored */
     struct spake2p spake;
     struct channel channel;
     struct spake2p_keys keys;
@@ -92,14 +137,90 @@ struct dk_pairing {
     struct key_data_buffer block;
     uint8_t object[X509_MAX]; /* answer to GET DATA, sent in pieces */
     size_t object_len, object_sent;
+    uint16_t object_tag;
+    bool endpoint_read;      /* [H] went out whole */
     struct digital_key *key; /* made in this pairing, not yet accepted by the vehicle */
     const struct dk_partner *partner;
     const struct dk_anchor *anchor; /* whose root stands behind [K] */
     bool attested;                  /* the attestation block is complete */
 };
 
-/* Who gets the commands. */
+/* ---- steps ---- */
+
+/* Whom a command is for. Contactless: whoever SELECT chose. Bluetooth LE: the type of the DK message says. */
+enum dk_to { DK_TO_SELECTED, DK_TO_FRAMEWORK, DK_TO_APPLET };
+
+enum dk_do { DK_NOTHING, DK_ANSWER, DK_STORE, DK_DERIVE };
+
+/* Records of the store: bit i of put and erase is that of key i (the applet's and owned[i]); the framework's
+ * own one holds partners, password and its counts. */
+struct dk_change {
+    uint16_t put, erase;
+    bool framework;
+};
+
+/* What scrypt is wanted for, and what it gives. Secrets: whoever holds one wipes it. */
+struct dk_derivation {
+    uint8_t password[DK_DEVICE_PASSWORD_MAX];
+    size_t len;
+    struct spake2p_scrypt scrypt;
+};
+struct dk_derived {
+    struct dk_derivation from;
+    struct spake2p_prover_set prover;
+};
+
+struct dk_step {
+    enum dk_do what;
+    enum dk_link_id link;            /* ANSWER, DERIVE: over which, for which */
+    struct span answer;              /* in the device, until the next call for that link */
+    struct dk_change change;         /* STORE */
+    struct dk_derivation derivation; /* DERIVE; wiped by the owner */
+};
+
+/* Whom the last SELECT chose. */
 enum dk_selected { DK_SELECTED_NOBODY, DK_SELECTED_FRAMEWORK, DK_SELECTED_APPLET };
+
+struct dk_link {
+    enum dk_selected selected;
+    bool framed; /* the answer is a DK message of this type */
+    enum dk_type type;
+    uint8_t answer[DK_MESSAGE_HEADER + APDU_RESPONSE_MAX]; /* the APDU behind the room for a header */
+    size_t answer_len;                                     /* of the APDU */
+};
+
+/* What is being stored, and what was before, should the store refuse it. */
+enum dk_storing_what {
+    DK_STORING_NOTHING,
+    DK_STORING_EVIDENCE, /* VERIFY */
+    DK_STORING_ACCEPTED, /* 10/02 */
+    DK_STORING_APPLET,   /* AUTH1, EXCHANGE: the applet knows what was before */
+    DK_STORING_SETTLED   /* what waited for the end of a session */
+};
+struct dk_storing {
+    enum dk_storing_what what;
+    enum dk_link_id link;
+    bool answers; /* something was asked over the link */
+    struct dk_change change;
+    /* ACCEPTED */
+    uint8_t password[DK_DEVICE_PASSWORD_MAX];
+    size_t password_len;
+    uint8_t evidence_failures, derivations;
+    /* SETTLED */
+    struct digital_key *key;
+    struct dk_owned owned;
+    struct mailboxes mailboxes;
+    enum applet_key_state key_state;
+    bool has_kpersistent;
+    uint8_t kpersistent[TRANSACTION_KPERSISTENT];
+};
+
+/* What waits for the end of a session beside owned.waiting; not stored. */
+struct dk_later {
+    bool collect;
+    bool terminate; /* the vehicle said so over this link */
+    enum dk_link_id link;
+};
 
 struct dk_device {
     struct crypto *crypto;
@@ -124,13 +245,43 @@ struct dk_device {
     struct spake2p_prover_set prover;
 
     enum dk_device_state state;
-    enum dk_selected selected;
     struct dk_pairing pairing;
+    struct dk_link links[DK_LINKS];
+    struct dk_later later[APPLET_KEYS];
+    struct dk_change changed; /* by the owner's calls, until he asks */
+    struct dk_storing storing;
 };
 
-/* The applet is borrowed. */
+/* The applet is borrowed. ERR_NO_SPACE: no identifier can be made of the name of the device OEM. */
 enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem);
 void dk_device_close(struct dk_device *d);
+
+/* ---- the vehicle ---- */
+
+/* One command; its answer comes with this step or a later one, and there is always one. */
+struct dk_step dk_device_input(struct dk_device *d, enum dk_link_id link, enum dk_to to, struct span command);
+/* One SDU of Bluetooth LE. DK_APDU_RQ of type 0 goes to the framework, of type 1 to the applet; answers are
+ * whole DK messages of the same type, also those that come with a later step. Anything else is DK_NOTHING and
+ * untouched: the owner parses it himself (dk_message_parse); types 2 to 7 may be for him, all else is
+ * dropped. */
+struct dk_step dk_device_message(struct dk_device *d, struct span sdu);
+/* The field or link came up, or went away. May ask to store what waited for the end of a session. */
+struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link);
+/* DK_STORE is done: ERR_OK when everything is in the store. Anything else: nothing of it is. */
+struct dk_step dk_device_stored(struct dk_device *d, enum err stored);
+/* In any thread or process, with its own crypto context. ERR_CRYPTO_FAILED. */
+enum err dk_derive(struct crypto *c, const struct dk_derivation *from, struct dk_derived *out);
+/* DK_DERIVE of that link is done; NULL: it failed. Nobody waits for a result that comes late. */
+struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, const struct dk_derived *w);
+/* Makes the key that 10/01 asked for (state CREATING, pairing.key NULL). On an error pairing is dropped. */
+enum err dk_device_create_key(struct dk_device *d);
+
+/* ---- the owner himself ---- */
+
+/* What the calls below have changed since the last time, and evidence that proved right or was the last: to
+ * be stored in one transaction. dk_partner_certify, add_root and drop_root change the framework's record,
+ * too, and cannot say so. */
+struct dk_change dk_device_changes(struct dk_device *d);
 
 /* Phase 0, by the device OEM: a partner with an instance CA made in the applet. The certificates come from
  * outside: [E] is asked for the CA's key, which goes to public_key. ERR_NO_SPACE, ERR_BUSY. */
@@ -145,31 +296,45 @@ enum err dk_partner_add_root(struct dk_partner *p, struct span root, struct span
 enum err dk_partner_drop_root(struct dk_partner *p, struct span root);
 
 /* Phase 1: the user enters or drops the password. Eight digits are the rule of the caller. ERR_BAD_ARGUMENT.
- * Dropping it (timer Ta) also deletes a key whose pairing did not end. */
+ * Entering it, also the same again, begins its counts anew. Dropping it (timer Ta) also deletes a key whose
+ * pairing did not end. Both change the framework's record. */
 enum err dk_device_set_password(struct dk_device *d, struct span password);
 void dk_device_forget_password(struct dk_device *d);
 
-/* The field came up over this interface, or went away. */
-void dk_device_reset(struct dk_device *d, enum transaction_interface interface);
-/* Makes the key that 10/01 asked for (state CREATING, pairing.key NULL). On an error pairing is dropped. */
-enum err dk_device_create_key(struct dk_device *d);
-/* One command, one answer; never fails. out needs APDU_RESPONSE_MAX bytes. */
-void dk_device_input(struct dk_device *d, struct span command, struct wr *out);
+/* All that follow change the key's record; those that say so may leave it for the end of a session. */
 
 /* After a transaction: reads the signalling bitmap, takes an attestation into owned[].attestation, and clears
- * the bits of what it took note of. */
+ * the bits of what it took note of. ERR_BUSY: a session is open, it is done at its end. ERR_MSG_MALFORMED,
+ * ERR_NO_SPACE: what KeyAtt announces is no attestation, or longer than DK_OPAQUE_MAX; it is cleared, and the
+ * rest is done. At the end of a session such a one is left for the next call to say. */
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
 /* Sharing: takes the lowest valid entry of 1 to 7 for a friend, marks it as handed out and tells the vehicle
- * by the signalling bitmap. ERR_NOT_FOUND: none is left, the vehicle must refill first. */
+ * by the signalling bitmap. ERR_NOT_FOUND: none is left, the vehicle must refill first. ERR_BUSY: a session
+ * is open. ERR_DK_TERMINATED. */
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
                                  unsigned *entry);
-/* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit.
- * ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE. */
+/* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit; in a session
+ * it waits. ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE, ERR_DK_TERMINATED. */
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed);
-struct dk_owned *dk_device_owned(struct dk_device *d, const struct digital_key *k);
 
-/* Inside: wipes the pairing under way and, unless the vehicle accepted it, its key. */
-void dk_device_end_pairing(struct dk_device *d, enum dk_device_state next);
+/* Ends the key: state TERMINATED, sessions and Kpersistent gone. The statement about it, with VehiclePropDat,
+ * is in owned.termination for the servers, and in KeyAtt for the vehicle if it fits there; a receipt that
+ * waited is dropped. From then on the key answers its vehicle as terminated, until that has cleared the bit
+ * of KeyAtt: then the key is deleted at the end of the transaction. The vehicle may also ask for all this, by
+ * a statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
+ * ERR_NO_SPACE: VehiclePropDat is longer than ATTESTATION_OEM_MAX, nothing has changed; ERR_DK_TERMINATED. */
+enum err dk_device_terminate(struct dk_device *d, struct digital_key *k);
+/* While suspended, the key answers as if there were none, and its sessions are gone. ERR_DK_TERMINATED,
+ * ERR_DK_SUSPENDED. */
+enum err dk_device_suspend(struct dk_device *d, struct digital_key *k);
+/* The statement, of a shape as in attestation.h and otherwise opaque, goes into KeyAtt; empty: there is none.
+ * ERR_BAD_ARGUMENT: the key is not suspended; ERR_MSG_MALFORMED, ERR_NO_SPACE: the statement, it stays
+ * suspended. */
+enum err dk_device_resume(struct dk_device *d, struct digital_key *k, struct span statement);
+/* Gone at once, and nobody is told. */
+void dk_device_delete(struct dk_device *d, struct digital_key *k);
+
+struct dk_owned *dk_device_owned(struct dk_device *d, const struct digital_key *k);
 
 #endif
