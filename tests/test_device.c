@@ -3,79 +3,10 @@
 
 #include "lib/ccc/ecies.h"
 #include "tests/check.h"
-#include "tests/pairing_rig.h"
+#include "tests/phone.h"
 #include "tests/support.h"
 
 /* ---- framework ---- */
-
-#define REQUEST_OK                         \
-    "80300000"                             \
-    "2F"                                   \
-    "5B020100"                             \
-    "5C020100"                             \
-    "7F5020"                               \
-    "C01001020304050607080910111213141516" \
-    "C10400001000"                         \
-    "C2020008"                             \
-    "C3020001"                             \
-    "D6020001"                             \
-    "00"
-
-static uint16_t send(struct rig *r, const char *hex);
-
-/* REQUEST with parameters that are not derived yet; nobody derives. */
-static void bring_to_deriving(struct rig *r)
-{
-    HEX(request, REQUEST_OK);
-    send(r, "00A404000DA000000809434343444B46763100");
-    struct dk_step s =
-        dk_device_input(&r->device, DK_CONTACTLESS, DK_TO_SELECTED, span_of(request, request_len));
-    cr_assert(s.what == DK_DERIVE && r->device.state == DK_DERIVING);
-}
-
-/* Pairs up to the moment at which the phone is in that state. */
-static void bring_to(struct rig *r, enum dk_device_state state)
-{
-    if (state == DK_DERIVING) {
-        bring_to_deriving(r);
-        return;
-    }
-    uint8_t answer[APDU_RESPONSE_MAX];
-    struct dk_device *d = &r->device;
-    rig_phone_reset(r);
-    struct vehicle_step s = vehicle_pairing_begin(&r->pairing, &r->pairing_config);
-    for (size_t n = 0; d->state != state; n++) {
-        cr_assert(n < 60 && s.what != VEHICLE_FAILED, "%s is not reached", dk_device_state_name(state));
-        if (s.what == VEHICLE_SEND) {
-            struct wr w = wr_of(answer, sizeof answer);
-            rig_phone_input(r, s.apdu, &w);
-            s = vehicle_pairing_input(&r->pairing, span_of(answer, w.len));
-            continue;
-        }
-        if (s.what == VEHICLE_RESET_LINK) {
-            rig_phone_reset(r);
-            ASSERT_OK(dk_device_create_key(d));
-        }
-        s = rig_pairing_proceed(r, &s);
-    }
-}
-
-static uint16_t send(struct rig *r, const char *hex)
-{
-    uint8_t in[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX];
-    long n = hex_decode(hex, strlen(hex), in, sizeof in);
-    struct wr w = wr_of(answer, sizeof answer);
-    struct span data;
-    uint16_t sw;
-    cr_assert(ge(long, n, 0));
-    rig_phone_input(r, span_of(in, (size_t)n), &w);
-    ASSERT_OK(apdu_response_parse(span_of(answer, w.len), &data, &sw));
-    cr_expect(sw == APDU_SW_OK || data.len == 0, "an error carries no data");
-    return sw;
-}
-
-#define ZEROS_16     "00000000000000000000000000000000"
-#define VERIFY_ZEROS "8032000055524104" ZEROS_16 ZEROS_16 ZEROS_16 ZEROS_16 "5710" ZEROS_16 "00"
 
 static const struct {
     const char *name, *apdu;
@@ -129,8 +60,8 @@ Test(framework, every_command_in_every_state)
     for (enum dk_device_state s = DK_IDLE; s < DK_STATES; s++)
         for (size_t i = 0; i < sizeof permitted / sizeof permitted[0]; i++) {
             struct rig *r = rig_ready(test_crypto());
-            bring_to(r, s);
-            uint16_t sw = send(r, permitted[i].apdu);
+            phone_bring_to(r, s);
+            uint16_t sw = phone_send(r, permitted[i].apdu);
             uint16_t wanted = permitted[i].sw[s] ? permitted[i].sw[s] : permitted[i].otherwise;
             if (s == DK_DERIVING) /* whatever it is, it gives the derivation up */
                 wanted = APDU_SW_CONDITIONS;
@@ -150,7 +81,7 @@ Test(framework, every_command_in_every_state)
 Test(framework, a_command_before_the_store_answered_breaks_a_promise, .signal = SIGABRT)
 {
     struct rig *r = rig_ready(test_crypto());
-    bring_to(r, DK_REQUESTED);
+    phone_bring_to(r, DK_REQUESTED);
     HEX(verify, VERIFY_ZEROS);
     struct dk_step s =
         dk_device_input(&r->device, DK_CONTACTLESS, DK_TO_SELECTED, span_of(verify, verify_len));
@@ -188,9 +119,9 @@ Test(framework, request_refusals)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rig *r = rig_ready(test_crypto());
-        bring_to(r, DK_SELECTED);
-        cr_expect(eq(int, send(r, rows[i].apdu), APDU_SW_INVALID), "%s", rows[i].what);
-        cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_OK), "REQUEST works after %s", rows[i].what);
+        phone_bring_to(r, DK_SELECTED);
+        cr_expect(eq(int, phone_send(r, rows[i].apdu), APDU_SW_INVALID), "%s", rows[i].what);
+        cr_expect(eq(int, phone_send(r, REQUEST_OK), APDU_SW_OK), "REQUEST works after %s", rows[i].what);
         rig_free(r);
     }
 }
@@ -199,17 +130,18 @@ Test(framework, without_a_password)
 {
     struct rig *r = rig_ready(test_crypto());
     dk_device_forget_password(&r->device);
-    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
+    cr_expect(eq(int, phone_send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
     cr_expect(eq(int, r->device.state, DK_IDLE));
-    cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_NOT_READY));
-    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B41763100"), APDU_SW_NOT_FOUND), "no key at all");
+    cr_expect(eq(int, phone_send(r, REQUEST_OK), APDU_SW_NOT_READY));
+    cr_expect(eq(int, phone_send(r, "00A404000DA000000809434343444B41763100"), APDU_SW_NOT_FOUND),
+              "no key at all");
     rig_free(r);
 }
 
 Test(framework, lost_link_keeps_a_created_key_until_the_password_is_dropped)
 {
     struct rig *r = rig_ready(test_crypto());
-    bring_to(r, DK_SECURE2);
+    phone_bring_to(r, DK_SECURE2);
     cr_assert(r->device.pairing.key != NULL);
     rig_phone_reset(r);
     cr_expect(r->device.state == DK_IDLE && !r->device.pairing.channel.open);
@@ -222,7 +154,7 @@ Test(framework, lost_link_keeps_a_created_key_until_the_password_is_dropped)
 Test(framework, key_that_cannot_be_made_ends_pairing)
 {
     struct rig *r = rig_ready(test_crypto());
-    bring_to(r, DK_CREATING);
+    phone_bring_to(r, DK_CREATING);
     ASSERT_OK(applet_delete_ca(&r->applet, r->partner->instance_ca_id));
     EXPECT_ERR(dk_device_create_key(&r->device), ERR_NOT_FOUND);
     cr_expect(r->device.state == DK_IDLE && !r->device.pairing.channel.open);
@@ -230,13 +162,14 @@ Test(framework, key_that_cannot_be_made_ends_pairing)
     rig_free(r);
 }
 
-Test(framework, get_data_knows_four_objects)
+Test(framework, get_data_knows_five_objects)
 {
     static const struct {
         uint8_t tag[2], len;
         uint16_t sw;
     } rows[] = {{{0x7F, 0x20}, 2, 0x6100}, {{0x7F, 0x22}, 2, 0x6100}, {{0x7F, 0x24}, 2, 0x6100},
-                {{0xD3}, 1, 0x9000},       {{0x7F, 0x21}, 2, 0x6A88}, {{0x7F}, 1, 0x6A88}};
+                {{0xD3}, 1, 0x9000},       {{0xD4}, 1, 0x9000},       {{0x7F, 0x21}, 2, 0x6A88},
+                {{0x7F}, 1, 0x6A88}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rig *r = rig_ready(test_crypto());
         uint8_t out[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX], plain[256];
@@ -244,7 +177,7 @@ Test(framework, get_data_knows_four_objects)
         struct span data;
         uint16_t sw;
         size_t len;
-        bring_to(r, DK_SECURE2);
+        phone_bring_to(r, DK_SECURE2);
         struct channel vehicle = r->device.pairing.channel; /* both ends are equal between two commands */
         ASSERT_OK(channel_wrap_command(r->crypto, &vehicle, APDU_GET_DATA, 0, 0,
                                        span_of(rows[i].tag, rows[i].len), &w));
@@ -257,32 +190,6 @@ Test(framework, get_data_knows_four_objects)
         }
         rig_free(r);
     }
-}
-
-/* The right vehicle sends something wrong, protected. */
-static uint16_t send_protected(struct rig *r, uint8_t ins, uint8_t p1, struct span plain)
-{
-    uint8_t out[APDU_COMMAND_MAX], answer[APDU_RESPONSE_MAX];
-    struct channel vehicle = r->device.pairing.channel;
-    struct wr w = wr_of(out, sizeof out), a = wr_of(answer, sizeof answer);
-    struct span data;
-    uint16_t sw;
-    ASSERT_OK(channel_wrap_command(r->crypto, &vehicle, ins, p1, 0, plain, &w));
-    rig_phone_input(r, span_of(out, w.len), &a);
-    ASSERT_OK(apdu_response_parse(span_of(answer, a.len), &data, &sw));
-    return sw;
-}
-
-/* A whole block in pieces; the status of the last answer. */
-static uint16_t write_block(struct rig *r, struct key_data_buffer *b)
-{
-    bool last = false;
-    uint16_t sw = APDU_SW_OK;
-    while (!last && sw == APDU_SW_OK) {
-        struct span piece = key_data_piece(b, &last);
-        sw = send_protected(r, APDU_WRITE_DATA, last ? 0x80 : 0, piece);
-    }
-    return sw;
 }
 
 #define WRITE_IN(where) .state = where, .ins = APDU_WRITE_DATA
@@ -321,9 +228,9 @@ Test(framework, protected_commands_of_the_right_vehicle)
     for (size_t i = 0; i < sizeof protected_commands / sizeof protected_commands[0]; i++) {
         struct rig *r = rig_ready(test_crypto());
         HEX(in, protected_commands[i].plain);
-        bring_to(r, protected_commands[i].state);
+        phone_bring_to(r, protected_commands[i].state);
         uint16_t sw =
-            send_protected(r, protected_commands[i].ins, protected_commands[i].p1, span_of(in, in_len));
+            phone_send_protected(r, protected_commands[i].ins, protected_commands[i].p1, span_of(in, in_len));
         cr_expect(eq(int, sw, protected_commands[i].sw), "%s: %04X", protected_commands[i].what, sw);
         cr_expect(eq(int, r->device.pairing.channel.open, sw == APDU_SW_OK), "%s",
                   protected_commands[i].what);
@@ -335,9 +242,9 @@ Test(framework, too_much_data)
 {
     struct rig *r = rig_ready(test_crypto());
     uint8_t piece[CHANNEL_PLAIN_MAX] = {0x7F, 0x4B, 0x82, 0x0F, 0xFF};
-    bring_to(r, DK_SECURE1);
+    phone_bring_to(r, DK_SECURE1);
     size_t pieces = 0;
-    while (send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)) == APDU_SW_OK)
+    while (phone_send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)) == APDU_SW_OK)
         pieces++;
     cr_expect(eq(sz, pieces, KEY_DATA_MAX / CHANNEL_PLAIN_MAX));
     cr_expect(eq(int, r->device.state, DK_SELECTED));
@@ -349,15 +256,16 @@ Test(framework, opaque_attestation_may_be_long)
 {
     struct rig *r = rig_ready(test_crypto());
     uint8_t piece[CHANNEL_PLAIN_MAX] = {0x5F, 0x5A, 0x82, DK_OPAQUE_MAX >> 8, DK_OPAQUE_MAX & 0xFF}, end[239];
-    bring_to(r, DK_SECURE2);
+    phone_bring_to(r, DK_SECURE2);
     size_t left = 5 + DK_OPAQUE_MAX;
     for (; left > sizeof piece; left -= sizeof piece) {
-        cr_assert(eq(int, send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)), APDU_SW_OK));
+        cr_assert(
+            eq(int, phone_send_protected(r, APDU_WRITE_DATA, 0, span_of(piece, sizeof piece)), APDU_SW_OK));
         memset(piece, 0xA5, sizeof piece);
     }
     memset(end, 0xA5, sizeof end);
     memcpy(end + left, "\x5F\x5F\x00", 3);
-    cr_assert(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of(end, left + 3)), APDU_SW_OK));
+    cr_assert(eq(int, phone_send_protected(r, APDU_WRITE_DATA, 0x80, span_of(end, left + 3)), APDU_SW_OK));
     const struct dk_owned *o = dk_device_owned(&r->device, r->device.pairing.key);
     cr_expect(eq(sz, o->attestation_len, DK_OPAQUE_MAX));
     cr_expect(eq(u8, o->attestation[DK_OPAQUE_MAX - 1], 0xA5));
@@ -367,19 +275,22 @@ Test(framework, opaque_attestation_may_be_long)
 Test(framework, second_attestation_and_write_while_an_object_is_pending)
 {
     struct rig *r = rig_ready(test_crypto());
-    bring_to(r, DK_SECURE2);
-    cr_expect(eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_OK));
+    phone_bring_to(r, DK_SECURE2);
     cr_expect(
-        eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_CONDITIONS));
-    bring_to(r, DK_SECURE2);
-    cr_expect(eq(int, send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
+        eq(int, phone_send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_OK));
+    cr_expect(eq(int, phone_send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)),
+                 APDU_SW_CONDITIONS));
+    phone_bring_to(r, DK_SECURE2);
+    cr_expect(
+        eq(int, phone_send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
     struct dk_device before = r->device; /* the channel ends with the error */
-    cr_expect(
-        eq(int, send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, phone_send_protected(r, APDU_WRITE_DATA, 0x80, span_of("\x5F\x5F\x00", 3)),
+                 APDU_SW_CONDITIONS));
     cr_expect(before.pairing.channel.open && r->device.state == DK_SELECTED);
-    bring_to(r, DK_SECURE2);
-    cr_expect(eq(int, send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
-    cr_expect(eq(int, send(r, "803C1002"), APDU_SW_CONDITIONS), "not accepted before it was read");
+    phone_bring_to(r, DK_SECURE2);
+    cr_expect(
+        eq(int, phone_send_protected(r, APDU_GET_DATA, 0, span_of("\x7F\x24", 2)) & 0xFF00, APDU_SW_MORE));
+    cr_expect(eq(int, phone_send(r, "803C1002"), APDU_SW_CONDITIONS), "not accepted before it was read");
     rig_free(r);
 }
 
@@ -394,10 +305,11 @@ Test(framework, key_data_is_judged_at_its_end)
         k.creation.version = what == 1 ? 0x0101 : 0x0100;
         if (what == 2)
             k.vehicle_certificate = span_of(garbage, sizeof garbage);
-        bring_to(r, DK_SECURE1);
+        phone_bring_to(r, DK_SECURE1);
         ASSERT_OK(key_data_put(&b, &k));
-        cr_assert(eq(int, write_block(r, &b), APDU_SW_OK));
-        cr_expect(eq(int, send(r, "803C1001"), what == 0 ? APDU_SW_OK : APDU_SW_WRONG_DATA), "case %d", what);
+        cr_assert(eq(int, phone_write_block(r, &b), APDU_SW_OK));
+        cr_expect(eq(int, phone_send(r, "803C1001"), what == 0 ? APDU_SW_OK : APDU_SW_WRONG_DATA), "case %d",
+                  what);
         rig_free(r);
     }
 }
@@ -406,11 +318,11 @@ Test(framework, password_after_select_needs_another_select)
 {
     struct rig *r = rig_ready(test_crypto());
     dk_device_forget_password(&r->device);
-    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
+    cr_expect(eq(int, phone_send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
     rig_enter_password(r, true);
-    cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_CONDITIONS));
-    cr_expect(eq(int, send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
-    cr_expect(eq(int, send(r, REQUEST_OK), APDU_SW_OK));
+    cr_expect(eq(int, phone_send(r, REQUEST_OK), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, phone_send(r, "00A404000DA000000809434343444B46763100"), APDU_SW_OK));
+    cr_expect(eq(int, phone_send(r, REQUEST_OK), APDU_SW_OK));
     EXPECT_ERR(dk_device_set_password(&r->device, span_of("", 0)), ERR_BAD_ARGUMENT);
     EXPECT_ERR(dk_device_set_password(&r->device, span_of("123456789012345678901234567890123", 33)),
                ERR_BAD_ARGUMENT);

@@ -73,10 +73,11 @@ extern const uint8_t apdu_aid_framework[APDU_AID], apdu_aid_applet[APDU_AID];
 struct apdu_command {
     uint8_t cla, ins, p1, p2;
     struct span data; /* borrowed */
-    bool has_le;      /* Le = 00 follows */
+    bool has_le;      /* Le follows; we send 00 */
 };
 
-/* Cases 1 to 4 of ISO 7816-3, short. ERR_TRUNCATED, ERR_TRAILING_BYTES. Only Le = 00 is accepted. */
+/* Cases 1 to 4 of ISO 7816-3, short. ERR_TRUNCATED, ERR_TRAILING_BYTES. Only Le = 00 is accepted,
+ * but for GET RESPONSE, where it is ignored. */
 enum err apdu_command_parse(struct span in, struct apdu_command *out);
 void apdu_command_put(struct wr *w, const struct apdu_command *c);
 /* Splits a response; ERR_TRUNCATED without a status word. */
