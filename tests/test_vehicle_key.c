@@ -72,6 +72,7 @@ static const struct {
 static struct vehicle_step contact(struct rig *r, uint8_t p1, uint8_t p2, uint8_t last[APDU_COMMAND_MAX])
 {
     uint8_t answer[APDU_RESPONSE_MAX];
+    vehicle_transaction_wipe(&r->unlock);
     rig_phone_reset(r);
     struct vehicle_step s = vehicle_transaction_begin(&r->unlock, &r->finish_config.transaction, p1, p2);
     while (s.what == VEHICLE_SEND || s.what == VEHICLE_STORE_KPERSISTENT) {
