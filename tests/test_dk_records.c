@@ -124,6 +124,20 @@ static void prepare_second_anchor(struct rig *r)
     ASSERT_OK(dk_partner_drop_root(r->partner, span_of(r->j.der, r->j.len)));
 }
 
+/* A certificate for a root that is no more, a partner for whom there was no room: they leave bytes behind. */
+static void prepare_leftovers(struct rig *r)
+{
+    struct dk_partner *p;
+    uint8_t public_key[P256_POINT];
+    char id[X509_CN_MAX + 1];
+    prepare_second_anchor(r);
+    ASSERT_OK(dk_partner_certify(r->partner, span_of(r->f.der, r->f.len), span_of(r->e.der, r->e.len)));
+    ASSERT_OK(dk_cert_instance_ca_id(r->device.oem, "taken", id));
+    ASSERT_OK(applet_create_ca(&r->applet, id, public_key));
+    EXPECT_ERR(dk_device_add_partner(&r->device, "taken", span_of(r->j.der, r->j.len), &p, public_key),
+               ERR_BUSY);
+}
+
 /* Names of 64 characters, the largest mailboxes, all the rest as long as it may be. */
 static void prepare_maximal(struct rig *r)
 {
@@ -184,6 +198,7 @@ static const struct setup {
     {.name = "instance CAs with gaps", .prepare = prepare_ca_gap, .keys = 0},
     {.name = "two roots", .prepare = prepare_two_anchors, .keys = 0},
     {.name = "the second root alone", .prepare = prepare_second_anchor, .keys = 0},
+    {.name = "leftovers in free entries", .prepare = prepare_leftovers, .keys = 0},
     {.name = "as long as it may be", .prepare = prepare_maximal, .keys = 2},
 };
 

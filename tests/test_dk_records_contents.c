@@ -160,6 +160,7 @@ static ProtobufCBinaryData der(const struct rig_authority *a)
     X(partner_without_root, m->partners[0]->n_anchors = 0)                                           \
     X(partner_empty, empty_partner(m->partners[0]))                                                  \
     X(anchors_many, repeat_anchor(m->partners[0]))                                                   \
+    X(anchor_without_root, put_anchor_without_root(m->partners[0]))                                  \
     X(root_empty, resize(&m->partners[0]->anchors[0]->root, 0))                                      \
     X(root_cut, m->partners[0]->anchors[0]->root.len--)                                              \
     X(root_long, resize(&m->partners[0]->anchors[0]->root, X509_MAX + 1))                            \
@@ -220,6 +221,18 @@ static void repeat_anchor(Dk__V1__FrameworkRecord__Partner *p)
         list[i] = p->anchors[0];
     p->anchors = list;
     p->n_anchors = DK_PARTNER_ANCHORS + 1;
+}
+
+/* The first entry is free, but not empty. */
+static void put_anchor_without_root(Dk__V1__FrameworkRecord__Partner *p)
+{
+    static Dk__V1__FrameworkRecord__Anchor first, *list[2];
+    first = *p->anchors[0];
+    first.root.len = 0;
+    list[0] = &first;
+    list[1] = p->anchors[0];
+    p->anchors = list;
+    p->n_anchors = 2;
 }
 
 static void repeat_ca(Dk__V1__FrameworkRecord *m, size_t n)

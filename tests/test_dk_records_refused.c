@@ -114,3 +114,24 @@ Test(refused, the_envelope_as_it_is)
     crypto_sha256(test_crypto(), parts, 2, digest);
     cr_expect(memcmp(record + 28, digest, sizeof digest) == 0);
 }
+
+/* The digest is right, what it is over is not. */
+Test(refused, other_beginnings)
+{
+    static const struct {
+        const char *what;
+        size_t at;
+        uint8_t change;
+    } rows[] = {
+        {"another magic", 3, '1' ^ '2'}, {"a body longer than it says", 27, 1}, {"much longer", 24, 0x80}};
+    struct keyring_loader *b = keyring_loader_new(test_crypto());
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct keyring_record r = b->saved.keys[0];
+        r.bytes[rows[i].at] ^= rows[i].change;
+        const struct span parts[] = {{r.bytes, 28}, {r.bytes + ENVELOPE_HEADER, r.len - ENVELOPE_HEADER}};
+        crypto_sha256(test_crypto(), parts, 2, r.bytes + 28);
+        cr_expect(eq(int, keyring_loader_key(b, 0, span_of(r.bytes, r.len)), ERR_RECORD_TORN), "%s",
+                  rows[i].what);
+    }
+    keyring_loader_free(b);
+}

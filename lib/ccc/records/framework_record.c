@@ -41,32 +41,37 @@ struct framework_message {
     Dk__V1__FrameworkRecord__Derived derived;
 };
 
-static void put_partner(const struct dk_partner *p, struct partner_message *m)
+static void put_anchors(const struct dk_partner *p, struct partner_message *m)
 {
-    m->partner = (Dk__V1__FrameworkRecord__Partner)DK__V1__FRAMEWORK_RECORD__PARTNER__INIT;
-    m->partner.manufacturer = body_text(p->manufacturer);
-    m->partner.instance_ca = body_bytes(p->instance_ca, p->instance_ca_len);
-    m->partner.instance_ca_id = body_text(p->instance_ca_id);
     m->partner.anchors = m->anchors;
     for (size_t i = 0; i < DK_PARTNER_ANCHORS; i++) {
         const struct dk_anchor *a = &p->anchors[i];
         m->anchor[i] = (Dk__V1__FrameworkRecord__Anchor)DK__V1__FRAMEWORK_RECORD__ANCHOR__INIT;
+        m->anchors[i] = &m->anchor[i];
+        if (a->root_len == 0)
+            continue;
         m->anchor[i].root = body_bytes(a->root, a->root_len);
         m->anchor[i].device_oem = body_bytes(a->device_oem, a->device_oem_len);
-        m->anchors[i] = &m->anchor[i];
-        if (a->root_len)
-            m->partner.n_anchors = i + 1;
+        m->partner.n_anchors = i + 1;
     }
 }
 
+/* Here as elsewhere: a free entry is empty, whatever was left in it. */
 static void put_partners(const struct dk_device *d, struct framework_message *m)
 {
     m->record.partners = m->partners;
     for (size_t i = 0; i < DK_DEVICE_PARTNERS; i++) {
-        put_partner(&d->partners[i], &m->partner[i]);
-        m->partners[i] = &m->partner[i].partner;
-        if (d->partners[i].manufacturer[0])
-            m->record.n_partners = i + 1;
+        const struct dk_partner *p = &d->partners[i];
+        Dk__V1__FrameworkRecord__Partner *out = &m->partner[i].partner;
+        *out = (Dk__V1__FrameworkRecord__Partner)DK__V1__FRAMEWORK_RECORD__PARTNER__INIT;
+        m->partners[i] = out;
+        if (!p->manufacturer[0])
+            continue;
+        out->manufacturer = body_text(p->manufacturer);
+        out->instance_ca = body_bytes(p->instance_ca, p->instance_ca_len);
+        out->instance_ca_id = body_text(p->instance_ca_id);
+        put_anchors(p, &m->partner[i]);
+        m->record.n_partners = i + 1;
     }
 }
 
@@ -77,11 +82,12 @@ static void put_instance_cas(const struct applet *a, struct framework_message *m
         struct instance_ca_message *ca = &m->instance_ca[i];
         ca->ca = (Dk__V1__FrameworkRecord__InstanceCa)DK__V1__FRAMEWORK_RECORD__INSTANCE_CA__INIT;
         body_key_of(a->instance_cas[i].key, &ca->key);
-        ca->ca.id = body_text(a->instance_cas[i].id);
         ca->ca.key = &ca->key.pair;
         m->instance_cas[i] = &ca->ca;
-        if (a->instance_cas[i].key)
-            m->record.n_instance_cas = i + 1;
+        if (!a->instance_cas[i].key)
+            continue;
+        ca->ca.id = body_text(a->instance_cas[i].id);
+        m->record.n_instance_cas = i + 1;
     }
 }
 
@@ -142,7 +148,7 @@ static bool read_anchor(const Dk__V1__FrameworkRecord__Anchor *m, struct dk_anch
         !body_read_up_to(&m->device_oem, a->device_oem, sizeof a->device_oem, &a->device_oem_len))
         return false;
     /* a root was read when it was added; [F] and [E] are carried as they came */
-    return a->root_len ? x509_parse(span_of(a->root, a->root_len), &x) == ERR_OK : a->device_oem_len == 0;
+    return a->root_len == 0 || x509_parse(span_of(a->root, a->root_len), &x) == ERR_OK;
 }
 
 static bool read_partner(const Dk__V1__FrameworkRecord__Partner *m, struct dk_partner *p)
@@ -152,14 +158,13 @@ static bool read_partner(const Dk__V1__FrameworkRecord__Partner *m, struct dk_pa
         !body_read_up_to(&m->instance_ca, p->instance_ca, sizeof p->instance_ca, &p->instance_ca_len) ||
         !body_read_text(m->instance_ca_id, p->instance_ca_id, sizeof p->instance_ca_id))
         return false;
-    bool in_use = p->manufacturer[0], has_root = false;
+    bool has_root = false;
     for (size_t i = 0; i < m->n_anchors; i++) {
         if (!read_anchor(m->anchors[i], &p->anchors[i]))
             return false;
         has_root |= p->anchors[i].root_len != 0;
     }
-    bool empty = !has_root && !p->instance_ca_len && !p->instance_ca_id[0];
-    return in_use ? has_root && p->instance_ca_id[0] : empty;
+    return !p->manufacturer[0] || (has_root && p->instance_ca_id[0]);
 }
 
 static bool read_partners(const Dk__V1__FrameworkRecord *m, struct dk_device *d)
@@ -241,7 +246,7 @@ static enum err read_record(const Dk__V1__FrameworkRecord *m, struct dk_device *
     return e ? e : read_derived(d->crypto, m->derived, d);
 }
 
-/* It would be saved as these very bytes. */
+/* It would be saved as these very bytes: so a free entry is empty, too. */
 static bool saved_as(const struct dk_device *d, struct span body)
 {
     struct framework_message m;
