@@ -75,7 +75,7 @@ void phone_bring_to(struct rig *r, enum dk_device_state state)
             rig_phone_reset(r);
             must(dk_device_create_key(d) == ERR_OK, "the key");
         }
-        s = vehicle_pairing_proceed(&r->pairing);
+        s = rig_pairing_proceed(r, &s);
     }
 }
 

@@ -262,6 +262,8 @@ static enum err open_with(struct dk_device *d, struct applet *a, struct crypto *
 {
     applet_open(a, c);
     enum err e = dk_device_open(d, c, a, m->oem);
+    if (e == ERR_NO_SPACE) /* a name that is too long */
+        e = ERR_RECORD_TORN;
     if (!e)
         e = read_record(m, d);
     if (!e && !saved_as(d, body))

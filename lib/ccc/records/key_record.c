@@ -211,7 +211,7 @@ static bool read_digital_key(const Dk__V1__KeyRecord *m, struct digital_key *k)
     if (!ok)
         return false;
     /* SETUP ENDPOINT, as when the key was made */
-    k->state = APPLET_KEY_ACTIVE;
+    k->state = APPLET_KEY_CREATED;
     if (applet_setup_endpoint(k, &confidential, &private_part))
         return false;
     k->state = (enum applet_key_state)m->state;
