@@ -52,7 +52,7 @@ static void run_apdu(const uint8_t *p, size_t len)
     struct wr w = wr_of(again, sizeof again);
     if (apdu_command_parse(span_of(p, len), &cmd) == ERR_OK) {
         apdu_command_put(&w, &cmd);
-        MUST(span_equal(span_of(again, w.len), span_of(p, len)));
+        MUST(w.len == len && memcmp(again, p, len - cmd.has_le) == 0); /* we ask for all there is */
     }
     (void)!apdu_response_parse(span_of(p, len), &data, &sw);
     apdu_describe_command(span_of(p, len), line);

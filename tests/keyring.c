@@ -24,6 +24,7 @@ void keyring_make_keys(struct rig *r, unsigned n)
             applet_create_endpoint(&r->applet, &create, &k) ||
             applet_setup_endpoint(k, &first->auth1_confidential, &first->auth1_private))
             abort();
+        applet_accept_endpoint(k);
         k->mailboxes = first->mailboxes;
         k->has_kpersistent = true;
         memset(k->kpersistent, i, sizeof k->kpersistent);

@@ -163,6 +163,7 @@ static void prepare_maximal(struct rig *r)
     ASSERT_OK(applet_create_endpoint(&r->applet, &create, &k));
     ASSERT_OK(applet_setup_endpoint(k, &(struct mailbox_part){MAILBOX_CONFIDENTIAL_MAX - 60, 60},
                                     &(struct mailbox_part){MAILBOX_PRIVATE_MAX - 60, 60}));
+    applet_accept_endpoint(k);
     ASSERT_OK(applet_encryption_key(&r->applet, k, public_key));
     memset(k->mailboxes.private_area, 0xEE, MAILBOX_PRIVATE_MAX);
     memset(k->mailboxes.confidential_area, 0xEE, MAILBOX_CONFIDENTIAL_MAX);
