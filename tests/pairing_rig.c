@@ -224,7 +224,20 @@ static struct dk_step store(struct rig *r, const struct dk_step *s)
 {
     r->stores++;
     r->stored = s->change;
-    return dk_device_stored(&r->device, r->stores == r->store_fails_at ? ERR_STORE_FAILED : ERR_OK);
+    enum rig_fate fate = r->fate ? r->fate(r->fate_arg, &s->change) : RIG_STORED;
+    if (fate == RIG_LOST_BEFORE || fate == RIG_LOST_AFTER) {
+        r->phone_died = true;
+        return (struct dk_step){.what = DK_NOTHING};
+    }
+    bool refused = r->stores == r->store_fails_at || fate == RIG_REFUSED;
+    return dk_device_stored(&r->device, refused ? ERR_STORE_FAILED : ERR_OK);
+}
+
+static bool phone_died(struct rig *r)
+{
+    bool died = r->phone_died;
+    r->phone_died = false;
+    return died;
 }
 
 static struct dk_step derive(struct rig *r, struct dk_step *s)
@@ -253,6 +266,8 @@ void rig_phone_input_over(struct rig *r, enum dk_link_id link, enum dk_to to, st
                           struct wr *answer)
 {
     struct dk_step s = rig_phone_finish(r, dk_device_input(&r->device, link, to, apdu));
+    if (phone_died(r))
+        return;
     if (s.what != DK_ANSWER)
         abort();
     wr_copy(answer, s.answer.p, s.answer.len);
@@ -262,6 +277,7 @@ void rig_phone_reset_over(struct rig *r, enum dk_link_id link)
 {
     if (rig_phone_finish(r, dk_device_reset(&r->device, link)).what != DK_NOTHING)
         abort();
+    phone_died(r);
 }
 
 void rig_phone_reset(struct rig *r)
@@ -281,6 +297,8 @@ void rig_phone_input(struct rig *r, struct span apdu, struct wr *answer)
     }
     dk_message_put(&w, &(struct dk_message){r->ble_type, DK_APDU_RQ, apdu});
     struct dk_step s = rig_phone_finish(r, dk_device_message(&r->device, span_of(sdu, w.len)));
+    if (phone_died(r))
+        return;
     if (s.what != DK_ANSWER || dk_message_parse(s.answer, &m) || m.type != r->ble_type || m.id != DK_APDU_RS)
         abort();
     wr_copy(answer, m.data.p, m.data.len);
@@ -517,11 +535,13 @@ static bool is_store(const struct vehicle_step *s)
 /* The store takes it, or does not, or is the last that the vehicle had power for. */
 static struct vehicle_step do_store(struct rig *r, const struct session *e, const struct vehicle_step *s)
 {
-    if (r->store.refuses == s->what)
+    enum rig_fate fate = r->fate ? r->fate(r->fate_arg, NULL) : RIG_STORED;
+    if (r->store.refuses == s->what || fate == RIG_REFUSED)
         return e->store_failed(r);
-    if (r->store.cut_after != s->what)
+    if (r->store.cut_after != s->what && fate == RIG_STORED)
         return e->proceed(r, s);
-    commit(r, s);
+    if (fate != RIG_LOST_BEFORE)
+        commit(r, s);
     e->wipe(r);
     load_key(r);
     return (struct vehicle_step){.what = VEHICLE_FAILED, .reason = ERR_KILLED};

@@ -29,6 +29,15 @@ extern const char *const rig_fault_names[RIG_FAULTS];
 #define RIG_COMMANDS 14
 extern const char *const rig_commands[RIG_COMMANDS];
 
+/* What becomes of a commit. */
+enum rig_fate {
+    RIG_STORED,
+    RIG_REFUSED,
+    RIG_LOST_BEFORE, /* power goes: it is not in the store */
+    RIG_LOST_AFTER,  /* power goes: it is in the store, and nothing else happens */
+    RIG_FATES
+};
+
 struct rig_fault {
     enum rig_fault_kind kind;
     size_t apdu; /* counted from 0 in one run */
@@ -66,6 +75,11 @@ struct rig {
     size_t stores;           /* what the phone's store was asked for so far, and the last of it */
     struct dk_change stored; /* (keys and framework as they are then are not kept) */
     size_t store_fails_at;   /* the one, counted from 1, that the store refuses; 0: none */
+    /* Decides about each commit of either side, the phone's with its change. A phone that loses power is
+     * loaded again by whoever decides. NULL: everything is stored. */
+    enum rig_fate (*fate)(void *arg, const struct dk_change *phone);
+    void *fate_arg;
+    bool phone_died; /* the answer under way does not come */
     /* vehicle */
     struct spake2p_verifier_set verifier;
     struct spake2p_prover_set

@@ -206,6 +206,7 @@ struct dk_storing {
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t password_len;
     uint8_t evidence_failures, derivations;
+    bool derived;
     /* SETTLED */
     struct digital_key *key;
     struct dk_owned owned;

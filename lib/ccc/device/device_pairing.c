@@ -220,11 +220,13 @@ static uint16_t accept_key(struct dk_device *d, enum dk_link_id link)
     s->password_len = d->password_len;
     s->evidence_failures = d->evidence_failures;
     s->derivations = d->derivations;
+    s->derived = d->derived;
     applet_accept_endpoint(k);
     dk_device_owned(d, k)->paired = true;
     OPENSSL_cleanse(d->password, sizeof d->password);
     d->password_len = 0;
     d->evidence_failures = d->derivations = 0;
+    d->derived = false;
     return DK_SW_LATER;
 }
 
@@ -237,6 +239,7 @@ static void take_back(struct dk_device *d)
     d->password_len = s->password_len;
     d->evidence_failures = s->evidence_failures;
     d->derivations = s->derivations;
+    d->derived = s->derived;
 }
 
 uint16_t dk_accept_stored(struct dk_device *d, bool stored)

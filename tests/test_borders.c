@@ -1,0 +1,287 @@
+/* The whole life of a key with both stores in it: at every border, at either end, the store refuses, or power
+ * goes before it or behind it; and before every APDU the phone begins a new life from what it last stored.
+ * What the two ends then do by their documents leads back to the same end. */
+#include <stdlib.h>
+
+#include "tests/check.h"
+#include "tests/keyring.h"
+#include "tests/support.h"
+
+#define TRIES 5
+
+static const char *const fate_names[RIG_FATES] = {"stored", "refused", "power lost before", "power lost behind"};
+
+/* One disturbance in a life; at counts from 1, 0: none. */
+struct trouble {
+    enum rig_fate fate;
+    size_t at;      /* which commit, of either side */
+    size_t at_apdu; /* before which APDU the phone begins anew */
+};
+
+struct life {
+    struct rig *rig;
+    struct keyring stored; /* what the phone's store has */
+    struct trouble trouble;
+    size_t commits, apdus;
+    bool fired;
+};
+
+/* ---- the phone's store ---- */
+
+static void put(struct life *l, const struct dk_change *c)
+{
+    const struct dk_device *d = &l->rig->device;
+    struct keyring_record *f = &l->stored.framework;
+    if (c->framework)
+        ASSERT_OK(dk_record_save_framework(d, f->bytes, sizeof f->bytes, &f->len));
+    for (unsigned i = 0; i < APPLET_KEYS; i++) {
+        struct keyring_record *k = &l->stored.keys[i];
+        if (c->erase >> i & 1)
+            k->len = 0;
+        if (c->put >> i & 1)
+            ASSERT_OK(dk_record_save_key(d, i, k->bytes, sizeof k->bytes, &k->len));
+    }
+}
+
+/* A new life; what it saves is what it was loaded from. */
+static void restart_phone(struct life *l)
+{
+    struct rig *r = l->rig;
+    struct keyring *again = malloc(sizeof *again);
+    dk_device_close(&r->device);
+    applet_close(&r->applet);
+    enum err e = keyring_load(&r->device, &r->applet, r->crypto, &l->stored);
+    cr_assert(eq(int, (int)e, ERR_OK), "loaded at commit %zu, APDU %zu", l->commits, l->apdus);
+    ASSERT_OK(keyring_save(&r->device, again));
+    cr_assert(span_equal(span_of(again->framework.bytes, again->framework.len),
+                         span_of(l->stored.framework.bytes, l->stored.framework.len)));
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        cr_assert(span_equal(span_of(again->keys[i].bytes, again->keys[i].len),
+                             span_of(l->stored.keys[i].bytes, l->stored.keys[i].len)));
+    free(again);
+}
+
+static enum rig_fate decide(void *arg, const struct dk_change *phone)
+{
+    struct life *l = arg;
+    bool here = ++l->commits == l->trouble.at;
+    enum rig_fate fate = here ? l->trouble.fate : RIG_STORED;
+    l->fired |= here;
+    if (phone && (fate == RIG_STORED || fate == RIG_LOST_AFTER))
+        put(l, phone);
+    if (phone && (fate == RIG_LOST_BEFORE || fate == RIG_LOST_AFTER))
+        restart_phone(l);
+    return fate;
+}
+
+/* What the owner's own calls changed. */
+static void sync(struct life *l)
+{
+    struct dk_change c = dk_device_changes(&l->rig->device);
+    put(l, &c);
+}
+
+static void before_apdu(void *arg, bool command, struct span apdu)
+{
+    struct life *l = arg;
+    (void)apdu;
+    if (!command || ++l->apdus != l->trouble.at_apdu)
+        return;
+    l->fired = true;
+    restart_phone(l);
+}
+
+/* ---- steps, tried again as docs/ccc.md says ---- */
+
+static enum err pair(struct rig *r)
+{
+    enum err e = rig_pair_phase_2(r);
+    if (r->store.key.state == 0)
+        return e;
+    return rig_phase_3(r); /* the device may have heard that its key was accepted; if not, phase 2 again */
+}
+
+static enum err read_mailbox(struct rig *r)
+{
+    bool fast;
+    return rig_unlock(r, false, true, &fast);
+}
+
+static enum err unlock_fast(struct rig *r)
+{
+    bool fast;
+    enum err e = rig_unlock(r, true, false, &fast);
+    return e ? e : fast ? ERR_OK : ERR_DK_ANSWER;
+}
+
+static enum err terminate_by_vehicle(struct rig *r)
+{
+    enum err e = rig_finish(r, VEHICLE_TERMINATE_KEY);
+    return e == ERR_DK_TERMINATED ? ERR_OK : e; /* it was heard, though its answer was not */
+}
+
+static enum err learn_termination(struct rig *r)
+{
+    enum err e = rig_finish(r, VEHICLE_TERMINATION);
+    /* A phone that heard its last word has no key to answer with. */
+    return r->store.commits[VEHICLE_STORE_TERMINATION] && rig_phone_keys(r) == 0 ? ERR_OK : e;
+}
+
+static struct digital_key *only_key(struct life *l)
+{
+    size_t n = 0;
+    struct digital_key *found = NULL;
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        if (l->stored.keys[i].len) {
+            found = &l->rig->applet.keys[i];
+            n++;
+        }
+    cr_assert(eq(sz, n, 1), "keys in the phone's store");
+    return found;
+}
+
+static void again(struct life *l, enum err (*step)(struct rig *r), const char *name)
+{
+    enum err e = ERR_OK;
+    for (int i = 0; i < TRIES; i++) {
+        e = step(l->rig);
+        sync(l);
+        if (!e)
+            return;
+    }
+    cr_fatal("%s does not end well: %s; commit %zu %s, APDU %zu", name, err_name(e), l->trouble.at,
+                   fate_names[l->trouble.fate], l->trouble.at_apdu);
+}
+
+/* Handed out, and filled by the vehicle with an identifier of its own. */
+static void share_a_slot(struct life *l)
+{
+    struct slot_id slot;
+    unsigned entry;
+    ASSERT_OK(dk_device_hand_out_slot(&l->rig->device, only_key(l), &slot, &entry));
+    sync(l);
+    l->rig->finish_config.offer.slots[entry].b[0] = 0x77;
+    again(l, rig_refill, "refill");
+}
+
+static void suspend_and_resume(struct life *l)
+{
+    struct rig *r = l->rig;
+    ASSERT_OK(dk_device_suspend(&r->device, only_key(l)));
+    sync(l);
+    EXPECT_ERR(read_mailbox(r), ERR_DK_STATUS);
+    ASSERT_OK(dk_device_resume(&r->device, only_key(l), (struct span){0}));
+    sync(l);
+    again(l, read_mailbox, "unlock of a resumed key");
+}
+
+/* Both ends have the same of the key, and nothing is left over. */
+static void expect_agreement(struct life *l)
+{
+    const struct vehicle_key *v = &l->rig->store.key;
+    const struct digital_key *k = only_key(l);
+    const uint8_t *mailbox = k->mailboxes.private_area;
+    cr_expect(k->state == APPLET_KEY_ACTIVE && v->state == VEHICLE_KEY_ACTIVE && v->tracked);
+    cr_expect(memcmp(k->device_pk, v->device_pk, P256_POINT) == 0);
+    cr_expect(memcmp(k->key_id, v->key_id, sizeof v->key_id) == 0);
+    cr_expect(slot_id_equal(&k->creation.slot, &v->slot));
+    cr_expect(k->has_kpersistent && v->has_kpersistent &&
+              memcmp(k->kpersistent, v->kpersistent, TRANSACTION_KPERSISTENT) == 0);
+    cr_expect(eq(int, mailbox[1], 0xFF), "all slots are filled");
+    cr_expect(eq(int, mailbox[0] & (MAILBOX_ATTESTATION | MAILBOX_SLOT_BITMAP_CHANGED), 0));
+    cr_expect(eq(sz, l->rig->device.password_len, 0));
+    cr_expect(l->rig->store.attempts == 0 && l->rig->store.verifier_erased);
+}
+
+static void end_key(struct life *l, bool by_vehicle)
+{
+    struct rig *r = l->rig;
+    if (by_vehicle) {
+        r->store.key.state = r->key.state = VEHICLE_KEY_TERMINATED;
+        again(l, terminate_by_vehicle, "termination by the vehicle");
+    } else {
+        ASSERT_OK(dk_device_terminate(&r->device, only_key(l)));
+        sync(l);
+        bool fast;
+        enum err e = rig_unlock(r, true, false, &fast);
+        cr_assert(e == ERR_DK_TERMINATED || l->fired, "%s", err_name(e));
+    }
+    again(l, learn_termination, "the device's statement");
+    cr_expect(eq(sz, rig_phone_keys(r), 0));
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        cr_expect(eq(sz, l->stored.keys[i].len, 0));
+    cr_expect(r->store.key.state == VEHICLE_KEY_TERMINATED && r->store.statement_len > 0);
+}
+
+/* ---- a life ---- */
+
+struct plan {
+    enum transaction_interface interface;
+    bool attest_in_phase_3, by_vehicle;
+};
+
+static void live(struct life *l, const struct plan *p)
+{
+    const struct dk_change everything = {.framework = true};
+    struct rig *r = l->rig = rig_new(test_crypto());
+    r->interface = r->finish_config.transaction.interface = p->interface;
+    r->attest_in_phase_3 = p->attest_in_phase_3;
+    r->fate = decide;
+    r->fate_arg = r->tap_arg = l;
+    r->tap = before_apdu;
+    rig_enter_password(r, true);
+    put(l, &everything);
+    again(l, pair, "pairing");
+    again(l, rig_track_key, "key tracking");
+    again(l, rig_phase_4, "phase 4");
+    again(l, read_mailbox, "unlock");
+    again(l, unlock_fast, "fast unlock");
+    share_a_slot(l);
+    suspend_and_resume(l);
+    expect_agreement(l);
+    end_key(l, p->by_vehicle);
+    rig_free(r);
+}
+
+static void live_with(struct trouble t, const struct plan *p, size_t *commits, size_t *apdus)
+{
+    struct life *l = calloc(1, sizeof *l);
+    l->trouble = t;
+    live(l, p);
+    bool wanted = t.at || t.at_apdu;
+    cr_expect(eq(int, l->fired, wanted), "commit %zu, APDU %zu", t.at, t.at_apdu);
+    if (commits)
+        *commits = l->commits;
+    if (apdus)
+        *apdus = l->apdus;
+    free(l);
+}
+
+static const struct plan plans[] = {
+    {TRANSACTION_CONTACTLESS, false, false},
+    {TRANSACTION_CONTACTLESS, true, true},
+    {TRANSACTION_BLE, false, true},
+};
+
+Test(borders, every_commit_at_either_end)
+{
+    for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
+        size_t commits;
+        live_with((struct trouble){0}, &plans[p], &commits, NULL);
+        cr_assert(ge(sz, commits, 25), "%zu", commits);
+        for (size_t at = 1; at <= commits; at++)
+            for (enum rig_fate f = RIG_REFUSED; f < RIG_FATES; f++)
+                live_with((struct trouble){.fate = f, .at = at}, &plans[p], NULL, NULL);
+    }
+}
+
+Test(borders, the_phone_begins_anew_before_every_apdu)
+{
+    for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
+        size_t apdus;
+        live_with((struct trouble){0}, &plans[p], NULL, &apdus);
+        cr_assert(ge(sz, apdus, 60), "%zu", apdus);
+        for (size_t i = 1; i <= apdus; i++)
+            live_with((struct trouble){.at_apdu = i}, &plans[p], NULL, NULL);
+    }
+}
