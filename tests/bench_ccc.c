@@ -7,8 +7,10 @@
 #include <openssl/params.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "lib/ccc/applet_message.h"
 #include "lib/ccc/ecies.h"
 #include "tests/pairing_rig.h"
 #include "tests/support.h"
@@ -273,6 +275,87 @@ static void report(const struct figure *f, struct rig *r, struct floor_tools *t)
     fflush(stdout);
 }
 
+/* ---- what a stranger may learn from the time that an answer takes ---- */
+
+#define STRANGER_ROUNDS 600
+
+static double one_answer_ns(struct rig *r, const struct wr *apdu, uint16_t wanted)
+{
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    struct dk_step s =
+        dk_device_input(&r->device, DK_CONTACTLESS, DK_TO_SELECTED, span_of(apdu->buf, apdu->len));
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    check(s.what == DK_ANSWER && s.answer.len >= 2 &&
+              (s.answer.p[s.answer.len - 2] << 8 | s.answer.p[s.answer.len - 1]) == wanted,
+          "a stranger's command");
+    return (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
+}
+
+/* AUTH0 of the rig's vehicle or of none, and an AUTH1 that nobody signed. */
+struct stranger {
+    uint8_t auth0[APDU_COMMAND_MAX], auth1[APDU_COMMAND_MAX];
+    struct wr auth0_w, auth1_w;
+    double ns[STRANGER_ROUNDS];
+};
+
+static void make_stranger(struct rig *r, bool known, bool fast, struct stranger *s)
+{
+    uint8_t data[APDU_DATA_MAX];
+    struct wr w = wr_of(data, sizeof data);
+    struct transaction t = {.version = {1, 0}};
+    struct p256_key *k;
+    check(p256_generate(r->crypto, &k) == ERR_OK, "keygen");
+    p256_public(k, t.vehicle_epk);
+    p256_free(k);
+    memcpy(t.vehicle_id, known ? r->applet.keys[0].creation.vehicle_id : t.id, sizeof t.vehicle_id);
+    applet_auth0_put(&w, &t);
+    s->auth0_w = wr_of(s->auth0, sizeof s->auth0);
+    apdu_command_put(&s->auth0_w, &(struct apdu_command){APDU_CLA_PLAIN, APDU_AUTH0, fast, TRANSACTION_UNLOCK,
+                                                         span_of(data, w.len), true});
+    memset(data, 0x5A, sizeof data);
+    data[0] = APPLET_TAG_SIGNATURE;
+    data[1] = SIGNATURE_SIZE;
+    s->auth1_w = wr_of(s->auth1, sizeof s->auth1);
+    apdu_command_put(&s->auth1_w, &(struct apdu_command){APDU_CLA_PLAIN, APDU_AUTH1, 0, 0,
+                                                         span_of(data, 2 + SIGNATURE_SIZE), true});
+}
+
+static double middle(struct stranger *s)
+{
+    qsort(s->ns, STRANGER_ROUNDS, sizeof *s->ns, compare);
+    return s->ns[STRANGER_ROUNDS / 2];
+}
+
+/* In turn, so that both have the same machine. */
+static void report_stranger(struct rig *r, const char *name, bool fast, bool auth1)
+{
+    static struct stranger both[2];
+    for (int who = 0; who < 2; who++)
+        make_stranger(r, who == 0, fast, &both[who]);
+    for (int i = 0; i < 2 * STRANGER_ROUNDS; i++) {
+        struct stranger *s = &both[i & 1];
+        double ns = one_answer_ns(r, &s->auth0_w, APDU_SW_OK);
+        s->ns[i / 2] = auth1 ? one_answer_ns(r, &s->auth1_w, APDU_SW_WRONG_DATA) : ns;
+    }
+    double known = middle(&both[0]), unknown = middle(&both[1]);
+    printf("{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"ns\",\"floor\":%.6g,\"floor_is\":\"the same for a "
+           "known vehicle\",\"ratio\":%.3g,\"goal\":0.9}\n",
+           name, unknown, known, known < unknown ? known / unknown : unknown / known);
+}
+
+static void report_strangers(struct rig *r)
+{
+    uint8_t apdu[APDU_COMMAND_MAX];
+    struct wr w = wr_of(apdu, sizeof apdu);
+    apdu_command_put(&w, &(struct apdu_command){APDU_CLA_ISO, APDU_SELECT, 0x04, 0,
+                                                span_of(apdu_aid_applet, APDU_AID), true});
+    one_answer_ns(r, &w, APDU_SW_OK);
+    report_stranger(r, "stranger_auth0", false, false);
+    report_stranger(r, "stranger_auth0_fast", true, false);
+    report_stranger(r, "stranger_auth1", false, true);
+}
+
 int main(void)
 {
     struct rig *r = rig_new(test_crypto());
@@ -280,6 +363,7 @@ int main(void)
     pairing(r);
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         report(&figures[i], r, &t);
+    report_strangers(r);
     free_tools(&t);
     rig_free(r);
     return 0;

@@ -1,0 +1,340 @@
+/* The end of a key: terminated by its owner or its vehicle, suspended and resumed, outside its validity; and
+ * that a vehicle which is not known cannot tell. */
+#include "lib/ccc/exchange.h"
+#include "tests/check.h"
+#include "tests/phone.h"
+#include "tests/reader.h"
+#include "tests/support.h"
+
+#define KEY_ATT 0x62 /* mailbox_map_default */
+#define OEM     0x42
+
+static struct rig *paired(struct reader *v)
+{
+    struct rig *r = rig_ready(test_crypto());
+    ASSERT_OK(rig_pair(r));
+    rig_phone_reset_over(r, DK_CONTACTLESS);
+    (void)dk_device_changes(&r->device);
+    reader_open(v, r, DK_CONTACTLESS);
+    return r;
+}
+
+static void done(struct reader *v)
+{
+    struct rig *r = v->rig;
+    reader_close(v);
+    rig_free(r);
+}
+
+static uint8_t signals(const struct rig *r)
+{
+    return r->applet.keys[0].mailboxes.private_area[0];
+}
+
+/* ---- termination ---- */
+
+Test(termination, statement_carries_what_the_vehicle_left_with_the_key)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    const struct dk_owned *o = &r->device.owned[0];
+    struct attestation said;
+    size_t used;
+    memcpy(k->mailboxes.private_area + OEM, "left by the vehicle", 19);
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED));
+    cr_expect(not(k->has_kpersistent));
+    cr_expect(eq(uint, dk_device_changes(&r->device).put, 1));
+    ASSERT_OK(attestation_open(r->crypto, span_of(o->termination, o->termination_len), ATTESTATION_TERMINATED,
+                               k->device_pk, &said, &used));
+    cr_expect(eq(sz, used, o->termination_len));
+    cr_expect(memcmp(said.key_id, k->key_id, sizeof said.key_id) == 0);
+    cr_expect(memcmp(said.vehicle_id, k->creation.vehicle_id, sizeof said.vehicle_id) == 0);
+    cr_expect(slot_id_equal(&said.slot, &k->creation.slot));
+    cr_expect(eq(sz, said.oem.len, KEY_ATT - OEM));
+    cr_expect(memcmp(said.oem.p, "left by the vehicle", 19) == 0);
+    cr_expect(ne(int, signals(r) & MAILBOX_ATTESTATION, 0));
+    cr_expect(memcmp(k->mailboxes.private_area + KEY_ATT, o->termination, o->termination_len) == 0);
+    EXPECT_ERR(dk_device_terminate(&r->device, k), ERR_DK_TERMINATED);
+    EXPECT_ERR(dk_device_suspend(&r->device, k), ERR_DK_TERMINATED);
+    done(&v);
+}
+
+Test(termination, nothing_changes_when_the_statement_would_be_too_long)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    struct mailbox_map *m = &r->device.owned[0].map;
+    k->mailboxes.private_size = 1024;
+    m->end = 1024;
+    m->attestation = OEM + ATTESTATION_OEM_MAX + 1;
+    EXPECT_ERR(dk_device_terminate(&r->device, k), ERR_NO_SPACE);
+    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE));
+    cr_expect(k->has_kpersistent);
+    cr_expect(eq(uint, dk_device_changes(&r->device).put, 0));
+    m->attestation--;
+    m->end = 1024 - 10; /* nor does it fit into KeyAtt: the servers have it */
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_expect(gt(sz, r->device.owned[0].termination_len, ATTESTATION_OEM_MAX));
+    cr_expect(eq(int, signals(r) & MAILBOX_ATTESTATION, 0));
+    done(&v);
+}
+
+/* The operation that a vehicle sends with a terminated key. */
+static uint16_t operate(struct reader *v, enum exchange_kind kind, enum mailbox_kind mailbox, uint16_t offset,
+                        uint8_t len)
+{
+    uint8_t buf[300], data[255] = {0};
+    struct wr w = wr_of(buf, sizeof buf);
+    exchange_begin(&w, EXCHANGE_COMMIT);
+    if (kind == EXCHANGE_READ)
+        exchange_put_read(&w, mailbox, offset, len);
+    else if (kind == EXCHANGE_WRITE)
+        exchange_put_write(&w, mailbox, offset, span_of(data, len));
+    else
+        exchange_put_set(&w, mailbox, offset, len, 0);
+    return reader_exchange(v, &w);
+}
+
+static const struct {
+    const char *what;
+    enum exchange_kind kind;
+    enum mailbox_kind mailbox;
+    uint16_t offset;
+    uint8_t len;
+    uint16_t sw;
+} reach[] = {
+    {"reads SigBmp", EXCHANGE_READ, MAILBOX_PRIVATE, 0, 1, APDU_SW_OK},
+    {"reads the slots", EXCHANGE_READ, MAILBOX_PRIVATE, 2, 64, APDU_SW_OK},
+    {"reads a token", EXCHANGE_READ, MAILBOX_CONFIDENTIAL, 0, 16, APDU_SW_WRONG_DATA},
+    {"writes a token", EXCHANGE_WRITE, MAILBOX_CONFIDENTIAL, 0, 16, APDU_SW_WRONG_DATA},
+    {"writes SlotIdentBmp", EXCHANGE_WRITE, MAILBOX_PRIVATE, 1, 1, APDU_SW_WRONG_DATA},
+    {"writes SigBmp and more", EXCHANGE_SET, MAILBOX_PRIVATE, 0, 2, APDU_SW_WRONG_DATA},
+    {"writes before KeyAtt", EXCHANGE_SET, MAILBOX_PRIVATE, KEY_ATT - 1, 2, APDU_SW_WRONG_DATA},
+    {"erases KeyAtt", EXCHANGE_SET, MAILBOX_PRIVATE, KEY_ATT, 255, APDU_SW_OK},
+    {"erases the end of KeyAtt", EXCHANGE_SET, MAILBOX_PRIVATE, MAILBOX_DEFAULT_PRIVATE - 2, 2, APDU_SW_OK},
+    {"writes behind KeyAtt", EXCHANGE_SET, MAILBOX_PRIVATE, MAILBOX_DEFAULT_PRIVATE - 2, 3,
+     APDU_SW_WRONG_DATA},
+};
+
+Test(termination, vehicle_reaches_what_tells_it_and_nothing_else)
+{
+    for (size_t i = 0; i < sizeof reach / sizeof reach[0]; i++) {
+        struct reader v;
+        struct rig *r = paired(&v);
+        ASSERT_OK(dk_device_terminate(&r->device, &r->applet.keys[0]));
+        cr_assert(reader_authenticate(&v));
+        cr_expect(
+            eq(int, operate(&v, reach[i].kind, reach[i].mailbox, reach[i].offset, reach[i].len), reach[i].sw),
+            "%s", reach[i].what);
+        done(&v);
+    }
+}
+
+Test(termination, key_answers_as_terminated_and_is_deleted_when_the_vehicle_knows)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    uint8_t kpersistent[TRANSACTION_KPERSISTENT];
+    memcpy(kpersistent, k->kpersistent, sizeof kpersistent);
+    k->auth1_confidential = (struct mailbox_part){0, 16};
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_assert(reader_select(&v) == APDU_SW_OK && reader_auth0(&v, TRANSACTION_FAST) == APDU_SW_OK);
+    cr_expect(not(reader_fast(&v, kpersistent)), "never fast");
+    size_t stores = r->stores;
+    cr_assert(eq(int, reader_auth1(&v), APDU_SW_OK));
+    cr_expect(eq(int, v.signer, TRANSACTION_TERMINATED));
+    cr_expect(eq(int, v.data[0], 0x4E));
+    cr_expect(eq(sz, v.len, 10 + 66 + 4), "4E, 9E, 4B: no token");
+    cr_expect(eq(sz, r->stores, stores), "Kpersistent is not kept");
+    cr_expect(not(k->has_kpersistent));
+    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "not before the vehicle knows");
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, operate(&v, EXCHANGE_SET, MAILBOX_PRIVATE, 0, 1), APDU_SW_OK));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "not before the end");
+    r->store_fails_at = r->stores + 1;
+    cr_expect(eq(int, reader_end(&v), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "still in the store");
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
+    cr_expect(r->stored.erase == 1 && r->stored.put == 0);
+    cr_expect(eq(int, k->state, APPLET_KEY_NONE));
+    cr_expect(not(r->device.owned[0].paired));
+    cr_expect(eq(int, reader_select(&v), APDU_SW_NOT_FOUND));
+    done(&v);
+}
+
+Test(termination, replaces_what_waits_and_takes_no_receipt_any_more)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    struct dk_owned *o = &r->device.owned[0];
+    uint8_t point[P256_POINT];
+    struct slot_id slot;
+    unsigned entry;
+    o->waiting_len = 7;
+    p256_public(r->device.enc_key, point);
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_expect(eq(sz, o->waiting_len, 0));
+    EXPECT_ERR(dk_device_receipt(&r->device, k, point, span_of("x", 1)), ERR_DK_TERMINATED);
+    EXPECT_ERR(dk_device_hand_out_slot(&r->device, k, &slot, &entry), ERR_DK_TERMINATED);
+    ASSERT_OK(dk_device_collect(&r->device, k));
+    cr_expect(ne(int, signals(r) & MAILBOX_ATTESTATION, 0), "our own statement stays for the vehicle");
+    done(&v);
+}
+
+/* ---- termination by the vehicle ---- */
+
+enum notice { RIGHT, SIGNED_BY_ANOTHER, ANOTHER_KEY, ANOTHER_USAGE, NOT_A_STATEMENT, NOTICES };
+
+static void put_notice(struct rig *r, enum notice what, struct wr *w)
+{
+    const struct digital_key *k = &r->applet.keys[0];
+    struct attestation a = {.slot = k->creation.slot};
+    uint8_t buf[ATTESTATION_MAX];
+    struct wr n = wr_of(buf, sizeof buf);
+    memcpy(a.key_id, k->key_id, sizeof a.key_id);
+    memcpy(a.vehicle_id, k->creation.vehicle_id, sizeof a.vehicle_id);
+    a.key_id[0] ^= what == ANOTHER_KEY;
+    if (what == NOT_A_STATEMENT)
+        wr_copy(&n, "hello", 5);
+    else
+        ASSERT_OK(attestation_make(
+            r->crypto, &a, what == ANOTHER_USAGE ? ATTESTATION_RESUMED : ATTESTATION_VEHICLE_TERMINATES,
+            what == SIGNED_BY_ANOTHER ? r->kts.key : r->k.key, &n));
+    exchange_begin(w, EXCHANGE_COMMIT);
+    exchange_put_notify(w, span_of(buf, n.len));
+}
+
+Test(termination, vehicle_may_ask_for_it)
+{
+    for (enum notice what = RIGHT; what < NOTICES; what++) {
+        struct reader v;
+        struct rig *r = paired(&v);
+        struct digital_key *k = &r->applet.keys[0];
+        uint8_t buf[300];
+        struct wr w = wr_of(buf, sizeof buf);
+        put_notice(r, what, &w);
+        cr_assert(reader_authenticate(&v));
+        cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
+        cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "not before the end of the session");
+        size_t stores = r->stores;
+        cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
+        cr_expect(eq(int, k->state, what == RIGHT ? APPLET_KEY_TERMINATED : APPLET_KEY_ACTIVE), "notice %d",
+                  (int)what);
+        cr_expect(eq(sz, r->stores - stores, what == RIGHT), "notice %d", (int)what);
+        cr_expect(eq(int, r->device.owned[0].termination_len > 0, what == RIGHT), "notice %d", (int)what);
+        done(&v);
+    }
+}
+
+Test(termination, that_is_not_stored_is_none)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    uint8_t buf[300], kpersistent[TRANSACTION_KPERSISTENT];
+    struct wr w = wr_of(buf, sizeof buf);
+    put_notice(r, RIGHT, &w);
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
+    memcpy(kpersistent, k->kpersistent, sizeof kpersistent);
+    r->store_fails_at = r->stores + 1;
+    cr_expect(eq(int, reader_end(&v), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE));
+    cr_expect(k->has_kpersistent && memcmp(k->kpersistent, kpersistent, sizeof kpersistent) == 0);
+    cr_expect(eq(sz, r->device.owned[0].termination_len, 0));
+    cr_expect(eq(int, signals(r) & MAILBOX_ATTESTATION, 0));
+    rig_phone_reset(r);
+    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "no session has ended");
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "at the next end");
+    done(&v);
+}
+
+/* ---- suspension ---- */
+
+Test(suspension, is_as_if_there_were_no_key_until_it_is_resumed)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    uint8_t statement[ATTESTATION_MAX];
+    struct wr w = wr_of(statement, sizeof statement);
+    struct attestation a = {.slot = k->creation.slot};
+    ASSERT_OK(attestation_make(r->crypto, &a, ATTESTATION_RESUMED, r->kts.key, &w));
+    struct span said = {statement, w.len};
+    EXPECT_ERR(dk_device_resume(&r->device, k, said), ERR_BAD_ARGUMENT);
+    ASSERT_OK(dk_device_suspend(&r->device, k));
+    EXPECT_ERR(dk_device_suspend(&r->device, k), ERR_DK_SUSPENDED);
+    cr_expect(eq(int, reader_select(&v), APDU_SW_OK), "it still is a key");
+    cr_expect(eq(int, reader_auth0(&v, TRANSACTION_FAST), APDU_SW_OK));
+    cr_expect(not(reader_fast(&v, k->kpersistent)));
+    cr_expect(eq(int, reader_auth1(&v), APDU_SW_WRONG_DATA));
+    EXPECT_ERR(dk_device_resume(&r->device, k, span_of("\x30\x00", 2)), ERR_MSG_MALFORMED);
+    EXPECT_ERR(dk_device_resume(&r->device, k, span_of(statement, w.len - 1)), ERR_MSG_MALFORMED);
+    r->device.owned[0].map.end = KEY_ATT + 20;
+    EXPECT_ERR(dk_device_resume(&r->device, k, said), ERR_NO_SPACE);
+    r->device.owned[0].map.end = MAILBOX_DEFAULT_PRIVATE;
+    cr_expect(eq(int, k->state, APPLET_KEY_SUSPENDED));
+    (void)dk_device_changes(&r->device);
+    ASSERT_OK(dk_device_resume(&r->device, k, said));
+    cr_expect(eq(uint, dk_device_changes(&r->device).put, 1));
+    cr_expect(ne(int, signals(r) & MAILBOX_ATTESTATION, 0));
+    cr_expect(memcmp(k->mailboxes.private_area + KEY_ATT, statement, w.len) == 0);
+    cr_expect(eq(int, reader_auth0(&v, TRANSACTION_FAST), APDU_SW_OK));
+    cr_expect(reader_fast(&v, k->kpersistent), "Kpersistent outlived it");
+    done(&v);
+}
+
+Test(suspension, may_end_without_a_statement)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    ASSERT_OK(dk_device_suspend(&r->device, k));
+    ASSERT_OK(dk_device_resume(&r->device, k, (struct span){0}));
+    cr_expect(eq(int, signals(r) & MAILBOX_ATTESTATION, 0));
+    cr_expect(reader_authenticate(&v));
+    done(&v);
+}
+
+/* ---- validity ---- */
+
+static const struct {
+    const char *what;
+    int64_t not_before_s, not_after_s;
+    bool valid;
+} validities[] = {
+    {"no dates", 0, 0, true},
+    {"begins now", RIG_NOW_S, 0, true},
+    {"begins in a second", RIG_NOW_S + 1, 0, false},
+    {"ends now", 0, RIG_NOW_S, true},
+    {"ended a second ago", 0, RIG_NOW_S - 1, false},
+    {"within", RIG_NOW_S - 1, RIG_NOW_S + 1, true},
+};
+
+Test(validity, key_outside_of_it_is_as_unknown_as_a_strangers)
+{
+    for (size_t i = 0; i < sizeof validities / sizeof validities[0]; i++) {
+        struct reader v;
+        struct rig *r = paired(&v);
+        struct digital_key *k = &r->applet.keys[0];
+        const char *what = validities[i].what;
+        k->creation.not_before_s = validities[i].not_before_s;
+        k->creation.not_after_s = validities[i].not_after_s;
+        cr_assert(eq(int, reader_select(&v), APDU_SW_OK));
+        cr_expect(eq(int, reader_auth0(&v, TRANSACTION_FAST), APDU_SW_OK), "%s", what);
+        cr_expect(eq(int, reader_fast(&v, k->kpersistent), validities[i].valid), "%s", what);
+        cr_expect(eq(int, reader_auth0(&v, 0), APDU_SW_OK), "%s", what);
+        cr_expect(eq(int, reader_auth1(&v), validities[i].valid ? APDU_SW_OK : APDU_SW_WRONG_DATA), "%s",
+                  what);
+        done(&v);
+    }
+}
