@@ -258,6 +258,23 @@ Test(termination, that_is_not_stored_is_none)
     done(&v);
 }
 
+Test(termination, that_the_vehicle_hears_has_failed_is_none)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    uint8_t buf[300];
+    struct wr w = wr_of(buf, sizeof buf);
+    put_notice(r, RIGHT, &w);
+    exchange_put_set(&w, MAILBOX_PRIVATE, OEM, 1, 0x11);
+    cr_assert(reader_authenticate(&v));
+    r->store_fails_at = r->stores + 1;
+    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_CONDITIONS));
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
+    cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
+    done(&v);
+}
+
 /* ---- suspension ---- */
 
 Test(suspension, is_as_if_there_were_no_key_until_it_is_resumed)

@@ -51,6 +51,18 @@ Test(links, pairing_is_not_disturbed_from_the_other_link)
     }
 }
 
+Test(links, key_that_was_made_is_for_the_link_that_asked)
+{
+    struct rig *r = rig_ready(test_crypto());
+    phone_bring_to(r, DK_CREATING);
+    ASSERT_OK(dk_device_create_key(&r->device));
+    cr_expect(eq(int, framework_over_ble(r, SELECT_FRAMEWORK), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, r->device.state, DK_CREATING));
+    cr_expect(eq(int, phone_send(r, SELECT_FRAMEWORK), APDU_SW_OK));
+    cr_expect(eq(int, r->device.state, DK_SECURE2));
+    rig_free(r);
+}
+
 Test(links, whoever_sends_request_first_pairs)
 {
     struct rig *r = rig_ready(test_crypto());
