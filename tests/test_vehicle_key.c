@@ -254,6 +254,22 @@ Test(vehicle_key, an_exchange_that_is_too_long_is_not_kept)
     rig_free(r);
 }
 
+/* Two records have the same device key and Kpersistent; the cryptogram fits the first, the slot of AUTH1 the
+ * second. */
+Test(vehicle_key, who_matched_must_be_who_signs)
+{
+    struct seen seen;
+    struct rig *r = without_exchange_after_fast(&seen);
+    struct vehicle_key keys[2] = {r->key, r->key};
+    bool fast;
+    keys[0].slot.b[0] ^= 1;
+    r->finish_config.transaction.keys = keys;
+    r->finish_config.transaction.n_keys = 2;
+    EXPECT_ERR(rig_unlock(r, true, true, &fast), ERR_DK_UNKNOWN_KEY);
+    cr_expect(memcmp(keys[1].kpersistent, r->key.kpersistent, TRANSACTION_KPERSISTENT) == 0);
+    rig_free(r);
+}
+
 /* ---- what peers send beside what they must ---- */
 
 static const struct {
