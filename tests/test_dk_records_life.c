@@ -190,6 +190,28 @@ Test(records, a_pairing_under_way_is_lost_with_the_power)
     rig_free(r);
 }
 
+/* Nothing that a bad link does to a phone is more than its records hold. */
+Test(records, whatever_was_saved_is_loaded)
+{
+    size_t paired_keys = 0;
+    for (enum rig_fault_kind kind = RIG_NO_FAULT + 1; kind < RIG_REPLACE; kind++)
+        for (size_t apdu = 0; apdu < 45; apdu += 2) {
+            struct rig *r = rig_ready(test_crypto());
+            r->fault = (struct rig_fault){.kind = kind, .apdu = apdu, .arg = 3};
+            (void)!rig_pair(r);
+            size_t paired_before = 0, paired_after = 0;
+            for (size_t i = 0; i < APPLET_KEYS; i++)
+                paired_before += r->device.owned[i].paired;
+            EXPECT_OK(keyring_restart(r), "%s, APDU %zu", rig_fault_names[kind], apdu);
+            for (size_t i = 0; i < APPLET_KEYS; i++)
+                paired_after += r->device.owned[i].paired;
+            cr_expect(eq(sz, paired_before, paired_after));
+            paired_keys += paired_after;
+            rig_free(r);
+        }
+    cr_expect(gt(sz, paired_keys, 50), "%zu", paired_keys);
+}
+
 Test(records, a_key_that_is_not_paired_has_no_record, .signal = SIGABRT)
 {
     static uint8_t out[DK_RECORD_KEY_MAX];

@@ -47,9 +47,9 @@ void crypto_sha1(struct crypto *c, struct span in, uint8_t out[SHA1_SIZE]);
 enum err p256_generate(struct crypto *c, struct p256_key **out);
 /* ERR_KEY_INVALID when the scalar is out of range. */
 enum err p256_from_private(struct crypto *c, const uint8_t scalar[P256_SCALAR], struct p256_key **out);
-/* From a scalar and its point, as p256_private and p256_public gave them: without the multiplication, which is
- * most of the work. ERR_KEY_INVALID when the scalar is out of range or the point is not on the curve; that the
- * two belong together is the word of whoever kept them. */
+/* From a scalar and its point, as p256_private and p256_public gave them: without the multiplication, which
+ * is most of the work. ERR_KEY_INVALID when the scalar is out of range or the point is not on the curve; that
+ * the two belong together is the word of whoever kept them. */
 enum err p256_from_pair(struct crypto *c, const uint8_t scalar[P256_SCALAR], const uint8_t point[P256_POINT],
                         struct p256_key **out);
 /* ERR_KEY_INVALID unless it is from 1 to n - 1. */
