@@ -9,7 +9,8 @@
 
 #define TRIES 5
 
-static const char *const fate_names[RIG_FATES] = {"stored", "refused", "power lost before", "power lost behind"};
+static const char *const fate_names[RIG_FATES] = {"stored", "refused", "power lost before",
+                                                  "power lost behind"};
 
 /* One disturbance in a life; at counts from 1, 0: none. */
 struct trouble {
@@ -150,7 +151,7 @@ static void again(struct life *l, enum err (*step)(struct rig *r), const char *n
             return;
     }
     cr_fatal("%s does not end well: %s; commit %zu %s, APDU %zu", name, err_name(e), l->trouble.at,
-                   fate_names[l->trouble.fate], l->trouble.at_apdu);
+             fate_names[l->trouble.fate], l->trouble.at_apdu);
 }
 
 /* Handed out, and filled by the vehicle with an identifier of its own. */

@@ -294,8 +294,8 @@ static struct vehicle_step answer_auth1(struct rig *r, const char *before, const
     struct wr p = wr_of(plain, sizeof plain), w = wr_of(answer, sizeof answer);
     HEX(front, before);
     HEX(rest, behind);
-    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction, TRANSACTION_ENDPOINT, k->device_key,
-                               signature));
+    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction,
+                               TRANSACTION_ENDPOINT, k->device_key, signature));
     wr_copy(&p, front, front_len);
     wr_copy(&p, "\x4E\x08", 2);
     wr_copy(&p, k->creation.slot.b, 8);

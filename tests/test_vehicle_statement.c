@@ -153,8 +153,8 @@ static struct span sign_as_terminated(struct rig *r, const struct channel *their
     uint8_t plain[CHANNEL_PLAIN_MAX], signature[SIGNATURE_SIZE];
     struct wr p = wr_of(plain, sizeof plain);
     const struct digital_key *k = &r->applet.keys[0];
-    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction, TRANSACTION_TERMINATED,
-                               k->device_key, signature));
+    ASSERT_OK(transaction_sign(r->crypto, &r->applet.sessions[DK_CONTACTLESS].transaction,
+                               TRANSACTION_TERMINATED, k->device_key, signature));
     wr_copy(&p, "\x4E\x08", 2);
     wr_copy(&p, k->creation.slot.b, 8);
     wr_copy(&p, "\x9E\x40", 2);

@@ -192,5 +192,5 @@ enum err body_read_key(struct crypto *c, const Dk__V1__KeyPair *pair, struct p25
 
 enum err body_reason(enum err e)
 {
-    return !e || e == ERR_CRYPTO_FAILED || e == ERR_NO_SPACE ? e : ERR_RECORD_TORN;
+    return !e || e == ERR_CRYPTO_FAILED ? e : ERR_RECORD_TORN;
 }

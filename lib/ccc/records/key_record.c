@@ -197,26 +197,25 @@ static bool read_optional(const ProtobufCBinaryData *b, uint8_t *out, size_t len
     return !*has || body_read_exact(b, out, len);
 }
 
-static bool read_digital_key(const Dk__V1__KeyRecord *m, struct digital_key *k)
+static bool state_known(const struct digital_key *k)
 {
-    struct mailbox_part confidential, private_part;
-    bool ok = read_creation(m->creation, &k->creation) &&
-              body_read_text(m->endpoint_id, k->endpoint_id, sizeof k->endpoint_id) &&
-              body_read_text(m->instance_ca_id, k->instance_ca_id, sizeof k->instance_ca_id) &&
-              m->device_key && body_read_exact(&m->device_key->public_, k->device_pk, sizeof k->device_pk) &&
-              body_read_up_to(&m->certificate, k->certificate, sizeof k->certificate, &k->certificate_len) &&
-              read_mailboxes(m, k) && read_part(m->auth1_confidential, &confidential) &&
-              read_part(m->auth1_private, &private_part) &&
-              read_optional(&m->kpersistent, k->kpersistent, sizeof k->kpersistent, &k->has_kpersistent);
-    if (!ok)
-        return false;
-    /* SETUP ENDPOINT, as when the key was made */
-    k->state = APPLET_KEY_CREATED;
-    if (applet_setup_endpoint(k, &confidential, &private_part))
-        return false;
-    k->state = (enum applet_key_state)m->state;
     return k->state == APPLET_KEY_ACTIVE || k->state == APPLET_KEY_SUSPENDED ||
            (k->state == APPLET_KEY_TERMINATED && !k->has_kpersistent);
+}
+
+static bool read_digital_key(const Dk__V1__KeyRecord *m, struct digital_key *k)
+{
+    k->state = (enum applet_key_state)m->state;
+    return read_creation(m->creation, &k->creation) &&
+           body_read_text(m->endpoint_id, k->endpoint_id, sizeof k->endpoint_id) &&
+           body_read_text(m->instance_ca_id, k->instance_ca_id, sizeof k->instance_ca_id) && m->device_key &&
+           body_read_exact(&m->device_key->public_, k->device_pk, sizeof k->device_pk) &&
+           body_read_up_to(&m->certificate, k->certificate, sizeof k->certificate, &k->certificate_len) &&
+           read_mailboxes(m, k) && read_part(m->auth1_confidential, &k->auth1_confidential) &&
+           read_part(m->auth1_private, &k->auth1_private) &&
+           applet_check_setup(&k->creation, &k->auth1_confidential, &k->auth1_private) == ERR_OK &&
+           read_optional(&m->kpersistent, k->kpersistent, sizeof k->kpersistent, &k->has_kpersistent) &&
+           state_known(k);
 }
 
 static bool read_owned(const Dk__V1__KeyRecord *m, const struct digital_key *k, struct dk_owned *o)
