@@ -20,6 +20,7 @@ ccc spake2p_exchanges standard_transactions fast_transactions owner_pairings str
 hub hub_transfers_1kB_11_nodes hub_transfers_1kB_to_can_isotp
 run process_pp01_wall
 idle run_idle_day
+records phone_records_8_keys phone_records_8_keys_us
 runner runner_event_at_100000 life_before_a_run
 rebuild rebuild_one_component'
 
