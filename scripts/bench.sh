@@ -15,7 +15,6 @@ rounds=${ROUNDS:-3}
 here=$(pwd)
 # a part, its rows, and what prints them. A part is measured whole: other commits' programs know nothing of single rows.
 parts='core isotp_transfers_1kB isotp_transfers_1kB_to_memcpy virtual_pp01_flows virtual_idle_day virtual_idle_day_can_log virtual_memory_per_vehicle vos_pp01_requests
-records phone_records_8_keys phone_records_8_keys_us
 ccc spake2p_exchanges standard_transactions fast_transactions owner_pairings stranger_auth0 stranger_auth0_fast stranger_auth1
 hub hub_transfers_1kB_11_nodes hub_transfers_1kB_to_can_isotp
 run process_pp01_wall
