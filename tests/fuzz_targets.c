@@ -52,7 +52,8 @@ static void run_apdu(const uint8_t *p, size_t len)
     struct wr w = wr_of(again, sizeof again);
     if (apdu_command_parse(span_of(p, len), &cmd) == ERR_OK) {
         apdu_command_put(&w, &cmd);
-        MUST(w.len == len && memcmp(again, p, len - cmd.has_le) == 0); /* we ask for all there is */
+        bool any_le = cmd.ins == APDU_GET_RESPONSE && cmd.has_le; /* the last byte, and ignored */
+        MUST(w.len == len && span_equal(span_of(again, len - any_le), span_of(p, len - any_le)));
     }
     (void)!apdu_response_parse(span_of(p, len), &data, &sw);
     apdu_describe_command(span_of(p, len), line);
@@ -195,6 +196,7 @@ static struct rig *fuzz_rig(void)
             if (r->applet.keys[i].state != APPLET_KEY_NONE)
                 applet_delete_endpoint(&r->applet, &r->applet.keys[i]);
         memset(r->device.owned, 0, sizeof r->device.owned);
+        memset(r->device.later, 0, sizeof r->device.later);
         rig_enter_password(r, true);
         MUST(rig_pair(r) == ERR_OK);
         k = vehicles_key(r);
@@ -217,6 +219,10 @@ enum device_op {
     D_UNLOCK_TO,
     D_PASSWORD,
     D_FORGET,
+    D_MESSAGE, /* an SDU of Bluetooth LE as it is */
+    D_BLE,     /* framework or applet, then an APDU for it */
+    D_REFUSE,  /* the store refuses what comes next */
+    D_OWNER,   /* which of his calls, then what it is given */
     D_OPS
 };
 
@@ -228,8 +234,14 @@ static void check_device(const struct rig *r, const struct wr *answer)
     MUST(sw == APDU_SW_OK || (sw & 0xFF00) == APDU_SW_MORE || answer->len == 2);
     MUST(d->state < DK_STATES);
     MUST(!d->pairing.channel.open || (d->state >= DK_SECURE1 && d->state <= DK_SECURE2));
-    MUST(!r->applet.sessions[DK_CONTACTLESS].channel.open || r->applet.sessions[DK_CONTACTLESS].key);
-    MUST(!r->applet.sessions[DK_CONTACTLESS].staged || r->applet.sessions[DK_CONTACTLESS].channel.open);
+    MUST(!d->storing.what);
+    for (size_t l = 0; l < DK_LINKS; l++) {
+        const struct applet_session *s = &r->applet.sessions[l];
+        MUST(!s->channel.open || s->key);
+        MUST(!s->staged || s->channel.open);
+        MUST(!s->unstored);
+        MUST(!s->key || s->key->state == APPLET_KEY_ACTIVE || s->key->state == APPLET_KEY_TERMINATED);
+    }
 }
 
 static void feed(struct rig *r, struct span apdu)
@@ -292,6 +304,47 @@ static void unlock_to(struct rig *r, size_t apdus)
     vehicle_transaction_wipe(&r->unlock);
 }
 
+static void feed_message(struct rig *r, struct span sdu)
+{
+    struct dk_step s = rig_phone_finish(r, dk_device_message(&r->device, sdu));
+    struct dk_message m;
+    MUST(s.what == DK_NOTHING || s.what == DK_ANSWER);
+    MUST(s.what == DK_NOTHING || dk_message_parse(s.answer, &m) == ERR_OK);
+}
+
+static void feed_ble(struct rig *r, struct span b)
+{
+    uint8_t sdu[DK_MESSAGE_HEADER + APDU_COMMAND_MAX];
+    struct wr w = wr_of(sdu, sizeof sdu);
+    if (b.len == 0 || b.len > APDU_COMMAND_MAX)
+        return;
+    dk_message_put(
+        &w, &(struct dk_message){b.p[0] & 1 ? DK_SE : DK_FRAMEWORK, DK_APDU_RQ, span_of(b.p + 1, b.len - 1)});
+    feed_message(r, span_of(sdu, w.len));
+}
+
+static void owner_calls(struct rig *r, struct span b)
+{
+    struct digital_key *k = vehicles_key(r);
+    struct slot_id slot;
+    unsigned entry;
+    if (b.len == 0 || !k)
+        return;
+    struct span rest = {b.p + 1, b.len - 1};
+    enum err (*const calls[])(struct dk_device *, struct digital_key *) = {
+        dk_device_collect, dk_device_terminate, dk_device_suspend};
+    size_t which = b.p[0] % 6;
+    if (which < 3)
+        (void)!calls[which](&r->device, k);
+    else if (which == 3)
+        (void)!dk_device_hand_out_slot(&r->device, k, &slot, &entry);
+    else if (which == 4 && dk_device_suspend(&r->device, k) == ERR_OK)
+        (void)!dk_device_resume(&r->device, k, rest);
+    else if (which == 5)
+        dk_device_delete(&r->device, k);
+    (void)dk_device_changes(&r->device);
+}
+
 static void device_step(struct rig *r, const struct record *rec)
 {
     struct span b = rec->bytes;
@@ -325,6 +378,18 @@ static void device_step(struct rig *r, const struct record *rec)
     case D_PASSWORD:
         rig_enter_password(r, true);
         break;
+    case D_MESSAGE:
+        feed_message(r, b);
+        break;
+    case D_BLE:
+        feed_ble(r, b);
+        break;
+    case D_REFUSE:
+        r->store_fails_at = r->stores + 1;
+        break;
+    case D_OWNER:
+        owner_calls(r, b);
+        break;
     case D_FORGET:
     case D_OPS:
         dk_device_forget_password(&r->device);
@@ -339,11 +404,14 @@ static void run_device(const uint8_t *p, size_t len)
     struct record rec;
     for (int i = 0; i < 24 && next_record(&in, &rec); i++)
         device_step(r, &rec);
+    r->store_fails_at = 0;
+    rig_phone_reset_over(r, DK_BLE);
     rig_walk_away(r);
     MUST(!r->device.pairing.key && !r->device.pairing.channel.open);
-    MUST(!r->applet.sessions[DK_CONTACTLESS].ephemeral && !r->applet.sessions[DK_CONTACTLESS].channel.open);
+    for (size_t l = 0; l < DK_LINKS; l++)
+        MUST(!r->applet.sessions[l].ephemeral && !r->applet.sessions[l].channel.open);
     for (size_t i = 0; i < APPLET_KEYS; i++) /* no key is half there */
-        MUST((r->applet.keys[i].state == APPLET_KEY_ACTIVE) == r->device.owned[i].paired);
+        MUST((r->applet.keys[i].state != APPLET_KEY_NONE) == r->device.owned[i].paired);
 }
 
 /* The vehicle: every answer is either the honest phone's, or the fuzzer's, plain or protected. */
@@ -653,7 +721,11 @@ static void seed_device(fuzz_emit *emit, void *arg)
         put_record(&w, D_UNLOCK_TO, &n, 1);
         put_record(&w, D_EXCHANGE, "\x01\x8A\x04\x00\x50\xAA\xBB", 7);
         put_record(&w, D_EXCHANGE, "\x00\x87\x03\x00\x50\x02\x95\x04\x00\x60\x08\x01", 12);
+        put_record(&w, D_BLE, "\x01\x80\x3C\x01\x00", 5);
+        put_record(&w, D_OWNER, &n, 1);
+        put_record(&w, D_REFUSE, "", 0);
         put_record(&w, D_APDU, "\x80\x3C\x01\x00", 4);
+        put_record(&w, D_MESSAGE, "\x00\x0B\x00\x04\x80\x3C\x12\x00", 8);
         emit(arg, buf, w.len);
     }
 }
