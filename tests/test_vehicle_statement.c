@@ -36,6 +36,7 @@ struct forgery {
     bool by_other;      /* a key that is neither's */
     bool about_another; /* key */
     size_t oem;         /* bytes of VehiclePropDat */
+    int issued_later_s; /* than now */
     enum err reason;
 };
 
@@ -48,6 +49,7 @@ static void announce_signed(struct rig *r, const struct forgery *f)
     if (f->usage == ATTESTATION_TERMINATED)
         a.oem = span_of(oem, f->oem);
     a.key_id[0] ^= f->about_another;
+    a.issued_s = RIG_NOW_S + f->issued_later_s;
     ASSERT_OK(attestation_make(r->crypto, &a, f->usage,
                                f->by_other    ? r->j.key
                                : f->by_device ? r->applet.keys[0].device_key
@@ -338,7 +340,7 @@ Test(vehicle_statement, a_suspended_key_is_resumed_by_the_server_only)
     struct rig *r = rig_ready(test_crypto());
     bool fast;
     ASSERT_OK(rig_pair(r));
-    r->key.state = VEHICLE_KEY_SUSPENDED;
+    vehicle_key_suspend(&r->key, RIG_NOW_S - 60);
     EXPECT_ERR(rig_unlock(r, true, false, &fast), ERR_DK_SUSPENDED);
     EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_DK_SUSPENDED);
     EXPECT_ERR(rig_phase_4(r), ERR_DK_SUSPENDED);
@@ -356,6 +358,43 @@ Test(vehicle_statement, a_suspended_key_is_resumed_by_the_server_only)
     expect_cleared(r, "taken");
     ASSERT_OK(rig_unlock(r, false, false, &fast));
     rig_free(r);
+}
+
+/* The phone brings the resumption that it has kept. */
+Test(vehicle_statement, an_old_resumption_undoes_no_later_suspension)
+{
+    static const struct {
+        int suspended_later_s;
+        enum err reason;
+    } rows[] = {{-1, ERR_OK}, {0, ERR_MSG_STALE}, {1, ERR_MSG_STALE}};
+    static const struct forgery resumed = {.usage = ATTESTATION_RESUMED};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig *r = rig_ready(test_crypto());
+        ASSERT_OK(rig_pair(r));
+        vehicle_key_suspend(&r->key, RIG_NOW_S + rows[i].suspended_later_s);
+        announce_signed(r, &resumed);
+        EXPECT_ERR(rig_finish(r, VEHICLE_RESUMPTION), rows[i].reason);
+        cr_expect(eq(int, r->key.state, rows[i].reason ? VEHICLE_KEY_SUSPENDED : VEHICLE_KEY_ACTIVE));
+        expect_cleared(r, err_name(rows[i].reason));
+        rig_free(r);
+    }
+}
+
+/* Only an active key can be suspended; the server may say it again. */
+Test(vehicle_statement, suspension)
+{
+    static const struct {
+        enum vehicle_key_state before, after;
+    } rows[] = {{VEHICLE_KEY_PENDING, VEHICLE_KEY_PENDING},
+                {VEHICLE_KEY_ACTIVE, VEHICLE_KEY_SUSPENDED},
+                {VEHICLE_KEY_SUSPENDED, VEHICLE_KEY_SUSPENDED},
+                {VEHICLE_KEY_TERMINATED, VEHICLE_KEY_TERMINATED}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct vehicle_key k = {.role = VEHICLE_KEY_OWNER, .state = rows[i].before};
+        vehicle_key_suspend(&k, RIG_NOW_S);
+        cr_expect(eq(int, k.state, rows[i].after));
+        cr_expect(eq(i64, k.suspended_s, rows[i].after == VEHICLE_KEY_SUSPENDED ? RIG_NOW_S : 0));
+    }
 }
 
 Test(vehicle_statement, what_is_terminated_or_pending_is_not_resumed)

@@ -54,6 +54,7 @@ static void announce(struct rig *r, enum attestation_usage usage, const struct p
 {
     uint8_t *p = r->applet.keys[0].mailboxes.private_area;
     struct attestation a = vehicle_key_subject(&r->key);
+    a.issued_s = RIG_NOW_S;
     struct wr w = wr_of(p + mailbox_map_default.attestation, mailbox_attestation_size(&mailbox_map_default));
     ASSERT_OK(attestation_make(r->crypto, &a, usage, signer, &w));
     p[0] |= MAILBOX_ATTESTATION;

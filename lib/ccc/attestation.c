@@ -12,6 +12,7 @@ enum {
     TAG_SLOT = 0x4E,
     TAG_DEVICE_PK = 0x5A,
     TAG_OEM_DATA = 0xC2,
+    TAG_ISSUED = 0xC3,
     TAG_USAGE = 0x93,
     TAG_SIGNATURE = 0x9E,
     TAG_UI_BUNDLE = 0xC0
@@ -31,6 +32,10 @@ static void put_statement(struct wr *w, const struct attestation *a, enum attest
         tlv_put(&i, TAG_DEVICE_PK, span_of(a->device_pk, P256_POINT));
     if (usage == ATTESTATION_TERMINATED)
         tlv_put(&i, TAG_OEM_DATA, a->oem);
+    if (usage == ATTESTATION_RESUMED) {
+        tlv_put_header(&i, TAG_ISSUED, 8);
+        wr_be64(&i, (uint64_t)a->issued_s);
+    }
     tlv_put_header(&i, TAG_USAGE, 4);
     wr_be32(&i, (uint32_t)usage);
     tlv_put(w, TAG_STATEMENT, span_of(inside, i.len));
@@ -57,7 +62,7 @@ enum err attestation_make(struct crypto *c, const struct attestation *a, enum at
 static enum err read_statement(struct span in, enum attestation_usage usage, struct attestation *out)
 {
     struct attestation a = {0};
-    struct span version, key_id, vehicle_id, device_pk, wanted;
+    struct span version, key_id, vehicle_id, device_pk, issued, wanted;
     struct tlv slot, oem;
     if (tlv_find_exact(in, TAG_VERSION, 1, &version) || version.p[0] != VERSION ||
         tlv_find_exact(in, TAG_KEY_ID, ENDPOINT_KEY_ID, &key_id) ||
@@ -77,6 +82,12 @@ static enum err read_statement(struct span in, enum attestation_usage usage, str
         if (tlv_find_once(in, TAG_OEM_DATA, &oem) || oem.value.len > ATTESTATION_OEM_MAX)
             return ERR_MSG_MALFORMED;
         a.oem = oem.value;
+    }
+    if (usage == ATTESTATION_RESUMED) {
+        if (tlv_find_exact(in, TAG_ISSUED, 8, &issued))
+            return ERR_MSG_MALFORMED;
+        u = rd_of(issued.p, issued.len);
+        a.issued_s = (int64_t)rd_be64(&u);
     }
     memcpy(a.key_id, key_id.p, key_id.len);
     memcpy(a.vehicle_id, vehicle_id.p, vehicle_id.len);

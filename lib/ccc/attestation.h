@@ -1,7 +1,7 @@
 /* Signed statements about an owner key, of one shape (their encodings: a choice, docs/ccc.md):
  *
- *   7F2B { 41 version, 92 keyID, 4D vehicle identifier, 4E slot, [5A device.PK], [C2 OEM data], 93 usage }
- *   || 9E r||s
+ *   7F2B { 41 version, 92 keyID, 4D vehicle identifier, 4E slot, [5A device.PK | C2 OEM data | C3 time of
+ *   issue], 93 usage } || 9E r||s
  *
  * The vehicle's attestation (tag 5F5A around it) travels through the device to the key tracking server (KTS);
  * the KTS answers with its receipt, which the device puts into the KeyAtt area for the vehicle to read. There
@@ -35,6 +35,7 @@ struct attestation {
     struct slot_id slot;
     uint8_t device_pk[P256_POINT]; /* the vehicle's attestation only */
     struct span oem;               /* a termination only: VehiclePropDat, at most ATTESTATION_OEM_MAX */
+    int64_t issued_s;              /* a resumption only: since 1970; an old one undoes no later suspension */
 };
 
 /* Signer: writes statement and signature. ERR_NO_SPACE. */

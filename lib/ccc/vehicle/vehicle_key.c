@@ -47,6 +47,15 @@ void vehicle_key_close(struct vehicle_key *k)
     OPENSSL_cleanse(k, sizeof *k);
 }
 
+void vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s)
+{
+    assert(k && k->role);
+    if (k->state != VEHICLE_KEY_ACTIVE && k->state != VEHICLE_KEY_SUSPENDED)
+        return;
+    k->state = VEHICLE_KEY_SUSPENDED;
+    k->suspended_s = issued_s;
+}
+
 enum err vehicle_key_check_time(const struct vehicle_key *k, int64_t now_s)
 {
     bool early = k->not_before_s && now_s < k->not_before_s;

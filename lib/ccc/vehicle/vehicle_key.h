@@ -34,6 +34,7 @@ struct vehicle_key {
     uint8_t device_pk[P256_POINT];
     uint8_t options_1, options_2;      /* as [H] has them, which may be narrower than asked for */
     int64_t not_before_s, not_after_s; /* 0: none */
+    int64_t suspended_s;               /* when the last suspension was issued; a resumption is later */
     struct mailbox_map map;
     bool tokens_by_vehicle; /* slots are offered with their immobilizer tokens */
     uint8_t offered;        /* bit i: entry i of the slot list was given out last as offers[i] */
@@ -56,6 +57,8 @@ enum err vehicle_key_open(struct crypto *c, struct vehicle_key *k);
 /* Frees and wipes. */
 void vehicle_key_close(struct vehicle_key *k);
 
+/* The server's word, issued then: an active key is suspended, another stays what it is. */
+void vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s);
 /* ERR_DK_VALIDITY outside of what tags 51 and 52 gave, borders included. */
 enum err vehicle_key_check_time(const struct vehicle_key *k, int64_t now_s);
 /* Whom statements about this key must name. */

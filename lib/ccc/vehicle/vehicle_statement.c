@@ -57,8 +57,11 @@ static enum err check(const struct vehicle_finish *f, struct span in, size_t kin
         return e;
     if (!attestation_same_key(&a, &subject))
         return ERR_DK_ATTESTATION;
-    bool over = k->state != VEHICLE_KEY_SUSPENDED && k->state != VEHICLE_KEY_ACTIVE;
-    return kinds[kind].found == VEHICLE_LEARNT_RESUMED && over ? ERR_MSG_UNEXPECTED : ERR_OK;
+    if (kinds[kind].found != VEHICLE_LEARNT_RESUMED)
+        return ERR_OK;
+    if (k->state != VEHICLE_KEY_SUSPENDED && k->state != VEHICLE_KEY_ACTIVE)
+        return ERR_MSG_UNEXPECTED;
+    return a.issued_s > k->suspended_s ? ERR_OK : ERR_MSG_STALE; /* else of an earlier suspension */
 }
 
 static enum vehicle_statement judge(struct vehicle_finish *f, uint32_t usage, size_t len)
