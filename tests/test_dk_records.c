@@ -29,6 +29,12 @@ static void prepare_derived(struct rig *r)
     rig_enter_password(r, true);
 }
 
+static void prepare_password_gone(struct rig *r)
+{
+    rig_enter_password(r, true);
+    r->device.password_len = 0;
+}
+
 static void prepare_longest_password(struct rig *r)
 {
     ASSERT_OK(dk_device_set_password(&r->device, span_of("12345678901234567890123456789012", 32)));
@@ -186,6 +192,7 @@ static const struct setup {
     {.name = "no key", .prepare = prepare_nothing, .keys = 0},
     {.name = "a password", .prepare = prepare_password, .keys = 0},
     {.name = "a password and w0, w1", .prepare = prepare_derived, .keys = 0},
+    {.name = "w0 and w1 without a password", .prepare = prepare_password_gone, .keys = 0},
     {.name = "the longest password", .prepare = prepare_longest_password, .keys = 0},
     {.name = "after phase 2", .prepare = prepare_phase_2, .keys = 1},
     {.name = "paired", .prepare = prepare_paired, .keys = 1},

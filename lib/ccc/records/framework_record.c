@@ -124,7 +124,8 @@ static void put_record(const struct dk_device *d, struct framework_message *m)
     r->evidence_failures = d->evidence_failures;
     r->derivations = d->derivations;
     put_derived(d, &m->derived);
-    r->derived = d->derived ? &m->derived : NULL;
+    /* w0 and w1 go with their password, even while it is only being forgotten */
+    r->derived = d->derived && d->password_len ? &m->derived : NULL;
 }
 
 enum err dk_record_save_framework(const struct dk_device *d, uint8_t *out, size_t cap, size_t *len)
