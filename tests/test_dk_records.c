@@ -61,6 +61,7 @@ static void prepare_terminated(struct rig *r)
 {
     prepare_paired(r);
     applet_terminate_endpoint(&r->applet, first_key(r));
+    first_key(r)->has_kpersistent = true; /* not even if it were left behind */
     r->device.owned[0].termination_len = 130;
     memset(r->device.owned[0].termination, 0x7F, 130);
 }

@@ -95,7 +95,8 @@ static void put_key(const struct digital_key *k, struct key_message *m)
     put_part(&k->auth1_private, &m->auth1_private);
     r->auth1_confidential = &m->auth1_confidential;
     r->auth1_private = &m->auth1_private;
-    r->kpersistent = body_bytes(k->kpersistent, k->has_kpersistent ? sizeof k->kpersistent : 0);
+    bool fast = k->has_kpersistent && k->state != APPLET_KEY_TERMINATED;
+    r->kpersistent = body_bytes(k->kpersistent, fast ? sizeof k->kpersistent : 0);
 }
 
 static void put_owned(const struct dk_owned *o, struct key_message *m)
