@@ -58,7 +58,7 @@ group     = -Wl,--start-group $(1) -Wl,--end-group
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios play list test check bench fuzz memcheck guest-test real-test clean format
+.PHONY: all help setup scenario scenarios play list test check bench fuzz prove coverage memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -190,6 +190,11 @@ memcheck: setup $(BUILD)/tests/record_exchange
 	$(Q)scripts/setup.sh memcheck
 	$(Q)valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite,indirect,possible $(BUILD)/tests/record_exchange >/dev/null
 	@echo 'no error, no leak'
+
+## make prove          Frama-C's Eva on the parsers: no run-time error for any input up to a bound (ONLY='tlv der': some)
+prove:
+	$(Q)scripts/setup.sh prove
+	$(Q)scripts/prove.sh $(BUILD) $(ONLY)
 
 ## make guest-test     kernel CAN in a small virtual machine: pp01 on vcan, our ISO-TP against the kernel's
 guest-test: all $(BUILD)/tests/kernel_isotp

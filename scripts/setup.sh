@@ -13,6 +13,8 @@ fuzz="clang libclang-rt-dev"
 memcheck="valgrind"
 guest="qemu-system-x86 busybox-static kmod cpio xz-utils can-utils iproute2 binutils"
 real="can-utils iproute2"
+prove="frama-c-base"
+coverage="gcovr"
 
 case "${1:-}" in
 build) packages=$build ;;
@@ -23,7 +25,9 @@ fuzz) packages=$fuzz ;;
 memcheck) packages=$memcheck ;;
 guest) packages=$guest ;;
 real) packages=$real ;;
-*) echo "usage: setup.sh build|test|optional|check|fuzz|memcheck|guest|real" >&2; exit 2 ;;
+prove) packages=$prove ;;
+coverage) packages=$coverage ;;
+*) echo "usage: setup.sh build|test|optional|check|fuzz|memcheck|guest|real|prove|coverage" >&2; exit 2 ;;
 esac
 
 missing() {
