@@ -46,9 +46,10 @@ HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
 
 TEST_SRC := $(wildcard tests/test_*.c)
 # what tests share
-RIG      := $(filter-out $(addprefix tests/,test_% bench_% fuzz_% kernel_% record_%),$(wildcard tests/*.c))
+RIG      := $(filter-out $(addprefix tests/,test_% bench_% fuzz_% kernel_% record_% card_%),$(wildcard tests/*.c))
 TESTS    := $(TEST_SRC:tests/%.c=$(BUILD)/tests/%)
 RECORD   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/record_*.c))
+CARD     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/card_*.c))
 BENCH    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
 LIBSIM   := $(BUILD)/libsim.a
 LIBHOST  := $(BUILD)/libhost.a
@@ -121,7 +122,7 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@)$(findstring card_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -164,7 +165,7 @@ list: all
 	$(Q)$(BUILD)/bin/spaaksim list
 
 ## make test           all tests (SAN=1: with ASan, UBSan and leak reports as failures)
-test: all $(CAST_BIN) $(TESTS) $(RECORD)
+test: all $(CAST_BIN) $(TESTS) $(RECORD) $(CARD)
 	$(Q)scripts/setup.sh test || echo 'going on: what needs it will be skipped'
 	$(Q)scripts/run-tests.sh $(BUILD) $(TESTS)
 
