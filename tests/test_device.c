@@ -89,6 +89,21 @@ Test(framework, a_command_before_the_store_answered_breaks_a_promise, .signal = 
     dk_device_input(&r->device, DK_CONTACTLESS, DK_TO_SELECTED, span_of("\x80\x3C\x12\x00", 4));
 }
 
+Test(framework, opens_under_a_name_of_which_identifiers_can_be_made)
+{
+    static struct applet a;
+    static struct dk_device d;
+    char name[X509_CN_MAX + 1];
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    applet_open(&a, test_crypto());
+    EXPECT_ERR(dk_device_open(&d, test_crypto(), &a, ""), ERR_BAD_ARGUMENT);
+    EXPECT_ERR(dk_device_open(&d, test_crypto(), &a, name), ERR_NO_SPACE);
+    ASSERT_OK(dk_device_open(&d, test_crypto(), &a, "phonemaker"));
+    dk_device_close(&d);
+    applet_close(&a);
+}
+
 Test(framework, states_have_names)
 {
     cr_expect(eq(str, (char *)dk_device_state_name(DK_IDLE), "IDLE"));

@@ -185,6 +185,7 @@ Test(store, owner_is_told_what_his_calls_change)
     dk_device_set_password(d, span_of("12345678", 8));
     struct dk_change c = dk_device_changes(d);
     cr_expect(c.framework && c.put == 0 && c.erase == 0);
+    cr_expect(eq(i64, d->password_since_s, RIG_NOW_S), "for timer Ta");
     dk_device_forget_password(d);
     cr_expect(dk_device_changes(d).framework);
     ASSERT_OK(dk_device_suspend(d, k));

@@ -35,6 +35,7 @@ static void expect_defined_state(struct rig *r, struct rig_fault f)
     EXPECT_WIPED(r->finish.transaction.ephemeral);
     rig_walk_away(r);
     EXPECT_WIPED(r->device.pairing);
+    EXPECT_WIPED(r->device.storing);
     EXPECT_WIPED(r->device.password);
     EXPECT_WIPED(r->device.prover);
     EXPECT_WIPED(r->applet.sessions[DK_CONTACTLESS].channel);
@@ -42,7 +43,7 @@ static void expect_defined_state(struct rig *r, struct rig_fault f)
     EXPECT_WIPED(r->applet.sessions[DK_CONTACTLESS].stage);
     cr_expect(r->device.state == DK_IDLE || r->device.state == DK_PAIRED);
     for (size_t i = 0; i < APPLET_KEYS; i++) {
-        bool there = r->applet.keys[i].state == APPLET_KEY_ACTIVE;
+        bool there = r->applet.keys[i].state != APPLET_KEY_NONE;
         cr_expect(eq(int, there, r->device.owned[i].paired), "a key is half there: %s of APDU %zu, %u",
                   rig_fault_names[f.kind], f.apdu, f.arg);
         if (!there)

@@ -28,7 +28,7 @@ enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a,
     d->versions = (struct op_versions){{0x0100}, 1};
     crypto_random(c, d->id, sizeof d->id);
     d->rules = &channel_framework;
-    enum err e = dk_cert_endpoint_id(oem, d->id, id);
+    enum err e = oem[0] ? dk_cert_endpoint_id(oem, d->id, id) : ERR_BAD_ARGUMENT;
     if (e)
         return e;
     text_copy(d->oem, sizeof d->oem, oem);
@@ -63,6 +63,7 @@ void dk_wipe_password(struct dk_device *d)
     OPENSSL_cleanse(d->password, sizeof d->password);
     OPENSSL_cleanse(&d->prover, sizeof d->prover);
     d->password_len = 0;
+    d->password_since_s = 0;
     d->evidence_failures = d->derivations = 0;
     d->derived = false;
 }
@@ -72,15 +73,14 @@ enum err dk_device_set_password(struct dk_device *d, struct span password)
     assert(d && !d->storing.what && (password.p || password.len == 0));
     if (password.len == 0 || password.len > sizeof d->password)
         return ERR_BAD_ARGUMENT;
-    bool same = span_equal(password, span_of(d->password, d->password_len));
     dk_end_pairing(d, DK_IDLE);
-    d->changed.framework = true;
-    d->evidence_failures = d->derivations = 0;
-    if (same)
-        return ERR_OK;
-    dk_wipe_password(d);
+    if (!span_equal(password, span_of(d->password, d->password_len)))
+        dk_wipe_password(d);
     memcpy(d->password, password.p, password.len);
     d->password_len = password.len;
+    d->password_since_s = d->now_s;
+    d->evidence_failures = d->derivations = 0;
+    d->changed.framework = true;
     return ERR_OK;
 }
 

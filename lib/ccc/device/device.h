@@ -253,7 +253,8 @@ struct dk_device {
     struct dk_storing storing;
 };
 
-/* The applet is borrowed. ERR_NO_SPACE: no identifier can be made of the name of the device OEM. */
+/* The applet is borrowed. ERR_BAD_ARGUMENT, ERR_NO_SPACE: no identifier can be made of the name of the device
+ * OEM. */
 enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem);
 void dk_device_close(struct dk_device *d);
 

@@ -7,7 +7,7 @@
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT])
 {
-    assert(d && manufacturer && manufacturer[0] && out && public_key);
+    assert(d && !d->storing.what && manufacturer && manufacturer[0] && out && public_key);
     struct dk_partner *p = NULL;
     struct x509 parsed;
     for (size_t i = 0; i < DK_DEVICE_PARTNERS && !p; i++)

@@ -74,9 +74,9 @@ static bool settle_key(struct dk_device *d, struct digital_key *k, enum dk_link_
     if (!terminate && !known && !(free && (later->collect || o->waiting_len)))
         return false;
     keep_key(d, k);
-    if (terminate)
-        (void)!dk_terminate(d, k); /* VehiclePropDat too long: the owner may still delete it */
-    else if (!known)
+    /* with VehiclePropDat too long it stays, and the owner may still delete it */
+    bool terminated = terminate && dk_terminate(d, k) == ERR_OK;
+    if (free && !terminated && !known)
         settle_mailboxes(d, k);
     struct dk_change change = {.put = known ? 0 : dk_key_bit(d, k), .erase = known ? dk_key_bit(d, k) : 0};
     dk_store_begin(d, DK_STORING_SETTLED, link, change);
@@ -98,10 +98,15 @@ void dk_settle_stored(struct dk_device *d, bool stored)
 {
     struct digital_key *k = d->storing.key;
     assert(d->storing.what == DK_STORING_SETTLED && k);
-    if (!stored)
+    if (!stored) {
         put_back(d);
-    else if (d->storing.change.erase)
+        return;
+    }
+    if (d->storing.change.erase) {
         dk_drop_key(d, k);
-    else
-        d->later[dk_key_index(d, k)] = (struct dk_later){0};
+        return;
+    }
+    struct dk_later *later = &d->later[dk_key_index(d, k)];
+    later->terminate = false;
+    later->collect &= applet_session_open(d->applet, k);
 }
