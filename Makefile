@@ -59,7 +59,7 @@ group     = -Wl,--start-group $(1) -Wl,--end-group
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios play list test check bench fuzz prove coverage memcheck guest-test real-test clean format
+.PHONY: all help setup scenario scenarios play card list test check bench fuzz prove coverage memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -122,10 +122,11 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(findstring bench_,$@)$(findstring record_,$@)$(findstring card_,$@),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(filter bench_% record_% card_%,$(@F)),,-lcriterion -lmosquitto) -lyaml -lsocketcan $(HOST) -o $@
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
 $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
@@ -159,6 +160,11 @@ play: all
 ## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml
 scenarios: all
 	$(Q)$(BUILD)/bin/spaaksim run --all $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED))
+
+## make card SOCKET=/path/of/reader [FILES=folder]  a phone with a Digital Key for a reader of your own
+card: $(BUILD)/tests/card_phone
+	@$(if $(SOCKET),,echo 'where does your reader listen? make card SOCKET=/path/of/socket; docs/ccc.md has the frames' >&2; exit 2)
+	$(Q)$< $(SOCKET) $(if $(FILES),--files $(FILES)) $(if $(SEED),--seed $(SEED))
 
 ## make list           name the scenarios
 list: all

@@ -53,13 +53,12 @@ static bool put_files(const struct rig *r, const char *folder)
         return false;
     }
     p256_public(r->kts.key, kts);
-    bool ok = p256_private(r->k.key, scalar) == ERR_OK &&
-              put_file(dir, "vehicle-key.bin", scalar, sizeof scalar) &&
-              put_file(dir, "vehicle.der", r->k.der, r->k.len) &&
-              put_file(dir, "intermediate.der", r->j1.der, r->j1.len) &&
-              put_file(dir, "root.der", r->j.der, r->j.len) &&
-              put_file(dir, "kts-public.bin", kts, sizeof kts) &&
-              put_file(dir, "password.txt", RIG_PASSWORD, strlen(RIG_PASSWORD));
+    bool ok =
+        p256_private(r->k.key, scalar) == ERR_OK && put_file(dir, "vehicle-key.bin", scalar, sizeof scalar) &&
+        put_file(dir, "vehicle.der", r->k.der, r->k.len) &&
+        put_file(dir, "intermediate.der", r->j1.der, r->j1.len) &&
+        put_file(dir, "root.der", r->j.der, r->j.len) && put_file(dir, "kts-public.bin", kts, sizeof kts) &&
+        put_file(dir, "password.txt", RIG_PASSWORD, strlen(RIG_PASSWORD));
     close(dir);
     return ok;
 }

@@ -147,9 +147,8 @@ Test(pairing, terminated_key_opens_nothing)
     rig_enter_password(r, true);
     ASSERT_OK(rig_pair(r));
     applet_terminate_endpoint(&r->applet, &r->applet.keys[0]);
-    /* it answers, but not with the signature of a key that opens */
-    cr_expect(rig_unlock(r, true, false, &fast) != ERR_OK);
-    cr_expect(rig_unlock(r, false, false, &fast) != ERR_OK);
+    EXPECT_ERR(rig_unlock(r, true, false, &fast), ERR_DK_TERMINATED);
+    EXPECT_ERR(rig_unlock(r, false, false, &fast), ERR_DK_TERMINATED);
     applet_delete_endpoint(&r->applet, &r->applet.keys[0]);
     cr_expect(eq(sz, rig_phone_keys(r), 0));
     rig_free(r);
