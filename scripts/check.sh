@@ -36,7 +36,7 @@ say includes "arrows between folders"
 casts=$(ls tests/*/cast.c | sed 's,/cast.c$,,')
 components=$(ls -d ecu/*/ backend/*/ sim/actors/*/ | sed 's,/$,,'; echo sgw; echo tbm)
 # What each room may include; a folder always knows itself. Below lib the arrows go media > host > env, msg and ccc > pki and
-# env > can and crypto > base; a component knows lib without its hosts, and no other component.
+# env > can and crypto > base, uds > crypto; a component knows lib without its hosts, and no other component.
 arrows() { # folder, allowed pattern
     [ -d "$1" ] || { fail "$1 is a room of the house, but not there"; return; }
     grep -rn '^#include "' --include='*.[ch]' "$1" | grep -vE "#include \"($1|$2)/" && fail "$1 includes what it must not"
@@ -50,12 +50,13 @@ arrows lib/msg 'lib/(base|crypto|can|pki|env)|proto'
 arrows lib/ccc 'lib/(base|crypto|pki)|proto'
 # what is stored is written with protobuf, nothing else of the Digital Key
 grep -rn '#include "proto/' --include='*.[ch]' lib/ccc | grep -v '^lib/ccc/records/' && fail "only lib/ccc/records knows protobuf"
+arrows lib/uds 'lib/(base|crypto)'
 arrows lib/host 'lib/(base|crypto|can|env)'
 arrows lib/media 'lib/(base|crypto|can|env|host)'
 for folder in $components $casts; do
-    arrows "$folder" 'lib/(base|crypto|can|pki|env|msg|ccc)(/[a-z]+)?|proto'
+    arrows "$folder" 'lib/(base|crypto|can|pki|env|msg|ccc|uds)(/[a-z]+)?|proto'
 done
-ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|host|media' && fail "lib has a room that no rule speaks of"
+ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|uds|host|media' && fail "lib has a room that no rule speaks of"
 # Names of components stand in cast.c and with the actors only, names of media in lib/media only; lib and the rest of sim
 # read them where they are declared. Comments may use them as examples.
 named() { # name, folders...
@@ -65,7 +66,7 @@ named() { # name, folders...
 }
 for folder in $components; do
     name=$(basename "$folder")
-    named "$name" sim lib/base lib/env lib/host lib/msg lib/pki lib/ccc && fail "\"$name\" is named outside its own room"
+    named "$name" sim lib/base lib/env lib/host lib/msg lib/pki lib/ccc lib/uds && fail "\"$name\" is named outside its own room"
     # a folder, its class and its program are called alike, and the one list has it
     grep -rq "\.name = \"$name\"" --include='*.c' "$folder" || fail "$folder declares no class \"$name\""
     grep -q "&${name}_class" sim/cast.c || fail "$folder is not in sim/cast.c"
