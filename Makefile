@@ -130,9 +130,10 @@ $(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
 $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(BUILD)/obj/tests/fuzz_targets.o $(BUILD)/obj/tests/fuzz_records.o $(call obj,lib/host/seeded.c)
+FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
-$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(BUILD)/obj/gen/proto/dk_records.pb-c.o $(FUZZ_PART)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/uds_ecu.c tests/uds_ecu_table.c \
+    $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(BUILD)/obj/gen/proto/dk_records.pb-c.o $(FUZZ_PART)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ -lprotobuf-c $(CRYPTO) -o $@
 $(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_values.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)

@@ -1,7 +1,5 @@
 #include "tests/fuzz_targets.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ccc/applet_message.h"
@@ -797,5 +795,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"vehicle_pairing", run_vehicle_pairing, seed_vehicle_pairing},
     {"vehicle_finish", run_vehicle_finish, seed_vehicle_finish},
     {"dk_record", fuzz_dk_record, fuzz_seed_dk_record},
+    {"uds_server", fuzz_uds_server, fuzz_uds_server_seeds},
+    {"uds_client", fuzz_uds_client, fuzz_uds_client_seeds},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -44,4 +44,10 @@ struct crypto *fuzz_crypto(void);
 void fuzz_dk_record(const uint8_t *p, size_t len);
 void fuzz_seed_dk_record(fuzz_emit *emit, void *arg);
 
+/* fuzz_uds.c: steps of one byte, a length and bytes, for the test ECU and for a client */
+void fuzz_uds_server(const uint8_t *p, size_t len);
+void fuzz_uds_client(const uint8_t *p, size_t len);
+void fuzz_uds_server_seeds(fuzz_emit *emit, void *arg);
+void fuzz_uds_client_seeds(fuzz_emit *emit, void *arg);
+
 #endif
