@@ -166,6 +166,15 @@ Test(uds_server, s3_stands_still_while_pending)
     cr_expect(eq(u64, uds_server_due_us(&b->server), UDS_NEVER));
 }
 
+Test(uds_server, s3_does_not_run_in_the_default_session)
+{
+    struct uds_ecu_bench *b = begin(UDS_ROW_DEFAULT);
+    steps(b, "P 22F186 > *; P BA > *; P 1081 > -");
+    cr_expect(eq(u64, uds_server_due_us(&b->server), UDS_NEVER));
+    steps(b, "P 1003 > *; P 1001 > *");
+    cr_expect(eq(u64, uds_server_due_us(&b->server), UDS_NEVER));
+}
+
 /* A server that nobody ticked in time still acts as if it had been. */
 Test(uds_server, late_tick)
 {
@@ -194,10 +203,10 @@ Test(uds_server, a_request_that_does_not_come_to_its_end)
     uds_server_arrival_failed(&b->server, UDS_PHYSICAL, b->now_us);
     cr_expect(eq(u64, uds_server_due_us(&b->server), b->now_us + 100 * MS));
     steps(b, "wait 50");
-    uds_server_arrival_begins(&b->server, UDS_PHYSICAL, b->now_us);
+    uds_server_arrival_begins(&b->server, UDS_FUNCTIONAL, b->now_us);
     steps(b, "wait 900");
     cr_expect(eq(u8, uds_server_session_id(&b->server), 0x03));
-    uds_server_arrival_failed(&b->server, UDS_PHYSICAL, b->now_us);
+    uds_server_arrival_failed(&b->server, UDS_FUNCTIONAL, b->now_us);
     cr_expect(eq(u8, uds_server_session_id(&b->server), 0x01));
 }
 

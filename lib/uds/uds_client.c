@@ -13,7 +13,8 @@ struct uds_client_config uds_client_config_default(void)
 
 void uds_client_init(struct uds_client *c, const struct uds_client_config *cfg)
 {
-    assert(cfg->p2_ms && cfg->p2_star_ms && cfg->pending_max_ms && cfg->keep_alive_ms);
+    assert(cfg->p2_ms && cfg->p2_star_ms >= cfg->p2_ms && cfg->pending_max_ms >= cfg->p2_star_ms);
+    assert(cfg->keep_alive_ms);
     *c = (struct uds_client){.cfg = *cfg, .keep_alive_us = UDS_NEVER};
 }
 
@@ -170,9 +171,7 @@ static uint64_t wait_end_us(const struct uds_client *c)
         return UDS_NEVER;
     if (!c->pending_count)
         return c->p2_end_us;
-    uint64_t star_us = c->p2_star_end_us < c->pending_end_us ? c->p2_star_end_us : c->pending_end_us;
-    bool others = c->addressing == UDS_FUNCTIONAL && c->p2_end_us > star_us;
-    return others ? c->p2_end_us : star_us;
+    return c->p2_star_end_us < c->pending_end_us ? c->p2_star_end_us : c->pending_end_us;
 }
 
 uint64_t uds_client_due_us(const struct uds_client *c)

@@ -9,7 +9,8 @@
  * What an answer says is never trusted: it must be of the service that was asked, echo subfunction and
  * identifier, and have a length that the service allows. How long a value is only the caller knows.
  *
- * Promises of the caller, asserted: no pointer is NULL, and a time of the configuration is not 0. */
+ * Promises of the caller, asserted: no pointer is NULL; P2 is not 0, nor above P2*, nor that above
+ * pending_max_ms. */
 #ifndef lib_uds_uds_client_h
 #define lib_uds_uds_client_h
 

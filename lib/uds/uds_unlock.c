@@ -50,7 +50,7 @@ static enum uds_nrc request_seed(struct uds_server *s, struct span pdu, struct w
     /* 13, 37, the zero seed, 22 */
     if (pdu.len != 2)
         return UDS_NRC_LENGTH;
-    if (s->level != l->level && delay_runs(s, row, now_us))
+    if (delay_runs(s, row, now_us))
         return UDS_NRC_DELAY;
     uds_seed_drop(s);
     if (s->level == l->level) {
