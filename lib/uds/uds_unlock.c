@@ -135,7 +135,7 @@ enum uds_nrc uds_serve_security(struct uds_server *s, struct span pdu, struct wr
 
 static void begin_bytes(struct wr *out, enum uds_auth_return value)
 {
-    wr_u8(out, value);
+    wr_u8(out, (uint8_t)value);
     wr_be16(out, 0);
     assert(out->len == BYTES_AT);
 }
