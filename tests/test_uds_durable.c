@@ -94,6 +94,46 @@ Test(uds_durable, store_refused)
     }
 }
 
+/* ---- data that take a while to write ---- */
+
+static enum uds_nrc write_later(void *ctx, const struct uds_did *did, struct span value, uint32_t ticket)
+{
+    struct uds_ecu_bench *b = ctx;
+    (void)did;
+    (void)value;
+    b->work.ticket = ticket;
+    return UDS_NRC_PENDING;
+}
+
+static void end_write(struct uds_ecu_bench *b, enum uds_nrc nrc, const char *fetch)
+{
+    EXPECT_OK(uds_server_done(&b->server, b->work.ticket, nrc, span_of("", 0), b->now_us));
+    steps(b, fetch); /* what is no request only takes the answer that waits */
+}
+
+Test(uds_durable, data_that_take_a_while)
+{
+    static const struct uds_did slow[] = {
+        {0x0777, 1, 4, {{0}}, {{UDS_FREE_IN(UDS_IN_ALL)}}, .write_value = write_later}};
+    static struct uds_ecu table;
+    struct uds_ecu_bench *b = begin(UDS_ROW_DEFAULT);
+    table = uds_ecu_spaak;
+    table.dids = slow;
+    table.did_count = 1;
+    b->table = &table;
+    uds_row_begin(b, UDS_ROW_EXTENDED);
+    steps(b, "P 220777 > 7F2231; B 2E0777AA; wait 39; P 2E0777BB > 7F2E21; wait 1 > 7F2E78");
+    cr_expect(eq(uint, b->commits, 0));
+    end_write(b, UDS_OK, "P 7F > 6E0777");
+    cr_expect(eq(uint, b->commits, 1));
+    steps(b, "B 2E0777AA; wait 10");
+    end_write(b, UDS_NRC_OUT_OF_RANGE, "P 7F > 7F2E31");
+    cr_expect(eq(uint, b->commits, 1));
+    steps(b, "B 2E0777AA; wait 10");
+    b->refuse_at = 2;
+    end_write(b, UDS_OK, "P 7F > 7F2E72");
+}
+
 /* ---- the tests behind trouble codes ---- */
 
 Test(uds_durable, reports)

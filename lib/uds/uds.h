@@ -134,7 +134,7 @@ const char *uds_session_name(uint8_t session);
 /* One line for people, of any bytes: "ReadDataByIdentifier F190", "positive: ReadDataByIdentifier F190, 17
  * bytes", "negative: 31 requestOutOfRange (ReadDataByIdentifier)". Of seeds, keys, values and options it
  * gives the number of bytes only. */
-#define UDS_LINE_MAX 160
+#define UDS_LINE_MAX 256
 void uds_describe(struct span pdu, char line[UDS_LINE_MAX]);
 
 #endif

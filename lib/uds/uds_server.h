@@ -30,9 +30,8 @@
 /* ---- the ECU as a table ---- */
 
 /* A set of sessions by their place in the table: bit 0 is the default session. */
-#define UDS_IN(row)       ((uint8_t)(1u << (row)))
-#define UDS_IN_ALL        0xFF
-#define UDS_IN_NO_SESSION 0
+#define UDS_IN(row) ((uint8_t)(1u << (row)))
+#define UDS_IN_ALL  0xFF
 
 /* In these sessions, once this level is open (0: none need be) and the tester is authenticated. */
 struct uds_access {
