@@ -1,9 +1,8 @@
-/* The client: against answers of every kind, good and hostile, in virtual time; and against the server. */
+/* The client in virtual time: its waits, its silences, many who answer, answers that are none. */
 #include <stdio.h>
 
 #include "lib/uds/uds_client.h"
 #include "tests/check.h"
-#include "tests/uds_ecu.h"
 
 #define MS        1000ull
 #define START_US  5000000ull
@@ -28,9 +27,6 @@ struct row {
     struct step steps[STEPS_MAX];
 };
 
-static const char *const results[] = {"",        "positive", "negative",  "silence", "collected", "timeout",
-                                      "pending", "echo",     "malformed", "stray",   "link"};
-
 struct talk {
     struct uds_client client;
     uint64_t now_us;
@@ -43,8 +39,9 @@ static void note(struct talk *t, const struct uds_client_event *ev, bool by_cloc
     size_t at = strlen(t->events);
     if (ev->result == UDS_RESULT_NONE)
         return;
-    cr_assert(not(t->over && ev->last), "a second end: %s", results[ev->result]);
-    at += (size_t)snprintf(t->events + at, TEXT_MAX - at, "%s%s", at ? "; " : "", results[ev->result]);
+    cr_assert(not(t->over && ev->last), "a second end: %s", uds_result_name(ev->result));
+    at +=
+        (size_t)snprintf(t->events + at, TEXT_MAX - at, "%s%s", at ? "; " : "", uds_result_name(ev->result));
     if (ev->result == UDS_RESULT_NEGATIVE)
         at += (size_t)snprintf(t->events + at, TEXT_MAX - at, " %02X", (unsigned)ev->nrc);
     if (ev->result == UDS_RESULT_COLLECTED)
@@ -133,7 +130,7 @@ static const struct row times[] = {
      .steps = {{149, "62F18601", "stray"}, {150, "", "timeout 150"}}},
     {"the first frame ends the wait", "220221",
      .steps = {{149, "begins", ""}, {4000, "6202210000", "positive"}}},
-    {"the rest never comes", "220221", .steps = {{100, "begins", ""}, {1100, "failed", "link"}}},
+    {"the rest never comes", "220221", .steps = {{100, "begins", ""}, {1100, "failed", "link failed"}}},
     {"another message arrives instead", "3E00",
      .steps = {{100, "begins", ""}, {500, "62F18601", "stray"}, {500, "", "timeout 500"}}},
     {"pending, then the answer", "31010310",
@@ -153,7 +150,7 @@ static const struct row times[] = {
                {20500, "7F3178", ""},
                {25900, "7F3178", ""},
                {31300, "7F3178", ""},
-               {36000, "", "pending 35100"}}},
+               {36000, "", "pending too long 35100"}}},
     {"78 of another service", "31010310", .steps = {{100, "7F2278", "stray"}, {150, "", "timeout 150"}}},
 };
 
@@ -227,7 +224,7 @@ static const struct row functional[] = {
     {"a hostile one spoils nothing",
      "1003",
      UDS_FUNCTIONAL,
-     {{20, "5002003201F4", "echo"},
+     {{20, "5002003201F4", "wrong echo"},
       {30, "2:5003003201F4", "positive"},
       {40, "62F190", "stray"},
       {200, "", "collected 2 150"}}},
@@ -252,100 +249,11 @@ Test(uds_client, functional)
 
 /* ---- answers that are none ---- */
 
-static const struct {
-    const char *request, *answer;
-    enum uds_result result;
-} answers[] = {
-    {"1003", "5003003201F4", UDS_RESULT_POSITIVE},
-    {"1083", "5003003201F4", UDS_RESULT_POSITIVE},
-    {"1003", "5001003201F4", UDS_RESULT_WRONG_ECHO},
-    {"1003", "5083003201F4", UDS_RESULT_WRONG_ECHO},
-    {"1003", "5003003201", UDS_RESULT_MALFORMED},
-    {"1003", "5003003201F400", UDS_RESULT_MALFORMED},
-    {"1003", "50", UDS_RESULT_MALFORMED},
-    {"1003", "", UDS_RESULT_STRAY},
-    {"1003", "5103", UDS_RESULT_STRAY},
-    {"1003", "1003", UDS_RESULT_STRAY},
-    {"1101", "5101", UDS_RESULT_POSITIVE},
-    {"1101", "5102", UDS_RESULT_WRONG_ECHO},
-    {"1101", "510101", UDS_RESULT_MALFORMED},
-    {"1104", "5104FF", UDS_RESULT_POSITIVE},
-    {"1104", "5104", UDS_RESULT_MALFORMED},
-    {"14FFFFFF", "54", UDS_RESULT_POSITIVE},
-    {"14FFFFFF", "5400", UDS_RESULT_MALFORMED},
-    {"190109", "590139010002", UDS_RESULT_POSITIVE},
-    {"190109", "5901390100", UDS_RESULT_MALFORMED},
-    {"190209", "590239", UDS_RESULT_POSITIVE},
-    {"190209", "5902399A005129", UDS_RESULT_POSITIVE},
-    {"190209", "5902399A0051", UDS_RESULT_MALFORMED},
-    {"190209", "590A39", UDS_RESULT_WRONG_ECHO},
-    {"190209", "5902", UDS_RESULT_MALFORMED},
-    {"22F190", "62F19031", UDS_RESULT_POSITIVE},
-    {"22F190", "62F190", UDS_RESULT_MALFORMED},
-    {"22F190", "62F19131", UDS_RESULT_WRONG_ECHO},
-    {"22F190F186", "62F18601", UDS_RESULT_POSITIVE},
-    {"22F190F186", "6290F186", UDS_RESULT_WRONG_ECHO},
-    {"2701", "670111", UDS_RESULT_POSITIVE},
-    {"2701", "6701", UDS_RESULT_MALFORMED},
-    {"2701", "670311", UDS_RESULT_WRONG_ECHO},
-    {"2702AA", "6702", UDS_RESULT_POSITIVE},
-    {"2702AA", "670200", UDS_RESULT_MALFORMED},
-    {"2702AA", "6701", UDS_RESULT_WRONG_ECHO},
-    {"280301", "6803", UDS_RESULT_POSITIVE},
-    {"280301", "680301", UDS_RESULT_MALFORMED},
-    {"2908", "690802", UDS_RESULT_POSITIVE},
-    {"2908", "69080200", UDS_RESULT_MALFORMED},
-    {"2908", "6908", UDS_RESULT_MALFORMED},
-    {"2901", "6901110002AABB0000", UDS_RESULT_POSITIVE},
-    {"2901", "6901110002AABB00", UDS_RESULT_MALFORMED},
-    {"2901", "6901110003AABB0000", UDS_RESULT_MALFORMED},
-    {"2901", "690111FFFFAABB0000", UDS_RESULT_MALFORMED},
-    {"2903", "6903120000", UDS_RESULT_POSITIVE},
-    {"2903", "690312000000", UDS_RESULT_MALFORMED},
-    {"2904", "690411AABB", UDS_RESULT_POSITIVE},
-    {"2E0230AAAA", "6E0230", UDS_RESULT_POSITIVE},
-    {"2E0230AAAA", "6E0231", UDS_RESULT_WRONG_ECHO},
-    {"2E0230AAAA", "6E0230AA", UDS_RESULT_MALFORMED},
-    {"2E0230AAAA", "6E02", UDS_RESULT_MALFORMED},
-    {"31010301", "71010301", UDS_RESULT_POSITIVE},
-    {"31810301", "7101030100", UDS_RESULT_POSITIVE},
-    {"31010301", "71020301", UDS_RESULT_WRONG_ECHO},
-    {"31010301", "71010302", UDS_RESULT_WRONG_ECHO},
-    {"31010301", "710103", UDS_RESULT_MALFORMED},
-    {"31", "71000000", UDS_RESULT_POSITIVE},
-    {"31", "71010000", UDS_RESULT_WRONG_ECHO},
-    {"3E00", "7E00", UDS_RESULT_POSITIVE},
-    {"3E00", "7E", UDS_RESULT_MALFORMED},
-    {"8502", "C502", UDS_RESULT_POSITIVE},
-    {"8502", "C501", UDS_RESULT_WRONG_ECHO},
-    {"BA01", "FA", UDS_RESULT_POSITIVE},
-    {"BA01", "FB", UDS_RESULT_STRAY},
-    {"22F190", "7F2231", UDS_RESULT_NEGATIVE},
-    {"22F190", "7F2278", UDS_RESULT_NEGATIVE},
-    {"22F190", "7F22", UDS_RESULT_MALFORMED},
-    {"22F190", "7F223100", UDS_RESULT_MALFORMED},
-    {"22F190", "7F2200", UDS_RESULT_MALFORMED},
-    {"22F190", "7F1031", UDS_RESULT_STRAY},
-    {"22F190", "7F6231", UDS_RESULT_STRAY},
-    {"22F190", "7F", UDS_RESULT_STRAY},
-};
-
-Test(uds_client, answers)
-{
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-        HEX(request, answers[i].request);
-        HEX(answer, answers[i].answer);
-        enum uds_result r = uds_answer_check(span_of(request, request_len), span_of(answer, answer_len));
-        cr_expect(eq(str, (char *)results[r], (char *)results[answers[i].result]), "%s > %s",
-                  answers[i].request, answers[i].answer);
-    }
-}
-
 /* A bad answer ends a request to one ECU; its 78 is no answer. */
 Test(uds_client, bad_answers_end_the_request)
 {
     static const struct row rows[] = {
-        {"wrong echo", "2E0230AAAA", .steps = {{10, "6E0231", "echo"}}},
+        {"wrong echo", "2E0230AAAA", .steps = {{10, "6E0231", "wrong echo"}}},
         {"truncated", "1003", .steps = {{10, "5003", "malformed"}}},
         {"truncated refusal", "1003", .steps = {{10, "7F10", "malformed"}}},
         {"too long after a 78", "31010301", .steps = {{10, "7F3178", ""}, {20, "7F317800", "malformed"}}},
@@ -419,115 +327,4 @@ Test(uds_client, answered_before_sent)
     cr_expect(ev.result == UDS_RESULT_POSITIVE && ev.last);
     uds_client_sent(&c, START_US);
     cr_expect(not(uds_client_busy(&c)));
-}
-
-/* ---- against the server ---- */
-
-struct pair {
-    struct uds_ecu_bench ecu;
-    struct uds_client client;
-};
-
-/* Both in the same time, until the request is over. */
-static struct uds_client_event ask(struct pair *p, enum uds_addressing a, struct span request)
-{
-    struct uds_client_event ev = {0};
-    struct uds_client_out out;
-    const struct uds_ecu_answer *answer;
-    EXPECT_OK(uds_client_request(&p->client, a, request));
-    while (!ev.last) {
-        while (uds_client_take(&p->client, &out)) {
-            uds_ecu_send(&p->ecu, out.addressing, out.pdu);
-            if (out.request)
-                uds_client_sent(&p->client, p->ecu.now_us);
-        }
-        while (!ev.last && (answer = uds_ecu_answer(&p->ecu)))
-            uds_client_receive(&p->client, 1, span_of(answer->bytes, answer->len), false, p->ecu.now_us, &ev);
-        if (!ev.last) {
-            uds_ecu_run_until(&p->ecu, p->ecu.now_us + 10 * MS);
-            if (p->ecu.answered == p->ecu.read)
-                uds_client_tick(&p->client, p->ecu.now_us, &ev);
-        }
-    }
-    return ev;
-}
-
-static struct pair *new_pair(void)
-{
-    static struct pair p;
-    struct uds_client_config cfg = uds_client_config_default();
-    uds_ecu_open(&p.ecu, crypto_new(NULL));
-    uds_ecu_power_on(&p.ecu);
-    uds_client_init(&p.client, &cfg);
-    return &p;
-}
-
-static void expect(struct pair *p, const char *request, enum uds_result result, enum uds_nrc nrc)
-{
-    HEX(pdu, request);
-    struct uds_client_event ev = ask(p, UDS_PHYSICAL, span_of(pdu, pdu_len));
-    cr_expect(eq(str, (char *)results[ev.result], (char *)results[result]), "%s", request);
-    cr_expect(eq(int, (int)ev.nrc, (int)nrc), "%s", request);
-}
-
-static void unlock(struct pair *p, uint8_t level)
-{
-    uint8_t seed[2] = {UDS_SID_SECURITY_ACCESS, level};
-    uint8_t key[2 + UDS_KEY] = {UDS_SID_SECURITY_ACCESS, (uint8_t)(level + 1)};
-    struct uds_client_event ev = ask(p, UDS_PHYSICAL, span_of(seed, sizeof seed));
-    cr_assert(ev.result == UDS_RESULT_POSITIVE && ev.answer.len == 2 + UDS_SEED);
-    uds_ecu_key(&p->ecu, level, ev.answer.p + 2, key + 2);
-    ev = ask(p, UDS_PHYSICAL, span_of(key, sizeof key));
-    cr_assert(eq(int, (int)ev.result, UDS_RESULT_POSITIVE));
-}
-
-Test(uds_client, talks_to_the_server)
-{
-    struct pair *p = new_pair();
-    expect(p, "1003", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "22F190", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "220221", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "2E0230012C", UDS_RESULT_NEGATIVE, UDS_NRC_SECURITY);
-    unlock(p, 0x01);
-    expect(p, "2E0230012C", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "3E80", UDS_RESULT_SILENCE, UDS_OK);
-    expect(p, "31010310", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "19020D", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "14FFFFFF", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "8502", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "280301", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "1101", UDS_RESULT_POSITIVE, UDS_OK);
-    expect(p, "3E00", UDS_RESULT_TIMEOUT, UDS_OK); /* it boots */
-    uds_ecu_run_until(&p->ecu, p->ecu.now_us + 110 * MS);
-    expect(p, "3E00", UDS_RESULT_POSITIVE, UDS_OK);
-}
-
-Test(uds_client, functional_to_the_server)
-{
-    struct pair *p = new_pair();
-    struct uds_client_event ev = ask(p, UDS_FUNCTIONAL, span_of("\x10\x03", 2));
-    cr_expect(ev.result == UDS_RESULT_COLLECTED && ev.answers == 1);
-    ev = ask(p, UDS_FUNCTIONAL, span_of("\x22\x12\x34", 3));
-    cr_expect(ev.result == UDS_RESULT_COLLECTED && ev.answers == 0);
-}
-
-/* The keep-alive holds session and level open for a minute; without it they end. */
-Test(uds_client, keep_alive_holds_the_session)
-{
-    struct pair *p = new_pair();
-    struct uds_client_event ev;
-    struct uds_client_out out;
-    expect(p, "1003", UDS_RESULT_POSITIVE, UDS_OK);
-    unlock(p, 0x01);
-    uds_client_keep_alive(&p->client, true, p->ecu.now_us);
-    for (int i = 0; i < 600; i++) {
-        uds_ecu_run_until(&p->ecu, p->ecu.now_us + 100 * MS);
-        uds_client_tick(&p->client, p->ecu.now_us, &ev);
-        while (uds_client_take(&p->client, &out))
-            uds_ecu_send(&p->ecu, out.addressing, out.pdu);
-    }
-    expect(p, "2E0230012C", UDS_RESULT_POSITIVE, UDS_OK);
-    uds_client_keep_alive(&p->client, false, p->ecu.now_us);
-    uds_ecu_run_until(&p->ecu, p->ecu.now_us + 5000 * MS);
-    expect(p, "2E0230012C", UDS_RESULT_NEGATIVE, UDS_NRC_NO_SERVICE_IN_SESSION);
 }

@@ -18,6 +18,24 @@ void uds_client_init(struct uds_client *c, const struct uds_client_config *cfg)
     *c = (struct uds_client){.cfg = *cfg, .keep_alive_us = UDS_NEVER};
 }
 
+const char *uds_result_name(enum uds_result r)
+{
+    static const char *const names[] = {
+        [UDS_RESULT_NONE] = "none",
+        [UDS_RESULT_POSITIVE] = "positive",
+        [UDS_RESULT_NEGATIVE] = "negative",
+        [UDS_RESULT_SILENCE] = "silence",
+        [UDS_RESULT_COLLECTED] = "collected",
+        [UDS_RESULT_TIMEOUT] = "timeout",
+        [UDS_RESULT_PENDING] = "pending too long",
+        [UDS_RESULT_WRONG_ECHO] = "wrong echo",
+        [UDS_RESULT_MALFORMED] = "malformed",
+        [UDS_RESULT_STRAY] = "stray",
+        [UDS_RESULT_LINK_FAILED] = "link failed",
+    };
+    return (size_t)r < sizeof names / sizeof names[0] ? names[r] : "reserved";
+}
+
 /* ---- asking ---- */
 
 enum err uds_client_request(struct uds_client *c, enum uds_addressing a, struct span request)

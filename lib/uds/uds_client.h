@@ -32,6 +32,9 @@ enum uds_result {
     UDS_RESULT_LINK_FAILED, /* the transport gave up the request or its answer */
 };
 
+/* "positive", "wrong echo", ... */
+const char *uds_result_name(enum uds_result r);
+
 struct uds_client_event {
     enum uds_result result;
     enum uds_nrc nrc;   /* of NEGATIVE */
