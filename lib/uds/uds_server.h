@@ -235,8 +235,9 @@ bool uds_server_take(struct uds_server *s, struct span *pdu);
 void uds_server_sent(struct uds_server *s, uint64_t now_us);
 
 /* Ends the request that a handler answered with PENDING: UDS_OK and the bytes it would have written, or why
- * not. ERR_NOT_FOUND when the request of this ticket has ended already (pending_max_ms). The ECU's `store` is
- * called from here. */
+ * not. ERR_NOT_FOUND when the request of this ticket has ended already (pending_max_ms): what the ECU did for
+ * it meanwhile is its own affair, and the same may have been asked again. The ECU's `store` is called from
+ * here. */
 enum err uds_server_done(struct uds_server *s, uint32_t ticket, enum uds_nrc nrc, struct span info,
                          uint64_t now_us);
 
