@@ -56,6 +56,12 @@ LIBHOST  := $(BUILD)/libhost.a
 LIBRIG   := $(BUILD)/librig.a
 group     = -Wl,--start-group $(1) -Wl,--end-group
 
+# for `make coverage`: the folder whose objects count what they execute
+ifneq ($(COVERED),)
+$(BUILD)/obj/$(COVERED)/%.o: override OPT += --coverage
+LDFLAGS += --coverage
+endif
+
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
@@ -129,6 +135,9 @@ $(LIBRIG): $(call obj,$(RIG))
 $(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
 $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
+# each function that failing_openssl.c names goes through it
+$(BUILD)/tests/test_crypto_failure: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
+
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
@@ -192,6 +201,14 @@ fuzz: setup
 	$(Q)scripts/setup.sh fuzz
 	$(Q)$(MAKE) --no-print-directory BUILD=build/fuzz CC=clang WARN='-Wall -Wextra -Werror' OPT='-O1 -fno-omit-frame-pointer -fsanitize=address$(comma)undefined$(comma)fuzzer-no-link -fno-sanitize-recover=all' build/fuzz/tests/fuzz_main build/fuzz/tests/fuzz_scenarios
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
+
+## make coverage       branches of lib/ccc that its tests take, by file; what no test takes; fails below 90 %
+COV_OF   := ccc spake2p channel key_data dk device applet pairing vehicle link_fault cross_check crypto short_inputs
+COV      := $(patsubst tests/%.c,build/cov/tests/%,$(wildcard $(COV_OF:%=tests/test_%*.c)))
+coverage: setup
+	$(Q)scripts/setup.sh coverage
+	$(Q)$(MAKE) --no-print-directory BUILD=build/cov OPT='-O0' COVERED=lib/ccc $(COV) $(patsubst $(BUILD)/%,build/cov/%,$(BIN) $(RECORD))
+	$(Q)scripts/coverage.sh build/cov lib/ccc 90 $(COV)
 
 ## make memcheck       a pairing and two unlocks under valgrind
 memcheck: setup $(BUILD)/tests/record_exchange

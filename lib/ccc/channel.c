@@ -85,8 +85,10 @@ static enum err reveal(struct crypto *c, const struct channel *ch, bool response
     enum err e = initial_vector(c, ch, response, icv);
     if (!e)
         e = ccc_cbc(c, false, ch->kenc, icv, cipher.p, cipher.len, plain);
-    if (e)
+    if (e) {
+        OPENSSL_cleanse(plain, cipher.len);
         return e;
+    }
     size_t n = cipher.len;
     while (n > 0 && plain[n - 1] == 0)
         n--;
@@ -127,7 +129,7 @@ enum err channel_wrap_command(struct crypto *c, struct channel *ch, uint8_t ins,
     if (!e)
         e = protect(c, ch, false, data, body, &len);
     if (e)
-        return e;
+        return e == ERR_BAD_ARGUMENT ? e : failed(ch, e);
     /* SCP03, 6.2.6: T, its first half goes along */
     const uint8_t header[5] = {APDU_CLA_SECURE, ins, p1, p2, (uint8_t)(len + CHANNEL_MAC)};
     e = command_mac(c, ch, header, span_of(body, len), mac);
@@ -182,7 +184,7 @@ enum err channel_wrap_response(struct crypto *c, struct channel *ch, struct span
     if (!e)
         e = protect(c, ch, true, data, body, &len);
     if (e)
-        return e;
+        return e == ERR_BAD_ARGUMENT ? e : failed(ch, e);
     /* SCP03, 6.2.7: R-MAC */
     e = response_mac(c, ch, span_of(body, len), sw, mac);
     if (e)
