@@ -265,7 +265,7 @@ Test(records, a_phone_without_anything)
     static struct dk_device d;
     static struct applet a;
     applet_open(&a, test_crypto());
-    ASSERT_OK(dk_device_open(&d, test_crypto(), &a, ""));
+    ASSERT_OK(dk_device_open(&d, test_crypto(), &a, "p"));
     d.versions.n = a.versions.n = 0;
     ASSERT_OK(keyring_save(&d, &before));
     dk_device_close(&d);

@@ -263,7 +263,7 @@ static enum err open_with(struct dk_device *d, struct applet *a, struct crypto *
 {
     applet_open(a, c);
     enum err e = dk_device_open(d, c, a, m->oem);
-    if (e == ERR_NO_SPACE) /* a name that is too long */
+    if (e == ERR_NO_SPACE || e == ERR_BAD_ARGUMENT) /* a name that none can have */
         e = ERR_RECORD_TORN;
     if (!e)
         e = read_record(m, d);

@@ -2,14 +2,6 @@
  * transactions that fill slots, fetch what lies in KeyAtt, and tell a device that its key is terminated
  * (CCC-TS-101 chapters 4, 6 and 13; EXCHANGE of chapter 15).
  *
- *   VEHICLE_PHASE_3        writes entry 0 of the slot list, token and attestation, and says by SigBmp that
- * slots are missing; then the key is active VEHICLE_PHASE_4        fetches the key tracking receipt;
- * NO_RECEIPT until it is there VEHICLE_REFILL         writes those entries of the offer that the device has
- * handed out since VEHICLE_RESUMPTION     a suspended key: was it resumed? VEHICLE_TERMINATION    a key that
- * the device terminated (ERR_DK_TERMINATED of another transaction): its statement VEHICLE_TERMINATE_KEY  a
- * key that the vehicle terminated: tells the device, whose statement VEHICLE_TERMINATION fetches at the
- * contact after
- *
  * Phase 4 and refills write what lacks of the slot list, whatever else they find. All that read KeyAtt take
  * whatever statement they find there: it is checked, stored, and only then erased; `learnt` says which it
  * was. A false one is erased too, so that it stands in nobody's way, and ends it with FAILED and the reason
@@ -45,12 +37,15 @@ struct vehicle_finish_config {
 };
 
 enum vehicle_phase {
+    /* Entry 0 of the slot list, its token, the attestation; says by SigBmp that slots are missing. Then the
+     * key is active. */
     VEHICLE_PHASE_3,
-    VEHICLE_PHASE_4,
-    VEHICLE_REFILL,
-    VEHICLE_RESUMPTION,
-    VEHICLE_TERMINATION,
-    VEHICLE_TERMINATE_KEY,
+    VEHICLE_PHASE_4,     /* the key tracking receipt; NO_RECEIPT until it is there */
+    VEHICLE_REFILL,      /* entries of the offer that the device has handed out since */
+    VEHICLE_RESUMPTION,  /* a suspended key: was it resumed? */
+    VEHICLE_TERMINATION, /* the device's statement that it terminated the key (ERR_DK_TERMINATED elsewhere) */
+    VEHICLE_TERMINATE_KEY, /* the vehicle terminated it: tells the device, whose statement comes with
+                            * VEHICLE_TERMINATION at the contact after */
     VEHICLE_PHASES
 };
 
