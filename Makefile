@@ -136,7 +136,7 @@ $(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
 $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_records test_topics): | $(CAST_BIN)
 
 # each function that failing_openssl.c names goes through it
-$(BUILD)/tests/test_crypto_failure: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
+$(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c lib/host/seeded.c)
