@@ -141,8 +141,9 @@ $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: L
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
-$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/uds_ecu.c tests/uds_ecu_table.c \
-    $(wildcard lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/ccc/*.c lib/ccc/*/*.c)) $(BUILD)/obj/gen/proto/dk_records.pb-c.o $(FUZZ_PART)
+$(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/vehicle_samples.c tests/uds_ecu.c tests/uds_ecu_table.c \
+    $(wildcard tests/rig_*.c lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/ccc/*.c lib/ccc/*/*.c)) \
+    $(addprefix $(BUILD)/obj/gen/proto/,dk_records.pb-c.o vehicle_records.pb-c.o) $(FUZZ_PART)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $^ -lprotobuf-c $(CRYPTO) -o $@
 $(BUILD)/tests/fuzz_scenarios: $(call obj,$(addprefix tests/,fuzz_scenarios.c hostile.c hostile_values.c hostile_check.c)) $(LIBSIM) $(LIBHOST) $(CORE)

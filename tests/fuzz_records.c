@@ -1,11 +1,13 @@
-/* Records of a phone, as somebody else might have written them. The first byte of an input says what follows:
- * a record, or its body, which then gets a good envelope. */
+/* Records of a phone and of a vehicle, as somebody else might have written them. The first byte of an input
+ * says what follows: a record, or its body, which then gets a good envelope. */
 #include <string.h>
 
 #include "lib/ccc/records/dk_records.h"
 #include "lib/ccc/records/envelope.h"
+#include "lib/ccc/records/vehicle_record.h"
 #include "tests/fuzz_targets.h"
 #include "tests/pairing_rig.h"
+#include "tests/vehicle_samples.h"
 
 enum { FRAMEWORK = 1, BODY_ONLY = 2 };
 
@@ -84,6 +86,49 @@ void fuzz_dk_record(const uint8_t *p, size_t len)
         load_key(span_of(record, body_len));
 }
 
+/* ---- a vehicle's ---- */
+
+/* Made once; its device key is that of all seeds. */
+static const struct vehicle_sample *vehicle_sample(void)
+{
+    static struct vehicle_sample s;
+    if (s.len == 0)
+        vehicle_sample_make(fuzz_crypto(), &s);
+    return &s;
+}
+
+static void load_vehicle_key(struct span record)
+{
+    const struct vehicle_key *wanted = &vehicle_sample()->key;
+    struct vehicle_key k;
+    uint8_t again[VEHICLE_RECORD_MAX];
+    size_t len;
+    memset(&k, 0, sizeof k);
+    if (vehicle_record_load(fuzz_crypto(), wanted->vehicle_id, wanted->key_id, record, &k) == ERR_OK) {
+        MUST(k.device_key && memcmp(k.key_id, wanted->key_id, sizeof k.key_id) == 0);
+        MUST(vehicle_record_save(fuzz_crypto(), &k, again, sizeof again, &len) == ERR_OK);
+        MUST(span_equal(span_of(again, len), record));
+        vehicle_key_close(&k);
+    }
+    MUST(all_zero(&k, sizeof k));
+}
+
+void fuzz_dk_vehicle_record(const uint8_t *p, size_t len)
+{
+    uint8_t record[ENVELOPE_HEADER + FUZZ_INPUT_MAX];
+    const struct envelope e = vehicle_sample_envelope(vehicle_sample());
+    if (len == 0)
+        return;
+    size_t body_len = len - 1;
+    if (!(p[0] & BODY_ONLY)) {
+        load_vehicle_key(span_of(p + 1, body_len));
+        return;
+    }
+    memcpy(record + ENVELOPE_HEADER, p + 1, body_len);
+    envelope_close(fuzz_crypto(), &e, record, body_len);
+    load_vehicle_key(span_of(record, ENVELOPE_HEADER + body_len));
+}
+
 /* ---- seeds ---- */
 
 static void emit_record(fuzz_emit *emit, void *arg, uint8_t kind, struct span record)
@@ -123,4 +168,27 @@ void fuzz_seed_dk_record(fuzz_emit *emit, void *arg)
     applet_terminate_endpoint(&r->applet, &r->applet.keys[0]);
     emit_phone(emit, arg, &r->device);
     rig_free(r);
+}
+
+static void emit_vehicle_key(fuzz_emit *emit, void *arg, const struct vehicle_key *k)
+{
+    uint8_t record[VEHICLE_RECORD_MAX];
+    size_t len;
+    MUST(vehicle_record_save(fuzz_crypto(), k, record, sizeof record, &len) == ERR_OK);
+    emit_record(emit, arg, 0, span_of(record, len));
+}
+
+void fuzz_seed_dk_vehicle_record(fuzz_emit *emit, void *arg)
+{
+    struct vehicle_key k = vehicle_sample()->key;
+    emit_vehicle_key(emit, arg, &k);
+    k.state = VEHICLE_KEY_TERMINATED;
+    k.offered = 0x80;
+    k.offers[7] = k.slot;
+    emit_vehicle_key(emit, arg, &k);
+    k.state = VEHICLE_KEY_PENDING;
+    k.suspended_s = k.not_before_s = k.not_after_s = 0;
+    k.offered = 0;
+    k.has_kpersistent = k.attested = k.tracked = k.tokens_by_vehicle = false;
+    emit_vehicle_key(emit, arg, &k);
 }

@@ -43,6 +43,8 @@ struct crypto *fuzz_crypto(void);
 /* fuzz_records.c */
 void fuzz_dk_record(const uint8_t *p, size_t len);
 void fuzz_seed_dk_record(fuzz_emit *emit, void *arg);
+void fuzz_dk_vehicle_record(const uint8_t *p, size_t len);
+void fuzz_seed_dk_vehicle_record(fuzz_emit *emit, void *arg);
 
 /* fuzz_uds.c: steps of one byte, a length and bytes, for the test ECU and for a client */
 void fuzz_uds_server(const uint8_t *p, size_t len);

@@ -3,6 +3,7 @@
 #include <stdalign.h>
 
 #include "lib/ccc/records/envelope.h"
+#include "lib/ccc/records/vehicle_record.h"
 #include "tests/check.h"
 #include "tests/keyring.h"
 #include "tests/support.h"
@@ -97,6 +98,28 @@ static enum err load_framework(void)
     return keyring_loader_framework(loader, span_of(r->bytes, r->len));
 }
 
+static struct vehicle_record {
+    uint8_t bytes[2 * VEHICLE_RECORD_MAX];
+    size_t len;
+} vehicle;
+
+static enum err save_vehicle_key(void)
+{
+    return vehicle_record_save(loader->rig->crypto, &loader->rig->key, vehicle.bytes, VEHICLE_RECORD_MAX,
+                               &vehicle.len);
+}
+
+static enum err load_vehicle_key(void)
+{
+    static struct vehicle_key k;
+    const struct vehicle_key *wanted = &loader->rig->key;
+    enum err e = vehicle_record_load(loader->rig->crypto, wanted->vehicle_id, wanted->key_id,
+                                     span_of(vehicle.bytes, vehicle.len), &k);
+    if (!e)
+        vehicle_key_close(&k);
+    return e;
+}
+
 struct run {
     enum err (*what)(void);
     enum err reason;
@@ -133,13 +156,26 @@ static const char *left_behind(enum err (*what)(void), enum err *reason)
 }
 
 /* One field too many: all before it is read, then the record is refused. */
+static void add_field(uint8_t *record, size_t *len, const struct envelope *e)
+{
+    memcpy(record + *len, "\xF0\x03\x01", 3);
+    *len += 3;
+    envelope_close(test_crypto(), e, record, *len - ENVELOPE_HEADER);
+}
+
 static void spoil(struct keyring_record *r, enum envelope_kind kind)
 {
     struct envelope e = {.kind = kind, .version = DK_RECORD_VERSION};
     memcpy(e.owner, loader->device.id, sizeof e.owner);
-    memcpy(r->bytes + r->len, "\xF0\x03\x01", 3);
-    r->len += 3;
-    envelope_close(test_crypto(), &e, r->bytes, r->len - ENVELOPE_HEADER);
+    add_field(r->bytes, &r->len, &e);
+}
+
+static void spoil_vehicle_record(void)
+{
+    struct envelope e = {.kind = ENVELOPE_VEHICLE_KEY, .version = VEHICLE_RECORD_VERSION};
+    memcpy(e.owner, loader->rig->key.vehicle_id, 8);
+    memcpy(e.owner + 8, loader->rig->key.key_id, 8);
+    add_field(vehicle.bytes, &vehicle.len, &e);
 }
 
 static void expect_left(const char *left, enum err (*what)(void), enum err wanted)
@@ -161,5 +197,21 @@ Test(records, leave_no_secret_on_the_stack)
     spoil(&loader->saved.framework, ENVELOPE_PHONE_FRAMEWORK);
     expect_left("nothing", load_key, ERR_RECORD_TORN);
     expect_left("nothing", load_framework, ERR_RECORD_TORN);
+    keyring_loader_free(loader);
+}
+
+Test(records, of_a_vehicle_leave_no_secret_on_the_stack)
+{
+    loader = keyring_loader_new(test_crypto());
+    const struct vehicle_key *k = &loader->rig->key;
+    remember("Kpersistent", k->kpersistent);
+    remember("LTSS", k->long_term_shared_secret);
+    remember("Kble_intro", k->kble_intro);
+    remember("Kble_oob_master", k->kble_oob_master);
+    expect_left("Kpersistent", spill, ERR_OK);
+    expect_left("nothing", save_vehicle_key, ERR_OK);
+    expect_left("nothing", load_vehicle_key, ERR_OK);
+    spoil_vehicle_record();
+    expect_left("nothing", load_vehicle_key, ERR_RECORD_TORN);
     keyring_loader_free(loader);
 }

@@ -126,6 +126,18 @@ void body_key_of(const struct p256_key *k, struct body_key *out)
     body_key_with_public(k, public_key, out);
 }
 
+void body_map_of(const struct mailbox_map *map, Dk__V1__KeyRecord__Map *out)
+{
+    *out = (Dk__V1__KeyRecord__Map)DK__V1__KEY_RECORD__MAP__INIT;
+    out->signalling = map->signalling;
+    out->slot_bitmap = map->slot_bitmap;
+    out->slots = map->slots;
+    out->oem = map->oem;
+    out->attestation = map->attestation;
+    out->end = map->end;
+    out->token_len = map->token_len;
+}
+
 /* ---- reading ---- */
 
 bool body_read_exact(const ProtobufCBinaryData *b, void *out, size_t len)
@@ -165,6 +177,20 @@ bool body_read_u16(uint32_t v, uint16_t *out)
 {
     *out = (uint16_t)v;
     return v <= UINT16_MAX;
+}
+
+bool body_read_optional(const ProtobufCBinaryData *b, uint8_t *out, size_t len, bool *has)
+{
+    *has = b->len != 0;
+    return !*has || body_read_exact(b, out, len);
+}
+
+bool body_read_map(const Dk__V1__KeyRecord__Map *m, struct mailbox_map *out)
+{
+    return m && body_read_u16(m->signalling, &out->signalling) &&
+           body_read_u16(m->slot_bitmap, &out->slot_bitmap) && body_read_u16(m->slots, &out->slots) &&
+           body_read_u16(m->oem, &out->oem) && body_read_u16(m->attestation, &out->attestation) &&
+           body_read_u16(m->end, &out->end) && body_read_u8(m->token_len, &out->token_len);
 }
 
 bool body_read_versions(size_t n, const uint32_t *v, struct op_versions *out)

@@ -3,6 +3,7 @@
 #ifndef lib_ccc_records_body_h
 #define lib_ccc_records_body_h
 
+#include "lib/ccc/mailbox.h"
 #include "lib/ccc/op_message.h"
 #include "lib/ccc/records/envelope.h"
 #include "proto/dk_records.pb-c.h"
@@ -37,6 +38,7 @@ void body_key_of(const struct p256_key *k, struct body_key *out);
 /* The same when the public key is at hand: a key that was just made is slow to tell its own. */
 void body_key_with_public(const struct p256_key *k, const uint8_t public_key[P256_POINT],
                           struct body_key *out);
+void body_map_of(const struct mailbox_map *map, Dk__V1__KeyRecord__Map *out);
 
 /* Reading: false when it does not fit. */
 bool body_read_exact(const ProtobufCBinaryData *b, void *out, size_t len);
@@ -44,6 +46,10 @@ bool body_read_up_to(const ProtobufCBinaryData *b, void *out, size_t cap, size_t
 bool body_read_text(const char *s, char *out, size_t cap);
 bool body_read_u8(uint32_t v, uint8_t *out);
 bool body_read_u16(uint32_t v, uint16_t *out);
+/* Kpersistent and the like: there or not. */
+bool body_read_optional(const ProtobufCBinaryData *b, uint8_t *out, size_t len, bool *has);
+/* NULL does not fit. The order of the areas is not looked at. */
+bool body_read_map(const Dk__V1__KeyRecord__Map *m, struct mailbox_map *out);
 bool body_read_versions(size_t n, const uint32_t *v, struct op_versions *out);
 /* *out is NULL when there is none. ERR_RECORD_TORN, ERR_CRYPTO_FAILED. */
 enum err body_read_key(struct crypto *c, const Dk__V1__KeyPair *pair, struct p256_key **out);

@@ -1,5 +1,5 @@
 /* What surrounds a stored record, so that a reader can tell damage from a form that it does not know, and its
- * own records from those of another device. The same for every kind:
+ * own records from those of another device or vehicle. The same for every kind:
  *
  *   "DKR1" | version(2) | kind(1) | entry(1) | owner(16) | length of the body(4) | digest(32) | body
  *
@@ -13,8 +13,8 @@
 #define ENVELOPE_HEADER 60 /* bytes in front of the body */
 #define ENVELOPE_OWNER  16
 
-/* Numbers are stored. 3 is kept for the vehicle's record of a key. */
-enum envelope_kind { ENVELOPE_PHONE_FRAMEWORK = 1, ENVELOPE_PHONE_KEY = 2 };
+/* Numbers are stored. */
+enum envelope_kind { ENVELOPE_PHONE_FRAMEWORK = 1, ENVELOPE_PHONE_KEY = 2, ENVELOPE_VEHICLE_KEY = 3 };
 
 struct envelope {
     enum envelope_kind kind;

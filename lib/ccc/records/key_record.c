@@ -56,18 +56,6 @@ static void put_creation(const struct endpoint_creation *e, Dk__V1__KeyRecord__C
     m->slot = body_bytes(e->slot.b, e->slot.len);
 }
 
-static void put_map(const struct mailbox_map *map, Dk__V1__KeyRecord__Map *m)
-{
-    *m = (Dk__V1__KeyRecord__Map)DK__V1__KEY_RECORD__MAP__INIT;
-    m->signalling = map->signalling;
-    m->slot_bitmap = map->slot_bitmap;
-    m->slots = map->slots;
-    m->oem = map->oem;
-    m->attestation = map->attestation;
-    m->end = map->end;
-    m->token_len = map->token_len;
-}
-
 static void put_part(const struct mailbox_part *part, Dk__V1__KeyRecord__Part *m)
 {
     *m = (Dk__V1__KeyRecord__Part)DK__V1__KEY_RECORD__PART__INIT;
@@ -102,7 +90,7 @@ static void put_key(const struct digital_key *k, struct key_message *m)
 static void put_owned(const struct dk_owned *o, struct key_message *m)
 {
     Dk__V1__KeyRecord *r = &m->record;
-    put_map(&o->map, &m->map);
+    body_map_of(&o->map, &m->map);
     r->map = &m->map;
     r->long_term_shared_secret = body_bytes(o->long_term_shared_secret, CCC_KEY);
     r->kble_intro = body_bytes(o->kble_intro, CCC_KEY);
@@ -164,14 +152,6 @@ static bool read_creation(const Dk__V1__KeyRecord__Creation *m, struct endpoint_
            slot_id_parse(span_of(m->slot.data, m->slot.len), &e->slot) == ERR_OK;
 }
 
-static bool read_map(const Dk__V1__KeyRecord__Map *m, struct mailbox_map *map)
-{
-    return m && body_read_u16(m->signalling, &map->signalling) &&
-           body_read_u16(m->slot_bitmap, &map->slot_bitmap) && body_read_u16(m->slots, &map->slots) &&
-           body_read_u16(m->oem, &map->oem) && body_read_u16(m->attestation, &map->attestation) &&
-           body_read_u16(m->end, &map->end) && body_read_u8(m->token_len, &map->token_len);
-}
-
 static bool read_part(const Dk__V1__KeyRecord__Part *m, struct mailbox_part *part)
 {
     return m && body_read_u16(m->offset, &part->offset) && body_read_u8(m->len, &part->len);
@@ -191,13 +171,6 @@ static bool read_mailboxes(const Dk__V1__KeyRecord *m, struct digital_key *k)
     return true;
 }
 
-/* Kpersistent and Kble_oob: there or not. */
-static bool read_optional(const ProtobufCBinaryData *b, uint8_t *out, size_t len, bool *has)
-{
-    *has = b->len != 0;
-    return !*has || body_read_exact(b, out, len);
-}
-
 static bool state_known(const struct digital_key *k)
 {
     return k->state == APPLET_KEY_ACTIVE || k->state == APPLET_KEY_SUSPENDED ||
@@ -215,20 +188,20 @@ static bool read_digital_key(const Dk__V1__KeyRecord *m, struct digital_key *k)
            read_mailboxes(m, k) && read_part(m->auth1_confidential, &k->auth1_confidential) &&
            read_part(m->auth1_private, &k->auth1_private) &&
            applet_check_setup(&k->creation, &k->auth1_confidential, &k->auth1_private) == ERR_OK &&
-           read_optional(&m->kpersistent, k->kpersistent, sizeof k->kpersistent, &k->has_kpersistent) &&
+           body_read_optional(&m->kpersistent, k->kpersistent, sizeof k->kpersistent, &k->has_kpersistent) &&
            state_known(k);
 }
 
 static bool read_owned(const Dk__V1__KeyRecord *m, const struct digital_key *k, struct dk_owned *o)
 {
     o->paired = true;
-    return read_map(m->map, &o->map) &&
+    return body_read_map(m->map, &o->map) &&
            mailbox_map_check(&o->map, k->creation.slot.len, k->mailboxes.private_size,
                              k->mailboxes.confidential_size) == ERR_OK &&
            body_read_exact(&m->long_term_shared_secret, o->long_term_shared_secret, CCC_KEY) &&
            body_read_exact(&m->kble_intro, o->kble_intro, CCC_KEY) &&
            body_read_exact(&m->kble_oob_master, o->kble_oob_master, CCC_KEY) &&
-           read_optional(&m->kble_oob, o->kble_oob, CCC_KEY, &o->has_kble_oob) &&
+           body_read_optional(&m->kble_oob, o->kble_oob, CCC_KEY, &o->has_kble_oob) &&
            body_read_exact(&m->irk, o->irk, sizeof o->irk) &&
            body_read_exact(&m->ble_address, o->ble_address, sizeof o->ble_address) &&
            body_read_versions(m->n_vehicle_versions, m->vehicle_versions, &o->vehicle_versions) &&
