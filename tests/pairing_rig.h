@@ -4,6 +4,7 @@
 #define tests_pairing_rig_h
 
 #include "lib/ccc/device/device.h"
+#include "lib/ccc/records/vehicle_record.h"
 #include "lib/ccc/vehicle/vehicle_finish.h"
 #include "lib/ccc/vehicle/vehicle_pairing.h"
 
@@ -52,7 +53,10 @@ struct rig_authority {
 
 /* What the vehicle has in its store, and what may happen there. */
 struct rig_store {
-    struct vehicle_key key; /* not open; state 0: none */
+    char name[VEHICLE_RECORD_NAME_MAX]; /* of the record of the key; empty: none */
+    uint8_t record[VEHICLE_RECORD_MAX];
+    size_t record_len;
+    struct vehicle_key key; /* what these bytes say: to look at; not open; state 0: none */
     unsigned attempts;
     bool verifier_erased;
     uint8_t statement[ATTESTATION_LONG];
@@ -144,6 +148,10 @@ enum err rig_unlock(struct rig *r, bool want_fast, bool exchange, bool *fast);
 struct vehicle_step rig_pairing_proceed(struct rig *r, const struct vehicle_step *s);
 struct vehicle_step rig_finish_proceed(struct rig *r, const struct vehicle_step *s);
 struct vehicle_step rig_transaction_proceed(struct rig *r, const struct vehicle_step *s);
+/* The owner changed the record of his own accord: it is stored. */
+void rig_store_key(struct rig *r, const struct vehicle_key *k);
+/* A new life of the vehicle: its memory is what the bytes in its store say. Between sessions. */
+void rig_vehicle_restart(struct rig *r);
 /* A transaction for the key's mailboxes. */
 enum err rig_finish(struct rig *r, enum vehicle_phase phase);
 /* The phone leaves the field; the user gives up. */

@@ -1,4 +1,5 @@
 /* The owner of the rig's vehicle: its store, and its sessions from begin to end. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ccc/exchange.h"
@@ -6,18 +7,35 @@
 
 /* ---- the vehicle's store ---- */
 
-static void store_key(struct rig *r, const struct vehicle_key *k)
+/* Nothing but the bytes of the record, for the key that its name tells. */
+static void load_key(struct rig *r, struct vehicle_key *out)
 {
-    r->store.key = *k;
-    r->store.key.device_key = NULL;
+    const struct rig_store *store = &r->store;
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    if (vehicle_record_parse_name(store->name, key_id) ||
+        vehicle_record_load(r->crypto, r->finish_config.transaction.vehicle_id, key_id,
+                            span_of(store->record, store->record_len), out))
+        abort();
 }
 
-/* The vehicle's memory is what its store has. */
-static void load_key(struct rig *r)
+void rig_store_key(struct rig *r, const struct vehicle_key *k)
+{
+    struct rig_store *store = &r->store;
+    if (vehicle_record_save(r->crypto, k, store->record, sizeof store->record, &store->record_len))
+        abort();
+    vehicle_record_name(k->key_id, store->name);
+    memset(&store->key, 0, sizeof store->key);
+    load_key(r, &store->key);
+    p256_free(store->key.device_key);
+    store->key.device_key = NULL;
+}
+
+void rig_vehicle_restart(struct rig *r)
 {
     vehicle_key_close(&r->key);
-    r->key = r->store.key;
-    r->finish_config.transaction.n_keys = r->key.state && vehicle_key_open(r->crypto, &r->key) == ERR_OK;
+    if (r->store.record_len)
+        load_key(r, &r->key);
+    r->finish_config.transaction.n_keys = r->key.state != 0;
 }
 
 static void commit(struct rig *r, const struct vehicle_step *s)
@@ -27,9 +45,9 @@ static void commit(struct rig *r, const struct vehicle_step *s)
     if (s->what == VEHICLE_STORE_ATTEMPT)
         store->attempts++;
     if (s->key)
-        store_key(r, s->key);
+        rig_store_key(r, s->key);
     if (s->what == VEHICLE_STORE_KEY)
-        load_key(r);
+        rig_vehicle_restart(r);
     if (s->what == VEHICLE_STORE_ACTIVE) {
         store->verifier_erased = true;
         store->attempts = 0;
@@ -153,7 +171,7 @@ static struct vehicle_step do_store(struct rig *r, const struct session *e, cons
     if (fate != RIG_LOST_BEFORE)
         commit(r, s);
     e->wipe(r);
-    load_key(r);
+    rig_vehicle_restart(r);
     return (struct vehicle_step){.what = VEHICLE_FAILED, .reason = ERR_KILLED};
 }
 

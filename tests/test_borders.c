@@ -198,7 +198,8 @@ static void end_key(struct life *l, bool by_vehicle)
 {
     struct rig *r = l->rig;
     if (by_vehicle) {
-        r->store.key.state = r->key.state = VEHICLE_KEY_TERMINATED;
+        r->key.state = VEHICLE_KEY_TERMINATED;
+        rig_store_key(r, &r->key);
         again(l, terminate_by_vehicle, "termination by the vehicle");
     } else {
         ASSERT_OK(dk_device_terminate(&r->device, only_key(l)));

@@ -70,7 +70,8 @@ static void to_resumption(struct rig *r)
 {
     to_unlock(r);
     announce(r, ATTESTATION_RESUMED, r->kts.key);
-    r->key.state = r->store.key.state = VEHICLE_KEY_SUSPENDED;
+    r->key.state = VEHICLE_KEY_SUSPENDED;
+    rig_store_key(r, &r->key);
 }
 
 /* With the key terminated nothing more is to be done. */
