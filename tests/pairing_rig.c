@@ -62,15 +62,23 @@ static bool make_phone(struct rig *r)
 
 /* ---- what the vehicle brings ---- */
 
+/* One salt for all rigs, and scrypt once in a program: it is most of what a rig costs. */
 static bool make_verifier(struct rig *r)
 {
-    struct spake2p_scrypt s = {.n = SPAKE2P_N_MIN, .r = SPAKE2P_R, .p = SPAKE2P_P};
+    static const struct spake2p_scrypt scrypt = {
+        .salt = "spaaksim's salt", .n = SPAKE2P_N_MIN, .r = SPAKE2P_R, .p = SPAKE2P_P};
+    static bool made;
+    static struct spake2p_verifier_set verifier;
+    static struct spake2p_prover_set prover;
     uint8_t w0[P256_SCALAR], w1[P256_SCALAR];
-    crypto_random(r->crypto, s.salt, sizeof s.salt);
-    r->pairing_config.scrypt = s;
-    return spake2p_derive(r->crypto, span_of(RIG_PASSWORD, 8), &s, w0, w1) == ERR_OK &&
-           spake2p_register(r->crypto, w0, w1, &r->verifier) == ERR_OK &&
-           spake2p_prover_set_make(r->crypto, w0, w1, &r->prover) == ERR_OK;
+    if (!made)
+        made = spake2p_derive(r->crypto, span_of(RIG_PASSWORD, 8), &scrypt, w0, w1) == ERR_OK &&
+               spake2p_register(r->crypto, w0, w1, &verifier) == ERR_OK &&
+               spake2p_prover_set_make(r->crypto, w0, w1, &prover) == ERR_OK;
+    r->pairing_config.scrypt = scrypt;
+    r->verifier = verifier;
+    r->prover = prover;
+    return made;
 }
 
 static struct key_data make_key_data(struct rig *r)

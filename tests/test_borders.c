@@ -1,6 +1,8 @@
 /* The whole life of a key with both stores in it: at every border, at either end, the store refuses, or power
- * goes before it or behind it; and before every APDU the phone begins a new life from what it last stored.
- * What the two ends then do by their documents leads back to the same end. */
+ * goes before it or behind it; and before every APDU the phone begins a new life from what it last stored,
+ * before every session the vehicle. What the two ends then do by their documents leads back to the same end.
+ */
+#include <criterion/parameterized.h>
 #include <stdlib.h>
 
 #include "tests/check.h"
@@ -15,15 +17,21 @@ static const char *const fate_names[RIG_FATES] = {"stored", "refused", "power lo
 /* One disturbance in a life; at counts from 1, 0: none. */
 struct trouble {
     enum rig_fate fate;
-    size_t at;      /* which commit, of either side */
-    size_t at_apdu; /* before which APDU the phone begins anew */
+    size_t at;         /* which commit, of either side */
+    size_t at_apdu;    /* before which APDU the phone begins anew */
+    bool at_a_session; /* the vehicle begins anew, before each of them */
+};
+
+/* What there was in a life. */
+struct counts {
+    size_t commits, apdus, vehicles;
 };
 
 struct life {
     struct rig *rig;
     struct keyring stored; /* what the phone's store has */
     struct trouble trouble;
-    size_t commits, apdus;
+    struct counts n;
     bool fired;
 };
 
@@ -52,7 +60,7 @@ static void restart_phone(struct life *l)
     dk_device_close(&r->device);
     applet_close(&r->applet);
     enum err e = keyring_load(&r->device, &r->applet, r->crypto, &l->stored);
-    cr_assert(eq(int, (int)e, ERR_OK), "loaded at commit %zu, APDU %zu", l->commits, l->apdus);
+    cr_assert(eq(int, (int)e, ERR_OK), "loaded at commit %zu, APDU %zu", l->n.commits, l->n.apdus);
     ASSERT_OK(keyring_save(&r->device, again));
     cr_assert(span_equal(span_of(again->framework.bytes, again->framework.len),
                          span_of(l->stored.framework.bytes, l->stored.framework.len)));
@@ -65,7 +73,7 @@ static void restart_phone(struct life *l)
 static enum rig_fate decide(void *arg, const struct dk_change *phone)
 {
     struct life *l = arg;
-    bool here = ++l->commits == l->trouble.at;
+    bool here = ++l->n.commits == l->trouble.at;
     enum rig_fate fate = here ? l->trouble.fate : RIG_STORED;
     l->fired |= here;
     if (phone && (fate == RIG_STORED || fate == RIG_LOST_AFTER))
@@ -86,10 +94,31 @@ static void before_apdu(void *arg, bool command, struct span apdu)
 {
     struct life *l = arg;
     (void)apdu;
-    if (!command || ++l->apdus != l->trouble.at_apdu)
+    if (!command || ++l->n.apdus != l->trouble.at_apdu)
         return;
     l->fired = true;
     restart_phone(l);
+}
+
+/* ---- the vehicle's ---- */
+
+/* Between sessions: what it knows of the key is what its store has, to the byte. */
+static void before_session(struct life *l)
+{
+    struct rig *r = l->rig;
+    uint8_t known[VEHICLE_RECORD_MAX];
+    size_t len = 0;
+    cr_assert(eq(int, r->key.state, r->store.key.state));
+    if (r->key.state == 0)
+        return;
+    ASSERT_OK(vehicle_record_save(r->crypto, &r->key, known, sizeof known, &len));
+    cr_assert(span_equal(span_of(known, len), span_of(r->store.record, r->store.record_len)),
+              "memory and store of the vehicle at commit %zu, APDU %zu", l->n.commits, l->n.apdus);
+    if (!l->trouble.at_a_session)
+        return;
+    rig_vehicle_restart(r);
+    l->n.vehicles++;
+    l->fired = true;
 }
 
 /* ---- steps, tried again as docs/ccc.md says ---- */
@@ -145,6 +174,7 @@ static void again(struct life *l, enum err (*step)(struct rig *r), const char *n
 {
     enum err e = ERR_OK;
     for (int i = 0; i < TRIES; i++) {
+        before_session(l);
         e = step(l->rig);
         sync(l);
         if (!e)
@@ -245,45 +275,60 @@ static void live(struct life *l, const struct plan *p)
     rig_free(r);
 }
 
-static void live_with(struct trouble t, const struct plan *p, size_t *commits, size_t *apdus)
+static struct counts live_with(struct trouble t, const struct plan *p)
 {
     struct life *l = calloc(1, sizeof *l);
     l->trouble = t;
     live(l, p);
-    bool wanted = t.at || t.at_apdu;
+    bool wanted = t.at || t.at_apdu || t.at_a_session;
     cr_expect(eq(int, l->fired, wanted), "commit %zu, APDU %zu", t.at, t.at_apdu);
-    if (commits)
-        *commits = l->commits;
-    if (apdus)
-        *apdus = l->apdus;
+    struct counts n = l->n;
     free(l);
+    return n;
 }
 
-static const struct plan plans[] = {
+#define PLANS 3
+
+static struct plan plans[PLANS] = {
     {TRANSACTION_CONTACTLESS, false, false},
     {TRANSACTION_CONTACTLESS, true, true},
     {TRANSACTION_BLE, false, true},
 };
 
-Test(borders, every_commit_at_either_end)
+ParameterizedTestParameters(borders, every_commit_at_either_end)
 {
-    for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
-        size_t commits;
-        live_with((struct trouble){0}, &plans[p], &commits, NULL);
-        cr_assert(ge(sz, commits, 25), "%zu", commits);
-        for (size_t at = 1; at <= commits; at++)
-            for (enum rig_fate f = RIG_REFUSED; f < RIG_FATES; f++)
-                live_with((struct trouble){.fate = f, .at = at}, &plans[p], NULL, NULL);
-    }
+    return cr_make_param_array(struct plan, plans, PLANS);
 }
 
-Test(borders, the_phone_begins_anew_before_every_apdu)
+ParameterizedTest(struct plan *p, borders, every_commit_at_either_end)
 {
-    for (size_t p = 0; p < sizeof plans / sizeof plans[0]; p++) {
-        size_t apdus;
-        live_with((struct trouble){0}, &plans[p], NULL, &apdus);
-        cr_assert(ge(sz, apdus, 60), "%zu", apdus);
-        for (size_t i = 1; i <= apdus; i++)
-            live_with((struct trouble){.at_apdu = i}, &plans[p], NULL, NULL);
-    }
+    struct counts n = live_with((struct trouble){0}, p);
+    cr_assert(ge(sz, n.commits, 25), "%zu", n.commits);
+    for (size_t at = 1; at <= n.commits; at++)
+        for (enum rig_fate f = RIG_REFUSED; f < RIG_FATES; f++)
+            live_with((struct trouble){.fate = f, .at = at}, p);
+}
+
+ParameterizedTestParameters(borders, the_phone_begins_anew_before_every_apdu)
+{
+    return cr_make_param_array(struct plan, plans, PLANS);
+}
+
+ParameterizedTest(struct plan *p, borders, the_phone_begins_anew_before_every_apdu)
+{
+    struct counts n = live_with((struct trouble){0}, p);
+    cr_assert(ge(sz, n.apdus, 60), "%zu", n.apdus);
+    for (size_t i = 1; i <= n.apdus; i++)
+        live_with((struct trouble){.at_apdu = i}, p);
+}
+
+ParameterizedTestParameters(borders, the_vehicle_begins_anew_before_every_session)
+{
+    return cr_make_param_array(struct plan, plans, PLANS);
+}
+
+ParameterizedTest(struct plan *p, borders, the_vehicle_begins_anew_before_every_session)
+{
+    struct counts n = live_with((struct trouble){.at_a_session = true}, p);
+    cr_assert(ge(sz, n.vehicles, 6), "%zu", n.vehicles);
 }
