@@ -102,19 +102,20 @@ static void before_apdu(void *arg, bool command, struct span apdu)
 
 /* ---- the vehicle's ---- */
 
-/* Between sessions: what it knows of the key is what its store has, to the byte. */
+/* Between sessions: what it knows of the key is what the bytes in its store say; a terminated key has no
+ * Kpersistent there. */
 static void before_session(struct life *l)
 {
     struct rig *r = l->rig;
-    uint8_t known[VEHICLE_RECORD_MAX];
-    size_t len = 0;
-    cr_assert(eq(int, r->key.state, r->store.key.state));
-    if (r->key.state == 0)
-        return;
-    ASSERT_OK(vehicle_record_save(r->crypto, &r->key, known, sizeof known, &len));
-    cr_assert(span_equal(span_of(known, len), span_of(r->store.record, r->store.record_len)),
+    struct vehicle_key known = r->key;
+    known.device_key = NULL;
+    if (known.state == VEHICLE_KEY_TERMINATED) {
+        known.has_kpersistent = false;
+        memset(known.kpersistent, 0, sizeof known.kpersistent);
+    }
+    cr_assert(memcmp(&known, &r->store.key, sizeof known) == 0,
               "memory and store of the vehicle at commit %zu, APDU %zu", l->n.commits, l->n.apdus);
-    if (!l->trouble.at_a_session)
+    if (known.state == 0 || !l->trouble.at_a_session)
         return;
     rig_vehicle_restart(r);
     l->n.vehicles++;
@@ -195,29 +196,59 @@ static void share_a_slot(struct life *l)
     again(l, rig_refill, "refill");
 }
 
+static enum err resume(struct rig *r)
+{
+    return rig_finish(r, VEHICLE_RESUMPTION);
+}
+
+/* By the server at both ends, whose word that it is over comes through the phone. */
 static void suspend_and_resume(struct life *l)
 {
     struct rig *r = l->rig;
+    uint8_t statement[ATTESTATION_MAX];
+    struct wr w = wr_of(statement, sizeof statement);
     ASSERT_OK(dk_device_suspend(&r->device, only_key(l)));
     sync(l);
     EXPECT_ERR(read_mailbox(r), ERR_DK_STATUS);
-    ASSERT_OK(dk_device_resume(&r->device, only_key(l), (struct span){0}));
+    vehicle_key_suspend(&r->key, RIG_NOW_S);
+    rig_store_key(r, &r->key);
+    struct attestation a = vehicle_key_subject(&r->key);
+    a.issued_s = RIG_NOW_S + 1;
+    ASSERT_OK(attestation_make(r->crypto, &a, ATTESTATION_RESUMED, r->kts.key, &w));
+    ASSERT_OK(dk_device_resume(&r->device, only_key(l), span_of(statement, w.len)));
     sync(l);
+    again(l, resume, "resumption");
     again(l, read_mailbox, "unlock of a resumed key");
+}
+
+/* The vehicle came to each of its borders that a pairing and a resumption have. */
+static void expect_commits(const struct rig_store *s)
+{
+    for (enum vehicle_do d = VEHICLE_STORE_KEY; d <= VEHICLE_STORE_RESUMED; d++)
+        if (d != VEHICLE_STORE_TERMINATION)
+            cr_expect(gt(sz, s->commits[d], 0), "step %d", (int)d);
 }
 
 /* Both ends have the same of the key, and nothing is left over. */
 static void expect_agreement(struct life *l)
 {
     const struct vehicle_key *v = &l->rig->store.key;
-    const struct digital_key *k = only_key(l);
+    struct digital_key *k = only_key(l);
     const uint8_t *mailbox = k->mailboxes.private_area;
     cr_expect(k->state == APPLET_KEY_ACTIVE && v->state == VEHICLE_KEY_ACTIVE && v->tracked);
+    cr_expect(eq(i64, v->suspended_s, RIG_NOW_S));
     cr_expect(memcmp(k->device_pk, v->device_pk, P256_POINT) == 0);
     cr_expect(memcmp(k->key_id, v->key_id, sizeof v->key_id) == 0);
     cr_expect(slot_id_equal(&k->creation.slot, &v->slot));
     cr_expect(k->has_kpersistent && v->has_kpersistent &&
               memcmp(k->kpersistent, v->kpersistent, TRANSACTION_KPERSISTENT) == 0);
+    const struct dk_owned *o = dk_device_owned(&l->rig->device, k);
+    cr_expect(memcmp(o->long_term_shared_secret, v->long_term_shared_secret, CCC_KEY) == 0);
+    cr_expect(memcmp(o->kble_intro, v->kble_intro, CCC_KEY) == 0);
+    cr_expect(memcmp(o->kble_oob_master, v->kble_oob_master, CCC_KEY) == 0);
+    cr_expect(memcmp(&o->map, &v->map, offsetof(struct mailbox_map, token_len) + 1) == 0);
+    cr_expect(eq(int, k->creation.options_1, v->options_1));
+    cr_expect(eq(int, k->creation.options_2, v->options_2));
     cr_expect(eq(int, mailbox[1], 0xFF), "all slots are filled");
     cr_expect(eq(int, mailbox[0] & (MAILBOX_ATTESTATION | MAILBOX_SLOT_BITMAP_CHANGED), 0));
     cr_expect(eq(sz, l->rig->device.password_len, 0));
@@ -271,6 +302,7 @@ static void live(struct life *l, const struct plan *p)
     share_a_slot(l);
     suspend_and_resume(l);
     expect_agreement(l);
+    expect_commits(&r->store);
     end_key(l, p->by_vehicle);
     rig_free(r);
 }
