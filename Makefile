@@ -27,7 +27,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
 core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/ccc lib/ccc/*)) \
-            $(addprefix lib/host/,fault.c medium.c node.c node_tap.c store.c)
+            $(addprefix lib/host/,fault.c medium.c node.c node_tap.c seal.c store.c)
 # hosts and media: programs take from this library what they name, so a component's has no virtual world in it
 host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
 # a component is a folder; its name is the folder's, the class's and the program's

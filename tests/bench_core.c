@@ -92,7 +92,9 @@ static void fleet_make(struct fleet *f, size_t vehicles, FILE *can_log)
 {
     struct oem_options options = {.now_s = VIRTUAL_EPOCH_MS / 1000};
     struct plant_shift shift = {.now_s = options.now_s};
-    *f = (struct fleet){.vehicles = vehicles, .server_args = {.serial = ""}, .can_log = can_log};
+    *f = (struct fleet){
+        .vehicles = vehicles, .server_args = {.serial = "", .store_key = test_store_key}, .can_log = can_log};
+    memcpy(shift.store_key, test_store_key, sizeof shift.store_key);
     const struct virtual_options o = {
         .seed = 1,
         .twins = media_twins,

@@ -122,7 +122,10 @@ void bench_prepare(struct bench *b, const struct component_class *class, struct 
 
 enum err bench_start(struct bench *b, const struct component_args *args)
 {
-    enum err e = node_start(&b->node, args);
+    struct component_args with_key = *args;
+    if (!args->store_key)
+        with_key.store_key = test_store_key;
+    enum err e = node_start(&b->node, &with_key);
     if (!e)
         bench_links(b, LINK_SUBSCRIBED);
     return e;
@@ -200,13 +203,23 @@ const struct oem *test_oem(int64_t now_s)
     return &o;
 }
 
+const uint8_t test_store_key[ENV_STORE_KEY] = "a key that lies in no store ever";
+
 void test_equip(const struct component_class *class, const char *serial, struct store *store)
 {
     static const char *const nobody[] = {NULL};
     struct plant_shift shift = {
         .crypto = test_crypto(), .oem = *test_oem(TEST_NOW_S), .now_s = TEST_NOW_S, .serials = nobody};
+    memcpy(shift.store_key, test_store_key, sizeof shift.store_key);
     if (plant_equip(&shift, class, serial, true, NULL, 0, store))
         abort();
+}
+
+enum err bench_secret(struct bench *b, const char *key, void *buf, size_t cap, size_t *len)
+{
+    struct seal_value stored;
+    enum err e = store_get(b->node.store, key, stored.bytes, sizeof stored.bytes, &stored.len);
+    return e ? e : seal_open(&b->node.seal, key, span_of(stored.bytes, stored.len), buf, cap, len);
 }
 
 void test_path(char *out, size_t cap, const char *name)

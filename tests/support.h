@@ -65,8 +65,13 @@ const struct trace_event *bench_last(const struct bench *b, enum trace_kind kind
 struct crypto *test_crypto(void);
 const struct oem *test_oem(int64_t now_s);
 #define TEST_NOW_S 1767225600ll
+/* What secrets lie sealed with, on a bench and in what test_equip makes. */
+extern const uint8_t test_store_key[ENV_STORE_KEY];
 /* What the plant gives a class before its first life, by those authorities. No vehicles are registered. */
 void test_equip(const struct component_class *class, const char *serial, struct store *store);
+
+/* What lies sealed on a bench, as its component sees it. */
+enum err bench_secret(struct bench *b, const char *key, void *buf, size_t cap, size_t *len);
 
 /* A file of its own in the test's temporary directory. */
 void test_path(char *out, size_t cap, const char *name);

@@ -82,6 +82,8 @@
     X(VERIFIERS_NOT_FOR_US, 414, "the verifier set is not sealed to our transport key")         \
     X(VERIFIERS_MALFORMED, 415, "the verifier set is not what it must be")                      \
     X(SUBJECT_OTHER_ECU, 416, "the subject id belongs to another ECU")                          \
+    X(VERIFIERS_MISSING, 417, "there is no verifier set to pair with")                          \
+    X(VERIFIERS_BURNT, 418, "the verifier set was used or its attempts are used up")            \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
@@ -97,6 +99,8 @@
     X(LINK_CROWDED, 512, "there is no room for another peer")                                   \
     X(LINK_OTHER_USER, 513, "the peer is another user of this machine")                         \
     X(LINK_NOT_OURS, 514, "the socket was not made by this run")                                \
+    X(STORE_KEY_MISSING, 515, "the key that the store's secrets are sealed with was not given") \
+    X(STORE_KEY_WRONG, 516, "the store's secrets are sealed with another key")                  \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \

@@ -18,6 +18,7 @@
 #define ENV_VALUE_TEXT \
     176 /* a text parameter, with its end: a CAN FD frame of 64 bytes as candump writes it has 138 */
 #define ENV_KEY_MAX   96   /* store key, characters */
+#define ENV_STORE_KEY 32   /* bytes of the key that secrets are sealed with */
 #define ENV_VALUE_MAX 2048 /* store value and message of a class that asks for no more, bytes */
 
 struct env;
@@ -157,7 +158,9 @@ enum defect_kind {
     DEFECT_FOREIGN,           /* "ecu" is the identity of another ECU, validly certified; every item of it */
     DEFECT_EXPIRED,           /* the certificate ended yesterday */
     DEFECT_CSR_OTHER_SUBJECT, /* the CSR at `key` names another subject; signed with the key at `with` */
-    DEFECT_CSR_WEAK_KEY       /* the CSR at `key` has a key on P-224 */
+    DEFECT_CSR_WEAK_KEY,      /* the CSR at `key` has a key on P-224 */
+    DEFECT_STORE_KEY /* no defect, but nothing that a life does: the key of what is sealed was changed,
+                        and both are handed in */
 };
 struct defect_spec {
     const char *name, *value;
@@ -183,6 +186,9 @@ struct component_args {
     const char *serial; /* of its vehicle; "" for who has none */
     const uint64_t
         *settings; /* in the order of the class; from the caller of node_start, NULL for the defaults */
+    /* For the host, of a class that seals: ENV_STORE_KEY bytes that lie in no store. The former key is there
+     * for a change: what was sealed with it is sealed anew before init; NULL: there is none. */
+    const uint8_t *store_key, *former_store_key;
 };
 
 struct component_class {
@@ -204,6 +210,8 @@ struct component_class {
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
+    const char *const *sealed;      /* of those whose values lie sealed in its store, 512 bytes at most;
+                                       get, put and scan see them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
     const struct work_spec *works;

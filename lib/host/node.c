@@ -157,10 +157,25 @@ static enum err node_work(struct env *env, unsigned work, struct span in)
 
 /* ---- the store ---- */
 
+static enum err get_sealed(struct node *n, const char *key, void *buf, size_t cap, size_t *len)
+{
+    struct seal_value stored;
+    struct span pending;
+    int found = store_txn_get(&n->txn, key, &pending);
+    if (found < 0)
+        return ERR_NOT_FOUND;
+    if (found > 0)
+        return seal_open(&n->seal, key, pending, buf, cap, len);
+    enum err e = store_get(n->store, key, stored.bytes, sizeof stored.bytes, &stored.len);
+    return e ? e : seal_open(&n->seal, key, span_of(stored.bytes, stored.len), buf, cap, len);
+}
+
 static enum err node_store_get(struct env *env, const char *key, void *buf, size_t cap, size_t *len)
 {
     struct node *n = node_of(env);
     struct span pending;
+    if (seal_covers(n->class, key))
+        return get_sealed(n, key, buf, cap, len);
     int found = store_txn_get(&n->txn, key, &pending);
     if (found < 0)
         return ERR_NOT_FOUND;
@@ -179,7 +194,11 @@ static enum err node_store_put(struct env *env, const char *key, struct span val
     assert(n->class->stores && component_key(n->class, NULL, key));
     if (strlen(key) >= ENV_KEY_MAX || value.len > component_value_max(n->class))
         return ERR_NO_SPACE;
-    return store_txn_put(&n->txn, key, value);
+    if (!value.p || !seal_covers(n->class, key))
+        return store_txn_put(&n->txn, key, value);
+    struct seal_value sealed;
+    enum err e = seal_make(&n->seal, key, value, &sealed);
+    return e ? e : store_txn_put(&n->txn, key, span_of(sealed.bytes, sealed.len));
 }
 
 static enum err node_store_commit(struct env *env)
@@ -202,7 +221,7 @@ static enum err node_store_commit(struct env *env)
 
 static enum err node_store_scan(struct env *env, const char *prefix, store_each *each, void *ctx)
 {
-    return store_scan(node_of(env)->store, prefix, each, ctx);
+    return seal_scan(&node_of(env)->seal, node_of(env)->store, prefix, each, ctx);
 }
 
 /* ---- tracing, and the kills that wait for a step ---- */
@@ -306,6 +325,7 @@ void node_prepare(struct node *n, const struct node_host *host, const struct com
     n->host = host;
     n->class = class;
     n->store = store;
+    n->seal = (struct seal){.crypto = crypto, .class = class};
     n->plan = plan;
     for (size_t i = 0; i < class->port_count; i++) {
         n->media[i] = medium_find(media, class->ports[i].medium);
@@ -321,6 +341,24 @@ static enum err take_settings(struct node *n, const struct component_args *args)
         if (n->settings[i] < s->min || n->settings[i] > s->max)
             return ERR_SETTING_RANGE;
     }
+    return ERR_OK;
+}
+
+static enum err take_store_key(struct node *n, const struct component_args *args)
+{
+    char text[64];
+    size_t renewed;
+    if (!n->class->sealed)
+        return ERR_OK;
+    if (args->store_key) {
+        memcpy(n->store_key, args->store_key, ENV_STORE_KEY);
+        n->seal.key = n->store_key;
+    }
+    enum err e = seal_check(&n->seal, args->former_store_key, n->store, &renewed);
+    if (e || !renewed)
+        return e;
+    snprintf(text, sizeof text, "store key changed: %zu values sealed anew", renewed);
+    node_trace(n, TRACE_NOTE, text);
     return ERR_OK;
 }
 
@@ -341,6 +379,9 @@ enum err node_start(struct node *n, const struct component_args *args)
     if (n->class->shows && !(n->shown = calloc(ENV_SHOWS, sizeof *n->shown)))
         return ERR_NO_MEMORY;
     node_trace(n, TRACE_LIFE, "started");
+    e = take_store_key(n, args);
+    if (e)
+        return e;
     e = n->class->init(n->self, &n->env, &own);
     store_txn_clear(&n->txn);
     return e;
@@ -355,6 +396,8 @@ void node_stop(struct node *n)
         OPENSSL_cleanse(n->self, n->class->size);
     free(n->self);
     n->self = NULL;
+    n->seal.key = NULL;
+    OPENSSL_cleanse(n->store_key, sizeof n->store_key);
     free(n->shown);
     n->shown = NULL;
     free(n->held.bytes);

@@ -6,6 +6,7 @@
 #include "lib/env/env.h"
 #include "lib/host/fault.h"
 #include "lib/host/medium.h"
+#include "lib/host/seal.h"
 #include "lib/host/store.h"
 
 struct node;
@@ -60,6 +61,8 @@ struct node {
     const struct medium *media[ENV_PORTS];
     void *self;
     struct store *store;
+    struct seal seal;
+    uint8_t store_key[ENV_STORE_KEY];
     struct store_txn txn;
     struct fault_plan *plan; /* NULL: none */
     struct node_held held;
@@ -79,7 +82,8 @@ struct node {
 void node_prepare(struct node *n, const struct node_host *host, const struct component_class *class,
                   const struct medium *const *media, const char *name, struct crypto *crypto,
                   struct store *store, struct fault_plan *plan);
-/* ERR_SETTING_RANGE for a setting outside its bounds. */
+/* ERR_SETTING_RANGE for a setting outside its bounds. What the class keeps sealed is checked before init, and
+ * sealed anew when the key was changed: the errors of seal_check, and then nothing has been written. */
 enum err node_start(struct node *n, const struct component_args *args);
 /* Ends the instance: its memory is wiped and freed, its uncommitted puts are gone. */
 void node_stop(struct node *n);

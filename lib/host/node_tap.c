@@ -57,7 +57,8 @@ static void learn_secrets(struct node *n)
     node_tap_forget(n);
     n->secrets_known = true;
     for (const char *const *s = n->class->secrets; s && *s; s++)
-        store_scan(n->store, *s, keep_secret, n);
+        if (seal_scan(&n->seal, n->store, *s, keep_secret, n))
+            abort(); /* a tap that cannot mask must not speak */
 }
 
 /* Looked for in the bytes as they are: a secret that shares bytes with another is masked like it. */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,6 +65,10 @@ struct process {
     char later[LATER_MAX][WORD_MAX];
     size_t later_count;
     uint64_t settings[ENV_SETTINGS];
+    struct store_key {
+        bool given;
+        uint8_t bytes[ENV_STORE_KEY];
+    } store_key, former_store_key;
     char store_path[512], serial[40], name[ENV_NAME_MAX], endpoints[ENV_PORTS][PROCESS_ENDPOINT_MAX];
     bool cut[ENV_PORTS], stop, dying;
     unsigned sequence;
@@ -551,6 +556,22 @@ static bool configure_setting(struct process *p, const struct component_class *c
     return false;
 }
 
+/* As long as it must be, and nobody else's to read. */
+static bool read_store_key(const char *path, struct store_key *out)
+{
+    struct stat about;
+    FILE *f = fopen(path, "re");
+    out->given = f && fstat(fileno(f), &about) == 0 && S_ISREG(about.st_mode) && !(about.st_mode & 077) &&
+                 about.st_size == ENV_STORE_KEY && setvbuf(f, NULL, _IONBF, 0) == 0 &&
+                 fread(out->bytes, ENV_STORE_KEY, 1, f) == 1;
+    if (f)
+        fclose(f);
+    if (!out->given)
+        fprintf(stderr, "%s is no store key: a file of %d bytes that its owner alone may read\n", path,
+                ENV_STORE_KEY);
+    return out->given;
+}
+
 static bool configure_text(struct process *p, const struct component_class *class, const char *key,
                            char *value)
 {
@@ -561,6 +582,10 @@ static bool configure_text(struct process *p, const struct component_class *clas
         text_copy(p->serial, sizeof p->serial, value);
     else if (strcmp(key, "store") == 0)
         text_copy(p->store_path, sizeof p->store_path, value);
+    else if (strcmp(key, "store_key") == 0)
+        return read_store_key(value, &p->store_key);
+    else if (strcmp(key, "former_store_key") == 0)
+        return read_store_key(value, &p->former_store_key);
     else if (strncmp(key, "link.", 5) == 0 && component_port(class, key + 5, &port))
         text_copy(p->endpoints[port], sizeof p->endpoints[port], value);
     else if (strcmp(key, "cut") == 0 && component_port(class, value, &port))
@@ -753,7 +778,10 @@ int process_main(const struct process_parts *parts, int argc, char **argv)
         uint8_t first;
         if (parts->class->stores) /* who keeps keys signs: the generator is made ready now */
             crypto_random(p.node.env.crypto, &first, 1);
+        args.store_key = p.store_key.given ? p.store_key.bytes : NULL;
+        args.former_store_key = p.former_store_key.given ? p.former_store_key.bytes : NULL;
         enum err e = node_start(&p.node, &args);
+        OPENSSL_cleanse(&p.former_store_key, sizeof p.former_store_key);
         if (e)
             fprintf(stderr, "%s: cannot start: %s (%s)\n", p.name, err_text(e), err_name(e));
         else

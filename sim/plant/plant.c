@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/host/seal.h"
 #include "sim/plant/bad_csr.h"
 
 #define OTHER_SERIAL "SPAAK99999999"
@@ -23,6 +24,7 @@ enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out)
         i->len = oem.roles[r].len;
     }
     oem_free(&oem);
+    crypto_random(c, out->store_key, sizeof out->store_key);
     if (e)
         plant_wipe(out);
     return e;
@@ -38,6 +40,7 @@ enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, cons
 {
     enum err e = ERR_OK;
     *out = (struct plant_shift){.crypto = c, .now_s = now_s, .serials = serials};
+    memcpy(out->store_key, p->store_key, sizeof out->store_key);
     for (size_t r = 0; !e && r < OEM_ROLES; r++) {
         e = p256_from_private(c, p->roles[r].scalar, &out->oem.roles[r].key);
         memcpy(out->oem.roles[r].der, p->roles[r].der, p->roles[r].len);
@@ -51,16 +54,30 @@ enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, cons
 void plant_close(struct plant_shift *s)
 {
     oem_free(&s->oem);
+    OPENSSL_cleanse(s->store_key, sizeof s->store_key);
+    OPENSSL_cleanse(s->former_store_key, sizeof s->former_store_key);
 }
 
 /* ---- items ---- */
 
-static enum err put_key(struct store *s, const char *name, const struct p256_key *key)
+static enum err put_secret(const struct plant_shift *s, const struct component_class *class, const char *name,
+                           struct span value, struct store *store)
+{
+    const struct seal seal = {.crypto = s->crypto, .class = class, .key = s->store_key};
+    struct seal_value sealed;
+    if (!seal_covers(class, name))
+        return store_set(store, name, value);
+    enum err e = seal_make(&seal, name, value, &sealed);
+    return e ? e : store_set(store, name, span_of(sealed.bytes, sealed.len));
+}
+
+static enum err put_key(const struct plant_shift *s, const struct component_class *class, const char *name,
+                        const struct p256_key *key, struct store *store)
 {
     uint8_t scalar[P256_SCALAR];
     enum err e = p256_private(key, scalar);
     if (!e)
-        e = store_set(s, name, span_of(scalar, sizeof scalar));
+        e = put_secret(s, class, name, span_of(scalar, sizeof scalar), store);
     OPENSSL_cleanse(scalar, sizeof scalar);
     return e;
 }
@@ -79,8 +96,8 @@ static enum err put_vehicles(const struct plant_shift *s, const char *prefix, st
     return e;
 }
 
-static enum err put_item(const struct plant_shift *s, const struct plant_item *item,
-                         const struct oem_identity *self, struct store *store)
+static enum err put_item(const struct plant_shift *s, const struct component_class *class,
+                         const struct plant_item *item, const struct oem_identity *self, struct store *store)
 {
     enum oem_role role;
     if (item->kind == PLANT_VEHICLES)
@@ -90,7 +107,7 @@ static enum err put_item(const struct plant_shift *s, const struct plant_item *i
         return ERR_NOT_FOUND;
     if (!i)
         i = &s->oem.roles[role];
-    return item->kind == PLANT_KEY ? put_key(store, item->key, i->key)
+    return item->kind == PLANT_KEY ? put_key(s, class, item->key, i->key, store)
                                    : store_set(store, item->key, span_of(i->der, i->len));
 }
 
@@ -119,7 +136,7 @@ static enum err put_items(struct plant_shift *s, const struct component_class *c
         first && needs_self(class) ? oem_make_ecu(s->crypto, &s->oem, serial, s->now_s, &self) : ERR_OK;
     for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
         if ((first || i->kind == PLANT_VEHICLES) && !has_defect(defects, n, DEFECT_ABSENT, i->key))
-            e = put_item(s, i, &self, store);
+            e = put_item(s, class, i, &self, store);
     oem_identity_free(&self);
     return e;
 }
@@ -133,7 +150,7 @@ static enum err make_foreign(struct plant_shift *s, const struct component_class
     enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other);
     for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
         if (i->of && strcmp(i->of, SELF) == 0)
-            e = put_item(s, i, &other, store);
+            e = put_item(s, class, i, &other, store);
     oem_identity_free(&other);
     return e;
 }
@@ -152,6 +169,15 @@ static enum err make_expired(struct plant_shift *s, const struct component_class
     return e ? e : store_set(store, key, span_of(old.der, old.len));
 }
 
+/* What lies in the store stays as it is: who opens it next has both keys. */
+static enum err change_store_key(struct plant_shift *s)
+{
+    memcpy(s->former_store_key, s->store_key, sizeof s->former_store_key);
+    crypto_random(s->crypto, s->store_key, sizeof s->store_key);
+    s->store_key_changed = true;
+    return ERR_OK;
+}
+
 static enum err apply(struct plant_shift *s, const struct component_class *class, const struct defect_spec *d,
                       struct store *store)
 {
@@ -166,6 +192,8 @@ static enum err apply(struct plant_shift *s, const struct component_class *class
         return bad_csr_other_subject(s->crypto, store, d->key, d->with);
     case DEFECT_CSR_WEAK_KEY:
         return bad_csr_weak_key(s->crypto, store, d->key, d->with);
+    case DEFECT_STORE_KEY:
+        return change_store_key(s);
     }
     return ERR_BAD_ARGUMENT;
 }

@@ -7,8 +7,10 @@
 #include "lib/host/store.h"
 #include "sim/plant/oem.h"
 
-/* The authorities as bytes, so that they outlive the world that made them. Wiped by plant_wipe. */
+/* The authorities as bytes, so that they outlive the world that made them, and the key that stores' secrets
+ * are sealed with. Wiped by plant_wipe. */
 struct plant {
+    uint8_t store_key[ENV_STORE_KEY];
     struct plant_identity {
         uint8_t scalar[P256_SCALAR];
         uint8_t der[X509_MAX];
@@ -25,6 +27,8 @@ struct plant_shift {
     struct oem oem;
     int64_t now_s;
     const char *const *serials; /* of all vehicles of the run, NULL at the end */
+    uint8_t store_key[ENV_STORE_KEY], former_store_key[ENV_STORE_KEY];
+    bool store_key_changed; /* by a defect: both are handed in from now on */
 };
 enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, const char *const *serials,
                     struct plant_shift *out);

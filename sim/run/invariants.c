@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/host/seal.h"
 #include "sim/run/judge.h"
 #include "sim/run/records.h"
 
@@ -57,6 +58,7 @@ static void judge_refusals(struct run *r)
 /* Values that a class declares as secret, raw and as hex text, in the records of the run. */
 struct search {
     struct run *run;
+    struct crypto *crypto;
     const char *component;
     const char *text; /* contents of one record file */
     size_t len;
@@ -91,9 +93,14 @@ static void look_for_secret(void *ctx, const char *key, struct span value)
 static void search_for(struct search *s, const struct member *m)
 {
     struct store *store = m->class && m->class->secrets ? s->run->ops->store(s->run, m->name) : NULL;
+    const struct seal seal = {.crypto = s->crypto, .class = m->class, .key = s->run->store_keys.key};
     s->component = m->name;
-    for (const char *const *prefix = store ? m->class->secrets : NULL; prefix && *prefix; prefix++)
-        store_scan(store, *prefix, look_for_secret, s);
+    for (const char *const *prefix = store ? m->class->secrets : NULL; prefix && *prefix; prefix++) {
+        enum err e = seal_scan(&seal, store, *prefix, look_for_secret, s);
+        if (e)
+            run_fail_as(s->run, FAILURE_RECORD, "the secrets of %s cannot be looked for: %s (%s)", m->name,
+                        err_text(e), err_name(e));
+    }
 }
 
 static void search_file(struct run *r, const char *path, bool must_be_there)
@@ -109,11 +116,14 @@ static void search_file(struct run *r, const char *path, bool must_be_there)
     } else if (about.st_size) {
         size_t len = (size_t)about.st_size;
         char *text = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
-        struct search s = {.run = r, .text = text, .len = len, .file = path};
+        struct search s = {.run = r, .crypto = crypto_new(NULL), .text = text, .len = len, .file = path};
         if (text == MAP_FAILED)
             run_fail_as(r, FAILURE_RECORD, "%s cannot be read: %s", path, strerror(errno));
-        for (size_t i = 0; text != MAP_FAILED && i < r->scenario->member_count; i++)
+        for (size_t i = 0; s.crypto && text != MAP_FAILED && i < r->scenario->member_count; i++)
             search_for(&s, &r->scenario->members[i]);
+        if (!s.crypto)
+            run_fail_as(r, FAILURE_RECORD, "%s cannot be searched: %s", path, err_text(ERR_NO_MEMORY));
+        crypto_free(s.crypto);
         if (text != MAP_FAILED)
             munmap(text, len);
     }

@@ -1,6 +1,7 @@
 #include "sim/run/run.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,4 +353,5 @@ void run_free(struct run *r)
     matcher_free(&r->matcher);
     claims_free(&r->claims);
     links_free(&r->links);
+    OPENSSL_cleanse(&r->store_keys, sizeof r->store_keys);
 }

@@ -119,6 +119,10 @@ struct run {
     uint8_t failure_ranks[RUN_FAILURES];
     size_t failure_count, failures_lost; /* lost: there was no room for them */
     char transport[240];                 /* what carries CAN and GSDP, in words */
+    struct run_store_keys {              /* what components' secrets are sealed with, beside their stores */
+        uint8_t key[ENV_STORE_KEY], former[ENV_STORE_KEY];
+        bool changed;
+    } store_keys;
     double began_ms, wall_ms; /* on a clock that is never set; what the run took, known with its verdict */
 };
 

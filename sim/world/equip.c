@@ -55,6 +55,15 @@ static void serials_of(const struct scenario *s, const char *out[SCENARIO_MEMBER
     out[n] = NULL;
 }
 
+/* For the run; and for a life after this one, which begins with the key in force. */
+static void keep_store_keys(struct run *r, struct equipment *q, const struct plant_shift *shift)
+{
+    memcpy(q->plant.store_key, shift->store_key, ENV_STORE_KEY);
+    memcpy(r->store_keys.key, shift->store_key, ENV_STORE_KEY);
+    memcpy(r->store_keys.former, shift->former_store_key, ENV_STORE_KEY);
+    r->store_keys.changed = shift->store_key_changed;
+}
+
 enum err equip_stores(struct run *r, struct equipment *q, struct crypto *c, int64_t now_ms,
                       struct store *(*store)(void *ctx, size_t member), void *ctx)
 {
@@ -75,6 +84,7 @@ enum err equip_stores(struct run *r, struct equipment *q, struct crypto *c, int6
                      "the defects of %s need a life before that left what they change: `given: {after: ...}`",
                      s->members[i].name);
     }
+    keep_store_keys(r, q, &shift);
     plant_close(&shift);
     return e;
 }

@@ -14,6 +14,9 @@
 #include "lib/host/sqlite_store.h"
 #include "lib/media/media.h"
 
+#define STORE_KEY_FILE        "store.key"
+#define FORMER_STORE_KEY_FILE "former-store.key"
+
 /* ---- files ---- */
 
 static bool make_directory(struct process_world *w)
@@ -304,6 +307,44 @@ static void write_settings(const struct process_world *w, const struct child *c,
         fprintf(f, "set=%s=%llu\n", c->member->class->settings[i].name, (unsigned long long)values[i]);
 }
 
+/* A file of the run's own folder: it goes with the folder. */
+static void store_key_path(const struct process_world *w, const char *name, char out[SCRATCH_PATH + 32])
+{
+    snprintf(out, SCRATCH_PATH + 32, "%s/%s", w->scratch.path, name);
+}
+
+static void write_store_keys(const struct process_world *w, const struct child *c, FILE *f)
+{
+    char path[SCRATCH_PATH + 32];
+    if (!c->member->class->sealed)
+        return;
+    store_key_path(w, STORE_KEY_FILE, path);
+    fprintf(f, "store_key=%s\n", path);
+    store_key_path(w, FORMER_STORE_KEY_FILE, path);
+    if (w->run->store_keys.changed)
+        fprintf(f, "former_store_key=%s\n", path);
+}
+
+static bool save_store_key(struct process_world *w, const char *name, const uint8_t key[ENV_STORE_KEY])
+{
+    char path[SCRATCH_PATH + 32];
+    store_key_path(w, name, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool ok = fd >= 0 && write(fd, key, ENV_STORE_KEY) == ENV_STORE_KEY;
+    if (fd >= 0)
+        close(fd);
+    if (!ok)
+        run_fail(w->run, "cannot write %s: %s", path, strerror(errno));
+    return ok;
+}
+
+static bool save_store_keys(struct process_world *w)
+{
+    const struct run_store_keys *k = &w->run->store_keys;
+    return save_store_key(w, STORE_KEY_FILE, k->key) &&
+           (!k->changed || save_store_key(w, FORMER_STORE_KEY_FILE, k->former));
+}
+
 bool process_setup_configure(struct process_world *w, struct child *c)
 {
     int fd = open(c->configuration, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -324,6 +365,7 @@ bool process_setup_configure(struct process_world *w, struct child *c)
     ok = ok && c->tokens >= 0 && fprintf(f, "tokens=%d\n", PROCESS_TOKENS_FD) > 0;
     write_plan(w, f);
     write_settings(w, c, f);
+    write_store_keys(w, c, f);
     return fclose(f) == 0 && ok;
 }
 
@@ -363,7 +405,7 @@ bool process_setup_stores(struct process_world *w)
     crypto_free(c);
     if (e)
         run_fail(w->run, "the world cannot be made: %s %s", err_text(e), o.reason);
-    return e == ERR_OK;
+    return e == ERR_OK && save_store_keys(w);
 }
 
 /* ---- the whole ---- */

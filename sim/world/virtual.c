@@ -213,6 +213,10 @@ static bool populate(struct run *r)
             return false;
         e = equip_stores(r, &w->equipment, virtual_crypto(w->v, "plant"), now_ms, store_of, w);
     }
+    for (size_t i = 0; i < r->scenario->member_count; i++) {
+        w->args[i].store_key = r->store_keys.key;
+        w->args[i].former_store_key = r->store_keys.changed ? r->store_keys.former : NULL;
+    }
     if (e)
         run_fail(r, "the world cannot be made: %s (%s)", err_text(e), err_name(e));
     return !e;
