@@ -13,8 +13,8 @@
 #include "tests/vehicle_bench.h"
 
 #define SECRETS  (P256_SCALAR + P256_POINT)
-#define SET      209
-#define STATUS   210
+#define SET      405
+#define STATUS   402
 #define ACK      205
 #define PASSWORD "12345678"
 
@@ -329,8 +329,7 @@ Test(vos_verifiers, a_set_is_what_its_password_makes_and_opens_with_the_transpor
     Spaak__V1__Spake2VerifierSet *m = pushed(&s);
     ASSERT_OK(ecies_open(test_crypto(), s.transport, m->ephemeral_key.data,
                          span_of(m->sealed.data, m->sealed.len), secrets));
-    ASSERT_OK(
-        store_get(s.b.node.store, VOS_VERIFIER_SECRETS SERIAL "/password", password, sizeof password, &len));
+    ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/password", password, sizeof password, &len));
     cr_assert(eq(sz, len, 8));
     for (size_t i = 0; i < len; i++)
         cr_expect(password[i] >= '0' && password[i] <= '9');

@@ -39,5 +39,5 @@ static void claim_one(void *ctx, const char *key, struct span value)
 enum err vos_claim_all(struct vos *v)
 {
     enum err e = env_store_scan(v->env, VOS_VEHICLE_PREFIX, claim_one, v);
-    return e ? e : verifiers_claim_all(v);
+    return e ? e : vos_verifiers_claim_all(v);
 }

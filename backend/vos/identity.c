@@ -214,10 +214,19 @@ enum err vos_on_cert_status(struct vos *v, const struct msg_opened *m, struct ve
     if (e)
         return e;
     r->state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE;
-    e = commit_record(v, m->header.ecu_serial, r);
+    struct verifiers set;
+    e = vos_verifiers_get(v, m->header.ecu_serial, &set);
+    bool wants = v->push_after_identity && set.state == VERIFIERS_NONE && r->has_transport_key;
+    if (!e && wants)
+        e = vos_verifiers_put_wanted(v, m->header.ecu_serial);
+    if (!e)
+        e = commit_record(v, m->header.ecu_serial, r);
     if (e)
         return e;
     vos_claim(v, m->header.ecu_serial, r);
-    return respond(v, &m->header, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, ERR_OK,
-                   (struct span){NULL, 0}, "PP-01/18");
+    e = respond(v, &m->header, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, ERR_OK,
+                (struct span){NULL, 0}, "PP-01/18");
+    if (wants)
+        vos_verifiers_wanted(v, m->header.ecu_serial, &set);
+    return e;
 }

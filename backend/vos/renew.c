@@ -1,3 +1,6 @@
+/* A vehicle identity is renewed: [K], transport key and verifier set go together, here in one transaction,
+ * and in another at the vehicle when the push arrives. It is repeated until the vehicle asks for its next
+ * subject id, so a kill on either side only delays it. */
 #include <string.h>
 
 #include "backend/vos/vos_internal.h"
@@ -16,7 +19,12 @@ static enum err push(struct vos *v, const char *serial)
 enum err vos_renew(struct vos *v, const char *serial)
 {
     struct vehicle r;
+    struct verifiers set;
     enum err e = record_load(v, serial, &r);
+    if (!e)
+        e = vos_verifiers_get(v, serial, &set);
+    if (!e)
+        e = vos_verifiers_put_retired(v, serial);
     if (e)
         return e;
     if (r.certificate_len)
@@ -32,6 +40,7 @@ enum err vos_renew(struct vos *v, const char *serial)
         e = env_store_commit(v->env);
     if (e)
         return e;
+    vos_verifiers_retired(v, serial, &set);
     env_timer_in(v->env, VOS_TIMER_RENEW, v->renew_pause_us);
     push(v, serial); /* GSDP down: the timer repeats it */
     return ERR_OK;

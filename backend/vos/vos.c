@@ -1,5 +1,6 @@
 #include "backend/vos/vos.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,13 @@ static const struct timer_spec timers[] = {
 static const struct setting_spec settings[] = {
     [VOS_SETTING_RENEW_MS] = {.name = "renew_ms", .fallback = 5000, .min = 10, .max = 86400000},
     [VOS_SETTING_PUSH_MS] = {.name = "push_ms", .fallback = 30000, .min = 10, .max = 86400000},
+    /* of the sets that are derived from now on; a power of two */
+    [VOS_SETTING_SCRYPT_N] = {.name = "scrypt_n",
+                              .fallback = SPAKE2P_N_MIN,
+                              .min = SPAKE2P_N_MIN,
+                              .max = SPAKE2P_N_MAX},
+    /* 1: PP-02 follows upon PP-01 */
+    [VOS_SETTING_PUSH_AFTER_IDENTITY] = {.name = "push_after_identity", .fallback = 0, .min = 0, .max = 1},
     {.name = NULL},
 };
 
@@ -42,6 +50,7 @@ static const struct plant_item plant[] = {
 static const struct defect_spec defects[] = {
     {"signer", "expired", DEFECT_EXPIRED, RESPONDER_CERTIFICATE, NULL},
     {"ecu", "absent", DEFECT_ABSENT, VOS_ECU_PREFIX, NULL},
+    {"store_key", "changed", DEFECT_STORE_KEY, VOS_VERIFIER_SECRETS, NULL},
     {.name = NULL},
 };
 
@@ -50,7 +59,7 @@ static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}", VOS_RETIRED_PR
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
 static const struct work_spec works[] = {
-    [VOS_WORK_DERIVE] = {.name = "scrypt", .run = vos_derive, .virtual_us = 6000, .result_max = VOS_DERIVED},
+    [VOS_WORK_DERIVE] = {.name = "scrypt", .run = vos_derive, .virtual_us = 6000, .result_max = VOS_SECRETS},
     {.name = NULL},
 };
 
@@ -59,11 +68,14 @@ static const struct served {
     Spaak__V1__MessageType type;
     const char *step;
     enum err (*act)(struct vos *v, const struct msg_opened *m, struct vehicle *r);
+    /* Tells a verified asker why not; NULL: it asks again in any case. */
+    void (*refuse)(struct vos *v, const struct msg_opened *m, enum err reason);
 } served[] = {
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/4", vos_on_subject_request},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/11", vos_on_csr_request},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/17", vos_on_cert_status},
-    {SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET_STATUS, "PP-02/6", vos_on_verifier_status},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/4", vos_on_subject_request, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/11", vos_on_csr_request, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/17", vos_on_cert_status, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET_STATUS, "PP-02/6", vos_on_verifier_status, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, "PP-03/3", vos_on_verifier_request, vos_refuse_verifiers},
 };
 
 static const struct served *find_served(Spaak__V1__MessageType type)
@@ -102,10 +114,13 @@ static enum err serve(struct vos *v, const struct msg_opened *m, struct span byt
     enum err e = record_load(v, m->header.ecu_serial, &r);
     if (!e)
         e = check_order(&r, &m->header);
-    if (e)
-        return e;
-    responder_trace_accept(&v->responder, m, bytes, row->step);
-    return row->act(v, m, &r);
+    if (!e) {
+        responder_trace_accept(&v->responder, m, bytes, row->step);
+        e = row->act(v, m, &r);
+    }
+    if (e && row->refuse)
+        row->refuse(v, m, e);
+    return e;
 }
 
 static void on_request(struct vos *v, const char *topic, struct span bytes)
@@ -128,7 +143,12 @@ static enum err call_renew(void *self, const struct call_value *values)
 
 static enum err call_push_verifiers(void *self, const struct call_value *values)
 {
-    return vos_push_verifiers(self, values[0].text);
+    return vos_push_verifiers(self, values[0].text, false);
+}
+
+static enum err call_renew_verifiers(void *self, const struct call_value *values)
+{
+    return vos_push_verifiers(self, values[0].text, true);
 }
 
 static const struct parameter_spec vehicle_only[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
@@ -139,6 +159,8 @@ static const struct call_spec calls[] = {
      vehicle_only, call_renew},
     {"push-verifiers", "gives a vehicle a SPAKE2+ verifier set made from a fresh pairing password (PP-02)",
      vehicle_only, call_push_verifiers},
+    {"renew-verifiers", "burns a vehicle's verifier set, wherever it is, and makes and pushes another",
+     vehicle_only, call_renew_verifiers},
     {.name = NULL},
 };
 
@@ -159,7 +181,7 @@ static void vos_on_link(void *self, unsigned port, enum link_state state)
     if (port != VOS_PORT_GSDP || state != LINK_SUBSCRIBED)
         return;
     vos_renew_again(v);
-    verifiers_push_again(v);
+    vos_verifiers_push_again(v);
 }
 
 static void vos_on_timer(void *self, unsigned timer)
@@ -167,13 +189,13 @@ static void vos_on_timer(void *self, unsigned timer)
     if (timer == VOS_TIMER_RENEW)
         vos_renew_again(self);
     else
-        verifiers_push_again(self);
+        vos_verifiers_push_again(self);
 }
 
 static void vos_on_work(void *self, unsigned work, enum err e, struct span result)
 {
     (void)work;
-    verifiers_on_derived(self, e, result);
+    vos_verifiers_on_derived(self, e, result);
 }
 
 static enum err vos_init(void *self, struct env *env, const struct component_args *args)
@@ -182,8 +204,13 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     v->env = env;
     v->renew_pause_us = args->settings[VOS_SETTING_RENEW_MS] * 1000;
     v->push_pause_us = args->settings[VOS_SETTING_PUSH_MS] * 1000;
+    v->scrypt_n = (uint32_t)args->settings[VOS_SETTING_SCRYPT_N];
+    v->push_after_identity = args->settings[VOS_SETTING_PUSH_AFTER_IDENTITY];
+    if (v->scrypt_n & (v->scrypt_n - 1))
+        return ERR_SETTING_RANGE;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
-    if (!v->issuing)
+    v->deriving = calloc(VOS_DERIVING_MAX, sizeof *v->deriving);
+    if (!v->issuing || !v->deriving)
         return ERR_NO_MEMORY;
     env_random(env, &v->next_request_id, sizeof v->next_request_id);
     v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
@@ -196,6 +223,9 @@ static void vos_fini(void *self)
     struct vos *v = self;
     responder_fini(&v->responder);
     free(v->issuing);
+    if (v->deriving)
+        OPENSSL_cleanse(v->deriving, VOS_DERIVING_MAX * sizeof *v->deriving);
+    free(v->deriving);
 }
 
 const struct component_class vos_class = {
@@ -215,6 +245,7 @@ const struct component_class vos_class = {
     .plant = plant,
     .defects = defects,
     .secrets = secrets,
+    .sealed = secrets,
     .works = works,
     .init = vos_init,
     .fini = vos_fini,

@@ -1,6 +1,7 @@
-/* The Vehicle OEM Server: subject ids and identity certificates of vehicles (PP-01, server side). */
-#ifndef backend_vos_vos_h
-#define backend_vos_vos_h
+/* The Vehicle OEM Server: subject ids and identity certificates of vehicles (PP-01, server side), SPAKE2+
+ * verifier sets and pairing passwords (PP-02, PP-03). Its secrets lie sealed in its store. */
+#ifndef backend_vos_h
+#define backend_vos_h
 
 #include "lib/env/env.h"
 

@@ -1,24 +1,36 @@
 /* What the files of the VOS share. */
-#ifndef backend_vos_vos_internal_h
-#define backend_vos_vos_internal_h
+#ifndef backend_vos_internal_h
+#define backend_vos_internal_h
 
 #include "backend/vos/vos.h"
+#include "lib/ccc/spake2p.h"
 #include "lib/msg/responder.h"
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 
 enum { VOS_PORT_GSDP, VOS_PORT_PKI };
 enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS };
-enum { VOS_SETTING_RENEW_MS, VOS_SETTING_PUSH_MS };
+enum {
+    VOS_SETTING_RENEW_MS,
+    VOS_SETTING_PUSH_MS,
+    VOS_SETTING_SCRYPT_N,
+    VOS_SETTING_PUSH_AFTER_IDENTITY,
+};
 enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS };
 enum { VOS_WORK_DERIVE };
 
-#define VOS_ISSUING_MAX  4096              /* CSRs at the PKI at the same time */
-#define VOS_DERIVING_MAX 64                /* verifier sets being derived at the same time */
-#define VOS_PASSWORD     8                 /* digits */
-#define VOS_DERIVED      (2 * P256_SCALAR) /* w0 || w1 */
+#define VOS_ISSUING_MAX  4096 /* CSRs at the PKI at the same time */
+#define VOS_DERIVING_MAX 1024 /* verifier sets handed out to be derived; others wait for the timer */
+#define VOS_PASSWORD     8    /* digits */
+#define VOS_SECRETS      (P256_SCALAR + P256_POINT) /* w0 || L */
 #define VOS_SET_ID       16
-#define VOS_SALT         16
+
+/* States of a verifier set, short. */
+#define VERIFIERS_NONE   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_UNSPECIFIED
+#define VERIFIERS_WANTED BACKEND__V1__VERIFIER_RECORD__STATE__STATE_WANTED
+#define VERIFIERS_PUSHED BACKEND__V1__VERIFIER_RECORD__STATE__STATE_PUSHED
+#define VERIFIERS_STORED BACKEND__V1__VERIFIER_RECORD__STATE__STATE_STORED
+#define VERIFIERS_USED   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_USED
 
 /* A vehicle record, as it is worked with (stored as backend.v1.VehicleRecord). */
 struct vehicle {
@@ -45,14 +57,15 @@ struct issuing {
 /* A verifier set, without its secrets (stored as backend.v1.VerifierRecord). */
 struct verifiers {
     Backend__V1__VerifierRecord__State state;
-    uint8_t set_id[VOS_SET_ID], salt[VOS_SALT];
+    uint8_t set_id[VOS_SET_ID], salt[SPAKE2P_SALT];
     uint32_t scrypt_n;
 };
 
 /* A set that waits for its derivation; results come in the order of the works. */
 struct deriving {
     char serial[MSG_SERIAL_MAX + 1];
-    uint8_t password[VOS_PASSWORD], salt[VOS_SALT];
+    uint8_t password[VOS_PASSWORD], salt[SPAKE2P_SALT];
+    uint32_t scrypt_n;
 };
 
 struct vos {
@@ -60,10 +73,12 @@ struct vos {
     struct responder responder;
     bool pki_up;
     uint64_t next_request_id;
-    struct issuing *issuing; /* VOS_ISSUING_MAX slots; slot = request_id modulo that */
-    struct deriving deriving[VOS_DERIVING_MAX];
-    size_t deriving_count;
-    size_t pushed; /* sets that no vehicle has reported yet */
+    struct issuing *issuing;   /* VOS_ISSUING_MAX slots; slot = request_id modulo that */
+    struct deriving *deriving; /* a ring of VOS_DERIVING_MAX */
+    size_t deriving_first, deriving_count;
+    size_t open_sets; /* wanted, or pushed and not reported yet */
+    uint32_t scrypt_n;
+    bool push_after_identity;
     uint64_t renew_pause_us, push_pause_us;
 };
 
@@ -86,16 +101,48 @@ void vos_claim(struct vos *v, const char *serial, const struct vehicle *r);
 /* After a start, of every vehicle in the store. */
 enum err vos_claim_all(struct vos *v);
 
-/* verifiers.c: PP-02. Draws, derives and pushes a set; one that is on its way is pushed again.
- * ERR_TRANSPORT_KEY_MISSING before the vehicle has reported its identity. */
-enum err vos_push_verifiers(struct vos *v, const char *serial);
-/* The pure function of the work: password || salt to w0 || w1. */
+/* verifier_record.c: a set in the store. Puts, without committing. */
+/* VERIFIERS_NONE where there is none. */
+enum err vos_verifiers_get(struct vos *v, const char *serial, struct verifiers *out);
+enum err vos_verifiers_put(struct vos *v, const char *serial, const struct verifiers *r);
+/* w0 || L; the caller wipes them. */
+enum err vos_verifiers_get_secrets(struct vos *v, const char *serial, uint8_t out[VOS_SECRETS]);
+enum err vos_verifiers_put_secrets(struct vos *v, const char *serial, const uint8_t secrets[VOS_SECRETS],
+                                   const uint8_t password[VOS_PASSWORD]);
+/* Its secrets are gone, the password too; retired: and that there was one. */
+enum err vos_verifiers_put_burnt(struct vos *v, const char *serial);
+enum err vos_verifiers_put_retired(struct vos *v, const char *serial);
+
+/* derive.c. */
+/* The pure function of the work: N || password || salt to w0 || L. */
 enum err vos_derive(struct span in, uint8_t *out, size_t cap, size_t *len);
-void verifiers_on_derived(struct vos *v, enum err e, struct span derived);
+/* Draws and hands out the work; one that is under way goes on. ERR_BUSY when there is no room. */
+enum err vos_derive_begin(struct vos *v, const char *serial);
+/* What the result that came belongs to; the caller wipes it. */
+struct deriving vos_derive_take(struct vos *v);
+
+/* verifiers.c: PP-02. A set is made when there is none on its way, or always (`burn`); what there was is then
+ * burnt. ERR_TRANSPORT_KEY_MISSING before the vehicle has reported its identity. */
+enum err vos_push_verifiers(struct vos *v, const char *serial, bool burn);
+void vos_verifiers_on_derived(struct vos *v, enum err e, struct span derived);
 enum err vos_on_verifier_status(struct vos *v, const struct msg_opened *m, struct vehicle *r);
 /* All sets that no vehicle has reported yet. */
-void verifiers_push_again(struct vos *v);
-enum err verifiers_claim_all(struct vos *v);
+void vos_verifiers_push_again(struct vos *v);
+enum err vos_verifiers_claim_all(struct vos *v);
+/* Burns what there is and wants a new one, in one transaction with the vehicle's record; begins to derive. */
+enum err vos_verifiers_want(struct vos *v, const char *serial, const struct vehicle *vehicle);
+/* The same in two parts, around a commit of somebody else's; `before`: what there was. */
+enum err vos_verifiers_put_wanted(struct vos *v, const char *serial);
+void vos_verifiers_wanted(struct vos *v, const char *serial, const struct verifiers *before);
+/* After a commit of vos_verifiers_put_retired. */
+void vos_verifiers_retired(struct vos *v, const char *serial, const struct verifiers *before);
+/* Derives or pushes, whichever it waits for. */
+enum err vos_verifiers_go_on(struct vos *v, const char *serial, const struct verifiers *r);
+
+/* verifier_request.c: PP-03. */
+enum err vos_on_verifier_request(struct vos *v, const struct msg_opened *m, struct vehicle *r);
+/* Answers a verified request that was refused for what the vehicle or its people can mend. */
+void vos_refuse_verifiers(struct vos *v, const struct msg_opened *m, enum err reason);
 
 /* renew.c: the "renew vehicle identity" call and its repetition until the vehicle comes back. */
 enum err vos_renew(struct vos *v, const char *serial);

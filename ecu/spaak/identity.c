@@ -196,8 +196,11 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
     env_store_delete(s->env, SPAAK_TRANSPORT_KEY);
     delete_pending(s);
+    verifiers_put_retired(s);
     enum err e = env_store_commit(s->env);
-    if (!e)
-        env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
-    return e;
+    if (e)
+        return e;
+    env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
+    env_claim(s->env, SPAAK_CLAIM_VERIFIERS, s->serial, (struct span){NULL, 0});
+    return ERR_OK;
 }

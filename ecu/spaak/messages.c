@@ -33,6 +33,8 @@ static const struct row {
      verifiers_on_set},
     {SPAAK__V1__USE_CASE__USE_CASE_PP_02, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
      verifiers_on_ack},
+    {SPAAK__V1__USE_CASE__USE_CASE_PP_03, SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_RESPONSE, SPAAK_VOS,
+     verifiers_on_answer},
 };
 
 static enum err dispatch(struct spaak *s, const struct spaak_message *m)

@@ -246,6 +246,7 @@ enum err provisioning_on_renew(struct spaak *s, const struct spaak_message *m)
         return e;
     env_trace_step(s->env, "PP-01/1", "renewal: retires the vehicle identity");
     requester_stop(&s->provisioning.requester);
+    requester_stop(&s->verifiers);
     if (s->tbm_ready)
         provisioning_begin(s);
     else

@@ -67,8 +67,17 @@ static const char *const keys[] = {SPAAK_DRM_UUID,
                                    SPAAK_VERIFIERS_SCRYPT,
                                    SPAAK_VERIFIERS_LAST,
                                    SPAAK_VERIFIERS_REPORTED,
+                                   SPAAK_VERIFIERS_ATTEMPTS,
+                                   SPAAK_VERIFIERS_USED,
+                                   SPAAK_VERIFIERS_BURNT,
+                                   SPAAK_VERIFIERS_WANTED,
                                    SPAAK_LAST_RENEW,
                                    NULL};
+
+static const struct parameter_spec no_parameters[] = {{.name = NULL}};
+enum { ATTEMPT_FAILED, ATTEMPT_PASSED };
+static const char *const attempt_outcomes[] = {
+    [ATTEMPT_FAILED] = "failed", [ATTEMPT_PASSED] = "passed", NULL};
 
 /* ---- what is in the store at start ---- */
 
@@ -118,8 +127,7 @@ static enum err load(struct spaak *s)
     if (env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID)
         s->signer.drm_uuid = s->drm_uuid;
     identity_claim(s);
-    verifiers_claim(s);
-    return ERR_OK;
+    return verifiers_load(s);
 }
 
 /* ---- the bus ---- */
@@ -210,6 +218,34 @@ static void spaak_on_timer(void *self, unsigned timer)
     }
 }
 
+/* ---- calls: what head unit and phone will bring ---- */
+
+static enum err call_start_pairing_mode(void *self, const struct call_value *values)
+{
+    (void)values;
+    return verifiers_start_pairing_mode(self);
+}
+
+static enum err call_pairing_attempt(void *self, const struct call_value *values)
+{
+    enum err e = verifiers_begin_attempt(self);
+    return e ? e : verifiers_end_attempt(self, values[0].number == ATTEMPT_PASSED);
+}
+
+static const struct parameter_spec attempt_parameters[] = {
+    {.name = "outcome", .kind = PARAMETER_WORD, .required = true, .words = attempt_outcomes},
+    {.name = NULL},
+};
+
+static const struct call_spec calls[] = {
+    {"start-pairing-mode",
+     "ignition on, \"add digital key\": verifiers are looked for, and asked for (PP-03)", no_parameters,
+     call_start_pairing_mode},
+    {"pairing-attempt", "a SPAKE2+ attempt of a phone, counted, that failed or passed", attempt_parameters,
+     call_pairing_attempt},
+    {.name = NULL},
+};
+
 static enum err spaak_init(void *self, struct env *env, const struct component_args *args)
 {
     static const enum matrix_message rows[SPAAK_CHANNELS][2] = {
@@ -251,6 +287,7 @@ const struct component_class spaak_class = {
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
     .claims = claims,
+    .calls = calls,
     .plant = plant,
     .defects = defects,
     .secrets = secrets,

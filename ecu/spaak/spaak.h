@@ -27,6 +27,10 @@
 #define SPAAK_VERIFIERS_SCRYPT    "verifiers/scrypt"   /* salt, N in 4 bytes */
 #define SPAAK_VERIFIERS_LAST      "verifiers/last_ms"  /* time of issue of the newest push obeyed, 8 bytes */
 #define SPAAK_VERIFIERS_REPORTED  "verifiers/reported" /* present when the VOS has acknowledged the report */
+#define SPAAK_VERIFIERS_ATTEMPTS  "verifiers/attempts" /* pairing attempts with the set in force, 1 byte */
+#define SPAAK_VERIFIERS_USED      "verifiers/used"     /* present until the VOS knows that the set was used */
+#define SPAAK_VERIFIERS_BURNT     "verifiers/burnt"    /* id of the last set that was deleted */
+#define SPAAK_VERIFIERS_WANTED    "verifiers/wanted"   /* why another set is asked for (PP-03), 1 byte */
 #define SPAAK_LAST_RENEW          "renew/last_ms"      /* newest renewal obeyed, 8 bytes */
 
 extern const struct component_class spaak_class;

@@ -3,6 +3,7 @@
 #define ecu_spaak_spaak_internal_h
 
 #include "ecu/spaak/spaak.h"
+#include "lib/ccc/spake2p.h"
 #include "lib/env/isotp_port.h"
 #include "lib/msg/requester.h"
 #include "lib/pki/csr.h"
@@ -53,7 +54,7 @@ struct spaak {
     bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
     int tbm_alive;                  /* last alive counter, -1 before the first */
     struct provisioning provisioning;
-    struct requester verifiers; /* PP-02: the report of a verifier set */
+    struct requester verifiers; /* PP-02: the report of a verifier set. PP-03: the request for one */
     uint64_t retry_us, back_off_us;
 };
 
@@ -80,14 +81,64 @@ void provisioning_on_tbm_ready(struct spaak *s);
 enum err provisioning_on_answer(struct spaak *s, const struct spaak_message *m);
 enum err provisioning_on_renew(struct spaak *s, const struct spaak_message *m);
 
+#define SPAAK_SET_ID  16
+#define SPAAK_SECRETS (P256_SCALAR + P256_POINT) /* w0 || L, as they are sealed */
+#define SPAAK_SCRYPT  (SPAKE2P_SALT + 4)         /* salt || N, as they are stored */
+
+/* A set that was opened and checked; wiped by whoever has it. */
+struct verifier_set {
+    uint8_t id[SPAAK_SET_ID], scrypt[SPAAK_SCRYPT], secrets[SPAAK_SECRETS];
+};
+
+typedef Spaak__V1__OpSpake2Request__Reason verifier_reason;
+#define VERIFIERS_TERMINATED SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_OWNER_KEY_TERMINATED
+#define VERIFIERS_USED_UP    SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_ATTEMPTS_USED_UP
+#define VERIFIERS_MISSING    SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_MISSING
+
+/* verifier_store.c: a set's life in the store. Each is one transaction or none, unless it says that it puts.
+ */
+bool verifiers_are_stored(struct spaak *s);
+bool verifiers_is_stored(struct spaak *s, const uint8_t id[SPAAK_SET_ID]);
+bool verifiers_is_burnt(struct spaak *s, const uint8_t id[SPAAK_SET_ID]);
+/* Takes the place of whatever there was, and ends the asking for one. */
+enum err verifiers_store(struct spaak *s, const struct verifier_set *set, int64_t issued_at_ms);
+/* Attempts with the set in force, counted so far. */
+uint8_t verifiers_attempts(struct spaak *s);
+enum err verifiers_store_attempts(struct spaak *s, uint8_t attempts);
+/* Deletes the set because it was used up by failures: another is wanted. */
+enum err verifiers_store_burnt(struct spaak *s);
+/* Deletes the set because a pairing has used it. */
+enum err verifiers_store_used(struct spaak *s);
+/* Puts: nothing is left of it, as if there had never been one. */
+void verifiers_put_retired(struct spaak *s);
+/* REASON_UNSPECIFIED: none is asked for. */
+verifier_reason verifiers_wanted(struct spaak *s);
+enum err verifiers_store_wanted(struct spaak *s, verifier_reason reason);
+/* Claims the set when the VOS has acknowledged it. */
+void verifiers_claim(struct spaak *s);
+
 /* verifiers.c: PP-02. A set is stored before it is reported, and reported until the VOS has acknowledged it.
  */
 void verifiers_init(struct spaak *s);
+/* After a start: a set whose attempts a power cut has used up is deleted. */
+enum err verifiers_load(struct spaak *s);
 void verifiers_on_tbm_ready(struct spaak *s);
 enum err verifiers_on_set(struct spaak *s, const struct spaak_message *m);
 enum err verifiers_on_ack(struct spaak *s, const struct spaak_message *m);
-/* Claims the set when the VOS has acknowledged it. */
-void verifiers_claim(struct spaak *s);
+/* Asks or reports, whichever the store says is due, if we can be heard. */
+void verifiers_go_on(struct spaak *s);
+
+/* verifier_request.c: PP-03, and who uses a set. */
+void verifiers_ask(struct spaak *s);
+enum err verifiers_on_answer(struct spaak *s, const struct spaak_message *m);
+/* OP-02/4: are there any? Else they are asked for. */
+enum err verifiers_start_pairing_mode(struct spaak *s);
+/* The attempts of the set in force are used up: it is deleted, and another wanted. */
+enum err verifiers_burn(struct spaak *s);
+/* Before VERIFY is sent: counts the attempt. ERR_VERIFIERS_MISSING, ERR_DK_ATTEMPTS. */
+enum err verifiers_begin_attempt(struct spaak *s);
+/* How it ended. Passed: the set has served. Failed the seventh time: it is deleted, and another asked for. */
+enum err verifiers_end_attempt(struct spaak *s, bool passed);
 
 /* identity.c: the vehicle identity's life in the store. Each is one transaction or none. */
 enum err identity_store_drm_uuid(struct spaak *s, struct span uuid);
@@ -107,7 +158,8 @@ enum err identity_acknowledge(struct spaak *s);
 enum err identity_transport_key(struct spaak *s, struct p256_key **out);
 /* Claims [K] when the VOS has acknowledged it. */
 void identity_claim(struct spaak *s);
-/* Retires the identity because of a renewal issued then; ERR_MSG_REPLAYED when that is not news. */
+/* Retires [K], transport key and verifier set because of a renewal issued then; ERR_MSG_REPLAYED when that is
+ * not news. */
 enum err identity_retire(struct spaak *s, int64_t issued_at_ms);
 
 #endif
