@@ -190,13 +190,13 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
         return ERR_MSG_REPLAYED;
     struct wr w = wr_of(now, sizeof now);
     wr_be64(&w, (uint64_t)issued_at_ms);
+    verifiers_put_retired(s);
     env_store_put(s->env, SPAAK_LAST_RENEW, span_of(now, sizeof now));
     env_store_delete(s->env, SPAAK_VEHICLE_KEY);
     env_store_delete(s->env, SPAAK_VEHICLE_CERTIFICATE);
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
     env_store_delete(s->env, SPAAK_TRANSPORT_KEY);
     delete_pending(s);
-    verifiers_put_retired(s);
     enum err e = env_store_commit(s->env);
     if (e)
         return e;
