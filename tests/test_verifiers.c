@@ -2,10 +2,16 @@
  * derives, pushes and believes. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "backend/vos/vos.h"
 #include "ecu/spaak/spaak.h"
+#include "lib/host/sqlite_store.h"
 #include "tests/check.h"
+#include "tests/launch.h"
 #include "tests/verifier_rig.h"
 
 #define INSTALLED SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED
@@ -209,5 +215,157 @@ Test(vos_verifiers, a_vehicle_without_transport_key_gets_none)
     server_call(&s, "push-verifiers");
     cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_TRANSPORT_KEY_MISSING), 1));
     cr_expect(eq(sz, s.b.work_count, 0));
+    server_stop(&s);
+}
+
+/* ---- what lies in its file ---- */
+
+static const char *const ends[] = {"", "-wal", "-shm"};
+
+/* Of the file and what SQLite keeps beside it. */
+static size_t read_store(const char *path, uint8_t *out, size_t cap)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < 3; i++) {
+        char name[220];
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        int fd = open(name, O_RDONLY);
+        ssize_t n = fd < 0 ? 0 : read(fd, out + len, cap - len);
+        len += n > 0 ? (size_t)n : 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    return len;
+}
+
+static void expect_nowhere(const uint8_t *file, size_t len, const void *secret, size_t secret_len,
+                           const char *what)
+{
+    char hex[2 * P256_POINT + 1];
+    hex_encode(secret, secret_len, hex);
+    cr_expect(memmem(file, len, secret, secret_len) == NULL, "%s lies in the file", what);
+    cr_expect(memmem(file, len, hex, 2 * secret_len) == NULL, "%s lies in the file as text", what);
+}
+
+Test(vos_verifiers, its_file_has_no_byte_of_a_set_or_its_password)
+{
+    enum { CAP = 1 << 23 };
+    struct server s;
+    char path[200];
+    uint8_t password[8], w0[P256_SCALAR], l[P256_POINT], w0_again[P256_SCALAR], w1[P256_SCALAR];
+    size_t len, file_len;
+    uint8_t *file = malloc(CAP);
+    test_path(path, sizeof path, "vos.db");
+    server_start(&s, true, path, NULL);
+    server_call(&s, "push-verifiers");
+    bench_finish_works(&s.b);
+    Spaak__V1__Spake2VerifierSet *m = server_pushed(&s);
+    struct spake2p_scrypt scrypt = {.n = m->scrypt_n, .r = (uint16_t)m->scrypt_r, .p = (uint16_t)m->scrypt_p};
+    memcpy(scrypt.salt, m->salt.data, SPAKE2P_SALT);
+    server_report(&s, span_of(m->set_id.data, 16), INSTALLED);
+    ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/password", password, sizeof password, &len));
+    ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/w0", w0, sizeof w0, &len));
+    ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/l", l, sizeof l, &len));
+    ASSERT_OK(spake2p_derive(test_crypto(), span_of(password, 8), &scrypt, w0_again, w1));
+    cr_assert(memcmp(w0, w0_again, sizeof w0) == 0);
+    ASSERT_OK(store_sync(s.b.node.store));
+    file_len = read_store(path, file, CAP);
+    cr_assert(memmem(file, file_len, m->set_id.data, 16) != NULL,
+              "what is no secret is found: it is the file");
+    expect_nowhere(file, file_len, password, sizeof password, "the password");
+    expect_nowhere(file, file_len, w0, sizeof w0, "w0");
+    expect_nowhere(file, file_len, l, sizeof l, "L");
+    expect_nowhere(file, file_len, l + 1, 32, "L's x coordinate");
+    expect_nowhere(file, file_len, w1, sizeof w1, "w1");
+    spaak__v1__spake2_verifier_set__free_unpacked(m, NULL);
+    server_stop(&s);
+    for (size_t i = 0; i < 3; i++) {
+        char name[220];
+        snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        unlink(name);
+    }
+    free(file);
+}
+
+/* What a run in processes leaves: the vehicle's store, where the set lies open, says what to look for. */
+Test(vos_verifiers, what_a_run_leaves_of_the_vos_has_no_byte_of_the_set)
+{
+    enum { CAP = 1 << 23 };
+    struct launch l;
+    char directory[64], path[200];
+    const char *reason;
+    uint8_t w0[P256_SCALAR], point[P256_POINT], *file = malloc(CAP);
+    size_t len;
+    launch_directory(directory);
+    launch_start_program(&l, "bin/spaaksim", "run pp02 --out %s/run", directory);
+    cr_assert(eq(int, launch_finish(&l), 0), "%s", l.text);
+    snprintf(path, sizeof path, "%s/run/stores/spaak.db", directory);
+    struct store *vehicle = sqlite_store_open(path, SQLITE_STORE_READ, &reason);
+    cr_assert(vehicle != NULL, "%s", reason);
+    ASSERT_OK(store_get(vehicle, SPAAK_VERIFIERS_W0, w0, sizeof w0, &len));
+    ASSERT_OK(store_get(vehicle, SPAAK_VERIFIERS_L, point, sizeof point, &len));
+    store_close(vehicle);
+    snprintf(path, sizeof path, "%s/run/stores/vos.db", directory);
+    size_t file_len = read_store(path, file, CAP);
+    cr_assert(memmem(file, file_len, "verifier-secrets/", 17) != NULL, "it is the file");
+    expect_nowhere(file, file_len, w0, sizeof w0, "w0");
+    expect_nowhere(file, file_len, point, sizeof point, "L");
+    launch_remove(directory);
+    free(file);
+}
+
+/* ---- the work ---- */
+
+Test(vos_verifiers, a_set_says_with_which_n_it_was_derived)
+{
+    static const struct {
+        uint64_t n;
+        enum err reason;
+    } rows[] = {{4096, ERR_OK},
+                {32768, ERR_OK},
+                {65536, ERR_OK},
+                {12288, ERR_SETTING_RANGE},
+                {2048, ERR_SETTING_RANGE},
+                {131072, ERR_SETTING_RANGE}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const uint64_t settings[ENV_SETTINGS] = {5000, 30000, rows[i].n, 0};
+        struct server s;
+        if (rows[i].reason) {
+            bench_prepare(&s.b, &vos_class, test_crypto());
+            test_equip(&vos_class, "", s.b.node.store);
+            cr_expect(eq(int, bench_start(&s.b, &(struct component_args){.serial = "", .settings = settings}),
+                         rows[i].reason));
+            bench_free(&s.b);
+            continue;
+        }
+        server_start(&s, true, NULL, settings);
+        server_call(&s, "push-verifiers");
+        bench_finish_works(&s.b);
+        Spaak__V1__Spake2VerifierSet *m = server_pushed(&s);
+        cr_expect(eq(u64, m->scrypt_n, rows[i].n));
+        uint8_t w0[P256_SCALAR], w1[P256_SCALAR], stored[P256_SCALAR], password[8];
+        size_t len;
+        struct spake2p_scrypt scrypt = {.n = (uint32_t)rows[i].n, .r = SPAKE2P_R, .p = SPAKE2P_P};
+        memcpy(scrypt.salt, m->salt.data, SPAKE2P_SALT);
+        ASSERT_OK(
+            bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/password", password, sizeof password, &len));
+        ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/w0", stored, sizeof stored, &len));
+        ASSERT_OK(spake2p_derive(test_crypto(), span_of(password, 8), &scrypt, w0, w1));
+        cr_expect(memcmp(w0, stored, sizeof w0) == 0);
+        spaak__v1__spake2_verifier_set__free_unpacked(m, NULL);
+        server_stop(&s);
+    }
+}
+
+Test(vos_verifiers, while_one_is_derived_a_second_call_begins_no_other)
+{
+    struct server s;
+    server_start(&s, true, NULL, NULL);
+    server_call(&s, "push-verifiers");
+    server_call(&s, "push-verifiers");
+    server_call(&s, "renew-verifiers");
+    cr_expect(eq(sz, s.b.work_count, 1));
+    bench_finish_works(&s.b);
+    cr_expect(eq(sz, s.b.sent_count, 1));
     server_stop(&s);
 }
