@@ -1,4 +1,7 @@
-/* The VOS alone: requests served and made durable. Placement: pinned to one core by scripts/bench.sh. */
+/* The VOS alone: requests served and made durable, verifier sets derived, and the first while the second goes
+ * on. Placement: pinned to one core by scripts/bench.sh, to two with the argument "two". */
+#include <openssl/evp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +9,12 @@
 
 #include "backend/pki/pki.h"
 #include "backend/vos/vos.h"
+#include "lib/ccc/spake2p.h"
 #include "lib/host/sqlite_store.h"
+#include "lib/host/worker.h"
 #include "lib/msg/msg.h"
 #include "lib/pki/csr.h"
+#include "proto/backend.pb-c.h"
 #include "tests/figures.h"
 #include "tests/support.h"
 
@@ -185,9 +191,177 @@ static void bench_vos(const struct p256_costs *c)
                   "verify and issue alone: 5 verify, 4 sign for 3 requests", 0.5);
 }
 
-int main(void)
+/* ---- derivations beside the loop, by the worker that a process has ---- */
+
+enum { SETS = 100, ROUND = 1000 };
+
+static struct worker *worker;
+
+static enum err hand_out(struct node *n, unsigned work, struct span in)
 {
+    if (!worker && !(worker = worker_new(n->class->works)))
+        return ERR_WORK_FAILED;
+    return worker_put(worker, work, in);
+}
+
+static void use_worker(struct bench *b)
+{
+    static struct node_host with_worker;
+    with_worker = *b->node.host;
+    with_worker.work = hand_out;
+    b->node.host = &with_worker;
+}
+
+/* Results that are there; the wire and the trace are emptied. */
+static void take_results(struct bench *b)
+{
+    unsigned work;
+    enum err e;
+    struct span result;
+    while (worker_take(worker, &work, &e, &result)) {
+        b->sent_count = b->trace_count = 0;
+        node_on_work(&b->node, work, e, result);
+        if (b->sent_count != 1)
+            exit(1); /* the push */
+    }
+}
+
+static void wait_for_results(struct bench *b)
+{
+    struct pollfd p = {.fd = worker_fd(worker), .events = POLLIN};
+    uint64_t count;
+    if (poll(&p, 1, -1) != 1 || read(p.fd, &count, sizeof count) < 0)
+        exit(1);
+    take_results(b);
+}
+
+/* Vehicles that a set can be sealed to. */
+static void give_transport_keys(struct vos_bench *v)
+{
+    for (size_t i = 0; i < SETS; i++) {
+        char key[64], subject[] = "V.SPAAKSIM.EU.01.0001AABBCCDDEEFF";
+        uint8_t out[512], point[P256_POINT];
+        Backend__V1__VehicleRecord m = BACKEND__V1__VEHICLE_RECORD__INIT;
+        p256_public(v->keys[i], point);
+        m.state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE;
+        m.subject_id = subject;
+        m.transport_key = (ProtobufCBinaryData){P256_POINT, point};
+        snprintf(key, sizeof key, VOS_VEHICLE_PREFIX "%s", v->serials[i]);
+        store_set(v->b.node.store, key, span_of(out, backend__v1__vehicle_record__pack(&m, out)));
+    }
+}
+
+static void begin_sets(struct vos_bench *v)
+{
+    unsigned call;
+    if (!component_call(&vos_class, "renew-verifiers", &call))
+        exit(1);
+    for (size_t i = 0; i < SETS; i++) {
+        struct call_value vehicle = {.number = 0};
+        text_copy(vehicle.text, sizeof vehicle.text, v->serials[i]);
+        v->b.trace_count = v->b.sent_count = 0;
+        node_on_call(&v->b.node, call, &vehicle);
+    }
+}
+
+/* Requests of the vehicles that want a subject id, over and over. */
+static void serve_some(struct vos_bench *v, size_t n)
+{
+    static size_t next;
+    for (size_t i = 0; i < n; i++) {
+        serve(v, SETS + next++ % (VOS_VEHICLES - SETS));
+        if (next % BATCH == 0 && store_sync(v->b.node.store))
+            exit(1);
+    }
+}
+
+static double pp01_rate(struct vos_bench *v)
+{
+    double t = wall_s();
+    serve_some(v, ROUND);
+    return ROUND / (wall_s() - t);
+}
+
+static double pp01_rate_while_deriving(struct vos_bench *v)
+{
+    size_t served = 0;
+    begin_sets(v);
+    double t = wall_s();
+    for (; worker_count(worker); served += 10) {
+        serve_some(v, 10);
+        take_results(&v->b);
+    }
+    return (double)served / (wall_s() - t);
+}
+
+static double scrypt_rate(void)
+{
+    uint8_t out[80];
+    double t = wall_s();
+    for (int i = 0; i < SETS; i++)
+        if (EVP_PBE_scrypt("12345678", 8, (const uint8_t *)"sixteen bytes of", 16, SPAKE2P_N_MIN, SPAKE2P_R,
+                           SPAKE2P_P, 0, out, sizeof out) != 1)
+            exit(1);
+    return SETS / (wall_s() - t);
+}
+
+static double derivation_rate(struct vos_bench *v)
+{
+    double t = wall_s();
+    begin_sets(v);
+    while (worker_count(worker))
+        wait_for_results(&v->b);
+    if (store_sync(v->b.node.store))
+        exit(1);
+    return SETS / (wall_s() - t);
+}
+
+static double median3(double a, double b, double c)
+{
+    double low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
+/* Each beside its floor, in turn, three times: others may be at work on this machine. */
+static void bench_deriving(bool two_cores)
+{
+    static struct vos_bench v;
+    struct component_args none = {.serial = ""};
+    double with[3], without[3], sets[3], bare[3];
+    open_on_disk(&v.b, &vos_class, "bench-verifiers.db");
+    test_equip(&vos_class, "", v.b.node.store);
+    make_vehicles(&v, test_oem(TEST_NOW_S));
+    give_transport_keys(&v);
+    if (bench_start(&v.b, &none))
+        exit(1);
+    use_worker(&v.b);
+    for (size_t i = SETS; i < VOS_VEHICLES; i++)
+        seal(&v, i, 200, 1, (struct span){NULL, 0});
+    serve_some(&v, VOS_VEHICLES);
+    for (int i = 0; i < 3; i++) {
+        bare[i] = scrypt_rate();
+        sets[i] = two_cores ? derivation_rate(&v) : 0;
+        without[i] = pp01_rate(&v);
+        with[i] = pp01_rate_while_deriving(&v);
+    }
+    if (two_cores)
+        figure_report("verifier_sets", median3(sets[0], sets[1], sets[2]),
+                      "sets/s drawn, derived, stored sealed and pushed, two cores",
+                      median3(bare[0], bare[1], bare[2]), "EVP_PBE_scrypt alone, N 4096, one thread", 0.9);
+    figure_report(two_cores ? "vos_pp01_while_deriving_two_cores" : "vos_pp01_while_deriving",
+                  median3(with[0], with[1], with[2]), "answers/s while 100 sets are derived",
+                  median3(without[0], without[1], without[2]), "the same without derivations",
+                  two_cores ? 0.8 : 0.45);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], "two") == 0) {
+        bench_deriving(true);
+        return 0;
+    }
     struct p256_costs c = measure_p256();
     bench_vos(&c);
+    bench_deriving(false);
     return 0;
 }
