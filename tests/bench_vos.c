@@ -254,7 +254,7 @@ static void give_transport_keys(struct vos_bench *v)
 static void begin_sets(struct vos_bench *v)
 {
     unsigned call;
-    if (!component_call(&vos_class, "renew-verifiers", &call))
+    if (!component_call(&vos_class, "replace-verifiers", &call))
         exit(1);
     for (size_t i = 0; i < SETS; i++) {
         struct call_value vehicle = {.number = 0};

@@ -123,7 +123,7 @@ static const struct {
     {HEAD RUN OK "do:\n  - {inject: \"3A0\", segment: body}\n", 9, "is no frame"},
     {HEAD RUN OK "do:\n  - {inject: \"3A0#\", segmnt: body}\n", 9, "did you mean \"segment\"?"},
     {HEAD RUN OK "do:\n  - {inject: \"3A0#\", count: 0}\n", 9, "\"0\" is not a number from 1 to 1000000"},
-    {HEAD RUN OK "do:\n  - {call: renew-vehicle-identity, to: spaak}\n", 9, "spaak takes no calls"},
+    {HEAD RUN OK "do:\n  - {call: renew-vehicle-identity, to: tbm}\n", 9, "tbm takes no calls"},
     {HEAD RUN OK "do:\n  - {call: renew-vehicle-identity, to: vos, vehicle: X}\n", 9,
      "no vehicle of this run"},
     {HEAD RUN OK "do:\n  - {to: vos}\n", 9, "needs \"call\" and \"to\""},

@@ -425,7 +425,7 @@ Test(vos_requests, renewing_burns_at_once_and_the_old_set_is_not_believed_any_mo
     uint8_t old[RIG_SET_ID], now[RIG_SET_ID];
     server_start(&s, true, NULL, NULL);
     bring(&s, PUSHED, old);
-    server_call(&s, "renew-verifiers");
+    server_call(&s, "replace-verifiers");
     expect_secrets(&s, false);
     server_report(&s, span_of(old, RIG_SET_ID), INSTALLED);
     cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_STATUS_MISMATCH), 1));
@@ -444,7 +444,7 @@ Test(vos_requests, renewing_the_identity_retires_the_set_and_what_is_being_deriv
     size_t len;
     server_start(&s, true, NULL, NULL);
     bring(&s, STORED, id);
-    server_call(&s, "renew-verifiers");
+    server_call(&s, "replace-verifiers");
     server_call(&s, "renew-vehicle-identity");
     s.b.sent_count = 0;
     bench_finish_works(&s.b);

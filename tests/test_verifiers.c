@@ -363,7 +363,7 @@ Test(vos_verifiers, while_one_is_derived_a_second_call_begins_no_other)
     server_start(&s, true, NULL, NULL);
     server_call(&s, "push-verifiers");
     server_call(&s, "push-verifiers");
-    server_call(&s, "renew-verifiers");
+    server_call(&s, "replace-verifiers");
     cr_expect(eq(sz, s.b.work_count, 1));
     bench_finish_works(&s.b);
     cr_expect(eq(sz, s.b.sent_count, 1));

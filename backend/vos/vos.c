@@ -146,7 +146,7 @@ static enum err call_push_verifiers(void *self, const struct call_value *values)
     return vos_push_verifiers(self, values[0].text, false);
 }
 
-static enum err call_renew_verifiers(void *self, const struct call_value *values)
+static enum err call_replace_verifiers(void *self, const struct call_value *values)
 {
     return vos_push_verifiers(self, values[0].text, true);
 }
@@ -159,8 +159,8 @@ static const struct call_spec calls[] = {
      vehicle_only, call_renew},
     {"push-verifiers", "gives a vehicle a SPAKE2+ verifier set made from a fresh pairing password (PP-02)",
      vehicle_only, call_push_verifiers},
-    {"renew-verifiers", "burns a vehicle's verifier set, wherever it is, and makes and pushes another",
-     vehicle_only, call_renew_verifiers},
+    {"replace-verifiers", "burns a vehicle's verifier set, wherever it is, and makes and pushes another",
+     vehicle_only, call_replace_verifiers},
     {.name = NULL},
 };
 
