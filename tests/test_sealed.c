@@ -1,10 +1,13 @@
 /* What lies sealed in a store: bound to its key and its place, and sealed anew when the key is changed. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
 #include "backend/vos/vos.h"
 #include "lib/msg/responder.h"
 #include "tests/check.h"
+#include "tests/launch.h"
 #include "tests/support.h"
 
 static const uint8_t other_key[SEALED_KEY] = {1, 2, 3};
@@ -178,4 +181,44 @@ Test(sealed, a_changed_key_seals_all_anew_and_the_former_may_go)
     ASSERT_OK(start_with(&b, other_key, test_store_key));
     cr_expect(eq(sz, bench_count(&b, TRACE_NOTE, ERR_OK), notes), "both again, nothing to change");
     bench_free(&b);
+}
+
+/* ---- the file that a process reads it from ---- */
+
+static void write_file(const char *path, const char *text, size_t len, mode_t mode)
+{
+    FILE *f = fopen(path, "w");
+    cr_assert(ne(ptr, f, NULL));
+    cr_assert(eq(sz, fwrite(text, 1, len, f), len));
+    fclose(f);
+    cr_assert(eq(int, chmod(path, mode), 0));
+}
+
+Test(sealed, a_key_file_is_as_long_as_it_must_be_and_nobody_elses_to_read)
+{
+    static const struct {
+        const char *name;
+        size_t len;
+        mode_t mode;
+        bool refused;
+    } rows[] = {
+        {.name = "as the runner writes it", .len = 32, .mode = 0600, .refused = false},
+        {.name = "a byte short", .len = 31, .mode = 0600, .refused = true},
+        {.name = "a byte long", .len = 33, .mode = 0600, .refused = true},
+        {.name = "the group may read it", .len = 32, .mode = 0640, .refused = true},
+        {.name = "everybody may", .len = 32, .mode = 0604, .refused = true},
+    };
+    char directory[64], path[128], configuration[512], said[2000];
+    launch_directory(directory);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(path, sizeof path, "%s/store.key", directory);
+        write_file(path, "0123456789abcdef0123456789abcdef0", rows[i].len, rows[i].mode);
+        int n = snprintf(configuration, sizeof configuration, "name=vos\nstore_key=%s\nno such line\n", path);
+        snprintf(path, sizeof path, "%s/vos.conf", directory);
+        write_file(path, configuration, (size_t)n, 0600);
+        cr_expect(eq(int, launch_run(said, sizeof said, "%s/bin/vos %s 2>&1", launch_build(), path), 2));
+        cr_expect(eq(int, strstr(said, "is no store key") != NULL, rows[i].refused), "%s: %s", rows[i].name,
+                  said);
+    }
+    launch_remove(directory);
 }
