@@ -10,7 +10,7 @@ struct vehicle_sample {
     uint8_t record[4 * VEHICLE_RECORD_MAX];
     size_t len;
 };
-/* With a device key of its own. Ends the program when it cannot be made. */
+/* Always the same, so that a fuzzer's seeds are of its key. Ends the program when it cannot be made. */
 void vehicle_sample_make(struct crypto *c, struct vehicle_sample *s);
 /* What stands around its record. */
 struct envelope vehicle_sample_envelope(const struct vehicle_sample *s);
