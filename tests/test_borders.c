@@ -259,7 +259,7 @@ static void end_key(struct life *l, bool by_vehicle)
 {
     struct rig *r = l->rig;
     if (by_vehicle) {
-        r->key.state = VEHICLE_KEY_TERMINATED;
+        vehicle_key_terminate(&r->key);
         rig_store_key(r, &r->key);
         again(l, terminate_by_vehicle, "termination by the vehicle");
     } else {

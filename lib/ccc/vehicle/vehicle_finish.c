@@ -153,6 +153,13 @@ static struct vehicle_step write_items(struct vehicle_finish *f)
     return step;
 }
 
+/* The record once phase 3 is done. */
+static void activate(const struct vehicle_finish *f, struct vehicle_key *k)
+{
+    k->state = VEHICLE_KEY_ACTIVE;
+    k->attested |= f->config->attestation.len != 0;
+}
+
 /* All that was to be written is committed. */
 static struct vehicle_step on_committed(struct vehicle_finish *f)
 {
@@ -161,7 +168,7 @@ static struct vehicle_step on_committed(struct vehicle_finish *f)
     if (f->phase != VEHICLE_PHASE_3)
         return end(f);
     f->update = *vehicle_finish_key(f);
-    f->update.state = VEHICLE_KEY_ACTIVE;
+    activate(f, &f->update);
     return store(f, VF_STORING_ACTIVE, VEHICLE_STORE_ACTIVE);
 }
 
@@ -283,7 +290,7 @@ struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
         apply_offer(f, k);
         return write_items(f);
     case VF_STORING_ACTIVE:
-        k->state = VEHICLE_KEY_ACTIVE;
+        activate(f, k);
         return end(f);
     case VF_OVER:
         return f->ended;

@@ -23,7 +23,7 @@ void vehicle_key_of_pairing(const struct vehicle_pairing *v, struct vehicle_key 
                                 .tokens_by_vehicle =
                                     v->config->key_data.map.token_len &&
                                     (!sharing->present || sharing->source == DEVICE_CONFIG_FROM_VEHICLE),
-                                .attested = r->attested};
+                                .attested = v->config->attest_with != NULL};
     memcpy(out->vehicle_id, v->creation.vehicle_id, sizeof out->vehicle_id);
     memcpy(out->key_id, r->key_id, sizeof out->key_id);
     memcpy(out->device_pk, r->device_pk, sizeof out->device_pk);
@@ -54,6 +54,14 @@ void vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s)
         return;
     k->state = VEHICLE_KEY_SUSPENDED;
     k->suspended_s = issued_s;
+}
+
+void vehicle_key_terminate(struct vehicle_key *k)
+{
+    assert(k && k->role);
+    k->state = VEHICLE_KEY_TERMINATED;
+    k->has_kpersistent = false;
+    OPENSSL_cleanse(k->kpersistent, sizeof k->kpersistent);
 }
 
 enum err vehicle_key_check_time(const struct vehicle_key *k, int64_t now_s)

@@ -39,7 +39,7 @@ struct vehicle_key {
     bool tokens_by_vehicle; /* slots are offered with their immobilizer tokens */
     uint8_t offered;        /* bit i: entry i of the slot list was given out last as offers[i] */
     struct slot_id offers[MAILBOX_SLOTS];
-    bool attested; /* the attestation went in phase 2; else phase 3 brings it */
+    bool attested; /* a device that accepted the key has the attestation; else phase 3 brings it */
     bool tracked;  /* the key tracking receipt was stored */
     bool has_kpersistent;
     uint8_t kpersistent[TRANSACTION_KPERSISTENT];
@@ -52,13 +52,15 @@ struct vehicle_key {
 /* The record of a phase 2 that has come to STORE_KEY or is DONE (asserted): PENDING, not open. */
 void vehicle_key_of_pairing(const struct vehicle_pairing *v, struct vehicle_key *out);
 
-/* A record from the store, ready for use. ERR_KEY_INVALID: device_pk. */
+/* The record of a pairing, ready for use. ERR_KEY_INVALID: device_pk. */
 enum err vehicle_key_open(struct crypto *c, struct vehicle_key *k);
 /* Frees and wipes. */
 void vehicle_key_close(struct vehicle_key *k);
 
 /* The server's word, issued then: an active key is suspended, another stays what it is. */
 void vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s);
+/* By the vehicle's own word (VEHICLE_TERMINATE_KEY then tells the device), or the device's: for good. */
+void vehicle_key_terminate(struct vehicle_key *k);
 /* ERR_DK_VALIDITY outside of what tags 51 and 52 gave, borders included. */
 enum err vehicle_key_check_time(const struct vehicle_key *k, int64_t now_s);
 /* Whom statements about this key must name. */

@@ -72,7 +72,6 @@ struct vehicle_pairing_result {
     uint8_t certificate[X509_MAX]; /* [H] */
     size_t certificate_len;
     uint8_t long_term_shared_secret[CCC_KEY], kble_intro[CCC_KEY], kble_oob_master[CCC_KEY];
-    bool attested; /* the attestation has been delivered */
 };
 
 struct vehicle_pairing {

@@ -229,6 +229,5 @@ struct vehicle_step vehicle_pairing_on_attest(struct vehicle_pairing *v, struct 
     struct vehicle_step step;
     if (!written(v, data, sw, &step))
         return step;
-    v->result.attested = true;
     return accept_key(v);
 }

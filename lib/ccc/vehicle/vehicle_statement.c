@@ -120,9 +120,7 @@ void vehicle_statement_apply(enum vehicle_learnt found, struct vehicle_key *k)
         k->tracked = true;
         break;
     case VEHICLE_LEARNT_TERMINATED:
-        k->state = VEHICLE_KEY_TERMINATED;
-        k->has_kpersistent = false;
-        OPENSSL_cleanse(k->kpersistent, sizeof k->kpersistent);
+        vehicle_key_terminate(k);
         break;
     case VEHICLE_LEARNT_RESUMED:
         k->state = VEHICLE_KEY_ACTIVE;
