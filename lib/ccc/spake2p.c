@@ -1,9 +1,9 @@
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "lib/ccc/spake2p.h"
 
 #include <openssl/crypto.h>
-#include <openssl/ec.h>
 #include <string.h>
+
+#include "lib/ccc/spake2p_points.h"
 
 /* RFC 9383, section 4: the constant points of P-256. */
 static const uint8_t point_m[P256_POINT] = {
@@ -16,139 +16,6 @@ static const uint8_t point_n[P256_POINT] = {
     0x19, 0xc6, 0x29, 0xd7, 0x01, 0x4d, 0x49, 0xa2, 0x4b, 0x4f, 0x98, 0xba, 0xa1, 0x29, 0x2b, 0x49, 0x07,
     0xd6, 0x0a, 0xa6, 0xbf, 0xad, 0xe4, 0x50, 0x08, 0xa6, 0x36, 0x33, 0x7f, 0x51, 0x68, 0xc6, 0x4d, 0x9b,
     0xd3, 0x60, 0x34, 0x80, 0x8c, 0xd5, 0x64, 0x49, 0x0b, 0x1e, 0x65, 0x6e, 0xdb, 0xe7};
-
-/* ---- points ---- */
-
-/* A little workspace: one exchange never needs more than these. */
-struct work {
-    const EC_GROUP *group;
-    BN_CTX *ctx;
-    BIGNUM *scalar;
-    EC_POINT *a, *b;
-    bool ok;
-};
-
-static struct work work_begin(struct crypto *c)
-{
-    struct work w = {.group = crypto_p256_group(c), .ctx = BN_CTX_secure_new_ex(crypto_openssl(c))};
-    w.scalar = BN_secure_new();
-    w.a = EC_POINT_new(w.group);
-    w.b = EC_POINT_new(w.group);
-    w.ok = w.ctx && w.scalar && w.a && w.b;
-    return w;
-}
-
-static void work_end(struct work *w)
-{
-    BN_clear_free(w->scalar);
-    EC_POINT_clear_free(w->a);
-    EC_POINT_clear_free(w->b);
-    BN_CTX_free(w->ctx);
-}
-
-/* A point of the curve that is not infinity; OpenSSL checks the equation when it decodes. */
-static enum err decode(struct work *w, EC_POINT *out, const uint8_t in[P256_POINT])
-{
-    bool ok = in[0] == 4 && EC_POINT_oct2point(w->group, out, in, P256_POINT, w->ctx) == 1;
-    return ok ? ERR_OK : ERR_KEY_INVALID;
-}
-
-/* Infinity has no 65 bytes. */
-static enum err encode(struct work *w, const EC_POINT *in, uint8_t out[P256_POINT])
-{
-    if (EC_POINT_is_at_infinity(w->group, in))
-        return ERR_DK_EVIDENCE;
-    size_t len = EC_POINT_point2oct(w->group, in, POINT_CONVERSION_UNCOMPRESSED, out, P256_POINT, w->ctx);
-    return len == P256_POINT ? ERR_OK : ERR_CRYPTO_FAILED;
-}
-
-static enum err load_scalar(struct work *w, const uint8_t in[P256_SCALAR])
-{
-    if (!BN_bin2bn(in, P256_SCALAR, w->scalar))
-        return ERR_CRYPTO_FAILED;
-    BN_set_flags(w->scalar, BN_FLG_CONSTTIME);
-    bool in_range = !BN_is_zero(w->scalar) && BN_cmp(w->scalar, EC_GROUP_get0_order(w->group)) < 0;
-    return in_range ? ERR_OK : ERR_KEY_INVALID;
-}
-
-/* out = scalar * point, or scalar * G for NULL. */
-static enum err multiply(struct crypto *c, const uint8_t scalar[P256_SCALAR], const uint8_t *point,
-                         uint8_t out[P256_POINT])
-{
-    struct work w = work_begin(c);
-    enum err e = w.ok ? load_scalar(&w, scalar) : ERR_CRYPTO_FAILED;
-    if (!e && point)
-        e = decode(&w, w.b, point);
-    if (!e && EC_POINT_mul(w.group, w.a, point ? NULL : w.scalar, point ? w.b : NULL, point ? w.scalar : NULL,
-                           w.ctx) != 1)
-        e = ERR_CRYPTO_FAILED;
-    if (!e)
-        e = encode(&w, w.a, out);
-    work_end(&w);
-    return e;
-}
-
-/* out = scalar * G + addend: a share. */
-static enum err make_share(struct crypto *c, const uint8_t scalar[P256_SCALAR],
-                           const uint8_t addend[P256_POINT], uint8_t out[P256_POINT])
-{
-    struct work w = work_begin(c);
-    enum err e = w.ok ? load_scalar(&w, scalar) : ERR_CRYPTO_FAILED;
-    if (!e)
-        e = decode(&w, w.b, addend);
-    if (!e && (EC_POINT_mul(w.group, w.a, w.scalar, NULL, NULL, w.ctx) != 1 ||
-               EC_POINT_add(w.group, w.a, w.a, w.b, w.ctx) != 1))
-        e = ERR_CRYPTO_FAILED;
-    if (!e)
-        e = encode(&w, w.a, out);
-    work_end(&w);
-    return e;
-}
-
-/* z = scalar_z * (share - blind), v = scalar_v * (other, or share - blind again for NULL): what only the two
- * ends can know. One workspace and no detour over bytes between the steps. */
-struct products {
-    const uint8_t *share, *blind, *scalar_z, *scalar_v, *other;
-};
-
-/* out = share - blind. A share that is its own blind was made without a scalar: nothing else than w0 is
- * needed for it. */
-static enum err unblind(struct work *w, const struct products *p, EC_POINT *out)
-{
-    enum err e = decode(w, out, p->share);
-    if (!e)
-        e = decode(w, w->b, p->blind);
-    if (e)
-        return e;
-    if (EC_POINT_invert(w->group, w->b, w->ctx) != 1 || EC_POINT_add(w->group, out, out, w->b, w->ctx) != 1)
-        return ERR_CRYPTO_FAILED;
-    return EC_POINT_is_at_infinity(w->group, out) ? ERR_DK_EVIDENCE : ERR_OK;
-}
-
-static enum err product(struct work *w, const uint8_t *scalar, const EC_POINT *point, uint8_t out[P256_POINT])
-{
-    enum err e = load_scalar(w, scalar);
-    if (!e && EC_POINT_mul(w->group, w->a, NULL, point, w->scalar, w->ctx) != 1)
-        e = ERR_CRYPTO_FAILED;
-    return e ? e : encode(w, w->a, out);
-}
-
-static enum err multiply_both(struct crypto *c, const struct products *p, uint8_t z[P256_POINT],
-                              uint8_t v[P256_POINT])
-{
-    struct work w = work_begin(c);
-    EC_POINT *t = w.ok ? EC_POINT_new(w.group) : NULL;
-    enum err e = t ? unblind(&w, p, t) : ERR_CRYPTO_FAILED;
-    if (!e)
-        e = product(&w, p->scalar_z, t, z);
-    if (!e && p->other)
-        e = decode(&w, t, p->other);
-    if (!e)
-        e = product(&w, p->scalar_v, t, v);
-    EC_POINT_clear_free(t);
-    work_end(&w);
-    return e;
-}
 
 /* ---- registration ---- */
 
@@ -217,9 +84,9 @@ enum err spake2p_verifier_set_make(struct crypto *c, const uint8_t w0[P256_SCALA
     memcpy(s.w0, w0, sizeof s.w0);
     memcpy(s.l, l, sizeof s.l);
     if (!e)
-        e = multiply(c, w0, point_m, s.w0_m);
+        e = spake2p_points_multiply(c, w0, point_m, s.w0_m);
     if (!e)
-        e = multiply(c, w0, point_n, s.w0_n);
+        e = spake2p_points_multiply(c, w0, point_n, s.w0_n);
     if (!e)
         *out = s;
     OPENSSL_cleanse(&s, sizeof s);
@@ -231,7 +98,7 @@ enum err spake2p_register(struct crypto *c, const uint8_t w0[P256_SCALAR], const
 {
     uint8_t l[P256_POINT];
     /* L = w1*G */
-    enum err e = multiply(c, w1, NULL, l);
+    enum err e = spake2p_points_multiply(c, w1, NULL, l);
     return e ? e : spake2p_verifier_set_make(c, w0, l, out);
 }
 
@@ -241,9 +108,9 @@ enum err spake2p_prover_set_make(struct crypto *c, const uint8_t w0[P256_SCALAR]
     struct spake2p_prover_set s = {0};
     memcpy(s.w0, w0, sizeof s.w0);
     memcpy(s.w1, w1, sizeof s.w1);
-    enum err e = multiply(c, w0, point_m, s.w0_m);
+    enum err e = spake2p_points_multiply(c, w0, point_m, s.w0_m);
     if (!e)
-        e = multiply(c, w0, point_n, s.w0_n);
+        e = spake2p_points_multiply(c, w0, point_n, s.w0_n);
     if (!e)
         *out = s;
     OPENSSL_cleanse(&s, sizeof s);
@@ -324,7 +191,8 @@ enum err spake2p_prover_begin(struct crypto *c, struct spake2p *s, const struct 
 {
     uint8_t x[P256_POINT];
     /* X = x*G + w0*M */
-    enum err e = make_share(c, random, set->w0_m, x);
+    const struct spake2p_terms t = {.scalar = random, .own_blind = set->w0_m};
+    enum err e = spake2p_points_compute(c, &t, x, NULL, NULL);
     if (e)
         return e;
     memcpy(s->scalar, random, P256_SCALAR);
@@ -337,10 +205,10 @@ enum err spake2p_prover_finish(struct crypto *c, struct spake2p *s, const struct
                                uint8_t m2[SPAKE2P_EVIDENCE], struct spake2p_keys *keys)
 {
     uint8_t z[P256_POINT], v[P256_POINT], sk[CCC_KEY], want[SPAKE2P_EVIDENCE], own[SPAKE2P_EVIDENCE];
-    const struct products p = {y, set->w0_n, s->scalar, set->w1, NULL};
+    const struct spake2p_terms t = {.scalar = s->scalar, .peer = y, .blind = set->w0_n, .scalar_v = set->w1};
     struct spake2p_keys k;
     /* Z = x*(Y - w0*N), V = w1*(Y - w0*N) */
-    enum err e = multiply_both(c, &p, z, v);
+    enum err e = spake2p_points_compute(c, &t, NULL, z, v);
     if (e)
         goto out;
     memcpy(s->y, y, P256_POINT);
@@ -366,12 +234,23 @@ out:
 
 /* ---- the vehicle ---- */
 
+static struct spake2p_terms verifier_terms(const struct spake2p_verifier_set *set, const uint8_t *x,
+                                           const uint8_t *random)
+{
+    return (struct spake2p_terms){.scalar = random,
+                                  .own_blind = set->w0_n,
+                                  .peer = x,
+                                  .blind = set->w0_m,
+                                  .other = set->l,
+                                  .scalar_v = random};
+}
+
 enum err spake2p_verifier_points(struct crypto *c, const struct spake2p_verifier_set *set,
                                  const uint8_t x[P256_POINT], const uint8_t random[P256_SCALAR],
                                  uint8_t z[P256_POINT], uint8_t v[P256_POINT])
 {
-    const struct products p = {x, set->w0_m, random, random, set->l};
-    return multiply_both(c, &p, z, v);
+    const struct spake2p_terms t = verifier_terms(set, x, random);
+    return spake2p_points_compute(c, &t, NULL, z, v);
 }
 
 enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struct spake2p_verifier_set *set,
@@ -379,11 +258,9 @@ enum err spake2p_verifier_begin(struct crypto *c, struct spake2p *s, const struc
                                 uint8_t m1[SPAKE2P_EVIDENCE])
 {
     uint8_t y[P256_POINT], z[P256_POINT], v[P256_POINT], own[SPAKE2P_EVIDENCE];
-    /* Y = y*G + w0*N */
-    enum err e = make_share(c, random, set->w0_n, y);
-    /* Z = y*(X - w0*M), V = y*L */
-    if (!e)
-        e = spake2p_verifier_points(c, set, x, random, z, v);
+    const struct spake2p_terms t = verifier_terms(set, x, random);
+    /* Y = y*G + w0*N, Z = y*(X - w0*M), V = y*L */
+    enum err e = spake2p_points_compute(c, &t, y, z, v);
     if (e)
         goto out;
     memcpy(s->x, x, P256_POINT);
