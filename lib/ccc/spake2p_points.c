@@ -1,6 +1,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "lib/ccc/spake2p_points.h"
 
+#include <assert.h>
 #include <openssl/ec.h>
 
 #define POINTS 3 /* own share, Z, V */
@@ -140,6 +141,7 @@ static bool put_all(struct work *w, EC_POINT *const points[], size_t n, uint8_t 
     struct jacobian p[POINTS];
     BIGNUM *rest = BN_CTX_get(w->ctx), *i = BN_CTX_get(w->ctx), *square = BN_CTX_get(w->ctx);
     bool ok = square != NULL;
+    assert(n > 0 && n <= POINTS);
     for (size_t k = 0; ok && k < n; k++)
         ok = take_coordinates(w, points[k], k ? &p[k - 1] : NULL, &p[k]);
     ok = ok && invert(w, p[n - 1].product, rest);
