@@ -5,7 +5,8 @@
  *   build/tests/card_phone SOCKET [--seed N] [--files FOLDER]
  *
  * FOLDER gets what a vehicle needs to be met with trust: its key and certificates under root J, the key
- * tracking server's public key, the password. Ends with 0 when the reader closes the connection. */
+ * tracking server's public key, the password. Ends with 0 when the reader closes the connection, 1 when it
+ * said what is no frame, 3 when there is none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/seeded.h"
@@ -24,6 +26,7 @@ struct card {
     struct rig *rig;
     int fd;
     bool tracked; /* it has had its receipt */
+    bool wrong;   /* the reader said something that is no frame */
 };
 
 static const char usage[] = "usage: card_phone SOCKET [--seed N] [--files FOLDER]\n"
@@ -63,6 +66,20 @@ static bool put_files(const struct rig *r, const char *folder)
     return ok;
 }
 
+static const char *const file_names[] = {"vehicle-key.bin", "vehicle.der",    "intermediate.der",
+                                         "root.der",        "kts-public.bin", "password.txt"};
+
+/* Nobody came for them. */
+static void take_files(const char *folder)
+{
+    int dir = open(folder, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    for (size_t i = 0; dir >= 0 && i < sizeof file_names / sizeof file_names[0]; i++)
+        unlinkat(dir, file_names[i], 0);
+    if (dir >= 0)
+        close(dir);
+    rmdir(folder);
+}
+
 /* ---- the link ---- */
 
 static bool read_all(int fd, void *out, size_t len)
@@ -96,8 +113,14 @@ static void field_changed(struct card *c)
     rig_phone_reset(c->rig);
     if (d->state == DK_CREATING && !d->pairing.key && dk_device_create_key(d))
         fprintf(stderr, "card_phone: the key cannot be made\n");
-    if (d->state == DK_PAIRED && !c->tracked)
-        c->tracked = rig_track_key(c->rig) == ERR_OK;
+    /* phase 3 is over, or was tried */
+    bool used = d->owned[0].paired && c->rig->applet.keys[0].has_kpersistent;
+    if (!used || c->tracked)
+        return;
+    enum err e = rig_track_key(c->rig);
+    c->tracked = e == ERR_OK;
+    if (e)
+        fprintf(stderr, "card_phone: no receipt from the key tracking server: %s\n", err_text(e));
 }
 
 static bool answer(struct card *c, struct span command)
@@ -108,6 +131,7 @@ static bool answer(struct card *c, struct span command)
     return send_answer(c->fd, span_of(bytes, w.len));
 }
 
+/* False when the reader has gone, or does not speak in frames: then says so. */
 static bool one_frame(struct card *c)
 {
     static uint8_t body[NFC_APDU_MAX];
@@ -115,18 +139,17 @@ static bool one_frame(struct card *c)
     if (!read_all(c->fd, header, sizeof header))
         return false;
     size_t len = (size_t)(header[1] << 8 | header[2]);
-    if (len > sizeof body || !read_all(c->fd, body, len))
-        return false;
-    switch (header[0]) {
-    case NFC_APDU:
-        return answer(c, span_of(body, len));
-    case NFC_FIELD_ON:
-    case NFC_FIELD_OFF:
-        field_changed(c);
-        return len == 0;
-    default:
+    c->wrong = len > sizeof body || header[0] >= NFC_FRAMES || (header[0] != NFC_APDU && len != 0);
+    if (c->wrong) {
+        fprintf(stderr, "card_phone: no frame: type %02X, %zu bytes; docs/ccc.md has them\n", header[0], len);
         return false;
     }
+    if (!read_all(c->fd, body, len))
+        return false;
+    if (header[0] == NFC_APDU)
+        return answer(c, span_of(body, len));
+    field_changed(c);
+    return true;
 }
 
 static int reach(const char *path)
@@ -145,7 +168,8 @@ static int reach(const char *path)
     return -1;
 }
 
-static int serve(struct crypto *crypto, const char *socket_path, const char *folder)
+/* clock_s: the time that stands still for a phone that repeats itself; 0: now. */
+static int serve(struct crypto *crypto, const char *socket_path, const char *folder, int64_t clock_s)
 {
     struct card c = {.rig = rig_new(crypto), .fd = -1};
     int rc = 3;
@@ -153,11 +177,14 @@ static int serve(struct crypto *crypto, const char *socket_path, const char *fol
     if (folder && !put_files(c.rig, folder))
         goto out;
     c.fd = reach(socket_path);
-    if (c.fd < 0)
+    if (c.fd < 0) {
+        if (folder)
+            take_files(folder);
         goto out;
-    while (one_frame(&c))
+    }
+    while (c.rig->device.now_s = clock_s ? clock_s : time(NULL), one_frame(&c))
         ;
-    rc = 0;
+    rc = c.wrong ? 1 : 0;
     close(c.fd);
 out:
     rig_free(c.rig);
@@ -190,7 +217,7 @@ int main(int argc, char **argv)
         seeded_use(&stream);
     }
     struct crypto *crypto = crypto_new(seed ? seeded.openssl : NULL);
-    int rc = crypto ? serve(crypto, argv[1], folder) : 3;
+    int rc = crypto ? serve(crypto, argv[1], folder, seed ? RIG_NOW_S : 0) : 3;
     crypto_free(crypto);
     if (seed)
         seeded_context_close(&seeded);

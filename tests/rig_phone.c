@@ -108,6 +108,15 @@ static struct digital_key *phone_key(struct rig *r)
     return NULL;
 }
 
+/* The key tracking server knows [H]. */
+static bool attested_is(const struct attestation *a, const struct digital_key *k)
+{
+    return memcmp(a->device_pk, k->device_pk, P256_POINT) == 0 &&
+           memcmp(a->key_id, k->key_id, ENDPOINT_KEY_ID) == 0 &&
+           memcmp(a->vehicle_id, k->creation.vehicle_id, TRANSACTION_VEHICLE_ID) == 0 &&
+           slot_id_equal(&a->slot, &k->creation.slot);
+}
+
 /* Phone -> KTS: the attestation; KTS -> phone: the receipt, sealed. */
 enum err rig_track_key(struct rig *r)
 {
@@ -128,7 +137,7 @@ enum err rig_track_key(struct rig *r)
     if (!e)
         e = attestation_open(r->crypto, span_of(o->attestation, o->attestation_len), ATTESTATION_OF_VEHICLE,
                              vehicle_pk, &a, &used);
-    if (!e && memcmp(a.device_pk, k->device_pk, P256_POINT) != 0)
+    if (!e && !attested_is(&a, k))
         e = ERR_DK_ATTESTATION;
     if (!e)
         e = attestation_make(r->crypto, &a, ATTESTATION_RECEIPT, r->kts.key, &w);

@@ -26,7 +26,7 @@ struct file {
 struct vehicle {
     char directory[64];
     struct launch phone;
-    int listener, fd;
+    int listener, fd, code;
     struct crypto *crypto;
     struct file key_file, certificate, intermediate, root_file, kts, password;
     struct p256_key *key;
@@ -185,7 +185,7 @@ static void vehicle_free(struct vehicle *v)
 {
     close(v->fd);
     close(v->listener);
-    cr_expect(eq(int, launch_finish(&v->phone), 0), "%s", v->phone.text);
+    cr_expect(eq(int, launch_finish(&v->phone), v->code), "%s", v->phone.text);
     vehicle_key_close(&v->record);
     p256_free(v->key);
     launch_remove(v->directory);
@@ -242,6 +242,19 @@ static struct vehicle_step unlock(struct vehicle *v, uint8_t p1)
 
 TestSuite(card_phone, .timeout = 120);
 
+/* It says so, and leaves nothing behind. */
+Test(card_phone, nobody_listens)
+{
+    char directory[64], out[512];
+    launch_directory(directory);
+    int code = launch_run(out, sizeof out, "'%s/tests/card_phone' %s/reader --files %s/files 2>&1",
+                          launch_build(), directory, directory);
+    cr_expect(eq(int, code, 3));
+    cr_expect(strstr(out, "nobody listens at") != NULL, "%s", out);
+    cr_expect(eq(int, launch_run(out, sizeof out, "ls %s/files 2>&1", directory), 2), "%s", out);
+    launch_remove(directory);
+}
+
 Test(card_phone, pairs_and_unlocks_in_a_process_of_its_own)
 {
     struct vehicle *v = vehicle_new();
@@ -288,6 +301,7 @@ Test(card_phone, what_is_no_frame_ends_it)
         struct pollfd p = {.fd = v->fd, .events = POLLIN};
         cr_assert(poll(&p, 1, LAUNCH_LIMIT_MS) == 1);
         cr_expect(le(long, read(v->fd, &byte, 1), 0), "%s", rows[i].name);
+        v->code = 1;
         vehicle_free(v);
     }
 }

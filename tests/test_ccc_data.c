@@ -15,8 +15,7 @@ static const struct {
     {"ready", "5A0201005C020100D40102", ERR_OK, 1, true},
     {"not ready", "5A0201005C020100D40100", ERR_OK, 1, false},
     {"any order, unknown tag", "D401025C02010099015A5A020100", ERR_OK, 1, true},
-    {"nine versions: the eight highest", "5A120109010801070106010501040103010201015C020100D40102", ERR_OK, 8,
-     true},
+    {"nine versions", "5A120109010801070106010501040103010201015C020100D40102", ERR_OK, 9, true},
     {"a mode that we do not know", "5A0201005C020100D40101", ERR_OK, 1, false},
     {"no versions", "5C020100D40102", ERR_NOT_FOUND, 0, false},
     {"odd versions", "5A0301005C5C020100D40102", ERR_BAD_ARGUMENT, 0, false},
@@ -129,6 +128,10 @@ static const struct {
      ERR_BAD_ARGUMENT},
     {"date of 14 characters", "510E323032363031303130303030305A", ERR_BAD_ARGUMENT},
     {"date with letters", "510F32303236303130313030303030584A", ERR_BAD_ARGUMENT},
+    {"31 February", "510F32303236303233313030303030305A", ERR_BAD_ARGUMENT},
+    {"29 February of a common year", "510F32303236303232393030303030305A", ERR_BAD_ARGUMENT},
+    {"29 February of a leap year", "510F32303238303232393030303030305A", ERR_OK},
+    {"31 April", "510F32303236303433313030303030305A", ERR_BAD_ARGUMENT},
     {"month 13", "510F32303236313330313030303030305A", ERR_BAD_ARGUMENT},
     {"the device's own identifier", "5F2001AA", ERR_BAD_ARGUMENT},
     {"that of its instance CA", "4201AA", ERR_BAD_ARGUMENT},
@@ -306,5 +309,21 @@ Test(device_config, refusals)
         HEX(in, configs[i].hex);
         enum err e = device_config_parse(span_of(in, in_len), &d);
         cr_expect(eq(int, (int)e, (int)configs[i].e), "%s: %s", configs[i].name, err_name(e));
+    }
+}
+
+/* Of a list that is longer than we keep, the highest. */
+Test(op_message, versions_that_are_too_many)
+{
+    uint8_t list[2 * OP_VERSIONS + 4];
+    struct op_versions v;
+    for (size_t i = 0; i < sizeof list / 2; i++) {
+        list[2 * i] = 1;
+        list[2 * i + 1] = (uint8_t)(0xF0 - i);
+    }
+    for (size_t n = OP_VERSIONS - 1; n <= OP_VERSIONS + 2; n++) {
+        EXPECT_OK(op_versions_parse(span_of(list, 2 * n), &v), "%zu", n);
+        cr_expect(eq(sz, v.n, n < OP_VERSIONS ? n : OP_VERSIONS));
+        cr_expect(eq(int, v.v[v.n - 1], 0x01F0 - (int)v.n + 1));
     }
 }

@@ -313,18 +313,35 @@ Test(framework, second_attestation_and_write_while_an_object_is_pending)
 Test(framework, key_data_is_judged_at_its_end)
 {
     static const uint8_t garbage[] = {0x30, 0x01, 0x00};
-    for (int what = 0; what < 3; what++) {
+    static const struct {
+        const char *name;
+        bool other_version, bad_certificate;
+        uint8_t options_1;
+        int64_t not_before_s, not_after_s;
+        uint16_t sw;
+    } rows[] = {
+        {"good", .options_1 = 0x33, .sw = APDU_SW_OK},
+        {"another applet version", .options_1 = 0x33, .other_version = true, .sw = APDU_SW_WRONG_DATA},
+        {"[K] is none", .options_1 = 0x33, .bad_certificate = true, .sw = APDU_SW_WRONG_DATA},
+        {"a key that opens nothing", .options_1 = 0x32, .sw = APDU_SW_WRONG_DATA},
+        {"over already", .options_1 = 0x33, .not_after_s = RIG_NOW_S - 1, .sw = APDU_SW_WRONG_DATA},
+        {"this very second", .options_1 = 0x33, .not_after_s = RIG_NOW_S, .sw = APDU_SW_OK},
+        {"from tomorrow", .options_1 = 0x33, .not_before_s = RIG_NOW_S + 86400, .sw = APDU_SW_OK},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rig *r = rig_ready(test_crypto());
         static struct key_data_buffer b;
         struct key_data k = r->pairing_config.key_data;
-        k.creation.version = what == 1 ? 0x0101 : 0x0100;
-        if (what == 2)
+        k.creation.version = rows[i].other_version ? 0x0101 : 0x0100;
+        k.creation.options_1 = rows[i].options_1;
+        k.creation.not_before_s = rows[i].not_before_s;
+        k.creation.not_after_s = rows[i].not_after_s;
+        if (rows[i].bad_certificate)
             k.vehicle_certificate = span_of(garbage, sizeof garbage);
         phone_bring_to(r, DK_SECURE1);
         ASSERT_OK(key_data_put(&b, &k));
         cr_assert(eq(int, phone_write_block(r, &b), APDU_SW_OK));
-        cr_expect(eq(int, phone_send(r, "803C1001"), what == 0 ? APDU_SW_OK : APDU_SW_WRONG_DATA), "case %d",
-                  what);
+        cr_expect(eq(int, phone_send(r, "803C1001"), rows[i].sw), "%s", rows[i].name);
         rig_free(r);
     }
 }

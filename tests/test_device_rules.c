@@ -172,16 +172,36 @@ static uint16_t request_with_salt(struct rig *r, uint8_t salt)
     return (uint16_t)(answer[w.len - 2] << 8 | answer[w.len - 1]);
 }
 
-Test(password, four_sets_of_scrypt_parameters_are_derived)
+/* A stranger with salts of its own costs time, and locks nobody out. */
+Test(password, scrypt_is_done_four_times_a_minute)
 {
     struct rig *r = rig_new(test_crypto());
     rig_enter_password(r, false);
     for (uint8_t i = 1; i <= DK_DERIVATIONS_MAX; i++)
         cr_expect(eq(int, request_with_salt(r, i), APDU_SW_OK), "set %u", i);
-    cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_INVALID), "one more");
+    cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_NOT_READY), "one more");
     cr_expect(eq(int, request_with_salt(r, DK_DERIVATIONS_MAX), APDU_SW_OK), "the last one stays");
+    r->device.now_s += DK_DERIVATIONS_S - 1;
+    cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_NOT_READY), "not yet");
+    r->device.now_s++;
+    for (uint8_t i = 1; i <= DK_DERIVATIONS_MAX; i++)
+        cr_expect(eq(int, request_with_salt(r, i), APDU_SW_OK), "a minute later, set %u", i);
+    cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_NOT_READY), "and again");
+    r->device.now_s -= 3600;
+    cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_OK), "a clock that was put back");
     dk_device_set_password(&r->device, span_of("12345678", 8));
     cr_expect(eq(int, request_with_salt(r, 0x77), APDU_SW_OK), "another password");
+    rig_free(r);
+}
+
+Test(password, right_evidence_begins_the_count_anew)
+{
+    struct rig *r = rig_new(test_crypto());
+    rig_enter_password(r, false);
+    for (uint8_t i = 1; i < DK_DERIVATIONS_MAX; i++)
+        request_with_salt(r, i);
+    phone_bring_to(r, DK_SECURE1);
+    cr_expect(eq(int, r->device.derivations, 0));
     rig_free(r);
 }
 

@@ -21,7 +21,6 @@ static void prepare_password(struct rig *r)
     rig_enter_password(r, false);
     r->device.password_since_s = RIG_NOW_S - 60;
     r->device.evidence_failures = 6;
-    r->device.derivations = 3;
 }
 
 static void prepare_derived(struct rig *r)
@@ -39,7 +38,7 @@ static void prepare_longest_password(struct rig *r)
 {
     ASSERT_OK(dk_device_set_password(&r->device, span_of("12345678901234567890123456789012", 32)));
     r->device.password_since_s = INT64_MAX;
-    r->device.evidence_failures = r->device.derivations = UINT8_MAX;
+    r->device.evidence_failures = UINT8_MAX;
 }
 
 static void prepare_paired(struct rig *r)
@@ -291,7 +290,7 @@ static void stretch(struct rig *r)
     d->password_len = DK_DEVICE_PASSWORD_MAX;
     d->password_since_s = -1; /* the longest number of the form */
     d->derived_from.n = SPAKE2P_N_MAX;
-    d->evidence_failures = d->derivations = UINT8_MAX;
+    d->evidence_failures = UINT8_MAX;
     d->versions = r->applet.versions = (struct op_versions){
         {UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX, UINT16_MAX},
         OP_VERSIONS};

@@ -179,7 +179,6 @@ static ProtobufCBinaryData der(const struct rig_authority *a)
     X(ca_pk_off_curve, leave_curve(&m->instance_cas[0]->key->public_))                               \
     X(password_long, resize(&m->password, DK_DEVICE_PASSWORD_MAX + 1))                               \
     X(evidence_failures_wide, m->evidence_failures = 256)                                            \
-    X(derivations_wide, m->derivations = 256)                                                        \
     X(derived_without_password, resize(&m->password, 0))                                             \
     X(salt_short, resize(&m->derived->salt, 15))                                                     \
     X(n_small, m->derived->n = SPAKE2P_N_MIN / 2)                                                    \

@@ -70,7 +70,8 @@ static bool run_with(struct rig *r, struct rig_fault f)
     expect_defined_state(r, f);
     bool lost = f.kind == RIG_LOSE_COMMAND || f.kind == RIG_LOSE_ANSWER;
     bool flipped = f.kind == RIG_FLIP_COMMAND || f.kind == RIG_FLIP_ANSWER;
-    if (lost || (flipped && r->fault_on_protected))
+    bool le = f.kind == RIG_FLIP_COMMAND && f.arg % 9 == 8; /* the last byte: no MAC covers it */
+    if (lost || (flipped && !le && r->fault_on_protected))
         cr_expect(e != ERR_OK, "%s of APDU %zu, %u went through", rig_fault_names[f.kind], f.apdu, f.arg);
     if (e == ERR_OK)
         cr_expect(r->device.state == DK_PAIRED && r->key.state == VEHICLE_KEY_ACTIVE);

@@ -134,8 +134,7 @@ enum err apdu_command_parse(struct span in, struct apdu_command *out)
             return ERR_TRUNCATED;
     }
     if (r.left == 1) {
-        if (rd_u8(&r) != 0 && c.ins != APDU_GET_RESPONSE) /* there it repeats what 61XX announced */
-            return ERR_BAD_ARGUMENT;
+        rd_u8(&r); /* how much is expected: we answer what there is */
         c.has_le = true;
     }
     if (r.left)

@@ -11,7 +11,7 @@
 #include "lib/ccc/apdu.h"
 #include "lib/ccc/spake2p.h"
 
-#define OP_VERSIONS 8 /* most versions that we keep of one list */
+#define OP_VERSIONS 32 /* most versions that we keep of one list */
 
 /* Version numbers, 0x0100 = 1.0, highest first. */
 struct op_versions {

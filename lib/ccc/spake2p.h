@@ -15,7 +15,7 @@
 #define SPAKE2P_HALF         40 /* bytes of each half of scrypt's output */
 #define SPAKE2P_EVIDENCE     16
 #define SPAKE2P_ATTEMPTS_MAX 7  /* per password, counted by the vehicle before VERIFY */
-#define SPAKE2P_VERSIONS_MAX 64 /* the two version TLVs together, bytes */
+#define SPAKE2P_VERSIONS_MAX 96 /* the two version TLVs together, bytes */
 
 /* Bounds that a device accepts, so that a hostile reader cannot burn its memory (a choice, docs/ccc.md). */
 #define SPAKE2P_N_MIN 4096

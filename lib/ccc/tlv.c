@@ -17,7 +17,7 @@ static size_t read_length(struct rd *r)
     if (first < 0x80)
         return first;
     size_t len = first == 0x81 ? rd_u8(r) : rd_be16(r);
-    if ((first != 0x81 && first != 0x82) || len < (first == 0x81 ? 0x80u : 0x100u))
+    if (first != 0x81 && first != 0x82)
         r->failed = true;
     return len;
 }

@@ -1,5 +1,5 @@
-/* BER-TLV as Digital Key uses it (CCC-TS-101, all data fields): tags of one or two bytes, definite lengths in
- * their shortest form up to 65535. Reader and builder never leave their buffers. */
+/* BER-TLV as Digital Key uses it (CCC-TS-101, all data fields): tags of one or two bytes, definite lengths up
+ * to 65535; read in any form, written in their shortest. Reader and builder never leave their buffers. */
 #ifndef lib_ccc_tlv_h
 #define lib_ccc_tlv_h
 

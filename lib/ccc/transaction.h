@@ -9,7 +9,7 @@
 
 #define TRANSACTION_ID          16
 #define TRANSACTION_VEHICLE_ID  8
-#define TRANSACTION_VERSIONS    16 /* version list of the applet's SELECT response, bytes */
+#define TRANSACTION_VERSIONS    64 /* version list of the applet's SELECT response, bytes */
 #define TRANSACTION_KPERSISTENT 32
 
 enum transaction_interface {

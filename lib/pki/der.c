@@ -99,6 +99,14 @@ static int two_digits(struct rd *r)
     return hi * 10 + lo;
 }
 
+static int days_of_month(int64_t year, int month)
+{
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (month == 2)
+        return leap ? 29 : 28;
+    return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
 int64_t der_time(struct rd *r)
 {
     struct rd in;
@@ -113,8 +121,8 @@ int64_t der_time(struct rd *r)
     }
     int month = two_digits(&in), day = two_digits(&in);
     int hour = two_digits(&in), minute = two_digits(&in), second = two_digits(&in);
-    bool range =
-        month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour < 24 && minute < 60 && second < 60;
+    bool range = month >= 1 && month <= 12 && day >= 1 && day <= days_of_month(year, month) && hour < 24 &&
+                 minute < 60 && second < 60;
     if (rd_u8(&in) != 'Z' || in.failed || in.left || !range)
         r->failed = true;
     if (r->failed)

@@ -271,7 +271,7 @@ static const struct command {
      .cla = APDU_CLA_PLAIN,
      .p1_mask = TRANSACTION_FAST | TRANSACTION_EXCHANGE_FOLLOWS,
      .p2_mask = 0xFF,
-     .lc_min = 99,
+     .lc_min = 1,
      .lc_max = 255,
      .states = ANY_SELECTED,
      .run = auth0},

@@ -64,7 +64,7 @@ void dk_wipe_password(struct dk_device *d)
     OPENSSL_cleanse(&d->prover, sizeof d->prover);
     d->password_len = 0;
     d->password_since_s = 0;
-    d->evidence_failures = d->derivations = 0;
+    d->evidence_failures = 0;
     d->derived = false;
 }
 

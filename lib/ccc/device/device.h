@@ -72,7 +72,8 @@
 #define DK_DEVICE_ID           16
 #define DK_OPAQUE_MAX          1024 /* longest attestation of a vehicle OEM that we carry, bytes */
 #define DK_EVIDENCE_MAX        7    /* wrong evidences for one password */
-#define DK_DERIVATIONS_MAX     4    /* of scrypt for one password */
+#define DK_DERIVATIONS_MAX     4    /* of scrypt in */
+#define DK_DERIVATIONS_S       60   /* seconds; right evidence, or the password entered, begins anew */
 
 enum dk_device_state {
     DK_IDLE,
@@ -205,7 +206,7 @@ struct dk_storing {
     /* ACCEPTED */
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t password_len;
-    uint8_t evidence_failures, derivations;
+    uint8_t evidence_failures;
     bool derived;
     /* SETTLED */
     struct digital_key *key;
@@ -236,10 +237,12 @@ struct dk_device {
     struct p256_key *enc_key; /* Device.Enc: receives sealed data from servers */
 
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
-    size_t password_len;      /* 0: none */
-    int64_t password_since_s; /* when it was entered, for timer Ta */
-    /* For this password, as stored. Wrong evidence is counted before it is looked at. */
-    uint8_t evidence_failures, derivations;
+    size_t password_len;       /* 0: none */
+    int64_t password_since_s;  /* when it was entered, for timer Ta */
+    uint8_t evidence_failures; /* for this password; counted before the evidence is looked at */
+    /* Not stored. Whoever asks for too much scrypt waits, and nobody is locked out. */
+    uint8_t derivations;
+    int64_t derivations_since_s;
     /* w0 and w1 of that password under these parameters, so that a retry costs no scrypt */
     bool derived;
     struct spake2p_scrypt derived_from;

@@ -52,13 +52,23 @@ uint16_t dk_put_share(struct dk_device *d, struct wr *out)
     return APDU_SW_OK;
 }
 
-/* w0 and w1 are there, or scrypt is begun unless this password has cost enough of it. */
+static bool may_derive(struct dk_device *d)
+{
+    bool anew = d->now_s < d->derivations_since_s || d->now_s - d->derivations_since_s >= DK_DERIVATIONS_S;
+    if (anew) {
+        d->derivations = 0;
+        d->derivations_since_s = d->now_s;
+    }
+    return d->derivations < DK_DERIVATIONS_MAX;
+}
+
+/* w0 and w1 are there, or scrypt is begun; a vehicle that has to wait for it polls. */
 static uint16_t begin(struct dk_device *d, struct wr *out)
 {
     if (d->derived && dk_scrypt_equal(&d->derived_from, &d->pairing.scrypt))
         return dk_put_share(d, out);
-    if (d->derivations >= DK_DERIVATIONS_MAX)
-        return APDU_SW_INVALID;
+    if (!may_derive(d))
+        return APDU_SW_NOT_READY;
     d->derivations++;
     d->changed.framework = true;
     d->state = DK_DERIVING;
@@ -118,7 +128,7 @@ uint16_t dk_check_evidence(struct dk_device *d, struct wr *out)
         }
         return APDU_SW_INVALID;
     }
-    d->evidence_failures = 0;
+    d->evidence_failures = d->derivations = 0;
     d->changed.framework = true;
     channel_open(&p->channel, d->rules, p->keys.kenc, p->keys.kmac, p->keys.krmac);
     OPENSSL_cleanse(p->keys.kenc, CCC_KEY);

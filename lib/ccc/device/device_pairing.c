@@ -186,6 +186,11 @@ static enum err check_key_data(struct dk_device *d)
         return e;
     if (k.creation.version != p->applet_version)
         return ERR_DK_APPLET_VERSION;
+    /* A key that would never open anything is better not made: the password is gone once it is accepted. */
+    if (!(k.creation.options_1 & ENDPOINT_STANDARD_CONTACTLESS))
+        return ERR_DK_KEY_DATA;
+    if (k.creation.not_after_s && k.creation.not_after_s < d->now_s)
+        return ERR_DK_VALIDITY;
     if ((e = p256_check_point(d->crypto, k.creation.authorized_pk)) ||
         (e = p256_check_point(d->crypto, k.creation.vehicle_pk)))
         return e;
@@ -219,13 +224,12 @@ static uint16_t accept_key(struct dk_device *d, enum dk_link_id link)
     memcpy(s->password, d->password, sizeof s->password);
     s->password_len = d->password_len;
     s->evidence_failures = d->evidence_failures;
-    s->derivations = d->derivations;
     s->derived = d->derived;
     applet_accept_endpoint(k);
     dk_device_owned(d, k)->paired = true;
     OPENSSL_cleanse(d->password, sizeof d->password);
     d->password_len = 0;
-    d->evidence_failures = d->derivations = 0;
+    d->evidence_failures = 0;
     d->derived = false;
     return DK_SW_LATER;
 }
@@ -238,7 +242,6 @@ static void take_back(struct dk_device *d)
     memcpy(d->password, s->password, sizeof d->password);
     d->password_len = s->password_len;
     d->evidence_failures = s->evidence_failures;
-    d->derivations = s->derivations;
     d->derived = s->derived;
 }
 

@@ -122,7 +122,6 @@ static void put_record(const struct dk_device *d, struct framework_message *m)
     r->password = body_bytes(d->password, d->password_len);
     r->password_since_s = d->password_since_s;
     r->evidence_failures = d->evidence_failures;
-    r->derivations = d->derivations;
     put_derived(d, &m->derived);
     /* w0 and w1 go with their password, even while it is only being forgotten */
     r->derived = d->derived && d->password_len ? &m->derived : NULL;
@@ -223,7 +222,6 @@ static bool read_numbers(const Dk__V1__FrameworkRecord *m, struct dk_device *d)
     d->password_since_s = m->password_since_s;
     return body_read_up_to(&m->password, d->password, sizeof d->password, &d->password_len) &&
            body_read_u8(m->evidence_failures, &d->evidence_failures) &&
-           body_read_u8(m->derivations, &d->derivations) &&
            body_read_versions(m->n_versions, m->versions, &d->versions) &&
            body_read_versions(m->n_applet_versions, m->applet_versions, &d->applet->versions);
 }
