@@ -403,7 +403,7 @@ Test(vehicle_statement, what_is_terminated_or_pending_is_not_resumed)
     static const struct {
         enum vehicle_key_state state;
         enum vehicle_phase phase;
-    } rows[] = {{VEHICLE_KEY_TERMINATED, VEHICLE_TERMINATION}, {VEHICLE_KEY_PENDING, VEHICLE_PHASE_4}};
+    } rows[] = {{VEHICLE_KEY_TERMINATED, VEHICLE_TERMINATION}, {VEHICLE_KEY_PENDING, VEHICLE_TERMINATION}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct rig *r = paired_to_phase_3();
         r->key.state = rows[i].state;

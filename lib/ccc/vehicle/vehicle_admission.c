@@ -26,8 +26,7 @@ static const struct {
 
 enum vehicle_admission vehicle_admission_of(uint8_t p2)
 {
-    return p2 == TRANSACTION_PAIRING_PHASE_3 || p2 == TRANSACTION_PAIRING_PHASE_4 ? VEHICLE_ADMIT_PAIRING
-                                                                                  : VEHICLE_ADMIT_USE;
+    return p2 == TRANSACTION_PAIRING_PHASE_3 ? VEHICLE_ADMIT_PAIRING : VEHICLE_ADMIT_USE;
 }
 
 enum err vehicle_admission_check(enum vehicle_admission a, const struct vehicle_key *k,

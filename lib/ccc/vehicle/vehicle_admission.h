@@ -6,7 +6,7 @@
 
 enum vehicle_admission {
     VEHICLE_ADMIT_USE,         /* active keys */
-    VEHICLE_ADMIT_PAIRING,     /* pending ones too: phases 3 and 4 */
+    VEHICLE_ADMIT_PAIRING,     /* pending ones too: phase 3 */
     VEHICLE_ADMIT_RESUMPTION,  /* suspended ones too, to hear that they were resumed */
     VEHICLE_ADMIT_TERMINATION, /* all, also those that the device terminated, to hear it */
     VEHICLE_ADMIT_TERMINATE,   /* terminated by the vehicle, which the device does not know yet */

@@ -29,29 +29,31 @@ bool vehicle_authenticate_fast(struct vehicle_transaction *t, const uint8_t cryp
     return t->key != NULL;
 }
 
-static struct vehicle_key *find_slot(const struct vehicle_transaction *t, const struct slot_id *slot)
+static bool signed_as(const struct vehicle_transaction *t, enum transaction_signer usage,
+                      const struct vehicle_key *k, const uint8_t *signature)
 {
-    for (size_t i = 0; i < t->config->n_keys; i++)
-        if (slot_id_equal(&t->config->keys[i].slot, slot))
-            return &t->config->keys[i];
-    return NULL;
+    return transaction_verify(t->config->crypto, &t->transaction, usage, k->device_key, signature) == ERR_OK;
 }
 
-/* Whose signature it is, and under which usage. Who matched before must be the same. */
+/* Whose signature it is, and under which usage; a key that was replaced may have had the same slot. Who
+ * matched before must be the same. */
 static enum err check_signature(struct vehicle_transaction *t, const struct applet_auth1_answer *a,
                                 bool *terminated)
 {
-    struct crypto *c = t->config->crypto;
-    struct vehicle_key *k = find_slot(t, &a->slot);
-    if (!k || (t->key && t->key != k))
-        return ERR_DK_UNKNOWN_KEY;
-    enum err e = transaction_verify(c, &t->transaction, TRANSACTION_ENDPOINT, k->device_key, a->signature);
-    *terminated =
-        e && !transaction_verify(c, &t->transaction, TRANSACTION_TERMINATED, k->device_key, a->signature);
-    if (e && !*terminated)
-        return e;
-    t->key = k;
-    return ERR_OK;
+    enum err e = ERR_DK_UNKNOWN_KEY;
+    for (size_t i = 0; i < t->config->n_keys; i++) {
+        struct vehicle_key *k = &t->config->keys[i];
+        if (!slot_id_equal(&k->slot, &a->slot) || (t->key && t->key != k))
+            continue;
+        bool ordinary = signed_as(t, TRANSACTION_ENDPOINT, k, a->signature);
+        *terminated = !ordinary && signed_as(t, TRANSACTION_TERMINATED, k, a->signature);
+        if (ordinary || *terminated) {
+            t->key = k;
+            return ERR_OK;
+        }
+        e = ERR_SIGNATURE_INVALID;
+    }
+    return e;
 }
 
 enum err vehicle_authenticate(struct vehicle_transaction *t, struct span data, uint16_t sw,

@@ -11,7 +11,7 @@ enum { OWNER = 0x01, FRIENDS = 0xFE };
 
 const struct vehicle_phase_rules vehicle_phase_rules[VEHICLE_PHASES] = {
     [VEHICLE_PHASE_3] = {TRANSACTION_PAIRING_PHASE_3, VEHICLE_ADMIT_PAIRING, false, OWNER},
-    [VEHICLE_PHASE_4] = {TRANSACTION_PAIRING_PHASE_4, VEHICLE_ADMIT_PAIRING, true, OWNER | FRIENDS},
+    [VEHICLE_PHASE_4] = {TRANSACTION_PAIRING_PHASE_4, VEHICLE_ADMIT_USE, true, OWNER | FRIENDS},
     [VEHICLE_REFILL] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_USE, true, OWNER | FRIENDS},
     [VEHICLE_RESUMPTION] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_RESUMPTION, true, 0},
     [VEHICLE_TERMINATION] = {TRANSACTION_UNLOCK, VEHICLE_ADMIT_TERMINATION, true, 0},
@@ -20,6 +20,20 @@ const struct vehicle_phase_rules vehicle_phase_rules[VEHICLE_PHASES] = {
 
 /* ---- beginning ---- */
 
+/* An identifier is given out once: not for two entries, not for a friend when it is the key's own. */
+static bool given_elsewhere(const struct vehicle_finish_config *c, uint8_t entries, size_t i)
+{
+    const struct vehicle_key *k = c->transaction.keys;
+    const struct slot_id *offered = &c->offer.slots[i];
+    if (i > 0 && slot_id_equal(offered, &k->slot))
+        return true;
+    for (size_t j = 0; j < MAILBOX_SLOTS; j++)
+        if (j != i && ((entries & 1u << j && slot_id_equal(offered, &c->offer.slots[j])) ||
+                       (k->offered & 1u << j && slot_id_equal(offered, &k->offers[j]))))
+            return true;
+    return false;
+}
+
 static const char *find_offer_fault(const struct vehicle_finish_config *c, uint8_t entries)
 {
     const struct vehicle_key *k = c->transaction.keys;
@@ -27,6 +41,9 @@ static const char *find_offer_fault(const struct vehicle_finish_config *c, uint8
     for (size_t i = 0; i < MAILBOX_SLOTS; i++)
         if (entries & 1u << i && c->offer.slots[i].len != slot_len)
             return "an offered slot identifier of another length than the mailbox's";
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++)
+        if (entries & 1u << i && given_elsewhere(c, entries, i))
+            return "a slot identifier is offered that was given out before, or twice";
     if (entries && k->tokens_by_vehicle && !c->offer.tokens)
         return "slots are offered without their tokens";
     return NULL;
@@ -121,8 +138,28 @@ static struct vehicle_step send(struct vehicle_finish *f, enum vehicle_finish_st
 static struct vehicle_step store(struct vehicle_finish *f, enum vehicle_finish_state state,
                                  enum vehicle_do what)
 {
+    const struct vehicle_key *k = vehicle_finish_key(f);
     f->state = state;
+    f->was_state = k->state;
+    f->was_suspended_s = k->suspended_s;
     return (struct vehicle_step){.what = what, .key = &f->update};
+}
+
+/* The record may have been suspended or terminated since AUTH1: what was decided then does not hold. */
+static enum err readmit(const struct vehicle_finish *f)
+{
+    return vehicle_admission_check(vehicle_phase_rules[f->phase].admission, vehicle_finish_key(f), false,
+                                   f->config->transaction.now_s);
+}
+
+/* The same while a step was being stored, which stored it as it had been. */
+static enum err recheck(const struct vehicle_finish *f)
+{
+    const struct vehicle_key *k = vehicle_finish_key(f);
+    if (k->state == f->was_state && k->suspended_s == f->was_suspended_s)
+        return ERR_OK;
+    enum err e = readmit(f);
+    return e ? e : ERR_BUSY;
 }
 
 /* ---- the steps, in their order ---- */
@@ -167,6 +204,9 @@ static struct vehicle_step on_committed(struct vehicle_finish *f)
         return fail(f, f->verdict);
     if (f->phase != VEHICLE_PHASE_3)
         return end(f);
+    enum err e = readmit(f);
+    if (e)
+        return fail(f, e);
     f->update = *vehicle_finish_key(f);
     activate(f, &f->update);
     return store(f, VF_STORING_ACTIVE, VEHICLE_STORE_ACTIVE);
@@ -178,7 +218,7 @@ static void apply_offer(const struct vehicle_finish *f, struct vehicle_key *k)
     k->offered |= f->entries;
     for (size_t i = 0; i < MAILBOX_SLOTS; i++)
         if (f->entries & 1u << i)
-            k->offers[i] = f->config->offer.slots[i];
+            k->offers[i] = f->slots[i];
 }
 
 /* KeyAtt is done with: now the slots. */
@@ -278,6 +318,11 @@ struct vehicle_step vehicle_finish_proceed(struct vehicle_finish *f)
 {
     assert(f && f->config);
     struct vehicle_key *k = vehicle_finish_key(f);
+    bool stored =
+        f->state == VF_STORING_STATEMENT || f->state == VF_STORING_OFFER || f->state == VF_STORING_ACTIVE;
+    enum err e = stored ? recheck(f) : ERR_OK;
+    if (e)
+        return fail(f, e);
     switch (f->state) {
     case VF_AUTHENTICATING:
         return follow(f, vehicle_transaction_proceed(&f->transaction));

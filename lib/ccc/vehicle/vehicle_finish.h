@@ -75,9 +75,13 @@ struct vehicle_finish {
     enum vehicle_phase phase;
     enum vehicle_finish_state state;
     struct vehicle_transaction transaction;
-    struct vehicle_key update;  /* STORE steps: the record as it shall be stored */
+    struct vehicle_key update;        /* STORE steps: the record as it shall be stored */
+    enum vehicle_key_state was_state; /* and as it was */
+    int64_t was_suspended_s;
     uint8_t bits;               /* signalling bitmap as read */
     uint8_t slot_bits, entries; /* slot bitmap as read; entries to write */
+    struct slot_id
+        slots[MAILBOX_SLOTS]; /* what goes into them: the record's, where the device never got it */
     uint8_t spent; /* entries whose offered identifier the device has had and handed out: offer others */
     uint8_t statement[ATTESTATION_LONG]; /* of KeyAtt: have of wanted bytes */
     size_t have, wanted;

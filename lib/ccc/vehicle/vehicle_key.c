@@ -47,13 +47,15 @@ void vehicle_key_close(struct vehicle_key *k)
     OPENSSL_cleanse(k, sizeof *k);
 }
 
-void vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s)
+bool vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s)
 {
     assert(k && k->role);
     if (k->state != VEHICLE_KEY_ACTIVE && k->state != VEHICLE_KEY_SUSPENDED)
-        return;
+        return false;
     k->state = VEHICLE_KEY_SUSPENDED;
-    k->suspended_s = issued_s;
+    if (issued_s > k->suspended_s) /* what was said earlier may arrive later */
+        k->suspended_s = issued_s;
+    return true;
 }
 
 void vehicle_key_terminate(struct vehicle_key *k)

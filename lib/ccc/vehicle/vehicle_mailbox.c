@@ -33,17 +33,30 @@ void vehicle_mailbox_put_read_bits(const struct vehicle_finish *f, struct wr *w)
     exchange_put_read(w, MAILBOX_PRIVATE, m->slots, (uint8_t)slot_list_size(m));
 }
 
+static bool lies_there(const struct slot_id *s, const uint8_t *list, size_t i)
+{
+    return memcmp(s->b, list + i * s->len, s->len) == 0;
+}
+
+/* An identifier that was given out and never arrived is offered again; whatever the owner offers now. */
+static void choose_slots(struct vehicle_finish *f, const uint8_t *list)
+{
+    const struct vehicle_key *k = vehicle_finish_key(f);
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++) {
+        bool given = k->offered & 1u << i;
+        bool arrived = given && f->phase != VEHICLE_PHASE_3 && lies_there(&k->offers[i], list, i);
+        f->slots[i] = given && !arrived ? k->offers[i] : f->config->offer.slots[i];
+    }
+}
+
 /* Entries that the device lacks. One that went in before and is free again was handed out: the same
  * identifier must not reach a second friend. */
 static uint8_t lacking(struct vehicle_finish *f, uint8_t entries, const uint8_t *list)
 {
-    const struct vehicle_offer *o = &f->config->offer;
     entries &= (uint8_t)~f->slot_bits;
-    for (size_t i = 0; i < MAILBOX_SLOTS; i++) {
-        struct span offered = slot_id_span(&o->slots[i]);
-        if (entries & 1u << i && span_equal(offered, span_of(list + i * offered.len, offered.len)))
+    for (size_t i = 0; i < MAILBOX_SLOTS; i++)
+        if (entries & 1u << i && lies_there(&f->slots[i], list, i))
             f->spent |= (uint8_t)(1u << i);
-    }
     return entries & (uint8_t)~f->spent;
 }
 
@@ -55,6 +68,7 @@ enum err vehicle_mailbox_take_bits(struct vehicle_finish *f)
     f->bits = t->data[0];
     f->slot_bits = t->data[1];
     f->entries = f->config->offer.entries & vehicle_phase_rules[f->phase].fills;
+    choose_slots(f, t->data + 2);
     if (f->phase != VEHICLE_PHASE_3) /* which writes its entry again when it is tried again */
         f->entries = lacking(f, f->entries, t->data + 2);
     return ERR_OK;
@@ -99,8 +113,8 @@ static void put_item(const struct vehicle_finish *f, size_t item, struct wr *w)
         exchange_put_write(w, MAILBOX_CONFIDENTIAL, (uint16_t)(i * m->token_len),
                            span_of(o->tokens + i * m->token_len, m->token_len));
     else if (!token)
-        exchange_put_write(w, MAILBOX_PRIVATE, (uint16_t)(m->slots + i * o->slots[i].len),
-                           slot_id_span(&o->slots[i]));
+        exchange_put_write(w, MAILBOX_PRIVATE, (uint16_t)(m->slots + i * f->slots[i].len),
+                           slot_id_span(&f->slots[i]));
 }
 
 /* Table 4-1. After phase 3 the slots for friends are missing; who writes them says so and takes back that

@@ -2,7 +2,10 @@
  *
  * What must outlast a loss of power is a STORE step: the owner commits it, then calls the session's proceed;
  * if it cannot, store_failed. A session changes the owner's memory of a key only then, so that memory and
- * store agree. What a power loss before or after each step leaves: docs/ccc.md. */
+ * store agree. From a STORE step to that answer the record belongs to the step: nobody else changes it, no
+ * other session of that key goes on. One that was suspended or terminated all the same ends the session, and
+ * the owner stores the record again as it is. What a power loss before or after each step leaves:
+ * docs/ccc.md. */
 #ifndef lib_ccc_vehicle_vehicle_step_h
 #define lib_ccc_vehicle_vehicle_step_h
 

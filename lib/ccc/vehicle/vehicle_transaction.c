@@ -288,6 +288,12 @@ struct vehicle_step vehicle_transaction_proceed(struct vehicle_transaction *t)
     assert(sound(t));
     if (t->state != VT_STORING)
         return over(t, t->state == VT_OVER ? t->reason : ERR_MSG_UNEXPECTED);
+    /* The record may have been suspended or terminated while it was stored as it had been. */
+    enum err e = vehicle_admission_check(t->admission, t->key, false, t->config->now_s);
+    if (!e && (t->key->state != t->update.state || t->key->suspended_s != t->update.suspended_s))
+        e = ERR_BUSY;
+    if (e)
+        return vehicle_transaction_fail(t, e);
     memcpy(t->key->kpersistent, t->update.kpersistent, sizeof t->key->kpersistent);
     t->key->has_kpersistent = true;
     OPENSSL_cleanse(&t->update, sizeof t->update);
