@@ -65,9 +65,9 @@ static bool bucket_take(struct bucket *b, const struct matrix_row *row, uint64_t
 static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_frame *f,
                           const struct matrix_row *row)
 {
-    if (!row || row->from != from || row->to == from || f->flags & BUS_REMOTE)
+    if (!row || row->from != from || f->flags & BUS_REMOTE)
         return ERR_BUS_NOT_ALLOWED;
-    if (!(f->flags & BUS_FD) != !row->fd)
+    if (!(row->formats & (f->flags & BUS_FD ? MATRIX_FD : MATRIX_CLASSIC)))
         return ERR_BUS_FLAGS;
     if (f->len > row->length || f->len == 0)
         return ERR_BUS_LENGTH;
@@ -144,7 +144,8 @@ static void drop(struct sgw *g, enum segment from, const struct bus_frame *f, en
 }
 
 /* The beginning of an ISO-TP message is worth a line: it proves the path. */
-static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row)
+static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row,
+                        enum segment to)
 {
     char detail[64];
     unsigned pci = f->data[0] >> 4, len = 0;
@@ -156,9 +157,20 @@ static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct m
         return;
     struct trace_event e = {.kind = TRACE_RELAY, .length = len};
     text_copy(e.message, sizeof e.message, row->name);
-    snprintf(detail, sizeof detail, "from=%s to=%s", segment_name(row->from), segment_name(row->to));
+    snprintf(detail, sizeof detail, "from=%s to=%s", segment_name(row->from), segment_name(to));
     text_copy(e.detail, sizeof e.detail, detail);
     env_trace(g->env, &e);
+}
+
+static void relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row)
+{
+    for (unsigned to = 0; to < SEGMENTS; to++) {
+        if (!(matrix_relayed(row) & SEGMENT_SET(to)))
+            continue;
+        if (row->kind != MATRIX_FRAME)
+            trace_relay(g, f, row, (enum segment)to);
+        env_send_frame(g->env, to, f);
+    }
 }
 
 static void sgw_on_frame(void *self, unsigned port, const struct bus_frame *f)
@@ -166,16 +178,14 @@ static void sgw_on_frame(void *self, unsigned port, const struct bus_frame *f)
     struct sgw *g = self;
     /* the matrix has 11-bit identifiers only: a 29-bit one of the same number is another */
     const struct matrix_row *row = f->flags & BUS_EXTENDED ? NULL : matrix_find(f->id);
-    if (row && row->from == (enum segment)port && row->to == row->from)
+    if (row && row->from == (enum segment)port && !matrix_relayed(row))
         return; /* stays on its segment by design */
     enum err e = sgw_judge(g, (enum segment)port, f, row);
     if (e) {
         drop(g, (enum segment)port, f, e);
         return;
     }
-    if (row->kind == MATRIX_ISOTP)
-        trace_relay(g, f, row);
-    env_send_frame(g->env, row->to, f);
+    relay(g, f, row);
 }
 
 static void sgw_on_timer(void *self, unsigned timer)
