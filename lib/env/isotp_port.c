@@ -59,6 +59,15 @@ bool isotp_port_busy(const struct isotp_port *c)
     return isotp_sending(&c->tp);
 }
 
+void isotp_port_stop(struct isotp_port *c)
+{
+    struct isotp_config cfg = c->tp.cfg;
+    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
+    assert(!e);
+    (void)e;
+    env_timer_set(c->env, c->timer, ENV_NEVER);
+}
+
 bool isotp_port_receiving(const struct isotp_port *c)
 {
     return isotp_receiving(&c->tp);

@@ -30,6 +30,10 @@ void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsig
 /* Copies the message. ERR_BUSY while one is under way, ERR_NO_SPACE when it is too long. */
 enum err isotp_port_send(struct isotp_port *c, struct span message);
 bool isotp_port_busy(const struct isotp_port *c);
+/* Gives up what is under way, both ways, without an event: the node has gone down. isotp_port_init begins
+ * anew.
+ */
+void isotp_port_stop(struct isotp_port *c);
 /* The first part of a longer message is there. */
 bool isotp_port_receiving(const struct isotp_port *c);
 /* Any frame of the port; others' identifiers are ignored. */
