@@ -29,7 +29,6 @@ static const struct profile {
     bool ca;
     int path_len;
     uint8_t key_usage, ccc_type, purpose;
-    bool unit;
 } profiles[X509_PROFILES] = {
     [X509_OEM_ROOT] = {true, -1, USAGE_CA, 9, 0},        [X509_OEM_SUB_CA] = {true, 0, USAGE_CA, 8, 0},
     [X509_VEHICLE] = {false, -1, USAGE_SIGN, 1, 0},      [X509_SERVER_CA] = {true, 0, USAGE_CA, 0, 0},
@@ -37,7 +36,7 @@ static const struct profile {
     [X509_GSDP_SIGNER] = {false, -1, USAGE_SIGN, 0, 3},  [X509_KTS_SIGNER] = {false, -1, USAGE_SIGN, 0, 4},
     [X509_DEVICE_OEM] = {true, -1, USAGE_CA, 0, 0},      [X509_DEVICE_CROSS] = {true, 1, USAGE_CA, 2, 0},
     [X509_INSTANCE_CA] = {true, 0, USAGE_CA, 3, 0},      [X509_ENDPOINT] = {false, -1, USAGE_SIGN, 4, 0},
-    [X509_TESTER] = {false, -1, USAGE_SIGN, 0, 0, true}, [X509_ECU_CLIENT] = {false, -1, USAGE_SIGN, 0, 5},
+    [X509_TESTER] = {false, -1, USAGE_SIGN, 0, 0},       [X509_ECU_CLIENT] = {false, -1, USAGE_SIGN, 0, 5},
 };
 
 void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[SHA1_SIZE])
@@ -456,7 +455,7 @@ enum err x509_check_profile(struct crypto *c, const struct x509 *x, enum x509_pr
     const struct profile *p = &profiles[profile];
     uint8_t id[SHA1_SIZE];
     if (x->ca != p->ca || !path_len_fits(x, p) || x->key_usage != p->key_usage ||
-        x->ccc_type != p->ccc_type || (x->unit[0] != '\0') != p->unit)
+        x->ccc_type != p->ccc_type || (x->unit[0] != '\0') != (profile == X509_TESTER))
         return ERR_CERT_PROFILE;
     if (x->purpose != p->purpose)
         return ERR_CERT_PURPOSE;

@@ -10,7 +10,6 @@ static const struct {
     enum x509_profile profile;
     enum oem_role issuer;
     int64_t years;
-    const char *unit;
 } plan[OEM_ROLES] = {
     [OEM_J] = {"J", "spaaksim OEM CA Root J", X509_OEM_ROOT, OEM_J, 40},
     [OEM_J1] = {"J1", "spaaksim OEM Sub-CA J1", X509_OEM_SUB_CA, OEM_J, 30},
@@ -21,10 +20,12 @@ static const struct {
     [OEM_ECU_CA] = {"ecu-ca", "spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
     [OEM_VOS] = {"vos-signer", "spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
     [OEM_GSDP] = {"gsdp-signer", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
-    [OEM_TESTER_EOL] = {"tester-eol", "spaaksim Tester EOL", X509_TESTER, OEM_J1, 2, "eol"},
-    [OEM_TESTER_WORKSHOP] = {"tester-workshop", "spaaksim Tester Workshop", X509_TESTER, OEM_J1, 2,
-                             "workshop"},
+    [OEM_TESTER_EOL] = {"tester-eol", "spaaksim Tester EOL", X509_TESTER, OEM_J1, 2},
+    [OEM_TESTER_WORKSHOP] = {"tester-workshop", "spaaksim Tester Workshop", X509_TESTER, OEM_J1, 2},
 };
+
+/* What a tester is for: its OU. */
+static const char *const units[OEM_ROLES] = {[OEM_TESTER_EOL] = "eol", [OEM_TESTER_WORKSHOP] = "workshop"};
 
 bool oem_role_find(const char *name, enum oem_role *out)
 {
@@ -53,7 +54,7 @@ static struct x509_template template_of(enum oem_role r, int64_t not_before_s, i
     return (struct x509_template){
         .profile = plan[r].profile,
         .subject = plan[r].subject,
-        .unit = plan[r].unit,
+        .unit = units[r],
         .issuer = plan[plan[r].issuer].subject,
         .not_before_s = not_before_s,
         .not_after_s = not_after_s,
