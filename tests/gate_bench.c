@@ -96,13 +96,37 @@ static size_t issue(struct gate_bench *g, enum x509_profile profile, const char 
     return len;
 }
 
+static void revoke(struct gate_bench *g, struct span der)
+{
+    char key[8 + 2 * SHA256_SIZE + 1] = "revoked/";
+    uint8_t digest[SHA256_SIZE];
+    crypto_sha256(test_crypto(), &der, 1, digest);
+    hex_encode(digest, sizeof digest, key + strlen(key));
+    store_set(g->sgw.node.store, key, span_of("\1", 1));
+}
+
+/* Those that a good issuer would not make. */
+static size_t spoil(struct gate_bench *g, const char *kind, uint8_t der[X509_MAX + 8], size_t len)
+{
+    if (strcmp(kind, "garbage") == 0)
+        return 3;
+    if (strcmp(kind, "long") == 0)
+        return X509_MAX + 8;
+    if (strcmp(kind, "flipped") == 0)
+        *(uint8_t *)memmem(der, len, "0123456789AB", 12) ^= 1;
+    else if (strcmp(kind, "revoked") == 0)
+        revoke(g, span_of(der, len));
+    else
+        assert(strcmp(kind, "eol") == 0);
+    return len;
+}
+
 static size_t make_certificate(struct gate_bench *g, const char *kind, uint8_t der[X509_MAX + 8])
 {
     const struct oem *o = test_oem(TEST_NOW_S);
     const struct p256_key *j1 = o->roles[OEM_J1].key;
     int64_t now_s = TEST_NOW_S - 10;
-    size_t len;
-    if (strcmp(kind, "eol") == 0 || strcmp(kind, "workshop") == 0)
+    if (strcmp(kind, "workshop") == 0)
         return issue(g, X509_TESTER, kind, now_s, j1, der);
     if (strcmp(kind, "expired") == 0)
         return issue(g, X509_TESTER, "eol", now_s - 90000, j1, der);
@@ -120,24 +144,7 @@ static size_t make_certificate(struct gate_bench *g, const char *kind, uint8_t d
         memcpy(der, o->roles[OEM_J1].der, o->roles[OEM_J1].len);
         return o->roles[OEM_J1].len;
     }
-    len = issue(g, X509_TESTER, "eol", now_s, j1, der);
-    if (strcmp(kind, "flipped") == 0)
-        *(uint8_t *)memmem(der, len, "0123456789AB", 12) ^= 1;
-    else if (strcmp(kind, "garbage") == 0)
-        len = 3;
-    else if (strcmp(kind, "long") == 0)
-        return X509_MAX + 8;
-    else if (strcmp(kind, "revoked") == 0) {
-        char key[8 + 2 * SHA256_SIZE + 1] = "revoked/";
-        uint8_t digest[SHA256_SIZE];
-        struct span whole = span_of(der, len);
-        crypto_sha256(test_crypto(), &whole, 1, digest);
-        hex_encode(digest, sizeof digest, key + 8);
-        store_set(g->sgw.node.store, key, span_of("\1", 1));
-    } else {
-        assert(!"a kind of certificate");
-    }
-    return len;
+    return spoil(g, kind, der, issue(g, X509_TESTER, "eol", now_s, j1, der));
 }
 
 static size_t certificate_request(struct gate_bench *g, const char *kind, uint8_t out[STEP_MAX])
@@ -372,13 +379,12 @@ static bool play_words(struct gate_bench *g, const char *whole, char *step, cons
         run_ms(g, strtoul(step + 5, NULL, 10));
     else if (is(step, "alive "))
         stay_alive(g, strtoul(step + 6, NULL, 10));
-    else if (is(step, "cut")) {
+    else {
+        assert(is(step, "cut"));
         node_stop(&g->sgw.node);
         for (size_t i = 0; i < ENV_TIMERS; i++)
             g->sgw.due_us[i] = ENV_NEVER;
         bench_start(&g->sgw, &args);
-    } else {
-        assert(!"a step");
     }
     return true;
 }
