@@ -268,3 +268,77 @@ Test(gate, a_flood_of_its_own_server)
     cr_expect(gate_bench_play(&bench, "wait 1000; dtc DA2068 29; 7A2 220250 > 62025000"), "%s", bench.why);
     gate_bench_close(&bench);
 }
+
+/* ---- whatever comes ---- */
+
+static uint32_t draw(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    return *state ^= *state << 5;
+}
+
+/* Mostly frames that could mean something: identifiers of the matrix, lengths and types of ISO-TP. */
+static struct bus_frame any_frame(uint32_t *state)
+{
+    static const uint32_t ids[] = {0x7A0, 0x7A1, 0x7A2, 0x7A3, 0x7A8, 0x7A9,
+                                   0x7AA, 0x7DF, 0x6B0, 0x6B8, 0x3A0};
+    static const uint8_t lengths[] = {0, 1, 2, 3, 4, 8, 8, 8, 8, 12, 64};
+    static const uint8_t heads[] = {0x02, 0x10, 0x21, 0x30, 0x00, 0x03};
+    static const uint8_t words[] = {0x10, 0x60, 0xE0, 0x27, 0x61, 0x3E, 0x29, 0x22, 0x08, 0x00};
+    struct bus_frame f = {.id = ids[draw(state) % 11], .len = lengths[draw(state) % 11]};
+    f.flags = f.len > 8 || draw(state) & 1 ? BUS_FD : 0;
+    if (draw(state) % 16 == 0)
+        f.flags |= BUS_EXTENDED;
+    for (size_t i = 0; i < f.len; i++)
+        f.data[i] = words[draw(state) % 10];
+    f.data[0] = f.len ? heads[draw(state) % 6] : 0;
+    return f;
+}
+
+/* Frames that leave on body and telematics; none may be of another identifier than these. */
+static size_t crossed(struct gate_bench *g)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < g->sgw.sent_count; i++) {
+        const struct bench_sent *s = &g->sgw.sent[i];
+        if (s->port == SEGMENT_DIAGNOSTIC)
+            continue;
+        bool declared = !(s->frame.flags & BUS_EXTENDED) &&
+                        ((s->port == SEGMENT_BODY && (s->frame.id == 0x7A0 || s->frame.id == 0x7DF)) ||
+                         (s->port == SEGMENT_TELEMATICS && (s->frame.id == 0x7A1 || s->frame.id == 0x7DF)));
+        cr_expect(declared, "%X on %u", s->frame.id, s->port);
+        n++;
+    }
+    g->sgw.sent_count = g->sgw.trace_count = 0;
+    return n;
+}
+
+static size_t pour(struct gate_bench *g, unsigned frames, uint32_t state)
+{
+    size_t n = 0;
+    for (unsigned i = 0; i < frames; i++) {
+        struct bus_frame f = any_frame(&state);
+        bench_frame(&g->sgw.node, SEGMENT_DIAGNOSTIC, &f);
+        n += crossed(g);
+        if (i % 4 == 0)
+            bench_run_ms(&g->sgw, 1);
+        n += crossed(g);
+    }
+    return n;
+}
+
+Test(gate, whatever_comes_nothing_crosses_while_it_is_closed)
+{
+    gate_bench_open(&bench, false);
+    cr_expect(eq(sz, pour(&bench, 20000, 1), 0));
+    gate_bench_close(&bench);
+}
+
+Test(gate, whatever_comes_only_what_is_declared_crosses_while_it_is_open)
+{
+    gate_bench_open(&bench, false);
+    cr_assert(gate_bench_play(&bench, "open"), "%s", bench.why);
+    cr_expect(gt(sz, pour(&bench, 2000, 2), 100));
+    gate_bench_close(&bench);
+}

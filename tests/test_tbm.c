@@ -417,3 +417,28 @@ Test(tbm, a_reset_is_silence_and_loses_what_was_held)
     cr_expect(eq(ptr, (void *)published(&w->bench, 0), NULL), "what it held is gone");
     bench_free(&w->bench);
 }
+
+/* GSDP is there and does not take it: again after the seconds of DID 0243, or at once when a tester asks. */
+Test(tbm, what_gsdp_did_not_take_is_tried_again)
+{
+    for (int asked = 0; asked < 2; asked++) {
+        struct workshop *w = workshop_begin(LINK_SUBSCRIBED, false);
+        steps(w, "1003 > 5003*; key; 2E02430002 > 6E0243");
+        w->bench.up[GSDP] = false;
+        from_vehicle(&w->bench, "not taken", MATRIX_SPAAK_VOS_UP);
+        w->bench.up[GSDP] = true;
+        bench_run_ms(&w->bench, 1900);
+        cr_expect(eq(ptr, (void *)published(&w->bench, 0), NULL));
+        w->bench.sent_count = 0;
+        if (asked) {
+            struct bus_frame f;
+            bus_frame_parse("7A1##50431010320CCCCCC", &f);
+            bench_frame(&w->bench.node, CAN, &f);
+        } else {
+            bench_run_ms(&w->bench, 200);
+        }
+        cr_assert(ne(ptr, (void *)published(&w->bench, 0), NULL));
+        cr_expect(eq(str, (char *)published(&w->bench, 0)->address, "spaak/SPAAK00000001/up/vos"));
+        bench_free(&w->bench);
+    }
+}

@@ -235,10 +235,13 @@ void diagnostic_report(struct diagnostic *d, size_t dtc, bool failed)
         return;
     bool was = d->server.stored.status[dtc] & UDS_DTC_FAILED;
     enum err e = uds_server_report(&d->server, dtc, failed);
+    bool is = d->server.stored.status[dtc] & UDS_DTC_FAILED;
+    if (!e && was == is)
+        return;
     uds_dtc_text(d->cfg.ecu->dtcs[dtc], code);
     if (e)
         env_trace_reason(d->env, TRACE_FAIL, NULL, code, e, 0, "trouble code");
-    else if (!was && d->server.stored.status[dtc] & UDS_DTC_FAILED)
+    else if (is)
         env_trace_note(d->env, TRACE_NOTE, code);
 }
 
