@@ -88,6 +88,13 @@ static const struct row crossing[] = {
     {"a pending answer while it is open",
      "open; level; B 7A0 31010310; alive 11500; 7A0 3E00 > 7A8 7F3178,7A8 7F3178,7A8 7F3178,7A8 "
      "7101031000,7A8 7E00; dropped BUS_NO_REQUEST 0"},
+    {"a pending answer keeps its way open by itself",
+     "open; level; B 7A0 31010310; wait 4000; 7A2 3E00 > 7E00,7A8 7F3178; wait 4000; 7A2 3E00 > 7E00,7A8 "
+     "7F3178; "
+     "wait 3500; 7A2 3E00 > 7E00,7A8 7F3178,7A8 7101031000"},
+    {"S3 of the SGW stands still while a request arrives",
+     "open; wait 4800; D 7A2##5100922F186F186F1; wait 500; D 7A2##52186F186CCCCCCCC; 7A0 3E00 > 7E00,7AA "
+     "62F18603F18603F18603F18603"},
     {"a request cut after its first frame: S3 runs on",
      "open; 7A0 1003 > 5003*; wait 4000; 7A2 3E00 > 7E00; D 7A0#1014010203040506; frame 7A8#30*; wait 1100; "
      "7A2 3E00 > 7E00; "
@@ -117,6 +124,7 @@ static const struct row workshop[] = {
     {"level 01", "open workshop; level; 7A0 2E0230012C > 6E0230"},
     {"no plant session",
      "open workshop; 7A0 1060 > -; 7A0 10E0 > -; dropped BUS_ROLE 2; 7A0 22F186 > 62F18601"},
+    {"without an answer, too", "open workshop; 7A0 1083 > -; 7A0 22F186 > 62F18603; dropped BUS_ROLE 0"},
     {"no plant level", "open workshop; 7A0 2761 > -; 7A0 2762 > -; dropped BUS_ROLE 2"},
     {"not in a first frame either",
      "open workshop; D 7A0#1014276201020304; wait 50; clean; dropped BUS_ROLE 1"},
@@ -180,7 +188,10 @@ static const struct row tables[] = {
     {"sessions", "7A2 1002 > 7F1012; 7A2 1060 > 7F1012; 7A2 8501 > 7F857F"},
     {"a reset: silent for its boot time",
      "7A2 1103 > 5103; wait 100; B 7A2 3E00 > -; wait 100; 7A2 3E00 > -; wait 10; 7A2 3E00 > 7E00"},
-    {"a workshop's digest",
+    {"a reset forgets what was dropped",
+     "D 7A3#00; 7A2 220253 > 62025300000000000000000000000000000001; 7A2 1101 > 5101; wait 300; 7A2 220253 > "
+     "62025300000000000000000000000000000000"},
+    {"nobody's digest",
      "7A2 220252 > 6202520000000000000000000000000000000000000000000000000000000000000000"},
 };
 
@@ -209,6 +220,20 @@ static void take_away(const char *key)
 {
     struct store_put gone = {.key = (char *)key, .value = {NULL, 0}};
     store_apply(bench.sgw.node.store, &gone, 1);
+}
+
+/* A timer may come late; the session has ended all the same. */
+Test(gate, a_frame_that_comes_before_the_timer_finds_it_closed)
+{
+    struct bus_frame f;
+    bus_frame_parse("7A0#023E00CCCCCCCCCC", &f);
+    gate_bench_open(&bench, false);
+    cr_assert(gate_bench_play(&bench, "open"), "%s", bench.why);
+    bench.sgw.now_us += 5100000;
+    bench_frame(&bench.sgw.node, SEGMENT_DIAGNOSTIC, &f);
+    cr_expect(eq(sz, bench.sgw.sent_count, 0));
+    cr_expect(eq(sz, bench_count(&bench.sgw, TRACE_DROP, ERR_BUS_GATE_CLOSED), 1));
+    gate_bench_close(&bench);
 }
 
 /* Without J1 nobody's certificate is worth anything; without J that of J1 still is. */

@@ -329,6 +329,28 @@ Test(tbm, what_was_written_and_a_wrong_key_survive_a_power_cut)
     bench_free(&w->bench);
 }
 
+static enum err refuse(struct store *s, const struct store_put *puts, size_t n)
+{
+    (void)s, (void)puts, (void)n;
+    return ERR_STORE_FAILED;
+}
+
+/* 72, and nothing of it is true. */
+Test(tbm, a_store_that_refuses)
+{
+    struct workshop *w = workshop_begin(LINK_SUBSCRIBED, false);
+    steps(w, "1003 > 5003*; key");
+    struct store *s = w->bench.node.store;
+    const struct store_ops *good = s->ops;
+    struct store_ops bad = *good;
+    bad.apply = refuse;
+    s->ops = &bad;
+    steps(w, "2E02430005 > 7F2E72; 220243 > 620243001E; 14FFFFFF > 7F1472; 190201 > 590239");
+    s->ops = good;
+    steps(w, "2E02430005 > 6E0243; 220243 > 6202430005");
+    bench_free(&w->bench);
+}
+
 /* K comes from the plant; without it nobody gets a seed. */
 Test(tbm, no_level_without_a_key)
 {
