@@ -1,39 +1,8 @@
-#include "sgw/sgw.h"
-
 #include <stdio.h>
 
-#define REPORT_US 100000 /* drops are summed up this long before the next trace line */
-#define DROP_ROWS 32     /* identifiers told apart between two reports */
+#include "sgw/sgw_internal.h"
 
-/* Why sgw_judge refuses a frame. */
-static const enum err refusals[] = {ERR_BUS_NOT_ALLOWED, ERR_BUS_FLAGS, ERR_BUS_LENGTH, ERR_BUS_RATE};
-
-#define REFUSALS (sizeof refusals / sizeof refusals[0])
-
-enum { TIMER_REPORT };
-
-/* Rate of one row: a bucket of `burst` frames that refills at `per_second`. */
-struct bucket {
-    uint64_t full_at_us; /* when the bucket is full again */
-};
-
-/* Frames dropped since the last report. */
-struct drop {
-    uint32_t id;
-    bool extended;
-    enum segment segment;
-    enum err reason;
-    uint32_t count;
-};
-
-struct sgw {
-    struct env *env;
-    struct bucket buckets[MATRIX_MESSAGES];
-    struct drop drops[DROP_ROWS];
-    size_t drop_count;
-    uint32_t others[SEGMENTS][REFUSALS]; /* of identifiers that found no row: counted under none */
-    bool report_due;
-};
+#define TBM_LOST_MS 2000 /* TBM_Status missing this long: a trouble code */
 
 static const struct port_spec ports[] = {
     [SEGMENT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY},
@@ -42,15 +11,17 @@ static const struct port_spec ports[] = {
     [SEGMENT_DIAGNOSTIC] = {.name = "diagnostic", .medium = "can", .segment = SEGMENT_DIAGNOSTIC},
 };
 
-static const struct timer_spec timers[] = {[TIMER_REPORT] = {"report", false}};
+static const struct timer_spec timers[] = {
+    [SGW_TIMER_REPORT] = {"report", false},
+    [SGW_TIMER_TBM] = {"TBM_Status missing", true},
+    [SGW_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
+    [SGW_TIMER_DIAGNOSTIC] = {"UDS", false},
+};
 
-static enum err sgw_init(void *self, struct env *env, const struct component_args *args)
-{
-    struct sgw *g = self;
-    (void)args;
-    g->env = env;
-    return ERR_OK;
-}
+static const char *const keys[] = {DIAGNOSTIC_STORED, SGW_REVOKED "+", NULL};
+static const char *const shows[] = {[SGW_SHOW_GATE] = "gate", NULL};
+static const struct plant_item plant[] = {
+    {SGW_ANCHOR_J, PLANT_CERTIFICATE, "J"}, {SGW_ANCHOR_J1, PLANT_CERTIFICATE, "J1"}, {.key = NULL}};
 
 static bool bucket_take(struct bucket *b, const struct matrix_row *row, uint64_t now_us)
 {
@@ -65,9 +36,9 @@ static bool bucket_take(struct bucket *b, const struct matrix_row *row, uint64_t
 static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_frame *f,
                           const struct matrix_row *row)
 {
-    if (!row || row->from != from || row->to == from || f->flags & BUS_REMOTE)
+    if (!row || row->from != from || f->flags & BUS_REMOTE)
         return ERR_BUS_NOT_ALLOWED;
-    if (!(f->flags & BUS_FD) != !row->fd)
+    if (!(row->formats & (f->flags & BUS_FD ? MATRIX_FD : MATRIX_CLASSIC)))
         return ERR_BUS_FLAGS;
     if (f->len > row->length || f->len == 0)
         return ERR_BUS_LENGTH;
@@ -76,75 +47,9 @@ static enum err sgw_judge(struct sgw *g, enum segment from, const struct bus_fra
     return ERR_OK;
 }
 
-/* NULL when all rows are taken. */
-static struct drop *drop_row(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
-{
-    bool extended = f->flags & BUS_EXTENDED;
-    for (struct drop *d = g->drops; d < g->drops + g->drop_count; d++)
-        if (d->id == f->id && d->extended == extended && d->segment == from && d->reason == reason)
-            return d;
-    if (g->drop_count == DROP_ROWS)
-        return NULL;
-    struct drop *d = &g->drops[g->drop_count++];
-    *d = (struct drop){.id = f->id, .extended = extended, .segment = from, .reason = reason};
-    return d;
-}
-
-static void count_drop(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
-{
-    struct drop *d = drop_row(g, from, f, reason);
-    if (d) {
-        d->count++;
-        return;
-    }
-    for (size_t r = 0; r < REFUSALS; r++)
-        if (refusals[r] == reason)
-            g->others[from][r]++;
-}
-
-static void report_drop(struct sgw *g, const struct drop *d)
-{
-    char detail[64];
-    const struct matrix_row *row = d->extended ? NULL : matrix_find(d->id);
-    snprintf(detail, sizeof detail, "segment=%s id=0x%0*X count=%u", segment_name(d->segment),
-             d->extended ? 8 : 3, d->id, d->count);
-    env_trace_reason(g->env, TRACE_DROP, NULL, row ? row->name : NULL, d->reason, d->count, detail);
-}
-
-static void report_others(struct sgw *g, enum segment from, size_t refusal)
-{
-    char detail[64];
-    uint32_t count = g->others[from][refusal];
-    if (count == 0)
-        return;
-    snprintf(detail, sizeof detail, "segment=%s id=others count=%u", segment_name(from), count);
-    env_trace_reason(g->env, TRACE_DROP, NULL, NULL, refusals[refusal], count, detail);
-    g->others[from][refusal] = 0;
-}
-
-/* Rows are given anew after each report: who is quiet for a while leaves room for others. */
-static void report(struct sgw *g)
-{
-    for (size_t i = 0; i < g->drop_count; i++)
-        report_drop(g, &g->drops[i]);
-    g->drop_count = 0;
-    for (size_t s = 0; s < SEGMENTS; s++)
-        for (size_t r = 0; r < REFUSALS; r++)
-            report_others(g, (enum segment)s, r);
-}
-
-static void drop(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
-{
-    count_drop(g, from, f, reason);
-    if (g->report_due)
-        return;
-    g->report_due = true;
-    report(g);
-    env_timer_in(g->env, TIMER_REPORT, REPORT_US);
-}
-
 /* The beginning of an ISO-TP message is worth a line: it proves the path. */
-static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row)
+static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row,
+                        enum segment to)
 {
     char detail[64];
     unsigned pci = f->data[0] >> 4, len = 0;
@@ -156,45 +61,126 @@ static void trace_relay(struct sgw *g, const struct bus_frame *f, const struct m
         return;
     struct trace_event e = {.kind = TRACE_RELAY, .length = len};
     text_copy(e.message, sizeof e.message, row->name);
-    snprintf(detail, sizeof detail, "from=%s to=%s", segment_name(row->from), segment_name(row->to));
+    snprintf(detail, sizeof detail, "from=%s to=%s", segment_name(row->from), segment_name(to));
     text_copy(e.detail, sizeof e.detail, detail);
     env_trace(g->env, &e);
 }
 
+static void relay(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row)
+{
+    for (unsigned to = 0; to < SEGMENTS; to++) {
+        if (!(matrix_relayed(row) & SEGMENT_SET(to)))
+            continue;
+        if (row->kind != MATRIX_FRAME)
+            trace_relay(g, f, row, (enum segment)to);
+        env_send_frame(g->env, to, f);
+    }
+}
+
+/* What this node hears itself: the server's requests, and the TBM's sign of life. */
+static void hear(struct sgw *g, const struct bus_frame *f, const struct matrix_row *row)
+{
+    if (row->receivers & NODE_SGW) {
+        diagnostic_on_frame(&g->diagnostic, f);
+        sgw_diagnostics_on_proofs(g);
+    }
+    if (row == matrix_row(MATRIX_TBM_STATUS)) {
+        sgw_diagnostics_on_tbm(g, false);
+        sgw_watch_tbm(g);
+    }
+}
+
+/* Which drops are no mishap but somebody where nobody should be, or too many. */
+static bool is_flood(enum segment from, enum err reason)
+{
+    return from == SEGMENT_DIAGNOSTIC && (reason == ERR_BUS_NOT_ALLOWED || reason == ERR_BUS_RATE);
+}
+
+static void drop(struct sgw *g, enum segment from, const struct bus_frame *f, enum err reason)
+{
+    drops_count(g, from, f, reason);
+    if (is_flood(from, reason))
+        sgw_diagnostics_on_flood(g);
+}
+
+/* Functional requests are for the SGW, too, whether they go on or not; they go on first, because what they
+ * ask may close the gate. */
 static void sgw_on_frame(void *self, unsigned port, const struct bus_frame *f)
 {
     struct sgw *g = self;
+    enum segment from = (enum segment)port;
+    diagnostic_tick(&g->diagnostic);
+    if (diagnostic_silent(&g->diagnostic))
+        return;
     /* the matrix has 11-bit identifiers only: a 29-bit one of the same number is another */
     const struct matrix_row *row = f->flags & BUS_EXTENDED ? NULL : matrix_find(f->id);
-    if (row && row->from == (enum segment)port && row->to == row->from)
+    if (row && row->from == from && !matrix_relayed(row) && !(row->receivers & NODE_SGW))
         return; /* stays on its segment by design */
-    enum err e = sgw_judge(g, (enum segment)port, f, row);
-    if (e) {
-        drop(g, (enum segment)port, f, e);
-        return;
-    }
-    if (row->kind == MATRIX_ISOTP)
-        trace_relay(g, f, row);
-    env_send_frame(g->env, row->to, f);
+    enum err e = sgw_judge(g, from, f, row);
+    bool heard = !e;
+    if (!e && matrix_diagnostic(row) && matrix_relayed(row))
+        e = gate_pass(g, row, f);
+    if (e)
+        drop(g, from, f, e);
+    else
+        relay(g, f, row);
+    if (heard)
+        hear(g, f, row);
+}
+
+void sgw_watch_tbm(struct sgw *g)
+{
+    env_timer_in(g->env, SGW_TIMER_TBM, TBM_LOST_MS * 1000ull);
 }
 
 static void sgw_on_timer(void *self, unsigned timer)
 {
     struct sgw *g = self;
-    (void)timer;
-    g->report_due = false;
-    report(g);
+    if (diagnostic_on_timer(&g->diagnostic, timer) || diagnostic_silent(&g->diagnostic))
+        return;
+    if (timer == SGW_TIMER_TBM)
+        sgw_diagnostics_on_tbm(g, true);
+    else
+        drops_on_timer(g);
+}
+
+static void sgw_on_link(void *self, unsigned port, enum link_state state)
+{
+    struct sgw *g = self;
+    if (port == SEGMENT_TELEMATICS && state != LINK_DOWN && !diagnostic_silent(&g->diagnostic))
+        sgw_watch_tbm(g);
+}
+
+static enum err sgw_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct sgw *g = self;
+    g->env = env;
+    text_copy(g->serial, sizeof g->serial, args->serial);
+    return sgw_diagnostics_init(g);
+}
+
+static void sgw_fini(void *self)
+{
+    struct sgw *g = self;
+    authentication_forget(g);
+    diagnostic_fini(&g->diagnostic);
 }
 
 const struct component_class sgw_class = {
     .name = "sgw",
     .place = PLACE_VEHICLE,
     .size = sizeof(struct sgw),
+    .stores = true,
+    .keys = keys,
     .ports = ports,
     .port_count = SEGMENTS,
     .timers = timers,
     .timer_count = sizeof timers / sizeof timers[0],
+    .shows = shows,
+    .plant = plant,
     .init = sgw_init,
+    .fini = sgw_fini,
     .on_frame = sgw_on_frame,
+    .on_link = sgw_on_link,
     .on_timer = sgw_on_timer,
 };

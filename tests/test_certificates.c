@@ -50,8 +50,9 @@ static void put_k(const struct oem *o)
 /* What the plant makes, and the [K] that a PKI makes of it. */
 static void put_oem(void)
 {
-    static const char *const roles[] = {"J",   "J1",     "J_PhysicalKey", "Z1",
-                                        "ZZ2", "ecu-ca", "vos-signer",    "gsdp-signer"};
+    static const char *const roles[] = {
+        "J",      "J1",         "J_PhysicalKey", "Z1",         "ZZ2",
+        "ecu-ca", "vos-signer", "gsdp-signer",   "tester-eol", "tester-workshop"};
     const struct oem *o = test_oem(TEST_NOW_S);
     struct oem_identity ecu;
     enum oem_role r;
@@ -62,6 +63,9 @@ static void put_oem(void)
     }
     cr_assert(eq(int, oem_make_ecu(test_crypto(), o, "SPAAK00000001", TEST_NOW_S, &ecu), ERR_OK));
     put("ecu", ecu.der, ecu.len);
+    oem_identity_free(&ecu);
+    cr_assert(eq(int, oem_make_client(test_crypto(), o, "TBM0000000001", TEST_NOW_S, &ecu), ERR_OK));
+    put("client", ecu.der, ecu.len);
     oem_identity_free(&ecu);
     put_k(o);
 }
@@ -116,6 +120,9 @@ static const struct {
     {.leaf = "ZZ2", .between = "", .root = "J", .ccc_above = true},
     {.leaf = "ecu-ca", .between = "", .root = "J", .ccc_above = true},
     {.leaf = "ecu", .between = "ecu-ca", .root = "J", .ccc_above = true},
+    {.leaf = "client", .between = "ecu-ca", .root = "J", .ccc_above = true},
+    {.leaf = "tester-eol", .between = "J1", .root = "J", .ccc_above = true},
+    {.leaf = "tester-workshop", .between = "J1", .root = "J", .ccc_above = true},
     {.leaf = "pairing-K", .between = "pairing-J1", .root = "pairing-J", .ccc = "1", .ccc_above = true},
     {.leaf = "D", .between = "", .root = "D"},
     {.leaf = "F", .between = "", .root = "pairing-J", .ccc = "2", .ccc_above = true},

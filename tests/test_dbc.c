@@ -58,6 +58,12 @@ Test(dbc, says_what_tools_and_people_need)
         "CM_ SG_ 928 Checksum \"" CHECKSUM_COMMENT "\";\n",
         "CM_ BO_ 1712 \"Carries ISO-TP (ISO 15765-2), messages of up to 2048 bytes; its frames have up to "
         "64 bytes, flow control and last frames fewer.\";\n",
+        "CM_ BO_ 1952 \"Carries ISO-TP (ISO 15765-2), messages of up to 2048 bytes; its frames have up to "
+        "64 bytes, flow control and last frames fewer. Classic frames too: answers are then classic.\";\n",
+        "CM_ BO_ 2015 \"Single frames of ISO-TP (ISO 15765-2), messages of up to 62 bytes to all who hear "
+        "them. "
+        "Classic frames too: answers are then classic.\";\n",
+        " SG_ IsoTpFrame : 4|4@1+ (1,0) [0|15] \"\" SPAAK,SGW,TBM\n",
         "VAL_ 1712 IsoTpFrame 0 \"single\" 1 \"first\" 2 \"consecutive\" 3 \"flow control\" ;\n",
     };
     char *text = dbc_text();
@@ -105,7 +111,8 @@ static void compare(const char *parser, const char *out)
         char line[200], receivers[80];
         receivers_of(row, receivers);
         snprintf(line, sizeof line, "%u %s from %s to %s %u bytes %s\n", row->id, row->name,
-                 matrix_node_name(row->sender), receivers, row->length, row->fd ? "FD" : "classic");
+                 matrix_node_name(row->sender), receivers, row->length,
+                 row->formats & MATRIX_FD ? "FD" : "classic");
         cr_expect(strstr(out, line) != NULL, "%s did not read\n%sbut\n%s", parser, line, out);
     }
     cr_expect(strstr(out, "bus CAN FD\n") != NULL, "%s: %s", parser, out);

@@ -664,3 +664,85 @@ Test(isotp, next_deadline_is_enough_to_run_it)
     isotp_output(&tp, 20600, &f, &ev);
     cr_assert(eq(u64, isotp_next_deadline(&tp), ISOTP_NEVER));
 }
+
+/* ---- a channel for peers with and without CAN FD ---- */
+
+static struct isotp_config following(void)
+{
+    struct isotp_config c = fd(64);
+    c.follow = true;
+    return c;
+}
+
+Test(isotp, follows_the_format_of_the_last_frame)
+{
+    PLAY(following(), 100, "send 8", "out 7E0##500080001*", "sent", "in 7E8#03000102CCCCCCCC", "received 3",
+         "send 7", "out 7E0#0700010203040506", "sent", "in 7E8##503000102CCCCCCCC", "received 3", "send 7",
+         "out 7E0##50700010203040506", "sent");
+}
+
+Test(isotp, a_long_answer_in_classic_frames_and_its_flow_control)
+{
+    PLAY(following(), 100, "in 7E8#100A000102030405", "out 7E0#300000CCCCCCCCCC", "in 7E8#2106070809CCCCCC",
+         "received 10", "send 10", "out 7E0#100A000102030405", "quiet", "in 7E8#300000CCCCCCCCCC",
+         "out 7E0#2106070809CCCCCC", "sent");
+}
+
+/* The format of a message is that of its first frame: another request in between changes nothing in it. */
+Test(isotp, a_message_under_way_keeps_its_format)
+{
+    PLAY(following(), 100, "send 70", "out 7E0##51046*/64", "in 7E8#0100", "received 1",
+         "in 7E8##5300000CCCCCCCCCC", "out 7E0##521*/12", "sent", "send 7", "out 7E0#0700010203040506",
+         "sent");
+}
+
+Test(isotp, following_needs_can_fd)
+{
+    struct isotp tp;
+    uint8_t buf[8];
+    struct isotp_config c = classic();
+    c.follow = true;
+    cr_assert(eq(int, isotp_init(&tp, &c, buf, sizeof buf), ERR_BAD_ARGUMENT));
+}
+
+/* On the identifier of many only single frames mean anything. */
+Test(isotp, single_frames_to_many)
+{
+    static const struct {
+        const char *frame;
+        int len; /* of the message; 0: ignored */
+    } rows[] = {
+        {"7DF#023E80CCCCCCCCCC", 2},
+        {"7DF#023E80", 2},
+        {"7DF##5023E80CCCCCCCCCC", 2},
+        {"7DF##500080102030405060708CCCC", 8},
+        {"7DF#00CCCCCCCCCCCCCC", 0},      /* SF_DL 0 */
+        {"7DF#083E80CCCCCCCCCC", 0},      /* longer than the frame */
+        {"7DF#1014010203040506", 0},      /* first frame */
+        {"7DF#2101020304050607", 0},      /* consecutive frame */
+        {"7DF#300000CCCCCCCCCC", 0},      /* flow control */
+        {"7DE#023E80CCCCCCCCCC", 0},      /* another identifier */
+        {"7E8#023E80CCCCCCCCCC", 0},      /* the channel's own is not meant here */
+        {"000007DF#023E80CCCCCCCCCC", 0}, /* 29 bits */
+        {"7DF#R8", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct isotp_player p;
+        struct isotp_config c = following();
+        struct bus_frame f;
+        struct span message = {0};
+        isotp_player_open(&p, rows[i].frame, &c, 100);
+        isotp_player_line(&p, "in 7E8#100A000102030405");
+        isotp_player_line(&p, "out 7E0#300000CCCCCCCCCC");
+        ASSERT_OK(bus_frame_parse(rows[i].frame, &f));
+        cr_expect(eq(int, isotp_input_to_many(&p.tp, 0x7DF, &f, &message), rows[i].len != 0), "%s",
+                  rows[i].frame);
+        cr_expect(eq(sz, message.len, (size_t)rows[i].len), "%s", rows[i].frame);
+        cr_expect(isotp_receiving(&p.tp), "what arrives on the channel goes on");
+        isotp_player_line(&p, "quiet");
+        isotp_player_line(&p, "in 7E8#2106070809CCCCCC");
+        isotp_player_line(&p, "received 10");
+        cr_expect(not(isotp_receiving(&p.tp)));
+        isotp_player_close(&p);
+    }
+}

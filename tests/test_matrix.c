@@ -21,9 +21,53 @@ Test(matrix, what_spaak_hears_on_the_body_segment)
 {
     uint32_t ids[16];
     size_t n = matrix_filter(NODE_SPAAK, SEGMENT_BODY, ids, 16);
-    cr_assert(eq(sz, n, 7));
+    cr_assert(eq(sz, n, 8));
     cr_assert(eq(u32, ids[0], 0x3A0));
+    cr_assert(eq(u32, ids[7], 0x7DF));
     cr_assert(eq(sz, matrix_filter(NODE_SPAAK, SEGMENT_TELEMATICS, ids, 16), 0));
+}
+
+Test(matrix, a_message_to_many_is_heard_by_each_on_its_segment)
+{
+    static const struct {
+        enum matrix_node node;
+        enum segment segment;
+        bool hears;
+    } rows[] = {
+        {NODE_SPAAK, SEGMENT_BODY, true},        {NODE_TBM, SEGMENT_TELEMATICS, true},
+        {NODE_SGW, SEGMENT_DIAGNOSTIC, true},    {NODE_HU, SEGMENT_INFOTAINMENT, false},
+        {NODE_SPAAK, SEGMENT_TELEMATICS, false}, {NODE_TESTER, SEGMENT_DIAGNOSTIC, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t ids[16];
+        size_t n = matrix_filter(rows[i].node, rows[i].segment, ids, 16);
+        bool heard = false;
+        for (size_t k = 0; k < n; k++)
+            heard = heard || ids[k] == 0x7DF;
+        cr_expect(eq(int, heard, rows[i].hears), "row %zu", i);
+    }
+    const struct matrix_row *all = matrix_row(MATRIX_UDS_FUNCTIONAL);
+    cr_expect(eq(uint, matrix_relayed(all), SEGMENT_SET(SEGMENT_BODY) | SEGMENT_SET(SEGMENT_TELEMATICS)));
+    cr_expect(eq(uint, matrix_relayed(matrix_row(MATRIX_UDS_SGW_REQ)), 0), "it ends at the SGW");
+}
+
+/* Flow control comes back the other way: sender and receiver, from and to change places. */
+Test(matrix, channels_have_two_directions)
+{
+    for (unsigned i = 0; i < MATRIX_MESSAGES; i++) {
+        const struct matrix_row *a = matrix_row((enum matrix_message)i), *b = matrix_pair(a);
+        if (a->kind != MATRIX_ISOTP) {
+            cr_expect(eq(ptr, (void *)b, NULL), "%s", a->name);
+            continue;
+        }
+        cr_assert(b != NULL, "%s", a->name);
+        cr_expect(eq(ptr, (void *)matrix_pair(b), (void *)a));
+        cr_expect(eq(uint, a->receivers, b->sender), "%s", a->name);
+        cr_expect(eq(uint, a->to, SEGMENT_SET(b->from)), "%s", a->name);
+        cr_expect(eq(uint, a->formats, b->formats), "%s", a->name);
+        cr_expect(eq(int, matrix_diagnostic(a), matrix_diagnostic(b)), "%s", a->name);
+        cr_expect(eq(int, matrix_diagnostic(a), (a->id & 0x7F0) == 0x7A0), "%s", a->name);
+    }
 }
 
 Test(matrix, segments_by_name)

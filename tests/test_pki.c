@@ -216,10 +216,16 @@ static struct k_certificate make_k(void)
 
 Test(x509, every_role_has_its_profile_and_no_other)
 {
-    static const enum x509_profile profiles[OEM_ROLES] = {
-        [OEM_J] = X509_OEM_ROOT,     [OEM_J1] = X509_OEM_SUB_CA,   [OEM_J_PHYSICAL_KEY] = X509_OEM_ROOT,
-        [OEM_Z1] = X509_SERVER_CA,   [OEM_ZZ2] = X509_KTS_SIGNER,  [OEM_ECU_CA] = X509_SERVER_CA,
-        [OEM_VOS] = X509_VOS_SIGNER, [OEM_GSDP] = X509_GSDP_SIGNER};
+    static const enum x509_profile profiles[OEM_ROLES] = {[OEM_J] = X509_OEM_ROOT,
+                                                          [OEM_J1] = X509_OEM_SUB_CA,
+                                                          [OEM_J_PHYSICAL_KEY] = X509_OEM_ROOT,
+                                                          [OEM_Z1] = X509_SERVER_CA,
+                                                          [OEM_ZZ2] = X509_KTS_SIGNER,
+                                                          [OEM_ECU_CA] = X509_SERVER_CA,
+                                                          [OEM_VOS] = X509_VOS_SIGNER,
+                                                          [OEM_GSDP] = X509_GSDP_SIGNER,
+                                                          [OEM_TESTER_EOL] = X509_TESTER,
+                                                          [OEM_TESTER_WORKSHOP] = X509_TESTER};
     for (unsigned r = 0; r < OEM_ROLES; r++) {
         struct x509 x = role((enum oem_role)r);
         for (unsigned p = 0; p < X509_PROFILES; p++)
@@ -227,6 +233,22 @@ Test(x509, every_role_has_its_profile_and_no_other)
                          p == profiles[r]),
                       "role %u profile %u", r, p);
     }
+}
+
+/* The OU is a tester's, and nobody else's. */
+Test(x509, a_role_stands_before_the_name)
+{
+    struct x509 x = role(OEM_TESTER_WORKSHOP), j1 = role(OEM_J1), j = role(OEM_J);
+    const struct x509 *issuers[] = {&j1, &j};
+    cr_expect(eq(str, x.unit, "workshop"));
+    cr_expect(eq(str, x.subject, "spaaksim Tester Workshop"));
+    cr_expect(eq(str, role(OEM_TESTER_EOL).unit, "eol"));
+    cr_expect(eq(str, j1.unit, ""));
+    cr_expect(eq(int, x509_check_chain(test_crypto(), &x, X509_TESTER, issuers, 2, TEST_NOW_S + 1), ERR_OK));
+    x.unit[0] = '\0';
+    cr_expect(eq(int, x509_check_profile(test_crypto(), &x, X509_TESTER), ERR_CERT_PROFILE));
+    text_copy(j1.unit, sizeof j1.unit, "eol");
+    cr_expect(eq(int, x509_check_profile(test_crypto(), &j1, X509_OEM_SUB_CA), ERR_CERT_PROFILE));
 }
 
 Test(x509, k_has_the_ccc_profile)

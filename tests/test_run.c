@@ -405,7 +405,7 @@ Test(run, a_past_repeats_with_its_seed_and_lies_earlier)
         cr_assert(ne(ptr, p, NULL), "%s", problem);
         cr_assert(eq(ptr, past_of(&s, &o, TEST_NOW_S * 1000, problem, sizeof problem), p), "kept");
         ASSERT_OK(store_get(past_store(p, "spaak"), "vehicle/certificate", k[i], sizeof k[i], &len[i]));
-        cr_expect(eq(ptr, past_store(p, "tbm"), NULL));
+        cr_expect(eq(ptr, past_store(p, "rogue"), NULL));
     }
     cr_expect(len[0] == len[1] && memcmp(k[0], k[1], len[0]) == 0);
     struct x509 cert;

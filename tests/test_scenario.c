@@ -96,7 +96,9 @@ static const struct {
     {HEAD RUN OK "settings:\n  spaak: {retry_ms: 0}\n", 9, "\"0\" is not a number from 1 to 3600000"},
     {HEAD RUN OK "settings:\n  spaak: 5\n", 9, "takes a mapping"},
     {HEAD RUN OK "settings:\n  spaak: {retry_ms: 5, retry_ms: 6}\n", 9, "stands twice"},
-    {HEAD RUN "expect:\n  - {state: {tbm: {x: present}}}\n", 7, "keeps no store"},
+    {HEAD
+     "run: [broker, pki, vos, gsdp, sgw, tbm, spaak, rogue]\nexpect:\n  - {state: {rogue: {x: present}}}\n",
+     7, "keeps no store"},
     {HEAD RUN "expect:\n  - {state: {spaak: [x]}}\n", 7, "takes a mapping of states"},
     {HEAD RUN OK "settings:\n  spaak: {retry: 5}\n", 9, "did you mean \"retry_ms\"?"},
     {HEAD RUN OK "settings:\n  spaak: {retry_ms: fast}\n", 9, "is not a number"},

@@ -37,6 +37,9 @@
     X(BUS_FLAGS, 153, "the frame format differs from its row of the message matrix")            \
     X(BUS_STALE_COUNTER, 154, "the alive counter of a cyclic message did not move")             \
     X(BUS_CHECKSUM, 155, "the checksum of a cyclic message is wrong")                           \
+    X(BUS_GATE_CLOSED, 156, "the gateway's diagnostic gate is closed")                          \
+    X(BUS_NO_REQUEST, 157, "no diagnostic request waits for this answer")                       \
+    X(BUS_ROLE, 158, "the tester's role does not reach so far")                                 \
     /* PKI: 200..299 (RFC 5280, RFC 2986) */                                                    \
     X(DER_SYNTAX, 200, "not the DER that was expected")                                         \
     X(KEY_NOT_P256, 202, "the public key is not on curve P-256")                                \

@@ -42,7 +42,7 @@ static void signals_of(FILE *out, const struct matrix_row *r,
             found++;
         }
     if (!found)
-        each(out, r, r->kind == MATRIX_ISOTP ? &isotp_signal : &bytes_signal);
+        each(out, r, r->kind == MATRIX_FRAME ? &bytes_signal : &isotp_signal);
 }
 
 static void write_signal(FILE *out, const struct matrix_row *r, const struct signal *s)
@@ -72,12 +72,20 @@ static void write_signal_comment(FILE *out, const struct matrix_row *r, const st
 
 static void write_comments(FILE *out, const struct matrix_row *r)
 {
+    const char *classic =
+        r->formats == MATRIX_ANY_FORMAT ? " Classic frames too: answers are then classic." : "";
     if (r->kind == MATRIX_ISOTP)
         fprintf(
             out,
             "CM_ BO_ %u \"Carries ISO-TP (ISO 15765-2), messages of up to %u bytes; its frames have up to %u "
-            "bytes, flow control and last frames fewer.\";\n",
-            r->id, r->pdu_max, r->length);
+            "bytes, flow control and last frames fewer.%s\";\n",
+            r->id, r->pdu_max, r->length, classic);
+    if (r->kind == MATRIX_SINGLE)
+        fprintf(
+            out,
+            "CM_ BO_ %u \"Single frames of ISO-TP (ISO 15765-2), messages of up to %u bytes to all who hear "
+            "them.%s\";\n",
+            r->id, r->pdu_max, classic);
     if (r->cycle_ms)
         fprintf(out, "CM_ BO_ %u \"Every %u ms, and at once when a value changes.\";\n", r->id, r->cycle_ms);
     signals_of(out, r, write_signal_comment);
@@ -101,7 +109,7 @@ static void write_definitions(FILE *out)
 static void write_attributes(FILE *out, const struct matrix_row *r)
 {
     fprintf(out, "BA_ \"GenMsgCycleTime\" BO_ %u %u;\n", r->id, r->cycle_ms);
-    fprintf(out, "BA_ \"VFrameFormat\" BO_ %u %d;\n", r->id, r->fd ? 14 : 0);
+    fprintf(out, "BA_ \"VFrameFormat\" BO_ %u %d;\n", r->id, r->formats & MATRIX_FD ? 14 : 0);
     fprintf(out, "BA_ \"Segment\" BO_ %u \"%s\";\n", r->id, segment_name(r->from));
 }
 

@@ -45,8 +45,8 @@ static bool config_valid(const struct isotp_config *c)
 {
     uint8_t dl = c->tx_dl;
     uint32_t id_max = c->extended_ids ? ID_MAX_29 : ID_MAX_11;
-    return dl >= 8 && dl <= 64 && bus_fd_length(dl) == dl && (dl == 8 || c->fd) && c->tx_id <= id_max &&
-           c->rx_id <= id_max && directions_differ(c) && !st_min_reserved(c->st_min);
+    return dl >= 8 && dl <= 64 && bus_fd_length(dl) == dl && (c->fd || (dl == 8 && !c->follow)) &&
+           c->tx_id <= id_max && c->rx_id <= id_max && directions_differ(c) && !st_min_reserved(c->st_min);
 }
 
 enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap)
@@ -56,6 +56,7 @@ enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx
         return ERR_BAD_ARGUMENT;
     memset(i, 0, sizeof *i);
     i->cfg = *cfg;
+    i->peer_fd = cfg->fd;
     i->rx.buf = rx_buf;
     i->rx.cap = rx_cap;
     return ERR_OK;
@@ -74,6 +75,12 @@ bool isotp_sending(const struct isotp *i)
     return i->tx.state != ISOTP_TX_IDLE;
 }
 
+bool isotp_receiving(const struct isotp *i)
+{
+    assert(ready(i));
+    return i->rx.state != ISOTP_RX_IDLE;
+}
+
 enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t now_us)
 {
     assert(ready(i) && (data || len == 0));
@@ -82,6 +89,8 @@ enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t
     if (len == 0)
         return ERR_BAD_ARGUMENT;
     i->tx.state = ISOTP_TX_FIRST;
+    i->tx.fd = isotp_send_fd(i);
+    i->tx.dl = i->tx.fd == i->cfg.fd ? i->cfg.tx_dl : BUS_CLASSIC_MAX;
     i->tx.data = data;
     i->tx.len = len;
     i->tx.done = 0;
@@ -110,11 +119,11 @@ void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us)
 }
 
 /* Not ours: another identifier or address, or no data frame. */
-static bool foreign(const struct isotp *i, const struct bus_frame *f)
+static bool foreign(const struct isotp *i, uint32_t id, const struct bus_frame *f)
 {
     size_t at = isotp_address_len(i);
-    return f->id != i->cfg.rx_id || !(f->flags & BUS_EXTENDED) != !i->cfg.extended_ids ||
-           f->flags & BUS_REMOTE || f->len <= at || (at && f->data[0] != i->cfg.rx_address);
+    return f->id != id || !(f->flags & BUS_EXTENDED) != !i->cfg.extended_ids || f->flags & BUS_REMOTE ||
+           f->len <= at || (at && f->data[0] != i->cfg.rx_address);
 }
 
 void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, struct isotp_event *ev)
@@ -123,7 +132,7 @@ void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, st
     ev->kind = ISOTP_NONE;
     ev->reason = ERR_OK;
     size_t at = isotp_address_len(i);
-    if (foreign(i, f))
+    if (foreign(i, i->cfg.rx_id, f))
         return;
     switch (f->data[at] & 0xF0) {
     case PCI_SF:
@@ -141,6 +150,18 @@ void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, st
     default: /* 9.6.1: reserved, ignored */
         break;
     }
+}
+
+bool isotp_input_to_many(struct isotp *i, uint32_t id, const struct bus_frame *f, struct span *message)
+{
+    assert(ready(i) && f && f->len <= BUS_FD_MAX && message);
+    size_t at = isotp_address_len(i), len, head;
+    if (foreign(i, id, f) || (f->data[at] & 0xF0) != PCI_SF || !isotp_single_length(i, f, at, &len, &head) ||
+        !isotp_padding_agreed(i, f, head + len))
+        return false;
+    i->peer_fd = f->flags & BUS_FD;
+    *message = span_of(f->data + head, len);
+    return true;
 }
 
 bool isotp_output(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev)

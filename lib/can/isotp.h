@@ -34,6 +34,7 @@ struct isotp_config {
     uint32_t tx_id, rx_id; /* 11 or 29 bits, and two unless address bytes tell the directions apart */
     bool extended_ids;     /* 29-bit identifiers */
     bool fd, brs;          /* frame format sent; with fd, tx_dl may exceed 8 */
+    bool follow;           /* with fd: who sent classic frames last is sent classic frames */
     uint8_t tx_dl;         /* 8, 12, 16, 20, 24, 32, 48 or 64 */
     bool address_byte;     /* extended or mixed addressing: one byte before the PCI */
     uint8_t tx_address, rx_address;
@@ -72,8 +73,11 @@ enum isotp_rx_state { ISOTP_RX_IDLE, ISOTP_RX_WAIT_CF };
 
 struct isotp {
     struct isotp_config cfg;
+    bool peer_fd; /* format of the last frame with data that came */
     struct {
         enum isotp_tx_state state;
+        bool fd;
+        uint8_t dl; /* TX_DL of the message under way */
         const uint8_t *data;
         uint32_t len, done;
         uint8_t sn, block_left, wait_count, limited; /* limited: block_left counts */
@@ -94,9 +98,9 @@ struct isotp {
 
 /* CAN FD, 64 bytes, padding CC, the standard's one-second timers, no block limit, STmin 0, N_WFTmax 8. */
 struct isotp_config isotp_config_default(uint32_t tx_id, uint32_t rx_id);
-/* ERR_BAD_ARGUMENT for a tx_dl that the format does not have, an identifier beyond 11 or 29 bits, one
- * identifier for both directions, and a reserved st_min. rx_buf bounds what can be received; the first frame
- * of anything longer is answered with overflow. */
+/* ERR_BAD_ARGUMENT for a tx_dl that the format does not have, `follow` without fd, an identifier beyond 11 or
+ * 29 bits, one identifier for both directions, and a reserved st_min. rx_buf bounds what can be received; the
+ * first frame of anything longer is answered with overflow. */
 enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap);
 
 /* ERR_BUSY while a message is under way; ERR_BAD_ARGUMENT for an empty one. */
@@ -104,6 +108,8 @@ enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t
 /* Gives up the message under way, if any, without an event. */
 void isotp_abort_send(struct isotp *i);
 bool isotp_sending(const struct isotp *i);
+/* A message has begun to arrive and is not whole yet. */
+bool isotp_receiving(const struct isotp *i);
 /* A busy receiver answers with WAIT until it is set free, at most wft_max times; then the reception fails
  * with ERR_ISOTP_WFT_OVERRUN. */
 void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us);
@@ -112,6 +118,10 @@ void isotp_set_receiver_busy(struct isotp *i, bool busy, uint64_t now_us);
  * received is reported with ERR_ISOTP_UNEXPECTED_PDU: as RX_FAILED when a first frame did it (the new
  * message is then being received), as the reason beside RECEIVED when a single frame did. */
 void isotp_input(struct isotp *i, const struct bus_frame *f, uint64_t now_us, struct isotp_event *ev);
+/* The message of a single frame that was sent to many, on an identifier that is not this channel's own, where
+ * no flow control could come back; it points into *f. False for any other frame, and for what a node is told
+ * to ignore. The channel's reception is not touched. */
+bool isotp_input_to_many(struct isotp *i, uint32_t id, const struct bus_frame *f, struct span *message);
 /* True: *f is to be put on the bus now. *ev is SENT when it ended the message. */
 bool isotp_output(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev);
 /* The earliest time at which isotp_output or isotp_expire has something to do; ISOTP_NEVER for none. */

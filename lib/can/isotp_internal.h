@@ -24,6 +24,9 @@ static inline size_t isotp_single_max(const struct isotp *i, size_t can_dl)
 }
 
 /* isotp_receive.c; `at` is where the PCI stands */
+/* SF_DL and where the data begin; false for what 9.6.2 tells a node to ignore. */
+bool isotp_single_length(const struct isotp *i, const struct bus_frame *f, size_t at, size_t *len,
+                         size_t *head);
 void isotp_input_single(struct isotp *i, const struct bus_frame *f, size_t at, struct isotp_event *ev);
 void isotp_input_first(struct isotp *i, const struct bus_frame *f, size_t at, uint64_t now_us,
                        struct isotp_event *ev);
@@ -37,8 +40,12 @@ void isotp_output_flow_control(struct isotp *i, uint64_t now_us, struct bus_fram
 void isotp_expire_receiving(struct isotp *i, struct isotp_event *ev);
 
 /* isotp_send.c */
-uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f);
+/* A frame of that format, up to dl bytes. */
+uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f, bool fd, uint8_t dl);
 void isotp_frame_end(const struct isotp *i, struct bus_frame *f, const uint8_t *end);
+/* What is sent next goes in this format. */
+bool isotp_send_fd(const struct isotp *i);
+
 void isotp_input_flow_control(struct isotp *i, const struct bus_frame *f, size_t at, uint64_t now_us,
                               struct isotp_event *ev);
 /* True: *f holds what the sender has to put on the bus now. */

@@ -68,7 +68,7 @@ static void queue_fc(struct isotp *i, uint8_t fc, uint64_t now_us)
 
 void isotp_output_flow_control(struct isotp *i, uint64_t now_us, struct bus_frame *f)
 {
-    uint8_t *p = isotp_frame_begin(i, f);
+    uint8_t *p = isotp_frame_begin(i, f, isotp_send_fd(i), BUS_CLASSIC_MAX);
     *p++ = i->rx.fc;
     *p++ = i->cfg.block_size;
     *p++ = i->cfg.st_min;
@@ -101,9 +101,8 @@ static void interrupt(struct isotp *i, struct isotp_event *ev)
         rx_fail(i, ERR_ISOTP_UNEXPECTED_PDU, ev);
 }
 
-/* SF_DL and where the data begin; false for what 9.6.2 tells a node to ignore. */
-static bool single_length(const struct isotp *i, const struct bus_frame *f, size_t at, size_t *len,
-                          size_t *head)
+bool isotp_single_length(const struct isotp *i, const struct bus_frame *f, size_t at, size_t *len,
+                         size_t *head)
 {
     *len = f->data[at] & 0x0F;
     *head = at + 1;
@@ -120,7 +119,7 @@ static bool single_length(const struct isotp *i, const struct bus_frame *f, size
 void isotp_input_single(struct isotp *i, const struct bus_frame *f, size_t at, struct isotp_event *ev)
 {
     size_t len, head;
-    if (!single_length(i, f, at, &len, &head) || len > i->rx.cap)
+    if (!isotp_single_length(i, f, at, &len, &head) || len > i->rx.cap)
         return;
     if (!isotp_padding_agreed(i, f, head + len)) {
         /* worth a word only when it says nothing false about a message under way */
@@ -130,6 +129,7 @@ void isotp_input_single(struct isotp *i, const struct bus_frame *f, size_t at, s
     }
     interrupt(i, ev);
     bool interrupted = ev->kind != ISOTP_NONE;
+    i->peer_fd = f->flags & BUS_FD;
     memcpy(i->rx.buf, f->data + head, len);
     i->rx.len = (uint32_t)len;
     rx_done(i, ev);
@@ -163,6 +163,7 @@ void isotp_input_first(struct isotp *i, const struct bus_frame *f, size_t at, ui
     if (!first_length(i, f, at, &len, &head))
         return;
     interrupt(i, ev);
+    i->peer_fd = f->flags & BUS_FD;
     if (len > i->rx.cap) { /* 9.6.3: FC(OVFLW) */
         queue_fc(i, FC_OVERFLOW, now_us);
         return;
@@ -216,6 +217,7 @@ void isotp_input_consecutive(struct isotp *i, const struct bus_frame *f, size_t 
         rx_fail(i, ERR_ISOTP_BAD_PADDING, ev);
         return;
     }
+    i->peer_fd = f->flags & BUS_FD;
     memcpy(i->rx.buf + i->rx.done, f->data + head, want);
     i->rx.done += want;
     consecutive_taken(i, now_us, ev);

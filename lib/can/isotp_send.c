@@ -73,15 +73,19 @@ void isotp_input_flow_control(struct isotp *i, const struct bus_frame *f, size_t
 
 /* ---- frames ---- */
 
-uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f)
+bool isotp_send_fd(const struct isotp *i)
 {
-    uint8_t flags = (uint8_t)((i->cfg.extended_ids ? BUS_EXTENDED : 0) | (i->cfg.fd ? BUS_FD : 0) |
-                              (i->cfg.fd && i->cfg.brs ? BUS_BRS : 0));
+    return i->cfg.fd && (!i->cfg.follow || i->peer_fd);
+}
+
+uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f, bool fd, uint8_t dl)
+{
+    uint8_t flags = (uint8_t)((i->cfg.extended_ids ? BUS_EXTENDED : 0) | (fd ? BUS_FD : 0) |
+                              (fd && i->cfg.brs ? BUS_BRS : 0));
     f->id = i->cfg.tx_id;
     f->flags = flags;
     f->len = 0;
-    memset(f->data + i->cfg.tx_dl, 0,
-           BUS_FD_MAX - i->cfg.tx_dl); /* what lay there before leaves with no frame */
+    memset(f->data + dl, 0, BUS_FD_MAX - dl); /* what lay there before leaves with no frame */
     if (!i->cfg.address_byte)
         return f->data;
     f->data[0] = i->cfg.tx_address;
@@ -91,20 +95,19 @@ uint8_t *isotp_frame_begin(const struct isotp *i, struct bus_frame *f)
 void isotp_frame_end(const struct isotp *i, struct bus_frame *f, const uint8_t *end)
 {
     size_t used = (size_t)(end - f->data);
-    size_t len = i->cfg.fd ? bus_fd_length(used) : used;
+    size_t len = f->flags & BUS_FD ? bus_fd_length(used) : used;
     if (i->cfg.pad && len < 8)
         len = 8;
     if (len > used)
         memset(f->data + used, i->cfg.pad_byte, len - used);
-    if (len < i->cfg.tx_dl)
-        memset(f->data + len, 0, i->cfg.tx_dl - len);
+    memset(f->data + len, 0, BUS_FD_MAX - len);
     f->len = (uint8_t)len;
 }
 
 /* 9.6.2: SF_DL in the PCI's low nibble, or behind it when CAN_DL must exceed 8. */
 static void output_single(struct isotp *i, struct bus_frame *f, struct isotp_event *ev)
 {
-    uint8_t *p = isotp_frame_begin(i, f);
+    uint8_t *p = isotp_frame_begin(i, f, i->tx.fd, i->tx.dl);
     if (i->tx.len <= isotp_single_max(i, 8)) {
         *p++ = (uint8_t)(PCI_SF | i->tx.len);
     } else {
@@ -119,7 +122,7 @@ static void output_single(struct isotp *i, struct bus_frame *f, struct isotp_eve
 /* 9.6.3: FF_DL in 12 bits, or in 32 behind zeros. */
 static void output_first(struct isotp *i, uint64_t now_us, struct bus_frame *f)
 {
-    uint8_t *p = isotp_frame_begin(i, f);
+    uint8_t *p = isotp_frame_begin(i, f, i->tx.fd, i->tx.dl);
     if (i->tx.len <= FF_SHORT_MAX) {
         *p++ = (uint8_t)(PCI_FF | i->tx.len >> 8);
         *p++ = (uint8_t)i->tx.len;
@@ -129,9 +132,9 @@ static void output_first(struct isotp *i, uint64_t now_us, struct bus_frame *f)
         wr_be32(&w, i->tx.len);
         p += 6;
     }
-    size_t n = (size_t)(f->data + i->cfg.tx_dl - p);
+    size_t n = (size_t)(f->data + i->tx.dl - p);
     memcpy(p, i->tx.data, n);
-    f->len = i->cfg.tx_dl;
+    f->len = i->tx.dl;
     i->tx.done = (uint32_t)n;
     wait_for_fc(i, now_us);
 }
@@ -161,13 +164,13 @@ static void consecutive_gone(struct isotp *i, uint64_t now_us, const struct bus_
 static void output_consecutive(struct isotp *i, uint64_t now_us, struct bus_frame *f, struct isotp_event *ev)
 {
     assert(i->tx.done < i->tx.len);
-    uint8_t *p = isotp_frame_begin(i, f);
+    uint8_t *p = isotp_frame_begin(i, f, i->tx.fd, i->tx.dl);
     *p++ = PCI_CF | i->tx.sn;
-    size_t room = (size_t)(f->data + i->cfg.tx_dl - p), left = i->tx.len - i->tx.done;
+    size_t room = (size_t)(f->data + i->tx.dl - p), left = i->tx.len - i->tx.done;
     size_t n = left < room ? left : room;
     memcpy(p, i->tx.data + i->tx.done, n);
     if (n == room)
-        f->len = i->cfg.tx_dl;
+        f->len = i->tx.dl;
     else
         isotp_frame_end(i, f, p + n);
     i->tx.done += (uint32_t)n;
@@ -178,7 +181,7 @@ bool isotp_output_sending(struct isotp *i, uint64_t now_us, struct bus_frame *f,
 {
     switch (i->tx.state) {
     case ISOTP_TX_FIRST:
-        if (i->tx.len <= isotp_single_max(i, i->cfg.tx_dl))
+        if (i->tx.len <= isotp_single_max(i, i->tx.dl))
             output_single(i, f, ev);
         else
             output_first(i, now_us, f);

@@ -8,14 +8,20 @@
 #include "lib/can/frame.h"
 
 enum segment { SEGMENT_BODY, SEGMENT_TELEMATICS, SEGMENT_INFOTAINMENT, SEGMENT_DIAGNOSTIC, SEGMENTS };
+/* A set of segments. */
+#define SEGMENT_SET(s) (1u << (s))
 
 enum matrix_node { NODE_SPAAK = 1, NODE_SGW = 2, NODE_TBM = 4, NODE_HU = 8, NODE_WCP = 16, NODE_TESTER = 32 };
 #define MATRIX_NODES 6
 
 enum matrix_kind {
     MATRIX_FRAME, /* the frame is the message */
-    MATRIX_ISOTP  /* frames carry ISO-TP; flow control comes back on the paired row's identifier */
+    MATRIX_ISOTP, /* frames carry ISO-TP; flow control comes back on the paired row's identifier */
+    MATRIX_SINGLE /* single frames of ISO-TP only: many hear them, and none could say how fast */
 };
+
+/* Set of formats that a row's frames may have. */
+enum matrix_format { MATRIX_CLASSIC = 1, MATRIX_FD = 2, MATRIX_ANY_FORMAT = 3 };
 
 /* Order of the enum = order of the table. Names are spelt as in the DBC. */
 enum matrix_message {
@@ -30,8 +36,13 @@ enum matrix_message {
     MATRIX_WCP_STATUS,
     MATRIX_SPAAK_WCP_CMD,
     MATRIX_WCP_SPAAK_RSP,
-    MATRIX_UDS_REQ,
-    MATRIX_UDS_RSP,
+    MATRIX_UDS_SPAAK_REQ,
+    MATRIX_UDS_SPAAK_RSP,
+    MATRIX_UDS_TBM_REQ,
+    MATRIX_UDS_TBM_RSP,
+    MATRIX_UDS_SGW_REQ,
+    MATRIX_UDS_SGW_RSP,
+    MATRIX_UDS_FUNCTIONAL,
     MATRIX_MESSAGES
 };
 
@@ -40,12 +51,13 @@ struct matrix_row {
     const char *name;
     enum matrix_kind kind;
     enum matrix_node sender;
-    unsigned receivers; /* set of enum matrix_node, the SGW not counted */
-    enum segment from, to;
-    uint8_t length; /* longest frame, bytes */
-    bool fd;
+    unsigned receivers; /* set of enum matrix_node; the SGW only where the message ends there */
+    enum segment from;
+    unsigned to;         /* set of segments where it is heard; with `from` in it, the sender's own is one */
+    uint8_t length;      /* longest frame, bytes */
+    unsigned formats;    /* set of enum matrix_format; with both, an answer has the format of its request */
     uint16_t cycle_ms;   /* 0: on event */
-    uint16_t pdu_max;    /* ISO-TP: longest message, bytes */
+    uint16_t pdu_max;    /* ISO-TP: longest message in frames of `length`, bytes */
     uint16_t burst;      /* frames the SGW lets through at once ... */
     uint16_t per_second; /* ... and the steady rate after that */
 };
@@ -59,6 +71,13 @@ const struct matrix_row *matrix_row(enum matrix_message m);
 /* NULL when no row has this identifier. */
 const struct matrix_row *matrix_find(uint32_t id);
 const struct matrix_row *matrix_find_name(const char *name);
+
+/* Where flow control and answers to an ISO-TP row come back; NULL for other kinds. */
+const struct matrix_row *matrix_pair(const struct matrix_row *row);
+/* Where frames of this row must go to be heard by all, beside the segment they come from: a set. */
+unsigned matrix_relayed(const struct matrix_row *row);
+/* Is this one of diagnostics, which the SGW lets through only while its gate is open? */
+bool matrix_diagnostic(const struct matrix_row *row);
 
 const char *segment_name(enum segment s);
 /* SEGMENTS when there is none of that name. */

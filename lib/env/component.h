@@ -144,12 +144,19 @@ struct claim_spec {
 enum plant_kind {
     PLANT_KEY,         /* the private key of `of`, 32 bytes */
     PLANT_CERTIFICATE, /* its certificate, DER */
-    PLANT_VEHICLES     /* an entry for each vehicle of the run: key followed by the serial */
+    PLANT_VEHICLES,    /* an entry for each vehicle of the run: key followed by the serial */
+    PLANT_CLIENT_KEY,  /* the private key of this ECU as client of a server, by the serial of diagnostics */
+    PLANT_CLIENT_CERTIFICATE, /* its certificate, DER */
+    PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
+    PLANT_LEVEL_PLANT,        /* K for level 61 */
+    PLANT_TESTER_SECRET       /* M, from which a tester derives every K; in no ECU */
 };
 struct plant_item {
     const char *key;
     enum plant_kind kind;
-    const char *of; /* an authority of sim/plant, or "ecu": the identity of this very ECU */
+    /* KEY, CERTIFICATE: an authority of sim/plant, or "ecu": the identity of this very ECU. CLIENT, LEVEL:
+     * the letters of its serial number in diagnostics (lib/uds/uds_serial.h). */
+    const char *of;
 };
 
 /* What no honest life leaves behind, and a scenario can ask for: {name: value}. */

@@ -14,6 +14,7 @@ void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsig
     c->out = matrix_row(out);
     c->in = matrix_row(in);
     struct isotp_config cfg = isotp_config_default(c->out->id, c->in->id);
+    cfg.follow = c->out->formats == MATRIX_ANY_FORMAT;
     cfg.tx_wait_max = ISOTP_PORT_WAITS;
     cfg.frame_time_us = wire_time_us;
     enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
@@ -58,9 +59,32 @@ bool isotp_port_busy(const struct isotp_port *c)
     return isotp_sending(&c->tp);
 }
 
+void isotp_port_stop(struct isotp_port *c)
+{
+    struct isotp_config cfg = c->tp.cfg;
+    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
+    assert(!e);
+    (void)e;
+    env_timer_set(c->env, c->timer, ENV_NEVER);
+}
+
+bool isotp_port_receiving(const struct isotp_port *c)
+{
+    return isotp_receiving(&c->tp);
+}
+
+static void input_to_many(struct isotp_port *c, const struct bus_frame *f)
+{
+    struct span message;
+    if (isotp_input_to_many(&c->tp, c->to_many->id, f, &message))
+        c->on_to_many(c->owner, c, message);
+}
+
 void isotp_port_input(struct isotp_port *c, const struct bus_frame *f)
 {
     struct isotp_event ev;
+    if (c->to_many && f->id == c->to_many->id)
+        input_to_many(c, f);
     if (f->id != c->in->id)
         return;
     isotp_input(&c->tp, f, env_now_us(c->env), &ev);

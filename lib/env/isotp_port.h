@@ -14,6 +14,8 @@ struct isotp_port {
     struct env *env;
     unsigned port, timer;
     const struct matrix_row *out, *in;
+    const struct matrix_row *to_many; /* NULL, or one on which single frames come for many */
+    void (*on_to_many)(void *owner, struct isotp_port *channel, struct span message);
     void (*on_event)(void *owner, struct isotp_port *channel, const struct isotp_event *ev);
     void *owner;
     struct isotp tp;
@@ -21,12 +23,19 @@ struct isotp_port {
     uint8_t tx[ISOTP_PORT_MAX];
 };
 
-/* Sends on row `out`, receives on row `in`; the timer number is used by nobody else. */
+/* Sends on row `out`, receives on row `in`; the timer number is used by nobody else. Rows that carry classic
+ * frames beside CAN FD are answered in the format that came last. */
 void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
                      enum matrix_message out, enum matrix_message in);
 /* Copies the message. ERR_BUSY while one is under way, ERR_NO_SPACE when it is too long. */
 enum err isotp_port_send(struct isotp_port *c, struct span message);
 bool isotp_port_busy(const struct isotp_port *c);
+/* Gives up what is under way, both ways, without an event: the node has gone down. isotp_port_init begins
+ * anew.
+ */
+void isotp_port_stop(struct isotp_port *c);
+/* The first part of a longer message is there. */
+bool isotp_port_receiving(const struct isotp_port *c);
 /* Any frame of the port; others' identifiers are ignored. */
 void isotp_port_input(struct isotp_port *c, const struct bus_frame *f);
 /* To be called when the channel's timer fires. */

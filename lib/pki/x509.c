@@ -9,6 +9,7 @@ static const uint8_t oid_ecdsa_sha256[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0
 static const uint8_t oid_ec_public_key[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01};
 static const uint8_t oid_p256[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
 static const uint8_t oid_cn[] = {0x55, 0x04, 0x03};
+static const uint8_t oid_ou[] = {0x55, 0x04, 0x0B};
 static const uint8_t oid_key_usage[] = {0x55, 0x1D, 0x0F};
 static const uint8_t oid_basic_constraints[] = {0x55, 0x1D, 0x13};
 static const uint8_t oid_subject_key_id[] = {0x55, 0x1D, 0x0E};
@@ -35,6 +36,7 @@ static const struct profile {
     [X509_GSDP_SIGNER] = {false, -1, USAGE_SIGN, 0, 3},  [X509_KTS_SIGNER] = {false, -1, USAGE_SIGN, 0, 4},
     [X509_DEVICE_OEM] = {true, -1, USAGE_CA, 0, 0},      [X509_DEVICE_CROSS] = {true, 1, USAGE_CA, 2, 0},
     [X509_INSTANCE_CA] = {true, 0, USAGE_CA, 3, 0},      [X509_ENDPOINT] = {false, -1, USAGE_SIGN, 4, 0},
+    [X509_TESTER] = {false, -1, USAGE_SIGN, 0, 0},       [X509_ECU_CLIENT] = {false, -1, USAGE_SIGN, 0, 5},
 };
 
 void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[SHA1_SIZE])
@@ -63,14 +65,28 @@ static void put_signature_algorithm(struct der_w *w)
     der_wrap(w, DER_SEQUENCE, mark);
 }
 
-void x509_put_name(struct der_w *w, const char *cn)
+/* One attribute of a name. */
+static void put_attribute(struct der_w *w, const uint8_t *oid, size_t len, const char *text)
 {
     size_t mark = w->at;
-    der_put_tlv(w, DER_UTF8, cn, strlen(cn));
-    PUT_OID(w, oid_cn);
+    der_put_tlv(w, DER_UTF8, text, strlen(text));
+    put_oid(w, oid, len, 0);
     der_wrap(w, DER_SEQUENCE, mark);
     der_wrap(w, DER_SET, mark);
+}
+
+static void put_subject(struct der_w *w, const char *unit, const char *cn)
+{
+    size_t mark = w->at;
+    put_attribute(w, oid_cn, sizeof oid_cn, cn);
+    if (unit)
+        put_attribute(w, oid_ou, sizeof oid_ou, unit);
     der_wrap(w, DER_SEQUENCE, mark);
+}
+
+void x509_put_name(struct der_w *w, const char *cn)
+{
+    put_subject(w, NULL, cn);
 }
 
 void x509_put_public_key(struct der_w *w, const uint8_t point[P256_POINT])
@@ -153,7 +169,7 @@ static void put_tbs(struct crypto *c, struct der_w *w, const struct x509_templat
     uint8_t serial[16];
     put_extensions(c, w, t);
     x509_put_public_key(w, t->public_key);
-    x509_put_name(w, t->subject);
+    put_subject(w, t->unit, t->subject);
     size_t validity = w->at;
     der_put_time(w, t->not_after_s);
     der_put_time(w, t->not_before_s);
@@ -194,7 +210,8 @@ enum err x509_issue(struct crypto *c, const struct x509_template *t, const struc
 {
     uint8_t tbs[X509_MAX];
     struct der_w w = der_w_of(tbs, sizeof tbs);
-    if (strlen(t->subject) > X509_CN_MAX || strlen(t->issuer) > X509_CN_MAX)
+    if (strlen(t->subject) > X509_CN_MAX || strlen(t->issuer) > X509_CN_MAX ||
+        (t->unit && strlen(t->unit) > X509_OU_MAX))
         return ERR_BAD_ARGUMENT;
     put_tbs(c, &w, t);
     return x509_put_signed(c, &w, issuer_key, out, X509_MAX, len);
@@ -210,23 +227,38 @@ void x509_read_signature_algorithm(struct rd *r)
         r->failed = true;
 }
 
+/* One attribute of that kind, of up to max characters. */
+static bool read_attribute(struct rd *name, const uint8_t *oid, size_t len, char *out, size_t max)
+{
+    struct rd set = der_enter(name, DER_SET);
+    struct rd pair = der_enter(&set, DER_SEQUENCE);
+    struct rd kind = der_enter(&pair, DER_OID);
+    struct rd text;
+    if (!der_optional(&pair, DER_PRINTABLE, &text))
+        text = der_enter(&pair, DER_UTF8);
+    if (!der_is(kind, oid, len) || text.failed || pair.left || set.left || text.left == 0 ||
+        text.left > max || memchr(text.p, 0, text.left))
+        return false;
+    memcpy(out, text.p, text.left);
+    out[text.left] = '\0';
+    return true;
+}
+
 void x509_read_name(struct rd *r, char out[X509_CN_MAX + 1])
 {
     struct rd name = der_enter(r, DER_SEQUENCE);
-    struct rd set = der_enter(&name, DER_SET);
-    struct rd pair = der_enter(&set, DER_SEQUENCE);
-    struct rd oid = der_enter(&pair, DER_OID);
-    struct rd cn;
-    if (!der_optional(&pair, DER_PRINTABLE, &cn))
-        cn = der_enter(&pair, DER_UTF8);
-    bool ok = der_is(oid, oid_cn, sizeof oid_cn) && !cn.failed && !pair.left && !set.left && !name.left &&
-              cn.left > 0 && cn.left <= X509_CN_MAX && !memchr(cn.p, 0, cn.left);
-    if (!ok) {
+    if (!read_attribute(&name, oid_cn, sizeof oid_cn, out, X509_CN_MAX) || name.left)
         r->failed = true;
-        return;
-    }
-    memcpy(out, cn.p, cn.left);
-    out[cn.left] = '\0';
+}
+
+/* CN, or OU and CN. */
+static void read_subject(struct rd *r, struct x509 *x)
+{
+    struct rd name = der_enter(r, DER_SEQUENCE), rest = name;
+    if (read_attribute(&rest, oid_ou, sizeof oid_ou, x->unit, X509_OU_MAX))
+        name = rest;
+    if (!read_attribute(&name, oid_cn, sizeof oid_cn, x->subject, X509_CN_MAX) || name.left)
+        r->failed = true;
 }
 
 enum err x509_read_public_key(struct rd *r, uint8_t out[P256_POINT])
@@ -377,7 +409,7 @@ static enum err read_tbs(struct rd *r, struct x509 *x)
     struct rd validity = der_enter(&tbs, DER_SEQUENCE);
     x->not_before_s = der_time(&validity);
     x->not_after_s = der_time(&validity);
-    x509_read_name(&tbs, x->subject);
+    read_subject(&tbs, x);
     if (tbs.failed || validity.failed || validity.left)
         return ERR_DER_SYNTAX;
     enum err e = x509_read_public_key(&tbs, x->public_key);
@@ -422,7 +454,8 @@ enum err x509_check_profile(struct crypto *c, const struct x509 *x, enum x509_pr
 {
     const struct profile *p = &profiles[profile];
     uint8_t id[SHA1_SIZE];
-    if (x->ca != p->ca || !path_len_fits(x, p) || x->key_usage != p->key_usage || x->ccc_type != p->ccc_type)
+    if (x->ca != p->ca || !path_len_fits(x, p) || x->key_usage != p->key_usage ||
+        x->ccc_type != p->ccc_type || (x->unit[0] != '\0') != (profile == X509_TESTER))
         return ERR_CERT_PROFILE;
     if (x->purpose != p->purpose)
         return ERR_CERT_PURPOSE;

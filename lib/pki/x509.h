@@ -1,4 +1,5 @@
-/* X.509 certificates as this system uses them: P-256, ecdsa-with-SHA256, subject and issuer one CN each.
+/* X.509 certificates as this system uses them: P-256, ecdsa-with-SHA256, subject and issuer one CN each; a
+ * tester's subject has an OU before it, which is its role.
  * One table of profiles says what each kind of certificate must look like; issuing and checking both
  * follow it. Profile of [K]: CCC Digital Key, vehicle public key certificate. */
 #ifndef lib_pki_x509_h
@@ -8,6 +9,7 @@
 
 #define X509_MAX    800 /* longest certificate we make or accept, bytes */
 #define X509_CN_MAX 64  /* RFC 5280, ub-common-name */
+#define X509_OU_MAX 16  /* the longest role has 8 characters */
 
 enum x509_profile {
     X509_OEM_ROOT,     /* [J], [J_PhysicalKey]: CCC extension .9 */
@@ -22,6 +24,8 @@ enum x509_profile {
     X509_DEVICE_CROSS, /* [F]: D's key signed by J; CCC extension .2 */
     X509_INSTANCE_CA,  /* [E]: CCC extension .3 */
     X509_ENDPOINT,     /* [H]: CCC extension .4, whose value is lib/ccc's */
+    X509_TESTER,       /* who may open the SGW's gate; role in the OU */
+    X509_ECU_CLIENT,   /* an ECU as client of a server */
     X509_PROFILES
 };
 
@@ -31,6 +35,7 @@ enum x509_profile {
 struct x509 {
     struct span der, tbs, signature;
     char subject[X509_CN_MAX + 1], issuer[X509_CN_MAX + 1];
+    char unit[X509_OU_MAX + 1];        /* OU of the subject, "" when absent */
     int64_t not_before_s, not_after_s; /* seconds since 1970 */
     uint8_t public_key[P256_POINT];
     bool ca;
@@ -45,6 +50,7 @@ struct x509 {
 struct x509_template {
     enum x509_profile profile;
     const char *subject, *issuer;
+    const char *unit; /* OU of the subject; NULL: none */
     int64_t not_before_s, not_after_s;
     const uint8_t *public_key;        /* P256_POINT bytes */
     const uint8_t *issuer_public_key; /* its own for a root */
@@ -57,9 +63,9 @@ enum err x509_issue(struct crypto *c, const struct x509_template *t, const struc
 /* Syntax only; the result points into der. An unknown critical extension, or a CCC extension that is not
  * critical, is ERR_CERT_PROFILE. */
 enum err x509_parse(struct span der, struct x509 *out);
-/* The profile's row: CA flag, path length, key usage, CCC extension, purpose, key identifiers. An authority
- * with a CCC extension may have a tighter path length than we would give it, or none: RFC 5280, 6.1.4 decides
- * in the chain. */
+/* The profile's row: CA flag, path length, key usage, CCC extension, purpose, OU or none, key identifiers. An
+ * authority with a CCC extension may have a tighter path length than we would give it, or none: RFC
+ * 5280, 6.1.4 decides in the chain. */
 enum err x509_check_profile(struct crypto *c, const struct x509 *cert, enum x509_profile profile);
 enum err x509_check_time(const struct x509 *cert, int64_t now_s);
 /* Issuer is a CA, names match, key identifier matches, signature verifies. */

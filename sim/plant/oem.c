@@ -20,7 +20,12 @@ static const struct {
     [OEM_ECU_CA] = {"ecu-ca", "spaaksim ECU Identity CA", X509_SERVER_CA, OEM_J, 30},
     [OEM_VOS] = {"vos-signer", "spaaksim VOS", X509_VOS_SIGNER, OEM_Z1, 2},
     [OEM_GSDP] = {"gsdp-signer", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
+    [OEM_TESTER_EOL] = {"tester-eol", "spaaksim Tester EOL", X509_TESTER, OEM_J1, 2},
+    [OEM_TESTER_WORKSHOP] = {"tester-workshop", "spaaksim Tester Workshop", X509_TESTER, OEM_J1, 2},
 };
+
+/* What a tester is for: its OU. */
+static const char *const units[OEM_ROLES] = {[OEM_TESTER_EOL] = "eol", [OEM_TESTER_WORKSHOP] = "workshop"};
 
 bool oem_role_find(const char *name, enum oem_role *out)
 {
@@ -49,6 +54,7 @@ static struct x509_template template_of(enum oem_role r, int64_t not_before_s, i
     return (struct x509_template){
         .profile = plan[r].profile,
         .subject = plan[r].subject,
+        .unit = units[r],
         .issuer = plan[plan[r].issuer].subject,
         .not_before_s = not_before_s,
         .not_after_s = not_after_s,
@@ -87,11 +93,11 @@ void oem_free(struct oem *o)
         oem_identity_free(&o->roles[r]);
 }
 
-enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
-                      struct oem_identity *out)
+static enum err make_of_ecu(struct crypto *c, const struct oem *o, enum x509_profile profile,
+                            const char *serial, int64_t now_s, struct oem_identity *out)
 {
     struct x509_template t = {
-        .profile = X509_ECU_IDENTITY,
+        .profile = profile,
         .subject = serial,
         .issuer = plan[OEM_ECU_CA].subject,
         .not_before_s = now_s - DAY_S,
@@ -104,6 +110,18 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
     if (e)
         oem_identity_free(out);
     return e;
+}
+
+enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                      struct oem_identity *out)
+{
+    return make_of_ecu(c, o, X509_ECU_IDENTITY, serial, now_s, out);
+}
+
+enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                         struct oem_identity *out)
+{
+    return make_of_ecu(c, o, X509_ECU_CLIENT, serial, now_s, out);
 }
 
 void oem_identity_free(struct oem_identity *i)

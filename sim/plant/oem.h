@@ -2,8 +2,9 @@
  *
  *   J  (root) ---- J1 (sub-CA) ---- [K] of each vehicle
  *   J  ----------- Z1 (VOS intermediate) ---- VOS signer, GSDP signer
- *   J  ----------- ECU identity authority ---- one identity per SpaaK Module
+ *   J  ----------- ECU identity authority ---- one identity per SpaaK Module, one client per TBM
  *   J  ----------- ZZ2 (KTS signer)
+ *        J1 ------ testers: end of line, workshop
  *   J_PhysicalKey (root of the physical keys) */
 #ifndef sim_plant_oem_h
 #define sim_plant_oem_h
@@ -19,6 +20,8 @@ enum oem_role {
     OEM_ECU_CA,
     OEM_VOS,
     OEM_GSDP,
+    OEM_TESTER_EOL,
+    OEM_TESTER_WORKSHOP,
     OEM_ROLES
 };
 
@@ -38,7 +41,7 @@ struct oem_options {
 };
 
 /* A role by the name that classes use: "J", "J1", "J_PhysicalKey", "Z1", "ZZ2", "ecu-ca", "vos-signer",
- * "gsdp-signer". */
+ * "gsdp-signer", "tester-eol", "tester-workshop". */
 bool oem_role_find(const char *name, enum oem_role *out);
 
 /* On error nothing is left to free. */
@@ -47,6 +50,9 @@ void oem_free(struct oem *o);
 /* The identity of the module with that serial number (RP-02). */
 enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                       struct oem_identity *out);
+/* An ECU as client of a server, by its own serial number. */
+enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                         struct oem_identity *out);
 /* The role's certificate as it would be if it had ended yesterday: same key. out->key stays NULL. */
 enum err oem_make_expired(struct crypto *c, const struct oem *o, enum oem_role role, int64_t now_s,
                           struct oem_identity *out);

@@ -5,10 +5,14 @@
 #include <string.h>
 
 #include "lib/host/seal.h"
+#include "lib/uds/uds_serial.h"
 #include "sim/plant/bad_csr.h"
 
 #define OTHER_SERIAL "SPAAK99999999"
 #define SELF         "ecu" /* the identity of this very ECU */
+
+/* Security levels of UDS, by who opens them. */
+enum { LEVEL_WORKSHOP = 0x01, LEVEL_PLANT = 0x61 };
 
 enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out)
 {
@@ -23,6 +27,7 @@ enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out)
         memcpy(i->der, oem.roles[r].der, oem.roles[r].len);
         i->len = oem.roles[r].len;
     }
+    crypto_random(c, out->tester_secret, sizeof out->tester_secret);
     oem_free(&oem);
     crypto_random(c, out->store_key, sizeof out->store_key);
     if (e)
@@ -41,6 +46,7 @@ enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, cons
     enum err e = ERR_OK;
     *out = (struct plant_shift){.crypto = c, .now_s = now_s, .serials = serials};
     memcpy(out->store_key, p->store_key, sizeof out->store_key);
+    memcpy(out->tester_secret, p->tester_secret, sizeof out->tester_secret);
     for (size_t r = 0; !e && r < OEM_ROLES; r++) {
         e = p256_from_private(c, p->roles[r].scalar, &out->oem.roles[r].key);
         memcpy(out->oem.roles[r].der, p->roles[r].der, p->roles[r].len);
@@ -56,6 +62,7 @@ void plant_close(struct plant_shift *s)
     oem_free(&s->oem);
     OPENSSL_cleanse(s->store_key, sizeof s->store_key);
     OPENSSL_cleanse(s->former_store_key, sizeof s->former_store_key);
+    OPENSSL_cleanse(s->tester_secret, sizeof s->tester_secret);
 }
 
 /* ---- items ---- */
@@ -96,27 +103,92 @@ static enum err put_vehicles(const struct plant_shift *s, const char *prefix, st
     return e;
 }
 
-static enum err put_item(const struct plant_shift *s, const struct component_class *class,
-                         const struct plant_item *item, const struct oem_identity *self, struct store *store)
+static enum err put_level(const struct plant_shift *s, const struct component_class *class,
+                          const struct plant_item *item, uint8_t level, const char *serial,
+                          struct store *store)
 {
-    enum oem_role role;
-    if (item->kind == PLANT_VEHICLES)
-        return put_vehicles(s, item->key, store);
-    const struct oem_identity *i = strcmp(item->of, SELF) == 0 ? self : NULL;
-    if (!i && !oem_role_find(item->of, &role))
-        return ERR_NOT_FOUND;
-    if (!i)
-        i = &s->oem.roles[role];
-    return item->kind == PLANT_KEY ? put_key(s, class, item->key, i->key, store)
-                                   : store_set(store, item->key, span_of(i->der, i->len));
+    uint8_t k[UDS_SECRET];
+    enum err e = uds_security_ecu_key(s->crypto, s->tester_secret, level, span_of(serial, UDS_SERIAL_LEN), k);
+    if (!e)
+        e = put_secret(s, class, item->key, span_of(k, sizeof k), store);
+    OPENSSL_cleanse(k, sizeof k);
+    return e;
 }
 
-static bool needs_self(const struct component_class *class)
+/* Whose key and certificate are put: the plant's own, or this ECU's. */
+struct bearer {
+    const char *serial; /* of its vehicle */
+    struct oem_identity self, client;
+};
+
+static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
+                             const struct plant_item *item, const struct oem_identity *i, struct store *store)
 {
-    for (const struct plant_item *i = class->plant; i && i->key; i++)
-        if (i->of && strcmp(i->of, SELF) == 0)
-            return true;
-    return false;
+    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY;
+    return key ? put_key(s, class, item->key, i->key, store)
+               : store_set(store, item->key, span_of(i->der, i->len));
+}
+
+static enum err put_item(const struct plant_shift *s, const struct component_class *class,
+                         const struct plant_item *item, const struct bearer *b, struct store *store)
+{
+    char serial[UDS_SERIAL_LEN + 1];
+    enum oem_role role;
+    switch (item->kind) {
+    case PLANT_VEHICLES:
+        return put_vehicles(s, item->key, store);
+    case PLANT_CLIENT_KEY:
+    case PLANT_CLIENT_CERTIFICATE:
+        return put_identity(s, class, item, &b->client, store);
+    case PLANT_LEVEL_WORKSHOP:
+    case PLANT_LEVEL_PLANT:
+        uds_serial_of(item->of, b->serial, UDS_SERIAL_LEN, serial);
+        return put_level(s, class, item, item->kind == PLANT_LEVEL_PLANT ? LEVEL_PLANT : LEVEL_WORKSHOP,
+                         serial, store);
+    case PLANT_TESTER_SECRET:
+        return put_secret(s, class, item->key, span_of(s->tester_secret, sizeof s->tester_secret), store);
+    case PLANT_KEY:
+    case PLANT_CERTIFICATE:
+        break;
+    }
+    if (strcmp(item->of, SELF) == 0)
+        return put_identity(s, class, item, &b->self, store);
+    return oem_role_find(item->of, &role) ? put_identity(s, class, item, &s->oem.roles[role], store)
+                                          : ERR_NOT_FOUND;
+}
+
+static bool is_self(const struct plant_item *i)
+{
+    return (i->kind == PLANT_KEY || i->kind == PLANT_CERTIFICATE) && strcmp(i->of, SELF) == 0;
+}
+
+static bool is_client(const struct plant_item *i)
+{
+    return i->kind == PLANT_CLIENT_KEY || i->kind == PLANT_CLIENT_CERTIFICATE;
+}
+
+/* Makes what the class needs of its own, each once. */
+static enum err make_bearer(struct plant_shift *s, const struct component_class *class, const char *vehicle,
+                            struct bearer *out)
+{
+    char serial[UDS_SERIAL_LEN + 1];
+    enum err e = ERR_OK;
+    *out = (struct bearer){.serial = vehicle};
+    for (const struct plant_item *i = class->plant; !e && i && i->key; i++) {
+        if (is_self(i) && !out->self.key)
+            e = oem_make_ecu(s->crypto, &s->oem, vehicle, s->now_s, &out->self);
+        if (!e && is_client(i) && !out->client.key) {
+            uds_serial_of(i->of, vehicle, UDS_SERIAL_LEN, serial);
+            e = oem_make_client(s->crypto, &s->oem, serial, s->now_s, &out->client);
+        }
+    }
+    return e;
+}
+
+static void free_bearer(struct bearer *b)
+{
+    oem_identity_free(&b->self);
+    oem_identity_free(&b->client);
 }
 
 static bool has_defect(const struct defect_spec *const *defects, size_t n, enum defect_kind kind,
@@ -131,13 +203,12 @@ static bool has_defect(const struct defect_spec *const *defects, size_t n, enum 
 static enum err put_items(struct plant_shift *s, const struct component_class *class, const char *serial,
                           bool first, const struct defect_spec *const *defects, size_t n, struct store *store)
 {
-    struct oem_identity self = {0};
-    enum err e =
-        first && needs_self(class) ? oem_make_ecu(s->crypto, &s->oem, serial, s->now_s, &self) : ERR_OK;
+    struct bearer b = {.serial = serial};
+    enum err e = first ? make_bearer(s, class, serial, &b) : ERR_OK;
     for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
         if ((first || i->kind == PLANT_VEHICLES) && !has_defect(defects, n, DEFECT_ABSENT, i->key))
-            e = put_item(s, class, i, &self, store);
-    oem_identity_free(&self);
+            e = put_item(s, class, i, &b, store);
+    free_bearer(&b);
     return e;
 }
 
@@ -146,12 +217,12 @@ static enum err put_items(struct plant_shift *s, const struct component_class *c
 /* Every item of the ECU's own identity becomes that of another one. */
 static enum err make_foreign(struct plant_shift *s, const struct component_class *class, struct store *store)
 {
-    struct oem_identity other;
-    enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other);
+    struct bearer other = {.serial = OTHER_SERIAL};
+    enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other.self);
     for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
-        if (i->of && strcmp(i->of, SELF) == 0)
+        if (is_self(i))
             e = put_item(s, class, i, &other, store);
-    oem_identity_free(&other);
+    free_bearer(&other);
     return e;
 }
 

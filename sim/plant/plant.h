@@ -5,6 +5,7 @@
 
 #include "lib/env/component.h"
 #include "lib/host/store.h"
+#include "lib/uds/uds_security.h"
 #include "sim/plant/oem.h"
 
 /* The authorities as bytes, so that they outlive the world that made them, and the key that stores' secrets
@@ -16,6 +17,7 @@ struct plant {
         uint8_t der[X509_MAX];
         size_t len;
     } roles[OEM_ROLES];
+    uint8_t tester_secret[UDS_SECRET]; /* M of diagnostics */
 };
 
 enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out);
@@ -26,6 +28,7 @@ struct plant_shift {
     struct crypto *crypto;
     struct oem oem;
     int64_t now_s;
+    uint8_t tester_secret[UDS_SECRET];
     const char *const *serials; /* of all vehicles of the run, NULL at the end */
     uint8_t store_key[ENV_STORE_KEY], former_store_key[ENV_STORE_KEY];
     bool store_key_changed; /* by a defect: both are handed in from now on */
