@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/pki/ecu_identity.h"
+
 #define DAY_S  86400ll
 #define YEAR_S (365 * DAY_S)
 
@@ -90,17 +92,17 @@ void oem_free(struct oem *o)
 enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                       struct oem_identity *out)
 {
-    struct x509_template t = {
-        .profile = X509_ECU_IDENTITY,
-        .subject = serial,
-        .issuer = plan[OEM_ECU_CA].subject,
-        .not_before_s = now_s - DAY_S,
-        .not_after_s = now_s + 25 * YEAR_S,
-    };
+    const struct oem_identity *authority = &o->roles[OEM_ECU_CA];
+    struct x509 ca;
+    uint8_t point[P256_POINT];
     memset(out, 0, sizeof *out);
-    enum err e = p256_generate(c, &out->key);
+    enum err e = x509_parse(span_of(authority->der, authority->len), &ca);
     if (!e)
-        e = certify(c, out->key, t, &o->roles[OEM_ECU_CA], out);
+        e = p256_generate(c, &out->key);
+    if (!e) {
+        p256_public(out->key, point);
+        e = ecu_identity_issue(c, &ca, authority->key, serial, point, now_s, out->der, &out->len);
+    }
     if (e)
         oem_identity_free(out);
     return e;
