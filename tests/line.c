@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/plant.pb-c.h"
+#include "tests/figures.h"
 
 const enum err line_reasons[CSR_DEFECTS] = {
     [CSR_SOUND] = ERR_OK,
@@ -145,16 +146,27 @@ enum { PORT_PLANT = 1 };
 
 static const struct component_args nobody = {.serial = ""};
 
-void line_pki(struct bench *b, const char *first_serial, size_t count)
+static void start_pki(struct bench *b, const char *first_serial, size_t count)
 {
     struct call_value values[2] = {{.number = 0}, {.number = count}};
     unsigned call;
-    bench_prepare(b, &pki_class, test_crypto());
     test_equip(&pki_class, "", b->node.store);
     text_copy(values[0].text, sizeof values[0].text, first_serial);
     if (bench_start(b, &nobody) || !component_call(&pki_class, "register-serials", &call))
         abort();
     node_on_call(&b->node, call, values);
+}
+
+void line_pki(struct bench *b, const char *first_serial, size_t count)
+{
+    bench_prepare(b, &pki_class, test_crypto());
+    start_pki(b, first_serial, count);
+}
+
+void line_pki_on_disk(struct bench *b, const char *first_serial, size_t count)
+{
+    bench_on_disk(b, &pki_class, "bench-batch.db");
+    start_pki(b, first_serial, count);
 }
 
 void line_pki_again(struct bench *b)

@@ -44,6 +44,7 @@ bool line_complete(const struct line *l);
 
 /* A PKI on a bench that has those serials on its list. */
 void line_pki(struct bench *b, const char *first_serial, size_t count);
+void line_pki_on_disk(struct bench *b, const char *first_serial, size_t count);
 /* Its next life, with the same store. */
 void line_pki_again(struct bench *b);
 /* Gives it a page and takes the answer. MSG_NO_ANSWER when there is none. */
