@@ -96,8 +96,7 @@ static void trace_refused(struct page *page, const Plant__V1__EcuCsr *item, enum
 {
     char detail[96];
     describe(page->request->header, " ecu=", item->ecu_serial, detail);
-    env_trace_reason(page->pki->env, TRACE_FAIL, "RP-02/4", REQUEST_NAME, e, (uint32_t)item->csr.len,
-                     detail);
+    env_trace_reason(page->pki->env, TRACE_FAIL, "RP-02/4", REQUEST_NAME, e, (uint32_t)item->csr.len, detail);
     page->refused++;
 }
 
