@@ -10,7 +10,6 @@
 #include "backend/pki/pki.h"
 #include "backend/vos/vos.h"
 #include "lib/ccc/spake2p.h"
-#include "lib/host/sqlite_store.h"
 #include "lib/host/worker.h"
 #include "lib/msg/msg.h"
 #include "lib/pki/csr.h"
@@ -30,25 +29,6 @@ struct vos_bench {
     size_t *len;
     char (*serials)[16];
 };
-
-static void open_on_disk(struct bench *b, const struct component_class *class, const char *name)
-{
-    char path[200], side[220];
-    const char *reason = "";
-    bench_prepare(b, class, test_crypto());
-    store_close(b->node.store);
-    test_path(path, sizeof path, name);
-    b->node.store = sqlite_store_open(path, SQLITE_STORE_DURABLE, &reason);
-    if (!b->node.store) {
-        fprintf(stderr, "%s\n", reason);
-        exit(1);
-    }
-    store_set(b->node.store, "warm", span_of("", 0)); /* makes the log file */
-    store_sync(b->node.store);
-    unlink(path); /* the open files live on */
-    snprintf(side, sizeof side, "%s-wal", path);
-    unlink(side);
-}
 
 /* Serves one request; the PKI's part is counted too, as it is in the floor. */
 static const struct bench_sent *serve(struct vos_bench *v, size_t i)
@@ -167,8 +147,8 @@ static void bench_vos(const struct p256_costs *c)
     const struct oem *o = test_oem(TEST_NOW_S);
     struct component_args none = {.serial = ""};
     double total = 0;
-    open_on_disk(&v.b, &vos_class, "bench-vos.db");
-    open_on_disk(&v.pki, &pki_class, "bench-pki.db");
+    bench_on_disk(&v.b, &vos_class, "bench-vos.db");
+    bench_on_disk(&v.pki, &pki_class, "bench-pki.db");
     test_equip(&vos_class, "", v.b.node.store);
     test_equip(&pki_class, "", v.pki.node.store);
     make_vehicles(&v, o);
@@ -328,7 +308,7 @@ static void bench_deriving(bool two_cores)
     static struct vos_bench v;
     struct component_args none = {.serial = ""};
     double with[3], without[3], sets[3], bare[3];
-    open_on_disk(&v.b, &vos_class, "bench-verifiers.db");
+    bench_on_disk(&v.b, &vos_class, "bench-verifiers.db");
     test_equip(&vos_class, "", v.b.node.store);
     make_vehicles(&v, test_oem(TEST_NOW_S));
     give_transport_keys(&v);

@@ -1,9 +1,11 @@
 #include "tests/figures.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "tests/support.h"
+#include "lib/host/sqlite_store.h"
 
 double cpu_s(void)
 {
@@ -54,4 +56,23 @@ struct p256_costs measure_p256(void)
     out.verify = (cpu_s() - t) / n;
     p256_free(k);
     return out;
+}
+
+void bench_on_disk(struct bench *b, const struct component_class *class, const char *name)
+{
+    char path[200], side[220];
+    const char *reason = "";
+    bench_prepare(b, class, test_crypto());
+    store_close(b->node.store);
+    test_path(path, sizeof path, name);
+    b->node.store = sqlite_store_open(path, SQLITE_STORE_DURABLE, &reason);
+    if (!b->node.store) {
+        fprintf(stderr, "%s\n", reason);
+        exit(1);
+    }
+    store_set(b->node.store, "warm", span_of("", 0)); /* makes the log file */
+    store_sync(b->node.store);
+    unlink(path); /* the open files live on */
+    snprintf(side, sizeof side, "%s-wal", path);
+    unlink(side);
 }

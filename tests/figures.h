@@ -2,6 +2,8 @@
 #ifndef tests_figures_h
 #define tests_figures_h
 
+#include "tests/support.h"
+
 /* Seconds of this process's CPU, and of the wall. */
 double cpu_s(void);
 double wall_s(void);
@@ -15,5 +17,8 @@ struct p256_costs {
     double keygen, sign, verify;
 };
 struct p256_costs measure_p256(void);
+
+/* A component on a bench whose store is SQLite on disk, durable when it is synced; the file has no name. */
+void bench_on_disk(struct bench *b, const struct component_class *class, const char *name);
 
 #endif

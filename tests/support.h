@@ -21,7 +21,7 @@ struct bench_sent {
     bool is_frame;
     struct bus_frame frame;
     char address[96];
-    uint8_t bytes[2048];
+    uint8_t bytes[4096]; /* the longest of any medium */
     size_t len;
 };
 

@@ -5,9 +5,6 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#include "lib/pki/csr.h"
-#include "lib/pki/x509.h"
-
 #define OTHER_SUBJECT "V.SPAAKSIM.EU.01.0001FFFFFFFFFFFF"
 
 static bool has_csr(struct store *s, const char *csr_at)
@@ -36,7 +33,7 @@ enum err bad_csr_other_subject(struct crypto *c, struct store *s, const char *cs
 }
 
 /* Our own writer makes P-256 only: this one is OpenSSL's. */
-static enum err weak_csr(struct crypto *c, const char *subject, uint8_t out[CSR_MAX], size_t *len)
+enum err bad_csr_make_weak(struct crypto *c, const char *subject, uint8_t out[CSR_MAX], size_t *len)
 {
     enum err e = ERR_CRYPTO_FAILED;
     uint8_t *der = NULL;
@@ -66,6 +63,6 @@ enum err bad_csr_weak_key(struct crypto *c, struct store *s, const char *csr_at,
     size_t len;
     enum err e = has_csr(s, csr_at) ? store_get(s, subject_at, subject, X509_CN_MAX, &len) : ERR_NOT_FOUND;
     if (!e)
-        e = weak_csr(c, subject, csr, &len);
+        e = bad_csr_make_weak(c, subject, csr, &len);
     return e ? e : store_set(s, csr_at, span_of(csr, len));
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lib/pki/ecu_identity.h"
+
 #define DAY_S  86400ll
 #define YEAR_S (365 * DAY_S)
 
@@ -93,11 +95,30 @@ void oem_free(struct oem *o)
         oem_identity_free(&o->roles[r]);
 }
 
-static enum err make_of_ecu(struct crypto *c, const struct oem *o, enum x509_profile profile,
-                            const char *serial, int64_t now_s, struct oem_identity *out)
+enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                      struct oem_identity *out)
+{
+    const struct oem_identity *authority = &o->roles[OEM_ECU_CA];
+    struct x509 ca;
+    uint8_t point[P256_POINT];
+    memset(out, 0, sizeof *out);
+    enum err e = x509_parse(span_of(authority->der, authority->len), &ca);
+    if (!e)
+        e = p256_generate(c, &out->key);
+    if (!e) {
+        p256_public(out->key, point);
+        e = ecu_identity_issue(c, &ca, authority->key, serial, point, now_s, out->der, &out->len);
+    }
+    if (e)
+        oem_identity_free(out);
+    return e;
+}
+
+enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                         struct oem_identity *out)
 {
     struct x509_template t = {
-        .profile = profile,
+        .profile = X509_ECU_CLIENT,
         .subject = serial,
         .issuer = plan[OEM_ECU_CA].subject,
         .not_before_s = now_s - DAY_S,
@@ -110,18 +131,6 @@ static enum err make_of_ecu(struct crypto *c, const struct oem *o, enum x509_pro
     if (e)
         oem_identity_free(out);
     return e;
-}
-
-enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
-                      struct oem_identity *out)
-{
-    return make_of_ecu(c, o, X509_ECU_IDENTITY, serial, now_s, out);
-}
-
-enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
-                         struct oem_identity *out)
-{
-    return make_of_ecu(c, o, X509_ECU_CLIENT, serial, now_s, out);
 }
 
 void oem_identity_free(struct oem_identity *i)
