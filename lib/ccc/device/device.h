@@ -44,9 +44,11 @@
  * link, without effect. The applet does not answer over a link on which a pairing is under way, nor while it
  * has no key that a vehicle accepted (6A82); else it does, also with a password there.
  *
- * While a transaction with a key is open over any link, the framework keeps off its mailboxes: statements for
- * KeyAtt wait in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction
- * with the key has ended.
+ * While a transaction with a key is open over any link, the framework keeps off its mailboxes: a receipt for
+ * KeyAtt waits in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction
+ * with the key has ended. What waits is written when KeyAtt is free only (bit 3 of SigBmp is clear): at the
+ * end of a transaction, or by dk_device_collect. A resumption and a termination go there at once; a receipt
+ * that lay there unread waits again behind a resumption, and is dropped with a termination.
  *
  * The password is forgotten after DK_EVIDENCE_MAX wrong evidences, for each is a guess. With one password
  * DK_DERIVATIONS_MAX sets of scrypt parameters are derived, for each costs up to 64 MiB and 0.2 s; any more
@@ -118,7 +120,8 @@ struct dk_owned {
     size_t vehicle_certificate_len;
     uint8_t attestation[DK_OPAQUE_MAX]; /* value of 5F5A, for the KTS; 0 length: none yet */
     size_t attestation_len;
-    /* A statement that waits for the end of a session to get into KeyAtt; 0 length: none. */
+    /* A receipt that waits to get into KeyAtt: for the end of a session, and until what lies there was read;
+     * 0 length: none. */
     uint8_t waiting[ATTESTATION_LONG];
     size_t waiting_len;
     uint8_t termination[ATTESTATION_LONG]; /* ours; 0 length: not terminated */
@@ -319,7 +322,8 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
                                  unsigned *entry);
 /* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit; in a session
- * it waits. ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE, ERR_DK_TERMINATED. */
+ * and behind a resumption it waits. A newer receipt replaces an older one. ERR_SIGNATURE_INVALID,
+ * ERR_MSG_MALFORMED, ERR_NO_SPACE, ERR_DK_TERMINATED. */
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed);
 

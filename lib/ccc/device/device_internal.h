@@ -75,6 +75,10 @@ void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struc
 enum err dk_collect(struct dk_device *d, struct digital_key *k, bool clear);
 /* Into KeyAtt, with its bit; what the vehicle put there is taken first. ERR_NO_SPACE. */
 enum err dk_write_statement(struct dk_device *d, struct digital_key *k, struct span statement);
+/* Something waits, and KeyAtt is free: bit 3 of SigBmp is clear. */
+bool dk_waiting_due(struct dk_device *d, struct digital_key *k);
+/* Writes it if it is due. */
+void dk_write_waiting(struct dk_device *d, struct digital_key *k);
 /* The vehicle has taken note of the termination. */
 bool dk_termination_known(struct dk_device *d, struct digital_key *k);
 /* dk_device_terminate without saying what it changed. */

@@ -52,26 +52,22 @@ static void put_back(struct dk_device *d)
     memcpy(s->key->kpersistent, s->kpersistent, sizeof s->kpersistent);
 }
 
-/* The mailboxes are free: an attestation out of KeyAtt, then the statement that waits into it. */
+/* The mailboxes are free: an attestation out of KeyAtt, then the statement that waits into it if there is
+ * room. */
 static void settle_mailboxes(struct dk_device *d, struct digital_key *k)
 {
-    struct dk_owned *o = dk_device_owned(d, k);
     if (d->later[dk_key_index(d, k)].collect)
         (void)!dk_collect(d, k, false); /* what cannot be read is said when the owner asks again */
-    if (o->waiting_len && dk_write_statement(d, k, span_of(o->waiting, o->waiting_len)) == ERR_OK) {
-        OPENSSL_cleanse(o->waiting, sizeof o->waiting);
-        o->waiting_len = 0;
-    }
+    dk_write_waiting(d, k);
 }
 
 static bool settle_key(struct dk_device *d, struct digital_key *k, enum dk_link_id link)
 {
     const struct dk_later *later = &d->later[dk_key_index(d, k)];
-    const struct dk_owned *o = dk_device_owned(d, k);
     bool terminate = later->terminate && d->applet->sessions[later->link].key != k;
     bool free = !applet_session_open(d->applet, k);
     bool known = free && dk_termination_known(d, k);
-    if (!terminate && !known && !(free && (later->collect || o->waiting_len)))
+    if (!terminate && !known && !(free && (later->collect || dk_waiting_due(d, k))))
         return false;
     keep_key(d, k);
     /* with VehiclePropDat too long it stays, and the owner may still delete it */
