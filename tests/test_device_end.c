@@ -1,5 +1,5 @@
-/* The end of a key: terminated by its owner or its vehicle, suspended and resumed, outside its validity; and
- * that a vehicle which is not known cannot tell. */
+/* The end of a key: terminated by its owner, suspended and resumed, outside its validity; and that a vehicle
+ * which is not known cannot tell. */
 #include "lib/ccc/exchange.h"
 #include "tests/check.h"
 #include "tests/phone.h"
@@ -185,93 +185,6 @@ Test(termination, replaces_what_waits_and_takes_no_receipt_any_more)
     EXPECT_ERR(dk_device_hand_out_slot(&r->device, k, &slot, &entry), ERR_DK_TERMINATED);
     ASSERT_OK(dk_device_collect(&r->device, k));
     cr_expect(ne(int, signals(r) & MAILBOX_ATTESTATION, 0), "our own statement stays for the vehicle");
-    done(&v);
-}
-
-/* ---- termination by the vehicle ---- */
-
-enum notice { RIGHT, SIGNED_BY_ANOTHER, ANOTHER_KEY, ANOTHER_USAGE, NOT_A_STATEMENT, NOTICES };
-
-static void put_notice(struct rig *r, enum notice what, struct wr *w)
-{
-    const struct digital_key *k = &r->applet.keys[0];
-    struct attestation a = {.slot = k->creation.slot};
-    uint8_t buf[ATTESTATION_MAX];
-    struct wr n = wr_of(buf, sizeof buf);
-    memcpy(a.key_id, k->key_id, sizeof a.key_id);
-    memcpy(a.vehicle_id, k->creation.vehicle_id, sizeof a.vehicle_id);
-    a.key_id[0] ^= what == ANOTHER_KEY;
-    if (what == NOT_A_STATEMENT)
-        wr_copy(&n, "hello", 5);
-    else
-        ASSERT_OK(attestation_make(
-            r->crypto, &a, what == ANOTHER_USAGE ? ATTESTATION_RESUMED : ATTESTATION_VEHICLE_TERMINATES,
-            what == SIGNED_BY_ANOTHER ? r->kts.key : r->k.key, &n));
-    exchange_begin(w, EXCHANGE_COMMIT);
-    exchange_put_notify(w, span_of(buf, n.len));
-}
-
-Test(termination, vehicle_may_ask_for_it)
-{
-    for (enum notice what = RIGHT; what < NOTICES; what++) {
-        struct reader v;
-        struct rig *r = paired(&v);
-        struct digital_key *k = &r->applet.keys[0];
-        uint8_t buf[300];
-        struct wr w = wr_of(buf, sizeof buf);
-        put_notice(r, what, &w);
-        cr_assert(reader_authenticate(&v));
-        cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
-        cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "not before the end of the session");
-        size_t stores = r->stores;
-        cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-        cr_expect(eq(int, k->state, what == RIGHT ? APPLET_KEY_TERMINATED : APPLET_KEY_ACTIVE), "notice %d",
-                  (int)what);
-        cr_expect(eq(sz, r->stores - stores, what == RIGHT), "notice %d", (int)what);
-        cr_expect(eq(int, r->device.owned[0].termination_len > 0, what == RIGHT), "notice %d", (int)what);
-        done(&v);
-    }
-}
-
-Test(termination, that_is_not_stored_is_none)
-{
-    struct reader v;
-    struct rig *r = paired(&v);
-    struct digital_key *k = &r->applet.keys[0];
-    uint8_t buf[300], kpersistent[TRANSACTION_KPERSISTENT];
-    struct wr w = wr_of(buf, sizeof buf);
-    put_notice(r, RIGHT, &w);
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
-    memcpy(kpersistent, k->kpersistent, sizeof kpersistent);
-    r->store_fails_at = r->stores + 1;
-    cr_expect(eq(int, reader_end(&v), APDU_SW_CONDITIONS));
-    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE));
-    cr_expect(k->has_kpersistent && memcmp(k->kpersistent, kpersistent, sizeof kpersistent) == 0);
-    cr_expect(eq(sz, r->device.owned[0].termination_len, 0));
-    cr_expect(eq(int, signals(r) & MAILBOX_ATTESTATION, 0));
-    rig_phone_reset(r);
-    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "no session has ended");
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "at the next end");
-    done(&v);
-}
-
-Test(termination, that_the_vehicle_hears_has_failed_is_none)
-{
-    struct reader v;
-    struct rig *r = paired(&v);
-    uint8_t buf[300];
-    struct wr w = wr_of(buf, sizeof buf);
-    put_notice(r, RIGHT, &w);
-    exchange_put_set(&w, MAILBOX_PRIVATE, OEM, 1, 0x11);
-    cr_assert(reader_authenticate(&v));
-    r->store_fails_at = r->stores + 1;
-    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_CONDITIONS));
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-    cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
     done(&v);
 }
 

@@ -198,7 +198,7 @@ enum dk_storing_what {
     DK_STORING_NOTHING,
     DK_STORING_EVIDENCE, /* VERIFY */
     DK_STORING_ACCEPTED, /* 10/02 */
-    DK_STORING_APPLET,   /* AUTH1, EXCHANGE: the applet knows what was before */
+    DK_STORING_APPLET,   /* AUTH1, EXCHANGE: the applet knows what was before, but for `told` */
     DK_STORING_SETTLED   /* what waited for the end of a session */
 };
 struct dk_storing {
@@ -206,6 +206,8 @@ struct dk_storing {
     enum dk_link_id link;
     bool answers; /* something was asked over the link */
     struct dk_change change;
+    /* APPLET */
+    bool told; /* later.terminate has its bit from this very command */
     /* ACCEPTED */
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t password_len;
@@ -223,8 +225,7 @@ struct dk_storing {
 /* What waits for the end of a session beside owned.waiting; not stored. */
 struct dk_later {
     bool collect;
-    bool terminate; /* the vehicle said so over this link */
-    enum dk_link_id link;
+    uint8_t terminate; /* bit l: the vehicle said so over link l */
 };
 
 struct dk_device {

@@ -66,8 +66,8 @@ void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS]);
 /* Does what waited for the end of those that were open before; true: it must be stored. */
 bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], enum dk_link_id link);
 void dk_settle_stored(struct dk_device *d, bool stored);
-/* An EXCHANGE with that key brought a notification. */
-void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k);
+/* An EXCHANGE with that key may have brought a notification; true: later.terminate has a new bit by it. */
+bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k);
 
 /* ---- device_mailbox.c ---- */
 

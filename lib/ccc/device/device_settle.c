@@ -12,22 +12,24 @@ void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS])
         open[l] = d->applet->sessions[l].key;
 }
 
-void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k)
+bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k)
 {
     const struct applet *a = d->applet;
     struct attestation said, ours = {.slot = k->creation.slot};
     size_t used;
     if (a->notification_len == 0 || k->state != APPLET_KEY_ACTIVE)
-        return;
+        return false;
     memcpy(ours.key_id, k->key_id, sizeof ours.key_id);
     memcpy(ours.vehicle_id, k->creation.vehicle_id, sizeof ours.vehicle_id);
     if (attestation_open(d->crypto, span_of(a->notification, a->notification_len),
                          ATTESTATION_VEHICLE_TERMINATES, k->creation.vehicle_pk, &said, &used) ||
         !attestation_same_key(&said, &ours))
-        return;
+        return false;
     struct dk_later *later = &d->later[dk_key_index(d, k)];
-    later->terminate = true;
-    later->link = link;
+    const uint8_t bit = (uint8_t)(1u << link);
+    bool told = !(later->terminate & bit);
+    later->terminate |= bit;
+    return told;
 }
 
 /* What was before, should the store refuse. */
@@ -61,10 +63,21 @@ static void settle_mailboxes(struct dk_device *d, struct digital_key *k)
     dk_write_waiting(d, k);
 }
 
+/* The session in which the vehicle said so has ended. */
+static bool termination_due(const struct dk_device *d, const struct digital_key *k)
+{
+    struct digital_key *open[DK_LINKS];
+    dk_sessions(d, open);
+    for (size_t l = 0; l < DK_LINKS; l++)
+        if (d->later[dk_key_index(d, k)].terminate & 1u << l && open[l] != k)
+            return true;
+    return false;
+}
+
 static bool settle_key(struct dk_device *d, struct digital_key *k, enum dk_link_id link)
 {
     const struct dk_later *later = &d->later[dk_key_index(d, k)];
-    bool terminate = later->terminate && d->applet->sessions[later->link].key != k;
+    bool terminate = termination_due(d, k);
     bool free = !applet_session_open(d->applet, k);
     bool known = free && dk_termination_known(d, k);
     if (!terminate && !known && !(free && (later->collect || dk_waiting_due(d, k))))
@@ -103,6 +116,6 @@ void dk_settle_stored(struct dk_device *d, bool stored)
         return;
     }
     struct dk_later *later = &d->later[dk_key_index(d, k)];
-    later->terminate = false;
+    later->terminate = 0;
     later->collect &= applet_session_open(d->applet, k);
 }

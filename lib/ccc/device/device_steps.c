@@ -95,10 +95,12 @@ static void to_applet(struct dk_device *d, enum dk_link_id link, const struct ap
         return;
     }
     struct digital_key *k = applet_input(d->applet, link, cmd, out);
-    if (cmd->ins == APDU_EXCHANGE && d->applet->sessions[link].key)
-        dk_take_notification(d, link, d->applet->sessions[link].key);
-    if (k)
-        dk_store_begin(d, DK_STORING_APPLET, link, (struct dk_change){.put = dk_key_bit(d, k)});
+    const struct digital_key *with = d->applet->sessions[link].key;
+    bool told = cmd->ins == APDU_EXCHANGE && with && dk_take_notification(d, link, with);
+    if (!k)
+        return;
+    dk_store_begin(d, DK_STORING_APPLET, link, (struct dk_change){.put = dk_key_bit(d, k)});
+    d->storing.told = told;
 }
 
 /* SELECT decides who gets the commands that follow. */
@@ -276,7 +278,8 @@ static void applet_change_stored(struct dk_device *d, enum dk_link_id link, bool
     applet_stored(d->applet, link, stored);
     if (stored)
         return;
-    d->later[i].terminate = false; /* the vehicle will hear that its command failed */
+    if (d->storing.told) /* the vehicle will hear that its command failed */
+        d->later[i].terminate &= (uint8_t) ~(1u << link);
     answer_status(&d->links[link], APDU_SW_CONDITIONS);
 }
 
