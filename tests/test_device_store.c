@@ -210,6 +210,7 @@ static struct rig *deriving(struct dk_derived *w)
     cr_expect(memcmp(s.derivation.password, RIG_PASSWORD, 8) == 0);
     cr_expect(eq(uint, s.derivation.scrypt.n, 4096));
     ASSERT_OK(dk_derive(test_crypto(), &s.derivation, w));
+    (void)dk_device_changes(&r->device);
     return r;
 }
 
@@ -219,6 +220,7 @@ Test(scrypt, request_is_answered_when_it_is_done)
     struct rig *r = deriving(&w);
     struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, &w);
     cr_expect(s.what == DK_ANSWER && s.link == DK_CONTACTLESS);
+    cr_expect(dk_device_changes(&r->device).framework, "w0 and w1 are kept");
     cr_expect(eq(sz, s.answer.len, 69));
     cr_expect(memcmp(s.answer.p, "\x50\x41\x04", 3) == 0);
     cr_expect(eq(int, r->device.state, DK_REQUESTED));

@@ -65,12 +65,11 @@ Test(waiting, receipt_waits_for_the_end_of_the_session)
     }
 }
 
-Test(waiting, session_counts_from_auth0_and_until_the_last_has_ended)
+Test(waiting, session_counts_until_the_last_has_ended)
 {
     struct reader near, far;
     struct rig *r = readers_open(&near, &far);
-    cr_assert(reader_select(&far) == APDU_SW_OK && reader_auth0(&far, 0) == APDU_SW_OK);
-    cr_assert(reader_authenticate(&near));
+    cr_assert(reader_authenticate(&far) && reader_authenticate(&near));
     ASSERT_OK(receipt_arrives(r));
     end_session(&near, BY_CONTROL_FLOW);
     cr_expect(not(receipt_is_there(r)), "the other is still open");
@@ -78,6 +77,65 @@ Test(waiting, session_counts_from_auth0_and_until_the_last_has_ended)
     cr_expect(receipt_is_there(r));
     ASSERT_OK(receipt_arrives(r));
     cr_expect(eq(sz, r->device.owned[0].waiting_len, 0), "no session: at once");
+    readers_close(&near, &far);
+}
+
+/* Whoever knows the vehicle's identifier can send AUTH0, and EXCHANGE without a key for it. */
+Test(waiting, stranger_holds_nothing_up)
+{
+    struct reader near, far;
+    struct rig *r = readers_open(&near, &far);
+    struct digital_key *k = &r->applet.keys[0];
+    struct slot_id slot;
+    unsigned entry;
+    for (uint8_t p1 = 0; p1 <= TRANSACTION_FAST; p1 += TRANSACTION_FAST) {
+        cr_assert(reader_select(&far) == APDU_SW_OK && reader_auth0(&far, p1) == APDU_SW_OK);
+        cr_expect(r->applet.sessions[DK_BLE].key == k);
+        EXPECT_OK(dk_device_collect(&r->device, k));
+        EXPECT_OK(dk_device_hand_out_slot(&r->device, k, &slot, &entry));
+        ASSERT_OK(receipt_arrives(r));
+        cr_expect(receipt_is_there(r));
+        size_t stores = r->stores;
+        cr_expect(eq(int, reader_end(&far), APDU_SW_OK));
+        cr_expect(eq(sz, r->stores, stores), "nothing to store");
+    }
+    readers_close(&near, &far);
+}
+
+/* It costs no store even while something waits for the other link. */
+Test(waiting, stranger_ends_no_session_of_the_vehicle)
+{
+    struct reader near, far;
+    struct rig *r = readers_open(&near, &far);
+    cr_assert(reader_authenticate(&near));
+    ASSERT_OK(receipt_arrives(r));
+    cr_assert(reader_select(&far) == APDU_SW_OK && reader_auth0(&far, 0) == APDU_SW_OK);
+    size_t stores = r->stores;
+    cr_expect(eq(int, reader_end(&far), APDU_SW_OK));
+    cr_expect(eq(sz, r->stores, stores));
+    cr_expect(not(receipt_is_there(r)));
+    cr_assert(reader_select(&near) == APDU_SW_OK && reader_auth0(&near, 0) == APDU_SW_OK);
+    cr_expect(receipt_is_there(r), "SELECT and AUTH0 end a session");
+    readers_close(&near, &far);
+}
+
+Test(waiting, exchange_after_a_fast_auth0_opens_a_session)
+{
+    struct reader near, far;
+    struct rig *r = readers_open(&near, &far);
+    struct digital_key *k = &r->applet.keys[0];
+    uint8_t buf[32];
+    struct wr w = wr_of(buf, sizeof buf);
+    k->creation.options_1 |= ENDPOINT_FAST_CONTACTLESS | ENDPOINT_EXCHANGE_AFTER_FAST;
+    cr_assert(reader_select(&near) == APDU_SW_OK && reader_auth0(&near, TRANSACTION_FAST) == APDU_SW_OK);
+    cr_assert(reader_fast(&near, k->kpersistent));
+    cr_expect(not(applet_session_open(&r->applet, k)));
+    exchange_begin(&w, EXCHANGE_COMMIT);
+    exchange_put_read(&w, MAILBOX_PRIVATE, 0, 1);
+    cr_expect(eq(int, reader_exchange(&near, &w), APDU_SW_OK));
+    cr_expect(applet_session_open(&r->applet, k));
+    EXPECT_ERR(dk_device_collect(&r->device, k), ERR_BUSY);
+    end_session(&near, BY_CONTROL_FLOW);
     readers_close(&near, &far);
 }
 

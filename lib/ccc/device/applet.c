@@ -239,11 +239,18 @@ bool applet_has_key(const struct applet *a)
     return false;
 }
 
+struct digital_key *applet_session_key(const struct applet *a, enum dk_link_id link)
+{
+    assert(a && link < DK_LINKS);
+    const struct applet_session *s = &a->sessions[link];
+    return s->state == APPLET_AUTHENTICATED ? s->key : NULL;
+}
+
 bool applet_session_open(const struct applet *a, const struct digital_key *k)
 {
     assert(owns(a, k));
     for (size_t l = 0; l < DK_LINKS; l++)
-        if (a->sessions[l].key == k)
+        if (applet_session_key(a, (enum dk_link_id)l) == k)
             return true;
     return false;
 }

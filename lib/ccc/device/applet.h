@@ -138,7 +138,11 @@ void applet_terminate_endpoint(struct applet *a, struct digital_key *k);
 void applet_delete_endpoint(struct applet *a, struct digital_key *k);
 /* There is a key that a vehicle accepted, in whatever state. */
 bool applet_has_key(const struct applet *a);
-/* A transaction with that key is open, over any link: from AUTH0 to CONTROL FLOW, a reset or an error. */
+/* The key with which a transaction is open over that link, NULL: none. It is open from a good AUTH1, or from
+ * the first good EXCHANGE after a fast AUTH0, to CONTROL FLOW, a reset or an error: AUTH0 alone proves
+ * nothing. */
+struct digital_key *applet_session_key(const struct applet *a, enum dk_link_id link);
+/* With that key, over any link. */
 bool applet_session_open(const struct applet *a, const struct digital_key *k);
 
 /* GET and SET DATA: what the framework may reach in plaintext, which is the private mailbox. ERR_DK_ACCESS,

@@ -44,11 +44,12 @@
  * link, without effect. The applet does not answer over a link on which a pairing is under way, nor while it
  * has no key that a vehicle accepted (6A82); else it does, also with a password there.
  *
- * While a transaction with a key is open over any link, the framework keeps off its mailboxes: a receipt for
- * KeyAtt waits in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction
- * with the key has ended. What waits is written when KeyAtt is free only (bit 3 of SigBmp is clear): at the
- * end of a transaction, or by dk_device_collect. A resumption and a termination go there at once; a receipt
- * that lay there unread waits again behind a resumption, and is dropped with a termination.
+ * While a transaction with a key is open over any link (from a good AUTH1, or the first good EXCHANGE after a
+ * fast AUTH0, for AUTH0 itself proves nothing), the framework keeps off its mailboxes: a receipt for KeyAtt
+ * waits in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction with
+ * the key has ended. What waits is written when KeyAtt is free only (bit 3 of SigBmp is clear): at the end of
+ * a transaction, or by dk_device_collect. A resumption and a termination go there at once; a receipt that lay
+ * there unread waits again behind a resumption, and is dropped with a termination.
  *
  * The password is forgotten after DK_EVIDENCE_MAX wrong evidences, for each is a guess. With one password
  * DK_DERIVATIONS_MAX sets of scrypt parameters are derived, for each costs up to 64 MiB and 0.2 s; any more

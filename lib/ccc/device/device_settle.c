@@ -9,7 +9,7 @@
 void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS])
 {
     for (size_t l = 0; l < DK_LINKS; l++)
-        open[l] = d->applet->sessions[l].key;
+        open[l] = applet_session_key(d->applet, (enum dk_link_id)l);
 }
 
 bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k)
@@ -96,7 +96,8 @@ bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], 
 {
     for (size_t l = 0; l < DK_LINKS; l++) {
         struct digital_key *k = before[l];
-        bool ended = k && k->state != APPLET_KEY_NONE && d->applet->sessions[l].key != k;
+        bool ended =
+            k && k->state != APPLET_KEY_NONE && applet_session_key(d->applet, (enum dk_link_id)l) != k;
         if (ended && settle_key(d, k, link))
             return true;
     }

@@ -357,6 +357,7 @@ struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, cons
         d->prover = w->prover;
         d->derived_from = w->from.scrypt;
         d->derived = true;
+        d->changed.framework = true;
     }
     if (!awaited)
         return (struct dk_step){.what = DK_NOTHING, .link = link};
