@@ -2,6 +2,7 @@
  * which is not known cannot tell. */
 #include "lib/ccc/exchange.h"
 #include "tests/check.h"
+#include "tests/keyring.h"
 #include "tests/phone.h"
 #include "tests/reader.h"
 #include "tests/support.h"
@@ -165,6 +166,50 @@ Test(termination, key_answers_as_terminated_and_is_deleted_when_the_vehicle_know
     cr_expect(eq(int, k->state, APPLET_KEY_NONE));
     cr_expect(not(r->device.owned[0].paired));
     cr_expect(eq(int, reader_select(&v), APDU_SW_NOT_FOUND));
+    done(&v);
+}
+
+/* Power goes behind the stored clearing: the next life has no session whose end could be waited for. */
+Test(termination, that_the_vehicle_knows_of_is_not_forgotten_when_its_session_is_cut_off)
+{
+    static struct keyring stored;
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "the vehicle does not know");
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, operate(&v, EXCHANGE_SET, MAILBOX_PRIVATE, 0, 1), APDU_SW_OK));
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "its session is open");
+    ASSERT_OK(keyring_save(&r->device, &stored));
+    dk_device_close(&r->device);
+    applet_close(&r->applet);
+    ASSERT_OK(keyring_load(&r->device, &r->applet, r->crypto, &stored));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED));
+    r->store_fails_at = r->stores + 1;
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "still in the store");
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(r->stored.erase == 1 && r->stored.put == 0);
+    cr_expect(eq(int, k->state, APPLET_KEY_NONE));
+    size_t stores = r->stores;
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(sz, r->stores, stores));
+    done(&v);
+}
+
+Test(termination, wipes_what_the_vehicle_gave_in_confidence)
+{
+    static const uint8_t zeros[MAILBOX_CONFIDENTIAL_MAX];
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    cr_expect(memcmp(k->mailboxes.confidential_area, zeros, sizeof zeros) != 0, "tokens");
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_expect(memcmp(k->mailboxes.confidential_area, zeros, sizeof zeros) == 0);
+    cr_expect(gt(sz, k->mailboxes.confidential_size, 0));
     done(&v);
 }
 

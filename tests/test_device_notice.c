@@ -56,14 +56,17 @@ Test(notice, that_is_not_stored_is_none)
     struct reader v, far;
     struct rig *r = readers_open(&v, &far);
     struct digital_key *k = &r->applet.keys[0];
+    static struct mailboxes before;
     uint8_t buf[300], kpersistent[TRANSACTION_KPERSISTENT];
     struct wr w = wr_of(buf, sizeof buf);
     put_notice(r, RIGHT, &w);
     cr_assert(reader_authenticate(&v));
     cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
     memcpy(kpersistent, k->kpersistent, sizeof kpersistent);
+    before = k->mailboxes;
     r->store_fails_at = r->stores + 1;
     cr_expect(eq(int, reader_end(&v), APDU_SW_CONDITIONS));
+    cr_expect(memcmp(&before, &k->mailboxes, sizeof before) == 0, "tokens and all");
     cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE));
     cr_expect(k->has_kpersistent && memcmp(k->kpersistent, kpersistent, sizeof kpersistent) == 0);
     cr_expect(eq(sz, r->device.owned[0].termination_len, 0));

@@ -221,6 +221,7 @@ void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
     k->state = APPLET_KEY_TERMINATED;
     k->has_kpersistent = false;
     OPENSSL_cleanse(k->kpersistent, sizeof k->kpersistent);
+    OPENSSL_cleanse(k->mailboxes.confidential_area, sizeof k->mailboxes.confidential_area);
 }
 
 void applet_delete_endpoint(struct applet *a, struct digital_key *k)

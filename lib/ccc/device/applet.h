@@ -130,7 +130,8 @@ enum err applet_check_create(const struct applet *a, const struct endpoint_creat
 enum err applet_check_setup(const struct endpoint_creation *creation, const struct mailbox_part *confidential,
                             const struct mailbox_part *private_part);
 /* The key goes from state CREATED to ACTIVE, from ACTIVE to SUSPENDED and back, from either to TERMINATED
- * (its Kpersistent is wiped), and away. All but accepting and resuming take the key's sessions along. */
+ * (its Kpersistent and its confidential mailbox are wiped), and away. All but accepting and resuming take the
+ * key's sessions along. */
 void applet_accept_endpoint(struct digital_key *k);
 void applet_suspend_endpoint(struct applet *a, struct digital_key *k);
 void applet_resume_endpoint(struct digital_key *k);

@@ -275,7 +275,8 @@ struct dk_step dk_device_input(struct dk_device *d, enum dk_link_id link, enum d
  * untouched: the owner parses it himself (dk_message_parse); types 2 to 7 may be for him, all else is
  * dropped. */
 struct dk_step dk_device_message(struct dk_device *d, struct span sdu);
-/* The field or link came up, or went away. May ask to store what waited for the end of a session. */
+/* The field or link came up, or went away. May ask to store what waited for the end of a session, and to
+ * erase a key whose vehicle knows that it was terminated, but whose last session was cut off. */
 struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link);
 /* DK_STORE is done: ERR_OK when everything is in the store. Anything else: nothing of it is. */
 struct dk_step dk_device_stored(struct dk_device *d, enum err stored);
@@ -329,11 +330,12 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed);
 
-/* Ends the key: state TERMINATED, sessions and Kpersistent gone. The statement about it, with VehiclePropDat,
- * is in owned.termination for the servers, and in KeyAtt for the vehicle if it fits there; a receipt that
- * waited is dropped. From then on the key answers its vehicle as terminated, until that has cleared the bit
- * of KeyAtt: then the key is deleted at the end of the transaction. The vehicle may also ask for all this, by
- * a statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
+/* Ends the key: state TERMINATED; sessions, Kpersistent and the confidential mailbox (tokens) gone. The
+ * statement about it, with VehiclePropDat, is in owned.termination for the servers, and in KeyAtt for the
+ * vehicle if it fits there; a receipt that waited is dropped. From then on the key answers its vehicle as
+ * terminated, until that has cleared the bit of KeyAtt: then the key is deleted at the end of the
+ * transaction, or at a reset of any link when that was cut off. The vehicle may also ask for all this, by a
+ * statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
  * ERR_NO_SPACE: VehiclePropDat is longer than ATTESTATION_OEM_MAX, nothing has changed; ERR_DK_TERMINATED. */
 enum err dk_device_terminate(struct dk_device *d, struct digital_key *k);
 /* While suspended, the key answers as if there were none, and its sessions are gone. ERR_DK_TERMINATED,

@@ -65,6 +65,9 @@ uint16_t dk_accept_stored(struct dk_device *d, bool stored);
 void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS]);
 /* Does what waited for the end of those that were open before; true: it must be stored. */
 bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], enum dk_link_id link);
+/* Erases a key that is terminated, and whose vehicle knows, without a session: its last one was cut off;
+ * true: it must be stored. */
+bool dk_settle_ended(struct dk_device *d, enum dk_link_id link);
 void dk_settle_stored(struct dk_device *d, bool stored);
 /* An EXCHANGE with that key may have brought a notification; true: later.terminate has a new bit by it. */
 bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k);

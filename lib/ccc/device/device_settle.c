@@ -104,6 +104,17 @@ bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], 
     return false;
 }
 
+bool dk_settle_ended(struct dk_device *d, enum dk_link_id link)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++) {
+        struct digital_key *k = &d->applet->keys[i];
+        if (k->state == APPLET_KEY_TERMINATED && !applet_session_open(d->applet, k) &&
+            dk_termination_known(d, k))
+            return settle_key(d, k, link);
+    }
+    return false;
+}
+
 void dk_settle_stored(struct dk_device *d, bool stored)
 {
     struct digital_key *k = d->storing.key;

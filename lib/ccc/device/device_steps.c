@@ -238,6 +238,8 @@ struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link)
         lose_pairing(d);
     else if (d->state == DK_SELECTED && !selected_on_any(d))
         d->state = DK_IDLE;
+    if (!dk_settle(d, before, link))
+        dk_settle_ended(d, link);
     return next_step(d, link, false, before);
 }
 
