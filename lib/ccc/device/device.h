@@ -38,7 +38,7 @@
  * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE.
  * REQUEST in SECURE2 begins again. A command while scrypt is computed for that link is answered 6985 and
  * gives the derivation up; its result, when it comes, is kept for the next REQUEST while the password is the
- * same.
+ * same. When the password was changed or dropped meanwhile, REQUEST is answered 6985 with that result.
  *
  * One pairing at a time, on the link where REQUEST came: meanwhile the framework answers 6985 over the other
  * link, without effect. The applet does not answer over a link on which a pairing is under way, nor while it
@@ -169,6 +169,7 @@ struct dk_derivation {
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t len;
     struct spake2p_scrypt scrypt;
+    uint32_t number; /* which one; never 0 */
 };
 struct dk_derived {
     struct dk_derivation from;
@@ -192,6 +193,7 @@ struct dk_link {
     enum dk_type type;
     uint8_t answer[DK_MESSAGE_HEADER + APDU_RESPONSE_MAX]; /* the APDU behind the room for a header */
     size_t answer_len;                                     /* of the APDU */
+    uint32_t derivation; /* whose result brings the answer to REQUEST; 0: no answer is owed */
 };
 
 /* What is being stored, and what was before, should the store refuse it. */
@@ -248,6 +250,7 @@ struct dk_device {
     /* Not stored. Whoever asks for too much scrypt waits, and nobody is locked out. */
     uint8_t derivations;
     int64_t derivations_since_s;
+    uint32_t derivation; /* number of the last one */
     /* w0 and w1 of that password under these parameters, so that a retry costs no scrypt */
     bool derived;
     struct spake2p_scrypt derived_from;
@@ -282,8 +285,10 @@ struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link);
 struct dk_step dk_device_stored(struct dk_device *d, enum err stored);
 /* In any thread or process, with its own crypto context. ERR_CRYPTO_FAILED. */
 enum err dk_derive(struct crypto *c, const struct dk_derivation *from, struct dk_derived *out);
-/* DK_DERIVE of that link is done; NULL: it failed. Nobody waits for a result that comes late. */
-struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, const struct dk_derived *w);
+/* DK_DERIVE of that link and number (step.derivation.number) is done; NULL: it failed. Each is told, once: a
+ * REQUEST may still wait for its answer. Nobody waits for the result of an earlier one. */
+struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, uint32_t number,
+                                 const struct dk_derived *w);
 /* Makes the key that 10/01 asked for (state CREATING, pairing.key NULL). On an error pairing is dropped. */
 enum err dk_device_create_key(struct dk_device *d);
 
