@@ -248,6 +248,9 @@ Test(suspension, is_as_if_there_were_no_key_until_it_is_resumed)
     EXPECT_ERR(dk_device_resume(&r->device, k, said), ERR_BAD_ARGUMENT);
     ASSERT_OK(dk_device_suspend(&r->device, k));
     EXPECT_ERR(dk_device_suspend(&r->device, k), ERR_DK_SUSPENDED);
+    struct slot_id slot;
+    unsigned entry;
+    EXPECT_ERR(dk_device_hand_out_slot(&r->device, k, &slot, &entry), ERR_DK_SUSPENDED);
     cr_expect(eq(int, reader_select(&v), APDU_SW_OK), "it still is a key");
     cr_expect(eq(int, reader_auth0(&v, TRANSACTION_FAST), APDU_SW_OK));
     cr_expect(not(reader_fast(&v, k->kpersistent)));

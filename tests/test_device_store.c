@@ -62,6 +62,7 @@ Test(store, accepted_key_is_as_stored_when_it_is_stored)
     cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
     cr_expect(r->device.owned[0].paired);
     cr_expect(eq(sz, r->device.password_len, 0));
+    cr_expect(eq(i64, r->device.password_since_s, 0));
     s = dk_device_stored(&r->device, ERR_OK);
     cr_expect(s.what == DK_ANSWER && span_equal(s.answer, span_of("\x90\x00", 2)));
     cr_expect(eq(int, r->device.state, DK_PAIRED));
@@ -85,6 +86,7 @@ Test(store, older_key_stays_when_the_new_one_is_not_stored)
     cr_expect(not(r->device.owned[1].paired));
     cr_expect(eq(sz, r->device.password_len, 8));
     cr_expect(memcmp(r->device.password, RIG_PASSWORD, 8) == 0);
+    cr_expect(eq(i64, r->device.password_since_s, RIG_NOW_S));
     cr_expect(eq(int, r->device.state, DK_SELECTED));
     cr_expect(not(r->device.pairing.channel.open));
     EXPECT_OK(rig_unlock(r, true, true, &fast), "with the older key");

@@ -80,6 +80,16 @@ enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P
     return ERR_OK;
 }
 
+enum err applet_ca_public(const struct applet *a, const char *id, uint8_t public_key[P256_POINT])
+{
+    assert(a && id && public_key);
+    size_t i = ca_index(a, id);
+    if (i == APPLET_INSTANCE_CAS)
+        return ERR_NOT_FOUND;
+    p256_public(a->instance_cas[i].key, public_key);
+    return ERR_OK;
+}
+
 enum err applet_delete_ca(struct applet *a, const char *id)
 {
     assert(a && id);

@@ -110,6 +110,8 @@ void applet_close(struct applet *a);
 
 /* CREATE CA: one per vehicle OEM. ERR_BUSY: the name is taken; ERR_NO_SPACE. */
 enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P256_POINT]);
+/* Its key again. ERR_NOT_FOUND. */
+enum err applet_ca_public(const struct applet *a, const char *id, uint8_t public_key[P256_POINT]);
 enum err applet_delete_ca(struct applet *a, const char *id);
 
 /* CREATE ENDPOINT: makes device.SK and [H], state CREATED. ERR_NOT_FOUND: no such instance CA; ERR_NO_SPACE:

@@ -23,7 +23,9 @@
  *
  * What could not be stored is undone: the device is as its store says, the pairing or transaction has ended
  * as after any error, the answer is 6985. What the owner's own calls change is gathered for
- * dk_device_changes; he stores it after the call, before the next. Before 10/02 nothing of a key is stored.
+ * dk_device_changes; he stores it after the call, before the next, and acts on what the call gave (a slot
+ * handed out, a termination to send) once it is stored. That is not undone: a store which refuses it means
+ * loading the device anew from its records. Before 10/02 nothing of a key is stored.
  *
  *   IDLE      SELECT framework -> SELECTED when a password was entered
  *   SELECTED  REQUEST -> REQUESTED, or first DERIVING while scrypt is computed
@@ -56,6 +58,12 @@
  * are refused as if they were zero (6A88), which makes the vehicle give up, and the sets of before stay good.
  *
  * Details that no public text decides: docs/ccc.md.
+ *
+ * The owner looks at the state after each step: in CREATING with no pairing.key he calls
+ * dk_device_create_key. After loading he sets now_s before anything else. owned.termination he hands to the
+ * servers before he stores a step that erases the key. applet_encryption_key and applet_set_confidential
+ * change the key's record, too, and do not show in dk_device_changes. dk_device_close comes before
+ * applet_close.
  *
  * Promises of the owner, asserted: dk_device_open before anything else; no pointer is NULL; a partner is
  * certified after it was added; a key handed in is one of the applet's that its vehicle accepted; a DK_STORE
@@ -214,6 +222,7 @@ struct dk_storing {
     /* ACCEPTED */
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t password_len;
+    int64_t password_since_s;
     uint8_t evidence_failures;
     bool derived;
     /* SETTLED */
@@ -294,13 +303,15 @@ enum err dk_device_create_key(struct dk_device *d);
 
 /* ---- the owner himself ---- */
 
-/* What the calls below have changed since the last time, and evidence that proved right or was the last: to
- * be stored in one transaction. dk_partner_certify, add_root and drop_root change the framework's record,
- * too, and cannot say so. */
+/* What the calls below have changed since the last time, and what commands have that need not be stored
+ * before their answers (derivations, evidence that proved right or was the last): to be stored in one
+ * transaction. The owner asks after each step. dk_partner_certify, add_root and drop_root change the
+ * framework's record, too, and cannot say so. */
 struct dk_change dk_device_changes(struct dk_device *d);
 
 /* Phase 0, by the device OEM: a partner with an instance CA made in the applet. The certificates come from
- * outside: [E] is asked for the CA's key, which goes to public_key. ERR_NO_SPACE, ERR_BUSY. */
+ * outside: [E] is asked for the CA's key, which goes to public_key. One that was added and not certified yet
+ * (power went) is given again, with the root as it is now. ERR_NO_SPACE, ERR_BUSY: it is certified. */
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT]);
 /* Then both certificates; [F] is for the first root. ERR_NO_SPACE. */
@@ -326,7 +337,7 @@ void dk_device_forget_password(struct dk_device *d);
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
 /* Sharing: takes the lowest valid entry of 1 to 7 for a friend, marks it as handed out and tells the vehicle
  * by the signalling bitmap. ERR_NOT_FOUND: none is left, the vehicle must refill first. ERR_BUSY: a session
- * is open. ERR_DK_TERMINATED. */
+ * is open. ERR_DK_TERMINATED, ERR_DK_SUSPENDED. */
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
                                  unsigned *entry);
 /* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit; in a session

@@ -212,6 +212,8 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
     const struct mailbox_map *m = &dk_device_owned(d, k)->map;
     if (k->state == APPLET_KEY_TERMINATED)
         return ERR_DK_TERMINATED;
+    if (k->state == APPLET_KEY_SUSPENDED)
+        return ERR_DK_SUSPENDED;
     if (applet_session_open(d->applet, k))
         return ERR_BUSY;
     struct slot_id s = {.len = k->creation.slot.len};
