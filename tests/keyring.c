@@ -15,7 +15,9 @@ void keyring_make_keys(struct rig *r, unsigned n)
         struct digital_key *k;
         const uint8_t unique[8] = {i};
         char endpoint_id[X509_CN_MAX + 1];
-        struct applet_create create = {.creation = &first->creation,
+        struct endpoint_creation creation = first->creation;
+        creation.vehicle_id[0] ^= i;
+        struct applet_create create = {.creation = &creation,
                                        .endpoint_id = endpoint_id,
                                        .instance_ca_id = first->instance_ca_id,
                                        .not_before_s = RIG_NOW_S,

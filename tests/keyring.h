@@ -14,8 +14,8 @@ struct keyring {
     struct keyring_record framework, keys[APPLET_KEYS];
 };
 
-/* The phone of the rig has been paired: gives it n keys in all, each like the first but with its own device
- * key. Ends the program when they cannot be made. */
+/* The phone of the rig has been paired: gives it n keys in all, each like the first but of its own vehicle
+ * and with its own device key. Ends the program when they cannot be made. */
 void keyring_make_keys(struct rig *r, unsigned n);
 
 /* Everything that is to be stored. */

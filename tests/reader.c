@@ -1,9 +1,11 @@
 #include "tests/reader.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/ccc/applet_message.h"
 #include "lib/ccc/tlv.h"
+#include "tests/support.h"
 
 void reader_open(struct reader *v, struct rig *r, enum dk_link_id link)
 {
@@ -15,6 +17,25 @@ void reader_close(struct reader *v)
 {
     p256_free(v->ephemeral);
     *v = (struct reader){0};
+}
+
+struct rig *readers_open(struct reader *near, struct reader *far)
+{
+    struct rig *r = rig_ready(test_crypto());
+    if (rig_pair(r))
+        abort();
+    rig_phone_reset_over(r, DK_CONTACTLESS);
+    reader_open(near, r, DK_CONTACTLESS);
+    reader_open(far, r, DK_BLE);
+    return r;
+}
+
+void readers_close(struct reader *near, struct reader *far)
+{
+    struct rig *r = near->rig;
+    reader_close(near);
+    reader_close(far);
+    rig_free(r);
 }
 
 /* The answer without its status is in v->data. */

@@ -21,6 +21,9 @@ struct reader {
 /* The rig's own vehicle; change transaction.vehicle_id or vehicle_key for another. */
 void reader_open(struct reader *v, struct rig *r, enum dk_link_id link);
 void reader_close(struct reader *v);
+/* A phone that was paired, with one near it and one over Bluetooth LE; and all of it again. */
+struct rig *readers_open(struct reader *near, struct reader *far);
+void readers_close(struct reader *near, struct reader *far);
 /* Each gives the status word. AUTH1 opens the channel when it succeeds; with the key at the phone's entry 0.
  */
 uint16_t reader_select(struct reader *v);

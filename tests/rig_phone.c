@@ -31,7 +31,7 @@ static struct dk_step derive(struct rig *r, struct dk_step *s)
 {
     struct dk_derived w;
     bool ok = dk_derive(r->crypto, &s->derivation, &w) == ERR_OK;
-    struct dk_step next = dk_device_derived(&r->device, s->link, ok ? &w : NULL);
+    struct dk_step next = dk_device_derived(&r->device, s->link, s->derivation.number, ok ? &w : NULL);
     OPENSSL_cleanse(&w, sizeof w);
     OPENSSL_cleanse(&s->derivation, sizeof s->derivation);
     return next;

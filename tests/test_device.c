@@ -391,6 +391,15 @@ Test(framework, partners)
     for (size_t i = 0; i < 3; i++)
         ASSERT_OK(dk_device_add_partner(&r->device, names[i], root, &p, pk));
     EXPECT_ERR(dk_partner_certify(p, span_of(huge, sizeof huge), root), ERR_NO_SPACE);
+    (void)dk_device_changes(&r->device);
+    struct dk_partner *again;
+    uint8_t same[P256_POINT];
+    ASSERT_OK(dk_device_add_partner(&r->device, "d", span_of(r->f.der, r->f.len), &again, same));
+    cr_expect(again == p && memcmp(same, pk, sizeof pk) == 0, "not certified yet: the same CA");
+    cr_expect(span_equal(span_of(p->anchors[0].root, p->anchors[0].root_len), span_of(r->f.der, r->f.len)));
+    cr_expect(dk_device_changes(&r->device).framework);
+    ASSERT_OK(dk_partner_certify(p, root, root));
+    EXPECT_ERR(dk_device_add_partner(&r->device, "d", root, &again, same), ERR_BUSY);
     EXPECT_ERR(dk_device_add_partner(&r->device, "e", root, &p, pk), ERR_NO_SPACE);
     rig_free(r);
 }

@@ -1,7 +1,8 @@
-/* The end of a key: terminated by its owner or its vehicle, suspended and resumed, outside its validity; and
- * that a vehicle which is not known cannot tell. */
+/* The end of a key: terminated by its owner, suspended and resumed, outside its validity; and that a vehicle
+ * which is not known cannot tell. */
 #include "lib/ccc/exchange.h"
 #include "tests/check.h"
+#include "tests/keyring.h"
 #include "tests/phone.h"
 #include "tests/reader.h"
 #include "tests/support.h"
@@ -168,6 +169,50 @@ Test(termination, key_answers_as_terminated_and_is_deleted_when_the_vehicle_know
     done(&v);
 }
 
+/* Power goes behind the stored clearing: the next life has no session whose end could be waited for. */
+Test(termination, that_the_vehicle_knows_of_is_not_forgotten_when_its_session_is_cut_off)
+{
+    static struct keyring stored;
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "the vehicle does not know");
+    cr_assert(reader_authenticate(&v));
+    cr_expect(eq(int, operate(&v, EXCHANGE_SET, MAILBOX_PRIVATE, 0, 1), APDU_SW_OK));
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "its session is open");
+    ASSERT_OK(keyring_save(&r->device, &stored));
+    dk_device_close(&r->device);
+    applet_close(&r->applet);
+    ASSERT_OK(keyring_load(&r->device, &r->applet, r->crypto, &stored));
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED));
+    r->store_fails_at = r->stores + 1;
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "still in the store");
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(r->stored.erase == 1 && r->stored.put == 0);
+    cr_expect(eq(int, k->state, APPLET_KEY_NONE));
+    size_t stores = r->stores;
+    rig_phone_reset_over(r, DK_BLE);
+    cr_expect(eq(sz, r->stores, stores));
+    done(&v);
+}
+
+Test(termination, wipes_what_the_vehicle_gave_in_confidence)
+{
+    static const uint8_t zeros[MAILBOX_CONFIDENTIAL_MAX];
+    struct reader v;
+    struct rig *r = paired(&v);
+    struct digital_key *k = &r->applet.keys[0];
+    cr_expect(memcmp(k->mailboxes.confidential_area, zeros, sizeof zeros) != 0, "tokens");
+    ASSERT_OK(dk_device_terminate(&r->device, k));
+    cr_expect(memcmp(k->mailboxes.confidential_area, zeros, sizeof zeros) == 0);
+    cr_expect(gt(sz, k->mailboxes.confidential_size, 0));
+    done(&v);
+}
+
 Test(termination, replaces_what_waits_and_takes_no_receipt_any_more)
 {
     struct reader v;
@@ -188,93 +233,6 @@ Test(termination, replaces_what_waits_and_takes_no_receipt_any_more)
     done(&v);
 }
 
-/* ---- termination by the vehicle ---- */
-
-enum notice { RIGHT, SIGNED_BY_ANOTHER, ANOTHER_KEY, ANOTHER_USAGE, NOT_A_STATEMENT, NOTICES };
-
-static void put_notice(struct rig *r, enum notice what, struct wr *w)
-{
-    const struct digital_key *k = &r->applet.keys[0];
-    struct attestation a = {.slot = k->creation.slot};
-    uint8_t buf[ATTESTATION_MAX];
-    struct wr n = wr_of(buf, sizeof buf);
-    memcpy(a.key_id, k->key_id, sizeof a.key_id);
-    memcpy(a.vehicle_id, k->creation.vehicle_id, sizeof a.vehicle_id);
-    a.key_id[0] ^= what == ANOTHER_KEY;
-    if (what == NOT_A_STATEMENT)
-        wr_copy(&n, "hello", 5);
-    else
-        ASSERT_OK(attestation_make(
-            r->crypto, &a, what == ANOTHER_USAGE ? ATTESTATION_RESUMED : ATTESTATION_VEHICLE_TERMINATES,
-            what == SIGNED_BY_ANOTHER ? r->kts.key : r->k.key, &n));
-    exchange_begin(w, EXCHANGE_COMMIT);
-    exchange_put_notify(w, span_of(buf, n.len));
-}
-
-Test(termination, vehicle_may_ask_for_it)
-{
-    for (enum notice what = RIGHT; what < NOTICES; what++) {
-        struct reader v;
-        struct rig *r = paired(&v);
-        struct digital_key *k = &r->applet.keys[0];
-        uint8_t buf[300];
-        struct wr w = wr_of(buf, sizeof buf);
-        put_notice(r, what, &w);
-        cr_assert(reader_authenticate(&v));
-        cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
-        cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "not before the end of the session");
-        size_t stores = r->stores;
-        cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-        cr_expect(eq(int, k->state, what == RIGHT ? APPLET_KEY_TERMINATED : APPLET_KEY_ACTIVE), "notice %d",
-                  (int)what);
-        cr_expect(eq(sz, r->stores - stores, what == RIGHT), "notice %d", (int)what);
-        cr_expect(eq(int, r->device.owned[0].termination_len > 0, what == RIGHT), "notice %d", (int)what);
-        done(&v);
-    }
-}
-
-Test(termination, that_is_not_stored_is_none)
-{
-    struct reader v;
-    struct rig *r = paired(&v);
-    struct digital_key *k = &r->applet.keys[0];
-    uint8_t buf[300], kpersistent[TRANSACTION_KPERSISTENT];
-    struct wr w = wr_of(buf, sizeof buf);
-    put_notice(r, RIGHT, &w);
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_OK));
-    memcpy(kpersistent, k->kpersistent, sizeof kpersistent);
-    r->store_fails_at = r->stores + 1;
-    cr_expect(eq(int, reader_end(&v), APDU_SW_CONDITIONS));
-    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE));
-    cr_expect(k->has_kpersistent && memcmp(k->kpersistent, kpersistent, sizeof kpersistent) == 0);
-    cr_expect(eq(sz, r->device.owned[0].termination_len, 0));
-    cr_expect(eq(int, signals(r) & MAILBOX_ATTESTATION, 0));
-    rig_phone_reset(r);
-    cr_expect(eq(int, k->state, APPLET_KEY_ACTIVE), "no session has ended");
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-    cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "at the next end");
-    done(&v);
-}
-
-Test(termination, that_the_vehicle_hears_has_failed_is_none)
-{
-    struct reader v;
-    struct rig *r = paired(&v);
-    uint8_t buf[300];
-    struct wr w = wr_of(buf, sizeof buf);
-    put_notice(r, RIGHT, &w);
-    exchange_put_set(&w, MAILBOX_PRIVATE, OEM, 1, 0x11);
-    cr_assert(reader_authenticate(&v));
-    r->store_fails_at = r->stores + 1;
-    cr_expect(eq(int, reader_exchange(&v, &w), APDU_SW_CONDITIONS));
-    cr_assert(reader_authenticate(&v));
-    cr_expect(eq(int, reader_end(&v), APDU_SW_OK));
-    cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
-    done(&v);
-}
-
 /* ---- suspension ---- */
 
 Test(suspension, is_as_if_there_were_no_key_until_it_is_resumed)
@@ -290,6 +248,9 @@ Test(suspension, is_as_if_there_were_no_key_until_it_is_resumed)
     EXPECT_ERR(dk_device_resume(&r->device, k, said), ERR_BAD_ARGUMENT);
     ASSERT_OK(dk_device_suspend(&r->device, k));
     EXPECT_ERR(dk_device_suspend(&r->device, k), ERR_DK_SUSPENDED);
+    struct slot_id slot;
+    unsigned entry;
+    EXPECT_ERR(dk_device_hand_out_slot(&r->device, k, &slot, &entry), ERR_DK_SUSPENDED);
     cr_expect(eq(int, reader_select(&v), APDU_SW_OK), "it still is a key");
     cr_expect(eq(int, reader_auth0(&v, TRANSACTION_FAST), APDU_SW_OK));
     cr_expect(not(reader_fast(&v, k->kpersistent)));

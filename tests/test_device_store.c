@@ -62,6 +62,7 @@ Test(store, accepted_key_is_as_stored_when_it_is_stored)
     cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
     cr_expect(r->device.owned[0].paired);
     cr_expect(eq(sz, r->device.password_len, 0));
+    cr_expect(eq(i64, r->device.password_since_s, 0));
     s = dk_device_stored(&r->device, ERR_OK);
     cr_expect(s.what == DK_ANSWER && span_equal(s.answer, span_of("\x90\x00", 2)));
     cr_expect(eq(int, r->device.state, DK_PAIRED));
@@ -85,6 +86,7 @@ Test(store, older_key_stays_when_the_new_one_is_not_stored)
     cr_expect(not(r->device.owned[1].paired));
     cr_expect(eq(sz, r->device.password_len, 8));
     cr_expect(memcmp(r->device.password, RIG_PASSWORD, 8) == 0);
+    cr_expect(eq(i64, r->device.password_since_s, RIG_NOW_S));
     cr_expect(eq(int, r->device.state, DK_SELECTED));
     cr_expect(not(r->device.pairing.channel.open));
     EXPECT_OK(rig_unlock(r, true, true, &fast), "with the older key");
@@ -210,6 +212,7 @@ static struct rig *deriving(struct dk_derived *w)
     cr_expect(memcmp(s.derivation.password, RIG_PASSWORD, 8) == 0);
     cr_expect(eq(uint, s.derivation.scrypt.n, 4096));
     ASSERT_OK(dk_derive(test_crypto(), &s.derivation, w));
+    (void)dk_device_changes(&r->device);
     return r;
 }
 
@@ -217,8 +220,9 @@ Test(scrypt, request_is_answered_when_it_is_done)
 {
     struct dk_derived w;
     struct rig *r = deriving(&w);
-    struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, &w);
+    struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, &w);
     cr_expect(s.what == DK_ANSWER && s.link == DK_CONTACTLESS);
+    cr_expect(dk_device_changes(&r->device).framework, "w0 and w1 are kept");
     cr_expect(eq(sz, s.answer.len, 69));
     cr_expect(memcmp(s.answer.p, "\x50\x41\x04", 3) == 0);
     cr_expect(eq(int, r->device.state, DK_REQUESTED));
@@ -229,10 +233,10 @@ Test(scrypt, failure_is_an_error_answer)
 {
     struct dk_derived w;
     struct rig *r = deriving(&w);
-    struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, NULL);
+    struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, NULL);
     cr_expect(s.what == DK_ANSWER && span_equal(s.answer, span_of("\x6A\x88", 2)));
     cr_expect(eq(int, r->device.state, DK_SELECTED));
-    s = dk_device_derived(&r->device, DK_CONTACTLESS, NULL);
+    s = dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, NULL);
     cr_expect(s.what == DK_NOTHING, "nobody waits any more");
     rig_free(r);
 }
@@ -240,12 +244,12 @@ Test(scrypt, failure_is_an_error_answer)
 static const struct {
     const char *what;
     bool reset, command, forget, other_password;
-    bool kept;
+    bool kept, answered; /* the set; REQUEST, with 6985 */
 } interruptions[] = {
-    {.what = "the link went away", .reset = true, .kept = true},
-    {.what = "another command came", .command = true, .kept = true},
-    {.what = "the password was dropped", .forget = true, .kept = false},
-    {.what = "another password was entered", .other_password = true, .kept = false},
+    {.what = "the link went away", .reset = true, .kept = true, .answered = false},
+    {.what = "another command came", .command = true, .kept = true, .answered = false},
+    {.what = "the password was dropped", .forget = true, .kept = false, .answered = true},
+    {.what = "another password was entered", .other_password = true, .kept = false, .answered = true},
 };
 
 Test(scrypt, late_result_is_kept_while_the_password_is_the_same)
@@ -263,14 +267,83 @@ Test(scrypt, late_result_is_kept_while_the_password_is_the_same)
         if (interruptions[i].other_password)
             dk_device_set_password(&r->device, span_of("12345678", 8));
         cr_expect(ne(int, r->device.state, DK_DERIVING), "%s", what);
-        struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, &w);
-        cr_expect(s.what == DK_NOTHING, "%s", what);
+        struct dk_step s = dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, &w);
+        cr_expect(eq(int, s.what, interruptions[i].answered ? DK_ANSWER : DK_NOTHING), "%s", what);
+        if (interruptions[i].answered)
+            cr_expect(span_equal(s.answer, span_of("\x69\x85", 2)), "%s", what);
+        s = dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, NULL);
+        cr_expect(eq(int, s.what, DK_NOTHING), "%s: once", what);
         cr_expect(eq(int, r->device.derived, interruptions[i].kept), "%s", what);
         if (interruptions[i].kept) {
             phone_send(r, SELECT_FRAMEWORK);
             cr_expect(phone_step(r, REQUEST_OK).what == DK_ANSWER, "%s: the next REQUEST finds it", what);
         }
         rig_free(r);
+    }
+}
+
+/* REQUEST again while the first derivation runs: its result, or its failure, is not that of the second. */
+Test(scrypt, earlier_result_answers_no_later_request)
+{
+    for (int failed = 0; failed < 2; failed++) {
+        struct dk_derived first, second;
+        struct rig *r = deriving(&first);
+        rig_phone_reset(r);
+        phone_send(r, SELECT_FRAMEWORK);
+        struct dk_step s = phone_step(r, REQUEST_OK);
+        cr_assert(eq(int, s.what, DK_DERIVE));
+        cr_expect(ne(uint, s.derivation.number, first.from.number));
+        ASSERT_OK(dk_derive(test_crypto(), &s.derivation, &second));
+        s = dk_device_derived(&r->device, DK_CONTACTLESS, first.from.number, failed ? NULL : &first);
+        cr_expect(eq(int, s.what, DK_NOTHING), "%d", failed);
+        cr_expect(eq(int, r->device.state, DK_DERIVING), "%d", failed);
+        s = dk_device_derived(&r->device, DK_CONTACTLESS, second.from.number, &second);
+        cr_expect(s.what == DK_ANSWER && s.answer.len == 69, "%d", failed);
+        rig_free(r);
+    }
+}
+
+/* The password is changed, and the other link asks with the new one before the first has its answer. */
+Test(scrypt, each_link_gets_its_own_answer)
+{
+    struct dk_derived near, far;
+    struct rig *r = deriving(&near);
+    HEX(request, REQUEST_OK);
+    dk_device_set_password(&r->device, span_of("12345678", 8));
+    cr_expect(eq(int, phone_send_over(r, DK_BLE, DK_TO_FRAMEWORK, SELECT_FRAMEWORK), APDU_SW_OK));
+    struct dk_step s = dk_device_input(&r->device, DK_BLE, DK_TO_FRAMEWORK, span_of(request, request_len));
+    cr_assert(s.what == DK_DERIVE && s.link == DK_BLE);
+    ASSERT_OK(dk_derive(test_crypto(), &s.derivation, &far));
+    s = dk_device_derived(&r->device, DK_CONTACTLESS, near.from.number, NULL);
+    cr_expect(s.what == DK_ANSWER && s.link == DK_CONTACTLESS);
+    cr_expect(span_equal(s.answer, span_of("\x69\x85", 2)));
+    s = dk_device_derived(&r->device, DK_BLE, far.from.number, &far);
+    cr_expect(s.what == DK_ANSWER && s.link == DK_BLE && s.answer.len == 69);
+    cr_expect(eq(int, r->device.state, DK_REQUESTED));
+    rig_free(r);
+}
+
+/* REQUEST ends the session for which a receipt waits, and the store refuses that: with the set there, and
+ * with scrypt to be computed. */
+Test(scrypt, request_fails_when_what_its_session_left_is_not_stored)
+{
+    for (int ready = 0; ready < 2; ready++) {
+        struct reader near, far;
+        struct rig *r = readers_open(&near, &far);
+        rig_enter_password(r, true);
+        r->device.derived = ready;
+        HEX(request, REQUEST_OK);
+        memcpy(r->device.derived_from.salt, request + 18, sizeof r->device.derived_from.salt);
+        phone_send_over(r, DK_BLE, DK_TO_FRAMEWORK, SELECT_FRAMEWORK);
+        cr_assert(reader_authenticate(&far));
+        r->device.later[0].collect = true;
+        refuse_next(r);
+        cr_expect(eq(int, phone_send_over(r, DK_BLE, DK_TO_FRAMEWORK, REQUEST_OK), APDU_SW_CONDITIONS), "%d",
+                  ready);
+        cr_expect(eq(int, r->device.state, DK_SELECTED), "%d", ready);
+        cr_expect(eq(int, r->device.derivations, ready ? 0 : 1));
+        cr_expect(r->device.later[0].collect);
+        readers_close(&near, &far);
     }
 }
 
@@ -284,7 +357,7 @@ Test(scrypt, late_result_does_not_disturb_an_exchange)
     r->device.derived_from = r->pairing_config.scrypt;
     r->device.derived = true;
     phone_bring_to(r, DK_REQUESTED);
-    cr_expect(dk_device_derived(&r->device, DK_CONTACTLESS, &w).what == DK_NOTHING);
+    cr_expect(dk_device_derived(&r->device, DK_CONTACTLESS, w.from.number, &w).what == DK_NOTHING);
     cr_expect(memcmp(&r->device.prover, &r->prover, sizeof r->prover) == 0);
     rig_free(r);
 }

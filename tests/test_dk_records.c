@@ -130,7 +130,7 @@ static void prepare_second_anchor(struct rig *r)
     ASSERT_OK(dk_partner_drop_root(r->partner, span_of(r->j.der, r->j.len)));
 }
 
-/* A certificate for a root that is no more, a partner for whom there was no room: they leave bytes behind. */
+/* Bytes of a certificate for a root that is no more, of a partner that is none. */
 static void prepare_leftovers(struct rig *r)
 {
     struct dk_partner *p;
@@ -142,6 +142,7 @@ static void prepare_leftovers(struct rig *r)
     ASSERT_OK(applet_create_ca(&r->applet, id, public_key));
     EXPECT_ERR(dk_device_add_partner(&r->device, "taken", span_of(r->j.der, r->j.len), &p, public_key),
                ERR_BUSY);
+    memset(r->device.partners[1].instance_ca_id, 'x', 3);
 }
 
 /* Names of 64 characters, the largest mailboxes, all the rest as long as it may be. */
@@ -155,6 +156,7 @@ static void prepare_maximal(struct rig *r)
     memset(ca, 'c', X509_CN_MAX);
     id[X509_CN_MAX] = ca[X509_CN_MAX] = '\0';
     struct endpoint_creation creation = first_key(r)->creation;
+    creation.vehicle_id[0] ^= 1;
     creation.private_size = MAILBOX_PRIVATE_MAX;
     creation.confidential_size = MAILBOX_CONFIDENTIAL_MAX;
     creation.slot.len = ENDPOINT_SLOT_MAX;

@@ -98,6 +98,23 @@ Test(refused, records_where_they_do_not_belong)
     keyring_loader_free(b);
 }
 
+/* 10/02 stores a newer key and erases the older together: two of them are of no store of ours. */
+Test(refused, a_second_key_of_one_vehicle)
+{
+    struct keyring_loader *b = keyring_loader_new(test_crypto());
+    const struct keyring_record *first = &b->saved.keys[0];
+    struct keyring_record second = *first;
+    struct envelope e = {ENVELOPE_PHONE_KEY, 1, 1, {0}};
+    memcpy(e.owner, b->device.id, sizeof e.owner);
+    envelope_close(test_crypto(), &e, second.bytes, second.len - ENVELOPE_HEADER);
+    EXPECT_OK(keyring_loader_key(b, 1, span_of(second.bytes, second.len)), "alone");
+    ASSERT_OK(dk_record_load_key(&b->device, 0, span_of(first->bytes, first->len)));
+    EXPECT_ERR(dk_record_load_key(&b->device, 1, span_of(second.bytes, second.len)), ERR_RECORD_FOREIGN);
+    cr_expect(eq(int, b->applet.keys[1].state, APPLET_KEY_NONE));
+    cr_expect(not(b->device.owned[1].paired));
+    keyring_loader_free(b);
+}
+
 /* Header and digest to the byte. */
 Test(refused, the_envelope_as_it_is)
 {

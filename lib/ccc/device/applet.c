@@ -80,6 +80,16 @@ enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P
     return ERR_OK;
 }
 
+enum err applet_ca_public(const struct applet *a, const char *id, uint8_t public_key[P256_POINT])
+{
+    assert(a && id && public_key);
+    size_t i = ca_index(a, id);
+    if (i == APPLET_INSTANCE_CAS)
+        return ERR_NOT_FOUND;
+    p256_public(a->instance_cas[i].key, public_key);
+    return ERR_OK;
+}
+
 enum err applet_delete_ca(struct applet *a, const char *id)
 {
     assert(a && id);
@@ -221,6 +231,7 @@ void applet_terminate_endpoint(struct applet *a, struct digital_key *k)
     k->state = APPLET_KEY_TERMINATED;
     k->has_kpersistent = false;
     OPENSSL_cleanse(k->kpersistent, sizeof k->kpersistent);
+    OPENSSL_cleanse(k->mailboxes.confidential_area, sizeof k->mailboxes.confidential_area);
 }
 
 void applet_delete_endpoint(struct applet *a, struct digital_key *k)
@@ -239,11 +250,18 @@ bool applet_has_key(const struct applet *a)
     return false;
 }
 
+struct digital_key *applet_session_key(const struct applet *a, enum dk_link_id link)
+{
+    assert(a && link < DK_LINKS);
+    const struct applet_session *s = &a->sessions[link];
+    return s->state == APPLET_AUTHENTICATED ? s->key : NULL;
+}
+
 bool applet_session_open(const struct applet *a, const struct digital_key *k)
 {
     assert(owns(a, k));
     for (size_t l = 0; l < DK_LINKS; l++)
-        if (a->sessions[l].key == k)
+        if (applet_session_key(a, (enum dk_link_id)l) == k)
             return true;
     return false;
 }

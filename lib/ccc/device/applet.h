@@ -110,6 +110,8 @@ void applet_close(struct applet *a);
 
 /* CREATE CA: one per vehicle OEM. ERR_BUSY: the name is taken; ERR_NO_SPACE. */
 enum err applet_create_ca(struct applet *a, const char *id, uint8_t public_key[P256_POINT]);
+/* Its key again. ERR_NOT_FOUND. */
+enum err applet_ca_public(const struct applet *a, const char *id, uint8_t public_key[P256_POINT]);
 enum err applet_delete_ca(struct applet *a, const char *id);
 
 /* CREATE ENDPOINT: makes device.SK and [H], state CREATED. ERR_NOT_FOUND: no such instance CA; ERR_NO_SPACE:
@@ -130,7 +132,8 @@ enum err applet_check_create(const struct applet *a, const struct endpoint_creat
 enum err applet_check_setup(const struct endpoint_creation *creation, const struct mailbox_part *confidential,
                             const struct mailbox_part *private_part);
 /* The key goes from state CREATED to ACTIVE, from ACTIVE to SUSPENDED and back, from either to TERMINATED
- * (its Kpersistent is wiped), and away. All but accepting and resuming take the key's sessions along. */
+ * (its Kpersistent and its confidential mailbox are wiped), and away. All but accepting and resuming take the
+ * key's sessions along. */
 void applet_accept_endpoint(struct digital_key *k);
 void applet_suspend_endpoint(struct applet *a, struct digital_key *k);
 void applet_resume_endpoint(struct digital_key *k);
@@ -138,7 +141,11 @@ void applet_terminate_endpoint(struct applet *a, struct digital_key *k);
 void applet_delete_endpoint(struct applet *a, struct digital_key *k);
 /* There is a key that a vehicle accepted, in whatever state. */
 bool applet_has_key(const struct applet *a);
-/* A transaction with that key is open, over any link: from AUTH0 to CONTROL FLOW, a reset or an error. */
+/* The key with which a transaction is open over that link, NULL: none. It is open from a good AUTH1, or from
+ * the first good EXCHANGE after a fast AUTH0, to CONTROL FLOW, a reset or an error: AUTH0 alone proves
+ * nothing. */
+struct digital_key *applet_session_key(const struct applet *a, enum dk_link_id link);
+/* With that key, over any link. */
 bool applet_session_open(const struct applet *a, const struct digital_key *k);
 
 /* GET and SET DATA: what the framework may reach in plaintext, which is the private mailbox. ERR_DK_ACCESS,

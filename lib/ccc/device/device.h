@@ -23,7 +23,9 @@
  *
  * What could not be stored is undone: the device is as its store says, the pairing or transaction has ended
  * as after any error, the answer is 6985. What the owner's own calls change is gathered for
- * dk_device_changes; he stores it after the call, before the next. Before 10/02 nothing of a key is stored.
+ * dk_device_changes; he stores it after the call, before the next, and acts on what the call gave (a slot
+ * handed out, a termination to send) once it is stored. That is not undone: a store which refuses it means
+ * loading the device anew from its records. Before 10/02 nothing of a key is stored.
  *
  *   IDLE      SELECT framework -> SELECTED when a password was entered
  *   SELECTED  REQUEST -> REQUESTED, or first DERIVING while scrypt is computed
@@ -38,21 +40,30 @@
  * Any error status closes the channel and leads to SELECTED, an abort or the loss of the link to IDLE.
  * REQUEST in SECURE2 begins again. A command while scrypt is computed for that link is answered 6985 and
  * gives the derivation up; its result, when it comes, is kept for the next REQUEST while the password is the
- * same.
+ * same. When the password was changed or dropped meanwhile, REQUEST is answered 6985 with that result.
  *
  * One pairing at a time, on the link where REQUEST came: meanwhile the framework answers 6985 over the other
  * link, without effect. The applet does not answer over a link on which a pairing is under way, nor while it
  * has no key that a vehicle accepted (6A82); else it does, also with a password there.
  *
- * While a transaction with a key is open over any link, the framework keeps off its mailboxes: statements for
- * KeyAtt wait in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction
- * with the key has ended.
+ * While a transaction with a key is open over any link (from a good AUTH1, or the first good EXCHANGE after a
+ * fast AUTH0, for AUTH0 itself proves nothing), the framework keeps off its mailboxes: a receipt for KeyAtt
+ * waits in owned.waiting, dk_device_collect is remembered, and both are done when the last transaction with
+ * the key has ended. What waits is written when KeyAtt is free only (bit 3 of SigBmp is clear): at the end of
+ * a transaction, or by dk_device_collect. A resumption and a termination go there at once; a receipt that lay
+ * there unread waits again behind a resumption, and is dropped with a termination.
  *
  * The password is forgotten after DK_EVIDENCE_MAX wrong evidences, for each is a guess. With one password
  * DK_DERIVATIONS_MAX sets of scrypt parameters are derived, for each costs up to 64 MiB and 0.2 s; any more
  * are refused as if they were zero (6A88), which makes the vehicle give up, and the sets of before stay good.
  *
  * Details that no public text decides: docs/ccc.md.
+ *
+ * The owner looks at the state after each step: in CREATING with no pairing.key he calls
+ * dk_device_create_key. After loading he sets now_s before anything else. owned.termination he hands to the
+ * servers before he stores a step that erases the key. applet_encryption_key and applet_set_confidential
+ * change the key's record, too, and do not show in dk_device_changes. dk_device_close comes before
+ * applet_close.
  *
  * Promises of the owner, asserted: dk_device_open before anything else; no pointer is NULL; a partner is
  * certified after it was added; a key handed in is one of the applet's that its vehicle accepted; a DK_STORE
@@ -118,7 +129,8 @@ struct dk_owned {
     size_t vehicle_certificate_len;
     uint8_t attestation[DK_OPAQUE_MAX]; /* value of 5F5A, for the KTS; 0 length: none yet */
     size_t attestation_len;
-    /* A statement that waits for the end of a session to get into KeyAtt; 0 length: none. */
+    /* A receipt that waits to get into KeyAtt: for the end of a session, and until what lies there was read;
+     * 0 length: none. */
     uint8_t waiting[ATTESTATION_LONG];
     size_t waiting_len;
     uint8_t termination[ATTESTATION_LONG]; /* ours; 0 length: not terminated */
@@ -165,6 +177,7 @@ struct dk_derivation {
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t len;
     struct spake2p_scrypt scrypt;
+    uint32_t number; /* which one; never 0 */
 };
 struct dk_derived {
     struct dk_derivation from;
@@ -188,6 +201,7 @@ struct dk_link {
     enum dk_type type;
     uint8_t answer[DK_MESSAGE_HEADER + APDU_RESPONSE_MAX]; /* the APDU behind the room for a header */
     size_t answer_len;                                     /* of the APDU */
+    uint32_t derivation; /* whose result brings the answer to REQUEST; 0: no answer is owed */
 };
 
 /* What is being stored, and what was before, should the store refuse it. */
@@ -195,7 +209,7 @@ enum dk_storing_what {
     DK_STORING_NOTHING,
     DK_STORING_EVIDENCE, /* VERIFY */
     DK_STORING_ACCEPTED, /* 10/02 */
-    DK_STORING_APPLET,   /* AUTH1, EXCHANGE: the applet knows what was before */
+    DK_STORING_APPLET,   /* AUTH1, EXCHANGE: the applet knows what was before, but for `told` */
     DK_STORING_SETTLED   /* what waited for the end of a session */
 };
 struct dk_storing {
@@ -203,9 +217,12 @@ struct dk_storing {
     enum dk_link_id link;
     bool answers; /* something was asked over the link */
     struct dk_change change;
+    /* APPLET */
+    bool told; /* later.terminate has its bit from this very command */
     /* ACCEPTED */
     uint8_t password[DK_DEVICE_PASSWORD_MAX];
     size_t password_len;
+    int64_t password_since_s;
     uint8_t evidence_failures;
     bool derived;
     /* SETTLED */
@@ -220,8 +237,7 @@ struct dk_storing {
 /* What waits for the end of a session beside owned.waiting; not stored. */
 struct dk_later {
     bool collect;
-    bool terminate; /* the vehicle said so over this link */
-    enum dk_link_id link;
+    uint8_t terminate; /* bit l: the vehicle said so over link l */
 };
 
 struct dk_device {
@@ -243,6 +259,7 @@ struct dk_device {
     /* Not stored. Whoever asks for too much scrypt waits, and nobody is locked out. */
     uint8_t derivations;
     int64_t derivations_since_s;
+    uint32_t derivation; /* number of the last one */
     /* w0 and w1 of that password under these parameters, so that a retry costs no scrypt */
     bool derived;
     struct spake2p_scrypt derived_from;
@@ -270,26 +287,31 @@ struct dk_step dk_device_input(struct dk_device *d, enum dk_link_id link, enum d
  * untouched: the owner parses it himself (dk_message_parse); types 2 to 7 may be for him, all else is
  * dropped. */
 struct dk_step dk_device_message(struct dk_device *d, struct span sdu);
-/* The field or link came up, or went away. May ask to store what waited for the end of a session. */
+/* The field or link came up, or went away. May ask to store what waited for the end of a session, and to
+ * erase a key whose vehicle knows that it was terminated, but whose last session was cut off. */
 struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link);
 /* DK_STORE is done: ERR_OK when everything is in the store. Anything else: nothing of it is. */
 struct dk_step dk_device_stored(struct dk_device *d, enum err stored);
 /* In any thread or process, with its own crypto context. ERR_CRYPTO_FAILED. */
 enum err dk_derive(struct crypto *c, const struct dk_derivation *from, struct dk_derived *out);
-/* DK_DERIVE of that link is done; NULL: it failed. Nobody waits for a result that comes late. */
-struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, const struct dk_derived *w);
+/* DK_DERIVE of that link and number (step.derivation.number) is done; NULL: it failed. Each is told, once: a
+ * REQUEST may still wait for its answer. Nobody waits for the result of an earlier one. */
+struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, uint32_t number,
+                                 const struct dk_derived *w);
 /* Makes the key that 10/01 asked for (state CREATING, pairing.key NULL). On an error pairing is dropped. */
 enum err dk_device_create_key(struct dk_device *d);
 
 /* ---- the owner himself ---- */
 
-/* What the calls below have changed since the last time, and evidence that proved right or was the last: to
- * be stored in one transaction. dk_partner_certify, add_root and drop_root change the framework's record,
- * too, and cannot say so. */
+/* What the calls below have changed since the last time, and what commands have that need not be stored
+ * before their answers (derivations, evidence that proved right or was the last): to be stored in one
+ * transaction. The owner asks after each step. dk_partner_certify, add_root and drop_root change the
+ * framework's record, too, and cannot say so. */
 struct dk_change dk_device_changes(struct dk_device *d);
 
 /* Phase 0, by the device OEM: a partner with an instance CA made in the applet. The certificates come from
- * outside: [E] is asked for the CA's key, which goes to public_key. ERR_NO_SPACE, ERR_BUSY. */
+ * outside: [E] is asked for the CA's key, which goes to public_key. One that was added and not certified yet
+ * (power went) is given again, with the root as it is now. ERR_NO_SPACE, ERR_BUSY: it is certified. */
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT]);
 /* Then both certificates; [F] is for the first root. ERR_NO_SPACE. */
@@ -315,19 +337,21 @@ void dk_device_forget_password(struct dk_device *d);
 enum err dk_device_collect(struct dk_device *d, struct digital_key *k);
 /* Sharing: takes the lowest valid entry of 1 to 7 for a friend, marks it as handed out and tells the vehicle
  * by the signalling bitmap. ERR_NOT_FOUND: none is left, the vehicle must refill first. ERR_BUSY: a session
- * is open. ERR_DK_TERMINATED. */
+ * is open. ERR_DK_TERMINATED, ERR_DK_SUSPENDED. */
 enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, struct slot_id *slot,
                                  unsigned *entry);
 /* A sealed key tracking receipt arrived: opens it, puts it into KeyAtt, sets the signalling bit; in a session
- * it waits. ERR_SIGNATURE_INVALID, ERR_MSG_MALFORMED, ERR_NO_SPACE, ERR_DK_TERMINATED. */
+ * and behind a resumption it waits. A newer receipt replaces an older one. ERR_SIGNATURE_INVALID,
+ * ERR_MSG_MALFORMED, ERR_NO_SPACE, ERR_DK_TERMINATED. */
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
                            struct span sealed);
 
-/* Ends the key: state TERMINATED, sessions and Kpersistent gone. The statement about it, with VehiclePropDat,
- * is in owned.termination for the servers, and in KeyAtt for the vehicle if it fits there; a receipt that
- * waited is dropped. From then on the key answers its vehicle as terminated, until that has cleared the bit
- * of KeyAtt: then the key is deleted at the end of the transaction. The vehicle may also ask for all this, by
- * a statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
+/* Ends the key: state TERMINATED; sessions, Kpersistent and the confidential mailbox (tokens) gone. The
+ * statement about it, with VehiclePropDat, is in owned.termination for the servers, and in KeyAtt for the
+ * vehicle if it fits there; a receipt that waited is dropped. From then on the key answers its vehicle as
+ * terminated, until that has cleared the bit of KeyAtt: then the key is deleted at the end of the
+ * transaction, or at a reset of any link when that was cut off. The vehicle may also ask for all this, by a
+ * statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
  * ERR_NO_SPACE: VehiclePropDat is longer than ATTESTATION_OEM_MAX, nothing has changed; ERR_DK_TERMINATED. */
 enum err dk_device_terminate(struct dk_device *d, struct digital_key *k);
 /* While suspended, the key answers as if there were none, and its sessions are gone. ERR_DK_TERMINATED,

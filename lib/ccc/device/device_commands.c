@@ -72,6 +72,8 @@ static uint16_t begin(struct dk_device *d, struct wr *out)
     d->derivations++;
     d->changed.framework = true;
     d->state = DK_DERIVING;
+    d->derivation += d->derivation == UINT32_MAX ? 2 : 1;
+    d->links[d->pairing.link].derivation = d->derivation;
     return DK_SW_LATER;
 }
 

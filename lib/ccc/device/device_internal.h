@@ -65,9 +65,12 @@ uint16_t dk_accept_stored(struct dk_device *d, bool stored);
 void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS]);
 /* Does what waited for the end of those that were open before; true: it must be stored. */
 bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], enum dk_link_id link);
+/* Erases a key that is terminated, and whose vehicle knows, without a session: its last one was cut off;
+ * true: it must be stored. */
+bool dk_settle_ended(struct dk_device *d, enum dk_link_id link);
 void dk_settle_stored(struct dk_device *d, bool stored);
-/* An EXCHANGE with that key brought a notification. */
-void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k);
+/* An EXCHANGE with that key may have brought a notification; true: later.terminate has a new bit by it. */
+bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k);
 
 /* ---- device_mailbox.c ---- */
 
@@ -75,6 +78,10 @@ void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struc
 enum err dk_collect(struct dk_device *d, struct digital_key *k, bool clear);
 /* Into KeyAtt, with its bit; what the vehicle put there is taken first. ERR_NO_SPACE. */
 enum err dk_write_statement(struct dk_device *d, struct digital_key *k, struct span statement);
+/* Something waits, and KeyAtt is free: bit 3 of SigBmp is clear. */
+bool dk_waiting_due(struct dk_device *d, struct digital_key *k);
+/* Writes it if it is due. */
+void dk_write_waiting(struct dk_device *d, struct digital_key *k);
 /* The vehicle has taken note of the termination. */
 bool dk_termination_known(struct dk_device *d, struct digital_key *k);
 /* dk_device_terminate without saying what it changed. */

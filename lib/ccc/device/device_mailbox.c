@@ -74,7 +74,9 @@ enum err dk_device_collect(struct dk_device *d, struct digital_key *k)
         return ERR_BUSY;
     }
     d->changed.put |= dk_key_bit(d, k);
-    return dk_collect(d, k, true);
+    enum err e = dk_collect(d, k, true);
+    dk_write_waiting(d, k);
+    return e;
 }
 
 enum err dk_write_statement(struct dk_device *d, struct digital_key *k, struct span statement)
@@ -95,17 +97,89 @@ enum err dk_write_statement(struct dk_device *d, struct digital_key *k, struct s
     return e ? e : applet_set_data(d->applet, k, MAILBOX_PRIVATE, m->signalling, span_of(&bits, 1));
 }
 
-/* Now, or when the last session with the key has ended. */
-static enum err put_statement(struct dk_device *d, struct digital_key *k, struct span statement)
+/* A statement of ours that the vehicle has not read yet lies in KeyAtt; it points into the mailbox. */
+static bool find_unread(struct dk_device *d, struct digital_key *k, struct span *statement)
 {
-    struct dk_owned *o = dk_device_owned(d, k);
-    if (!applet_session_open(d->applet, k))
-        return dk_write_statement(d, k, statement);
-    if (statement.len > mailbox_attestation_size(&o->map) || statement.len > sizeof o->waiting)
-        return ERR_NO_SPACE;
+    const struct mailbox_map *m = &dk_device_owned(d, k)->map;
+    const size_t size = mailbox_attestation_size(m);
+    const uint8_t *bits = mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, m->signalling, 1);
+    const uint8_t *area = mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, m->attestation, size);
+    struct tlv said, signature;
+    if (!bits || !area || !(*bits & MAILBOX_ATTESTATION))
+        return false;
+    struct rd r = rd_of(area, size);
+    if (!tlv_next(&r, &said) || said.tag != TAG_STATEMENT || !tlv_next(&r, &signature))
+        return false;
+    *statement = span_of(area, said.whole.len + signature.whole.len);
+    return true;
+}
+
+static bool is_resumption(struct span statement)
+{
+    uint32_t usage;
+    size_t len;
+    return attestation_peek(statement, &usage, &len) == ERR_OK && usage == ATTESTATION_RESUMED;
+}
+
+static void drop_waiting(struct dk_owned *o)
+{
+    OPENSSL_cleanse(o->waiting, sizeof o->waiting);
+    o->waiting_len = 0;
+}
+
+static void keep_waiting(struct dk_owned *o, struct span statement)
+{
+    assert(statement.len <= sizeof o->waiting);
+    drop_waiting(o);
     memcpy(o->waiting, statement.p, statement.len);
     o->waiting_len = statement.len;
-    return ERR_OK;
+}
+
+bool dk_waiting_due(struct dk_device *d, struct digital_key *k)
+{
+    const struct dk_owned *o = &d->owned[dk_key_index(d, k)];
+    const uint8_t *bits = mailbox_at(&k->mailboxes, MAILBOX_PRIVATE, o->map.signalling, 1);
+    return o->waiting_len != 0 && bits && !(*bits & MAILBOX_ATTESTATION);
+}
+
+void dk_write_waiting(struct dk_device *d, struct digital_key *k)
+{
+    struct dk_owned *o = dk_device_owned(d, k);
+    if (dk_waiting_due(d, k) && dk_write_statement(d, k, span_of(o->waiting, o->waiting_len)) == ERR_OK)
+        drop_waiting(o);
+}
+
+/* Now; or when the last session with the key has ended and a resumption that lies in KeyAtt was read. The
+ * newer of two receipts counts. */
+static enum err put_receipt(struct dk_device *d, struct digital_key *k, struct span receipt)
+{
+    struct dk_owned *o = dk_device_owned(d, k);
+    struct span unread;
+    if (receipt.len > mailbox_attestation_size(&o->map) || receipt.len > sizeof o->waiting)
+        return ERR_NO_SPACE;
+    if (applet_session_open(d->applet, k) || (find_unread(d, k, &unread) && is_resumption(unread))) {
+        keep_waiting(o, receipt);
+        return ERR_OK;
+    }
+    enum err e = dk_write_statement(d, k, receipt);
+    if (!e)
+        drop_waiting(o);
+    return e;
+}
+
+/* At once, for a suspended key has no session; a receipt that was not read yet waits until this one was,
+ * unless a newer one does. */
+static enum err put_resumption(struct dk_device *d, struct digital_key *k, struct span resumption)
+{
+    struct dk_owned *o = dk_device_owned(d, k);
+    struct span unread;
+    assert(!applet_session_open(d->applet, k));
+    if (resumption.len > mailbox_attestation_size(&o->map))
+        return ERR_NO_SPACE;
+    if (find_unread(d, k, &unread) && !is_resumption(unread) && o->waiting_len == 0 &&
+        unread.len <= sizeof o->waiting)
+        keep_waiting(o, unread);
+    return dk_write_statement(d, k, resumption);
 }
 
 enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uint8_t ephemeral[P256_POINT],
@@ -122,7 +196,7 @@ enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uin
     if (!e)
         e = receipt_split(span_of(plain, sealed.len - ECIES_OVERHEAD), &receipt, &ui_bundle);
     if (!e)
-        e = put_statement(d, k, receipt);
+        e = put_receipt(d, k, receipt);
     if (!e)
         d->changed.put |= dk_key_bit(d, k);
     OPENSSL_cleanse(plain, sizeof plain);
@@ -138,6 +212,8 @@ enum err dk_device_hand_out_slot(struct dk_device *d, struct digital_key *k, str
     const struct mailbox_map *m = &dk_device_owned(d, k)->map;
     if (k->state == APPLET_KEY_TERMINATED)
         return ERR_DK_TERMINATED;
+    if (k->state == APPLET_KEY_SUSPENDED)
+        return ERR_DK_SUSPENDED;
     if (applet_session_open(d->applet, k))
         return ERR_BUSY;
     struct slot_id s = {.len = k->creation.slot.len};
@@ -193,8 +269,7 @@ enum err dk_terminate(struct dk_device *d, struct digital_key *k)
     applet_terminate_endpoint(d->applet, k);
     memcpy(o->termination, statement, w.len);
     o->termination_len = w.len;
-    OPENSSL_cleanse(o->waiting, sizeof o->waiting);
-    o->waiting_len = 0;
+    drop_waiting(o);
     e = dk_write_statement(d, k, span_of(statement, w.len));
     return e == ERR_NO_SPACE ? ERR_OK : e; /* then only the servers get it */
 }
@@ -237,7 +312,7 @@ enum err dk_device_resume(struct dk_device *d, struct digital_key *k, struct spa
         return ERR_BAD_ARGUMENT;
     if (statement.len && (attestation_peek(statement, &usage, &len) || len != statement.len))
         return ERR_MSG_MALFORMED;
-    enum err e = statement.len ? put_statement(d, k, statement) : ERR_OK;
+    enum err e = statement.len ? put_resumption(d, k, statement) : ERR_OK;
     if (e)
         return e;
     applet_resume_endpoint(k);

@@ -223,12 +223,14 @@ static uint16_t accept_key(struct dk_device *d, enum dk_link_id link)
     dk_store_begin(d, DK_STORING_ACCEPTED, link, change);
     memcpy(s->password, d->password, sizeof s->password);
     s->password_len = d->password_len;
+    s->password_since_s = d->password_since_s;
     s->evidence_failures = d->evidence_failures;
     s->derived = d->derived;
     applet_accept_endpoint(k);
     dk_device_owned(d, k)->paired = true;
     OPENSSL_cleanse(d->password, sizeof d->password);
     d->password_len = 0;
+    d->password_since_s = 0;
     d->evidence_failures = 0;
     d->derived = false;
     return DK_SW_LATER;
@@ -241,6 +243,7 @@ static void take_back(struct dk_device *d)
     dk_device_owned(d, d->pairing.key)->paired = false;
     memcpy(d->password, s->password, sizeof d->password);
     d->password_len = s->password_len;
+    d->password_since_s = s->password_since_s;
     d->evidence_failures = s->evidence_failures;
     d->derived = s->derived;
 }

@@ -4,25 +4,49 @@
 
 #include "lib/ccc/device/device.h"
 
+/* The one of that name; "": a free entry. */
+static struct dk_partner *find_partner(struct dk_device *d, const char *manufacturer)
+{
+    for (size_t i = 0; i < DK_DEVICE_PARTNERS; i++)
+        if (strcmp(d->partners[i].manufacturer, manufacturer) == 0)
+            return &d->partners[i];
+    return NULL;
+}
+
+/* Its instance CA: a new one, or that of a partner who was added before. */
+static enum err make_instance_ca(struct dk_device *d, struct dk_partner *p, const char *manufacturer,
+                                 uint8_t public_key[P256_POINT])
+{
+    char id[X509_CN_MAX + 1];
+    if (p->manufacturer[0])
+        return applet_ca_public(d->applet, p->instance_ca_id, public_key);
+    enum err e = dk_cert_instance_ca_id(d->oem, manufacturer, id);
+    if (!e)
+        e = applet_create_ca(d->applet, id, public_key);
+    if (!e)
+        text_copy(p->instance_ca_id, sizeof p->instance_ca_id, id);
+    return e;
+}
+
 enum err dk_device_add_partner(struct dk_device *d, const char *manufacturer, struct span root,
                                struct dk_partner **out, uint8_t public_key[P256_POINT])
 {
     assert(d && !d->storing.what && manufacturer && manufacturer[0] && out && public_key);
-    struct dk_partner *p = NULL;
     struct x509 parsed;
-    for (size_t i = 0; i < DK_DEVICE_PARTNERS && !p; i++)
-        if (!d->partners[i].manufacturer[0])
-            p = &d->partners[i];
+    struct dk_partner *p = find_partner(d, manufacturer);
+    if (p && p->instance_ca_len)
+        return ERR_BUSY;
+    if (!p)
+        p = find_partner(d, "");
     if (!p || strlen(manufacturer) > X509_CN_MAX || root.len > X509_MAX)
         return ERR_NO_SPACE;
     enum err e = x509_parse(root, &parsed);
     if (!e)
-        e = dk_cert_instance_ca_id(d->oem, manufacturer, p->instance_ca_id);
-    if (!e)
-        e = applet_create_ca(d->applet, p->instance_ca_id, public_key);
+        e = make_instance_ca(d, p, manufacturer, public_key);
     if (e)
         return e;
     text_copy(p->manufacturer, sizeof p->manufacturer, manufacturer);
+    memset(p->anchors, 0, sizeof p->anchors);
     memcpy(p->anchors[0].root, root.p, root.len);
     p->anchors[0].root_len = root.len;
     d->changed.framework = true;

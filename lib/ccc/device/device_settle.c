@@ -9,25 +9,27 @@
 void dk_sessions(const struct dk_device *d, struct digital_key *open[DK_LINKS])
 {
     for (size_t l = 0; l < DK_LINKS; l++)
-        open[l] = d->applet->sessions[l].key;
+        open[l] = applet_session_key(d->applet, (enum dk_link_id)l);
 }
 
-void dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k)
+bool dk_take_notification(struct dk_device *d, enum dk_link_id link, const struct digital_key *k)
 {
     const struct applet *a = d->applet;
     struct attestation said, ours = {.slot = k->creation.slot};
     size_t used;
     if (a->notification_len == 0 || k->state != APPLET_KEY_ACTIVE)
-        return;
+        return false;
     memcpy(ours.key_id, k->key_id, sizeof ours.key_id);
     memcpy(ours.vehicle_id, k->creation.vehicle_id, sizeof ours.vehicle_id);
     if (attestation_open(d->crypto, span_of(a->notification, a->notification_len),
                          ATTESTATION_VEHICLE_TERMINATES, k->creation.vehicle_pk, &said, &used) ||
         !attestation_same_key(&said, &ours))
-        return;
+        return false;
     struct dk_later *later = &d->later[dk_key_index(d, k)];
-    later->terminate = true;
-    later->link = link;
+    const uint8_t bit = (uint8_t)(1u << link);
+    bool told = !(later->terminate & bit);
+    later->terminate |= bit;
+    return told;
 }
 
 /* What was before, should the store refuse. */
@@ -52,26 +54,33 @@ static void put_back(struct dk_device *d)
     memcpy(s->key->kpersistent, s->kpersistent, sizeof s->kpersistent);
 }
 
-/* The mailboxes are free: an attestation out of KeyAtt, then the statement that waits into it. */
+/* The mailboxes are free: an attestation out of KeyAtt, then the statement that waits into it if there is
+ * room. */
 static void settle_mailboxes(struct dk_device *d, struct digital_key *k)
 {
-    struct dk_owned *o = dk_device_owned(d, k);
     if (d->later[dk_key_index(d, k)].collect)
         (void)!dk_collect(d, k, false); /* what cannot be read is said when the owner asks again */
-    if (o->waiting_len && dk_write_statement(d, k, span_of(o->waiting, o->waiting_len)) == ERR_OK) {
-        OPENSSL_cleanse(o->waiting, sizeof o->waiting);
-        o->waiting_len = 0;
-    }
+    dk_write_waiting(d, k);
+}
+
+/* The session in which the vehicle said so has ended. */
+static bool termination_due(const struct dk_device *d, const struct digital_key *k)
+{
+    struct digital_key *open[DK_LINKS];
+    dk_sessions(d, open);
+    for (size_t l = 0; l < DK_LINKS; l++)
+        if (d->later[dk_key_index(d, k)].terminate & 1u << l && open[l] != k)
+            return true;
+    return false;
 }
 
 static bool settle_key(struct dk_device *d, struct digital_key *k, enum dk_link_id link)
 {
     const struct dk_later *later = &d->later[dk_key_index(d, k)];
-    const struct dk_owned *o = dk_device_owned(d, k);
-    bool terminate = later->terminate && d->applet->sessions[later->link].key != k;
+    bool terminate = termination_due(d, k);
     bool free = !applet_session_open(d->applet, k);
     bool known = free && dk_termination_known(d, k);
-    if (!terminate && !known && !(free && (later->collect || o->waiting_len)))
+    if (!terminate && !known && !(free && (later->collect || dk_waiting_due(d, k))))
         return false;
     keep_key(d, k);
     /* with VehiclePropDat too long it stays, and the owner may still delete it */
@@ -87,9 +96,21 @@ bool dk_settle(struct dk_device *d, struct digital_key *const before[DK_LINKS], 
 {
     for (size_t l = 0; l < DK_LINKS; l++) {
         struct digital_key *k = before[l];
-        bool ended = k && k->state != APPLET_KEY_NONE && d->applet->sessions[l].key != k;
+        bool ended =
+            k && k->state != APPLET_KEY_NONE && applet_session_key(d->applet, (enum dk_link_id)l) != k;
         if (ended && settle_key(d, k, link))
             return true;
+    }
+    return false;
+}
+
+bool dk_settle_ended(struct dk_device *d, enum dk_link_id link)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++) {
+        struct digital_key *k = &d->applet->keys[i];
+        if (k->state == APPLET_KEY_TERMINATED && !applet_session_open(d->applet, k) &&
+            dk_termination_known(d, k))
+            return settle_key(d, k, link);
     }
     return false;
 }
@@ -107,6 +128,6 @@ void dk_settle_stored(struct dk_device *d, bool stored)
         return;
     }
     struct dk_later *later = &d->later[dk_key_index(d, k)];
-    later->terminate = false;
+    later->terminate = 0;
     later->collect &= applet_session_open(d->applet, k);
 }

@@ -29,7 +29,9 @@ static void answer_status(struct dk_link *l, uint16_t sw)
 
 static bool answer_is_error(const struct dk_link *l)
 {
-    uint8_t sw1 = l->answer_len < 2 ? 0 : l->answer[DK_MESSAGE_HEADER + l->answer_len - 2];
+    if (l->answer_len == 0)
+        return false; /* REQUEST, whose answer waits for scrypt */
+    uint8_t sw1 = l->answer[DK_MESSAGE_HEADER + l->answer_len - 2];
     return sw1 != APDU_SW_OK >> 8 && sw1 != APDU_SW_MORE >> 8;
 }
 
@@ -58,6 +60,7 @@ static struct dk_step derive_step(const struct dk_device *d, enum dk_link_id lin
     memcpy(s.derivation.password, d->password, d->password_len);
     s.derivation.len = d->password_len;
     s.derivation.scrypt = d->pairing.scrypt;
+    s.derivation.number = d->links[link].derivation;
     return s;
 }
 
@@ -95,10 +98,12 @@ static void to_applet(struct dk_device *d, enum dk_link_id link, const struct ap
         return;
     }
     struct digital_key *k = applet_input(d->applet, link, cmd, out);
-    if (cmd->ins == APDU_EXCHANGE && d->applet->sessions[link].key)
-        dk_take_notification(d, link, d->applet->sessions[link].key);
-    if (k)
-        dk_store_begin(d, DK_STORING_APPLET, link, (struct dk_change){.put = dk_key_bit(d, k)});
+    const struct digital_key *with = d->applet->sessions[link].key;
+    bool told = cmd->ins == APDU_EXCHANGE && with && dk_take_notification(d, link, with);
+    if (!k)
+        return;
+    dk_store_begin(d, DK_STORING_APPLET, link, (struct dk_change){.put = dk_key_bit(d, k)});
+    d->storing.told = told;
 }
 
 /* SELECT decides who gets the commands that follow. */
@@ -169,6 +174,7 @@ static struct dk_step take(struct dk_device *d, enum dk_link_id link, enum dk_to
     struct apdu_command cmd;
     dk_sessions(d, before);
     d->applet->now_s = d->now_s;
+    l->derivation = 0; /* this is answered, whatever came before */
     if (d->state == DK_DERIVING && d->pairing.link == link)
         dk_framework_conclude(d, link, &w, APDU_SW_CONDITIONS);
     else if (apdu_command_parse(command, &cmd))
@@ -236,6 +242,8 @@ struct dk_step dk_device_reset(struct dk_device *d, enum dk_link_id link)
         lose_pairing(d);
     else if (d->state == DK_SELECTED && !selected_on_any(d))
         d->state = DK_IDLE;
+    if (!dk_settle(d, before, link))
+        dk_settle_ended(d, link);
     return next_step(d, link, false, before);
 }
 
@@ -276,7 +284,8 @@ static void applet_change_stored(struct dk_device *d, enum dk_link_id link, bool
     applet_stored(d->applet, link, stored);
     if (stored)
         return;
-    d->later[i].terminate = false; /* the vehicle will hear that its command failed */
+    if (d->storing.told) /* the vehicle will hear that its command failed */
+        d->later[i].terminate &= (uint8_t) ~(1u << link);
     answer_status(&d->links[link], APDU_SW_CONDITIONS);
 }
 
@@ -286,8 +295,8 @@ static void settled(struct dk_device *d, enum dk_link_id link, bool answers, boo
     if (stored || !answers || answer_is_error(&d->links[link]))
         return;
     answer_status(&d->links[link], APDU_SW_CONDITIONS);
-    if (d->state == DK_DERIVING)
-        dk_after_error(d, link);
+    d->links[link].derivation = 0;
+    dk_after_error(d, link);
 }
 
 struct dk_step dk_device_stored(struct dk_device *d, enum err result)
@@ -343,23 +352,34 @@ static bool same_password(const struct dk_device *d, const struct dk_derivation 
            bytes_equal_ct(f->password, d->password, f->len);
 }
 
-struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, const struct dk_derived *w)
+/* It belongs to the password, and disturbs no exchange under way, which has its own set. */
+static void keep_derived(struct dk_device *d, const struct dk_derived *w)
 {
-    assert(d && d->applet && link < DK_LINKS && !d->storing.what);
-    bool good = w && same_password(d, &w->from);
-    bool awaited = d->state == DK_DERIVING && d->pairing.link == link &&
-                   (!w || (good && dk_scrypt_equal(&w->from.scrypt, &d->pairing.scrypt)));
-    /* an exchange under way has its own set */
-    if (good && (awaited || (d->state != DK_DERIVING && d->state != DK_REQUESTED))) {
-        d->prover = w->prover;
-        d->derived_from = w->from.scrypt;
-        d->derived = true;
-    }
-    if (!awaited)
-        return (struct dk_step){.what = DK_NOTHING, .link = link};
+    d->prover = w->prover;
+    d->derived_from = w->from.scrypt;
+    d->derived = true;
+    d->changed.framework = true;
+}
+
+struct dk_step dk_device_derived(struct dk_device *d, enum dk_link_id link, uint32_t number,
+                                 const struct dk_derived *w)
+{
+    assert(d && d->applet && link < DK_LINKS && number && !d->storing.what);
     struct dk_link *l = &d->links[link];
+    bool owed = l->derivation == number;
+    bool awaited = owed && d->state == DK_DERIVING && d->pairing.link == link;
+    bool good =
+        w && same_password(d, &w->from) && (!awaited || dk_scrypt_equal(&w->from.scrypt, &d->pairing.scrypt));
+    if (good && (awaited || (d->state != DK_DERIVING && d->state != DK_REQUESTED)))
+        keep_derived(d, w);
+    if (!owed)
+        return (struct dk_step){.what = DK_NOTHING, .link = link};
     struct wr out = answer_begin(l);
-    dk_framework_conclude(d, link, &out, w ? dk_put_share(d, &out) : APDU_SW_INVALID);
+    l->derivation = 0;
+    if (awaited)
+        dk_framework_conclude(d, link, &out, good ? dk_put_share(d, &out) : APDU_SW_INVALID);
+    else /* the password that it was for is gone */
+        wr_be16(&out, APDU_SW_CONDITIONS);
     answer_end(l, &out);
     return answer_step(d, link, true);
 }

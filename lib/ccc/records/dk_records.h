@@ -24,7 +24,7 @@
  *
  *   ERR_RECORD_TORN     a bit, a cut; or whole, but no content that saving could have written: a length, a
  *                       number, a point that is not on the curve, a certificate of another key
- *   ERR_RECORD_FOREIGN  another kind of record, another device's, another key's
+ *   ERR_RECORD_FOREIGN  another kind of record, another device's, another key's; a second key of one vehicle
  *   ERR_RECORD_OLDER, ERR_RECORD_NEWER   another version of the form
  *   ERR_CRYPTO_FAILED   OpenSSL has no memory
  *

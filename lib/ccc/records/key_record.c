@@ -264,6 +264,16 @@ static enum err read_record(struct crypto *c, struct span body, struct digital_k
     return e;
 }
 
+/* A vehicle has one key in a phone: 10/02 stores the newer and erases the older together. */
+static bool vehicle_has_key(const struct applet *a, const struct digital_key *k)
+{
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (a->keys[i].state != APPLET_KEY_NONE &&
+            memcmp(a->keys[i].creation.vehicle_id, k->creation.vehicle_id, TRANSACTION_VEHICLE_ID) == 0)
+            return true;
+    return false;
+}
+
 enum err dk_record_load_key(struct dk_device *d, unsigned index, struct span record)
 {
     assert(d && d->applet && index < APPLET_KEYS && (record.p || record.len == 0));
@@ -280,6 +290,8 @@ enum err dk_record_load_key(struct dk_device *d, unsigned index, struct span rec
     enum err e = envelope_open(d->crypto, record, &wanted, &envelope, &body);
     if (!e)
         e = read_record(d->crypto, body, &k, &o);
+    if (!e && vehicle_has_key(d->applet, &k))
+        e = ERR_RECORD_FOREIGN;
     if (!e) {
         *entry = k;
         d->owned[index] = o;
