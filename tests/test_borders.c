@@ -33,6 +33,7 @@ struct life {
     struct trouble trouble;
     struct counts n;
     bool fired;
+    bool refused; /* a commit of the phone, just now */
 };
 
 /* ---- the phone's store ---- */
@@ -52,6 +53,11 @@ static void put(struct life *l, const struct dk_change *c)
     }
 }
 
+static bool same_record(const struct keyring_record *a, const struct keyring_record *b)
+{
+    return span_equal(span_of(a->bytes, a->len), span_of(b->bytes, b->len));
+}
+
 /* A new life; what it saves is what it was loaded from. */
 static void restart_phone(struct life *l)
 {
@@ -62,12 +68,21 @@ static void restart_phone(struct life *l)
     enum err e = keyring_load(&r->device, &r->applet, r->crypto, &l->stored);
     cr_assert(eq(int, (int)e, ERR_OK), "loaded at commit %zu, APDU %zu", l->n.commits, l->n.apdus);
     ASSERT_OK(keyring_save(&r->device, again));
-    cr_assert(span_equal(span_of(again->framework.bytes, again->framework.len),
-                         span_of(l->stored.framework.bytes, l->stored.framework.len)));
+    cr_assert(same_record(&again->framework, &l->stored.framework));
     for (unsigned i = 0; i < APPLET_KEYS; i++)
-        cr_assert(span_equal(span_of(again->keys[i].bytes, again->keys[i].len),
-                             span_of(l->stored.keys[i].bytes, l->stored.keys[i].len)));
+        cr_assert(same_record(&again->keys[i], &l->stored.keys[i]));
     free(again);
+}
+
+/* What the phone would save now is what its store has. */
+static void expect_as_stored(struct life *l)
+{
+    struct keyring *now = malloc(sizeof *now);
+    ASSERT_OK(keyring_save(&l->rig->device, now));
+    cr_expect(same_record(&now->framework, &l->stored.framework), "the framework, commit %zu", l->trouble.at);
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        cr_expect(same_record(&now->keys[i], &l->stored.keys[i]), "key %u, commit %zu", i, l->trouble.at);
+    free(now);
 }
 
 static enum rig_fate decide(void *arg, const struct dk_change *phone)
@@ -80,6 +95,7 @@ static enum rig_fate decide(void *arg, const struct dk_change *phone)
         put(l, phone);
     if (phone && (fate == RIG_LOST_BEFORE || fate == RIG_LOST_AFTER))
         restart_phone(l);
+    l->refused |= phone && fate == RIG_REFUSED;
     return fate;
 }
 
@@ -90,10 +106,20 @@ static void sync(struct life *l)
     put(l, &c);
 }
 
-static void before_apdu(void *arg, bool command, struct span apdu)
+/* A refused commit left nothing behind. */
+static void expect_refusal_undone(struct life *l)
+{
+    if (l->refused)
+        expect_as_stored(l);
+    l->refused = false;
+}
+
+static void with_each_apdu(void *arg, bool command, struct span apdu)
 {
     struct life *l = arg;
     (void)apdu;
+    expect_refusal_undone(l);
+    sync(l); /* the owner asks after each step */
     if (!command || ++l->n.apdus != l->trouble.at_apdu)
         return;
     l->fired = true;
@@ -177,6 +203,7 @@ static void again(struct life *l, enum err (*step)(struct rig *r), const char *n
     for (int i = 0; i < TRIES; i++) {
         before_session(l);
         e = step(l->rig);
+        expect_refusal_undone(l);
         sync(l);
         if (!e)
             return;
@@ -291,7 +318,7 @@ static void live(struct life *l, const struct plan *p)
     r->attest_in_phase_3 = p->attest_in_phase_3;
     r->fate = decide;
     r->fate_arg = r->tap_arg = l;
-    r->tap = before_apdu;
+    r->tap = with_each_apdu;
     rig_enter_password(r, true);
     put(l, &everything);
     again(l, pair, "pairing");
