@@ -24,12 +24,14 @@ static void write_stored(const struct uds_ecu *ecu, const struct uds_stored *sto
 static enum err read_stored(const struct uds_ecu *ecu, struct span in, struct uds_stored *out)
 {
     struct rd r = rd_of(in.p, in.len);
+    const size_t levels = ecu->level_count < UDS_LEVELS_MAX ? ecu->level_count : UDS_LEVELS_MAX;
+    assert(levels == ecu->level_count);
     memset(out, 0, sizeof *out);
     for (size_t i = 0; i < ecu->dtc_count; i++)
         out->status[i] = uds_dtc_cleared();
     for (unsigned n = rd_u8(&r); n > 0; n--) {
         uint8_t level = rd_u8(&r), failed = rd_u8(&r);
-        for (size_t i = 0; i < ecu->level_count; i++)
+        for (size_t i = 0; i < levels; i++)
             if (ecu->levels[i].level == level)
                 out->failed[i] = failed;
     }
