@@ -141,7 +141,7 @@ static const struct {
     {ALL "settings: {broker: {x: 1}}\n", 8, 12, "takes a mapping of settings"},
     {ALL "given: {}\n", 8, 8, "of 1 to"},
     {ALL "given: {spaak: []}\n", 8, 9, "takes a mapping of defects"},
-    {ALL "given: {pki: {x: y}}\n", 8, 15, "unknown defect of pki \"x\"; there is none"},
+    {ALL "given: {gsdp: {x: y}}\n", 8, 16, "unknown defect of gsdp \"x\"; there is none"},
     {HEAD RUN "expect: [{state: {}}]\n", 6, 18, "of 1 to"},
     {HEAD RUN "expect: [{state: {spaak: {}}}]\n", 6, 19, "takes a mapping of states"},
     {HEAD RUN "expect: [{message: VehicleSubjectIdRequest, fields: {}}]\n", 6, 53, "of 1 to"},
