@@ -227,10 +227,13 @@ enum err p256_from_pair(struct crypto *c, const uint8_t scalar[P256_SCALAR], con
 
 enum err p256_check_point(struct crypto *c, const uint8_t point[P256_POINT])
 {
-    struct p256_key *k;
-    enum err e = p256_from_public(c, point, &k);
-    p256_free(k);
-    return e;
+    const EC_GROUP *group = crypto_p256_group(c);
+    EC_POINT *p = EC_POINT_new(group);
+    if (!p)
+        return ERR_CRYPTO_FAILED;
+    bool ok = point[0] == 4 && EC_POINT_oct2point(group, p, point, P256_POINT, NULL) == 1;
+    EC_POINT_free(p);
+    return ok ? ERR_OK : ERR_KEY_INVALID;
 }
 
 void p256_free(struct p256_key *k)

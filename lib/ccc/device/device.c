@@ -18,7 +18,7 @@ const char *dk_device_state_name(enum dk_device_state s)
     return names[s];
 }
 
-enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem)
+enum err dk_device_open_blank(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem)
 {
     assert(d && c && a && oem);
     char id[X509_CN_MAX + 1];
@@ -35,7 +35,13 @@ enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a,
     text_copy(d->name, sizeof d->name, oem);
     for (size_t i = 0; i < APPLET_KEYS; i++)
         a->maps[i] = &d->owned[i].map;
-    return p256_generate(c, &d->enc_key);
+    return ERR_OK;
+}
+
+enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem)
+{
+    enum err e = dk_device_open_blank(d, c, a, oem);
+    return e ? e : p256_generate(c, &d->enc_key);
 }
 
 void dk_device_close(struct dk_device *d)

@@ -276,6 +276,8 @@ struct dk_device {
 /* The applet is borrowed. ERR_BAD_ARGUMENT, ERR_NO_SPACE: no identifier can be made of the name of the device
  * OEM. */
 enum err dk_device_open(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem);
+/* Inside, for records: the same without Device.Enc, which the record brings. */
+enum err dk_device_open_blank(struct dk_device *d, struct crypto *c, struct applet *a, const char *oem);
 void dk_device_close(struct dk_device *d);
 
 /* ---- the vehicle ---- */

@@ -228,7 +228,6 @@ static bool read_numbers(const Dk__V1__FrameworkRecord *m, struct dk_device *d)
 
 static enum err read_enc_key(const Dk__V1__KeyPair *m, struct dk_device *d)
 {
-    p256_free(d->enc_key);
     enum err e = body_read_key(d->crypto, m, &d->enc_key);
     return !e && !d->enc_key ? ERR_RECORD_TORN : e;
 }
@@ -260,7 +259,7 @@ static enum err open_with(struct dk_device *d, struct applet *a, struct crypto *
                           const Dk__V1__FrameworkRecord *m, const struct envelope *envelope, struct span body)
 {
     applet_open(a, c);
-    enum err e = dk_device_open(d, c, a, m->oem);
+    enum err e = dk_device_open_blank(d, c, a, m->oem);
     if (e == ERR_NO_SPACE || e == ERR_BAD_ARGUMENT) /* a name that none can have */
         e = ERR_RECORD_TORN;
     if (!e)
