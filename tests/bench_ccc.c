@@ -12,38 +12,11 @@
 
 #include "lib/ccc/applet_message.h"
 #include "lib/ccc/ecies.h"
+#include "tests/figures.h"
 #include "tests/pairing_rig.h"
-#include "tests/support.h"
 
 #define ROUNDS \
     51 /* medians of so many, short ones: who shares the machine is felt by floor and figure alike */
-
-static double cpu_s(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "bench_ccc: %s failed\n", what);
-    exit(1);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v)
-{
-    qsort(v, ROUNDS, sizeof *v, compare);
-    return v[ROUNDS / 2];
-}
 
 /* ---- the operations themselves ---- */
 
@@ -67,33 +40,33 @@ struct floor_tools {
 static void do_keygen(struct floor_tools *t)
 {
     struct p256_key *k;
-    check(p256_generate(t->c, &k) == ERR_OK, "keygen");
+    figure_must(p256_generate(t->c, &k) == ERR_OK, "keygen");
     p256_free(k);
 }
 
 static void do_sign(struct floor_tools *t)
 {
-    check(p256_sign(t->a, t->digest, t->sig, &t->sig_len) == ERR_OK, "sign");
+    figure_must(p256_sign(t->a, t->digest, t->sig, &t->sig_len) == ERR_OK, "sign");
 }
 
 static void do_verify(struct floor_tools *t)
 {
-    check(p256_verify(t->a, t->digest, span_of(t->sig, t->sig_len)) == ERR_OK, "verify");
+    figure_must(p256_verify(t->a, t->digest, span_of(t->sig, t->sig_len)) == ERR_OK, "verify");
 }
 
 static void do_ecdh(struct floor_tools *t)
 {
-    check(ccc_ecdh_x(t->c, t->a, t->b_pk, t->x) == ERR_OK, "ecdh");
+    figure_must(ccc_ecdh_x(t->c, t->a, t->b_pk, t->x) == ERR_OK, "ecdh");
 }
 
 static void do_base_mul(struct floor_tools *t)
 {
-    check(EC_POINT_mul(crypto_p256_group(t->c), t->r, t->k, NULL, NULL, t->bn) == 1, "k*G");
+    figure_must(EC_POINT_mul(crypto_p256_group(t->c), t->r, t->k, NULL, NULL, t->bn) == 1, "k*G");
 }
 
 static void do_point_mul(struct floor_tools *t)
 {
-    check(EC_POINT_mul(crypto_p256_group(t->c), t->r, NULL, t->p, t->k, t->bn) == 1, "k*P");
+    figure_must(EC_POINT_mul(crypto_p256_group(t->c), t->r, NULL, t->p, t->k, t->bn) == 1, "k*P");
 }
 
 static void do_hkdf(struct floor_tools *t)
@@ -105,7 +78,7 @@ static void do_hkdf(struct floor_tools *t)
         OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, t->b_pk, sizeof t->b_pk),
         OSSL_PARAM_construct_end(),
     };
-    check(EVP_KDF_derive(t->kdf, out, sizeof out, params) == 1, "hkdf");
+    figure_must(EVP_KDF_derive(t->kdf, out, sizeof out, params) == 1, "hkdf");
 }
 
 static double time_of(void (*run)(struct floor_tools *t), struct floor_tools *t, int n)
@@ -120,7 +93,7 @@ static struct floor_tools make_tools(struct crypto *c)
 {
     struct floor_tools t = {.c = c, .digest = {1}};
     EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    check(p256_generate(c, &t.a) == ERR_OK && p256_generate(c, &t.b) == ERR_OK, "keys");
+    figure_must(p256_generate(c, &t.a) == ERR_OK && p256_generate(c, &t.b) == ERR_OK, "keys");
     p256_public(t.b, t.b_pk);
     t.bn = BN_CTX_new();
     t.p = EC_POINT_new(crypto_p256_group(c));
@@ -128,10 +101,10 @@ static struct floor_tools make_tools(struct crypto *c)
     t.kdf = EVP_KDF_CTX_new(kdf);
     EVP_KDF_free(kdf);
     uint8_t scalar[P256_SCALAR];
-    check(p256_private(t.a, scalar) == ERR_OK, "scalar");
+    figure_must(p256_private(t.a, scalar) == ERR_OK, "scalar");
     t.k = BN_bin2bn(scalar, sizeof scalar, NULL);
     BN_set_flags(t.k, BN_FLG_CONSTTIME);
-    check(EC_POINT_oct2point(crypto_p256_group(c), t.p, t.b_pk, sizeof t.b_pk, t.bn) == 1, "point");
+    figure_must(EC_POINT_oct2point(crypto_p256_group(c), t.p, t.b_pk, sizeof t.b_pk, t.bn) == 1, "point");
     return t;
 }
 
@@ -176,19 +149,19 @@ static void spake_exchange(struct rig *r)
               spake2p_verifier_begin(r->crypto, &v, &r->verifier, p.x, y, m1) == ERR_OK &&
               spake2p_prover_finish(r->crypto, &p, &r->prover, v.y, m1, m2, &pk) == ERR_OK &&
               spake2p_verifier_finish(r->crypto, &v, m2, &vk) == ERR_OK;
-    check(ok, "SPAKE2+");
+    figure_must(ok, "SPAKE2+");
 }
 
 static void standard(struct rig *r)
 {
     bool fast;
-    check(rig_unlock(r, false, false, &fast) == ERR_OK && !fast, "standard transaction");
+    figure_must(rig_unlock(r, false, false, &fast) == ERR_OK && !fast, "standard transaction");
 }
 
 static void fast(struct rig *r)
 {
     bool was_fast;
-    check(rig_unlock(r, true, false, &was_fast) == ERR_OK && was_fast, "fast transaction");
+    figure_must(rig_unlock(r, true, false, &was_fast) == ERR_OK && was_fast, "fast transaction");
 }
 
 static void pairing(struct rig *r)
@@ -197,7 +170,7 @@ static void pairing(struct rig *r)
     enum err e = rig_pair(r);
     if (e)
         fprintf(stderr, "bench_ccc: %s: %s\n", err_name(e), err_text(e));
-    check(!e, "pairing");
+    figure_must(!e, "pairing");
 }
 
 /* What each needs at the least, both sides together. */
@@ -272,7 +245,8 @@ static void report(const struct figure *f, struct rig *r, struct floor_tools *t)
     printf(
         "{\"name\":\"%s\",\"value\":%.6g,\"unit\":\"1/s\",\"floor\":%.6g,\"floor_is\":\"%s\",\"ratio\":%.3g,"
         "\"goal\":%.3g}\n",
-        f->name, median(rate), median(floor), f->floor_is, median(ratio), f->goal);
+        f->name, figure_median(rate, ROUNDS), figure_median(floor, ROUNDS), f->floor_is,
+        figure_median(ratio, ROUNDS), f->goal);
     fflush(stdout);
 }
 
@@ -287,9 +261,9 @@ static double one_answer_ns(struct rig *r, const struct wr *apdu, uint16_t wante
     struct dk_step s =
         dk_device_input(&r->device, DK_CONTACTLESS, DK_TO_SELECTED, span_of(apdu->buf, apdu->len));
     clock_gettime(CLOCK_MONOTONIC, &to);
-    check(s.what == DK_ANSWER && s.answer.len >= 2 &&
-              (s.answer.p[s.answer.len - 2] << 8 | s.answer.p[s.answer.len - 1]) == wanted,
-          "a stranger's command");
+    figure_must(s.what == DK_ANSWER && s.answer.len >= 2 &&
+                    (s.answer.p[s.answer.len - 2] << 8 | s.answer.p[s.answer.len - 1]) == wanted,
+                "a stranger's command");
     return (double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec);
 }
 
@@ -306,7 +280,7 @@ static void make_stranger(struct rig *r, bool known, bool fast, struct stranger 
     struct wr w = wr_of(data, sizeof data);
     struct transaction t = {.version = {1, 0}};
     struct p256_key *k;
-    check(p256_generate(r->crypto, &k) == ERR_OK, "keygen");
+    figure_must(p256_generate(r->crypto, &k) == ERR_OK, "keygen");
     p256_public(k, t.vehicle_epk);
     p256_free(k);
     memcpy(t.vehicle_id, known ? r->applet.keys[0].creation.vehicle_id : t.id, sizeof t.vehicle_id);
@@ -324,8 +298,7 @@ static void make_stranger(struct rig *r, bool known, bool fast, struct stranger 
 
 static double middle(struct stranger *s)
 {
-    qsort(s->ns, STRANGER_ROUNDS, sizeof *s->ns, compare);
-    return s->ns[STRANGER_ROUNDS / 2];
+    return figure_median(s->ns, STRANGER_ROUNDS);
 }
 
 /* In turn, so that both have the same machine. */

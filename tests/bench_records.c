@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "tests/figures.h"
 #include "tests/keyring.h"
-#include "tests/support.h"
 
 #define ROUNDS   9 /* medians of so many */
 #define RUNS     200
@@ -13,29 +13,7 @@
 
 static double cpu_us(void)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static void check(bool ok, const char *what)
-{
-    if (ok)
-        return;
-    fprintf(stderr, "bench_records: %s failed\n", what);
-    exit(1);
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v)
-{
-    qsort(v, ROUNDS, sizeof *v, compare);
-    return v[ROUNDS / 2];
+    return cpu_s() * 1e6;
 }
 
 /* What loading cannot do without: a key object from bytes, for Device.Enc, the instance CA, and device and
@@ -47,7 +25,7 @@ static double floor_us(struct rig *r)
     double start = cpu_us();
     for (int i = 0; i < RUNS * FLOOR_KEYS; i++) {
         struct p256_key *k;
-        check(p256_from_public(r->crypto, r->key.device_pk, &k) == ERR_OK, "key");
+        figure_must(p256_from_public(r->crypto, r->key.device_pk, &k) == ERR_OK, "key");
         p256_free(k);
     }
     return (cpu_us() - start) / RUNS;
@@ -64,11 +42,11 @@ static struct times measure(struct rig *r, struct keyring *k)
     struct times t = {.floor = floor_us(r)};
     double start = cpu_us();
     for (int i = 0; i < RUNS; i++)
-        check(keyring_save(&r->device, k) == ERR_OK, "saving");
+        figure_must(keyring_save(&r->device, k) == ERR_OK, "saving");
     t.save = (cpu_us() - start) / RUNS;
     for (int i = 0; i < RUNS; i++) {
         start = cpu_us();
-        check(keyring_load(&device, &applet, r->crypto, k) == ERR_OK, "loading");
+        figure_must(keyring_load(&device, &applet, r->crypto, k) == ERR_OK, "loading");
         t.load += (cpu_us() - start) / RUNS;
         dk_device_close(&device);
         applet_close(&applet);
@@ -83,7 +61,7 @@ int main(void)
     struct rig *r = rig_ready(test_crypto());
     double save[ROUNDS], load[ROUNDS], both[ROUNDS], ratio[ROUNDS], floor[ROUNDS];
     bool fast;
-    check(rig_pair(r) == ERR_OK && rig_unlock(r, false, true, &fast) == ERR_OK, "pairing");
+    figure_must(rig_pair(r) == ERR_OK && rig_unlock(r, false, true, &fast) == ERR_OK, "pairing");
     rig_walk_away(r);
     keyring_make_keys(r, APPLET_KEYS);
     for (int i = 0; i < ROUNDS; i++) {
@@ -94,12 +72,12 @@ int main(void)
         ratio[i] = t.ratio;
         floor[i] = 1e6 / t.floor;
     }
-    double us = median(both);
-    fprintf(stderr, "saving %.1f us, loading %.1f us; a key %zu bytes, the framework %zu\n", median(save),
-            median(load), k.keys[0].len, k.framework.len);
+    double us = figure_median(both, ROUNDS);
+    fprintf(stderr, "saving %.1f us, loading %.1f us; a key %zu bytes, the framework %zu\n",
+            figure_median(save, ROUNDS), figure_median(load, ROUNDS), k.keys[0].len, k.framework.len);
     printf("{\"name\":\"phone_records_8_keys\",\"value\":%.6g,\"unit\":\"1/s\",\"floor\":%.6g,"
            "\"floor_is\":\"%d keys from bytes\",\"ratio\":%.3g,\"goal\":%.3g}\n",
-           1e6 / us, median(floor), FLOOR_KEYS, median(ratio), 0.2);
+           1e6 / us, figure_median(floor, ROUNDS), FLOOR_KEYS, figure_median(ratio, ROUNDS), 0.2);
     printf(
         "{\"name\":\"phone_records_8_keys_us\",\"value\":%.4g,\"unit\":\"us, saved and loaded\",\"floor\":%g,"
         "\"floor_is\":\"the limit, 0.3 ms\",\"ratio\":%.3g,\"goal\":1}\n",

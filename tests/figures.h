@@ -7,6 +7,10 @@
 /* Seconds of this process's CPU, and of the wall. */
 double cpu_s(void);
 double wall_s(void);
+/* Ends the program, saying what failed. */
+void figure_must(bool ok, const char *what);
+/* Sorts them. */
+double figure_median(double *v, size_t n);
 
 /* One row: a JSON object on a line. The ratio is value / floor. */
 void figure_report(const char *name, double value, const char *unit, double floor, const char *floor_is,
