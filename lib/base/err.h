@@ -87,6 +87,13 @@
     X(SUBJECT_OTHER_ECU, 416, "the subject id belongs to another ECU")                          \
     X(VERIFIERS_MISSING, 417, "there is no verifier set to pair with")                          \
     X(VERIFIERS_BURNT, 418, "the verifier set was used or its attempts are used up")            \
+    X(ANCHOR_SLOT, 419, "the certificate belongs into another slot")                            \
+    X(ANCHOR_HELD, 420, "the slot holds another certificate")                                   \
+    X(PLANT_LOCKED, 421, "the plant has finished this and locked it")                           \
+    X(PLANT_OPEN, 422, "the plant has not finished this module yet")                            \
+    X(UDS_REFUSED, 423, "the ECU refused the diagnostic request")                               \
+    X(UDS_NO_ANSWER, 424, "the ECU does not answer the diagnostic request")                     \
+    X(UDS_ANSWER, 425, "the ECU answered the diagnostic request with something else")           \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
