@@ -39,7 +39,7 @@ static void forget_requests(struct sgw *g)
 void gate_update(struct sgw *g)
 {
     const struct uds_server *s = &g->diagnostic.server;
-    bool open = !diagnostic_silent(&g->diagnostic) && s->authenticated &&
+    bool open = !diagnostic_silent(&g->diagnostic) && s->state != UDS_SERVER_RESETTING && s->authenticated &&
                 uds_server_session_id(s) == UDS_SESSION_EXTENDED;
     if (!open)
         OPENSSL_cleanse(&g->gate.tester, sizeof g->gate.tester);

@@ -82,6 +82,7 @@ static void hear(struct sgw *g, const struct bus_frame *f, const struct matrix_r
 {
     if (row->receivers & NODE_SGW) {
         diagnostic_on_frame(&g->diagnostic, f);
+        gate_update(g); /* a reset that was granted closes it before it happens */
         sgw_diagnostics_on_proofs(g);
     }
     if (row == matrix_row(MATRIX_TBM_STATUS)) {

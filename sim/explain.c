@@ -113,8 +113,8 @@ static const struct explanation rows[] = {
     {ERR_MSG_NO_ANSWER, "the other end is dead, cut off, or refuses without a word",
      "life and link events of the other end; refusals with the same message; the limit of the setting "
      "retries"},
-    {ERR_ECU_UNKNOWN, "a vehicle that the VOS was not told of",
-     "vehicles of the scenario; {vos: {ecu: absent}} in `given`"},
+    {ERR_ECU_UNKNOWN, "a vehicle that the VOS was not told of, or a module that is not on the PKI's list",
+     "vehicles of the scenario; {vos: {ecu: absent}} in `given`; register-serials of the PKI"},
     {ERR_SUBJECT_ID_MISSING, "a CSR without PP-01/3 before it",
      "whether an earlier life wrote it; the VOS's store"},
     {ERR_CSR_SUBJECT_MISMATCH, "a CSR made for another subject id",
@@ -125,8 +125,9 @@ static const struct explanation rows[] = {
      "who asks; corrupt faults"},
     {ERR_CSR_MALFORMED, "a damaged CSR", "openssl req -text on the bytes (--bytes)"},
     {ERR_CSR_ALREADY_ISSUED,
-     "an ECU that lost its key after the certificate was issued, or two ECUs with one identity",
-     "the VOS's store: which key has it; a kill between PP-01/8 and PP-01/15; renew-vehicle-identity makes a "
+     "an ECU that lost its key after the certificate was issued, or two ECUs with one identity or serial",
+     "the VOS's or PKI's store: which key has it; a kill between PP-01/8 and PP-01/15; "
+     "renew-vehicle-identity makes a "
      "new one"},
     {ERR_PKI_REFUSED, "the certification authority found the request wrong, or does not know who asks",
      "the refusal in the trace of the PKI just before; docs/security.md on who may call it"},

@@ -52,4 +52,8 @@ void fuzz_uds_client(const uint8_t *p, size_t len);
 void fuzz_uds_server_seeds(fuzz_emit *emit, void *arg);
 void fuzz_uds_client_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_gate.c: frames on all segments of the SGW, and a tester that proves itself or does not */
+void fuzz_gate(const uint8_t *p, size_t len);
+void fuzz_gate_seeds(fuzz_emit *emit, void *arg);
+
 #endif

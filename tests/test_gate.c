@@ -74,6 +74,7 @@ static const struct row crossing[] = {
     {"a reset closes",
      VIN_AND_OPEN "7A2 1101 > 5101; wait 100; 7A0 3E00 > -; wait 300; 7A0 3E00 > -; 7A2 220250 "
                   "> 62025000"},
+    {"a reset closes before it happens", VIN_AND_OPEN "7A2 1101 > 5101; D 7A0#023E00CCCCCCCCCC; clean"},
     {"an undeclared identifier",
      VIN_AND_OPEN "dropped BUS_NOT_ALLOWED 0; D 7A3#023E00; clean; dropped BUS_NOT_ALLOWED 1; dtc DA2068 29"},
     {"a first frame to all", "open; D 7DF#1014010203040506; wait 100; clean"},
