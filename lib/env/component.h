@@ -58,7 +58,10 @@ struct port_spec {
                            says where to */
     const char *const *callers; /* LISTENS: classes that may connect, NULL at the end; NULL: none */
     enum segment segment;       /* can */
-    enum matrix_node node;      /* can: whose messages to receive; 0 = all */
+    unsigned
+        bench; /* can: of which vehicle's segments: 0 of its own, else of the vehicle with that number, at
+                  whose bench it stands; without that vehicle the link stays down and is not waited for */
+    enum matrix_node node;                       /* can: whose messages to receive; 0 = all */
     const char *(*name_of)(struct span payload); /* message name for faults; NULL: messages have none */
 };
 
