@@ -33,7 +33,8 @@ static void end_job(struct bench *b)
     const struct job ended = b->job;
     b->held = !ended.failed && (ended.kind == JOB_OPEN || (ended.kind == JOB_REQUEST && b->held));
     b->job = (struct job){.kind = JOB_NONE};
-    connection_keep_alive(&b->con, b->held);
+    if (!b->held)
+        connection_keep_alive(&b->con, false);
     if (ended.kind == JOB_COLLECT || ended.kind == JOB_INSTALL) {
         b->job.module = ended.module;
         if (ended.failed)

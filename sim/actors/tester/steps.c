@@ -89,7 +89,7 @@ static const enum step collect[] = {GATE, MODULE, STEP_KEY_PAIR, STEP_MAKE_CSR, 
 static const enum step install[] = {GATE, MODULE, STEP_IDENTITY, STEP_IDENTITY_PRINT, STEP_DONE, CLOSE};
 static const enum step access_level[] = {GATE, MODULE, CLOSE};
 static const enum step open_gate[] = {GATE, STEP_END};
-static const enum step close_gate[] = {CLOSE};
+static const enum step close_gate[] = {STEP_GATE_END, STEP_SGW_DEFAULT, STEP_END};
 static const enum step request[] = {STEP_REQUEST, STEP_END};
 
 const enum step *job_steps(enum job_kind k)
