@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/ccc/signature.h"
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define PROOF_LABEL "spaaksim-29"
 #define LEVEL_PLANT 0x61

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define LEVEL_WORKSHOP 0x01
 #define LEVEL_PLANT    0x61

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define ROUTINE_LEN 4 /* 71 01 and the routine */
 

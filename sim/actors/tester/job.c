@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define LATER_US 1000000u /* between two tries while a module lets nobody try */
 

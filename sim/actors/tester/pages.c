@@ -5,7 +5,7 @@
 
 #include "lib/msg/msg.h"
 #include "proto/plant.pb-c.h"
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define REQUEST      PLANT__V1__MESSAGE_TYPE__ECU_CERTIFICATES_REQUEST
 #define RESPONSE     PLANT__V1__MESSAGE_TYPE__ECU_CERTIFICATES_RESPONSE

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 #define BATCH_LEN  (BATCH_ID + 3)
 #define MODULE_LEN (3 + 1 + ECU_SERIAL_MAX + 2 + CSR_MAX + 2 + ECU_IDENTITY_MAX)
@@ -155,6 +155,8 @@ enum err store_load_batch(struct tester *t)
         e = read_batch(span_of(value, len), &t->batch);
     for (unsigned i = 0; !e && i < t->batch.count; i++) {
         e = store_get_module(t, i, &m);
+        if (e)
+            return e;
         t->batch.modules[i].state = (uint8_t)m.state;
         t->batch.modules[i].reason = (uint16_t)m.reason;
     }

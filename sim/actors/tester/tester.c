@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "sim/actors/tester/tester_internal.h"
+#include "sim/actors/tester/tester_parts.h"
 
 static const struct port_spec ports[PORTS] = {
     {.name = "diagnostic", .medium = "can", .segment = SEGMENT_DIAGNOSTIC, .node = NODE_TESTER},

@@ -1,6 +1,6 @@
 /* What the tester's files share. */
-#ifndef sim_actors_tester_tester_internal_h
-#define sim_actors_tester_tester_internal_h
+#ifndef sim_actors_tester_tester_parts_h
+#define sim_actors_tester_tester_parts_h
 
 #include "lib/pki/csr.h"
 #include "lib/pki/ecu_identity.h"
