@@ -58,6 +58,11 @@ static bool check_port(const struct cast *c, const struct component_class *class
     }
     if (!m)
         return unknown_medium(class, p, problem);
+    if (p->bench && (!m->frames || p->end != PORT_SHARED)) {
+        snprintf(problem, DECLARATION_PROBLEM, "port \"%s\" of %s: only a bus has a bench", p->name,
+                 class->name);
+        return false;
+    }
     if (m->frames ? !class->on_frame && class->on_bytes : !class->on_bytes && class->on_frame) {
         snprintf(problem, DECLARATION_PROBLEM,
                  "port \"%s\" of %s: what comes by %s goes to %s, which is not there", p->name, class->name,

@@ -81,8 +81,11 @@ static void add_vehicle(struct fleet *f, struct plant_shift *shift, size_t i)
     for (size_t k = 0; k < 3; k++) {
         snprintf(f->names[i][k], 16, "%s%zu", classes[k]->name, i % 1000000);
         struct virtual_node *n = virtual_add(f->v, classes[k], f->names[i][k], (unsigned)i + 1, &f->args[i]);
-        if (k == 2)
+        if (k == 2) {
             equip(f, shift, classes[k], f->serials[i], f->serials[i], n);
+            if (history_finish(shift->crypto, &shift->oem, f->serials[i], shift->now_s, virtual_store(n)))
+                exit(1);
+        }
         if (virtual_start(n))
             exit(1);
     }

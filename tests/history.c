@@ -18,6 +18,31 @@ static enum err put_key(struct store *s, const char *name, const struct p256_key
     return e;
 }
 
+enum err history_finish(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                        struct store *s)
+{
+    static const struct {
+        const char *key;
+        enum oem_role role;
+    } anchors[] = {{SPAAK_ANCHOR_J, OEM_J},
+                   {SPAAK_ANCHOR_J1, OEM_J1},
+                   {SPAAK_ANCHOR_PHYSICAL_KEY, OEM_J_PHYSICAL_KEY},
+                   {SPAAK_ANCHOR_Z1, OEM_Z1},
+                   {SPAAK_ANCHOR_ZZ2, OEM_ZZ2}};
+    struct oem_identity ecu;
+    enum err e = oem_make_ecu(c, o, serial, now_s, &ecu);
+    if (!e)
+        e = put_key(s, SPAAK_ECU_KEY, ecu.key);
+    if (!e)
+        e = store_set(s, SPAAK_ECU_CERTIFICATE, span_of(ecu.der, ecu.len));
+    oem_identity_free(&ecu);
+    for (size_t i = 0; !e && i < sizeof anchors / sizeof anchors[0]; i++) {
+        const struct oem_identity *a = &o->roles[anchors[i].role];
+        e = store_set(s, anchors[i].key, span_of(a->der, a->len));
+    }
+    return e ? e : store_set(s, SPAAK_PLANT_LIFE, span_of("\3", 1));
+}
+
 /* A vehicle's identity before the run: subject, key, and certificate if it got that far. */
 struct identity {
     char subject[X509_CN_MAX + 1];

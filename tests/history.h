@@ -1,5 +1,5 @@
-/* What a SpaaK Module's store holds after so much of PP-01, written by hand: states in between that a life in
- * a scenario passes through but does not end in. */
+/* What a SpaaK Module's store holds after the plant, and after so much of PP-01, written by hand: states in
+ * between that a life in a scenario passes through but does not end in. */
 #ifndef tests_history_h
 #define tests_history_h
 
@@ -13,6 +13,10 @@ struct history {
     enum history_certificate certificate;
 };
 
+/* What RP-01 and RP-02 leave: five anchors, key pair and certificate of the module with that serial, DONE.
+ * What the plant gives before is not in it (test_equip). */
+enum err history_finish(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                        struct store *s);
 enum err history_write(struct crypto *c, const struct oem *o, const struct history *g, int64_t now_ms,
                        struct store *s);
 

@@ -478,8 +478,9 @@ static const struct {
     const char *asker, *port;
     bool may;
 } askers[] = {
-    {"vos", "pki", true},      {"vos", "plant", false},  {"tester", "pki", false},  {"rogue", "pki", false},
-    {"rogue", "plant", false}, {"gsdp", "plant", false}, {"spaak", "plant", false}, {"", "plant", false},
+    {"vos", "pki", true},      {"vos", "plant", false},   {"tester", "pki", false},
+    {"tester", "plant", true}, {"rogue", "pki", false},   {"rogue", "plant", false},
+    {"gsdp", "plant", false},  {"spaak", "plant", false}, {"", "plant", false},
 };
 
 Test(batch, each_call_has_callers_of_its_own)

@@ -271,6 +271,7 @@ Test(spaak, does_not_start_without_its_anchors_or_identity)
         struct bench b;
         bench_prepare(&b, &spaak_class, test_crypto());
         test_equip(&spaak_class, SERIAL, b.node.store);
+        ASSERT_OK(history_finish(test_crypto(), test_oem(TEST_NOW_S), SERIAL, TEST_NOW_S, b.node.store));
         struct store_put gone = {keys[i], {NULL, 0}};
         store_apply(b.node.store, &gone, 1);
         cr_expect(eq(int, bench_start(&b, &args), ERR_NOT_FOUND), "%s", keys[i]);

@@ -13,6 +13,7 @@ void vehicle_start(struct vehicle_bench *v, const struct history *history)
     memset(v, 0, sizeof *v);
     bench_prepare(&v->b, &spaak_class, test_crypto());
     test_equip(&spaak_class, SERIAL, v->b.node.store);
+    ASSERT_OK(history_finish(test_crypto(), test_oem(TEST_NOW_S), SERIAL, TEST_NOW_S, v->b.node.store));
     ASSERT_OK(
         history_write(test_crypto(), test_oem(TEST_NOW_S), history, TEST_NOW_S * 1000, v->b.node.store));
     for (int i = 0; i < 2; i++) {

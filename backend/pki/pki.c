@@ -7,8 +7,7 @@
 #include "lib/pki/ecu_identity.h"
 
 static const char *const vehicle_callers[] = {"vos", NULL};
-/* The tester's name belongs here as soon as the cast has one: until then nobody asks for a batch. */
-static const char *const plant_callers[] = {NULL};
+static const char *const plant_callers[] = {"tester", NULL};
 
 static const struct port_spec ports[] = {
     [PKI_PORT_VEHICLE] = {.name = "pki", .medium = "call", .end = PORT_LISTENS, .callers = vehicle_callers},

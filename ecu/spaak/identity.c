@@ -135,7 +135,10 @@ enum err identity_install(struct spaak *s, struct span certificate)
     env_store_put(s->env, SPAAK_VEHICLE_CERTIFICATE, certificate);
     env_store_delete(s->env, SPAAK_VEHICLE_ACKED);
     delete_pending(s);
-    return env_store_commit(s->env);
+    e = env_store_commit(s->env);
+    if (!e)
+        s->retest = true;
+    return e;
 }
 
 enum err identity_transport_key(struct spaak *s, struct p256_key **out)
@@ -200,6 +203,7 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     enum err e = env_store_commit(s->env);
     if (e)
         return e;
+    s->retest = true;
     env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
     env_claim(s->env, SPAAK_CLAIM_VERIFIERS, s->serial, (struct span){NULL, 0});
     return ERR_OK;

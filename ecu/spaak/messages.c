@@ -58,7 +58,8 @@ void messages_on_bytes(struct spaak *s, enum spaak_channel channel, struct span 
         .now_ms = env_wall_ms(s->env),
         .cache = {s->verified, sizeof s->verified / sizeof s->verified[0]},
     };
-    enum err e = msg_open(&policy, bytes, &m.opened);
+    /* without Z1 nobody can prove who sent it */
+    enum err e = s->finished ? msg_open(&policy, bytes, &m.opened) : ERR_PLANT_OPEN;
     if (!e)
         e = dispatch(s, &m);
     if (e)
@@ -94,7 +95,9 @@ void messages_transmit(void *spaak, unsigned channel, struct span bytes)
 {
     struct spaak *s = spaak;
     assert(channel < SPAAK_CHANNELS);
-    isotp_port_send(&s->channels[channel], bytes); /* busy: the repetition comes */
+    /* off by 28, or busy: the repetition comes */
+    if (!diagnostic_tx_off(&s->diagnostic))
+        isotp_port_send(&s->channels[channel], bytes);
 }
 
 bool messages_reachable(void *spaak)

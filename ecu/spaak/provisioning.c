@@ -269,5 +269,7 @@ static void resume(void *owner)
 void provisioning_init(struct spaak *s)
 {
     static const struct requester_ops ops = {messages_transmit, messages_reachable, on_requester, resume};
+    s->provisioning.state = PROVISIONING_WAIT_TBM;
+    s->provisioning.discard_pending = false;
     messages_requester_init(s, &s->provisioning.requester, SPAAK_TIMER_PROVISIONING, &ops);
 }

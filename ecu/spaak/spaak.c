@@ -4,8 +4,6 @@
 
 #include "ecu/spaak/spaak_internal.h"
 
-#define TBM_LOST_CYCLES 5 /* TBM_Status missing this long: the TBM is gone */
-
 static const struct port_spec ports[] = {
     [SPAAK_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_SPAAK},
 };
@@ -16,6 +14,12 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_PROVISIONING] = {"provisioning", false},
     [SPAAK_TIMER_VERIFIERS] = {"verifiers", false},
     [SPAAK_TIMER_TBM] = {"TBM_Status missing", true},
+    [SPAAK_TIMER_SILENT + SPAAK_SENDER_TBM] = {"TBM silent", true},
+    [SPAAK_TIMER_SILENT + SPAAK_SENDER_PAD] = {"reader of the pad silent", true},
+    [SPAAK_TIMER_SILENT + SPAAK_SENDER_DOOR] = {"reader of the door silent", true},
+    [SPAAK_TIMER_ROUTINE] = {"routine", false},
+    [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
+    [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
 };
 
 static const struct setting_spec settings[] = {
@@ -31,28 +35,34 @@ static const struct claim_spec claims[] = {
 };
 
 static const struct plant_item plant[] = {
-    {SPAAK_ECU_KEY, PLANT_KEY, "ecu"},
-    {SPAAK_ECU_CERTIFICATE, PLANT_CERTIFICATE, "ecu"},
-    {SPAAK_ANCHOR_J, PLANT_CERTIFICATE, "J"},
-    {SPAAK_ANCHOR_J1, PLANT_CERTIFICATE, "J1"},
-    {SPAAK_ANCHOR_PHYSICAL_KEY, PLANT_CERTIFICATE, "J_PhysicalKey"},
-    {SPAAK_ANCHOR_Z1, PLANT_CERTIFICATE, "Z1"},
-    {SPAAK_ANCHOR_ZZ2, PLANT_CERTIFICATE, "ZZ2"},
+    {SPAAK_LEVEL_WORKSHOP, PLANT_LEVEL_WORKSHOP, "SPAAK"},
+    {SPAAK_LEVEL_PLANT, PLANT_LEVEL_PLANT, "SPAAK"},
     {.key = NULL},
 };
 
 static const struct defect_spec defects[] = {
-    {"identity", "foreign", DEFECT_FOREIGN, SPAAK_ECU_KEY, NULL},
+    {"identity", "foreign", DEFECT_FOREIGN, SPAAK_ECU_KEY, SPAAK_ECU_CERTIFICATE},
     {"pending_csr", "wrong-subject", DEFECT_CSR_OTHER_SUBJECT, SPAAK_PENDING_CSR, SPAAK_PENDING_KEY},
     {"pending_csr", "weak-key", DEFECT_CSR_WEAK_KEY, SPAAK_PENDING_CSR, SPAAK_PENDING_SUBJECT},
     {.name = NULL},
 };
 
 static const char *const secrets[] = {
-    SPAAK_ECU_KEY,       SPAAK_PENDING_KEY,  SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
-    SPAAK_TRANSPORT_KEY, SPAAK_VERIFIERS_W0, SPAAK_VERIFIERS_L,       NULL};
+    SPAAK_LEVEL_WORKSHOP, SPAAK_LEVEL_PLANT,   SPAAK_ECU_KEY,      SPAAK_PENDING_KEY, SPAAK_PENDING_TRANSPORT,
+    SPAAK_VEHICLE_KEY,    SPAAK_TRANSPORT_KEY, SPAAK_VERIFIERS_W0, SPAAK_VERIFIERS_L, NULL};
 
-static const char *const keys[] = {SPAAK_DRM_UUID,
+static const char *const keys[] = {DIAGNOSTIC_STORED,
+                                   SPAAK_PLANT_LIFE,
+                                   SPAAK_VIN,
+                                   SPAAK_PAIRING_TIMEOUT,
+                                   SPAAK_ECU_KEY,
+                                   SPAAK_ECU_CERTIFICATE,
+                                   SPAAK_ANCHOR_J,
+                                   SPAAK_ANCHOR_J1,
+                                   SPAAK_ANCHOR_PHYSICAL_KEY,
+                                   SPAAK_ANCHOR_Z1,
+                                   SPAAK_ANCHOR_ZZ2,
+                                   SPAAK_DRM_UUID,
                                    SPAAK_PENDING_SUBJECT,
                                    SPAAK_PENDING_KEY,
                                    SPAAK_PENDING_CSR,
@@ -79,57 +89,6 @@ enum { ATTEMPT_FAILED, ATTEMPT_PASSED };
 static const char *const attempt_outcomes[] = {
     [ATTEMPT_FAILED] = "failed", [ATTEMPT_PASSED] = "passed", NULL};
 
-/* ---- what is in the store at start ---- */
-
-static enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile,
-                            struct spaak_anchor *a)
-{
-    size_t len;
-    enum err e = env_store_get(s->env, key, a->der, sizeof a->der, &len);
-    if (!e)
-        e = x509_parse(span_of(a->der, len), &a->cert);
-    if (!e)
-        e = x509_check_profile(s->env->crypto, &a->cert, profile);
-    return e;
-}
-
-static enum err load_identity(struct spaak *s)
-{
-    uint8_t scalar[P256_SCALAR];
-    size_t len;
-    enum err e = env_store_get(s->env, SPAAK_ECU_KEY, scalar, sizeof scalar, &len);
-    if (!e)
-        e = len == sizeof scalar ? p256_from_private(s->env->crypto, scalar, &s->ecu_key) : ERR_STORE_FAILED;
-    OPENSSL_cleanse(scalar, sizeof scalar);
-    if (!e)
-        e = env_store_get(s->env, SPAAK_ECU_CERTIFICATE, s->ecu_certificate, X509_MAX,
-                          &s->ecu_certificate_len);
-    return e;
-}
-
-static enum err load(struct spaak *s)
-{
-    size_t len;
-    enum err e = load_identity(s);
-    if (!e)
-        e = load_anchor(s, SPAAK_ANCHOR_J, X509_OEM_ROOT, &s->j);
-    if (!e)
-        e = load_anchor(s, SPAAK_ANCHOR_J1, X509_OEM_SUB_CA, &s->j1);
-    if (!e)
-        e = load_anchor(s, SPAAK_ANCHOR_Z1, X509_SERVER_CA, &s->z1);
-    if (e)
-        return e;
-    s->signer = (struct requester_signer){
-        .ecu_serial = s->serial,
-        .key = s->ecu_key,
-        .certificate = span_of(s->ecu_certificate, s->ecu_certificate_len),
-    };
-    if (env_store_get(s->env, SPAAK_DRM_UUID, s->drm_uuid, MSG_UUID, &len) == ERR_OK && len == MSG_UUID)
-        s->signer.drm_uuid = s->drm_uuid;
-    identity_claim(s);
-    return verifiers_load(s);
-}
-
 /* ---- the bus ---- */
 
 static void on_channel(void *owner, struct isotp_port *channel, const struct isotp_event *ev)
@@ -151,56 +110,66 @@ static void on_channel(void *owner, struct isotp_port *channel, const struct iso
     }
 }
 
-static void set_tbm_ready(struct spaak *s, bool ready)
+static void begin_use_cases(struct spaak *s)
 {
-    if (s->tbm_ready == ready)
-        return;
-    s->tbm_ready = ready;
-    env_trace_note(s->env, TRACE_NOTE, ready ? "TBM: connected to GSDP and subscribed" : "TBM: not ready");
-    if (!ready)
+    if (!s->tbm_ready || !s->finished)
         return;
     provisioning_on_tbm_ready(s);
     verifiers_on_tbm_ready(s);
 }
 
-static enum err check_status(struct spaak *s, const struct bus_frame *f)
+void spaak_set_tbm_ready(struct spaak *s, bool ready)
 {
-    if (f->len != TBM_STATUS_LENGTH || f->flags)
-        return ERR_BUS_LENGTH;
-    if (matrix_checksum(f->id, f->data, f->len) != f->data[TBM_STATUS_LENGTH - 1])
-        return ERR_BUS_CHECKSUM;
-    if ((f->data[1] & 0x0F) == s->tbm_alive)
-        return ERR_BUS_STALE_COUNTER;
-    return ERR_OK;
-}
-
-static void on_tbm_status(struct spaak *s, const struct bus_frame *f)
-{
-    const uint8_t both = TBM_STATUS_CONNECTED | TBM_STATUS_SUBSCRIBED;
-    const struct matrix_row *row = matrix_row(MATRIX_TBM_STATUS);
-    enum err e = check_status(s, f);
-    if (e) {
-        env_trace_reason(s->env, TRACE_REJECT, NULL, row->name, e, f->len, NULL);
+    if (s->tbm_ready == ready)
         return;
-    }
-    s->tbm_alive = f->data[1] & 0x0F;
-    env_timer_in(s->env, SPAAK_TIMER_TBM, row->cycle_ms * 1000ull * TBM_LOST_CYCLES);
-    set_tbm_ready(s, (f->data[0] & both) == both);
+    s->tbm_ready = ready;
+    s->retest = true;
+    env_trace_note(s->env, TRACE_NOTE, ready ? "TBM: connected to GSDP and subscribed" : "TBM: not ready");
+    begin_use_cases(s);
 }
 
-static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
+/* What the input has set off beside what it was. */
+static void settle(struct spaak *s)
 {
-    struct spaak *s = self;
-    (void)port;
-    if (f->id == matrix_row(MATRIX_TBM_STATUS)->id)
-        on_tbm_status(s, f);
+    if (s->begins && !diagnostic_silent(&s->diagnostic)) {
+        s->begins = false;
+        begin_use_cases(s);
+    }
+    if (s->retest && !diagnostic_silent(&s->diagnostic)) {
+        s->retest = false;
+        trouble_test(s);
+    }
+}
+
+static void on_frame(struct spaak *s, const struct bus_frame *f)
+{
+    diagnostic_on_frame(&s->diagnostic, f);
+    if (diagnostic_silent(&s->diagnostic) || diagnostic_rx_off(&s->diagnostic))
+        return;
+    senders_on_frame(s, f);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_input(&s->channels[i], f);
 }
 
-static void spaak_on_timer(void *self, unsigned timer)
+static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
 {
-    struct spaak *s = self;
+    (void)port;
+    on_frame(self, f);
+    settle(self);
+}
+
+static void end_routine(struct spaak *s)
+{
+    if (s->routine.pending == SPAAK_RID_KEY)
+        plant_end_key(s);
+    else if (s->routine.pending == SPAAK_RID_READERS)
+        trouble_end_test(s);
+}
+
+static void on_timer(struct spaak *s, unsigned timer)
+{
+    if (diagnostic_on_timer(&s->diagnostic, timer) || diagnostic_silent(&s->diagnostic))
+        return;
     switch (timer) {
     case SPAAK_TIMER_PROVISIONING:
         requester_on_timer(&s->provisioning.requester);
@@ -209,27 +178,56 @@ static void spaak_on_timer(void *self, unsigned timer)
         requester_on_timer(&s->verifiers);
         break;
     case SPAAK_TIMER_TBM:
-        set_tbm_ready(s, false);
+        spaak_set_tbm_ready(s, false);
+        break;
+    case SPAAK_TIMER_ROUTINE:
+        end_routine(s);
         break;
     default:
+        if (timer >= SPAAK_TIMER_SILENT) {
+            senders_on_timer(s, (enum spaak_sender)(timer - SPAAK_TIMER_SILENT));
+            break;
+        }
         assert(timer < SPAAK_CHANNELS);
         isotp_port_timer(&s->channels[timer]);
         break;
     }
 }
 
+static void spaak_on_timer(void *self, unsigned timer)
+{
+    on_timer(self, timer);
+    settle(self);
+}
+
 /* ---- calls: what head unit and phone will bring ---- */
+
+static enum err may_pair(const struct spaak *s)
+{
+    if (diagnostic_silent(&s->diagnostic))
+        return ERR_BUSY;
+    return s->finished ? ERR_OK : ERR_PLANT_OPEN;
+}
 
 static enum err call_start_pairing_mode(void *self, const struct call_value *values)
 {
     (void)values;
-    return verifiers_start_pairing_mode(self);
+    enum err e = may_pair(self);
+    if (!e)
+        e = verifiers_start_pairing_mode(self);
+    settle(self);
+    return e;
 }
 
 static enum err call_pairing_attempt(void *self, const struct call_value *values)
 {
-    enum err e = verifiers_begin_attempt(self);
-    return e ? e : verifiers_end_attempt(self, values[0].number == ATTEMPT_PASSED);
+    enum err e = may_pair(self);
+    if (!e)
+        e = verifiers_begin_attempt(self);
+    if (!e)
+        e = verifiers_end_attempt(self, values[0].number == ATTEMPT_PASSED);
+    settle(self);
+    return e;
 }
 
 static const struct parameter_spec attempt_parameters[] = {
@@ -246,32 +244,91 @@ static const struct call_spec calls[] = {
     {.name = NULL},
 };
 
-static enum err spaak_init(void *self, struct env *env, const struct component_args *args)
+/* ---- life ---- */
+
+static void channels_init(struct spaak *s)
 {
     static const enum matrix_message rows[SPAAK_CHANNELS][2] = {
         [SPAAK_VOS] = {MATRIX_SPAAK_VOS_UP, MATRIX_SPAAK_VOS_DOWN},
         [SPAAK_GSDP] = {MATRIX_SPAAK_GSDP_UP, MATRIX_SPAAK_GSDP_DOWN},
     };
-    struct spaak *s = self;
-    s->env = env;
-    s->tbm_alive = -1;
-    s->retry_us = args->settings[SPAAK_SETTING_RETRY_MS] * 1000;
-    s->back_off_us = args->settings[SPAAK_SETTING_BACK_OFF_MS] * 1000;
-    text_copy(s->serial, sizeof s->serial, args->serial);
     for (unsigned i = 0; i < SPAAK_CHANNELS; i++) {
-        isotp_port_init(&s->channels[i], env, SPAAK_PORT_BODY, i, rows[i][0], rows[i][1]);
+        isotp_port_init(&s->channels[i], s->env, SPAAK_PORT_BODY, i, rows[i][0], rows[i][1]);
         s->channels[i].on_event = on_channel;
         s->channels[i].owner = s;
     }
+}
+
+/* What a module that the plant has finished begins with. */
+static enum err begin_finished(struct spaak *s)
+{
+    enum err e = load_all(s);
+    if (e)
+        return e;
+    s->finished = true;
+    identity_claim(s);
+    return verifiers_load(s);
+}
+
+static enum err begin(struct spaak *s)
+{
+    enum plant_life life = plant_life(s);
+    channels_init(s);
+    senders_init(s);
     provisioning_init(s);
     verifiers_init(s);
-    return load(s);
+    enum err e = life == PLANT_UNREADABLE ? ERR_STORE_FAILED
+                 : life == PLANT_DONE     ? begin_finished(s)
+                                          : ERR_OK;
+    if (!e && life != PLANT_DONE)
+        env_trace_state(s->env, "not finished by the plant");
+    if (!e)
+        trouble_test(s);
+    s->retest = false;
+    return e;
+}
+
+/* All that was memory is gone. */
+void spaak_down(void *spaak)
+{
+    struct spaak *s = spaak;
+    for (unsigned timer = 0; timer < SPAAK_TIMER_DIAGNOSTIC_CHANNEL; timer++)
+        env_timer_set(s->env, timer, ENV_NEVER);
+    for (size_t i = 0; i < SPAAK_CHANNELS; i++)
+        isotp_port_stop(&s->channels[i]);
+    load_nothing(s);
+    OPENSSL_cleanse(&s->routine, sizeof s->routine);
+    s->finished = s->begins = s->tbm_ready = false;
+}
+
+/* There is no process to end here: what cannot start says why, and answers testers only. */
+void spaak_up(void *spaak)
+{
+    struct spaak *s = spaak;
+    enum err e = begin(s);
+    if (!e)
+        return;
+    s->finished = false;
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "starts without its use cases");
+    trouble_test(s);
+}
+
+static enum err spaak_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct spaak *s = self;
+    s->env = env;
+    s->retry_us = args->settings[SPAAK_SETTING_RETRY_MS] * 1000;
+    s->back_off_us = args->settings[SPAAK_SETTING_BACK_OFF_MS] * 1000;
+    text_copy(s->serial, sizeof s->serial, args->serial);
+    enum err e = spaak_diagnostics_init(s);
+    return e ? e : begin(s);
 }
 
 static void spaak_fini(void *self)
 {
     struct spaak *s = self;
     p256_free(s->ecu_key);
+    diagnostic_fini(&s->diagnostic);
     OPENSSL_cleanse(s, sizeof *s);
 }
 

@@ -1,11 +1,18 @@
-/* The SpaaK Module ("Smartphone as a Key" ECU): owns the vehicle identity. */
+/* The SpaaK Module ("Smartphone as a Key" ECU): owns the vehicle identity. It comes to the plant with nothing
+ * but the keys of its security levels; RP-01 and RP-02 bring its anchors and its identity by diagnostics
+ * (docs/uds.md), and only then does it speak to anybody else. */
 #ifndef ecu_spaak_spaak_h
 #define ecu_spaak_spaak_h
 
 #include "lib/env/env.h"
 
 /* Keys of its store. Certificates are DER, private keys 32 bytes. */
-#define SPAAK_ECU_KEY             "ecu/key" /* identity of the module (RP-02) */
+#define SPAAK_LEVEL_WORKSHOP      "uds/level/01" /* K of its levels, 16 bytes, before its first life */
+#define SPAAK_LEVEL_PLANT         "uds/level/61"
+#define SPAAK_PLANT_LIFE          "plant/life"        /* absent: 01 open; 02 LOCK, 03 DONE; 1 byte */
+#define SPAAK_VIN                 "vin"               /* 17 characters, once written (F190) */
+#define SPAAK_PAIRING_TIMEOUT     "pairing/timeout-s" /* T_PairingModeTimeout, once written (0230), 2 bytes */
+#define SPAAK_ECU_KEY             "ecu/key"           /* identity of the module (RP-02) */
 #define SPAAK_ECU_CERTIFICATE     "ecu/certificate"
 #define SPAAK_ANCHOR_J            "anchor/J" /* the five anchors of RP-01 */
 #define SPAAK_ANCHOR_J1           "anchor/J1"

@@ -5,13 +5,34 @@
 #include "ecu/spaak/spaak.h"
 #include "lib/ccc/spake2p.h"
 #include "lib/env/isotp_port.h"
+#include "lib/msg/diagnostic.h"
 #include "lib/msg/requester.h"
 #include "lib/pki/csr.h"
 
 enum { SPAAK_PORT_BODY };
 enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
+/* Whose cyclic message is waited for. */
+enum spaak_sender { SPAAK_SENDER_TBM, SPAAK_SENDER_PAD, SPAAK_SENDER_DOOR, SPAAK_SENDERS };
+enum spaak_hearing { SPAAK_NOT_JUDGED, SPAAK_HEARD, SPAAK_SILENT };
+/* Routines of diagnostics. */
+enum spaak_rid {
+    SPAAK_RID_KEY = 0x0301,
+    SPAAK_RID_CSR,
+    SPAAK_RID_ANCHOR,
+    SPAAK_RID_IDENTITY,
+    SPAAK_RID_CLOSE,
+    SPAAK_RID_READERS = 0x0310
+};
 /* The first timers are the channels' own. */
-enum { SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS, SPAAK_TIMER_VERIFIERS, SPAAK_TIMER_TBM };
+enum {
+    SPAAK_TIMER_PROVISIONING = SPAAK_CHANNELS,
+    SPAAK_TIMER_VERIFIERS,
+    SPAAK_TIMER_TBM,
+    SPAAK_TIMER_SILENT, /* of the first sender; the others' follow */
+    SPAAK_TIMER_ROUTINE = SPAAK_TIMER_SILENT + SPAAK_SENDERS,
+    SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
+    SPAAK_TIMER_DIAGNOSTIC
+};
 enum { SPAAK_SETTING_RETRY_MS, SPAAK_SETTING_BACK_OFF_MS };
 enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS };
 
@@ -40,9 +61,37 @@ struct spaak_anchor {
     struct x509 cert;
 };
 
+/* How far the plant has come with it, as SPAAK_PLANT_LIFE and DID 0200 have it. */
+enum plant_life {
+    PLANT_UNREADABLE, /* the store holds what nobody put there */
+    PLANT_OPEN,
+    PLANT_LOCKED, /* the anchors are there for good */
+    PLANT_DONE
+};
+
+/* What a routine of diagnostics leaves between its start, its end and the transaction that keeps it. */
+struct spaak_routine {
+    uint16_t pending; /* the routine whose request waits for the timer; 0: none */
+    uint32_t ticket;
+    bool keeps_nothing; /* a verdict, or what is there already: no transaction */
+    const char *step;   /* to be traced once the transaction is kept; NULL: none */
+    const char *what;
+    uint8_t csr[CSR_MAX]; /* RP-02/2; empty: none was made since the start */
+    size_t csr_len;
+    bool readers_tested;
+    uint8_t readers_lost; /* 0310: bit 0 pad, bit 1 door */
+};
+
 struct spaak {
     struct env *env;
     char serial[MSG_SERIAL_MAX + 1];
+    bool finished; /* DONE: anchors and identity are loaded. Before, nothing is said to anybody but testers */
+    bool begins;   /* DONE was kept a moment ago */
+    bool retest;   /* what the trouble codes watch may have changed */
+    struct diagnostic diagnostic;
+    struct spaak_routine routine;
+    enum spaak_hearing hearing[SPAAK_SENDERS];
+    int alive[SPAAK_SENDERS]; /* last alive counter, -1 before the first */
     struct isotp_port channels[SPAAK_CHANNELS];
     struct p256_key *ecu_key;
     uint8_t ecu_certificate[X509_MAX];
@@ -52,7 +101,6 @@ struct spaak {
     uint8_t drm_uuid[MSG_UUID];
     struct requester_signer signer; /* drm_uuid there: SP-02 has run */
     bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
-    int tbm_alive;                  /* last alive counter, -1 before the first */
     struct provisioning provisioning;
     struct requester verifiers; /* PP-02: the report of a verifier set. PP-03: the request for one */
     uint64_t retry_us, back_off_us;
@@ -64,6 +112,74 @@ struct spaak_message {
     struct span bytes; /* as it came */
     struct msg_opened opened;
 };
+
+/* load.c: anchors and identity out of the store. An error: one of them is missing or is not what it must be.
+ */
+enum err load_anchor(struct spaak *s, const char *key, enum x509_profile profile, struct spaak_anchor *a);
+enum err load_all(struct spaak *s);
+/* Forgets and wipes them. */
+void load_nothing(struct spaak *s);
+
+/* spaak.c */
+void spaak_set_tbm_ready(struct spaak *s, bool ready);
+/* diagnostics has taken it down, and up again: what is in the store is all there is. */
+void spaak_down(void *spaak);
+void spaak_up(void *spaak);
+
+/* senders.c: the cyclic messages of TBM and readers, and who has fallen silent. */
+void senders_init(struct spaak *s);
+void senders_on_frame(struct spaak *s, const struct bus_frame *f);
+/* A sender's timer of silence. */
+void senders_on_timer(struct spaak *s, enum spaak_sender sender);
+/* The time until a sender counts as silent begins now. */
+void senders_wait(struct spaak *s, enum spaak_sender sender);
+
+/* diagnostics.c: the table of UDS and its data (docs/uds.md). */
+enum err spaak_diagnostics_init(struct spaak *s);
+
+/* plant.c: routines of RP-01 and RP-02. */
+enum plant_life plant_life(struct spaak *s);
+#define PLANT_SLOTS 5
+/* Slots 0 to 4: J, J1, J_PhysicalKey, Z1, ZZ2. */
+const char *plant_slot_key(size_t slot);
+bool plant_is_stored(struct spaak *s, const char *key);
+/* The public half of the ECU identity. ERR_NOT_FOUND without a pair. */
+enum err plant_identity_point(struct spaak *s, uint8_t out[P256_POINT]);
+enum uds_nrc plant_make_key(void *spaak, const struct uds_routine_call *call, struct wr *out);
+/* Its time has come. */
+void plant_end_key(struct spaak *s);
+enum uds_nrc plant_make_csr(void *spaak, const struct uds_routine_call *call, struct wr *out);
+enum uds_nrc plant_end(void *spaak, const struct uds_routine_call *call, struct wr *out);
+/* Says in the trace why a request is refused with that. */
+enum uds_nrc plant_refuse(struct spaak *s, enum uds_nrc nrc, const char *routine, enum err reason,
+                          const char *detail);
+/* The routine's transaction was kept, or was not. */
+void plant_kept(struct spaak *s, bool kept);
+
+/* anchors.c: certificates that the plant brings, and the verdict on each. */
+enum uds_nrc anchors_install(void *spaak, const struct uds_routine_call *call, struct wr *out);
+enum uds_nrc anchors_install_identity(void *spaak, const struct uds_routine_call *call, struct wr *out);
+
+/* trouble.c: trouble codes, and the readers' test. Places in the table: */
+enum spaak_dtc {
+    SPAAK_DTC_ANCHOR_MISSING,
+    SPAAK_DTC_IDENTITY_MISSING,
+    SPAAK_DTC_IDENTITY_EXPIRED,
+    SPAAK_DTC_VEHICLE_MISSING,
+    SPAAK_DTC_VEHICLE_EXPIRED,
+    SPAAK_DTC_VERIFIERS_MISSING,
+    SPAAK_DTC_PAD_LOST,
+    SPAAK_DTC_DOOR_LOST,
+    SPAAK_DTC_TBM_SILENT,
+    SPAAK_DTCS
+};
+extern const uint32_t trouble_codes[SPAAK_DTCS];
+/* Tests what the store and the clock say, and who is silent. */
+void trouble_test(struct spaak *s);
+/* What is known of a sender has been judged anew. */
+void trouble_on_sender(struct spaak *s, enum spaak_sender sender);
+enum uds_nrc trouble_test_readers(void *spaak, const struct uds_routine_call *call, struct wr *out);
+void trouble_end_test(struct spaak *s);
 
 /* messages.c: between the channels and the use cases. */
 void messages_on_bytes(struct spaak *s, enum spaak_channel channel, struct span bytes);

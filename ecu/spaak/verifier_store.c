@@ -60,6 +60,7 @@ enum err verifiers_store(struct spaak *s, const struct verifier_set *set, int64_
     enum err e = env_store_commit(s->env);
     if (e)
         return e;
+    s->retest = true;
     claim_none(s);
     env_trace_step(s->env, "PP-02/4", "stores SPAKE2+ verifier set");
     return ERR_OK;
@@ -104,9 +105,11 @@ static enum err delete_set(struct spaak *s, const char *next, uint8_t value)
     env_store_put(s->env, SPAAK_VERIFIERS_BURNT, span_of(id, len));
     env_store_put(s->env, next, span_of(&value, 1));
     e = env_store_commit(s->env);
-    if (!e)
-        claim_none(s);
-    return e;
+    if (e)
+        return e;
+    s->retest = true;
+    claim_none(s);
+    return ERR_OK;
 }
 
 enum err verifiers_store_burnt(struct spaak *s)

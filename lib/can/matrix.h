@@ -34,6 +34,7 @@ enum matrix_message {
     MATRIX_HU_NTF,
     MATRIX_SPAAK_STATUS,
     MATRIX_WCP_STATUS,
+    MATRIX_DOOR_STATUS,
     MATRIX_SPAAK_WCP_CMD,
     MATRIX_WCP_SPAAK_RSP,
     MATRIX_UDS_SPAAK_REQ,
@@ -66,6 +67,10 @@ struct matrix_row {
 #define TBM_STATUS_LENGTH     8
 #define TBM_STATUS_CONNECTED  1u /* the TBM has a session with GSDP */
 #define TBM_STATUS_SUBSCRIBED 2u /* and is subscribed to the SpaaK topic */
+
+/* WCP_Status and Door_Status, from the readers of pad and door: 8 bytes, byte 1 alive counter, byte 7
+ * checksum; nobody reads the rest. */
+#define READER_STATUS_LENGTH 8
 
 const struct matrix_row *matrix_row(enum matrix_message m);
 /* NULL when no row has this identifier. */

@@ -58,7 +58,10 @@ struct port_spec {
                            says where to */
     const char *const *callers; /* LISTENS: classes that may connect, NULL at the end; NULL: none */
     enum segment segment;       /* can */
-    enum matrix_node node;      /* can: whose messages to receive; 0 = all */
+    unsigned
+        bench; /* can: of which vehicle's segments: 0 of its own, else of the vehicle with that number, at
+                  whose bench it stands; without that vehicle the link stays down and is not waited for */
+    enum matrix_node node;                       /* can: whose messages to receive; 0 = all */
     const char *(*name_of)(struct span payload); /* message name for faults; NULL: messages have none */
 };
 
@@ -154,16 +157,17 @@ enum plant_kind {
 struct plant_item {
     const char *key;
     enum plant_kind kind;
-    /* KEY, CERTIFICATE: an authority of sim/plant, or "ecu": the identity of this very ECU. CLIENT, LEVEL:
-     * the letters of its serial number in diagnostics (lib/uds/uds_serial.h). */
+    /* KEY, CERTIFICATE: an authority of sim/plant. CLIENT, LEVEL: the letters of its serial number in
+     * diagnostics (lib/uds/uds_serial.h). */
     const char *of;
 };
 
 /* What no honest life leaves behind, and a scenario can ask for: {name: value}. */
 enum defect_kind {
-    DEFECT_ABSENT,            /* the plant's entry is not made */
-    DEFECT_FOREIGN,           /* "ecu" is the identity of another ECU, validly certified; every item of it */
-    DEFECT_EXPIRED,           /* the certificate ended yesterday */
+    DEFECT_ABSENT,  /* the plant's entry is not made */
+    DEFECT_FOREIGN, /* the private key at `key` and the identity certificate at `with` are those of another
+                       ECU, validly certified */
+    DEFECT_EXPIRED, /* the certificate ended yesterday */
     DEFECT_CSR_OTHER_SUBJECT, /* the CSR at `key` names another subject; signed with the key at `with` */
     DEFECT_CSR_WEAK_KEY,      /* the CSR at `key` has a key on P-224 */
     DEFECT_STORE_KEY /* no defect, but nothing that a life does: the key of what is sealed was changed,

@@ -34,3 +34,14 @@ bool medium_reaches(const struct component_class *asker, unsigned asker_group, c
     }
     return false;
 }
+
+/* The first vehicle's group is 0, that of others their number. */
+unsigned medium_group(const struct port_spec *port, unsigned own)
+{
+    return !port->bench ? own : port->bench == 1 ? 0 : port->bench;
+}
+
+bool medium_at_bench(const struct port_spec *port, const struct component_class *class, unsigned group)
+{
+    return !port->bench || (class->place == PLACE_VEHICLE && group == medium_group(port, 0));
+}

@@ -23,4 +23,9 @@ const struct medium *medium_find(const struct medium *const *media, const char *
 bool medium_reaches(const struct component_class *asker, unsigned asker_group, const struct port_spec *port,
                     const struct component_class *server, unsigned server_group, unsigned *server_port);
 
+/* Buses, said once for both worlds: on those of which vehicle a port of a component of group `own` stands. */
+unsigned medium_group(const struct port_spec *port, unsigned own);
+/* Has that port another end when this component takes part? One at a bench needs somebody of its vehicle. */
+bool medium_at_bench(const struct port_spec *port, const struct component_class *class, unsigned group);
+
 #endif

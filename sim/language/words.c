@@ -237,11 +237,18 @@ static bool is_reached(const struct member *asker, const struct member *m, unsig
     return false;
 }
 
+static bool is_shared_with(const struct port_spec *spec, const struct member *other)
+{
+    return spec->end == PORT_SHARED &&
+           (!spec->bench || (other->class && medium_at_bench(spec, other->class, other->group)));
+}
+
 bool link_is_whole(const struct scenario *s, const struct member *m, unsigned port)
 {
     const enum port_end end = m->class->ports[port].end;
     for (size_t i = 0; i < s->member_count; i++)
-        if (end == PORT_SHARED || (end == PORT_ASKS && reaches(m, port, &s->members[i])) ||
+        if (is_shared_with(&m->class->ports[port], &s->members[i]) ||
+            (end == PORT_ASKS && reaches(m, port, &s->members[i])) ||
             (end == PORT_LISTENS && is_reached(&s->members[i], m, port)))
             return true;
     return false;

@@ -9,7 +9,6 @@
 #include "sim/plant/bad_csr.h"
 
 #define OTHER_SERIAL "SPAAK99999999"
-#define SELF         "ecu" /* the identity of this very ECU */
 
 /* Security levels of UDS, by who opens them. */
 enum { LEVEL_WORKSHOP = 0x01, LEVEL_PLANT = 0x61 };
@@ -118,7 +117,7 @@ static enum err put_level(const struct plant_shift *s, const struct component_cl
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
-    struct oem_identity self, client;
+    struct oem_identity client;
 };
 
 static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
@@ -151,15 +150,8 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
     case PLANT_CERTIFICATE:
         break;
     }
-    if (strcmp(item->of, SELF) == 0)
-        return put_identity(s, class, item, &b->self, store);
     return oem_role_find(item->of, &role) ? put_identity(s, class, item, &s->oem.roles[role], store)
                                           : ERR_NOT_FOUND;
-}
-
-static bool is_self(const struct plant_item *i)
-{
-    return (i->kind == PLANT_KEY || i->kind == PLANT_CERTIFICATE) && strcmp(i->of, SELF) == 0;
 }
 
 static bool is_client(const struct plant_item *i)
@@ -175,9 +167,7 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
     enum err e = ERR_OK;
     *out = (struct bearer){.serial = vehicle};
     for (const struct plant_item *i = class->plant; !e && i && i->key; i++) {
-        if (is_self(i) && !out->self.key)
-            e = oem_make_ecu(s->crypto, &s->oem, vehicle, s->now_s, &out->self);
-        if (!e && is_client(i) && !out->client.key) {
+        if (is_client(i) && !out->client.key) {
             uds_serial_of(i->of, vehicle, UDS_SERIAL_LEN, serial);
             e = oem_make_client(s->crypto, &s->oem, serial, s->now_s, &out->client);
         }
@@ -187,7 +177,6 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
 
 static void free_bearer(struct bearer *b)
 {
-    oem_identity_free(&b->self);
     oem_identity_free(&b->client);
 }
 
@@ -214,15 +203,28 @@ static enum err put_items(struct plant_shift *s, const struct component_class *c
 
 /* ---- defects ---- */
 
-/* Every item of the ECU's own identity becomes that of another one. */
-static enum err make_foreign(struct plant_shift *s, const struct component_class *class, struct store *store)
+static bool holds(struct store *store, const char *key)
 {
-    struct bearer other = {.serial = OTHER_SERIAL};
-    enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other.self);
-    for (const struct plant_item *i = class->plant; !e && i && i->key; i++)
-        if (is_self(i))
-            e = put_item(s, class, i, &other, store);
-    free_bearer(&other);
+    uint8_t any[X509_MAX];
+    size_t len;
+    enum err e = store_get(store, key, any, sizeof any, &len);
+    OPENSSL_cleanse(any, sizeof any);
+    return !e;
+}
+
+/* In the place of the identity that a life has brought; ERR_NOT_FOUND when none has. */
+static enum err make_foreign(struct plant_shift *s, const struct component_class *class,
+                             const struct defect_spec *d, struct store *store)
+{
+    struct oem_identity other = {0};
+    if (!holds(store, d->key) || !holds(store, d->with))
+        return ERR_NOT_FOUND;
+    enum err e = oem_make_ecu(s->crypto, &s->oem, OTHER_SERIAL, s->now_s, &other);
+    if (!e)
+        e = put_key(s, class, d->key, other.key, store);
+    if (!e)
+        e = store_set(store, d->with, span_of(other.der, other.len));
+    oem_identity_free(&other);
     return e;
 }
 
@@ -256,7 +258,7 @@ static enum err apply(struct plant_shift *s, const struct component_class *class
     case DEFECT_ABSENT:
         return ERR_OK; /* left out above */
     case DEFECT_FOREIGN:
-        return make_foreign(s, class, store);
+        return make_foreign(s, class, d, store);
     case DEFECT_EXPIRED:
         return make_expired(s, class, d->key, store);
     case DEFECT_CSR_OTHER_SUBJECT:

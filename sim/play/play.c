@@ -310,7 +310,8 @@ static int play(struct play *p)
     return rc;
 }
 
-/* What the scenario does, and what it expects of that, is left out. Who injects frames comes along. */
+/* What the scenario does, and what it expects of that, is left out. Who injects frames comes along, and who
+ * tests. */
 static void open_scenario(struct play *p, const struct scenario *s)
 {
     struct tree_problem full = {0};
@@ -318,6 +319,7 @@ static void open_scenario(struct play *p, const struct scenario *s)
     p->scenario.action_count = p->scenario.expect_count = p->scenario.never_count = 0;
     p->scenario.faults.count = 0;
     scenario_add_callee(&p->scenario, "inject", &full);
+    scenario_add_callee(&p->scenario, "open-gate", &full);
 }
 
 static bool load(struct play *p, const char *name)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/media/media.h"
+#include "sim/language/language.h"
 #include "sim/run/run.h"
 
 static const struct port_spec *spec_of(const struct scenario *s, const struct link_watch *w)
@@ -12,13 +13,13 @@ static const struct port_spec *spec_of(const struct scenario *s, const struct li
 }
 
 /* An asking end without a certain server connects when it likes; an optional link counts when its other end
- * is there. */
+ * is there; a bench needs its vehicle. */
 static bool is_awaited(const struct scenario *s, const struct link_watch *w)
 {
     const struct port_spec *p = spec_of(s, w);
     unsigned reached;
     if (p->end != PORT_ASKS)
-        return !p->optional;
+        return !p->optional && (!p->bench || link_is_whole(s, &s->members[w->member], w->port));
     return p->server && scenario_server(s, &s->members[w->member], w->port, &reached);
 }
 

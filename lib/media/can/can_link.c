@@ -157,6 +157,8 @@ static void try_connect(struct can_link *l)
 {
     uint32_t ids[HUB_FILTER_MAX];
     size_t n = matrix_filter(l->o.spec->node, l->o.spec->segment, ids, HUB_FILTER_MAX);
+    if (!l->path[0])
+        return; /* a bench without its vehicle */
     l->fd = l->hub ? link_connect_ours(&l->o, l->path, SOCK_SEQPACKET, LINK_RUNNER)
                    : can_socket_open(l->path, l->o.spec->node ? ids : NULL, n);
     if (l->fd < 0 || (l->hub && !say_hello(l))) {

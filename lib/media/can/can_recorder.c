@@ -114,7 +114,7 @@ static void add_up(const struct can_recorder *r, size_t bus, setup_tally *tally,
         for (unsigned k = 0; k < w->instances[i].class->port_count; k++) {
             const struct port_spec *p = &w->instances[i].class->ports[k];
             if (strcmp(p->medium, medium_can.name) == 0 &&
-                w->instances[i].group * SEGMENTS + p->segment == bus)
+                medium_group(p, w->instances[i].group) * SEGMENTS + p->segment == bus)
                 add_port(out, &w->instances[i], tally(w->ctx, &w->instances[i], k));
         }
 }

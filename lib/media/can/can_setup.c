@@ -70,7 +70,15 @@ static bool node_token(struct setup_world *w, uint8_t bus, const char *name, cha
 
 static uint8_t bus_of(const struct setup_instance *who, const struct port_spec *port)
 {
-    return (uint8_t)(who->group * SEGMENTS + port->segment);
+    return (uint8_t)(medium_group(port, who->group) * SEGMENTS + port->segment);
+}
+
+static bool has_other_end(const struct setup_world *w, const struct port_spec *port)
+{
+    for (size_t i = 0; i < w->count; i++)
+        if (medium_at_bench(port, w->instances[i].class, w->instances[i].group))
+            return true;
+    return false;
 }
 
 /* Who the hub knows: every port on a bus of this run. */
@@ -83,7 +91,7 @@ static bool list_nodes(struct setup_world *w, struct token_ring *ring)
         for (size_t k = 0; ok && k < w->instances[i].class->port_count; k++) {
             const struct setup_instance *who = &w->instances[i];
             const struct port_spec *port = &who->class->ports[k];
-            ok = strcmp(port->medium, medium_can.name) != 0 ||
+            ok = strcmp(port->medium, medium_can.name) != 0 || !has_other_end(w, port) ||
                  (node_token(w, bus_of(who, port), who->name, place, &t) &&
                   token_ring_add(ring, place, who->name, &t));
         }
@@ -258,11 +266,15 @@ static bool can_endpoint(struct setup_world *w, void *state, const struct setup_
     uint8_t bus = bus_of(e->who, port);
     char place[HUB_PLACE_MAX];
     struct token t;
+    if (!has_other_end(w, port)) {
+        snprintf(e->endpoint, e->cap, "hub:");
+        return true;
+    }
     if (c->transport != ON_HUB) {
         snprintf(e->endpoint, e->cap, "can:%s", c->interfaces[bus]);
         return true;
     }
-    snprintf(e->endpoint, e->cap, "hub:%s;group=%u", c->hub_path, e->who->group);
+    snprintf(e->endpoint, e->cap, "hub:%s;group=%u", c->hub_path, medium_group(port, e->who->group));
     bool ok =
         node_token(w, bus, e->who->name, place, &t) && token_ring_add(e->ring, port->name, e->who->name, &t);
     explicit_bzero(&t, sizeof t);

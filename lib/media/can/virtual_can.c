@@ -146,8 +146,8 @@ static struct bus *bus_of(struct virtual *v, struct can *can, unsigned group, en
 static enum err can_attach(struct virtual_port *p)
 {
     const struct port_spec *spec = virtual_port_spec(p);
-    struct bus *b =
-        bus_of(virtual_of(p), virtual_state(virtual_of(p), &twin_can), virtual_group(p->node), spec->segment);
+    struct bus *b = bus_of(virtual_of(p), virtual_state(virtual_of(p), &twin_can),
+                           medium_group(spec, virtual_group(p->node)), spec->segment);
     struct endpoint *e = calloc(1, sizeof *e);
     if (!b || !e || b->endpoint_count == ENDPOINTS) {
         free(e);
@@ -160,10 +160,19 @@ static enum err can_attach(struct virtual_port *p)
     return ERR_OK;
 }
 
+static bool has_other_end(const struct virtual_port *p)
+{
+    struct virtual *v = virtual_of(p);
+    for (struct virtual_node *n = virtual_next(v, NULL); n; n = virtual_next(v, n))
+        if (medium_at_bench(virtual_port_spec(p), virtual_class(n), virtual_group(n)))
+            return true;
+    return false;
+}
+
 static void can_connect(struct virtual_port *p)
 {
     const struct can *can = virtual_state(virtual_of(p), &twin_can);
-    if (!can->dead && !p->up)
+    if (!can->dead && !p->up && has_other_end(p))
         virtual_link(p, LINK_UP);
 }
 
