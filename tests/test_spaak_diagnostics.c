@@ -116,6 +116,20 @@ static const struct {
      "1003 > 5003*; level 01; 31010310 > 7F3178,7F3178,7F3178,7101031003; 31030310 > 7103031003; 31020310 > "
      "7F3124; cut; "
      "1003 > 5003*; level 01; 31030310 > 7F3124"},
+    {"readers' test, lost before it", true,
+     "wait 2500; 1003 > 5003*; level 01; 31010310 > 7F3178,7F3178,7F3178,7101031003"},
+    {"readers' test, both there", true,
+     "1003 > 5003*; level 01; pad; door; B 31010310; wait 1500 > 7F3178; pad; door; wait 1500; pad; door; "
+     "wait 1500; pad; door; wait 1500 > 7F3178; pad; door; wait 1500; pad; door; wait 1500; pad; door; "
+     "wait 1500 > 7F3178; pad; door; wait 1000 > 7101031000; 31030310 > 7103031000; 22021A > 62021A0101"},
+    {"readers' test, the pad silent for a while", true,
+     "1003 > 5003*; level 01; pad; door; B 31010310; wait 1500 > 7F3178; door; wait 1500; pad; door; "
+     "wait 1500; pad; door; wait 1500 > 7F3178; pad; door; wait 1500; pad; door; wait 1500; pad; door; "
+     "wait 1500 > 7F3178; pad; door; wait 1000 > 7101031001; 22021A > 62021A0101"},
+    {"readers' test, no door", true,
+     "1003 > 5003*; level 01; pad; B 31010310; wait 1500 > 7F3178; pad; wait 1500; pad; wait 1500; pad; "
+     "wait 1500 > 7F3178; pad; wait 1500; pad; wait 1500; pad; wait 1500 > 7F3178; pad; wait 1000 > "
+     "7101031002"},
     {"readers' test, busy", true,
      "1003 > 5003*; level 01; B 31010310; wait 100 > 7F3178; 31020310 > 7F3121; 3E80 > -; 1101 > 7F1121; "
      "wait 11000 > 7F3178,7F3178,7101031003"},

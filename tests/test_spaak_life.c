@@ -62,7 +62,9 @@ Test(spaak_life, a_reset_loads_anew)
     m->others = 0;
     PLAY(m, "tbm 3; wait 100");
     cr_expect(eq(sz, m->others, 0), "it boots");
-    PLAY(m, "wait 200; tbm 3");
+    PLAY(m, "wait 200");
+    cr_expect(eq(sz, m->others, 0), "it waits for the TBM");
+    PLAY(m, "tbm 3");
     cr_expect(gt(sz, m->others, 0));
     struct store_put gone = {SPAAK_ANCHOR_J1, {NULL, 0}};
     ASSERT_OK(store_apply(m->b.node.store, &gone, 1));
@@ -74,7 +76,7 @@ Test(spaak_life, a_reset_loads_anew)
     module_close(m);
 }
 
-/* 28 03: nothing to the servers, nothing from them. */
+/* 28 03: nothing to the servers, nothing from them, and what was asked is not repeated. */
 Test(spaak_life, communication_that_is_off)
 {
     struct module_bench *m = module_open(true);
@@ -84,6 +86,11 @@ Test(spaak_life, communication_that_is_off)
     cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_OK), 0));
     PLAY(m, "280001 > 6800; tbm 3");
     cr_expect(gt(sz, m->others, 0));
+    PLAY(m, "wait 440; tbm 3; 280301 > 6803");
+    m->others = 0;
+    PLAY(m, "wait 200");
+    cr_expect(eq(sz, bench_count(&m->b, TRACE_RETRY, ERR_MSG_NO_ANSWER), 1), "its time has come");
+    cr_expect(eq(sz, m->others, 0));
     module_close(m);
 }
 

@@ -300,7 +300,10 @@ Test(spaak_plant_cut, done_that_was_not_kept)
     module_count_commits(m);
     m->refuse_at = 1;
     PLAY(m, MODULE_DONE "7F3172; 22F186 > 62F18660; 220200 > 62020002");
+    PLAY(m, "tbm 0; tbm 3");
     cr_expect(eq(sz, m->others, 0));
+    module_message(m, MATRIX_SPAAK_VOS_DOWN, span_of("hello", 5));
+    cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_PLANT_OPEN), 1));
     PLAY(m, "tbm 3; " MODULE_DONE "7101030500; 22F186 > 62F18601");
     cr_expect(gt(sz, m->others, 0));
     module_close(m);
