@@ -57,7 +57,7 @@ Test(spaak_life, a_reset_loads_anew)
 {
     struct module_bench *m = module_open(true);
     PLAY(m, "tbm 3");
-    cr_expect(gt(sz, m->others, 0));
+    cr_expect(ge(sz, m->others, 1));
     PLAY(m, "1101 > 5101; wait 70");
     m->others = 0;
     PLAY(m, "tbm 3; wait 100");
@@ -65,7 +65,7 @@ Test(spaak_life, a_reset_loads_anew)
     PLAY(m, "wait 200");
     cr_expect(eq(sz, m->others, 0), "it waits for the TBM");
     PLAY(m, "tbm 3");
-    cr_expect(gt(sz, m->others, 0));
+    cr_expect(ge(sz, m->others, 1));
     struct store_put gone = {SPAAK_ANCHOR_J1, {NULL, 0}};
     ASSERT_OK(store_apply(m->b.node.store, &gone, 1));
     PLAY(m, "1101 > 5101; wait 300");
@@ -85,7 +85,10 @@ Test(spaak_life, communication_that_is_off)
     cr_expect(eq(sz, m->others, 0));
     cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_OK), 0));
     PLAY(m, "280001 > 6800; tbm 3");
-    cr_expect(gt(sz, m->others, 0));
+    cr_expect(ge(sz, m->others, 1));
+    struct bus_frame f;
+    ASSERT_OK(bus_frame_parse("6B9##5300000CCCCCCCCCC", &f)); /* the first request gets through */
+    bench_frame(&m->b.node, 0, &f);
     PLAY(m, "wait 440; tbm 3; 280301 > 6803");
     m->others = 0;
     PLAY(m, "wait 200");

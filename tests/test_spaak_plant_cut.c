@@ -51,12 +51,12 @@ Test(spaak_plant_cut, the_whole_way_of_a_module)
     PLAY(m, "tbm 3; " MODULE_DONE "7101030500; 22F186 > 62F18601; 220200 > 62020003; 220201 > 6202017F");
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         cr_expect(eq(sz, module_steps(m, steps[i]), 1), "%s", steps[i]);
-    cr_expect(gt(sz, m->others, 0), "SP-02 begins at once");
+    cr_expect(ge(sz, m->others, 1), "SP-02 begins at once");
     cr_expect(eq(str, (char *)bench_last(&m->b, TRACE_SEND)->step, "SP-02/1"));
     PLAY(m, "1060 > 7F1022; cut");
     m->others = 0;
     PLAY(m, "tbm 3");
-    cr_expect(gt(sz, m->others, 0), "and after each start");
+    cr_expect(ge(sz, m->others, 1), "and after each start");
     module_close(m);
 }
 
@@ -305,6 +305,6 @@ Test(spaak_plant_cut, done_that_was_not_kept)
     module_message(m, MATRIX_SPAAK_VOS_DOWN, span_of("hello", 5));
     cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_PLANT_OPEN), 1));
     PLAY(m, "tbm 3; " MODULE_DONE "7101030500; 22F186 > 62F18601");
-    cr_expect(gt(sz, m->others, 0));
+    cr_expect(ge(sz, m->others, 1));
     module_close(m);
 }
