@@ -1,472 +1,404 @@
 #include "tests/module_bench.h"
 
 #include <assert.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ccc/signature.h"
-#include "lib/uds/uds_security.h"
-#include "sim/actors/tester/tester.h"
+#include "ecu/spaak/spaak.h"
+#include "lib/pki/ecu_identity.h"
 
-#define SERIAL_FORM       "SPAAK%08u"
-#define TESTER_PLANT_PORT 3
-#define PKI_PLANT_PORT    1
+#define REQUEST_ID 0x7A0
+#define ANSWER_ID  0x7A8
+#define LONGEST_MS 12000 /* that a step waits for its answers */
+#define SETTLE_MS  3
 
-static const uint8_t secret[UDS_SECRET] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-static const uint8_t seed[UDS_SEED] = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
+static const struct component_args args = {.serial = MODULE_SERIAL};
 
-/* ---- the SGW ---- */
+/* ---- the store that refuses ---- */
 
-static bool starts(struct span pdu, const char *hex)
+static struct module_bench *bench; /* one at a time */
+static const struct store_ops *good;
+static struct store_ops counting;
+
+static enum err count_and_apply(struct store *s, const struct store_put *puts, size_t n)
 {
-    uint8_t head[16];
-    long n = hex_decode(hex, strlen(hex), head, sizeof head);
-    return n >= 0 && pdu.len >= (size_t)n && memcmp(pdu.p, head, (size_t)n) == 0;
-}
-
-static void put_hex(struct wr *w, const char *hex)
-{
-    uint8_t bytes[64];
-    long n = hex_decode(hex, strlen(hex), bytes, sizeof bytes);
-    assert(n >= 0);
-    wr_copy(w, bytes, (size_t)n);
-}
-
-static void put_negative(struct wr *w, uint8_t sid, uint8_t nrc)
-{
-    wr_u8(w, 0x7F);
-    wr_u8(w, sid);
-    wr_u8(w, nrc);
-}
-
-static void challenge_of(uint8_t out[32])
-{
-    for (unsigned i = 0; i < 32; i++)
-        out[i] = (uint8_t)(0xC0 + i);
-}
-
-static void take_certificate(struct model *m, struct span pdu, struct wr *out)
-{
-    struct rd r = rd_of(pdu.p + 3, pdu.len - 3);
-    struct x509 cert;
-    uint8_t challenge[32];
-    struct span der = rd_span(&r, rd_be16(&r));
-    bool ok = pdu.p[2] == 0 && rd_be16(&r) == 0 && !r.failed && !r.left && x509_parse(der, &cert) == ERR_OK;
-    p256_free(m->claimed);
-    m->claimed = NULL;
-    if (!ok || p256_from_public(test_crypto(), cert.public_key, &m->claimed)) {
-        put_negative(out, 0x29, 0x54);
-        return;
+    bench->commits++;
+    if (bench->commits == bench->refuse_at)
+        return ERR_STORE_FAILED;
+    bool cut = bench->commits == bench->cut_at;
+    if (cut && !bench->cut_keeps) {
+        bench->b.node.dead = true;
+        return ERR_STORE_FAILED;
     }
-    challenge_of(challenge);
-    put_hex(out, "6901110020");
-    wr_copy(out, challenge, sizeof challenge);
-    put_hex(out, "0000");
+    enum err e = good->apply(s, puts, n);
+    if (cut)
+        bench->b.node.dead = true;
+    return e;
 }
 
-static void take_proof(struct model *m, struct span pdu, struct wr *out)
+void module_count_commits(struct module_bench *m)
 {
-    uint8_t text[11 + 32 + 13];
-    memcpy(text, "spaaksim-29", 11);
-    challenge_of(text + 11);
-    memcpy(text + 43, m->sgw_serial, 13);
-    bool ok = m->claimed && pdu.len == 2 + 2 + 64 + 2 &&
-              signature_check(test_crypto(), span_of(text, sizeof text), m->claimed, pdu.p + 4) == ERR_OK;
-    if (!ok) {
-        put_negative(out, 0x29, 0x58);
-        return;
-    }
-    m->gate_open = true;
-    m->proofs++;
-    put_hex(out, "6903120000");
+    m->commits = m->refuse_at = m->cut_at = 0;
 }
 
-static void ask_sgw(struct model *m, struct span pdu, struct wr *out)
-{
-    if (starts(pdu, "1003")) {
-        m->gate_open = false;
-        put_hex(out, "5003003201F4");
-    } else if (starts(pdu, "1001")) {
-        m->gate_open = false;
-        put_hex(out, "5001003201F4");
-    } else if (starts(pdu, "22F18C")) {
-        put_hex(out, "62F18C");
-        wr_copy(out, m->sgw_serial, 13);
-    } else if (starts(pdu, "2901")) {
-        take_certificate(m, pdu, out);
-    } else if (starts(pdu, "2903")) {
-        take_proof(m, pdu, out);
-    } else if (starts(pdu, "2900")) {
-        m->gate_open = false;
-        put_hex(out, "690010");
-    } else {
-        put_negative(out, pdu.p[0], 0x11);
-    }
-}
+/* ---- time and frames ---- */
 
-/* ---- the module ---- */
-
-static bool key_is_right(const struct model *m, const uint8_t *key)
-{
-    uint8_t k[UDS_SECRET], want[UDS_KEY];
-    enum err e = uds_security_ecu_key(test_crypto(), secret, 0x61, span_of(m->serial, 13), k);
-    if (!e)
-        e = uds_security_key(test_crypto(), k, 0x61, seed, want);
-    return !e && memcmp(key, want, sizeof want) == 0;
-}
-
-static void unlock(struct model *m, struct span pdu, struct wr *out)
-{
-    if (m->session != 0x60) {
-        put_negative(out, 0x27, 0x7F);
-    } else if (pdu.p[1] == 0x61) {
-        put_hex(out, "6761");
-        wr_copy(out, seed, sizeof seed);
-    } else if (pdu.len == 18 && key_is_right(m, pdu.p + 2)) {
-        m->level = 0x61;
-        put_hex(out, "6762");
-    } else {
-        put_negative(out, 0x27, 0x35);
-    }
-}
-
-static void read_data(struct model *m, struct span pdu, struct wr *out)
-{
-    if (starts(pdu, "22F18C0200")) {
-        put_hex(out, "62F18C");
-        wr_copy(out, m->serial, 13);
-        put_hex(out, "0200");
-        wr_u8(out, m->life);
-        return;
-    }
-    wr_u8(out, 0x62);
-    wr_copy(out, pdu.p + 1, 2);
-    wr_copy(out, starts(pdu, "220215") ? m->identity : m->anchors[(pdu.p[2] - 0x10) % 5], SHA256_SIZE);
-}
-
-static void digest_of(struct span der, uint8_t out[SHA256_SIZE])
-{
-    crypto_sha256(test_crypto(), &der, 1, out);
-}
-
-static void make_csr(struct model *m)
-{
-    enum err e = csr_create(test_crypto(), m->serial, m->key, m->csr, &m->csr_len);
-    assert(!e);
-    (void)e;
-    m->csrs_made++;
-}
-
-static void make_key(struct model *m, struct wr *out)
-{
-    bool had = m->key != NULL;
-    if (!had && p256_generate(test_crypto(), &m->key))
-        abort();
-    m->keys_made += !had;
-    put_hex(out, "71010301");
-    wr_u8(out, had);
-}
-
-/* Of two certificates in a row, the first. */
-static size_t length_of_first(struct span der)
-{
-    return der.len > 4 && der.p[1] == 0x82 ? 4u + (size_t)der.p[2] * 256 + der.p[3] : 0;
-}
-
-static void install_identity(struct model *m, struct span ders, struct wr *out)
-{
-    struct x509 cert, ca;
-    uint8_t ours[P256_POINT];
-    size_t n = length_of_first(ders);
-    bool ok = n && n < ders.len && !x509_parse(span_of(ders.p, n), &cert) &&
-              !x509_parse(span_of(ders.p + n, ders.len - n), &ca) && m->key;
-    if (ok)
-        p256_public(m->key, ours);
-    ok = ok && memcmp(ours, cert.public_key, P256_POINT) == 0;
-    if (ok)
-        digest_of(cert.der, m->identity);
-    put_hex(out, "71010304");
-    wr_u8(out, ok ? 0 : 1);
-}
-
-static void close_plant(struct model *m, struct span pdu, struct wr *out)
-{
-    bool lock = starts(pdu, "310103054C4F434B");
-    uint8_t was = m->life;
-    put_hex(out, "71010305");
-    wr_u8(out, lock && was >= 2);
-    m->life = lock ? (was < 2 ? 2 : was) : 3;
-    if (!lock)
-        m->session = m->level = 1;
-}
-
-static void run_routine(struct model *m, struct span pdu, struct wr *out)
-{
-    if (m->session != 0x60 || m->level != 0x61) {
-        put_negative(out, 0x31, m->session == 0x60 ? 0x33 : 0x7F);
-    } else if (starts(pdu, "31010303") && m->life == 1) {
-        digest_of(span_of(pdu.p + 5, pdu.len - 5), m->anchors[(pdu.p[4] - 1) % 5]);
-        put_hex(out, "7101030300");
-    } else if (starts(pdu, "31010301")) {
-        make_key(m, out);
-    } else if (starts(pdu, "31010302")) {
-        make_csr(m);
-        put_hex(out, "7101030200");
-    } else if (starts(pdu, "31030302")) {
-        put_hex(out, "7103030200");
-        wr_copy(out, m->csr, m->csr_len);
-    } else if (starts(pdu, "31010304")) {
-        install_identity(m, span_of(pdu.p + 4, pdu.len - 4), out);
-    } else if (starts(pdu, "31010305")) {
-        close_plant(m, pdu, out);
-    } else {
-        put_negative(out, 0x31, 0x22);
-    }
-}
-
-static void ask_module(struct model *m, struct span pdu, struct wr *out)
-{
-    switch (pdu.p[0]) {
-    case 0x10:
-        if (pdu.p[1] == 0x60 && m->life == 3) {
-            put_negative(out, 0x10, 0x22);
-            return;
-        }
-        m->session = pdu.p[1];
-        m->level = 0;
-        wr_u8(out, 0x50);
-        wr_u8(out, pdu.p[1]);
-        put_hex(out, "003201F4");
-        return;
-    case 0x22:
-        read_data(m, pdu, out);
-        return;
-    case 0x27:
-        unlock(m, pdu, out);
-        return;
-    case 0x31:
-        run_routine(m, pdu, out);
-        return;
-    default:
-        put_negative(out, pdu.p[0], 0x11);
-    }
-}
-
-/* ---- what stands in for an answer ---- */
-
-/* True: `out` has it, or nothing. */
-static bool swapped(struct module_bench *m, unsigned bench, struct span pdu, struct wr *out)
-{
-    for (size_t i = 0; i < MODULE_SWAPS; i++) {
-        struct swapped *s = &m->swaps[i];
-        if (!s->request || s->bench != bench || !starts(pdu, s->request))
-            continue;
-        if (s->answer)
-            put_hex(out, s->answer);
-        if (s->times && --s->times == 0)
-            s->request = NULL;
-        return true;
-    }
-    return false;
-}
-
-static void log_request(struct module_bench *m, uint32_t id, struct span pdu)
-{
-    char hex[2 * 48 + 1];
-    hex_encode(pdu.p, pdu.len < 48 ? pdu.len : 48, hex);
-    if (m->logged < MODULE_LOG)
-        snprintf(m->log[m->logged++], sizeof m->log[0], "%03X %s", id, hex);
-}
-
-static void on_request(struct module_bench *m, unsigned bench, struct model_channel *c, struct span pdu)
-{
-    struct model *model = &m->models[bench];
-    struct wr out = wr_of(c->tx, sizeof c->tx);
-    log_request(m, c->tp.cfg.rx_id, pdu);
-    if (!swapped(m, bench, pdu, &out)) {
-        if (c == &model->sgw)
-            ask_sgw(model, pdu, &out);
-        else
-            ask_module(model, pdu, &out);
-    }
-    assert(!out.failed);
-    if (out.len)
-        isotp_send(&c->tp, c->tx, (uint32_t)out.len, m->tester.now_us);
-}
-
-/* ---- frames ---- */
-
-static void input(struct module_bench *m, unsigned bench, const struct bus_frame *f)
-{
-    struct model *model = &m->models[bench];
-    struct isotp_event ev;
-    if (m->frame_count < 64)
-        bus_frame_print(f, m->frames[m->frame_count++]);
-    isotp_input(&model->sgw.tp, f, m->tester.now_us, &ev);
-    if (ev.kind == ISOTP_RECEIVED)
-        on_request(m, bench, &model->sgw, ev.message);
-    if (!model->gate_open || model->dead)
-        return;
-    isotp_input(&model->module.tp, f, m->tester.now_us, &ev);
-    if (ev.kind == ISOTP_RECEIVED)
-        on_request(m, bench, &model->module, ev.message);
-}
-
-static void output(struct module_bench *m, unsigned bench, struct model_channel *c)
+static void carry(struct module_bench *m)
 {
     struct bus_frame f;
-    struct isotp_event ev;
-    isotp_expire(&c->tp, m->tester.now_us, &ev);
-    if (isotp_output(&c->tp, m->tester.now_us, &f, &ev))
-        bench_frame(&m->tester.node, bench, &f);
-}
-
-static void to_pki(struct module_bench *m, const struct bench_sent *s)
-{
-    m->pki.sent_count = m->pki.trace_count = 0;
-    if (m->pki_away)
-        return;
-    node_on_bytes(&m->pki.node, PKI_PLANT_PORT, "tester", span_of(s->bytes, s->len));
-    for (size_t i = 0; i < m->pki.sent_count; i++)
-        node_on_bytes(&m->tester.node, TESTER_PLANT_PORT, "",
-                      span_of(m->pki.sent[i].bytes, m->pki.sent[i].len));
-}
-
-static void collect_sent(struct module_bench *m)
-{
-    for (size_t i = 0; i < m->tester.sent_count; i++) {
-        m->queue[m->tail] = m->tester.sent[i];
-        m->tail = (m->tail + 1) % MODULE_QUEUE;
-        assert(m->tail != m->head);
+    for (bool more = true; more;) {
+        size_t n = m->b.sent_count;
+        m->b.sent_count = 0;
+        for (size_t i = 0; i < n; i++) {
+            f = m->b.sent[i].frame;
+            m->others += f.id != ANSWER_ID;
+            tester_input(&m->tester, &f, m->b.now_us);
+        }
+        more = tester_output(&m->tester, m->b.now_us, &f);
+        if (more)
+            bench_frame(&m->b.node, 0, &f);
+        more = more || m->b.sent_count;
     }
-    m->tester.sent_count = 0;
 }
 
-void module_bench_step(struct module_bench *m)
+static void pass_ms(struct module_bench *m, unsigned long ms)
 {
-    collect_sent(m);
-    if (m->head != m->tail) {
-        const struct bench_sent *s = &m->queue[m->head];
-        m->head = (m->head + 1) % MODULE_QUEUE;
-        if (s->is_frame)
-            input(m, s->port, &s->frame);
-        else
-            to_pki(m, s);
+    carry(m);
+    for (; ms > 0; ms--) {
+        bench_run_ms(&m->b, 1);
+        carry(m);
     }
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
-        output(m, i, &m->models[i].sgw);
-        output(m, i, &m->models[i].module);
-    }
-    bench_run_ms(&m->tester, 1);
 }
 
-static bool has_note(const struct module_bench *m, const char *note)
+/* ---- certificates ---- */
+
+void module_blob(struct module_bench *m, const char *name, struct span bytes)
 {
-    for (size_t i = 0; i < m->tester.trace_count; i++)
-        if (m->tester.trace[i].kind == TRACE_NOTE &&
-            strncmp(m->tester.trace[i].detail, note, strlen(note)) == 0)
-            return true;
+    size_t i = 0;
+    while (i < m->blob_count && strcmp(m->blobs[i].name, name) != 0)
+        i++;
+    assert(i < MODULE_BLOBS && bytes.len <= sizeof m->blobs[i].bytes);
+    m->blob_count = i == m->blob_count ? i + 1 : m->blob_count;
+    text_copy(m->blobs[i].name, sizeof m->blobs[i].name, name);
+    memcpy(m->blobs[i].bytes, bytes.p, bytes.len);
+    m->blobs[i].len = bytes.len;
+}
+
+struct span module_bytes(struct module_bench *m, const char *name)
+{
+    enum oem_role role;
+    for (size_t i = 0; i < m->blob_count; i++)
+        if (strcmp(m->blobs[i].name, name) == 0)
+            return span_of(m->blobs[i].bytes, m->blobs[i].len);
+    if (!oem_role_find(name, &role))
+        abort();
+    const struct oem_identity *i = &test_oem(TEST_NOW_S)->roles[role];
+    return span_of(i->der, i->len);
+}
+
+void module_certify(struct module_bench *m, int64_t now_s)
+{
+    const struct oem_identity *authority = &test_oem(TEST_NOW_S)->roles[OEM_ECU_CA];
+    const struct tester_answer *a = module_ask(m, span_of("\x22\x02\x16", 3));
+    uint8_t der[ECU_IDENTITY_MAX];
+    struct x509 ca;
+    size_t len;
+    assert(a && a->len == 3 + P256_POINT);
+    enum err e = x509_parse(span_of(authority->der, authority->len), &ca);
+    if (!e)
+        e = ecu_identity_issue(test_crypto(), &ca, authority->key, MODULE_SERIAL, a->bytes + 3, now_s, der,
+                               &len);
+    if (e)
+        abort();
+    module_blob(m, "identity", span_of(der, len));
+}
+
+/* ---- words into bytes ---- */
+
+static size_t put_name(struct module_bench *m, const char *word, struct wr *out)
+{
+    char name[24];
+    size_t n = strcspn(word, "}");
+    assert(word[n] == '}' && n - 1 < sizeof name);
+    memcpy(name, word + 1, n - 1);
+    name[n - 1] = '\0';
+    struct span bytes = module_bytes(m, name);
+    wr_copy(out, bytes.p, bytes.len);
+    return n + 1;
+}
+
+static struct span request_of(struct module_bench *m, const char *words, uint8_t buf[TESTER_MAX])
+{
+    struct wr out = wr_of(buf, TESTER_MAX);
+    uint8_t bytes[TESTER_MAX];
+    for (size_t n; *words; words += n + strspn(words + n, " ")) {
+        if (*words == '{') {
+            n = put_name(m, words, &out);
+            continue;
+        }
+        n = strcspn(words, " {");
+        long len = hex_decode(words, n, bytes, sizeof bytes);
+        assert(len >= 0);
+        wr_copy(&out, bytes, (size_t)len);
+    }
+    assert(!out.failed);
+    return span_of(buf, out.len);
+}
+
+/* ---- answers ---- */
+
+static bool wrong(struct module_bench *m, const char *step, const char *what, struct span got)
+{
+    char hex[2 * 40 + 1];
+    hex_encode(got.p, got.len < 40 ? got.len : 40, hex);
+    snprintf(m->why, sizeof m->why, "\"%.200s\": %s %s%s", step, what, hex, got.len > 40 ? "..." : "");
     return false;
 }
 
-bool module_bench_until(struct module_bench *m, const char *note, unsigned long ms)
+static size_t count_answers(const char *want)
 {
-    for (; !has_note(m, note) && ms > 0; ms--)
-        module_bench_step(m);
-    return has_note(m, note);
+    size_t n = *want && *want != '-';
+    for (; *want; want++)
+        n += *want == ',';
+    return n;
+}
+
+static bool answer_is(const char *want, size_t len, const struct tester_answer *got)
+{
+    uint8_t head[TESTER_MAX];
+    bool open = want[len - 1] == '*';
+    long n = hex_decode(want, len - open, head, sizeof head);
+    assert(n >= 0);
+    return (open ? got->len >= (size_t)n : got->len == (size_t)n) && memcmp(head, got->bytes, (size_t)n) == 0;
+}
+
+/* All of these in their order, and no other. */
+static bool check_answers(struct module_bench *m, const char *step, const char *want)
+{
+    const struct tester_answer *a;
+    for (size_t n; *want && *want != '-'; want += n + (want[n] == ',')) {
+        n = strcspn(want, ",");
+        a = tester_answer(&m->tester);
+        if (!a)
+            return wrong(m, step, "an answer did not come", (struct span){0});
+        if (!answer_is(want, n, a))
+            return wrong(m, step, "the answer was", span_of(a->bytes, a->len));
+        if (a->classic != m->tester.classic)
+            return wrong(m, step, "the wrong format has", span_of(a->bytes, a->len));
+    }
+    a = tester_answer(&m->tester);
+    return !a || wrong(m, step, "nobody awaited", span_of(a->bytes, a->len));
+}
+
+static void await(struct module_bench *m, size_t n)
+{
+    carry(m);
+    for (unsigned long ms = 0; ms < LONGEST_MS && m->tester.answered - m->tester.read < n; ms++)
+        pass_ms(m, 1);
+    pass_ms(m, SETTLE_MS);
+}
+
+const struct tester_answer *module_ask(struct module_bench *m, struct span pdu)
+{
+    const struct tester_answer *last = NULL, *a;
+    tester_ask(&m->tester, REQUEST_ID, pdu, m->b.now_us);
+    do {
+        await(m, 1);
+        last = NULL;
+        while ((a = tester_answer(&m->tester)))
+            last = a;
+    } while (last && last->len == 3 && last->bytes[0] == 0x7F && last->bytes[2] == 0x78);
+    return last;
+}
+
+/* ---- steps ---- */
+
+static bool open_level(struct module_bench *m, const char *step, uint8_t level, bool right)
+{
+    static const uint8_t secret[UDS_SECRET]; /* the plant's M on a bench */
+    uint8_t k[UDS_SECRET], pdu[2 + UDS_KEY] = {0x27, level};
+    struct span serial = span_of(MODULE_SERIAL, strlen(MODULE_SERIAL));
+    const struct tester_answer *a = module_ask(m, span_of(pdu, 2));
+    if (!a || a->len != 2 + UDS_SEED)
+        return wrong(m, step, "no seed", a ? span_of(a->bytes, a->len) : (struct span){0});
+    pdu[1] = (uint8_t)(level + 1);
+    enum err e = uds_security_ecu_key(test_crypto(), secret, level, serial, k);
+    if (!e)
+        e = uds_security_key(test_crypto(), k, level, a->bytes + 2, pdu + 2);
+    assert(!e);
+    (void)e;
+    pdu[2] ^= !right;
+    a = module_ask(m, span_of(pdu, sizeof pdu));
+    return a && a->bytes[0] == (right ? 0x67 : 0x7F)
+               ? true
+               : wrong(m, step, "the key got", a ? span_of(a->bytes, a->len) : (struct span){0});
+}
+
+static void say(struct module_bench *m, enum matrix_message row, uint8_t *alive, uint8_t flags)
+{
+    struct bus_frame f = {.id = matrix_row(row)->id, .len = 8};
+    f.data[0] = flags;
+    f.data[1] = *alive = (*alive + 1) & 15;
+    f.data[7] = matrix_checksum(f.id, f.data, 8);
+    bench_frame(&m->b.node, 0, &f);
+    carry(m);
+}
+
+static bool is(const char *step, const char *word)
+{
+    return strncmp(step, word, strlen(word)) == 0;
+}
+
+static bool play_words(struct module_bench *m, const char *step, const char *want)
+{
+    uint8_t buf[TESTER_MAX];
+    if (is(step, "level "))
+        return open_level(m, step, (uint8_t)strtoul(step + 6, NULL, 16), true);
+    if (is(step, "wrong "))
+        return open_level(m, step, (uint8_t)strtoul(step + 6, NULL, 16), false);
+    if (is(step, "wait ")) {
+        pass_ms(m, strtoul(step + 5, NULL, 10));
+        return check_answers(m, step, want ? want : "-");
+    }
+    if (is(step, "B ")) {
+        tester_ask(&m->tester, REQUEST_ID, request_of(m, step + 2, buf), m->b.now_us);
+        carry(m);
+    } else if (is(step, "tbm ")) {
+        say(m, MATRIX_TBM_STATUS, &m->alive[0], (uint8_t)strtoul(step + 4, NULL, 16));
+    } else if (is(step, "pad")) {
+        say(m, MATRIX_WCP_STATUS, &m->alive[1], 0);
+    } else if (is(step, "door")) {
+        say(m, MATRIX_DOOR_STATUS, &m->alive[2], 0);
+    } else {
+        assert(is(step, "cut"));
+        enum err e = module_boot(m);
+        return !e || wrong(m, step, err_name(e), (struct span){0});
+    }
+    return true;
+}
+
+static bool play_step(struct module_bench *m, char *step)
+{
+    uint8_t buf[TESTER_MAX];
+    char whole[TESTER_MAX];
+    char *want = strstr(step, " > ");
+    text_copy(whole, sizeof whole, step);
+    if (want) {
+        *want = '\0';
+        want += 3;
+    }
+    bool all = is(step, "all ");
+    if (!all && strspn(step, "0123456789ABCDEF") < 2)
+        return play_words(m, step, want);
+    assert(want);
+    tester_ask(&m->tester, all ? 0x7DF : REQUEST_ID, request_of(m, step + 4 * all, buf), m->b.now_us);
+    await(m, count_answers(want));
+    return check_answers(m, whole, want);
+}
+
+bool module_play(struct module_bench *m, const char *steps)
+{
+    char step[TESTER_MAX];
+    m->why[0] = '\0';
+    for (size_t n; *steps; steps += n + strspn(steps + n, "; ")) {
+        n = strcspn(steps, ";");
+        assert(n < sizeof step);
+        memcpy(step, steps, n);
+        step[n] = '\0';
+        if (!play_step(m, step))
+            return false;
+    }
+    return true;
+}
+
+/* ---- what is not diagnostics ---- */
+
+void module_message(struct module_bench *m, enum matrix_message row, struct span bytes)
+{
+    static struct isotp tp;
+    static uint8_t rx[8];
+    const struct matrix_row *r = matrix_row(row);
+    struct isotp_config cfg = isotp_config_default(r->id, matrix_pair(r)->id);
+    struct isotp_event ev;
+    struct bus_frame f;
+    isotp_init(&tp, &cfg, rx, sizeof rx);
+    isotp_send(&tp, bytes.p, (uint32_t)bytes.len, 0);
+    for (size_t seen = m->b.sent_count; isotp_sending(&tp);) {
+        while (isotp_output(&tp, 0, &f, &ev))
+            bench_frame(&m->b.node, 0, &f);
+        if (seen == m->b.sent_count)
+            break;
+        for (; seen < m->b.sent_count; seen++)
+            isotp_input(&tp, &m->b.sent[seen].frame, 0, &ev);
+    }
+}
+
+struct span module_stored(struct module_bench *m, const char *key)
+{
+    static uint8_t values[4][ENV_VALUE_MAX];
+    static unsigned next;
+    uint8_t *value = values[next++ % 4];
+    size_t len;
+    if (store_get(m->b.node.store, key, value, ENV_VALUE_MAX, &len))
+        return (struct span){NULL, 0};
+    return span_of(value, len);
+}
+
+size_t module_steps(const struct module_bench *m, const char *step)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->b.trace_count; i++)
+        n += m->b.trace[i].kind == TRACE_STEP && strcmp(m->b.trace[i].step, step) == 0;
+    return n;
+}
+
+void module_expect_refusal(struct module_bench *m, const char *name, const char *request, enum err reason)
+{
+    module_count_commits(m);
+    m->b.trace_count = 0;
+    cr_expect(module_play(m, request), "%s: %s", name, m->why);
+    cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, reason), 1), "%s", name);
+    cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_OK), 1), "%s", name);
+    cr_expect(eq(sz, bench_count(&m->b, TRACE_STEP, ERR_OK), 0), "%s", name);
+    cr_expect(eq(u32, m->commits, 0), "%s", name);
 }
 
 /* ---- life ---- */
 
-static void open_channel(struct model_channel *c, uint32_t request)
+enum err module_boot(struct module_bench *m)
 {
-    struct isotp_config cfg = isotp_config_default(request | 8, request);
-    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
-    assert(!e);
-    (void)e;
-}
-
-static void start_tester(struct module_bench *m)
-{
-    const struct component_args args = {.serial = "", .settings = m->settings};
-    enum err e = bench_start(&m->tester, &args);
-    assert(!e);
-    (void)e;
-}
-
-void module_bench_kill(struct module_bench *m)
-{
-    node_stop(&m->tester.node);
+    if (m->b.node.self)
+        node_stop(&m->b.node);
     for (size_t i = 0; i < ENV_TIMERS; i++)
-        m->tester.due_us[i] = ENV_NEVER;
-    m->tester.sent_count = 0;
-    m->head = m->tail;
-    start_tester(m);
+        m->b.due_us[i] = ENV_NEVER;
+    m->b.sent_count = 0;
+    tester_open(&m->tester, m->tester.classic);
+    return bench_start(&m->b, &args);
 }
 
-void module_bench_open(struct module_bench *m, unsigned made)
+struct module_bench *module_open(bool finished)
 {
-    memset(m, 0, sizeof *m);
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
-        struct model *model = &m->models[i];
-        open_channel(&model->sgw, 0x7A2);
-        open_channel(&model->module, 0x7A0);
-        snprintf(model->serial, sizeof model->serial, SERIAL_FORM, i + 1);
-        snprintf(model->sgw_serial, sizeof model->sgw_serial, "SGW%010u", i + 1);
-        model->session = model->life = 1;
-    }
-    line_pki(&m->pki, "SPAAK00000001", MODULE_BENCHES);
-    const struct call_value listed[2] = {{.text = "SPAAK00001001"}, {.number = made}};
-    unsigned call;
-    if (made && component_call(&pki_class, "register-serials", &call))
-        node_on_call(&m->pki.node, call, listed);
-    bench_prepare(&m->tester, &tester_class, test_crypto());
-    test_equip(&tester_class, "", m->tester.node.store);
-    store_set(m->tester.node.store, TESTER_SECRET, span_of(secret, sizeof secret));
-    memcpy(m->settings, (const uint64_t[]){500, 500, 3, 1000}, sizeof m->settings);
-    start_tester(m);
+    static struct module_bench one;
+    bench = &one;
+    memset(bench, 0, sizeof *bench);
+    bench_prepare(&bench->b, &spaak_class, test_crypto());
+    test_equip(&spaak_class, MODULE_SERIAL, bench->b.node.store);
+    if (finished &&
+        history_finish(test_crypto(), test_oem(TEST_NOW_S), MODULE_SERIAL, TEST_NOW_S, bench->b.node.store))
+        abort();
+    good = bench->b.node.store->ops;
+    counting = *good;
+    counting.apply = count_and_apply;
+    bench->b.node.store->ops = &counting;
+    if (module_boot(bench))
+        abort();
+    return bench;
 }
 
-void module_bench_close(struct module_bench *m)
+void module_close(struct module_bench *m)
 {
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
-        p256_free(m->models[i].key);
-        p256_free(m->models[i].claimed);
-    }
-    bench_free(&m->tester);
-    bench_free(&m->pki);
-}
-
-enum err module_bench_call(struct module_bench *m, const char *name, uint64_t a, uint64_t b, uint64_t c)
-{
-    const struct call_value values[ENV_VALUES] = {{.number = a}, {.number = b}, {.number = c}};
-    unsigned call;
-    bool known = component_call(&tester_class, name, &call);
-    assert(known);
-    (void)known;
-    size_t before = bench_count(&m->tester, TRACE_REJECT, ERR_OK);
-    node_on_call(&m->tester.node, call, values);
-    const struct trace_event *e = bench_last(&m->tester, TRACE_REJECT);
-    return bench_count(&m->tester, TRACE_REJECT, ERR_OK) > before ? (enum err)e->reason : ERR_OK;
-}
-
-struct key_list {
-    char *out;
-    size_t cap;
-};
-
-static void add_key(void *ctx, const char *key, struct span value)
-{
-    struct key_list *l = ctx;
-    size_t used = strlen(l->out);
-    (void)value;
-    snprintf(l->out + used, l->cap - used, "%s%s", used ? " " : "", key);
-}
-
-void module_bench_keys(struct module_bench *m, char *out, size_t cap)
-{
-    struct key_list l = {out, cap};
-    out[0] = '\0';
-    store_scan(m->tester.node.store, "", add_key, &l);
+    bench_free(&m->b);
 }

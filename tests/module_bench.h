@@ -1,68 +1,78 @@
-/* The tester of sim/actors/tester on a bench, with vehicles that are models: an SGW and a SpaaK Module each,
- * no more of them than RP-01 and RP-02 need, that answer from what they hold. The PKI is the real one. One
- * frame goes each way in a millisecond, so that a tester can be killed between any two. */
+/* A SpaaK Module on a bench with a tester at its diagnostics, in virtual time, and a store that can refuse or
+ * lose power at each commit. What is asked and answered is text; steps are apart by "; ".
+ *
+ *   22F186 > 62F18601                 a request and its answers (apart by ","; "*" at the end: and more)
+ *   all 3E80 > -                      to all; "-": none
+ *   B 31010310                        sent, nothing awaited
+ *   31010303 01 {J} > 7101030300      {name}: a certificate: of the plant's authorities, or one put by the
+ * test level 61                          opens it wrong 01                          tries it with a wrong key
+ *   wait 500 > 7F3178                 milliseconds pass, and just these answers come
+ *   tbm 3; pad; door                  their cyclic messages, the TBM's with these flags
+ *   cut                               power is lost; it boots */
 #ifndef tests_module_bench_h
 #define tests_module_bench_h
 
-#include "lib/can/isotp.h"
-#include "tests/line.h"
+#include "tests/support.h"
+#include "tests/tester.h"
 
-#define MODULE_BENCHES 3
-#define MODULE_MESSAGE 2048
-#define MODULE_LOG     400
-#define MODULE_SWAPS   4
-#define MODULE_QUEUE   512
+#define MODULE_SERIAL "SPAAK00000001"
+#define MODULE_BLOBS  24
+#define MODULE_CSR    400
 
-/* An answer in place of the right one; text NULL: none at all. */
-struct swapped {
-    const char *request; /* hex of how the request begins */
-    const char *answer;  /* hex */
-    unsigned times;      /* 0: for ever */
-    unsigned bench;      /* from 0 */
-};
+/* What the plant does, for steps: session and level, the five anchors, and so on. LOCK and DONE end before
+ * the answer. */
+#define MODULE_OPEN "1060 > 5060*; level 61"
+#define MODULE_ANCHORS                                                                      \
+    "3101030301{J} > 7101030300; 3101030302{J1} > 7101030300; 3101030303{J_PhysicalKey} > " \
+    "7101030300; 3101030304{Z1} > 7101030300; 3101030305{ZZ2} > 7101030300"
+#define MODULE_LOCK "310103054C4F434B > "
+#define MODULE_DONE "31010305444F4E45 > "
+#define MODULE_KEY  "31010301 > 7F3178,7101030100"
 
-struct model {
-    struct model_channel {
-        struct isotp tp;
-        uint8_t rx[MODULE_MESSAGE], tx[MODULE_MESSAGE];
-    } sgw, module;
-    char serial[14], sgw_serial[14];
-    bool gate_open;
-    struct p256_key *claimed; /* of the tester's certificate */
-    uint8_t session, level, life;
-    uint8_t anchors[5][SHA256_SIZE]; /* of what is installed */
-    struct p256_key *key;
-    uint8_t csr[CSR_MAX], identity[SHA256_SIZE];
-    size_t csr_len;
-    unsigned keys_made, csrs_made, proofs;
-    bool dead;
+struct module_blob {
+    char name[24];
+    uint8_t bytes[X509_MAX + 16];
+    size_t len;
 };
 
 struct module_bench {
-    struct bench tester, pki;
-    bool pki_away; /* hears nothing */
-    struct model models[MODULE_BENCHES];
-    struct bench_sent queue[MODULE_QUEUE];
-    size_t head, tail;
-    struct swapped swaps[MODULE_SWAPS];
-    char frames[64][BUS_TEXT_MAX]; /* the first of the tester's, as candump writes them */
-    size_t frame_count;
-    char log[MODULE_LOG][2 * 48 + 8]; /* requests: identifier and the first 48 bytes in hex */
-    size_t logged;
-    uint64_t settings[4];
+    struct bench b;
+    struct tester tester;
+    struct module_blob blobs[MODULE_BLOBS];
+    size_t blob_count;
+    uint8_t alive[3];
+    size_t others; /* frames that were no answers of diagnostics */
+    char why[400];
+    /* The n-th commit from now on, from 1; 0: none. */
+    unsigned commits, refuse_at, cut_at;
+    bool cut_keeps; /* power is lost behind it, else before */
 };
 
-/* With the first `registered` serials on the PKI's list, and `made` from SPAAK00001001 on. */
-void module_bench_open(struct module_bench *m, unsigned made);
-void module_bench_close(struct module_bench *m);
-/* Values in the order of the call's parameters. */
-enum err module_bench_call(struct module_bench *m, const char *call, uint64_t a, uint64_t b, uint64_t c);
-void module_bench_step(struct module_bench *m);
-/* Until a note of the tester begins so, or that many milliseconds have passed; false then. */
-bool module_bench_until(struct module_bench *m, const char *note, unsigned long ms);
-/* The tester loses what it has not committed, and begins its next life. */
-void module_bench_kill(struct module_bench *m);
-/* "key key key" of the tester's store. */
-void module_bench_keys(struct module_bench *m, char *out, size_t cap);
+/* With what the plant gives before the first life; finished: and with what it leaves. */
+struct module_bench *module_open(bool finished);
+void module_close(struct module_bench *m);
+/* Power is back. */
+enum err module_boot(struct module_bench *m);
+/* What follows from the commits so far is not counted any more. */
+void module_count_commits(struct module_bench *m);
+/* True when all came as it stands there; else `why` says what did not. */
+bool module_play(struct module_bench *m, const char *steps);
+#define PLAY(m, ...) cr_assert(module_play(m, __VA_ARGS__), "%s", (m)->why)
+/* Bytes for {name}; a name that there is gets others. */
+void module_blob(struct module_bench *m, const char *name, struct span bytes);
+/* The bytes of {name}. */
+struct span module_bytes(struct module_bench *m, const char *name);
+/* One request; the last answer, or NULL. */
+const struct tester_answer *module_ask(struct module_bench *m, struct span pdu);
+/* A message that is not of diagnostics arrives on a channel. */
+void module_message(struct module_bench *m, enum matrix_message row, struct span bytes);
+/* What the store holds; NULL: nothing. Good until the fourth call after it. */
+struct span module_stored(struct module_bench *m, const char *key);
+/* The request is refused for that reason, and leaves no transaction. */
+void module_expect_refusal(struct module_bench *m, const char *name, const char *request, enum err reason);
+/* How often a step was traced. */
+size_t module_steps(const struct module_bench *m, const char *step);
+/* Made by the plant for the module's present key pair, at `now_s`; put as {identity}. */
+void module_certify(struct module_bench *m, int64_t now_s);
 
 #endif
