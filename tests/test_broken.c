@@ -29,7 +29,8 @@ static void tear_down(void)
 
 TestSuite(broken, .init = set_up, .fini = tear_down, .timeout = 180);
 
-#define ALL     "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+#define CAST    "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+#define ALL     CAST "given: {after: rp02}\n"
 #define DONE    "expect:\n  - {step: PP-01/19, by: spaak}\n"
 #define VIRTUAL "$S run $D/a.yaml -q --world virtual --out $D/o"
 #define PROCESS "$S run $D/a.yaml -q --out $D/o"
@@ -45,22 +46,26 @@ static const struct {
      ALL "faults:\n  - corrupt: {message: VehicleIdentityCSRResponse, link: gsdp, nth: each}\n" DONE, VIRTUAL,
      1, "spaak refused", "expected PP-01/19 by spaak"},
     {"an expectation of the wrong component", ALL "expect:\n  - {step: PP-01/9, by: vos}\n", VIRTUAL, 1,
-     "a.yaml:7: expected PP-01/9 by vos, it did not happen", "came nearest: PP-01/9 spaak step at"},
+     "a.yaml:8: expected PP-01/9 by vos, it did not happen", "came nearest: PP-01/9 spaak step at"},
     {"an expectation of the wrong reason",
-     ALL "given: {vos: {ecu: absent}}\nexpect:\n  - {event: reject, by: vos, reason: SIGNATURE_INVALID}\n",
+     CAST "given: {after: rp02, vos: {ecu: absent}}\nexpect:\n  - {event: reject, by: vos, reason: "
+          "SIGNATURE_INVALID}\n",
      VIRTUAL, 1, "vos refused VehicleSubjectIdRequest", "expected any refusal by vos for SIGNATURE_INVALID"},
     {"an expectation in the wrong order",
      ALL "expect:\n  - {step: PP-01/19, by: spaak}\n  - {step: PP-01/3, by: spaak}\n", VIRTUAL, 1,
-     "a.yaml:8: expected PP-01/3 by spaak, it did not happen after what was expected before it",
+     "a.yaml:9: expected PP-01/3 by spaak, it did not happen after what was expected before it",
      "came nearest: PP-01/3 spaak -> vos send VehicleSubjectIdRequest"},
     {"an assertion fails in a component", NULL, "$CARDS run tests/cards/cards-stumble.yaml -q --out $D/o", 1,
      "token broke a promise between our own parts", "expected lamp show by pad"},
     {"a component crashes", NULL,
      "$CARDS run tests/cards/cards-stumble.yaml -q --world virtual --out $D/o 2>/dev/null", 1,
      "token broke a promise between our own parts", "FAIL"},
-    {"an expired certificate", ALL "given: {vos: {signer: expired}}\n" DONE, VIRTUAL, 1,
+    {"a module that the plant has not finished", CAST DONE, VIRTUAL, 1,
+     "spaak keeps back SP-02 and PP-01: the plant has not finished this module yet (PLANT_OPEN)",
+     "expected PP-01/19 by spaak"},
+    {"an expired certificate", CAST "given: {after: rp02, vos: {signer: expired}}\n" DONE, VIRTUAL, 1,
      "the certificate is past its validity", "expected PP-01/19 by spaak"},
-    {"an ECU that is not registered", ALL "given: {vos: {ecu: absent}}\n" DONE, VIRTUAL, 1,
+    {"an ECU that is not registered", CAST "given: {after: rp02, vos: {ecu: absent}}\n" DONE, VIRTUAL, 1,
      "the ECU is not registered (ECU_UNKNOWN)", "expected PP-01/19 by spaak"},
     {"a link that is cut for good",
      ALL "limit: 9 s\nfaults:\n  - cut: {link: gsdp, component: tbm, at: PP-01/3, heal_after: 3600 s}\n" DONE,
@@ -76,20 +81,20 @@ static const struct {
      "none/ca.crt of the broker cannot be read: No such file or directory", "BLOCKED  pp01"},
     {"a fault that nothing came by for",
      ALL "faults:\n  - lose: {message: VehicleIdentityRenew, link: gsdp}\n" DONE, VIRTUAL, 1,
-     "a.yaml:7: the fault \"lose VehicleIdentityRenew number 1 on gsdp\" never fired", "FAIL  a"},
+     "a.yaml:8: the fault \"lose VehicleIdentityRenew number 1 on gsdp\" never fired", "FAIL  a"},
     {"a time limit", ALL "limit: 5 ms\n" DONE, VIRTUAL, 1,
      "the limit of 0.005 s came before all that is expected", "expected PP-01/19 by spaak"},
     {"a step that came too late", ALL "expect:\n  - {step: PP-01/19, within: 1 ms}\n", VIRTUAL, 1,
      "PP-01/19 came", "the run was quiet"},
     {"what must not happen", ALL DONE "never:\n  - {step: PP-01/3}\n", VIRTUAL, 1,
-     "a.yaml:9: PP-01/3 must not happen, but did: PP-01/3 spaak", "FAIL  a"},
+     "a.yaml:10: PP-01/3 must not happen, but did: PP-01/3 spaak", "FAIL  a"},
     {"a state of a store", ALL DONE "  - state: {spaak: {vehicle/key: absent}}\n", VIRTUAL, 1,
      "vehicle/key should be absent in the store of spaak", "FAIL  a"},
     {"a path that was not taken",
      ALL "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [spaak, tbm, gsdp]}\n", VIRTUAL,
      1, "VehicleSubjectIdRequest by spaak did not reach gsdp", "nothing more could have come"},
     {"a call that was never made", ALL DONE "do:\n  - {call: renew-vehicle-identity, to: vos, at: PP-99/1}\n",
-     VIRTUAL, 1, "a.yaml:9: the call \"renew-vehicle-identity\" to vos was never made: there was no PP-99/1",
+     VIRTUAL, 1, "a.yaml:10: the call \"renew-vehicle-identity\" to vos was never made: there was no PP-99/1",
      ""},
     {"a secret in a record", NULL,
      "$CARDS run tests/cards/cards-leak.yaml -q --bytes --world virtual --out $D/o", 1, "invariant 4", ""},

@@ -79,7 +79,7 @@ static const struct {
     {"check --help", 0, "usage: spaaksim check"},
     {"help explain", 0, "usage: spaaksim explain"},
     {"--version", 0, "scenario schema 1"},
-    {"explain CSR_ALREADY_ISSUED", 0, "look at:           the VOS's store"},
+    {"explain CSR_ALREADY_ISSUED", 0, "look at:           the VOS's or PKI's store"},
     {"explain", 0, "CSR_ALREADY_ISSUED"},
     {"explain csr-signature PKI_REFUSED", 0, "PKI_REFUSED (407)"},
     {"explain CSR_ALREDY_ISSUED", 2, "did you mean \"CSR_ALREADY_ISSUED\"?"},
@@ -175,6 +175,7 @@ static struct launch start_long(const char *name)
     cr_assert(ne(ptr, f, NULL));
     fputs("schema: 1\nname: long\ntitle: t\nuse_case: PP-01\nlimit: 900 s\n"
           "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+          "given: {after: rp02}\n"
           "do:\n  - {call: renew-vehicle-identity, to: vos, at: PP-01/19, after: 800 s}\n"
           "expect:\n  - {step: PP-01/19, by: spaak}\n",
           f);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sim/commands.h"
 #include "sim/world/world.h"
 #include "tests/support.h"
 
@@ -33,9 +34,10 @@ static void remove_directory(void)
 TestSuite(scenario, .init = make_directory, .fini = remove_directory);
 TestSuite(judge, .init = make_directory, .fini = remove_directory);
 
-#define HEAD "schema: 1\nname: t\ntitle: t\nuse_case: PP-01\n"
-#define RUN  "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
-#define OK   "expect:\n  - {step: PP-01/1}\n"
+#define HEAD  "schema: 1\nname: t\ntitle: t\nuse_case: PP-01\n"
+#define RUN   "run: [broker, pki, vos, gsdp, sgw, tbm, spaak]\n"
+#define BEGUN RUN "given: {after: rp02}\n"
+#define OK    "expect:\n  - {step: PP-01/1}\n"
 
 static bool load(const char *text, struct scenario **s, size_t *count, struct tree_problem *p)
 {
@@ -173,6 +175,7 @@ static struct run judged(const char *text)
     size_t n;
     char out[200];
     snprintf(out, sizeof out, "%s/out", directory);
+    scenario_finder = scenario_find_quietly;
     cr_assert(load(text, &s, &n, &p), "%s", p.text);
     struct run_options o = {.world = WORLD_VIRTUAL, .seed = 3, .out = out, .quiet = true};
     world_run(&r, s, &o);
@@ -185,22 +188,22 @@ static const struct {
     const char *text;
     const char *says;
 } failures[] = {
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\nfaults:\n"
-              "  - lose: {message: VehicleIdentityRenew, link: gsdp}\nlimit: 1 s\n",
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nfaults:\n"
+                "  - lose: {message: VehicleIdentityRenew, link: gsdp}\nlimit: 1 s\n",
      "never fired"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n",
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n",
      "after what was expected before it"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\nnever:\n  - {step: PP-01/3}\n", "must not happen"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19, within: 1 ms}\nlimit: 1 s\n", "1.0 ms are allowed"},
-    {HEAD RUN
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nnever:\n  - {step: PP-01/3}\n", "must not happen"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19, within: 1 ms}\nlimit: 1 s\n", "1.0 ms are allowed"},
+    {HEAD BEGUN
      "expect:\n  - {message: VehicleSubjectIdRequest, from: spaak, path: [spaak, tbm, gsdp]}\nlimit: 1 s\n",
      "did not reach gsdp"},
-    {HEAD RUN "expect:\n  - {message: VehicleSubjectIdRequest, fields: {seq: 9}}\nlimit: 1 s\n",
+    {HEAD BEGUN "expect:\n  - {message: VehicleSubjectIdRequest, fields: {seq: 9}}\nlimit: 1 s\n",
      "did not happen"},
-    {HEAD RUN "expect:\n  - {step: PP-01/19}\n  - state: {spaak: {vehicle/key: absent}}\n",
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - state: {spaak: {vehicle/key: absent}}\n",
      "should be absent"},
-    {HEAD RUN "expect:\n  - {dropped: diagnostic, at_least: 5}\nlimit: 1 s\n", "at least 5"},
-    {HEAD RUN "given: {vos: {ecu: absent}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
+    {HEAD BEGUN "expect:\n  - {dropped: diagnostic, at_least: 5}\nlimit: 1 s\n", "at least 5"},
+    {HEAD RUN "given: {after: rp02, vos: {ecu: absent}}\nexpect:\n  - {step: PP-01/4}\nlimit: 1 s\n",
      "the ECU is not registered"},
 };
 
@@ -230,7 +233,7 @@ static char *contents(const char *name)
 
 Test(judge, one_seed_gives_the_same_bytes_another_gives_others)
 {
-    static const char text[] = HEAD RUN "expect:\n  - {step: PP-01/19}\n";
+    static const char text[] = HEAD BEGUN "expect:\n  - {step: PP-01/19}\n";
     judged(text);
     char *a = contents("trace.jsonl"), *bus = contents("can.log");
     setenv("TZ", "Asia/Tokyo", 1);
@@ -247,7 +250,7 @@ Test(judge, one_seed_gives_the_same_bytes_another_gives_others)
 
 Test(judge, records_are_for_other_tools)
 {
-    struct run r = judged(HEAD RUN "expect:\n  - {step: PP-01/19}\n");
+    struct run r = judged(HEAD BEGUN "expect:\n  - {step: PP-01/19}\n");
     cr_assert(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
     char *junit = contents("junit.xml"), *bus = contents("can.log");
     cr_expect(ne(ptr, strstr(junit, "tests=\"1\" failures=\"0\""), NULL));

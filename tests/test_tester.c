@@ -302,7 +302,7 @@ Test(tester, a_bench_has_one_job_at_a_time)
     EXPECT_OK(plant_bench_call(&bench, "install-anchors", 1, 0, 0));
     for (size_t i = 0; i < COUNT(refused); i++)
         EXPECT_ERR(plant_bench_call(&bench, refused[i].call, refused[i].values[0], refused[i].values[1],
-                                     refused[i].values[2]),
+                                    refused[i].values[2]),
                    refused[i].e);
     EXPECT_OK(plant_bench_call(&bench, "install-anchors", 2, 0, 0));
     cr_expect(plant_bench_until(&bench, "anchors=installed bench=1", 5000));

@@ -112,8 +112,12 @@ static void on_channel(void *owner, struct isotp_port *channel, const struct iso
 
 static void begin_use_cases(struct spaak *s)
 {
-    if (!s->tbm_ready || !s->finished)
+    if (!s->tbm_ready)
         return;
+    if (!s->finished) {
+        env_trace_reason(s->env, TRACE_HOLD, NULL, "SP-02 and PP-01", ERR_PLANT_OPEN, 0, NULL);
+        return;
+    }
     provisioning_on_tbm_ready(s);
     verifiers_on_tbm_ready(s);
 }
