@@ -328,9 +328,13 @@ static void to_pki(struct module_bench *m, const struct bench_sent *s)
     if (m->pki_away)
         return;
     node_on_bytes(&m->pki.node, PKI_PLANT_PORT, "tester", span_of(s->bytes, s->len));
-    for (size_t i = 0; i < m->pki.sent_count; i++)
+    for (size_t i = 0; i < m->pki.sent_count; i++) {
+        if (m->flip_at && m->flip_at <= m->pki.sent[i].len)
+            m->pki.sent[i].bytes[m->flip_at - 1] ^= 0x21;
+        m->flip_at = 0;
         node_on_bytes(&m->tester.node, TESTER_PLANT_PORT, "",
                       span_of(m->pki.sent[i].bytes, m->pki.sent[i].len));
+    }
 }
 
 static void collect_sent(struct module_bench *m)

@@ -40,7 +40,8 @@ struct model {
 
 struct module_bench {
     struct bench tester, pki;
-    bool pki_away; /* hears nothing */
+    bool pki_away;  /* hears nothing */
+    size_t flip_at; /* from 1: that byte of the PKI's next answer is another; 0: none */
     struct model models[MODULE_BENCHES];
     struct bench_sent queue[MODULE_QUEUE];
     size_t head, tail;

@@ -282,6 +282,62 @@ Test(tester, a_batch_waits_for_the_pki_and_goes_on_when_asked)
     module_bench_close(&bench);
 }
 
+/* One that never answers stops no other. */
+Test(tester, a_bench_that_is_dead_is_named)
+{
+    char keys[BYTES];
+    module_bench_open(&bench, 0);
+    for (unsigned i = 0; i < 3; i++)
+        bench.models[i].life = 2;
+    bench.models[1].dead = true;
+    EXPECT_OK(module_bench_call(&bench, "certify", 3, 0, 0));
+    cr_assert(module_bench_until(&bench, "certify=ended benches=2 made=0 refused=1", 60000));
+    cr_expect(eq(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_UDS_NO_ANSWER), 2),
+              "the job, and the report");
+    module_bench_keys(&bench, keys, sizeof keys);
+    cr_expect(ne(ptr, strstr(keys, "report/bench-2"), NULL), "%s", keys);
+    cr_expect(eq(u8, bench.models[2].life, 3));
+    module_bench_close(&bench);
+}
+
+/* Certified already, before a batch: nothing is collected from it. */
+Test(tester, a_module_that_is_done_is_left_alone)
+{
+    module_bench_open(&bench, 0);
+    bench.models[0].life = 3;
+    EXPECT_OK(module_bench_call(&bench, "certify", 1, 0, 0));
+    cr_assert(module_bench_until(&bench, "certify=ended benches=1 made=0 refused=0", 20000));
+    cr_expect(eq(u32, bench.models[0].keys_made, 0));
+    cr_expect(eq(sz, bench_count(&bench.tester, TRACE_SEND, ERR_OK), 0), "the PKI is not asked");
+    module_bench_close(&bench);
+}
+
+/* Whatever byte of the PKI's answer is another: a page that cannot be read is asked for again, a certificate
+ * that is not the module's is not installed. */
+Test(tester, an_answer_that_was_tampered_with, .timeout = 120)
+{
+    uint8_t der[X509_MAX], digest[SHA256_SIZE];
+    size_t len, refused = 0, again = 0;
+    for (size_t at = 1; at <= 380; at++) {
+        module_bench_open(&bench, 0);
+        bench.models[0].life = 2;
+        bench.flip_at = at;
+        EXPECT_OK(module_bench_call(&bench, "certify", 1, 0, 0));
+        cr_assert(module_bench_until(&bench, "certify=ended", 20000), "byte %zu", at);
+        ASSERT_OK(
+            store_get(bench.pki.node.store, PKI_IDENTITY_PREFIX "SPAAK00000001", der, sizeof der, &len));
+        crypto_sha256(test_crypto(), &(struct span){der, len}, 1, digest);
+        bool installed = bench.models[0].life == 3;
+        cr_expect(eq(int, installed, memcmp(digest, bench.models[0].identity, sizeof digest) == 0),
+                  "byte %zu", at);
+        refused += !installed;
+        again += bench_count(&bench.tester, TRACE_RETRY, ERR_OK) > 0;
+        module_bench_close(&bench);
+    }
+    cr_expect(gt(sz, refused, 200), "most of it is the certificate");
+    cr_expect(gt(sz, again, 30), "the rest is the page");
+}
+
 /* ---- the other calls ---- */
 
 static const struct {
