@@ -131,6 +131,7 @@ Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
         uint8_t body[128];
         vehicle_start(&v, &(struct history){.drm_uuid = true});
         vehicle_tbm_says(&v, READY);
+        size_t stores = bench_count(&v.b, TRACE_STORE, ERR_OK);
         struct msg_header h = v.last;
         h.sequence = (uint32_t)((int)h.sequence + r->sequence_off);
         h.correlation[0] ^= r->other_correlation;
@@ -140,7 +141,7 @@ Test(spaak, every_wrong_answer_is_refused_with_its_reason_and_stores_nothing)
         vehicle_answer_as(&v, r->signer, h, r->type, subject_body(r->subject ? r->subject : SUBJECT, body));
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, r->reason), 1), "%s", r->name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_OK), 1), "%s", r->name);
-        cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK), 0), "%s", r->name);
+        cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK), stores), "%s", r->name);
         cr_expect(not(vehicle_stored(&v, SPAAK_PENDING_CSR)), "%s", r->name);
         vehicle_stop(&v);
     }

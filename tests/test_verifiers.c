@@ -84,17 +84,23 @@ static const struct {
     {.name = "an older one", .number = 6, .later_ms = -9, .heard = 1, .stored = 1, .replayed = 1},
 };
 
+static size_t sets_stored(const struct bench *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->trace_count; i++)
+        n += b->trace[i].kind == TRACE_STORE && strstr(b->trace[i].detail, "+" SPAAK_VERIFIERS_ID);
+    return n;
+}
+
 Test(verifiers, a_second_push)
 {
     for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
         struct vehicle_bench v;
         module_start(&v);
-        size_t stores = bench_count(&v.b, TRACE_STORE, ERR_OK);
         module_push(&v, 7, SOUND, 0);
         module_push(&v, seconds[i].number, SOUND, seconds[i].later_ms);
         cr_expect(eq(sz, v.heard, seconds[i].heard), "%s", seconds[i].name);
-        cr_expect(eq(sz, bench_count(&v.b, TRACE_STORE, ERR_OK) - stores, seconds[i].stored), "%s",
-                  seconds[i].name);
+        cr_expect(eq(sz, sets_stored(&v.b), seconds[i].stored), "%s", seconds[i].name);
         cr_expect(eq(sz, bench_count(&v.b, TRACE_REJECT, ERR_MSG_REPLAYED), seconds[i].replayed), "%s",
                   seconds[i].name);
         vehicle_stop(&v);
