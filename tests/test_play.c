@@ -121,6 +121,11 @@ static const struct {
     {.what = "whoever injects frames comes along",
      .lines = "rogue inject frame=3A0#1122 segment=diagnostic\n",
      .fragments = {"call   inject", "BUS_NOT_ALLOWED", "PASS"}},
+    {.what = "whoever tests comes along",
+     .lines = "tester open-gate; run 100 ms; tester uds ecu=sgw request=220250; run 100 ms; tester "
+              "close-gate; run "
+              "1 s\n",
+     .fragments = {"gate=open bench=1", "answer bench=1 62025001", "closed=yes bench=1", "PASS"}},
     {.what = "a line may hold several commands, and the world is caught in the middle of the first",
      .lines = "vos renew-vehicle-identity; wait PP-01/9; kill spaak\nstart spaak; wait PP-01/19; quit\n",
      .fragments = {"PP-01/9 ", "life   killed", "life   started", "PP-01/19  spaak", "PASS"}},

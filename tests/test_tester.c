@@ -4,12 +4,12 @@
 
 #include "sim/actors/tester/tester.h"
 #include "tests/check.h"
-#include "tests/plant_bench.h"
+#include "tests/tester_bench.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define BYTES    4096
 
-static struct plant_bench bench;
+static struct tester_bench bench;
 
 static const char *anchor_key(unsigned slot)
 {
@@ -59,9 +59,9 @@ Test(tester, rp01_to_the_byte)
     uint8_t der[BYTES];
     char head[16];
     const struct span none = {0};
-    plant_bench_open(&bench, 0);
-    EXPECT_OK(plant_bench_call(&bench, "install-anchors", 1, 0, 0));
-    cr_assert(plant_bench_until(&bench, "anchors=installed bench=1", 5000));
+    tester_bench_open(&bench, 0);
+    EXPECT_OK(tester_bench_call(&bench, "install-anchors", 1, 0, 0));
+    cr_assert(tester_bench_until(&bench, "anchors=installed bench=1", 5000));
     size_t len = load("tester-eol/certificate", der);
     snprintf(head, sizeof head, "290100%04zX", len);
     expect_request(0, 0x7A2, "1003", none);
@@ -79,7 +79,7 @@ Test(tester, rp01_to_the_byte)
     expect_request(21, 0x7A2, "1001", none);
     cr_expect(eq(sz, bench.logged, 22));
     cr_expect(eq(u8, bench.models[0].life, 2));
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
 }
 
 /* ---- frames ---- */
@@ -89,26 +89,26 @@ Test(tester, frames_to_the_byte)
     static const char *const want[] = {
         "7A2##5021003CCCCCCCCCC", "7A2##50322F18CCCCCCCCC", "7A2##51", /* the certificate's first frame */
     };
-    plant_bench_open(&bench, 0);
-    EXPECT_OK(plant_bench_call(&bench, "open-gate", 1, 0, 0));
-    cr_assert(plant_bench_until(&bench, "gate=open bench=1", 1000));
+    tester_bench_open(&bench, 0);
+    EXPECT_OK(tester_bench_call(&bench, "open-gate", 1, 0, 0));
+    cr_assert(tester_bench_until(&bench, "gate=open bench=1", 1000));
     for (size_t i = 0; i < COUNT(want); i++)
         cr_expect(eq(int, strncmp(bench.frames[i], want[i], strlen(want[i])), 0), "%s", bench.frames[i]);
     for (unsigned i = 0; i < 5; i++)
-        plant_bench_step(&bench);
+        tester_bench_step(&bench);
     cr_expect(eq(str, bench.frames[bench.frame_count - 1], (char *)"7DF##5023E80CCCCCCCCCC"));
     size_t sent = bench.frame_count;
     for (unsigned i = 0; i < 6100; i++)
-        plant_bench_step(&bench);
+        tester_bench_step(&bench);
     cr_expect(eq(sz, bench.frame_count, sent + 3), "every 2 s");
-    EXPECT_OK(plant_bench_call(&bench, "close-gate", 1, 0, 0));
-    cr_assert(plant_bench_until(&bench, "closed=yes bench=1", 1000));
+    EXPECT_OK(tester_bench_call(&bench, "close-gate", 1, 0, 0));
+    cr_assert(tester_bench_until(&bench, "closed=yes bench=1", 1000));
     for (unsigned i = 0; i < 100; i++)
-        plant_bench_step(&bench);
+        tester_bench_step(&bench);
     for (unsigned i = 0; i < ENV_TIMERS; i++)
         cr_expect(eq(u64, bench.tester.due_us[i], ENV_NEVER), "idle it waits for nothing: timer %u", i);
     cr_expect(not(bench.models[0].gate_open));
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
 }
 
 /* ---- what answers lead to ---- */
@@ -157,12 +157,12 @@ Test(tester, what_answers_lead_to)
 {
     char keys[BYTES];
     for (size_t i = 0; i < COUNT(answers); i++) {
-        plant_bench_open(&bench, 0);
+        tester_bench_open(&bench, 0);
         bench.swaps[0] = (struct swapped){
             .request = answers[i].request, .answer = answers[i].answer, .times = answers[i].times};
-        EXPECT_OK(plant_bench_call(&bench, "install-anchors", 1, 0, 0));
+        EXPECT_OK(tester_bench_call(&bench, "install-anchors", 1, 0, 0));
         cr_expect(
-            plant_bench_until(&bench, answers[i].reason ? "anchors=failed" : "anchors=installed", 60000),
+            tester_bench_until(&bench, answers[i].reason ? "anchors=failed" : "anchors=installed", 60000),
             "%s", answers[i].name);
         const struct trace_event *fail = bench_last(&bench.tester, TRACE_FAIL);
         cr_expect(eq(str, (char *)err_name(fail ? (enum err)fail->reason : ERR_OK),
@@ -170,10 +170,10 @@ Test(tester, what_answers_lead_to)
                   "%s", answers[i].name);
         cr_expect(eq(sz, bench_count(&bench.tester, TRACE_RETRY, ERR_OK), answers[i].retries), "%s",
                   answers[i].name);
-        plant_bench_keys(&bench, keys, sizeof keys);
+        tester_bench_keys(&bench, keys, sizeof keys);
         cr_expect(eq(ptr, strstr(keys, "job/"), NULL), "%s: %s", answers[i].name, keys);
         cr_expect(eq(u8, bench.models[0].life, answers[i].reason ? 1 : 2), "%s", answers[i].name);
-        plant_bench_close(&bench);
+        tester_bench_close(&bench);
     }
 }
 
@@ -184,12 +184,12 @@ static unsigned run_killed(const char *call, uint64_t made, const char *note, un
 {
     unsigned steps = 0;
     bool anchors = strcmp(call, "install-anchors") == 0;
-    EXPECT_OK(plant_bench_call(&bench, call, 1, made, 0));
-    for (; steps < kill_at && !plant_bench_until(&bench, note, 1); steps++)
+    EXPECT_OK(tester_bench_call(&bench, call, 1, made, 0));
+    for (; steps < kill_at && !tester_bench_until(&bench, note, 1); steps++)
         ;
     if (kill_at != UINT32_MAX && steps == kill_at)
-        plant_bench_kill(&bench);
-    cr_assert(plant_bench_until(&bench, note, 30000), "%s killed after %u steps", call, kill_at);
+        tester_bench_kill(&bench);
+    cr_assert(tester_bench_until(&bench, note, 30000), "%s killed after %u steps", call, kill_at);
     cr_expect(eq(u8, bench.models[0].life, anchors ? 2 : 3));
     return steps;
 }
@@ -199,17 +199,17 @@ static void expect_killed_anywhere(const char *call, uint64_t made, const char *
     char want[BYTES], keys[BYTES];
     uint8_t identity[X509_MAX];
     size_t len, issued;
-    plant_bench_open(&bench, (unsigned)made);
+    tester_bench_open(&bench, (unsigned)made);
     bench.models[0].life = life;
     unsigned steps = run_killed(call, made, note, UINT32_MAX);
-    plant_bench_keys(&bench, want, sizeof want);
-    plant_bench_close(&bench);
+    tester_bench_keys(&bench, want, sizeof want);
+    tester_bench_close(&bench);
     cr_assert(gt(u32, steps, 20));
     for (unsigned at = 1; at < steps; at++) {
-        plant_bench_open(&bench, (unsigned)made);
+        tester_bench_open(&bench, (unsigned)made);
         bench.models[0].life = life;
         run_killed(call, made, note, at);
-        plant_bench_keys(&bench, keys, sizeof keys);
+        tester_bench_keys(&bench, keys, sizeof keys);
         cr_expect(eq(str, keys, want), "killed after %u steps", at);
         cr_expect(le(u32, bench.models[0].keys_made, 1));
         issued = 0;
@@ -219,7 +219,7 @@ static void expect_killed_anywhere(const char *call, uint64_t made, const char *
             issued += !store_get(bench.pki.node.store, key, identity, sizeof identity, &len);
         }
         cr_expect(eq(sz, issued, made), "killed after %u steps", at);
-        plant_bench_close(&bench);
+        tester_bench_close(&bench);
     }
 }
 
@@ -238,11 +238,11 @@ Test(tester, rp02_killed_between_any_two_frames, .timeout = 120)
 Test(tester, a_batch_over_three_benches)
 {
     char keys[64 * 1024];
-    plant_bench_open(&bench, 97);
+    tester_bench_open(&bench, 97);
     for (unsigned i = 0; i < 3; i++)
         bench.models[i].life = 2;
-    EXPECT_OK(plant_bench_call(&bench, "certify", 3, 97, 3));
-    cr_assert(plant_bench_until(&bench, "certify=ended benches=3 made=94 refused=3", 20000));
+    EXPECT_OK(tester_bench_call(&bench, "certify", 3, 97, 3));
+    cr_assert(tester_bench_until(&bench, "certify=ended benches=3 made=94 refused=3", 20000));
     cr_expect(eq(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_CSR_SIGNATURE), 1));
     cr_expect(eq(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_ECU_UNKNOWN), 1));
     cr_expect(eq(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_CSR_ALREADY_ISSUED), 1));
@@ -251,35 +251,91 @@ Test(tester, a_batch_over_three_benches)
         cr_expect(eq(u32, bench.models[i].keys_made, 1));
         cr_expect(eq(u32, bench.models[i].csrs_made, 1));
     }
-    plant_bench_keys(&bench, keys, sizeof keys);
+    tester_bench_keys(&bench, keys, sizeof keys);
     cr_expect(eq(ptr, strstr(keys, "module/"), NULL));
     cr_expect(ne(ptr, strstr(keys, "report/SPAAK00000003"), NULL));
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
 }
 
 Test(tester, a_module_that_is_not_locked_gives_no_csr)
 {
-    plant_bench_open(&bench, 0);
-    EXPECT_OK(plant_bench_call(&bench, "certify", 1, 0, 0));
-    cr_assert(plant_bench_until(&bench, "certify=ended benches=0 made=0 refused=1", 20000));
+    tester_bench_open(&bench, 0);
+    EXPECT_OK(tester_bench_call(&bench, "certify", 1, 0, 0));
+    cr_assert(tester_bench_until(&bench, "certify=ended benches=0 made=0 refused=1", 20000));
     cr_expect(ge(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_PLANT_OPEN), 1));
     cr_expect(eq(u32, bench.models[0].keys_made, 0));
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
 }
 
 Test(tester, a_batch_waits_for_the_pki_and_goes_on_when_asked)
 {
-    plant_bench_open(&bench, 3);
+    tester_bench_open(&bench, 3);
     bench.models[0].life = 2;
     bench.pki_away = true;
-    EXPECT_OK(plant_bench_call(&bench, "certify", 1, 3, 0));
-    cr_assert(plant_bench_until(&bench, "certify=stopped reason=PKI_UNREACHABLE", 20000));
+    EXPECT_OK(tester_bench_call(&bench, "certify", 1, 3, 0));
+    cr_assert(tester_bench_until(&bench, "certify=stopped reason=PKI_UNREACHABLE", 20000));
     cr_expect(eq(sz, bench_count(&bench.tester, TRACE_RETRY, ERR_PKI_UNREACHABLE), 3));
     bench.pki_away = false;
-    EXPECT_OK(plant_bench_call(&bench, "certify", 1, 9, 0));
-    cr_assert(plant_bench_until(&bench, "certify=ended benches=1 made=3 refused=0", 20000),
+    EXPECT_OK(tester_bench_call(&bench, "certify", 1, 9, 0));
+    cr_assert(tester_bench_until(&bench, "certify=ended benches=1 made=3 refused=0", 20000),
               "the batch that was there");
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
+}
+
+/* One that never answers stops no other. */
+Test(tester, a_bench_that_is_dead_is_named)
+{
+    char keys[BYTES];
+    tester_bench_open(&bench, 0);
+    for (unsigned i = 0; i < 3; i++)
+        bench.models[i].life = 2;
+    bench.models[1].dead = true;
+    EXPECT_OK(tester_bench_call(&bench, "certify", 3, 0, 0));
+    cr_assert(tester_bench_until(&bench, "certify=ended benches=2 made=0 refused=1", 60000));
+    cr_expect(eq(sz, bench_count(&bench.tester, TRACE_FAIL, ERR_UDS_NO_ANSWER), 2),
+              "the job, and the report");
+    tester_bench_keys(&bench, keys, sizeof keys);
+    cr_expect(ne(ptr, strstr(keys, "report/bench-2"), NULL), "%s", keys);
+    cr_expect(eq(u8, bench.models[2].life, 3));
+    tester_bench_close(&bench);
+}
+
+/* Certified already, before a batch: nothing is collected from it. */
+Test(tester, a_module_that_is_done_is_left_alone)
+{
+    tester_bench_open(&bench, 0);
+    bench.models[0].life = 3;
+    EXPECT_OK(tester_bench_call(&bench, "certify", 1, 0, 0));
+    cr_assert(tester_bench_until(&bench, "certify=ended benches=1 made=0 refused=0", 20000));
+    cr_expect(eq(u32, bench.models[0].keys_made, 0));
+    cr_expect(eq(sz, bench_count(&bench.tester, TRACE_SEND, ERR_OK), 0), "the PKI is not asked");
+    tester_bench_close(&bench);
+}
+
+/* Whatever byte of the PKI's answer is another: a page that cannot be read is asked for again, a certificate
+ * that is not the module's is not installed. */
+Test(tester, an_answer_that_was_tampered_with, .timeout = 120)
+{
+    uint8_t der[X509_MAX], digest[SHA256_SIZE];
+    size_t len, refused = 0, again = 0;
+    for (size_t at = 1; at <= 380; at++) {
+        tester_bench_open(&bench, 0);
+        bench.models[0].life = 2;
+        bench.flip_at = at;
+        EXPECT_OK(tester_bench_call(&bench, "certify", 1, 0, 0));
+        cr_assert(tester_bench_until(&bench, "certify=ended", 20000), "byte %zu", at);
+        ASSERT_OK(
+            store_get(bench.pki.node.store, PKI_IDENTITY_PREFIX "SPAAK00000001", der, sizeof der, &len));
+        crypto_sha256(test_crypto(), &(struct span){der, len}, 1, digest);
+        bool installed = bench.models[0].life == 3;
+        cr_expect(eq(int, installed, memcmp(digest, bench.models[0].identity, sizeof digest) == 0),
+                  "byte %zu", at);
+        refused += !installed;
+        again += bench_count(&bench.tester, TRACE_RETRY, ERR_OK) > 0;
+        tester_bench_close(&bench);
+    }
+    cr_expect(gt(sz, refused, 200), "most of it is the certificate");
+    cr_expect(gt(sz, again, 30), "the rest is the page");
 }
 
 /* ---- the other calls ---- */
@@ -298,23 +354,23 @@ static const struct {
 
 Test(tester, a_bench_has_one_job_at_a_time)
 {
-    plant_bench_open(&bench, 0);
-    EXPECT_OK(plant_bench_call(&bench, "install-anchors", 1, 0, 0));
+    tester_bench_open(&bench, 0);
+    EXPECT_OK(tester_bench_call(&bench, "install-anchors", 1, 0, 0));
     for (size_t i = 0; i < COUNT(refused); i++)
-        EXPECT_ERR(plant_bench_call(&bench, refused[i].call, refused[i].values[0], refused[i].values[1],
-                                    refused[i].values[2]),
+        EXPECT_ERR(tester_bench_call(&bench, refused[i].call, refused[i].values[0], refused[i].values[1],
+                                     refused[i].values[2]),
                    refused[i].e);
-    EXPECT_OK(plant_bench_call(&bench, "install-anchors", 2, 0, 0));
-    cr_expect(plant_bench_until(&bench, "anchors=installed bench=1", 5000));
-    cr_expect(plant_bench_until(&bench, "anchors=installed bench=2", 5000));
-    plant_bench_close(&bench);
+    EXPECT_OK(tester_bench_call(&bench, "install-anchors", 2, 0, 0));
+    cr_expect(tester_bench_until(&bench, "anchors=installed bench=1", 5000));
+    cr_expect(tester_bench_until(&bench, "anchors=installed bench=2", 5000));
+    tester_bench_close(&bench);
 }
 
 /* Who has not asked takes no part: no flow control to an answer that another tester waits for. */
 Test(tester, what_others_ask_for_is_not_answered)
 {
     struct bus_frame f;
-    plant_bench_open(&bench, 0);
+    tester_bench_open(&bench, 0);
     ASSERT_OK(bus_frame_parse("7A8##5102062F190315350", &f));
     bench_frame(&bench.tester.node, 0, &f);
     ASSERT_OK(bus_frame_parse("7A8##50322F190CCCCCCCC", &f));
@@ -322,5 +378,5 @@ Test(tester, what_others_ask_for_is_not_answered)
     cr_expect(eq(sz, bench.tester.sent_count, 0));
     for (unsigned i = 0; i < ENV_TIMERS; i++)
         cr_expect(eq(u64, bench.tester.due_us[i], ENV_NEVER));
-    plant_bench_close(&bench);
+    tester_bench_close(&bench);
 }

@@ -127,6 +127,13 @@ void records_close(struct run *r)
 
 /* ---- the console ---- */
 
+/* What a tool or an attacker notes is what whoever asked it wants to know. */
+static bool is_from_outside(const struct run *r, const struct trace_event *e)
+{
+    const struct member *m = scenario_member(r->scenario, e->component);
+    return m && m->class && m->class->place == PLACE_OUTSIDE;
+}
+
 static bool worth_a_line(const struct run *r, const struct trace_event *e)
 {
     switch ((enum trace_kind)e->kind) {
@@ -144,6 +151,8 @@ static bool worth_a_line(const struct run *r, const struct trace_event *e)
         return true;
     case TRACE_LIFE:
         return strcmp(e->detail, "started") != 0 || e->sequence > 1;
+    case TRACE_NOTE:
+        return r->options->verbose || is_from_outside(r, e);
     default:
         return r->options->verbose;
     }

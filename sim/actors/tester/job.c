@@ -1,5 +1,6 @@
 /* A job on a bench: request after request, until it is done or has failed. */
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,8 +38,9 @@ static void end_job(struct bench *b)
         connection_keep_alive(&b->con, false);
     if (ended.kind == JOB_COLLECT || ended.kind == JOB_INSTALL) {
         b->job.module = ended.module;
-        if (ended.failed)
-            batch_ended(b, ended.failed);
+        enum err e = ended.failed ? batch_ended(b, ended.failed) : ERR_OK;
+        if (e)
+            batch_stop(b->tester, e);
         batch_pump(b->tester);
         return;
     }
@@ -84,7 +86,7 @@ static void ask(struct bench *b)
     enum err e = build(b, row, &w);
     if (!e)
         e = connection_ask(&b->con, row->ecu == ECUS ? b->job.ecu : row->ecu, span_of(request, w.len));
-    explicit_bzero(request, sizeof request);
+    OPENSSL_cleanse(request, sizeof request);
     if (e) {
         const struct outcome o = goes_wrong(e);
         move(b, &o);

@@ -1,4 +1,4 @@
-#include "tests/plant_bench.h"
+#include "tests/tester_bench.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -256,9 +256,9 @@ static void ask_module(struct model *m, struct span pdu, struct wr *out)
 /* ---- what stands in for an answer ---- */
 
 /* True: `out` has it, or nothing. */
-static bool swapped(struct plant_bench *m, unsigned bench, struct span pdu, struct wr *out)
+static bool swapped(struct tester_bench *m, unsigned bench, struct span pdu, struct wr *out)
 {
-    for (size_t i = 0; i < MODULE_SWAPS; i++) {
+    for (size_t i = 0; i < TESTER_BENCH_SWAPS; i++) {
         struct swapped *s = &m->swaps[i];
         if (!s->request || s->bench != bench || !starts(pdu, s->request))
             continue;
@@ -271,15 +271,15 @@ static bool swapped(struct plant_bench *m, unsigned bench, struct span pdu, stru
     return false;
 }
 
-static void log_request(struct plant_bench *m, uint32_t id, struct span pdu)
+static void log_request(struct tester_bench *m, uint32_t id, struct span pdu)
 {
     char hex[2 * 48 + 1];
     hex_encode(pdu.p, pdu.len < 48 ? pdu.len : 48, hex);
-    if (m->logged < MODULE_LOG)
+    if (m->logged < TESTER_BENCH_LOG)
         snprintf(m->log[m->logged++], sizeof m->log[0], "%03X %s", id, hex);
 }
 
-static void on_request(struct plant_bench *m, unsigned bench, struct model_channel *c, struct span pdu)
+static void on_request(struct tester_bench *m, unsigned bench, struct model_channel *c, struct span pdu)
 {
     struct model *model = &m->models[bench];
     struct wr out = wr_of(c->tx, sizeof c->tx);
@@ -297,7 +297,7 @@ static void on_request(struct plant_bench *m, unsigned bench, struct model_chann
 
 /* ---- frames ---- */
 
-static void input(struct plant_bench *m, unsigned bench, const struct bus_frame *f)
+static void input(struct tester_bench *m, unsigned bench, const struct bus_frame *f)
 {
     struct model *model = &m->models[bench];
     struct isotp_event ev;
@@ -313,7 +313,7 @@ static void input(struct plant_bench *m, unsigned bench, const struct bus_frame 
         on_request(m, bench, &model->module, ev.message);
 }
 
-static void output(struct plant_bench *m, unsigned bench, struct model_channel *c)
+static void output(struct tester_bench *m, unsigned bench, struct model_channel *c)
 {
     struct bus_frame f;
     struct isotp_event ev;
@@ -322,46 +322,50 @@ static void output(struct plant_bench *m, unsigned bench, struct model_channel *
         bench_frame(&m->tester.node, bench, &f);
 }
 
-static void to_pki(struct plant_bench *m, const struct bench_sent *s)
+static void to_pki(struct tester_bench *m, const struct bench_sent *s)
 {
     m->pki.sent_count = m->pki.trace_count = 0;
     if (m->pki_away)
         return;
     node_on_bytes(&m->pki.node, PKI_PLANT_PORT, "tester", span_of(s->bytes, s->len));
-    for (size_t i = 0; i < m->pki.sent_count; i++)
+    for (size_t i = 0; i < m->pki.sent_count; i++) {
+        if (m->flip_at && m->flip_at <= m->pki.sent[i].len)
+            m->pki.sent[i].bytes[m->flip_at - 1] ^= 0x21;
+        m->flip_at = 0;
         node_on_bytes(&m->tester.node, TESTER_PLANT_PORT, "",
                       span_of(m->pki.sent[i].bytes, m->pki.sent[i].len));
+    }
 }
 
-static void collect_sent(struct plant_bench *m)
+static void collect_sent(struct tester_bench *m)
 {
     for (size_t i = 0; i < m->tester.sent_count; i++) {
         m->queue[m->tail] = m->tester.sent[i];
-        m->tail = (m->tail + 1) % MODULE_QUEUE;
+        m->tail = (m->tail + 1) % TESTER_BENCH_QUEUE;
         assert(m->tail != m->head);
     }
     m->tester.sent_count = 0;
 }
 
-void plant_bench_step(struct plant_bench *m)
+void tester_bench_step(struct tester_bench *m)
 {
     collect_sent(m);
     if (m->head != m->tail) {
         const struct bench_sent *s = &m->queue[m->head];
-        m->head = (m->head + 1) % MODULE_QUEUE;
+        m->head = (m->head + 1) % TESTER_BENCH_QUEUE;
         if (s->is_frame)
             input(m, s->port, &s->frame);
         else
             to_pki(m, s);
     }
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
+    for (unsigned i = 0; i < TESTER_BENCH_VEHICLES; i++) {
         output(m, i, &m->models[i].sgw);
         output(m, i, &m->models[i].module);
     }
     bench_run_ms(&m->tester, 1);
 }
 
-static bool has_note(const struct plant_bench *m, const char *note)
+static bool has_note(const struct tester_bench *m, const char *note)
 {
     for (size_t i = 0; i < m->tester.trace_count; i++)
         if (m->tester.trace[i].kind == TRACE_NOTE &&
@@ -370,10 +374,10 @@ static bool has_note(const struct plant_bench *m, const char *note)
     return false;
 }
 
-bool plant_bench_until(struct plant_bench *m, const char *note, unsigned long ms)
+bool tester_bench_until(struct tester_bench *m, const char *note, unsigned long ms)
 {
     for (; !has_note(m, note) && ms > 0; ms--)
-        plant_bench_step(m);
+        tester_bench_step(m);
     return has_note(m, note);
 }
 
@@ -387,7 +391,7 @@ static void open_channel(struct model_channel *c, uint32_t request)
     (void)e;
 }
 
-static void start_tester(struct plant_bench *m)
+static void start_tester(struct tester_bench *m)
 {
     const struct component_args args = {.serial = "", .settings = m->settings};
     enum err e = bench_start(&m->tester, &args);
@@ -395,7 +399,7 @@ static void start_tester(struct plant_bench *m)
     (void)e;
 }
 
-void plant_bench_kill(struct plant_bench *m)
+void tester_bench_kill(struct tester_bench *m)
 {
     node_stop(&m->tester.node);
     for (size_t i = 0; i < ENV_TIMERS; i++)
@@ -405,10 +409,10 @@ void plant_bench_kill(struct plant_bench *m)
     start_tester(m);
 }
 
-void plant_bench_open(struct plant_bench *m, unsigned made)
+void tester_bench_open(struct tester_bench *m, unsigned made)
 {
     memset(m, 0, sizeof *m);
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
+    for (unsigned i = 0; i < TESTER_BENCH_VEHICLES; i++) {
         struct model *model = &m->models[i];
         open_channel(&model->sgw, 0x7A2);
         open_channel(&model->module, 0x7A0);
@@ -416,7 +420,7 @@ void plant_bench_open(struct plant_bench *m, unsigned made)
         snprintf(model->sgw_serial, sizeof model->sgw_serial, "SGW%010u", i + 1);
         model->session = model->life = 1;
     }
-    line_pki(&m->pki, "SPAAK00000001", MODULE_BENCHES);
+    line_pki(&m->pki, "SPAAK00000001", TESTER_BENCH_VEHICLES);
     const struct call_value listed[2] = {{.text = "SPAAK00001001"}, {.number = made}};
     unsigned call;
     if (made && component_call(&pki_class, "register-serials", &call))
@@ -428,9 +432,9 @@ void plant_bench_open(struct plant_bench *m, unsigned made)
     start_tester(m);
 }
 
-void plant_bench_close(struct plant_bench *m)
+void tester_bench_close(struct tester_bench *m)
 {
-    for (unsigned i = 0; i < MODULE_BENCHES; i++) {
+    for (unsigned i = 0; i < TESTER_BENCH_VEHICLES; i++) {
         p256_free(m->models[i].key);
         p256_free(m->models[i].claimed);
     }
@@ -438,7 +442,7 @@ void plant_bench_close(struct plant_bench *m)
     bench_free(&m->pki);
 }
 
-enum err plant_bench_call(struct plant_bench *m, const char *name, uint64_t a, uint64_t b, uint64_t c)
+enum err tester_bench_call(struct tester_bench *m, const char *name, uint64_t a, uint64_t b, uint64_t c)
 {
     const struct call_value values[ENV_VALUES] = {{.number = a}, {.number = b}, {.number = c}};
     unsigned call;
@@ -464,7 +468,7 @@ static void add_key(void *ctx, const char *key, struct span value)
     snprintf(l->out + used, l->cap - used, "%s%s", used ? " " : "", key);
 }
 
-void plant_bench_keys(struct plant_bench *m, char *out, size_t cap)
+void tester_bench_keys(struct tester_bench *m, char *out, size_t cap)
 {
     struct key_list l = {out, cap};
     out[0] = '\0';
