@@ -17,8 +17,8 @@ CLANG   := $(findstring __clang__,$(shell echo | $(CC) -dM -E - 2>/dev/null))
 WERROR  ?= -Werror
 WARN    := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
            $(if $(CLANG),,-Wcast-qual) -Wwrite-strings -Wvla -Wundef -Wformat=2 $(WERROR)
-CFLAGS   = -std=gnu17 $(OPT) -g $(WARN) -D_GNU_SOURCE -I. -isystem $(BUILD)/gen -MMD -MP
-GENFLAGS := -std=gnu17 $(OPT) -g -isystem $(BUILD)/gen
+CFLAGS   = -std=gnu17 $(OPT) -g $(WARN) -D_GNU_SOURCE -I. -I$(BUILD)/gen -MMD -MP
+GENFLAGS := -std=gnu17 $(OPT) -g -I$(BUILD)/gen
 LDFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,--as-needed
 Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
@@ -77,9 +77,10 @@ setup:
 	$(Q)scripts/setup.sh build
 
 # ---- building -----------------------------------------------------------------------------------------------
-$(BUILD)/gen/proto/%.pb-c.c: proto/%.proto
+# headers without warnings, but not of a system's folder: what includes them is made anew when they change
+$(BUILD)/gen/proto/%.pb-c.c: proto/%.proto Makefile
 	$(call say,PROTO,$<)
-	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen $<
+	$(Q)mkdir -p $(BUILD)/gen && protoc-c --c_out=$(BUILD)/gen $< && sed -i '1i #pragma GCC system_header' $(@:.c=.h)
 
 $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(GENFLAGS) -c $< -o $@

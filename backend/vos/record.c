@@ -21,7 +21,9 @@ static enum err unpack(struct span stored, struct vehicle *out)
 {
     uint8_t memory[2048];
     struct msg_arena arena;
-    bool correlation;
+    struct vos_newest *identity = &out->newest[VOS_LINE_IDENTITY];
+    struct vos_newest *verifiers = &out->newest[VOS_LINE_VERIFIERS];
+    bool there;
     msg_arena_init(&arena, memory, sizeof memory);
     Backend__V1__VehicleRecord *m =
         backend__v1__vehicle_record__unpack(&arena.allocator, stored.len, stored.p);
@@ -29,14 +31,16 @@ static enum err unpack(struct span stored, struct vehicle *out)
         !take(m->public_key, out->public_key, P256_POINT, &out->has_public_key) ||
         !take(m->drm_uuid, out->drm_uuid, MSG_UUID, &out->has_drm_uuid) ||
         !take(m->transport_key, out->transport_key, P256_POINT, &out->has_transport_key) ||
-        !take(m->last_correlation, out->last_correlation, MSG_UUID, &correlation))
+        !take(m->last_correlation, identity->correlation, MSG_UUID, &there) ||
+        !take(m->last_verifier_correlation, verifiers->correlation, MSG_UUID, &there))
         return ERR_STORE_FAILED;
     out->state = m->state;
     text_copy(out->subject_id, sizeof out->subject_id, m->subject_id);
     if (m->certificate.len)
         memcpy(out->certificate, m->certificate.data, m->certificate.len);
     out->certificate_len = m->certificate.len;
-    out->last_request_ms = m->last_request_ms;
+    identity->issued_ms = m->last_request_ms;
+    verifiers->issued_ms = m->last_verifier_request_ms;
     out->generation = m->generation;
     return ERR_OK;
 }
@@ -67,8 +71,11 @@ enum err record_put(struct vos *v, const char *serial, const struct vehicle *r)
     m.subject_id = copy.subject_id;
     m.public_key = (ProtobufCBinaryData){copy.has_public_key ? P256_POINT : 0, copy.public_key};
     m.certificate = (ProtobufCBinaryData){copy.certificate_len, copy.certificate};
-    m.last_request_ms = copy.last_request_ms;
-    m.last_correlation = (ProtobufCBinaryData){MSG_UUID, copy.last_correlation};
+    m.last_request_ms = copy.newest[VOS_LINE_IDENTITY].issued_ms;
+    m.last_correlation = (ProtobufCBinaryData){MSG_UUID, copy.newest[VOS_LINE_IDENTITY].correlation};
+    m.last_verifier_request_ms = copy.newest[VOS_LINE_VERIFIERS].issued_ms;
+    m.last_verifier_correlation =
+        (ProtobufCBinaryData){MSG_UUID, copy.newest[VOS_LINE_VERIFIERS].correlation};
     m.drm_uuid = (ProtobufCBinaryData){copy.has_drm_uuid ? MSG_UUID : 0, copy.drm_uuid};
     m.generation = copy.generation;
     m.transport_key = (ProtobufCBinaryData){copy.has_transport_key ? P256_POINT : 0, copy.transport_key};

@@ -66,16 +66,22 @@ static const struct work_spec works[] = {
 /* The requests that a VOS serves. */
 static const struct served {
     Spaak__V1__MessageType type;
+    enum vos_line line;
     const char *step;
     enum err (*act)(struct vos *v, const struct msg_opened *m, struct vehicle *r);
     /* Tells a verified asker why not; NULL: it asks again in any case. */
     void (*refuse)(struct vos *v, const struct msg_opened *m, enum err reason);
 } served[] = {
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, "PP-01/4", vos_on_subject_request, NULL},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, "PP-01/11", vos_on_csr_request, NULL},
-    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, "PP-01/17", vos_on_cert_status, NULL},
-    {SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET_STATUS, "PP-02/6", vos_on_verifier_status, NULL},
-    {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, "PP-03/3", vos_on_verifier_request, vos_refuse_verifiers},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST, VOS_LINE_IDENTITY, "PP-01/4",
+     vos_on_subject_request, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CSR_REQUEST, VOS_LINE_IDENTITY, "PP-01/11", vos_on_csr_request,
+     NULL},
+    {SPAAK__V1__MESSAGE_TYPE__VEHICLE_IDENTITY_CERT_STATUS, VOS_LINE_IDENTITY, "PP-01/17", vos_on_cert_status,
+     NULL},
+    {SPAAK__V1__MESSAGE_TYPE__SPAKE2_VERIFIER_SET_STATUS, VOS_LINE_VERIFIERS, "PP-02/6",
+     vos_on_verifier_status, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, VOS_LINE_VERIFIERS, "PP-03/3", vos_on_verifier_request,
+     vos_refuse_verifiers},
 };
 
 static const struct served *find_served(Spaak__V1__MessageType type)
@@ -86,20 +92,21 @@ static const struct served *find_served(Spaak__V1__MessageType type)
     return NULL;
 }
 
-/* Order over exchanges: nothing older than the newest accepted, and drmUUIDs do not change. The record takes
- * over what the request brings; it is stored by whoever commits the record. */
-static enum err check_order(struct vehicle *r, const struct msg_header *h)
+/* Order over the exchanges of a line: nothing older than the newest accepted, and drmUUIDs do not change. The
+ * record takes over what the request brings; it is stored by whoever commits the record. */
+static enum err check_order(struct vehicle *r, enum vos_line line, const struct msg_header *h)
 {
-    bool same = memcmp(r->last_correlation, h->correlation, MSG_UUID) == 0;
+    struct vos_newest *newest = &r->newest[line];
+    bool same = memcmp(newest->correlation, h->correlation, MSG_UUID) == 0;
     if (!h->has_drm_uuid)
         return ERR_NOT_PROVISIONED;
     if (r->has_drm_uuid && memcmp(r->drm_uuid, h->drm_uuid, MSG_UUID) != 0)
         return ERR_MSG_WRONG_DRM_UUID;
-    if (!same && h->issued_at_ms < r->last_request_ms)
+    if (!same && h->issued_at_ms < newest->issued_ms)
         return ERR_MSG_REPLAYED;
-    if (h->issued_at_ms > r->last_request_ms)
-        r->last_request_ms = h->issued_at_ms;
-    memcpy(r->last_correlation, h->correlation, MSG_UUID);
+    if (h->issued_at_ms > newest->issued_ms)
+        newest->issued_ms = h->issued_at_ms;
+    memcpy(newest->correlation, h->correlation, MSG_UUID);
     memcpy(r->drm_uuid, h->drm_uuid, MSG_UUID);
     r->has_drm_uuid = true;
     return ERR_OK;
@@ -113,7 +120,7 @@ static enum err serve(struct vos *v, const struct msg_opened *m, struct span byt
         return ERR_MSG_UNEXPECTED;
     enum err e = record_load(v, m->header.ecu_serial, &r);
     if (!e)
-        e = check_order(&r, &m->header);
+        e = check_order(&r, row->line, &m->header);
     if (!e) {
         responder_trace_accept(&v->responder, m, bytes, row->step);
         e = row->act(v, m, &r);

@@ -32,6 +32,15 @@ enum { VOS_WORK_DERIVE };
 #define VERIFIERS_STORED BACKEND__V1__VERIFIER_RECORD__STATE__STATE_STORED
 #define VERIFIERS_USED   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_USED
 
+/* A vehicle has one exchange under way in each line, and those of different lines overtake each other. */
+enum vos_line { VOS_LINE_IDENTITY, VOS_LINE_VERIFIERS, VOS_LINES };
+
+/* The newest request accepted in a line. */
+struct vos_newest {
+    int64_t issued_ms;
+    uint8_t correlation[MSG_UUID];
+};
+
 /* A vehicle record, as it is worked with (stored as backend.v1.VehicleRecord). */
 struct vehicle {
     Backend__V1__VehicleRecord__State state;
@@ -41,8 +50,7 @@ struct vehicle {
     uint8_t transport_key[P256_POINT];
     uint8_t certificate[X509_MAX];
     size_t certificate_len;
-    int64_t last_request_ms;
-    uint8_t last_correlation[MSG_UUID];
+    struct vos_newest newest[VOS_LINES];
     uint8_t drm_uuid[MSG_UUID];
     uint32_t generation;
 };

@@ -56,12 +56,12 @@ static enum err make_rest(struct tester *t, const struct batch_order *o)
 
 static enum err make_batch(struct tester *t, const struct batch_order *o)
 {
-    struct module empty = {.state = MODULE_WANTED};
+    struct module empty = {.state = o->anchors ? MODULE_BARE : MODULE_WANTED};
     t->batch = (struct batch){.benches = o->benches, .count = o->benches + o->made};
     env_random(t->env, t->batch.id, BATCH_ID);
     enum err e = store_put_batch(t);
     for (unsigned i = 0; !e && i < o->benches; i++) {
-        t->batch.modules[i].state = MODULE_WANTED;
+        t->batch.modules[i].state = (uint8_t)empty.state;
         e = store_put_module(t, i, &empty);
     }
     if (!e)
@@ -110,6 +110,12 @@ static enum err keep_module(struct tester *t, unsigned number, const struct modu
     t->batch.modules[number].state = (uint8_t)m->state;
     t->batch.modules[number].reason = (uint16_t)m->reason;
     return ERR_OK;
+}
+
+enum err batch_locked(struct bench *b)
+{
+    struct module m = {.state = MODULE_WANTED};
+    return keep_module(b->tester, b->job.module, &m);
 }
 
 enum err batch_collected(struct bench *b, struct span csr)
@@ -199,7 +205,7 @@ static bool find(const struct tester *t, unsigned count, enum module_state state
 static bool at_work(const struct tester *t)
 {
     for (unsigned i = 0; i < t->batch.benches; i++)
-        if (t->benches[i].job.kind == JOB_COLLECT || t->benches[i].job.kind == JOB_INSTALL)
+        if (t->benches[i].job.of_batch)
             return true;
     return t->batch.page != 0;
 }
@@ -207,7 +213,7 @@ static bool at_work(const struct tester *t)
 /* A bench without a link is waited for. */
 static void begin_on_bench(struct tester *t, unsigned number, enum job_kind kind)
 {
-    const struct job job = {.kind = kind, .module = number};
+    const struct job job = {.kind = kind, .of_batch = true, .module = number};
     if (t->benches[number].up)
         job_begin(&t->benches[number], &job);
 }
@@ -217,7 +223,9 @@ void batch_pump(struct tester *t)
     unsigned at;
     if (!t->batch.active || t->batch.stopped || at_work(t))
         return;
-    if (find(t, t->batch.benches, MODULE_WANTED, &at)) {
+    if (find(t, t->batch.benches, MODULE_BARE, &at)) {
+        begin_on_bench(t, at, JOB_ANCHORS);
+    } else if (find(t, t->batch.benches, MODULE_WANTED, &at)) {
         begin_on_bench(t, at, JOB_COLLECT);
     } else if (find(t, t->batch.count, MODULE_COLLECTED, &at)) {
         t->batch.page = at / PAGE_ITEMS + 1;

@@ -19,6 +19,7 @@ const struct lasting_spec tester_lasting[] = {
     {"install-anchors", ENDED_ANCHORS},
     {"install-anchor", ENDED_ANCHOR},
     {"certify", ENDED_CERTIFY},
+    {"provision", ENDED_CERTIFY},
     {"security-access", ENDED_ACCESS},
     {"open-gate", ENDED_OPEN},
     {"close-gate", ENDED_CLOSE},
@@ -130,6 +131,12 @@ static enum err certify(void *self, const struct call_value *values)
     return batch_begin(self, &order);
 }
 
+static enum err provision(void *self, const struct call_value *values)
+{
+    const struct batch_order order = {.anchors = true, .benches = (unsigned)values[0].number};
+    return batch_begin(self, &order);
+}
+
 /* ---- parameters ---- */
 
 static bool is_request(const char *text)
@@ -176,6 +183,8 @@ static const struct parameter_spec of_request[] = {
     WORD("ecu", ecus),
     {.name = "request", .kind = PARAMETER_TEXT, .required = true, .check = is_request, .form = "22F190"},
     END};
+static const struct parameter_spec of_plant[] = {
+    {.name = "benches", .kind = PARAMETER_NUMBER, .fallback = 1, .min = 1, .max = TESTER_BENCHES}, END};
 static const struct parameter_spec of_batch[] = {
     {.name = "benches", .kind = PARAMETER_NUMBER, .fallback = 1, .min = 0, .max = TESTER_BENCHES},
     {.name = "made", .kind = PARAMETER_NUMBER, .max = TESTER_MADE_MAX},
@@ -189,6 +198,8 @@ const struct call_spec tester_calls[] = {
     {"install-anchor", "offers a certificate to one slot, whatever it is", one_anchor, install_anchor},
     {"certify", "RP-02: identities for the modules on the benches, and the rest of a batch", of_batch,
      certify},
+    {"provision", "RP-01 and then RP-02 for the modules on the benches: all that the plant does", of_plant,
+     provision},
     {"security-access", "tries keys for a level of the module", of_access, security_access},
     {"open-gate", "opens the SGW's gate and holds it", of_gate, open_gate},
     {"close-gate", "closes the SGW's gate", on_bench, close_gate},

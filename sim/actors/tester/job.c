@@ -29,6 +29,17 @@ static bool is_closing(enum step s)
 
 /* ---- the end ---- */
 
+static void end_of_batch(struct bench *b, const struct job *ended)
+{
+    b->job.module = ended->module;
+    enum err e = ended->failed                ? batch_ended(b, ended->failed)
+                 : ended->kind == JOB_ANCHORS ? batch_locked(b)
+                                              : ERR_OK;
+    if (e)
+        batch_stop(b->tester, e);
+    batch_pump(b->tester);
+}
+
 static void end_job(struct bench *b)
 {
     const struct job ended = b->job;
@@ -36,12 +47,8 @@ static void end_job(struct bench *b)
     b->job = (struct job){.kind = JOB_NONE};
     if (!b->held)
         connection_keep_alive(&b->con, false);
-    if (ended.kind == JOB_COLLECT || ended.kind == JOB_INSTALL) {
-        b->job.module = ended.module;
-        enum err e = ended.failed ? batch_ended(b, ended.failed) : ERR_OK;
-        if (e)
-            batch_stop(b->tester, e);
-        batch_pump(b->tester);
+    if (ended.of_batch) {
+        end_of_batch(b, &ended);
         return;
     }
     /* told before it is forgotten: who is killed between tells it twice */

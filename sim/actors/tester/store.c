@@ -108,7 +108,7 @@ static enum err read_module(struct span value, struct module *out)
     read_field(&r, out->serial, ECU_SERIAL_MAX);
     out->csr_len = read_field(&r, out->csr, sizeof out->csr);
     out->certificate_len = read_field(&r, out->certificate, sizeof out->certificate);
-    bool ok = !r.failed && !r.left && out->state >= MODULE_WANTED && out->state <= MODULE_ENDED;
+    bool ok = !r.failed && !r.left && out->state >= MODULE_BARE && out->state <= MODULE_ENDED;
     return ok ? ERR_OK : ERR_STORE_FAILED;
 }
 

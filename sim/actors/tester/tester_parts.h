@@ -107,7 +107,8 @@ struct job {
     uint8_t level;   /* ACCESS */
     bool wrong;      /* ACCESS: the keys */
     unsigned left;   /* ACCESS: keys still to be sent */
-    unsigned module; /* COLLECT, INSTALL: of the batch */
+    bool of_batch;   /* begun by the batch, which goes on from its end */
+    unsigned module; /* of the batch */
     enum ecu ecu;    /* REQUEST */
     uint8_t pdu[ENV_VALUE_TEXT / 2];
     size_t pdu_len;
@@ -132,10 +133,11 @@ struct bench {
 /* ---- the batch ---- */
 
 enum module_state {
-    MODULE_WANTED = 1, /* on a bench; its CSR is to be read */
-    MODULE_COLLECTED,  /* its CSR is there, the PKI is to be asked */
-    MODULE_CERTIFIED,  /* on a bench; its certificate is to be installed */
-    MODULE_ENDED       /* with `reason` */
+    MODULE_BARE = 1,  /* on a bench; RP-01 comes first */
+    MODULE_WANTED,    /* on a bench; its CSR is to be read */
+    MODULE_COLLECTED, /* its CSR is there, the PKI is to be asked */
+    MODULE_CERTIFIED, /* on a bench; its certificate is to be installed */
+    MODULE_ENDED      /* with `reason` */
 };
 
 struct batch {
@@ -259,6 +261,7 @@ enum err store_get(struct tester *t, const char *key, void *buf, size_t cap, siz
 /* ---- batch.c ---- */
 
 struct batch_order {
+    bool anchors; /* RP-01 on the benches first */
     unsigned benches, made, bad;
     const char *first;
 };
@@ -266,7 +269,9 @@ struct batch_order {
 enum err batch_begin(struct tester *t, const struct batch_order *o);
 /* Goes on with what is due; whenever something has ended or a link has come. */
 void batch_pump(struct tester *t);
-/* The module on that bench has given its CSR, has its certificate, or neither: kept at once. */
+/* The module on that bench has its anchors, has given its CSR, has its certificate, or none of it: kept at
+ * once. */
+enum err batch_locked(struct bench *b);
 enum err batch_collected(struct bench *b, struct span csr);
 enum err batch_ended(struct bench *b, enum err reason);
 void batch_stop(struct tester *t, enum err reason);
