@@ -157,6 +157,40 @@ Test(uds_desk, requests_of_one_peer_are_answered_in_their_order)
     }
 }
 
+/* Asks the SGW without end, four at a time. */
+static _Noreturn void hammer(void)
+{
+    struct pollfd fds[4];
+    for (size_t i = 0; i < 4; i++) {
+        fds[i] = (struct pollfd){tool_connect(&play, SGW), POLLIN, 0};
+        tool_send(fds[i].fd, "3e00");
+    }
+    while (poll(fds, 4, TOOL_WAIT_MS) > 0)
+        for (size_t i = 0; i < 4; i++)
+            if (fds[i].revents)
+                tool_ask(fds[i].fd, "3e00");
+    _exit(0);
+}
+
+Test(uds_desk, who_asks_all_has_a_turn_among_those_who_ask_one)
+{
+    EACH_WORLD(w)
+    {
+        tool_play_begin(&play, worlds[w], "pp01", "records");
+        int fd = enter("uds-all.sock");
+        pid_t pid = fork();
+        if (pid == 0)
+            hammer();
+        for (size_t i = 0; i < 5; i++)
+            cr_expect(eq(str, (char *)tool_ask(fd, "22f18c"), SERIAL), "%s", worlds[w]);
+        kill(pid, SIGKILL);
+        cr_assert(eq(int, waitpid(pid, NULL, 0), pid));
+        close(fd);
+        expect_service("much work");
+        leave(worlds[w]);
+    }
+}
+
 /* ---- who leaves ---- */
 
 static unsigned count_lines(const char *name, const char *text)

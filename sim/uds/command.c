@@ -64,13 +64,18 @@ static bool read_ecu(const char *word, struct talk *t)
 
 /* ---- the connection ---- */
 
-/* By the folder's descriptor, for a path of any length. -1 and errno. */
-static int connect_in(const char *folder, const char *file)
+/* By the folder's descriptor, for a path of any length. A world that stands still does not keep us for ever.
+ * -1 and errno. */
+static int connect_in(const struct talk *t, const char *folder, const char *file)
 {
+    struct timeval limit = {.tv_sec = (time_t)(t->timeout_ms / 1000),
+                            .tv_usec = (suseconds_t)(t->timeout_ms % 1000 * 1000)};
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     int directory = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int fd = directory < 0 ? -1 : socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/%s", directory, file);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) != 0) {
         int why = errno;
         close(fd);
@@ -94,7 +99,7 @@ static bool connect_to(struct talk *t, const char *name)
     for (size_t i = strchr(name, '/') ? 2 : 0; places[i] && t->fd < 0; i++) {
         size_t prefix = strcspn(places[i], "%");
         snprintf(folder, sizeof folder, "%.*s%s", (int)prefix, places[i], name);
-        t->fd = connect_in(folder, file);
+        t->fd = connect_in(t, folder, file);
         if (t->fd < 0 && errno != ENOENT)
             why = errno;
         snprintf(t->path, sizeof t->path, "%s/%s", folder, file);

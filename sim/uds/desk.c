@@ -161,19 +161,33 @@ static struct peer *next_in_turn(struct desk *d, const struct ear *ear)
     return first;
 }
 
-/* All answer a request to all on the identifiers of their own: not at the same time as another. */
+static bool is_to_all(const struct ear *ear)
+{
+    return ear->line.addressing == UDS_FUNCTIONAL;
+}
+
+/* Of a keep-alive to all nobody hears anything. */
+static bool disturbs(const struct ear *ear, struct span request)
+{
+    return !is_to_all(ear) || !desk_is_keep_alive(request);
+}
+
+/* All answer a request to all on the identifiers of their own: it and another are not under way at the same
+ * time, and who came first goes first. */
 static bool is_free(const struct desk *d, const struct ear *ear, const struct peer *p)
 {
-    bool to_all = ear->line.addressing == UDS_FUNCTIONAL;
-    if (desk_line_busy(&ear->line))
-        return false;
-    if (to_all && desk_is_keep_alive(span_of(p->request, p->len)))
-        return true;
+    if (desk_line_busy(&ear->line) || !disturbs(ear, span_of(p->request, p->len)))
+        return !desk_line_busy(&ear->line);
     for (size_t i = 0; i < d->ear_count; i++) {
         const struct ear *other = &d->ears[i];
-        bool all = other->line.addressing == UDS_FUNCTIONAL;
-        if (other->group == ear->group && (to_all || all) && desk_line_busy(&other->line) &&
-            !other->line.unanswered)
+        if (other->group == ear->group && (is_to_all(ear) || is_to_all(other)) &&
+            desk_line_busy(&other->line) && !other->line.unanswered)
+            return false;
+    }
+    for (size_t i = 0; i < DESK_PEERS; i++) {
+        const struct peer *q = &d->peers[i];
+        if (q->fd >= 0 && q->waits && q->ear->group == ear->group && is_to_all(q->ear) != is_to_all(ear) &&
+            q->order < p->order && disturbs(q->ear, span_of(q->request, q->len)))
             return false;
     }
     return true;
