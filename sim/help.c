@@ -23,7 +23,6 @@ static const struct help {
     const char *name, *line, *form, *about;
     unsigned options; /* whose; 0: none */
     const char *examples, *exits;
-    void (*more)(FILE *out); /* before the examples; NULL: nothing */
 } helps[] = {
     {"run", "run a scenario, or --all of them in both worlds",
      "run NAME|FILE [options]\n       spaaksim run --all [options]",
@@ -34,7 +33,7 @@ static const struct help {
      "  spaaksim run pp01 --world virtual --seed 7\n"
      "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
      "  spaaksim run --all\n",
-     EXITS, NULL},
+     EXITS},
     {"play", "drive a scenario's world by hand, line by line", "play [NAME|FILE] [options]",
      "A scenario's components and what it is given, driven by hand. Its do, faults, expect and never are not "
      "used. Lines "
@@ -46,23 +45,21 @@ static const struct help {
      "  echo 'vos renew-vehicle-identity; wait PP-01/9; kill spaak' | spaaksim play pp01\n",
      "exit: 0 what holds in every run held, 1 it did not, or a line of a pipe was wrong, 2 the command line "
      "or the\n"
-     "scenario is wrong, 3 something needed is missing\n",
-     NULL},
+     "scenario is wrong, 3 something needed is missing\n"},
     {"uds", "speak UDS to an ECU of a running world", "uds NAME|FOLDER ECU WORDS [--timeout MS] [--hex]",
      "Speaks UDS to an ECU of a world that plays or runs: by name, or by the folder of its records. ECU is "
      "spaak, tbm, sgw\nor all, of a further vehicle v0002.sgw. Any other tool connects to uds-ECU.sock in "
      "that "
      "folder.\n",
-     0,
+     OPTIONS_OF_UDS,
      "  spaaksim uds pp01 sgw read F18C 0250\n"
      "  spaaksim uds pp01 sgw session 03\n"
      "  spaaksim uds out/play-pp01 tbm dtc --timeout 500\n"
      "  spaaksim uds pp01 all raw 3E00 --hex\n",
      "exit: 0 a positive answer, 1 a negative one or silence, 2 the command line is wrong, 3 no such world "
-     "runs\n",
-     print_words},
+     "runs\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
-     "  spaaksim list\n", EXITS, NULL},
+     "  spaaksim list\n", EXITS},
     {"check", "check scenario files without running them", "check [--dump] [FILE...]",
      "Reads scenario files, all of the project without FILE, and says what is wrong with them; with --dump "
      "what was\n"
@@ -70,7 +67,7 @@ static const struct help {
      0,
      "  spaaksim check\n"
      "  spaaksim check --dump scenarios/pp01/pp01.yaml\n",
-     "exit: 0 all are well-formed, 2 one is not\n", NULL},
+     "exit: 0 all are well-formed, 2 one is not\n"},
     {"explain", "what a reason means, and what to look at", "explain [REASON...]",
      "Tells of a reason that stands in a trace or a verdict: what it says, what it mostly comes from, where "
      "to look.\n"
@@ -78,13 +75,13 @@ static const struct help {
      0,
      "  spaaksim explain CSR_ALREADY_ISSUED\n"
      "  spaaksim explain\n",
-     "exit: 0 it is known, 2 it is not\n", NULL},
+     "exit: 0 it is known, 2 it is not\n"},
     {"dbc", "write the CAN message matrix as a DBC file", "dbc",
      "Writes the CAN message matrix to standard output, for the tools that read DBC files.\n", 0,
-     "  spaaksim dbc >spaak.dbc\n", EXITS, NULL},
+     "  spaaksim dbc >spaak.dbc\n", EXITS},
     {"apdu", "Digital Key APDUs as text", "apdu [HEX...]",
      "Digital Key APDUs in hex as readable lines; without HEX, lines of standard input.\n", 0,
-     "  spaaksim apdu 803C1209 '< 9000'\n", EXITS, NULL},
+     "  spaaksim apdu 803C1209 '< 9000'\n", EXITS},
 };
 
 #define HELPS (sizeof helps / sizeof helps[0])
@@ -113,11 +110,11 @@ void help_print_command(const char *name, FILE *out)
         return;
     }
     fprintf(out, "usage: spaaksim %s\n\n%s", h->form, h->about);
-    if (h->options) {
+    if (h->options == OPTIONS_OF_UDS) {
+        print_words(out);
+    } else if (h->options) {
         fputs("\noptions:\n", out);
         options_print((enum options_of)h->options, out);
     }
-    if (h->more)
-        h->more(out);
     fprintf(out, "\nexamples:\n%s\n%s", h->examples, h->exits);
 }
