@@ -374,18 +374,10 @@ static bool open_all(struct desk *d, uint32_t p2_ms)
     return true;
 }
 
-static bool any_connector(const struct run *r)
-{
-    for (unsigned g = 0; g < r->scenario->groups; g++)
-        if (run_connector(r, g))
-            return true;
-    return false;
-}
-
 void desk_open(struct run *r, uint32_t p2_ms)
 {
     struct desk *d;
-    if (records_folder(r) < 0 || !any_connector(r))
+    if (records_folder(r) < 0)
         return;
     d = calloc(1, sizeof *d + DESK_VEHICLES * (DESK_ECUS + 1) * sizeof d->ears[0]);
     if (!d)
@@ -393,9 +385,11 @@ void desk_open(struct run *r, uint32_t p2_ms)
     d->run = r;
     for (size_t i = 0; i < DESK_PEERS; i++)
         d->peers[i].fd = -1;
-    if (!open_all(d, p2_ms)) {
+    bool ok = open_all(d, p2_ms);
+    if (!ok)
         fprintf(stderr, "spaaksim: no sockets for testers' tools in %s: %s\n", r->options->out,
                 strerror(errno));
+    if (!ok || !d->ear_count) {
         desk_close(d);
         return;
     }
