@@ -53,6 +53,27 @@ unshare $own sh "$share/named.sh" >"$out/named.txt" 2>&1 || { fail "existing int
 tail -n 1 "$out/named.txt"
 grep -q ' vt 6B0##' "$out/named/can.log" || fail "can.log lacks the frames of the named interfaces"
 
+# ---- a tester's tool at the connector ----
+# Its answers come over vcan, and the play passes only when can.log has every frame that the tool sent, too.
+step uds "spaaksim uds beside a play, CAN=vcan"
+desk=$(mktemp -d)
+mkfifo "$desk/lines"
+"$build/bin/spaaksim" play pp01 --can vcan --out "$desk/out" <"$desk/lines" >"$out/play.txt" 2>&1 &
+playing=$!
+exec 9>"$desk/lines"
+tries=0
+until "$build/bin/spaaksim" uds "$desk/out" sgw read F18C >"$out/uds.txt" 2>&1 || [ $tries = 30 ]; do
+    sleep 1
+    tries=$((tries + 1))
+done
+grep -q '"SGW0000000001"' "$out/uds.txt" || { fail "the SGW does not answer"; cat "$out/uds.txt"; }
+echo quit >&9
+exec 9>&-
+wait $playing || { fail "the play on vcan"; cat "$out/play.txt"; }
+tail -n 1 "$out/play.txt"
+grep -q ' diagnostic 7A2##' "$desk/out/can.log" || fail "can.log lacks the tool's frames"
+rm -rf "$desk"
+
 # ---- our ISO-TP against the kernel's ----
 step isotp "our engine against the kernel's"
 "$build/tests/kernel_isotp" || fail "ISO-TP against the kernel"

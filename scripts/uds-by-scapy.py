@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """uds-by-scapy.py FD: a conversation of Scapy, as tester, with the test ECU at the other end of the socket FD, one packet
-a message (SOCK_SEQPACKET). Names each step that came out as it must. Exit status 77 when there is no Scapy.
+a message (SOCK_SEQPACKET); uds-by-scapy.py --desk PATH: with the SGW of a running world, at the socket of that
+path (docs/uds-tool.md). Names each step that came out as it must. Exit status 77 when there is no Scapy.
 
 Debian's own Python: the packages python3-scapy and python3-cryptography belong to it."""
 import logging
@@ -30,8 +31,8 @@ def cmac(key, data):
 
 
 class Tester:
-    def __init__(self, fd):
-        self.socket = StreamSocket(socket.socket(fileno=fd), UDS)
+    def __init__(self, connection):
+        self.socket = StreamSocket(connection, UDS)
 
     def ask(self, what, request):
         """The answer as Scapy understands it, that it waits for through 78."""
@@ -56,8 +57,20 @@ def expect(is_so, what):
         sys.exit("not so: " + what)
 
 
-def main():
-    tester = Tester(int(sys.argv[1]))
+def speak_to_desk(path):
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    connection.connect(path)
+    tester = Tester(connection)
+    answer = bytes(tester.ask("session", UDS_DSC(diagnosticSessionType=3)))
+    expect(answer == bytes.fromhex("5003003201F4"), "P2 and P2* of the session")
+    expect(tester.read("serial", 0xF18C) == b"SGW0000000001", "the SGW's serial number")
+    expect(tester.read("the gate is closed", 0x0250) == bytes([0]), "a closed gate")
+    expect(tester.read("the session is open", 0xF186) == bytes([3]), "session 03")
+    tester.refused("no such identifier", UDS_RDBI(identifiers=[0x0999]), 0x31)
+
+
+def speak_to_ecu(fd):
+    tester = Tester(socket.socket(fileno=fd))
     vin = UDS_WDBI(dataIdentifier=0xF190) / b"1SPAAK00000000007"
     answer = bytes(tester.ask("session", UDS_DSC(diagnosticSessionType=PLANT)))
     expect(answer == bytes.fromhex("5060003201F4"), "P2 and P2* of the session")
@@ -75,4 +88,7 @@ def main():
     expect(answer == bytes.fromhex("5902399A0051299A015129"), "two trouble codes")
 
 
-main()
+if sys.argv[1] == "--desk":
+    speak_to_desk(sys.argv[2])
+else:
+    speak_to_ecu(int(sys.argv[1]))

@@ -4,9 +4,20 @@
 
 #include "sim/commands.h"
 #include "sim/options.h"
+#include "sim/uds/words.h"
 
 #define EXITS \
     "exit: 0 passed, 1 failed, 2 the command line or a scenario is wrong, 3 something needed is missing\n"
+
+static void print_words(FILE *out)
+{
+    fputs("\nwords:\n", out);
+    words_print_forms(out);
+    fputs("\noptions:\n"
+          "  --timeout MS             how long silence lasts (default 2000)\n"
+          "  --hex                    final answers in hex, and nothing else\n",
+          out);
+}
 
 static const struct help {
     const char *name, *line, *form, *about;
@@ -35,6 +46,18 @@ static const struct help {
      "exit: 0 what holds in every run held, 1 it did not, or a line of a pipe was wrong, 2 the command line "
      "or the\n"
      "scenario is wrong, 3 something needed is missing\n"},
+    {"uds", "speak UDS to an ECU of a running world", "uds NAME|FOLDER ECU WORDS [--timeout MS] [--hex]",
+     "Speaks UDS to an ECU of a world that plays or runs: by name, or by the folder of its records. ECU is "
+     "spaak, tbm, sgw\nor all, of a further vehicle v0002.sgw. Any other tool connects to uds-ECU.sock in "
+     "that "
+     "folder.\n",
+     OPTIONS_OF_UDS,
+     "  spaaksim uds pp01 sgw read F18C 0250\n"
+     "  spaaksim uds pp01 sgw session 03\n"
+     "  spaaksim uds out/play-pp01 tbm dtc --timeout 500\n"
+     "  spaaksim uds pp01 all raw 3E00 --hex\n",
+     "exit: 0 a positive answer, 1 a negative one or silence, 2 the command line is wrong, 3 no such world "
+     "runs\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
      "  spaaksim list\n", EXITS},
     {"check", "check scenario files without running them", "check [--dump] [FILE...]",
@@ -87,7 +110,9 @@ void help_print_command(const char *name, FILE *out)
         return;
     }
     fprintf(out, "usage: spaaksim %s\n\n%s", h->form, h->about);
-    if (h->options) {
+    if (h->options == OPTIONS_OF_UDS) {
+        print_words(out);
+    } else if (h->options) {
         fputs("\noptions:\n", out);
         options_print((enum options_of)h->options, out);
     }

@@ -7,7 +7,11 @@
 #include "sim/run/run.h"
 
 /* Whose they are; an option may be of several commands. */
-enum options_of { OPTIONS_OF_RUN = 1, OPTIONS_OF_PLAY = 2 };
+enum options_of {
+    OPTIONS_OF_RUN = 1,
+    OPTIONS_OF_PLAY = 2,
+    OPTIONS_OF_UDS = 4 /* which reads its own (sim/uds) */
+};
 
 struct options {
     struct run_options run;

@@ -63,9 +63,10 @@ typedef const struct link_tally *setup_tally(void *ctx, const struct setup_insta
 
 struct setup {
     const struct medium *medium;
-    const char *option;    /* "can": of the command line, and of make in capitals; NULL: none */
-    const char *form;      /* of its value, for the help */
-    const char *option_is; /* one line of help */
+    const struct link_driver *driver; /* for ends that the runner itself has on it; NULL: it has none */
+    const char *option;               /* "can": of the command line, and of make in capitals; NULL: none */
+    const char *form;                 /* of its value, for the help */
+    const char *option_is;            /* one line of help */
     /* Could that be a value of the option? False and a sentence when it never is; whether it works shows in
      * open. NULL: anything could. */
     bool (*takes)(const char *choice, char *problem, size_t cap);

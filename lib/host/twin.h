@@ -30,6 +30,11 @@ struct twin {
     enum err (*subscribe)(struct virtual_port *p, const char *topic); /* NULL: no topics */
     enum err (*tell)(struct virtual_port *p, const char *address,
                      const char *news); /* NULL: nothing to tell */
+    /* A frame from outside, of virtual_put; what is then heard there goes to virtual_outside. NULL: no
+     * frames.
+     */
+    enum err (*put)(struct virtual *v, void *state, unsigned group, enum segment s,
+                    const struct bus_frame *f);
     void (*helper_alive)(struct virtual *v, void *state,
                          bool alive); /* killed, started; NULL without helper */
     void (*close)(void *state);       /* NULL: nothing to free */
@@ -66,5 +71,7 @@ void virtual_link(struct virtual_port *p, enum link_state state);
 void virtual_news(struct virtual_port *p, const char *address, const char *news);
 /* A frame was on a bus; NULL when nobody wants to know. */
 void virtual_frame(struct virtual *v, const char *bus, const struct bus_frame *f);
+/* The same at a segment into which somebody from outside has put frames, but not of his own. */
+void virtual_outside(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f);
 
 #endif

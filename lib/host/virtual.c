@@ -588,6 +588,20 @@ void virtual_frame(struct virtual *v, const char *bus, const struct bus_frame *f
         v->hooks.on_frame(v->hooks.ctx, v->now_us, bus, f);
 }
 
+void virtual_outside(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f)
+{
+    if (v->hooks.on_outside)
+        v->hooks.on_outside(v->hooks.ctx, group, s, f);
+}
+
+enum err virtual_put(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f)
+{
+    for (size_t i = 0; i < v->twin_count; i++)
+        if (v->twins[i].twin->put)
+            return v->twins[i].twin->put(v, v->twins[i].state, group, s, f);
+    return ERR_LINK_DOWN;
+}
+
 /* ---- the world ---- */
 
 #define HOST_CALLS                                                                                  \

@@ -21,6 +21,8 @@ struct virtual_hooks {
     void (*on_trace)(void *ctx, const struct trace_event *e); /* may be NULL, like the others */
     void (*on_frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
     void (*on_tap)(void *ctx, const struct tap_event *e);
+    /* Heard where virtual_put has put frames: those of others. */
+    void (*on_outside)(void *ctx, unsigned group, enum segment s, const struct bus_frame *f);
 };
 
 struct virtual_options {
@@ -58,6 +60,10 @@ bool virtual_helper(struct virtual *v, const char *name, bool alive);
 bool virtual_helper_known(const struct virtual *v, const char *name, bool *alive);
 /* Takes a link away from one component, or gives it back. False when the component has no such link. */
 bool virtual_cut(struct virtual_node *n, const char *link, bool cut);
+
+/* Puts a frame on a vehicle's segment for somebody who is no component: it takes part in arbitration like any
+ * other. ERR_LINK_DOWN while the segment carries nothing. */
+enum err virtual_put(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f);
 
 /* An operator's call, as an event of its own. */
 void virtual_call(struct virtual_node *n, unsigned call, const struct call_value *values);

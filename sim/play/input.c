@@ -28,7 +28,7 @@ enum prompt {
 static struct {
     const struct play *completer;
     bool by_hand, edits; /* edits: readline reads the line */
-    int signals;
+    int signals, beside; /* descriptors; -1: none */
     enum prompt prompt;
     enum input_news news; /* what readline's handler was told */
     char *typed;
@@ -216,6 +216,7 @@ static bool open_signals(void)
 
 bool input_open(const struct play *completer)
 {
+    in.beside = -1;
     in.completer = completer;
     in.by_hand = isatty(STDIN_FILENO);
     in.edits = in.by_hand && isatty(STDOUT_FILENO);
@@ -233,6 +234,11 @@ void input_close(void)
     free(in.typed);
     in.typed = NULL;
     clear_history();
+}
+
+void input_beside(int fd)
+{
+    in.beside = fd;
 }
 
 bool input_is_by_hand(void)
@@ -257,18 +263,20 @@ static enum input_news read_bytes(struct input_line *out)
 
 enum input_news input_wait(int timeout_ms, struct input_line *out)
 {
-    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = in.signals, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
+                           {.fd = in.signals, .events = POLLIN},
+                           {.fd = in.beside, .events = POLLIN}};
     enum input_news news = in.edits ? INPUT_NOTHING : plain_line(out);
     if (news != INPUT_NOTHING)
         return news;
     if (in.edits)
         show_prompt();
     fflush(stdout);
-    if (poll(fds, 2, timeout_ms) <= 0)
+    if (poll(fds, 3, timeout_ms) <= 0)
         return INPUT_NOTHING;
     if (fds[1].revents && (news = input_signal()) != INPUT_NOTHING)
         return news;
     if (!fds[0].revents)
-        return INPUT_NOTHING;
+        return fds[2].revents ? INPUT_BESIDE : INPUT_NOTHING;
     return in.edits ? read_keys(out) : read_bytes(out);
 }

@@ -9,6 +9,7 @@
 enum input_news {
     INPUT_NOTHING,
     INPUT_LINE,
+    INPUT_BESIDE, /* the descriptor beside is readable */
     INPUT_END,
     INPUT_BREAK, /* SIGINT */
     INPUT_STOP   /* SIGTERM, SIGHUP; and SIGINT where nobody sits at a prompt */
@@ -22,6 +23,8 @@ struct input_line {
 /* False when there is no descriptor left. `completer`: whose names complete a line; kept. */
 bool input_open(const struct play *completer);
 void input_close(void);
+/* Another descriptor that input_wait wakes for; -1: none. */
+void input_beside(int fd);
 /* Does a person type? */
 bool input_is_by_hand(void);
 /* Waits for a line, a signal, or so long (-1: for ever). A line is good until the next call. */

@@ -87,10 +87,25 @@ static void on_break(struct play *p)
     p->broken_us = t;
 }
 
+/* Processes are served by their world's loop; in virtual time here, between its turns. */
+static void look_for_tools(struct play *p)
+{
+    const struct run_guest *guest = p->run->guest;
+    if (guest && !in_real_time(p))
+        guest->serve(guest->ctx, now_us(p));
+}
+
+static bool tools_wait(const struct play *p)
+{
+    const struct run_guest *guest = p->run->guest;
+    return guest && guest->busy(guest->ctx);
+}
+
 static enum stretch_end look_for_signal(struct play *p)
 {
     if (!in_real_time(p) && p->turns++ % SIGNAL_TURNS)
         return STRETCH_GOES_ON;
+    look_for_tools(p);
     enum input_news news = input_signal();
     if (news == INPUT_BREAK)
         on_break(p);
@@ -130,6 +145,8 @@ static bool enough(void *ctx, bool quiet)
         s->end = STRETCH_OVER;
     else if (s->step[0] && step_came(p))
         s->end = STRETCH_STEP;
+    else if (s->until_served && !tools_wait(p))
+        s->end = STRETCH_SERVED;
     else if (quiet && s->until_quiet)
         s->end = STRETCH_QUIET;
     return s->end != STRETCH_GOES_ON;
@@ -197,7 +214,10 @@ static void take_line(struct play *p, const struct input_line *line)
     p->lines++;
     p->asked = false;
     p->stretch.end = STRETCH_GOES_ON;
-    if (!play_line(p, line->bytes, line->len))
+    if (p->served && p->pending)
+        play_settle(p);
+    p->served = false;
+    if (p->state == PLAY_GOES_ON && !play_line(p, line->bytes, line->len))
         tell_wrong(p);
     if (p->asked && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK)
         play_settle(p);
@@ -218,12 +238,24 @@ static void pass_time(struct play *p)
         play_proceed(p, (struct stretch){.until_us = now_us(p) + PLAY_SLICE_US});
 }
 
+/* A tool has come, has asked or has left: the world goes on until none waits any more. */
+static void serve_tools(struct play *p)
+{
+    look_for_tools(p);
+    if (!tools_wait(p))
+        return;
+    p->pending = p->served = true;
+    play_proceed(p, (struct stretch){.until_us = now_us(p) + PLAY_VIRTUAL_US, .until_served = true});
+}
+
 static void take_turn(struct play *p)
 {
     struct input_line line;
     enum input_news news = input_wait(in_real_time(p) ? 0 : -1, &line);
     if (news == INPUT_LINE)
         take_line(p, &line);
+    else if (news == INPUT_BESIDE)
+        serve_tools(p);
     else if (news == INPUT_END)
         end_input(p);
     else if (news == INPUT_BREAK)
@@ -299,6 +331,7 @@ static int play(struct play *p)
         if (p->by_hand)
             play_say("%s: %s; `help` names what can be said", p->scenario.name, p->scenario.title);
         play_settle(p);
+        input_beside(p->run->guest && !in_real_time(p) ? p->run->guest->fd : -1);
         while (p->state == PLAY_GOES_ON)
             take_turn(p);
     }

@@ -24,6 +24,7 @@ enum stretch_end {
     STRETCH_QUIET,
     STRETCH_TIME, /* until_us has come */
     STRETCH_STEP,
+    STRETCH_SERVED,
     STRETCH_BREAK, /* Ctrl-C */
     STRETCH_OVER   /* nothing more can be had of this world */
 };
@@ -31,7 +32,8 @@ enum stretch_end {
 struct stretch {
     uint64_t until_us;
     bool until_quiet;
-    char step[12]; /* ends when it is traced; "": no step does */
+    bool until_served; /* no tool waits for an answer */
+    char step[12];     /* ends when it is traced; "": no step does */
     enum stretch_end end;
     size_t seen; /* events before this one were there already, or were looked at */
     uint64_t from_us;
@@ -53,6 +55,7 @@ struct play {
     struct stretch stretch;
     bool asked;   /* by this line, of the world, which is to go on until it is quiet */
     bool pending; /* it has not been quiet since */
+    bool served;  /* a tool, since the last line */
     bool by_hand; /* a person types, who sees at once what is wrong */
     unsigned lines, wrong_lines, turns;
     size_t told; /* failures of the run that were said */

@@ -69,6 +69,8 @@ static bool open_record(struct run *r, struct record *k, const char *name)
 static bool remove_old(struct run *r)
 {
     static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "junit.xml"};
+    static const char *const sockets[] = {".sock", NULL};
+    folder_clear(r->records->folder, sockets);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (unlinkat(r->records->folder, files[i], 0) != 0 && errno != ENOENT) {
             run_fail(r, "cannot remove %s/%s, which an earlier run left: %s", r->options->out, files[i],
@@ -104,6 +106,11 @@ bool records_inside(struct run *r, const char *name, unsigned mode, const char *
 bool records_are_kept(const struct run *r)
 {
     return r->records && r->records->folder >= 0;
+}
+
+int records_folder(const struct run *r)
+{
+    return records_are_kept(r) ? r->records->folder : -1;
 }
 
 static void close_record(struct record *k)

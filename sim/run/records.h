@@ -19,6 +19,8 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
 void records_tap(struct run *r, const struct tap_event *e);
 /* Is there a folder with records of this run? */
 bool records_are_kept(const struct run *r);
+/* Its descriptor, which stays the run's; -1: there is none. */
+int records_folder(const struct run *r);
 /* Prints what is old enough to stand in order; when more is due. */
 void records_pump(struct run *r, uint64_t now_us);
 uint64_t records_due_us(const struct run *r);

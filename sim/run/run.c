@@ -160,6 +160,33 @@ void run_on_tap(struct run *r, const struct tap_event *e)
     records_tap(r, e);
 }
 
+const struct port_spec *run_connector(const struct run *r, unsigned group)
+{
+    for (size_t i = 0; i < r->scenario->member_count; i++) {
+        const struct member *m = &r->scenario->members[i];
+        if (!m->class || m->class->place != PLACE_VEHICLE || m->group != group)
+            continue;
+        for (size_t k = 0; k < m->class->port_count; k++)
+            if (m->class->ports[k].segment == SEGMENT_DIAGNOSTIC)
+                return &m->class->ports[k];
+    }
+    return NULL;
+}
+
+void run_on_connector(struct run *r, unsigned group, uint64_t now_us, const struct bus_frame *f)
+{
+    if (r->guest)
+        r->guest->frame(r->guest->ctx, group, now_us, f);
+}
+
+void run_end_guest(struct run *r)
+{
+    const struct run_guest *guest = r->guest;
+    r->guest = NULL;
+    if (guest)
+        guest->close(guest->ctx);
+}
+
 void run_note(struct run *r, uint64_t now_us, enum trace_kind kind, const char *component, const char *text,
               unsigned fault)
 {
@@ -179,6 +206,8 @@ uint64_t run_next_due_us(const struct run *r)
             t = r->triggers[i].due_us;
     if (r->complete && r->complete_at_us + r->scenario->quiet_us < t)
         t = r->complete_at_us + r->scenario->quiet_us;
+    uint64_t guest_due = r->guest ? r->guest->due_us(r->guest->ctx) : UINT64_MAX;
+    t = guest_due < t ? guest_due : t;
     return links_due < t ? links_due : t;
 }
 
@@ -187,7 +216,7 @@ bool run_idle(const struct run *r)
     for (size_t i = 0; i < r->trigger_count; i++)
         if (r->triggers[i].state == TRIGGER_DUE)
             return false;
-    return true;
+    return !r->guest || !r->guest->busy(r->guest->ctx);
 }
 
 static void follow_up(struct run *r, enum trigger_kind kind, size_t index, uint64_t due_us)
@@ -249,6 +278,8 @@ void run_pump(struct run *r, uint64_t now_us)
         struct trigger now = *t; /* what it sets off may add to the list */
         fire(r, &now, now_us);
     }
+    if (r->guest)
+        r->guest->pump(r->guest->ctx, now_us);
 }
 
 static bool triggers_done(const struct run *r)

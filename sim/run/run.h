@@ -49,6 +49,20 @@ enum presence {
     PRESENCE_ALIVE
 };
 
+/* Somebody beside the scenario who takes part in a run: tools at the connectors of its vehicles (sim/uds). It
+ * is looked after in the turns of the world; as long as nobody comes it asks for none. */
+struct run_guest {
+    void *ctx;
+    int fd; /* readable: serve has something to do */
+    void (*serve)(void *ctx, uint64_t now_us);
+    /* A frame of others was heard at the connector of a vehicle. */
+    void (*frame)(void *ctx, unsigned group, uint64_t now_us, const struct bus_frame *f);
+    void (*pump)(void *ctx, uint64_t now_us); /* does what is due */
+    uint64_t (*due_us)(void *ctx);            /* UINT64_MAX: nothing */
+    bool (*busy)(void *ctx);                  /* waits for somebody of the world */
+    void (*close)(void *ctx);
+};
+
 /* What a world must be able to do. Names are those of members, and of the media's helpers. */
 struct world_ops {
     void (*kill)(struct run *r, const char *name);
@@ -60,6 +74,11 @@ struct world_ops {
     enum presence (*presence)(struct run *r, const char *name);
     /* What its log ends with; "" for nothing. NULL: this world has no logs. */
     void (*last_words)(struct run *r, const char *name, char out[240]);
+    /* The diagnostic connector of a vehicle; asked for first, it is opened. Frames of others that are heard
+     * there then go to run_on_connector. */
+    enum link_state (*connector)(struct run *r, unsigned group);
+    /* Puts a frame on the diagnostic segment there; one that does not go is lost. */
+    void (*put)(struct run *r, unsigned group, const struct bus_frame *f);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };
@@ -88,10 +107,11 @@ struct run {
     const struct world_ops *ops;
     void *world;
     uint64_t limit_us;
-    uint64_t late_us;        /* the most by which real time was ahead of what should have been done */
-    int64_t wall_offset_us;  /* wall clock at time 0 */
-    bool in_order;           /* events come in the order of their times: claims are judged at each */
-    struct records *records; /* NULL: none */
+    uint64_t late_us;              /* the most by which real time was ahead of what should have been done */
+    int64_t wall_offset_us;        /* wall clock at time 0 */
+    bool in_order;                 /* events come in the order of their times: claims are judged at each */
+    struct records *records;       /* NULL: none */
+    const struct run_guest *guest; /* NULL: nobody */
     /* what happened */
     struct trace_event *events;
     size_t event_count, event_cap;
@@ -134,6 +154,11 @@ void run_start(struct run *r);
 void run_on_event(struct run *r, const struct trace_event *e);
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
 void run_on_tap(struct run *r, const struct tap_event *e);
+/* The port by which somebody of that vehicle stands on its diagnostic segment; NULL: nobody does. */
+const struct port_spec *run_connector(const struct run *r, unsigned group);
+void run_on_connector(struct run *r, unsigned group, uint64_t now_us, const struct bus_frame *f);
+/* The guest leaves, if there is one. */
+void run_end_guest(struct run *r);
 /* When the world must call run_pump at the latest; UINT64_MAX for no reason to. */
 uint64_t run_next_due_us(const struct run *r);
 /* Does what is due. */

@@ -13,6 +13,7 @@
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
 #include "sim/world/interrupt.h"
+#include "sim/world/process_connector.h"
 #include "sim/world/process_life.h"
 #include "sim/world/world.h"
 
@@ -119,6 +120,16 @@ static enum presence world_presence(struct run *r, const char *name)
     return c->pid && !c->killed ? PRESENCE_ALIVE : PRESENCE_DEAD;
 }
 
+static enum link_state world_connector(struct run *r, unsigned group)
+{
+    return process_connector_state(world_of_run(r), group);
+}
+
+static void world_put(struct run *r, unsigned group, const struct bus_frame *f)
+{
+    process_connector_put(world_of_run(r), group, f);
+}
+
 static struct store *world_store(struct run *r, const char *name)
 {
     struct process_world *w = world_of_run(r);
@@ -148,6 +159,8 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .fault = world_fault,
                                      .presence = world_presence,
                                      .last_words = world_last_words,
+                                     .connector = world_connector,
+                                     .put = world_put,
                                      .store = world_store};
 
 /* ---- the loop ---- */
@@ -379,7 +392,10 @@ static bool process_open(struct run *r, const struct scenario *s, const struct r
     if (!records_open(r) || !open_event(w) || !process_setup_open(w))
         return false;
     r->verdict = VERDICT_PASS;
-    return start_all(w);
+    if (!start_all(w))
+        return false;
+    process_connector_open_desk(w);
+    return true;
 }
 
 static enum verdict process_close(struct run *r)
@@ -388,6 +404,7 @@ static enum verdict process_close(struct run *r)
     if (!w)
         return r->verdict;
     uint64_t t = process_now_us(w);
+    process_connector_close(w);
     if (w->event)
         stop_all(w);
     run_end(r, t);

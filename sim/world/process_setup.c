@@ -13,6 +13,7 @@
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
 #include "lib/media/media.h"
+#include "sim/world/process_connector.h"
 
 #define STORE_KEY_FILE        "store.key"
 #define FORMER_STORE_KEY_FILE "former-store.key"
@@ -125,7 +126,7 @@ static size_t list_instances(struct process_world *w)
         if (s->members[i].class)
             w->instances[n++] = (struct setup_instance){s->members[i].name, s->members[i].class,
                                                         s->members[i].serial, s->members[i].group};
-    return n;
+    return n + process_connector_list(w, w->instances + n);
 }
 
 static bool open_helper(struct process_world *w, size_t i)
@@ -207,7 +208,10 @@ void process_setup_drain(struct process_world *w)
 static const struct link_tally *tally_of(void *ctx, const struct setup_instance *who, unsigned port)
 {
     struct process_world *w = ctx;
+    const struct link_tally *own = process_connector_tally(w, who);
     const struct child *c = process_setup_child(w, who->name);
+    if (own)
+        return own;
     return c && c->slot < BOARD_SLOTS ? &w->board->slots[c->slot].tallies[port] : NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "lib/host/setup.h"
 #include "lib/host/spawn.h"
 #include "sim/run/records.h"
+#include "sim/uds/desk.h"
 #include "sim/world/equip.h"
 #include "sim/world/scratch.h"
 #include "sim/world/zygote.h"
@@ -48,6 +49,20 @@ struct child {
     struct store *store; /* opened by the judge */
 };
 
+/* The runner's own end on the diagnostic segment of a vehicle (process_connector.h). */
+struct process_connector {
+    struct process_world *world;
+    struct setup_instance who;
+    struct component_class class;
+    struct port_spec port;
+    struct link_tally tally;
+    struct token_ring tokens;
+    struct link *link; /* NULL: nobody has asked for it */
+    enum link_state state;
+    bool failed; /* it cannot be opened */
+    char endpoint[600];
+};
+
 struct process_world {
     struct run *run;
     sd_event *event;
@@ -60,7 +75,10 @@ struct process_world {
     unsigned deaths; /* that nobody had planned */
     uint64_t end_us; /* when it began to end: what is said of later times is not of the run */
     int zygote;      /* socket, -1: none */
-    struct setup_instance instances[SCENARIO_MEMBERS];
+    struct setup_instance instances[SCENARIO_MEMBERS + DESK_VEHICLES]; /* members, then connectors */
+    struct process_connector connectors[DESK_VEHICLES];
+    size_t connector_count;
+    sd_event_source *desk_source;
     struct token_ring book;              /* all tokens of this run */
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
     void *states[RUN_MEDIA];

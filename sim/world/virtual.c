@@ -10,10 +10,12 @@
 #include "lib/host/spawn.h"
 #include "lib/media/media.h"
 #include "sim/run/records.h"
+#include "sim/uds/desk.h"
 #include "sim/world/equip.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/world.h"
 
+#define P2_MS      150         /* of ECUs, for tools */
 #define EVENTS_MAX 20000000ull /* a livelock fails instead of hanging */
 
 struct virtual_world {
@@ -39,6 +41,13 @@ static void on_trace(void *ctx, const struct trace_event *e)
 static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
     run_on_frame(ctx, now_us, bus, f);
+}
+
+static void on_outside(void *ctx, unsigned group, enum segment s, const struct bus_frame *f)
+{
+    struct run *r = ctx;
+    if (s == SEGMENT_DIAGNOSTIC)
+        run_on_connector(r, group, virtual_now_us(world_of_run(r)->v), f);
 }
 
 static void on_tap(void *ctx, const struct tap_event *e)
@@ -98,6 +107,19 @@ static enum presence world_presence(struct run *r, const char *name)
     return alive ? PRESENCE_ALIVE : PRESENCE_DEAD;
 }
 
+/* Without its hub the segment takes frames and loses them. */
+static enum link_state world_connector(struct run *r, unsigned group)
+{
+    (void)r;
+    (void)group;
+    return LINK_UP;
+}
+
+static void world_put(struct run *r, unsigned group, const struct bus_frame *f)
+{
+    virtual_put(world_of_run(r)->v, group, SEGMENT_DIAGNOSTIC, f);
+}
+
 static struct store *world_store(struct run *r, const char *name)
 {
     struct virtual_world *w = world_of_run(r);
@@ -112,6 +134,8 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .call = world_call,
                                      .fault = world_fault,
                                      .presence = world_presence,
+                                     .connector = world_connector,
+                                     .put = world_put,
                                      .store = world_store};
 
 /* ---- broken promises ---- */
@@ -240,7 +264,8 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
         .hooks = {.ctx = r,
                   .on_trace = on_trace,
                   .on_frame = on_frame,
-                  .on_tap = options->bytes ? on_tap : NULL},
+                  .on_tap = options->bytes ? on_tap : NULL,
+                  .on_outside = on_outside},
         .plan = &r->plan,
     };
     w->v = virtual_new(&o);
@@ -252,6 +277,8 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
     run_start(r);
     bool ok = each_member(r, start_member);
     guard_end(&g);
+    if (ok && r->open)
+        desk_open(r, P2_MS);
     return ok;
 }
 
@@ -333,6 +360,7 @@ static enum verdict virtual_close(struct run *r)
     struct virtual_world *w = world_of_run(r);
     if (!w)
         return r->verdict;
+    run_end_guest(r);
     run_end(r, virtual_time(r));
     if (r->options->result && r->verdict == VERDICT_PASS)
         leave(r);

@@ -323,6 +323,7 @@ static void can_close(struct setup_world *w, void *state)
 
 const struct setup setup_can = {
     .medium = &medium_can,
+    .driver = &link_driver_can,
     .option = "can",
     .form = "auto|hub|vcan|LIST",
     .option_is = "what carries CAN; LIST is body=can0,telematics=can1,... (default auto)",

@@ -14,16 +14,19 @@
 /* One segment of one vehicle. */
 struct bus {
     struct virtual *world;
+    unsigned group;
+    enum segment segment;
     char name[CAN_BUS_NAME];
     struct endpoint *endpoints[ENDPOINTS];
     size_t endpoint_count;
+    struct endpoint *outside; /* of somebody who is no component; NULL until there is one */
     bool busy;
     struct bus_frame on_wire;
     struct endpoint *sender;
 };
 
 struct endpoint {
-    struct virtual_port *port;
+    struct virtual_port *port; /* NULL: from outside */
     struct bus *bus;
     uint32_t ids[16];
     size_t id_count;
@@ -68,9 +71,11 @@ static void frame_ended(struct virtual *v, void *object, uint64_t argument)
     start_next(b);
     for (size_t i = 0; i < b->endpoint_count; i++) {
         struct endpoint *e = b->endpoints[i];
-        if (e != sender && e->port->up && wants(e, f.id))
+        if (e->port && e != sender && e->port->up && wants(e, f.id))
             virtual_bytes(e->port, "", span_of(&f, sizeof f));
     }
+    if (b->outside && b->outside != sender)
+        virtual_outside(v, b->group, b->segment, &f);
     count_frame(v, &f, -1);
 }
 
@@ -111,17 +116,23 @@ static bool tx_grow(struct endpoint *e)
     return true;
 }
 
-static enum err can_send(struct virtual_port *p, const char *address, struct span bytes)
+static enum err queue_frame(struct endpoint *e, const struct bus_frame *f)
 {
-    struct endpoint *e = p->link;
-    (void)address;
     if (e->tx_count == e->tx_cap && !tx_grow(e))
         return ERR_QUEUE_FULL;
     struct bus_frame *slot = &e->tx[(e->tx_head + e->tx_count++) % e->tx_cap];
-    memcpy(slot, bytes.p, sizeof *slot);
+    *slot = *f;
     count_frame(e->bus->world, slot, 1);
     start_next(e->bus);
     return ERR_OK;
+}
+
+static enum err can_send(struct virtual_port *p, const char *address, struct span bytes)
+{
+    struct bus_frame f;
+    (void)address;
+    memcpy(&f, bytes.p, sizeof f);
+    return queue_frame(p->link, &f);
 }
 
 static struct bus *bus_of(struct virtual *v, struct can *can, unsigned group, enum segment s)
@@ -138,6 +149,8 @@ static struct bus *bus_of(struct virtual *v, struct can *can, unsigned group, en
     struct bus **slot = &can->buses[group * SEGMENTS + s];
     if (!*slot && (*slot = calloc(1, sizeof **slot))) {
         (*slot)->world = v;
+        (*slot)->group = group;
+        (*slot)->segment = s;
         can_bus_name(group, s, (*slot)->name);
     }
     return *slot;
@@ -169,6 +182,22 @@ static bool has_other_end(const struct virtual_port *p)
     return false;
 }
 
+static enum err can_put(struct virtual *v, void *state, unsigned group, enum segment s,
+                        const struct bus_frame *f)
+{
+    struct can *can = state;
+    struct bus *b = can->dead ? NULL : bus_of(v, can, group, s);
+    if (!b)
+        return can->dead ? ERR_LINK_DOWN : ERR_NO_MEMORY;
+    if (!b->outside) {
+        if (b->endpoint_count == ENDPOINTS || !(b->outside = calloc(1, sizeof *b->outside)))
+            return ERR_NO_MEMORY;
+        b->outside->bus = b;
+        b->endpoints[b->endpoint_count++] = b->outside;
+    }
+    return queue_frame(b->outside, f);
+}
+
 static void can_connect(struct virtual_port *p)
 {
     const struct can *can = virtual_state(virtual_of(p), &twin_can);
@@ -176,13 +205,17 @@ static void can_connect(struct virtual_port *p)
         virtual_link(p, LINK_UP);
 }
 
-static void can_disconnect(struct virtual_port *p)
+static void drop_frames(struct endpoint *e)
 {
-    struct endpoint *e = p->link;
     for (; e->tx_count; e->tx_count--) {
         count_frame(e->bus->world, &e->tx[e->tx_head], -1);
         e->tx_head = (e->tx_head + 1) % e->tx_cap;
     }
+}
+
+static void can_disconnect(struct virtual_port *p)
+{
+    drop_frames(p->link);
 }
 
 /* Without the hub no bus carries anything; with it again, whoever lives and is not cut off is back. */
@@ -194,7 +227,9 @@ static void can_alive(struct virtual *v, void *state, bool alive)
         for (size_t k = 0; can->buses[i] && k < can->buses[i]->endpoint_count; k++) {
             struct virtual_port *p = can->buses[i]->endpoints[k]->port;
             if (!alive)
-                can_disconnect(p);
+                drop_frames(can->buses[i]->endpoints[k]);
+            if (!p)
+                continue;
             if (!alive && p->up)
                 virtual_link(p, LINK_DOWN);
             else if (alive && !p->cut && virtual_alive(p->node))
@@ -225,6 +260,7 @@ const struct twin twin_can = {
     .connect = can_connect,
     .disconnect = can_disconnect,
     .send = can_send,
+    .put = can_put,
     .helper_alive = can_alive,
     .close = can_close,
 };
