@@ -32,7 +32,7 @@ static bool is_closing(enum step s)
 static void end_job(struct bench *b)
 {
     const struct job ended = b->job;
-    b->held = !ended.failed && (ended.kind == JOB_OPEN || (ended.kind == JOB_REQUEST && b->held));
+    b->held = ended.kind == JOB_REQUEST ? b->held : ended.kind == JOB_OPEN && !ended.failed;
     b->job = (struct job){.kind = JOB_NONE};
     if (!b->held)
         connection_keep_alive(&b->con, false);
