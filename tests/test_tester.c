@@ -97,6 +97,9 @@ Test(tester, frames_to_the_byte)
     for (unsigned i = 0; i < 5; i++)
         tester_bench_step(&bench);
     cr_expect(eq(str, bench.frames[bench.frame_count - 1], (char *)"7DF##5023E80CCCCCCCCCC"));
+    EXPECT_OK(
+        tester_bench_call(&bench, "uds", 1, 1, 0)); /* a TBM is not there: its silence changes nothing */
+    cr_assert(tester_bench_until(&bench, "uds=timeout bench=1", 1000));
     size_t sent = bench.frame_count;
     for (unsigned i = 0; i < 6100; i++)
         tester_bench_step(&bench);
@@ -175,6 +178,33 @@ Test(tester, what_answers_lead_to)
         cr_expect(eq(u8, bench.models[0].life, answers[i].reason ? 1 : 2), "%s", answers[i].name);
         tester_bench_close(&bench);
     }
+}
+
+/* Whatever it hears, a job comes to an end, and says which. */
+Test(tester, noise, .timeout = 120)
+{
+    static const struct {
+        const char *call, *note;
+        uint8_t life;
+    } jobs[] = {{"install-anchors", "anchors=", 1}, {"certify", "certify=ended", 2}};
+    char keys[BYTES];
+    size_t well = 0;
+    for (uint32_t seed = 1; seed <= 400; seed++) {
+        size_t k = seed % COUNT(jobs);
+        tester_bench_open(&bench, 0);
+        bench.settings[2] = 20;
+        tester_bench_kill(&bench); /* with these settings */
+        bench.models[0].life = jobs[k].life;
+        bench.noise = seed;
+        EXPECT_OK(tester_bench_call(&bench, jobs[k].call, 1, 0, 0));
+        cr_expect(tester_bench_until(&bench, jobs[k].note, 200000), "%s, seed %u", jobs[k].call, seed);
+        tester_bench_keys(&bench, keys, sizeof keys);
+        cr_expect(not(strstr(keys, "job/") || strstr(keys, "module/")), "seed %u: %s", seed, keys);
+        well += bench.models[0].life == jobs[k].life + 1;
+        tester_bench_close(&bench);
+    }
+    cr_expect(gt(sz, well, 100), "some come through: %zu", well);
+    cr_expect(lt(sz, well, 350), "and some do not: %zu", well);
 }
 
 /* ---- killed between any two frames ---- */

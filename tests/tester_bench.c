@@ -271,6 +271,23 @@ static bool swapped(struct tester_bench *m, unsigned bench, struct span pdu, str
     return false;
 }
 
+static uint32_t draw(struct tester_bench *m)
+{
+    m->noise = m->noise * 1664525u + 1013904223u;
+    return m->noise >> 8;
+}
+
+static void spoil(struct tester_bench *m, struct wr *out)
+{
+    if (!m->noise || !out->len || draw(m) % 16)
+        return;
+    size_t at = draw(m) % out->len;
+    if (draw(m) % 2)
+        out->len = at;
+    else
+        out->buf[at] ^= (uint8_t)(1 + draw(m) % 255);
+}
+
 static void log_request(struct tester_bench *m, uint32_t id, struct span pdu)
 {
     char hex[2 * 48 + 1];
@@ -291,6 +308,7 @@ static void on_request(struct tester_bench *m, unsigned bench, struct model_chan
             ask_module(model, pdu, &out);
     }
     assert(!out.failed);
+    spoil(m, &out);
     if (out.len)
         isotp_send(&c->tp, c->tx, (uint32_t)out.len, m->tester.now_us);
 }
@@ -444,7 +462,8 @@ void tester_bench_close(struct tester_bench *m)
 
 enum err tester_bench_call(struct tester_bench *m, const char *name, uint64_t a, uint64_t b, uint64_t c)
 {
-    const struct call_value values[ENV_VALUES] = {{.number = a}, {.number = b}, {.number = c}};
+    const struct call_value values[ENV_VALUES] = {
+        {.number = a}, {.number = b}, {.number = c, .text = "22F190"}};
     unsigned call;
     bool known = component_call(&tester_class, name, &call);
     assert(known);

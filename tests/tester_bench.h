@@ -45,6 +45,7 @@ struct tester_bench {
     struct model models[TESTER_BENCH_VEHICLES];
     struct bench_sent queue[TESTER_BENCH_QUEUE];
     size_t head, tail;
+    uint32_t noise; /* not 0: one answer in 16 is cut short or has another byte, by this seed */
     struct swapped swaps[TESTER_BENCH_SWAPS];
     char frames[64][BUS_TEXT_MAX]; /* the first of the tester's, as candump writes them */
     size_t frame_count;
