@@ -149,7 +149,7 @@ Test(err, names_and_numbers_are_unique_and_found)
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         cr_expect(eq(str, (char *)err_name((enum err)errors[i].number), (char *)errors[i].name));
         cr_expect(eq(int, (int)err_from_name(errors[i].name), errors[i].number));
-        cr_expect(gt(sz, strlen(err_text((enum err)errors[i].number)), 5));
+        cr_expect(lt(sz, 5, strlen(err_text((enum err)errors[i].number))));
         for (size_t k = 0; k < i; k++)
             cr_expect(ne(int, errors[k].number, errors[i].number), "%s", errors[i].name);
     }

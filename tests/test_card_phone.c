@@ -92,7 +92,7 @@ static void read_file(const struct vehicle *v, const char *name, struct file *ou
     cr_assert(f != NULL, "%s", path);
     out->len = fread(out->bytes, 1, sizeof out->bytes, f);
     fclose(f);
-    cr_assert(gt(sz, out->len, 0));
+    cr_assert(lt(sz, 0, out->len));
 }
 
 static void make_verifier(struct vehicle *v)

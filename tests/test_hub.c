@@ -138,7 +138,7 @@ static void read_frames(int fd, unsigned want, char *out, size_t cap)
     out[0] = '\0';
     while (want) {
         ssize_t len = receive(fd, buf, sizeof buf);
-        cr_assert(gt(int, (int)len, 0), "only \"%s\" came", out);
+        cr_assert(lt(int, 0, (int)len), "only \"%s\" came", out);
         cr_assert(eq(u8, buf[0], HUB_FRAMES));
         struct rd r = rd_of(buf + 1, (size_t)len - 1);
         struct bus_frame f;
@@ -257,7 +257,7 @@ Test(hub, reads_from_nobody_while_there_is_no_room_for_records, .timeout = 60)
         send_frames(a, 0x100, 128, 1);
         sent += 128;
     }
-    cr_expect(gt(u32, sent, HUB_RING_FRAMES / 2));
+    cr_expect(lt(u32, HUB_RING_FRAMES / 2, sent));
     cr_expect(lt(u32, sent, 2 * HUB_RING_FRAMES), "the sender waits");
     for (unsigned ms = 0; taken < sent && ms < 5000; ms++) {
         while (hub_ring_take(h.ring, &r)) {
@@ -369,7 +369,7 @@ Test(hub, what_is_not_understood_is_sent_away_with_a_reason)
             wrongs[i].greeted ? join(&h, SEGMENT_BODY, NULL, 0) : link_connect_unix(h.path, SOCK_SEQPACKET);
         send(fd, wrongs[i].bytes, wrongs[i].len, 0);
         ssize_t len = receive(fd, buf, sizeof buf);
-        cr_expect(gt(int, (int)len, 5), "%s", wrongs[i].name);
+        cr_expect(lt(int, 5, (int)len), "%s", wrongs[i].name);
         cr_expect(eq(u8, buf[0], HUB_BYE), "%s", wrongs[i].name);
         cr_expect(eq(int, (int)receive(fd, buf, sizeof buf), 0), "%s: closed after it", wrongs[i].name);
         close(fd);
@@ -497,10 +497,10 @@ Test(hub, idle_strangers_keep_no_node_out, .timeout = 30)
             cr_assert(eq(int, errno, EAGAIN)); /* the hub has not yet come to take it */
     }
     close(join(&h, SEGMENT_BODY, NULL, 0));
-    cr_expect(gt(int, (int)receive(strangers[0], buf, sizeof buf), 1));
+    cr_expect(lt(int, 1, (int)receive(strangers[0], buf, sizeof buf)));
     cr_expect(eq(u8, buf[0], HUB_BYE), "the oldest gives way");
     int last = strangers[sizeof strangers / sizeof strangers[0] - 1];
-    cr_expect(gt(int, (int)receive(last, buf, sizeof buf), 1));
+    cr_expect(lt(int, 1, (int)receive(last, buf, sizeof buf)));
     cr_expect(eq(u8, buf[0], HUB_BYE), "who does not greet goes");
     cr_expect(eq(int, (int)receive(last, buf, sizeof buf), 0));
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++)

@@ -12,7 +12,7 @@ Test(matrix, identifiers_and_names_are_unique)
         cr_expect(le(u32, a->id, 0x7FF));
         cr_expect(eq(ptr, (void *)matrix_find(a->id), (void *)a));
         cr_expect(eq(ptr, (void *)matrix_find_name(a->name), (void *)a));
-        cr_expect(gt(u16, a->per_second, 0));
+        cr_expect(lt(u16, 0, a->per_second));
     }
     cr_assert(eq(ptr, (void *)matrix_find(0x123), NULL));
 }

@@ -33,7 +33,7 @@ static void read_line(char *line)
         }
         struct part *p = &parts[part_count - 1];
         long n = hex_decode(word, strlen(word), p->bytes + p->len, sizeof p->bytes - p->len);
-        cr_assert(gt(long, n, 0), "%s: %s", p->name, word);
+        cr_assert(lt(long, 0, n), "%s: %s", p->name, word);
         p->len += (size_t)n;
     }
 }
