@@ -158,6 +158,33 @@ Test(spaak_plant, each_anchor_that_is_refused_has_its_verdict_and_its_reason)
     }
 }
 
+/* One bit of any byte, or its end at any length: never stored, always with a verdict. */
+Test(spaak_plant, nothing_near_a_sound_anchor_is_taken)
+{
+    struct module_bench *m = module_open(false);
+    uint8_t pdu[5 + X509_MAX] = {0x31, 0x01, 0x03, 0x03, 0x02};
+    struct span j1 = module_bytes(m, "J1");
+    prepare_slots(m, "J");
+    PLAY(m, "wait 2100"); /* who is silent has been noted */
+    module_count_commits(m);
+    m->b.trace_count = 0;
+    for (size_t i = 0; i < 2 * j1.len; i++) {
+        bool flip = i < j1.len;
+        size_t at = flip ? i : i - j1.len;
+        memcpy(pdu + 5, j1.p, j1.len);
+        pdu[5 + at] ^= (uint8_t)(flip << at % 8);
+        PLAY(m, "all 3E80 > -");
+        const struct tester_answer *a = module_ask(m, span_of(pdu, 5 + (flip ? j1.len : at ? at : 1)));
+        cr_assert(a && a->len == 5 && memcmp(a->bytes, "\x71\x01\x03\x03", 4) == 0, "%zu", i);
+        cr_expect(ne(u8, a->bytes[4], 0x00), "%zu", i);
+        cr_expect(eq(sz, bench_count(&m->b, TRACE_REJECT, ERR_OK), 1), "%zu", i);
+        m->b.trace_count = 0;
+    }
+    cr_expect(eq(u32, m->commits, 0));
+    PLAY(m, "3101030302{J1} > 7101030300");
+    module_close(m);
+}
+
 /* ---- verdicts on the identity ---- */
 
 static const struct {
