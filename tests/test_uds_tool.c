@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/commands.h"
 #include "sim/world/world.h"
 #include "tests/tool.h"
 
@@ -132,6 +133,7 @@ Test(uds_tool, a_path_too_long_for_a_socket_is_no_hindrance)
 
 static const char slow[] = "schema: 1\nname: slow\ntitle: time for a tool\nuse_case: PP-01\n"
                            "run: [broker, pki, vos, gsdp, sgw, tbm, spaak, rogue]\n"
+                           "given: {after: rp02}\n"
                            "do:\n  - {inject: \"3A0#11\", segment: infotainment, at: start, after: 60 s}\n"
                            "expect:\n  - {step: PP-01/19}\nlimit: 100 s\n";
 
@@ -224,6 +226,7 @@ static size_t live(const char *out, struct run *r)
     struct tree_problem problem = {0};
     struct run_options o = {.world = WORLD_VIRTUAL, .seed = 7, .out = out, .open = true, .quiet = true};
     size_t count;
+    scenario_finder = scenario_find_quietly;
     if (!s)
         cr_assert(scenario_load("scenarios/pp01/pp01.yaml", &s, &count, &problem), "%s", problem.text);
     cr_assert(world_virtual.open(r, s, &o));
