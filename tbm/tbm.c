@@ -293,6 +293,7 @@ static void tbm_fini(void *self)
     for (size_t i = 0; i < TBM_SERVICES; i++) {
         drop_all(&t->services[i].up);
         drop_all(&t->services[i].down);
+        isotp_port_fini(&t->services[i].channel);
     }
     diagnostic_fini(&t->diagnostic);
 }

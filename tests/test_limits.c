@@ -132,6 +132,7 @@ static const char *from_a_component(size_t n)
     tbm_begin(&b, LINK_SUBSCRIBED);
     isotp_port_init(&port, &b.node.env, TBM_CAN, 0, MATRIX_SPAAK_VOS_DOWN, MATRIX_SPAAK_VOS_UP);
     enum err e = isotp_port_send(&port, span_of(zeros, n));
+    isotp_port_fini(&port);
     bench_free(&b);
     return err_name(e);
 }

@@ -332,6 +332,8 @@ static void spaak_fini(void *self)
 {
     struct spaak *s = self;
     p256_free(s->ecu_key);
+    for (size_t i = 0; i < SPAAK_CHANNELS; i++)
+        isotp_port_fini(&s->channels[i]);
     diagnostic_fini(&s->diagnostic);
     OPENSSL_cleanse(s, sizeof *s);
 }

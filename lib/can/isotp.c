@@ -62,6 +62,13 @@ enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx
     return ERR_OK;
 }
 
+void isotp_set_buffer(struct isotp *i, uint8_t *rx_buf, uint32_t rx_cap)
+{
+    assert(i->rx.state == ISOTP_RX_IDLE && (rx_buf || rx_cap == 0));
+    i->rx.buf = rx_buf;
+    i->rx.cap = rx_cap;
+}
+
 uint32_t isotp_st_min_us(uint8_t st_min)
 {
     if (st_min_reserved(st_min))

@@ -103,6 +103,9 @@ struct isotp_config isotp_config_default(uint32_t tx_id, uint32_t rx_id);
  * first frame of anything longer is answered with overflow. */
 enum err isotp_init(struct isotp *i, const struct isotp_config *cfg, uint8_t *rx_buf, uint32_t rx_cap);
 
+/* Another place to receive into, while nothing is being received: for who has none before it is needed. */
+void isotp_set_buffer(struct isotp *i, uint8_t *rx_buf, uint32_t rx_cap);
+
 /* ERR_BUSY while a message is under way; ERR_BAD_ARGUMENT for an empty one. */
 enum err isotp_send(struct isotp *i, const uint8_t *data, uint32_t len, uint64_t now_us);
 /* Gives up the message under way, if any, without an event. */

@@ -1,9 +1,34 @@
 #include "lib/env/isotp_port.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/can/wire.h"
+
+struct isotp_port_buffers {
+    uint8_t rx[ISOTP_PORT_MAX];
+    uint8_t tx[ISOTP_PORT_MAX];
+};
+
+/* Nothing is under way, either way. */
+static void begin(struct isotp_port *c, const struct isotp_config *cfg)
+{
+    enum err e = isotp_init(&c->tp, cfg, c->buffers ? c->buffers->rx : NULL, c->buffers ? ISOTP_PORT_MAX : 0);
+    assert(!e); /* the matrix has no wrong row */
+    (void)e;
+}
+
+static bool have_buffers(struct isotp_port *c)
+{
+    if (c->buffers)
+        return true;
+    c->buffers = malloc(sizeof *c->buffers);
+    if (c->buffers)
+        isotp_set_buffer(&c->tp, c->buffers->rx, ISOTP_PORT_MAX);
+    return c->buffers != NULL;
+}
 
 void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
                      enum matrix_message out, enum matrix_message in)
@@ -17,9 +42,15 @@ void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsig
     cfg.follow = c->out->formats == MATRIX_ANY_FORMAT;
     cfg.tx_wait_max = ISOTP_PORT_WAITS;
     cfg.frame_time_us = wire_time_us;
-    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
-    assert(!e); /* the matrix has no wrong row */
-    (void)e;
+    begin(c, &cfg);
+}
+
+void isotp_port_fini(struct isotp_port *c)
+{
+    if (c->buffers)
+        OPENSSL_cleanse(c->buffers, sizeof *c->buffers);
+    free(c->buffers);
+    c->buffers = NULL;
 }
 
 static void deliver(struct isotp_port *c, const struct isotp_event *ev)
@@ -43,12 +74,14 @@ static void pump(struct isotp_port *c)
 
 enum err isotp_port_send(struct isotp_port *c, struct span message)
 {
-    if (message.len > sizeof c->tx)
+    if (message.len > ISOTP_PORT_MAX)
         return ERR_NO_SPACE;
     if (isotp_sending(&c->tp))
         return ERR_BUSY;
-    memcpy(c->tx, message.p, message.len);
-    enum err e = isotp_send(&c->tp, c->tx, (uint32_t)message.len, env_now_us(c->env));
+    if (!have_buffers(c))
+        return ERR_NO_MEMORY;
+    memcpy(c->buffers->tx, message.p, message.len);
+    enum err e = isotp_send(&c->tp, c->buffers->tx, (uint32_t)message.len, env_now_us(c->env));
     if (!e)
         pump(c);
     return e;
@@ -61,10 +94,8 @@ bool isotp_port_busy(const struct isotp_port *c)
 
 void isotp_port_stop(struct isotp_port *c)
 {
-    struct isotp_config cfg = c->tp.cfg;
-    enum err e = isotp_init(&c->tp, &cfg, c->rx, sizeof c->rx);
-    assert(!e);
-    (void)e;
+    const struct isotp_config cfg = c->tp.cfg;
+    begin(c, &cfg);
     env_timer_set(c->env, c->timer, ENV_NEVER);
 }
 
@@ -85,7 +116,7 @@ void isotp_port_input(struct isotp_port *c, const struct bus_frame *f)
     struct isotp_event ev;
     if (c->to_many && f->id == c->to_many->id)
         input_to_many(c, f);
-    if (f->id != c->in->id)
+    if (f->id != c->in->id || !have_buffers(c))
         return;
     isotp_input(&c->tp, f, env_now_us(c->env), &ev);
     deliver(c, &ev);

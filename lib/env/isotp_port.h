@@ -19,15 +19,18 @@ struct isotp_port {
     void (*on_event)(void *owner, struct isotp_port *channel, const struct isotp_event *ev);
     void *owner;
     struct isotp tp;
-    uint8_t rx[ISOTP_PORT_MAX];
-    uint8_t tx[ISOTP_PORT_MAX];
+    struct isotp_port_buffers
+        *buffers; /* from the first message on: most channels of a fleet never have one */
 };
 
-/* Sends on row `out`, receives on row `in`; the timer number is used by nobody else. Rows that carry classic
- * frames beside CAN FD are answered in the format that came last. */
+/* *c is zeroed before its first init, and may be begun anew. Sends on row `out`, receives on row `in`; the
+ * timer number is used by nobody else. Rows that carry classic frames beside CAN FD are answered in the
+ * format that came last. */
 void isotp_port_init(struct isotp_port *c, struct env *env, unsigned port, unsigned timer,
                      enum matrix_message out, enum matrix_message in);
-/* Copies the message. ERR_BUSY while one is under way, ERR_NO_SPACE when it is too long. */
+/* Wipes what went through it, and frees it. */
+void isotp_port_fini(struct isotp_port *c);
+/* Copies the message. ERR_BUSY while one is under way, ERR_NO_SPACE when it is too long, ERR_NO_MEMORY. */
 enum err isotp_port_send(struct isotp_port *c, struct span message);
 bool isotp_port_busy(const struct isotp_port *c);
 /* Gives up what is under way, both ways, without an event: the node has gone down. isotp_port_init begins

@@ -166,7 +166,7 @@ enum err diagnostic_init(struct diagnostic *d, struct env *env, const struct dia
 void diagnostic_fini(struct diagnostic *d)
 {
     uds_server_wipe(&d->server);
-    OPENSSL_cleanse(&d->channel, sizeof d->channel); /* keys and proofs have gone through it */
+    isotp_port_fini(&d->channel); /* keys and proofs have gone through it */
 }
 
 /* What was kept a moment ago is read again: it is what was written, or the ECU stays down. */

@@ -177,5 +177,6 @@ void connection_init(struct connection *c, struct env *env, unsigned port,
 void connection_fini(struct connection *c)
 {
     OPENSSL_cleanse(c->request, sizeof c->request);
-    OPENSSL_cleanse(c->channels, sizeof c->channels);
+    for (unsigned i = 0; i < ECUS; i++)
+        isotp_port_fini(&c->channels[i]);
 }
