@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench.sh BUILD [BASE]: all figures as JSON lines on standard output; nothing else. One core for what is said to be on one core.
 #
-# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, ccc, records, hub, run, idle, runner, rebuild), or the rows whose names match (grep -E)
+# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, plant, ccc, records, hub, run, idle, runner, rebuild), or the rows whose names match (grep -E)
 # BASE          a commit to compare with: built beside, by its own Makefile, and measured in turn with this tree, ROUNDS (3)
 #               times each. A row is then the run with this tree's median value, with "base", the other's median,
 #               "base_ratio": above 1 is better here, for rates and for times; and "spread", how far the rounds of one side
@@ -17,6 +17,7 @@ here=$(pwd)
 parts='core isotp_transfers_1kB isotp_transfers_1kB_to_memcpy virtual_pp01_flows virtual_idle_day virtual_idle_day_can_log virtual_memory_per_vehicle vos_pp01_requests vos_pp01_while_deriving
 verifiers verifier_sets vos_pp01_while_deriving_two_cores
 batch pki_batch_certificates
+plant plant_batch_certificates virtual_uds_requests life_to_the_verifiers
 ccc spake2p_exchanges standard_transactions fast_transactions owner_pairings stranger_auth0 stranger_auth0_fast stranger_auth1
 hub hub_transfers_1kB_11_nodes hub_transfers_1kB_to_can_isotp
 run process_pp01_wall
@@ -44,6 +45,7 @@ measure() { # part, build folder whose programs are meant
     case $1 in
     core) for program in bench_core bench_vos; do [ ! -x "$2/tests/$program" ] || $one_core "$2/tests/$program"; done ;;
     verifiers) [ ! -x "$2/tests/bench_vos" ] || $two_cores "$2/tests/bench_vos" two ;;
+    plant) [ ! -x "$2/tests/bench_plant" ] || $one_core "$2/tests/bench_plant" ;;
     batch) [ ! -x "$2/tests/bench_pki" ] || $one_core "$2/tests/bench_pki" ;;
     ccc) [ ! -x "$2/tests/bench_ccc" ] || $one_core "$2/tests/bench_ccc" ;;
     records) [ ! -x "$2/tests/bench_records" ] || $one_core "$2/tests/bench_records" ;;

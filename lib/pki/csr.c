@@ -36,28 +36,45 @@ static enum err csr_read_info(struct rd *r, struct csr *out)
     return ERR_OK;
 }
 
-enum err csr_check(struct crypto *c, struct span der, struct csr *out)
+/* The parts that the signature is about, and is. */
+static enum err csr_read(struct span der, struct csr *out, struct span *info, struct span *signature)
 {
-    struct csr parsed;
-    struct p256_key *key;
-    uint8_t digest[SHA256_SIZE];
     struct rd r = rd_of(der.p, der.len);
     struct rd request = der_enter(&r, DER_SEQUENCE), peek = request;
     if (r.failed || r.left || der.len > CSR_MAX)
         return ERR_CSR_MALFORMED;
-    struct span info = der_element(&peek, DER_SEQUENCE);
-    enum err e = csr_read_info(&request, &parsed);
+    *info = der_element(&peek, DER_SEQUENCE);
+    enum err e = csr_read_info(&request, out);
     if (e)
         return e;
     x509_read_signature_algorithm(&request);
-    struct span sig = der_bits(&request);
-    if (request.failed || request.left)
-        return ERR_CSR_MALFORMED;
-    e = p256_from_public(c, parsed.public_key, &key);
+    *signature = der_bits(&request);
+    return request.failed || request.left ? ERR_CSR_MALFORMED : ERR_OK;
+}
+
+enum err csr_parse(struct span der, struct csr *out)
+{
+    struct csr parsed;
+    struct span info, signature;
+    enum err e = csr_read(der, &parsed, &info, &signature);
+    if (!e)
+        *out = parsed;
+    return e;
+}
+
+enum err csr_check(struct crypto *c, struct span der, struct csr *out)
+{
+    struct csr parsed;
+    struct span info, signature;
+    struct p256_key *key;
+    uint8_t digest[SHA256_SIZE];
+    enum err e = csr_read(der, &parsed, &info, &signature);
     if (e)
+        return e;
+    if (p256_from_public(c, parsed.public_key, &key))
         return ERR_CSR_KEY_NOT_P256;
     crypto_sha256(c, &info, 1, digest);
-    e = p256_verify(key, digest, sig);
+    e = p256_verify(key, digest, signature);
     p256_free(key);
     if (e)
         return ERR_CSR_SIGNATURE;

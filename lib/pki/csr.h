@@ -13,6 +13,8 @@ struct csr {
 
 enum err csr_create(struct crypto *c, const char *subject, const struct p256_key *key, uint8_t out[CSR_MAX],
                     size_t *len);
+/* Syntax only: what is said by whom is not known. ERR_CSR_MALFORMED, ERR_CSR_KEY_NOT_P256. */
+enum err csr_parse(struct span der, struct csr *out);
 /* Parses and verifies the self-signature. ERR_CSR_MALFORMED, ERR_CSR_KEY_NOT_P256, ERR_CSR_SIGNATURE. */
 enum err csr_check(struct crypto *c, struct span der, struct csr *out);
 
