@@ -1,10 +1,12 @@
 #include "lib/host/spawn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -12,8 +14,23 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define SPAWN_HIGH 200 /* above every number that a child is promised */
+
+/* Descriptors get their numbers by way of high ones: none is overwritten before it was moved. */
+static void place_fds(const struct spawn_fd *fds)
+{
+    int high[SPAWN_HIGH];
+    size_t n = 0;
+    for (; fds && fds[n].theirs >= 0 && n < SPAWN_HIGH; n++)
+        high[n] = fcntl(fds[n].ours, F_DUPFD_CLOEXEC, SPAWN_HIGH);
+    for (size_t i = 0; i < n; i++)
+        if (high[i] < 0 || dup2(high[i], fds[i].theirs) < 0)
+            _exit(127);
+}
+
 /* fork, for programs that do not ask for the parent's death signal themselves. */
-static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
+static int spawn_tied(char *const *argv, const char *log, const struct spawn_fd *fds, const char *variable,
+                      pid_t *pid)
 {
     pid_t parent = getpid();
     sigset_t none;
@@ -43,6 +60,10 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
         dup2(fd, STDOUT_FILENO);
         dup2(fd, STDERR_FILENO);
     }
+    char own[256];
+    place_fds(fds);
+    if (variable && snprintf(own, sizeof own, "%s", variable) < (int)sizeof own)
+        putenv(own);
     execv(argv[0], argv);
     fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
     _exit(127);
@@ -50,11 +71,18 @@ static int spawn_tied(char *const *argv, const char *log, pid_t *pid)
 
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid)
 {
+    return spawn_with(argv, log, fds, NULL, tied, pid);
+}
+
+int spawn_with(char *const *argv, const char *log, const struct spawn_fd *fds, const char *variable,
+               bool tied, pid_t *pid)
+{
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
     if (tied)
-        return spawn_tied(argv, log, pid);
+        return spawn_tied(argv, log, fds, variable, pid);
+    assert(!variable);
     sigemptyset(&none);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);

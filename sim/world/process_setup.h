@@ -8,6 +8,7 @@
 #include "lib/host/board.h"
 #include "lib/host/setup.h"
 #include "lib/host/spawn.h"
+#include "sim/plant/tls.h"
 #include "sim/run/records.h"
 #include "sim/world/equip.h"
 #include "sim/world/scratch.h"
@@ -62,6 +63,7 @@ struct process_world {
     int zygote;      /* socket, -1: none */
     struct setup_instance instances[SCENARIO_MEMBERS];
     struct token_ring book;              /* all tokens of this run */
+    struct tls_identity authority;       /* of its TLS; no length: not asked for yet */
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
     void *states[RUN_MEDIA];
     size_t media_open;
