@@ -65,9 +65,10 @@ struct setup_end {
 struct setup_helper {
     char arguments[SETUP_ARGUMENTS][600]; /* the program's path first; "" ends them */
     struct spawn_fd fds[SETUP_FDS + 1];   /* -1 ends them */
-    char variable[200]; /* "NAME=value" of its environment, beside ours; "": none. When tied */
-    bool tied;          /* does not ask for its parent's death signal itself */
-    bool by_signal;     /* ended by SIGTERM; else by `stop` */
+    bool tied;                            /* does not ask for its parent's death signal itself */
+    bool leads;                           /* tied, with processes of its own (lib/host/spawn.h) */
+    bool by_signal;                       /* ended by SIGTERM; else by `stop` */
+    char variable[200];                   /* tied: "NAME=value" in its environment; "": none */
 };
 
 /* How much a port has handed over; `ctx` is setup_world's. NULL when nobody counted. */

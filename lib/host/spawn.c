@@ -29,8 +29,7 @@ static void place_fds(const struct spawn_fd *fds)
 }
 
 /* fork, for programs that do not ask for the parent's death signal themselves. */
-static int spawn_tied(char *const *argv, const char *log, const struct spawn_fd *fds, const char *variable,
-                      pid_t *pid)
+static int spawn_tied(char *const *argv, const char *log, const struct spawn_how *how, pid_t *pid)
 {
     pid_t parent = getpid();
     sigset_t none;
@@ -44,7 +43,7 @@ static int spawn_tied(char *const *argv, const char *log, const struct spawn_fd 
     signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_PDEATHSIG, how->leads ? SIGTERM : SIGKILL);
     if (getppid() != parent)
         _exit(127);
     /* idle connections of others are not to use up what a server may open */
@@ -61,8 +60,8 @@ static int spawn_tied(char *const *argv, const char *log, const struct spawn_fd 
         dup2(fd, STDERR_FILENO);
     }
     char own[256];
-    place_fds(fds);
-    if (variable && snprintf(own, sizeof own, "%s", variable) < (int)sizeof own)
+    place_fds(how->fds);
+    if (how->variable && snprintf(own, sizeof own, "%s", how->variable) > 0)
         putenv(own);
     execv(argv[0], argv);
     fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
@@ -71,18 +70,18 @@ static int spawn_tied(char *const *argv, const char *log, const struct spawn_fd 
 
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid)
 {
-    return spawn_with(argv, log, fds, NULL, tied, pid);
+    const struct spawn_how how = {.fds = fds, .tied = tied};
+    return spawn_with(argv, log, &how, pid);
 }
 
-int spawn_with(char *const *argv, const char *log, const struct spawn_fd *fds, const char *variable,
-               bool tied, pid_t *pid)
+int spawn_with(char *const *argv, const char *log, const struct spawn_how *how, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none;
-    if (tied)
-        return spawn_tied(argv, log, fds, variable, pid);
-    assert(!variable);
+    if (how->tied)
+        return spawn_tied(argv, log, how, pid);
+    assert(!how->variable && !how->leads);
     sigemptyset(&none);
     posix_spawn_file_actions_init(&actions);
     posix_spawnattr_init(&attributes);
@@ -93,7 +92,7 @@ int spawn_with(char *const *argv, const char *log, const struct spawn_fd *fds, c
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW,
                                      0644);
     posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    for (; fds && fds->theirs >= 0; fds++)
+    for (const struct spawn_fd *fds = how->fds; fds && fds->theirs >= 0; fds++)
         posix_spawn_file_actions_adddup2(&actions, fds->ours, fds->theirs);
     int rc = posix_spawn(pid, argv[0], &actions, &attributes, argv, environ);
     if (rc != 0)

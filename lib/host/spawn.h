@@ -11,13 +11,16 @@ struct spawn_fd {
     int theirs, ours;
 };
 
-/* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child
- * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself,
- * and may open as many files as it is allowed to. `variable`, "NAME=value", is added to its environment;
- * NULL: nothing is, nor can be without `tied`. */
-int spawn_with(char *const *argv, const char *log, const struct spawn_fd *fds, const char *variable,
-               bool tied, pid_t *pid);
-/* The same without a variable. */
+struct spawn_how {
+    const struct spawn_fd *fds; /* NULL: none */
+    bool tied;  /* killed when this process dies, whatever it does itself; may open as many files as it may */
+    bool leads; /* tied, and with processes of its own, which it ends on SIGTERM: it gets that instead */
+    const char *variable; /* tied: "NAME=value" in its environment beside ours; NULL or "": none */
+};
+
+/* Runs argv (argv[0] is a path) with its output appended to a log file, in a process group of its own. 0 and
+ * *pid, or an errno. The child gets no other descriptor of ours. */
+int spawn_with(char *const *argv, const char *log, const struct spawn_how *how, pid_t *pid);
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
 /* A listening Unix socket of that type; -1 and errno. Who connects does not block: many strangers in the

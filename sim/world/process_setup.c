@@ -280,7 +280,8 @@ int process_setup_helper(struct process_world *w, struct child *c)
         argv[k] = h.arguments[k];
     c->tied = h.by_signal;
     process_setup_log(w, c->name, log, sizeof log);
-    return spawn_with(argv, log, h.fds, h.variable[0] ? h.variable : NULL, h.tied, &c->pid);
+    const struct spawn_how how = {h.fds, h.tied, h.leads, h.variable[0] ? h.variable : NULL};
+    return spawn_with(argv, log, &how, &c->pid);
 }
 
 /* ---- configuration ---- */

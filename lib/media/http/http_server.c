@@ -256,7 +256,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 /* Anybody of this user can reach the socket, nobody but nginx is heard there. */
 static bool is_door(struct http_server *s, int fd)
 {
-    if (link_is_ours(&s->o, fd, LINK_HELPER))
+    if (link_is_ours(&s->o, fd, LINK_HELPERS_OWN))
         return true;
     s->strangers++;
     if ((s->strangers & (s->strangers - 1)) == 0)

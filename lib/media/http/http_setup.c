@@ -205,7 +205,7 @@ static bool http_helper(struct setup_world *w, void *state, struct setup_helper 
     static const char *const flags[] = {"-e", "stderr", "-p", NULL, "-c"};
     const struct http_setup *s = state;
     size_t n = 0;
-    *out = (struct setup_helper){.tied = true, .by_signal = true};
+    *out = (struct setup_helper){.tied = true, .leads = true, .by_signal = true};
     text_copy(out->arguments[0], sizeof out->arguments[0], nginx_program());
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         text_copy(out->arguments[i + 1], sizeof out->arguments[0], flags[i] ? flags[i] : w->directory);

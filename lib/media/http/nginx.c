@@ -1,10 +1,8 @@
 #include "lib/media/http/nginx.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/http/http_problem.h"
@@ -18,17 +16,18 @@ const char *nginx_program(void)
     return NULL;
 }
 
-/* One process and no logs of its own: what it says goes where the runner put it. A client's certificate is
- * the key of its rate; those without one share theirs. */
+/* One worker, beside a master: alone, nginx 1.22 does not bear sockets that were handed down. No logs of its
+ * own: what it says goes where the runner put it. Bodies fit into buffers, so nothing lands in files. A
+ * client's certificate is the key of its rate; those without one share theirs. */
 static void write_general(FILE *f, const struct nginx_door *d)
 {
-    const char *r = d->directory;
+    static const char *const kinds[] = {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"};
     fprintf(f,
-            "daemon off;\nmaster_process off;\npid %s/nginx.pid;\nerror_log stderr warn;\n"
-            "events { worker_connections 2048; }\nhttp {\naccess_log off;\nserver_tokens off;\n"
-            "client_body_temp_path %s/nginx/b;\nproxy_temp_path %s/nginx/p;\nfastcgi_temp_path %s/nginx/f;\n"
-            "uwsgi_temp_path %s/nginx/u;\nscgi_temp_path %s/nginx/s;\n",
-            r, r, r, r, r, r);
+            "daemon off;\nworker_processes 1;\npid %s/nginx.pid;\nerror_log stderr warn;\n%s"
+            "events { worker_connections 2048; }\nhttp {\naccess_log off;\nserver_tokens off;\n",
+            d->directory, geteuid() == 0 ? "user root;\n" : "");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        fprintf(f, "%s_temp_path %s;\n", kinds[i], d->directory);
     fprintf(
         f,
         "reset_timedout_connection on;\nkeepalive_requests 1000000;\nkeepalive_timeout 30s;\n"
@@ -116,18 +115,11 @@ static void write_host(FILE *f, const struct nginx_door *d, const struct nginx_h
     fprintf(f, "scgi_pass unix:/proc/self/fd/%d;\n}\n}\n", h->scgi_fd);
 }
 
-static bool make_folder(const struct nginx_door *d)
-{
-    char path[160];
-    snprintf(path, sizeof path, "%s/nginx", d->directory);
-    return mkdir(path, 0700) == 0 || errno == EEXIST;
-}
-
 bool nginx_prepare(const struct nginx_door *d)
 {
     char path[160];
     snprintf(path, sizeof path, "%s/" NGINX_CONFIGURATION, d->directory);
-    int fd = make_folder(d) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f)
         return false;

@@ -13,7 +13,7 @@ struct nginx_host {
 };
 
 struct nginx_door {
-    const char *directory; /* of the run; has to be there, and what nginx_prepare makes goes with it */
+    const char *directory; /* of the run */
     const char *socket;    /* path, of TLS */
     unsigned tcp_port;     /* of 127.0.0.1, TLS, too; 0: none */
     const struct nginx_host *hosts;
@@ -22,7 +22,7 @@ struct nginx_door {
 
 #define NGINX_CONFIGURATION "nginx.conf" /* in the directory; beside it tls-ca.crt and <host>.crt */
 
-/* Writes the configuration and makes the folders that nginx needs. */
+/* Writes the configuration. */
 bool nginx_prepare(const struct nginx_door *d);
 /* Path of the program, or NULL when it is not installed. */
 const char *nginx_program(void);

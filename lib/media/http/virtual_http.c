@@ -64,7 +64,6 @@ static void end_exchange(struct virtual *v, struct exchange *x)
     while (*at != x)
         at = &(*at)->next;
     *at = x->next;
-    virtual_hold(v, -1);
     free_exchange(x);
 }
 
@@ -301,7 +300,6 @@ static enum err ask(struct virtual_port *p, const char *tag, struct span bytes)
     while (*end)
         end = &(*end)->next;
     *end = x;
-    virtual_hold(v, 1);
     later(v, reach_event, x, HOP_US, 0);
     later(v, given_up_event, x, HTTP_ASK_MS * 1000ull, EVENT_IDLE);
     return ERR_OK;
