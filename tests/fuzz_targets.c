@@ -800,6 +800,8 @@ const struct fuzz_target fuzz_targets[] = {
     {"dk_record", fuzz_dk_record, fuzz_seed_dk_record},
     {"uds_server", fuzz_uds_server, fuzz_uds_server_seeds},
     {"uds_client", fuzz_uds_client, fuzz_uds_client_seeds},
+    {"http_request", fuzz_http_request, fuzz_http_request_seeds},
+    {"http_response", fuzz_http_response, fuzz_http_response_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

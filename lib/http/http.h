@@ -149,5 +149,7 @@ enum err http_response_write(const struct http_response *r, struct wr *w);
 /* "POST /v1/keys" of a request, "404" of a response, "?" of what is neither: a port's name_of. Cut to fit;
  * good until the thread's next call. */
 const char *http_message_name(struct span bytes);
+/* Could that be the name of a message? */
+bool http_message_name_ok(const char *name);
 
 #endif

@@ -9,6 +9,8 @@
 enum err http_value_check(struct span value, size_t max);
 /* A decimal number without sign and leading zeros, not above max. */
 enum err http_number_read(struct span digits, size_t max, size_t *out);
+/* Absolute, and the same whether decoded or not. */
+bool http_path_ok(struct span path);
 void http_text_put(struct wr *w, const char *text);
 void http_number_put(struct wr *w, size_t number);
 

@@ -28,7 +28,7 @@ static bool segment_ok(struct span s)
 }
 
 /* "/" alone, or segments of which only the last may be empty. */
-static bool path_ok(struct span path)
+bool http_path_ok(struct span path)
 {
     size_t at = 0;
     if (path.len == 0 || path.p[0] != '/')
@@ -58,7 +58,7 @@ static bool query_ok(struct span query)
 static enum err word_check(enum http_word word, struct span value)
 {
     enum err e = http_value_check(value, http_words[word].max);
-    if (!e && word == HTTP_WORD_PATH && !path_ok(value))
+    if (!e && word == HTTP_WORD_PATH && !http_path_ok(value))
         return ERR_MSG_MALFORMED;
     if (!e && word == HTTP_WORD_QUERY && !query_ok(value))
         return ERR_MSG_MALFORMED;

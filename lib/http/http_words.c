@@ -129,3 +129,15 @@ const char *http_message_name(struct span bytes)
         snprintf(name, sizeof name, "?");
     return name;
 }
+
+bool http_message_name_ok(const char *name)
+{
+    enum http_method m;
+    size_t len = strlen(name), method = strcspn(name, " "), status;
+    if (len >= HTTP_NAME_MAX)
+        return false;
+    if (len == 3 && http_number_read(span_of(name, len), 599, &status) == ERR_OK)
+        return status >= 200;
+    return method < len && http_method_find(span_of(name, method), &m) &&
+           http_path_ok(span_of(name + method + 1, len - method - 1));
+}

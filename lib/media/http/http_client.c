@@ -327,10 +327,16 @@ static void client_set_cut(struct link *link, bool cut)
 {
     struct http_client *c = (struct http_client *)link;
     bool was = c->up;
+    const char *reason;
     c->cut = cut;
-    c->up = !cut && c->path[0];
-    if (cut)
+    if (cut) {
         forget_all(c);
+        http_curl_close(c->loop); /* the door sees connections end, not requests that are no longer wanted */
+        c->loop = NULL;
+    } else if (!c->loop && c->path[0]) {
+        c->loop = http_curl_open(c->o.event, on_done, c, &reason);
+    }
+    c->up = c->loop != NULL;
     if (was != c->up)
         c->o.hooks.on_state(c->o.hooks.ctx, c->up ? LINK_UP : LINK_DOWN);
 }
