@@ -17,15 +17,18 @@ struct stage stage;
 /* ---- classes: one server, who may call it, and who may not ---- */
 
 static const char *const callers[] = {"asker", NULL};
+static const char *const everybody[] = {"asker", "", NULL};
 static const struct port_spec server_ports[] = {
     {.name = "desk", .medium = "call", .end = PORT_LISTENS, .callers = callers},
     {.name = "plate", .medium = "nfc", .end = PORT_LISTENS, .callers = callers},
     {.name = "web", .medium = "http", .end = PORT_LISTENS, .callers = callers},
+    {.name = "fair", .medium = "http", .end = PORT_LISTENS, .callers = everybody},
 };
 static const struct port_spec asker_ports[] = {
     {.name = "desk", .medium = "call", .end = PORT_ASKS, .server = "server"},
     {.name = "plate", .medium = "nfc", .end = PORT_ASKS},
     {.name = "web", .medium = "http", .end = PORT_ASKS, .server = "server"},
+    {.name = "fair", .medium = "http", .end = PORT_ASKS, .server = "server"},
 };
 
 void stage_say(struct end *e, const char *who, const char *sign, const char *what, size_t len)
@@ -60,8 +63,12 @@ static struct span text_of_http(struct span bytes, char out[80])
 static void hear_bytes(void *ctx, const char *address, struct span bytes)
 {
     char text[80];
-    if (stage.port == PORT_WEB)
+    if (stage.port >= PORT_WEB) {
+        launch_must(bytes.len <= sizeof stage.heard, "a message of http", "too long");
+        memcpy(stage.heard, bytes.p, bytes.len);
+        stage.watched = span_of(stage.heard, bytes.len);
         bytes = text_of_http(bytes, text);
+    }
     stage_say(ctx, address, "=", (const char *)bytes.p, bytes.len);
 }
 
@@ -128,7 +135,7 @@ static void add_end(const char *name, const struct component_class *class)
 
 static const struct setup *setup_of_stage(void)
 {
-    static const struct setup *const setups[PORTS] = {&setup_call, &setup_nfc, &setup_http};
+    static const struct setup *const setups[PORTS] = {&setup_call, &setup_nfc, &setup_http, &setup_http};
     return setups[stage.port];
 }
 
@@ -271,7 +278,7 @@ void stage_flush(void)
 static void start_process(struct end *e)
 {
     static const struct link_driver *const drivers[PORTS] = {&link_driver_call, &link_driver_nfc,
-                                                             &link_driver_http};
+                                                             &link_driver_http, &link_driver_http};
     const char *reason = "";
     struct link_open o = {.event = stage.event,
                           .spec = &e->class->ports[stage.port],
@@ -342,7 +349,7 @@ enum err stage_send(struct end *e, const char *address, const char *text)
 {
     uint8_t message[4096];
     struct span bytes = span_of(text, strlen(text));
-    if (stage.port == PORT_WEB)
+    if (stage.port >= PORT_WEB)
         bytes = http_of_text(e->class->ports[stage.port].end == PORT_ASKS, bytes, message);
     return stage_send_bytes(e, address, bytes);
 }

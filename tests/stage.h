@@ -11,7 +11,7 @@
 
 #define STAGE_ENDS 12
 
-enum { PORT_DESK, PORT_PLATE, PORT_WEB, PORTS }; /* call, nfc, http */
+enum { PORT_DESK, PORT_PLATE, PORT_WEB, PORT_FAIR, PORTS }; /* call, nfc, http, http for everybody */
 
 /* What an end heard, in words: "up down card1:card-here a=hello". On http a text is the body of a POST to
  * "/<text>" and of a response with status 200; another status stands for itself, with its reason:
@@ -45,6 +45,8 @@ struct stage {
     pid_t helper; /* 0: none, or none that runs */
     struct tls_identity authority;
     struct virtual *v;
+    struct span watched; /* the message of http that was heard last */
+    uint8_t heard[4096];
 };
 
 extern struct stage stage;

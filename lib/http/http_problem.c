@@ -6,11 +6,14 @@
 #include "lib/http/http_internal.h"
 
 const struct http_door_problem http_door_problems[] = {
-    {400, ERR_MSG_MALFORMED},      {403, ERR_LINK_NOT_ADMITTED}, {405, ERR_HTTP_METHOD},
-    {408, ERR_LINK_GREETING_LATE}, {413, ERR_MSG_TOO_LONG},      {414, ERR_MSG_TOO_LONG},
-    {421, ERR_HTTP_HOST},          {429, ERR_HTTP_RATE},         {500, ERR_INTERNAL},
-    {501, ERR_MSG_MALFORMED},      {502, ERR_HTTP_GONE},         {503, ERR_LINK_CROWDED},
-    {504, ERR_MSG_NO_ANSWER},      {505, ERR_MSG_VERSION},       {0, ERR_OK}};
+    {400, ERR_MSG_MALFORMED},      {403, ERR_LINK_NOT_ADMITTED},
+    {404, ERR_NOT_FOUND},          {405, ERR_HTTP_METHOD},
+    {408, ERR_LINK_GREETING_LATE}, {413, ERR_MSG_TOO_LONG},
+    {414, ERR_MSG_TOO_LONG},       {421, ERR_HTTP_HOST},
+    {429, ERR_HTTP_RATE},          {500, ERR_INTERNAL},
+    {501, ERR_MSG_MALFORMED},      {502, ERR_HTTP_GONE},
+    {503, ERR_LINK_CROWDED},       {504, ERR_MSG_NO_ANSWER},
+    {505, ERR_MSG_VERSION},        {0, ERR_OK}};
 
 size_t http_problem_text(unsigned status, enum err reason, const char *detail, char out[HTTP_PROBLEM_MAX])
 {

@@ -40,8 +40,8 @@
 #define HTTP_ASK_MS     5000
 
 /* Of nginx: what one client, and all without a certificate together, may ask for. */
-#define HTTP_RATE_PER_S 2000
-#define HTTP_BURST      1000
+#define HTTP_RATE_PER_S 1000
+#define HTTP_BURST      500
 
 extern const struct medium medium_http;
 

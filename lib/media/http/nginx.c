@@ -7,6 +7,8 @@
 
 #include "lib/http/http_problem.h"
 
+#define PAGES "/.problems/" /* of our own, not to be had from outside */
+
 const char *nginx_program(void)
 {
     static const char *const places[] = {"/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/sbin/nginx"};
@@ -47,14 +49,17 @@ static void write_general(FILE *f, const struct nginx_door *d)
         HTTP_ANSWER_MS, HTTP_ANSWER_MS);
 }
 
-/* What nginx says no to by itself, in our words: a location for each status. */
+/* What nginx says no to by itself, in our words: a page for each status. They have paths, since where nginx
+ * could not read the path of a request it finds no location by name. */
 static void write_problems(FILE *f)
 {
     char text[HTTP_PROBLEM_MAX];
-    fprintf(f, "error_page 494 497 =400 @p400;\nerror_page 495 496 =403 @p403;\n");
+    fprintf(f, "error_page 494 497 =400 " PAGES "400;\nerror_page 495 496 =403 " PAGES "403;\n");
     for (const struct http_door_problem *p = http_door_problems; p->status; p++) {
         http_problem_text(p->status, p->reason, NULL, text);
-        fprintf(f, "error_page %u @p%u;\nlocation @p%u { default_type application/problem+json; return %u '",
+        fprintf(f,
+                "error_page %u " PAGES "%u;\nlocation = " PAGES
+                "%u { internal; default_type application/problem+json; return %u '",
                 p->status, p->status, p->status, p->status);
         for (const char *c = text; *c; c++)
             fprintf(f, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
@@ -76,7 +81,7 @@ static void write_stranger(FILE *f, const struct nginx_door *d)
     write_listen(f, d, " default_server");
     fprintf(f, "server_name _;\nssl_reject_handshake on;\n");
     write_problems(f);
-    fprintf(f, "return 421;\n}\n");
+    fprintf(f, "location / { return 421; }\n}\n");
 }
 
 /* The words of a request, in their order; what is empty is left out. */
@@ -107,10 +112,10 @@ static void write_host(FILE *f, const struct nginx_door *d, const struct nginx_h
             h->name, d->directory, h->name, h->key_fd, d->directory, h->open_to_all ? "optional" : "on",
             h->body_max, HTTP_BURST);
     write_problems(f);
-    fprintf(f, "if ($request_method !~ ^(");
+    fprintf(f, "location / {\nif ($request_method !~ ^(");
     for (unsigned m = 0; m < HTTP_METHODS; m++)
         fprintf(f, "%s%s", m ? "|" : "", http_method_name((enum http_method)m));
-    fprintf(f, ")$) { return 405; }\nlocation / {\n");
+    fprintf(f, ")$) { return 405; }\n");
     write_words(f);
     fprintf(f, "scgi_pass unix:/proc/self/fd/%d;\n}\n}\n", h->scgi_fd);
 }
