@@ -11,7 +11,7 @@
 static bool is_unreserved(uint8_t c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           memchr("-._~", c, 4) != NULL;
+           (c && strchr("-._~", c));
 }
 
 static bool is_hex(uint8_t c)
@@ -49,7 +49,7 @@ static bool query_ok(struct span query)
     for (size_t i = 0; i < query.len; i++) {
         if (query.p[i] == '%' && query.len - i > 2 && is_hex(query.p[i + 1]) && is_hex(query.p[i + 2]))
             i += 2;
-        else if (!is_unreserved(query.p[i]) && !memchr("!$&'()*+,;=:@/?", query.p[i], 15))
+        else if (!is_unreserved(query.p[i]) && !(query.p[i] && strchr("!$&'()*+,;=:@/?", query.p[i])))
             return false;
     }
     return true;

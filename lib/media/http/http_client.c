@@ -11,7 +11,7 @@
 #define URL_MAX 1600 /* scheme, host, longest path and query */
 
 struct ask {
-    struct ask *next;
+    struct ask *before, *next;
     struct http_client *client;
     CURL *easy; /* NULL: not begun */
     struct curl_slist *headers;
@@ -34,17 +34,21 @@ struct http_client {
     char key[HTTP_PEM_MAX];
     bool cut, up;
     size_t count;
-    struct ask *asks;
+    struct ask *asks, *last; /* in the order in which they were asked */
     struct http_curl *loop;
 };
 
 static void end_ask(struct ask *a)
 {
     struct http_client *c = a->client;
-    struct ask **at = &c->asks;
-    while (*at != a)
-        at = &(*at)->next;
-    *at = a->next;
+    if (a->before)
+        a->before->next = a->next;
+    else
+        c->asks = a->next;
+    if (a->next)
+        a->next->before = a->before;
+    else
+        c->last = a->before;
     c->count--;
     if (a->easy)
         curl.easy_cleanup(a->easy);
@@ -298,10 +302,12 @@ static enum err client_send(struct link *link, const char *tag, struct span byte
     if (!a)
         return e ? e : ERR_NO_MEMORY;
     e = http_request_read(span_of(a->bytes, a->len), HTTP_FROM_COMPONENT, &a->request);
-    struct ask **end = &c->asks;
-    while (*end)
-        end = &(*end)->next;
-    *end = a;
+    a->before = c->last;
+    if (a->before)
+        a->before->next = a;
+    else
+        c->asks = a;
+    c->last = a;
     c->count++;
     return e;
 }

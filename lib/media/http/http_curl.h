@@ -8,13 +8,22 @@
 #include <curl/curl.h>
 #include <systemd/sd-event.h>
 
-#define CURL_CALLS(X)                                                                                     \
-    X(global_init)                                                                                        \
-    X(easy_init)                                                                                          \
-    X(easy_cleanup)                                                                                       \
-    X(easy_setopt) X(easy_getinfo) X(slist_append) X(slist_free_all) X(multi_init) X(multi_cleanup)       \
-        X(multi_add_handle) X(multi_remove_handle) X(multi_setopt) X(multi_assign) X(multi_socket_action) \
-            X(multi_info_read)
+#define CURL_CALLS(X)      \
+    X(global_init)         \
+    X(easy_init)           \
+    X(easy_cleanup)        \
+    X(easy_setopt)         \
+    X(easy_getinfo)        \
+    X(slist_append)        \
+    X(slist_free_all)      \
+    X(multi_init)          \
+    X(multi_cleanup)       \
+    X(multi_add_handle)    \
+    X(multi_remove_handle) \
+    X(multi_setopt)        \
+    X(multi_assign)        \
+    X(multi_socket_action) \
+    X(multi_info_read)
 
 /* curl_easy_init is curl.easy_init, and so on; NULL before http_curl_open. */
 struct curl_calls {

@@ -19,7 +19,7 @@
 enum state { READING, HANDED, ANSWERING };
 
 struct exchange {
-    struct exchange *next;
+    struct exchange *before, *next;
     struct http_server *server;
     enum state state;
     int fd;
@@ -59,10 +59,12 @@ static void free_bytes(struct exchange *x)
 static void end_exchange(struct exchange *x)
 {
     struct http_server *s = x->server;
-    struct exchange **at = &s->exchanges;
-    while (*at != x)
-        at = &(*at)->next;
-    *at = x->next;
+    if (x->before)
+        x->before->next = x->next;
+    else
+        s->exchanges = x->next;
+    if (x->next)
+        x->next->before = x->before;
     s->count--;
     sd_event_source_disable_unref(x->io);
     close(x->fd);
@@ -280,6 +282,8 @@ static void begin_exchange(struct http_server *s, int fd)
     x->bytes = bytes;
     x->size = FIRST_READ;
     x->next = s->exchanges;
+    if (x->next)
+        x->next->before = x;
     s->exchanges = x;
     s->count++;
     read_on(x);
