@@ -322,10 +322,11 @@ static void client_flush(struct link *link)
 
 static void forget_all(struct http_client *c)
 {
-    while (c->asks) {
-        if (c->asks->easy)
-            http_curl_stop(c->loop, c->asks->easy);
-        end_ask(c->asks);
+    for (struct ask *a = c->asks, *next; a; a = next) {
+        next = a->next;
+        if (a->easy)
+            http_curl_stop(c->loop, a->easy);
+        end_ask(a);
     }
 }
 

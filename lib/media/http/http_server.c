@@ -56,9 +56,8 @@ static void free_bytes(struct exchange *x)
     x->len = x->size = 0;
 }
 
-static void end_exchange(struct exchange *x)
+static void end_exchange(struct http_server *s, struct exchange *x)
 {
-    struct http_server *s = x->server;
     if (x->before)
         x->before->next = x->next;
     else
@@ -75,7 +74,7 @@ static void end_exchange(struct exchange *x)
 
 /* ---- the answer ---- */
 
-static void write_on(struct exchange *x)
+static void write_on(struct http_server *s, struct exchange *x)
 {
     while (x->len < x->size) {
         ssize_t n = send(x->fd, x->bytes + x->len, x->size - x->len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -89,7 +88,7 @@ static void write_on(struct exchange *x)
             break;
         x->len += (size_t)n;
     }
-    end_exchange(x);
+    end_exchange(s, x);
 }
 
 static bool take_answer(struct exchange *x, struct span bytes)
@@ -111,9 +110,9 @@ static void refuse(struct exchange *x, enum err reason)
     uint8_t problem[HTTP_PROBLEM_MAX];
     size_t len = http_door_write(reason, problem);
     if (take_answer(x, span_of(problem, len)))
-        write_on(x);
+        write_on(x->server, x);
     else
-        end_exchange(x);
+        end_exchange(x->server, x);
 }
 
 /* ---- the request ---- */
@@ -208,7 +207,7 @@ static void hung_up(struct exchange *x)
     char address[HTTP_ADDRESS];
     bool handed = x->state == HANDED;
     text_copy(address, sizeof address, x->address);
-    end_exchange(x);
+    end_exchange(s, x);
     if (handed)
         s->o.hooks.on_news(s->o.hooks.ctx, address, "gone");
 }
@@ -247,7 +246,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
     (void)fd;
     (void)revents;
     if (x->state == ANSWERING)
-        write_on(x);
+        write_on(x->server, x);
     else
         read_on(x);
     return 0;
@@ -325,14 +324,16 @@ static void server_flush(struct link *link)
     for (struct exchange *x = s->exchanges, *next; x; x = next) {
         next = x->next;
         if (x->state == ANSWERING && x->len == 0)
-            write_on(x);
+            write_on(s, x);
     }
 }
 
 static void end_all(struct http_server *s)
 {
-    while (s->exchanges)
-        end_exchange(s->exchanges);
+    for (struct exchange *x = s->exchanges, *next; x; x = next) {
+        next = x->next;
+        end_exchange(s, x);
+    }
 }
 
 static void server_set_cut(struct link *link, bool cut)
