@@ -32,8 +32,8 @@ static void start(struct launch *l, const char *scenario, const char *world)
 
 Test(web, scenarios_pass_in_both_worlds)
 {
-    static const char *const scenarios[] = {"web-ask",         "web-lost",        "web-repeated",
-                                            "web-shop-killed", "web-door-killed", "web-cut"};
+    static const char *const scenarios[] = {"web-ask",         "web-lost", "web-repeated", "web-shop-killed",
+                                            "web-door-killed", "web-cut",  "web-long"};
     static const char *const worlds[] = {"virtual", "process"};
     static struct launch l;
     for (size_t i = 0; i < 2 * sizeof scenarios / sizeof scenarios[0]; i++) {

@@ -11,9 +11,12 @@ enum { SHOW_SCREEN };
 
 #define PATIENCE_US 5500000
 
+#define LONG_BODY 60000
+
 struct visitor {
     struct env *env;
     unsigned asked, waiting;
+    uint8_t out[HTTP_MESSAGE_MAX], body[LONG_BODY];
 };
 
 static const struct port_spec ports[] = {
@@ -24,17 +27,20 @@ static const char *const shows[] = {"screen", NULL};
 static enum err visitor_init(void *self, struct env *env, const struct component_args *args)
 {
     (void)args;
-    ((struct visitor *)self)->env = env;
+    struct visitor *v = self;
+    v->env = env;
+    memset(v->body, 'v', sizeof v->body);
     return ERR_OK;
 }
 
 static enum err visitor_ask(void *self, const struct call_value *values)
 {
     struct visitor *v = self;
-    uint8_t out[800];
     char tag[16];
-    struct wr w = wr_of(out, sizeof out);
+    struct wr w = wr_of(v->out, sizeof v->out);
     struct http_request q = {.method = HTTP_POST, .body = span_of("please", 6)};
+    if (strcmp(values[0].text, "/long") == 0)
+        q.body = span_of(v->body, LONG_BODY);
     q.words[HTTP_WORD_PATH] = span_of(values[0].text, strlen(values[0].text));
     q.words[HTTP_WORD_TYPE] = span_of("text/plain", 10);
     enum err e = http_request_write(&q, &w);
@@ -42,7 +48,7 @@ static enum err visitor_ask(void *self, const struct call_value *values)
         return e;
     snprintf(tag, sizeof tag, "q%u", ++v->asked);
     env_trace_step(v->env, "WB-01/1", tag);
-    e = env_send_bytes(v->env, PORT_COUNTER, tag, span_of(out, w.len));
+    e = env_send_bytes(v->env, PORT_COUNTER, tag, span_of(v->out, w.len));
     if (!e) {
         v->waiting++;
         env_timer_in(v->env, TIMER_PATIENCE, PATIENCE_US);
@@ -71,6 +77,8 @@ static void visitor_on_bytes(void *self, unsigned port, const char *address, str
         env_trace_reason(v->env, TRACE_REJECT, "WB-01/3", NULL, e, 0, address);
     else if (http_problem_reason(&r, &reason) == ERR_OK)
         show(v, address, err_name(reason), strlen(err_name(reason)));
+    else if (r.body.len == LONG_BODY && r.body.p[LONG_BODY - 1] == 's')
+        show(v, address, "long", 4);
     else
         show(v, address, (const char *)r.body.p, r.body.len);
 }
@@ -99,6 +107,7 @@ const struct component_class visitor_class = {
     .size = sizeof(struct visitor),
     .ports = ports,
     .port_count = 1,
+    .message_max = HTTP_MESSAGE_MAX,
     .timers = timers,
     .timer_count = 1,
     .calls = calls,

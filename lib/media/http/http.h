@@ -14,6 +14,8 @@
  * by it when nobody waits for the answer any more. Neither end sends what is not of the form (the reader's
  * errors); an effect that has begun does not end with the request.
  *
+ * Requests that are under way together may overtake each other, and so may their answers.
+ *
  * What the door answers itself (lib/http/http_problem.h has them all): 504 MSG_NO_ANSWER when the server says
  * nothing for HTTP_ANSWER_MS; 502 HTTP_GONE when it dies or is cut off with the request in its hands; 413
  * MSG_TOO_LONG for more than the server takes. A request for a server that is dead or cut off waits for its

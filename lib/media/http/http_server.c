@@ -180,9 +180,9 @@ static enum err make_room(struct exchange *x)
     enum err e = http_request_size(span_of(x->bytes, x->len), &total);
     if (e == ERR_TRUNCATED)
         return x->len < x->size ? ERR_OK : ERR_MSG_MALFORMED;
-    if (e || total <= x->size)
+    if (e || total < x->size) /* one more shows what does not belong there */
         return e ? e : x->len > total ? ERR_TRAILING_BYTES : ERR_OK;
-    uint8_t *larger = malloc(total + 1); /* one more shows what does not belong there */
+    uint8_t *larger = malloc(total + 1);
     if (!larger)
         return ERR_NO_MEMORY;
     size_t len = x->len;
