@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/launch.h"
@@ -86,10 +88,13 @@ static struct door begin_long_run(struct launch *l)
 {
     start(l, "web-lost", "process");
     cr_assert(launch_read(l, "lose POST /a"), "%s", l->text);
-    struct door d = {launch_find(l->pid, "nginx"), 0};
-    cr_assert(gt(int, d.master, 1));
-    d.worker = launch_find(d.master, "nginx");
-    cr_assert(gt(int, d.worker, 1));
+    struct door d = {0, 0};
+    for (int i = 0; i < 500 && !d.worker; i++) { /* nobody has waited for it so far */
+        usleep(10000);
+        d.master = launch_find(l->pid, "nginx");
+        d.worker = d.master ? launch_find(d.master, "nginx") : 0;
+    }
+    cr_assert(d.master > 1 && d.worker > 1);
     return d;
 }
 
@@ -101,6 +106,37 @@ Test(web, nothing_of_nginx_outlives_a_runner_that_was_killed)
     cr_expect(goes(d.master), "the master");
     cr_expect(goes(d.worker), "the worker");
     cr_expect(eq(int, launch_finish(&l), 1000 + SIGKILL));
+}
+
+/* Nobody of the group is there, when those who have ended are taken off. */
+static bool group_goes(pid_t group)
+{
+    bool gone = false;
+    for (int i = 0; i < 500 && !gone; i++, usleep(10000)) {
+        while (waitpid(-group, NULL, WNOHANG) > 0)
+            ;
+        gone = kill(-group, 0) != 0 && errno == ESRCH;
+    }
+    return gone;
+}
+
+/* At any moment of nginx's start: what it has by then is gone, and what it would have comes no more. */
+Test(web, nothing_is_left_of_a_door_that_had_only_begun)
+{
+    static struct launch l;
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    for (unsigned half_ms = 0; half_ms < 24; half_ms++) {
+        pid_t nginx = 0;
+        start(&l, "web-lost", "process");
+        while (!nginx)
+            nginx = launch_find(l.pid, "nginx");
+        pid_t group = getpgid(nginx);
+        cr_assert(gt(int, group, 1));
+        usleep(half_ms * 500);
+        kill(l.pid, SIGKILL);
+        cr_expect(eq(int, launch_finish(&l), 1000 + SIGKILL));
+        cr_expect(group_goes(group), "after %u half milliseconds", half_ms);
+    }
 }
 
 Test(web, a_master_that_is_killed_takes_its_worker_along_and_fails_the_run)

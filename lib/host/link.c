@@ -51,7 +51,7 @@ bool link_is_ours(const struct link_open *o, int fd, enum link_server server)
         return false;
     if (!o->runner || server == LINK_RUNNER)
         return !o->runner || pid == o->runner;
-    return server == LINK_HELPER ? peer_is_child(pid, o->runner) : peer_is_grandchild(pid, o->runner);
+    return server == LINK_HELPER ? peer_is_child(pid, o->runner) : peer_descends(pid, o->runner);
 }
 
 int link_connect_ours(const struct link_open *o, const char *path, int type, enum link_server server)

@@ -44,8 +44,12 @@ bool peer_is_child(pid_t pid, pid_t parent)
     return pid > 0 && parent > 0 && parent_of(pid) == parent;
 }
 
-bool peer_is_grandchild(pid_t pid, pid_t grandparent)
+bool peer_descends(pid_t pid, pid_t ancestor)
 {
-    pid_t parent = pid > 0 ? parent_of(pid) : 0;
-    return grandparent > 0 && (parent == grandparent || peer_is_child(parent, grandparent));
+    for (int i = 0; i < 3 && pid > 1; i++) {
+        pid = parent_of(pid);
+        if (pid == ancestor)
+            return ancestor > 0;
+    }
+    return false;
 }

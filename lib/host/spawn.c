@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define SPAWN_HIGH 200 /* above every number that a child is promised */
@@ -26,6 +27,36 @@ static void place_fds(const struct spawn_fd *fds)
     for (size_t i = 0; i < n; i++)
         if (high[i] < 0 || dup2(high[i], fds[i].theirs) < 0)
             _exit(127);
+}
+
+/* Stays between this process and a program that has processes of its own, as the first of their group, so
+ * that none is left whatever becomes of the others: nothing of a program's own can be relied upon while it
+ * starts. Returns in the program's process. */
+static void lead(void)
+{
+    sigset_t set;
+    pid_t leader = getpid();
+    int status;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    pid_t led = fork();
+    if (led == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != leader)
+            _exit(127);
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+        return;
+    }
+    close_range(0, ~0u, 0); /* what else is open here is the parent's */
+    while (led > 0) {
+        if (sigwaitinfo(&set, NULL) == SIGTERM)
+            kill(0, SIGKILL);
+        if (waitpid(led, &status, WNOHANG) == led)
+            _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    }
+    _exit(127);
 }
 
 /* fork, for programs that do not ask for the parent's death signal themselves. */
@@ -61,6 +92,8 @@ static int spawn_tied(char *const *argv, const char *log, const struct spawn_how
     }
     char own[256];
     place_fds(how->fds);
+    if (how->leads)
+        lead();
     if (how->variable && snprintf(own, sizeof own, "%s", how->variable) > 0)
         putenv(own);
     execv(argv[0], argv);

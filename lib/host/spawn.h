@@ -14,7 +14,8 @@ struct spawn_fd {
 struct spawn_how {
     const struct spawn_fd *fds; /* NULL: none */
     bool tied;  /* killed when this process dies, whatever it does itself; may open as many files as it may */
-    bool leads; /* tied, and with processes of its own, which it ends on SIGTERM: it gets that instead */
+    bool leads; /* tied, with processes of its own: *pid is one of ours above it, the first of their group,
+                   which is killed when this process dies; that ends as the program does */
     const char *variable; /* tied: "NAME=value" in its environment beside ours; NULL or "": none */
 };
 
