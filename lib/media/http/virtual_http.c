@@ -53,7 +53,8 @@ static struct exchange *find(struct door *d, uint64_t id)
 
 static void free_exchange(struct exchange *x)
 {
-    explicit_bzero(x->bytes, x->len);
+    if (x->bytes)
+        explicit_bzero(x->bytes, x->len);
     free(x->bytes);
     free(x);
 }
