@@ -39,7 +39,7 @@ static bool check_end(const struct cast *c, const struct component_class *class,
         return false;
     }
     for (size_t i = 0; p->callers && p->callers[i]; i++)
-        if (!find(c, p->callers[i])) {
+        if (p->callers[i][0] && !find(c, p->callers[i])) { /* "": everybody */
             snprintf(problem, DECLARATION_PROBLEM,
                      "port \"%s\" of %s admits \"%s\", which is not in the cast", p->name, class->name,
                      p->callers[i]);

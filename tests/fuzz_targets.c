@@ -801,6 +801,8 @@ const struct fuzz_target fuzz_targets[] = {
     {"uds_server", fuzz_uds_server, fuzz_uds_server_seeds},
     {"uds_client", fuzz_uds_client, fuzz_uds_client_seeds},
     {"gate", fuzz_gate, fuzz_gate_seeds},
+    {"http_request", fuzz_http_request, fuzz_http_request_seeds},
+    {"http_response", fuzz_http_response, fuzz_http_response_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -56,4 +56,10 @@ void fuzz_uds_client_seeds(fuzz_emit *emit, void *arg);
 void fuzz_gate(const uint8_t *p, size_t len);
 void fuzz_gate_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_http.c */
+void fuzz_http_request(const uint8_t *p, size_t len);
+void fuzz_http_response(const uint8_t *p, size_t len);
+void fuzz_http_request_seeds(fuzz_emit *emit, void *arg);
+void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
+
 #endif

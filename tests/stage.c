@@ -1,11 +1,15 @@
 #include "tests/stage.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/host/twin.h"
+#include "lib/http/http_problem.h"
 #include "tests/launch.h"
 
 struct stage stage;
@@ -13,13 +17,18 @@ struct stage stage;
 /* ---- classes: one server, who may call it, and who may not ---- */
 
 static const char *const callers[] = {"asker", NULL};
+static const char *const everybody[] = {"asker", "", NULL};
 static const struct port_spec server_ports[] = {
     {.name = "desk", .medium = "call", .end = PORT_LISTENS, .callers = callers},
     {.name = "plate", .medium = "nfc", .end = PORT_LISTENS, .callers = callers},
+    {.name = "web", .medium = "http", .end = PORT_LISTENS, .callers = callers},
+    {.name = "fair", .medium = "http", .end = PORT_LISTENS, .callers = everybody},
 };
 static const struct port_spec asker_ports[] = {
     {.name = "desk", .medium = "call", .end = PORT_ASKS, .server = "server"},
     {.name = "plate", .medium = "nfc", .end = PORT_ASKS},
+    {.name = "web", .medium = "http", .end = PORT_ASKS, .server = "server"},
+    {.name = "fair", .medium = "http", .end = PORT_ASKS, .server = "server"},
 };
 
 void stage_say(struct end *e, const char *who, const char *sign, const char *what, size_t len)
@@ -35,8 +44,31 @@ static void hear_state(void *ctx, enum link_state state)
     stage_say(ctx, state == LINK_DOWN ? "down" : "up", "", "", 0);
 }
 
+/* A request by its body, a response by its body or its status and reason; what is neither, whole. */
+static struct span text_of_http(struct span bytes, char out[80])
+{
+    struct http_request q;
+    struct http_response r;
+    enum err reason = ERR_OK;
+    if (http_request_read(bytes, HTTP_FROM_COMPONENT, &q) == ERR_OK)
+        return q.body;
+    if (http_response_read(bytes, &r) != ERR_OK)
+        return bytes;
+    if (r.status == 200)
+        return r.body;
+    http_problem_reason(&r, &reason);
+    return span_of(out, (size_t)snprintf(out, 80, "%u/%s", r.status, err_name(reason)));
+}
+
 static void hear_bytes(void *ctx, const char *address, struct span bytes)
 {
+    char text[80];
+    if (stage.port >= PORT_WEB) {
+        launch_must(bytes.len <= sizeof stage.heard, "a message of http", "too long");
+        memcpy(stage.heard, bytes.p, bytes.len);
+        stage.watched = span_of(stage.heard, bytes.len);
+        bytes = text_of_http(bytes, text);
+    }
     stage_say(ctx, address, "=", (const char *)bytes.p, bytes.len);
 }
 
@@ -103,7 +135,28 @@ static void add_end(const char *name, const struct component_class *class)
 
 static const struct setup *setup_of_stage(void)
 {
-    return stage.port == PORT_DESK ? &setup_call : &setup_nfc;
+    static const struct setup *const setups[PORTS] = {&setup_call, &setup_nfc, &setup_http, &setup_http};
+    return setups[stage.port];
+}
+
+static bool on_certify(void *ctx, const char *name, enum setup_role role, struct setup_identity *out)
+{
+    struct crypto *c = crypto_new(NULL);
+    struct tls_identity own, *authority = &stage.authority;
+    int64_t now_s = (int64_t)time(NULL);
+    (void)ctx;
+    if (!authority->len)
+        launch_must(tls_authority_make(c, now_s, authority) == ERR_OK, "authority", "");
+    launch_must(tls_issue(c, authority, role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT, name, now_s, &own) ==
+                    ERR_OK,
+                "identity", name);
+    memcpy(out->scalar, own.scalar, sizeof out->scalar);
+    memcpy(out->certificate, own.der, own.len);
+    memcpy(out->authority, authority->der, authority->len);
+    out->certificate_len = own.len;
+    out->authority_len = authority->len;
+    crypto_free(c);
+    return true;
 }
 
 static void on_problem(void *ctx, const char *text)
@@ -132,6 +185,38 @@ static void prepare_endpoint(struct end *e)
         prepare_once(e);
 }
 
+static void start_helper(void)
+{
+    struct setup_helper h;
+    char *argv[SETUP_ARGUMENTS + 1] = {NULL}, log[100];
+    if (!setup_of_stage()->helper_is || !setup_of_stage()->helper_is(&stage.world, stage.state, &h))
+        return;
+    for (size_t i = 0; i < SETUP_ARGUMENTS && h.arguments[i][0]; i++)
+        argv[i] = h.arguments[i];
+    snprintf(log, sizeof log, "%s/helper.log", stage.directory);
+    const struct spawn_how how = {h.fds, h.tied, h.leads, h.variable};
+    launch_must(spawn_with(argv, log, &how, &stage.helper) == 0, "helper", argv[0]);
+}
+
+static void end_helper(void)
+{
+    if (stage.helper)
+        kill(-stage.helper, SIGKILL);
+    if (stage.helper)
+        waitpid(stage.helper, NULL, 0);
+    stage.helper = 0;
+}
+
+void stage_helper(bool alive)
+{
+    if (!stage.process)
+        virtual_helper(stage.v, setup_of_stage()->helper, alive);
+    else if (alive)
+        start_helper();
+    else
+        end_helper();
+}
+
 static void begin_process(void)
 {
     launch_directory(stage.directory);
@@ -143,11 +228,13 @@ static void begin_process(void)
                                        .instances = stage.instances,
                                        .count = stage.count,
                                        .groups = 1,
-                                       .fail = on_problem};
+                                       .fail = on_problem,
+                                       .certify = on_certify};
     stage.state = calloc(1, setup_of_stage()->size);
     launch_must(setup_of_stage()->open(&stage.world, stage.state), "set-up", "");
     for (size_t i = 0; i < stage.count; i++)
         prepare_endpoint(&stage.ends[i]);
+    start_helper();
 }
 
 static void begin_virtual(void)
@@ -190,6 +277,8 @@ void stage_flush(void)
 
 static void start_process(struct end *e)
 {
+    static const struct link_driver *const drivers[PORTS] = {&link_driver_call, &link_driver_nfc,
+                                                             &link_driver_http, &link_driver_http};
     const char *reason = "";
     struct link_open o = {.event = stage.event,
                           .spec = &e->class->ports[stage.port],
@@ -199,7 +288,7 @@ static void start_process(struct end *e)
                           .runner = getpid(),
                           .message_max = 2048,
                           .hooks = {e, hear_state, hear_bytes, hear_news}};
-    e->link = (stage.port == PORT_DESK ? &link_driver_call : &link_driver_nfc)->open(&o, &reason);
+    e->link = drivers[stage.port]->open(&o, &reason);
     launch_must(e->link, "link", reason);
 }
 
@@ -235,15 +324,39 @@ enum err stage_tell(struct end *e, const char *address, const char *news)
     return p ? p->twin->tell(p, address, news) : e->link->ops->tell(e->link, address, news);
 }
 
-enum err stage_send(struct end *e, const char *address, const char *text)
+enum err stage_send_bytes(struct end *e, const char *address, struct span bytes)
 {
     struct virtual_port *p = stage.process ? NULL : virtual_port(e->node, stage.port);
-    struct span bytes = span_of(text, strlen(text));
     return p ? p->twin->send(p, address, bytes) : e->link->ops->send(e->link, address, bytes);
+}
+
+/* From the asker a request, from the server a response. */
+static struct span http_of_text(bool asks, struct span text, uint8_t out[4096])
+{
+    static const char plain[] = "text/plain";
+    char path[64];
+    struct wr w = wr_of(out, 4096);
+    struct http_request q = {.method = HTTP_POST, .body = text};
+    struct http_response r = {.status = 200, .body = text};
+    snprintf(path, sizeof path, "/%.*s", (int)text.len, (const char *)text.p);
+    q.words[HTTP_WORD_PATH] = span_of(path, strlen(path));
+    r.lines[HTTP_LINE_TYPE] = q.words[HTTP_WORD_TYPE] = span_of(plain, strlen(plain));
+    launch_must((asks ? http_request_write(&q, &w) : http_response_write(&r, &w)) == ERR_OK, "message", path);
+    return span_of(out, w.len);
+}
+
+enum err stage_send(struct end *e, const char *address, const char *text)
+{
+    uint8_t message[4096];
+    struct span bytes = span_of(text, strlen(text));
+    if (stage.port >= PORT_WEB)
+        bytes = http_of_text(e->class->ports[stage.port].end == PORT_ASKS, bytes, message);
+    return stage_send_bytes(e, address, bytes);
 }
 
 void stage_finish(void)
 {
+    end_helper();
     for (size_t i = 0; stage.process && i < stage.count; i++) {
         if (stage.ends[i].link)
             stage_kill(&stage.ends[i]);

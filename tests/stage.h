@@ -7,12 +7,15 @@
 #include "lib/host/setup.h"
 #include "lib/host/virtual.h"
 #include "lib/media/media.h"
+#include "sim/plant/tls.h"
 
 #define STAGE_ENDS 12
 
-enum { PORT_DESK, PORT_PLATE, PORTS }; /* call, nfc */
+enum { PORT_DESK, PORT_PLATE, PORT_WEB, PORT_FAIR, PORTS }; /* call, nfc, http, http for everybody */
 
-/* What an end heard, in words: "up down card1:card-here a=hello". */
+/* What an end heard, in words: "up down card1:card-here a=hello". On http a text is the body of a POST to
+ * "/<text>" and of a response with status 200; another status stands for itself, with its reason:
+ * "=504/MSG_NO_ANSWER". */
 struct end {
     const char *name;
     const struct component_class *class;
@@ -39,7 +42,11 @@ struct stage {
     struct setup_world world;
     struct token_ring book;
     void *state;
+    pid_t helper; /* 0: none, or none that runs */
+    struct tls_identity authority;
     struct virtual *v;
+    struct span watched; /* the message of http that was heard last */
+    uint8_t heard[4096];
 };
 
 extern struct stage stage;
@@ -56,6 +63,10 @@ void stage_kill(struct end *e);
 void stage_cut(struct end *e, bool cut);
 enum err stage_tell(struct end *e, const char *address, const char *news);
 enum err stage_send(struct end *e, const char *address, const char *text);
+enum err stage_send_bytes(struct end *e, const char *address, struct span bytes);
+
+/* The medium's helper dies, or starts again. */
+void stage_helper(bool alive);
 
 /* Writes what is queued; does all that is ready. What comes later is waited for by the test. */
 void stage_flush(void);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/env/isotp_port.h"
+#include "lib/http/http.h"
 #include "lib/media/can/hub_pace.h"
 #include "lib/msg/msg.h"
 #include "sgw/sgw.h"
@@ -250,6 +251,29 @@ static const char *waiting_for_the_wire(size_t n)
     return full ? "waits at the node" : "taken";
 }
 
+/* ---- HTTP ---- */
+
+static const char *http_body(size_t n)
+{
+    static uint8_t out[HTTP_MESSAGE_MAX + 1];
+    struct wr w = wr_of(out, sizeof out);
+    struct http_request q = {.method = HTTP_POST, .body = span_of(zeros, n)};
+    q.words[HTTP_WORD_PATH] = span_of("/", 1);
+    return err_name(http_request_write(&q, &w));
+}
+
+static const char *http_asked(size_t n)
+{
+    enum err e = ERR_OK;
+    stage_begin(false, PORT_WEB, 1);
+    stage_start(stage_find("a"));
+    stage_settle();
+    for (size_t i = 0; i < n; i++)
+        e = stage_send(stage_find("a"), "", "x");
+    stage_finish();
+    return err_name(e);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -266,6 +290,8 @@ static const struct {
     {"message of the protocol, opened", message_opened, "OK", "MSG_TOO_LONG"},
     {"bytes that a component hands to a link", handed_to_a_link, "OK", "NO_SPACE"},
     {"request or answer between servers", between_servers, "OK", "NO_SPACE"},
+    {"body of an HTTP request or response", http_body, "OK", "MSG_TOO_LONG"},
+    {"HTTP requests of one port without an answer yet", http_asked, "OK", "BUSY"},
     {"APDU on NFC", apdu, "OK", "NO_SPACE"},
     {"WAITs in a row that a component bears", waits, "OK", "ISOTP_WFT_OVERRUN"},
     {"wait for a flow control", wait_for_flow_control, "OK", "ISOTP_TIMEOUT_BS"},

@@ -30,13 +30,16 @@ static void expect_log(struct end *e, const char *want, const char *what)
             sd_event_now(stage.event, CLOCK_MONOTONIC, &now_us);
         }
     }
+    while (!stage.process && strcmp(e->log, want) != 0 &&
+           virtual_step(stage.v, virtual_now_us(stage.v) + LIMIT_US))
+        ;
     cr_expect(eq(str, e->log, (char *)want), "%s (%s world, %s)", what, stage.process ? "process" : "virtual",
               e->name);
 }
 
 /* ---- the table ---- */
 
-enum act { START, KILL, CUT, HEAL, OPEN, CLOSE, FIELD_ON, FIELD_OFF, SEND };
+enum act { START, KILL, CUT, HEAL, OPEN, CLOSE, FIELD_ON, FIELD_OFF, SEND, DOOR_DIES, DOOR_STARTS };
 
 /* `who` does it, then `hears` has heard all that. A refusal stands in the log of who did it. */
 struct step {
@@ -188,6 +191,103 @@ static const struct row {
                {START, "a", .hears = "a", .all = ""},
                {OPEN, "a", "nowhere", .hears = "a", .all = "!NOT_FOUND"},
                {OPEN, "a", "server", .hears = "server", .all = "up card1:card-here"}}},
+    {.name = "http: a request and its answer",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t1", "x", .hears = "server", .all = "up a/1=x"},
+               {SEND, "server", "a/1", "y", .hears = "a", .all = "up t1=y"},
+               {SEND, "server", "a/1", "y", .hears = "server", .all = "up a/1=x !NOT_FOUND"},
+               {SEND, "a", "", "z", .hears = "server", .all = "up a/1=x !NOT_FOUND a/2=z"},
+               {SEND, "server", "a/2", "w", .hears = "a", .all = "up t1=y =w"}}},
+    {.name = "http: two askers, answered in the other order",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {START, "b", .hears = "b", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {SEND, "a", "t", "x2", .hears = "server", .all = "up a/1=x a/2=x2"},
+               {SEND, "b", "t", "y", .hears = "server", .all = "up a/1=x a/2=x2 b/3=y"},
+               {SEND, "server", "b/3", "for-b", .hears = "b", .all = "up t=for-b"},
+               {SEND, "server", "a/2", "second", .hears = "a", .all = "up t=second"},
+               {SEND, "server", "a/1", "first", .hears = "a", .all = "up t=second t=first"}}},
+    {.name = "http: what waits for a server that starts",
+     .port = PORT_WEB,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = ""},
+               {START, "server", .hears = "server", .all = "up a/1=x"},
+               {SEND, "server", "a/1", "y", .hears = "a", .all = "up t=y"}}},
+    {.name = "http: the server dies with a request in its hands",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {KILL, "server", .hears = "a", .all = "up t=502/HTTP_GONE"},
+               {START, "server", .hears = "server", .all = "up a/1=x up"},
+               {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=x up a/1=y"}}},
+    {.name = "http: the server is cut off",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {CUT, "server", .hears = "a", .all = "up t=502/HTTP_GONE"},
+               {SEND, "server", "a/1", "y", .hears = "server", .all = "up a/1=x down !LINK_DOWN"},
+               {HEAL, "server", .hears = "server", .all = "up a/1=x down !LINK_DOWN up"},
+               {SEND, "a", "t", "z", .hears = "server", .all = "up a/1=x down !LINK_DOWN up a/2=z"}}},
+    {.name = "http: nobody is there for too long",
+     .port = PORT_WEB,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "a", .all = "up t=504/MSG_NO_ANSWER"},
+               {START, "server", .hears = "server", .all = "up"},
+               {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=y"}}},
+    {.name = "http: the server says nothing",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "a", .all = "up t=504/MSG_NO_ANSWER"},
+               {SEND, "server", "a/1", "y", .hears = "server", .all = "up a/1=x a/1:gone !NOT_FOUND"}}},
+    {.name = "http: the asker is cut off",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {CUT, "a", .hears = "server", .all = "up a/1=x a/1:gone"},
+               {SEND, "a", "t", "y", .hears = "a", .all = "up down !LINK_DOWN"},
+               {HEAL, "a", .hears = "a", .all = "up down !LINK_DOWN up"},
+               {SEND, "a", "t", "z", .hears = "server", .all = "up a/1=x a/1:gone a/2=z"}}},
+    {.name = "http: the asker dies",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {KILL, "a", .hears = "server", .all = "up a/1=x a/1:gone"},
+               {START, "a", .hears = "a", .all = "up up"},
+               {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=x a/1:gone a/2=y"}}},
+    {.name = "http: who is no caller is never up",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "stranger", .hears = "stranger", .all = ""},
+               {SEND, "stranger", "t", "x", .hears = "stranger", .all = "!LINK_DOWN"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=y"}}},
+    {.name = "http: the door dies between request and answer",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "server", .all = "up a/1=x"},
+               {DOOR_DIES, "server", .hears = "a", .all = "up t:no-answer"},
+               {SEND, "server", "a/1", "y", .hears = "server", .all = "up a/1=x a/1:gone !NOT_FOUND"},
+               {DOOR_STARTS, "server", .hears = "server", .all = "up a/1=x a/1:gone !NOT_FOUND"},
+               {SEND, "a", "u", "z", .hears = "server", .all = "up a/1=x a/1:gone !NOT_FOUND a/2=z"},
+               {SEND, "server", "a/2", "y", .hears = "a", .all = "up t:no-answer u=y"}}},
+    {.name = "http: there is no door",
+     .port = PORT_WEB,
+     .steps = {{START, "server", .hears = "server", .all = "up"},
+               {DOOR_DIES, "server", .hears = "server", .all = "up"},
+               {START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "x", .hears = "a", .all = "up t:not-sent"},
+               {DOOR_STARTS, "server", .hears = "server", .all = "up"},
+               {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=y"}}},
 };
 
 static enum err act(struct end *e, const struct step *s)
@@ -210,6 +310,10 @@ static enum err act(struct end *e, const struct step *s)
     case FIELD_ON:
     case FIELD_OFF:
         return stage_tell(e, "", s->act == FIELD_ON ? "field-on" : "field-off");
+    case DOOR_DIES:
+    case DOOR_STARTS:
+        stage_helper(s->act == DOOR_STARTS);
+        break;
     case SEND:
         return stage_send(e, s->to, s->text);
     }

@@ -44,19 +44,21 @@ int link_connect_unix(const char *path, int type)
     return fd;
 }
 
-static bool is_ours(const struct link_open *o, int fd, enum link_server server)
+bool link_is_ours(const struct link_open *o, int fd, enum link_server server)
 {
     pid_t pid = peer_process(fd);
     if (!peer_same_user(fd))
         return false;
-    return !o->runner || (server == LINK_HELPER ? peer_is_child(pid, o->runner) : pid == o->runner);
+    if (!o->runner || server == LINK_RUNNER)
+        return !o->runner || pid == o->runner;
+    return server == LINK_HELPER ? peer_is_child(pid, o->runner) : peer_descends(pid, o->runner);
 }
 
 int link_connect_ours(const struct link_open *o, const char *path, int type, enum link_server server)
 {
     static unsigned refused; /* said ever more seldom */
     int fd = link_connect_unix(path, type);
-    if (fd < 0 || is_ours(o, fd, server))
+    if (fd < 0 || link_is_ours(o, fd, server))
         return fd;
     refused++;
     if ((refused & (refused - 1)) == 0)

@@ -19,7 +19,8 @@ const struct medium *medium_find(const struct medium *const *media, const char *
 /* Two-ended links, said once for both worlds: an asking port reaches a listening port of the same name and
  * medium whose class declares the asker as caller, in the same vehicle if the server belongs to one. The
  * asking end is up from when the listening end has admitted it until either end dies, closes or is cut; the
- * listening end is up while its component is there and is not cut. False: may not reach it. */
+ * listening end is up while its component is there and is not cut. A medium without lasting connections says
+ * in its header what its links say instead. False: may not reach it. */
 bool medium_reaches(const struct component_class *asker, unsigned asker_group, const struct port_spec *port,
                     const struct component_class *server, unsigned server_group, unsigned *server_port);
 

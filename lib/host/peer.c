@@ -26,7 +26,7 @@ pid_t peer_process(int fd)
 }
 
 /* "71 (mosquitto) S 70 ...": a name may hold anything, brackets too. */
-bool peer_is_child(pid_t pid, pid_t parent)
+static pid_t parent_of(pid_t pid)
 {
     char path[40], text[200];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
@@ -36,5 +36,20 @@ bool peer_is_child(pid_t pid, pid_t parent)
         close(fd);
     text[n > 0 ? n : 0] = '\0';
     const char *end = strrchr(text, ')');
-    return end && strlen(end) > 4 && strtol(end + 4, NULL, 10) == parent;
+    return end && strlen(end) > 4 ? (pid_t)strtol(end + 4, NULL, 10) : 0;
+}
+
+bool peer_is_child(pid_t pid, pid_t parent)
+{
+    return pid > 0 && parent > 0 && parent_of(pid) == parent;
+}
+
+bool peer_descends(pid_t pid, pid_t ancestor)
+{
+    for (int i = 0; i < 3 && pid > 1; i++) {
+        pid = parent_of(pid);
+        if (pid == ancestor)
+            return ancestor > 0;
+    }
+    return false;
 }

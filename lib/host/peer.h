@@ -10,5 +10,7 @@ bool peer_same_user(int fd);
 pid_t peer_process(int fd);
 /* Was that process started by the other? */
 bool peer_is_child(pid_t pid, pid_t parent);
+/* By the other, a child or a grandchild of it? */
+bool peer_descends(pid_t pid, pid_t ancestor);
 
 #endif

@@ -18,6 +18,15 @@ struct setup_instance {
     unsigned group;     /* its vehicle */
 };
 
+/* A key with its TLS certificate, as the run's plant makes them; the caller wipes the key. */
+#define SETUP_CERTIFICATE_MAX 1024 /* bytes of DER */
+struct setup_identity {
+    uint8_t scalar[TOKEN_SIZE]; /* P-256: as long as a token, and handed on as one */
+    uint8_t certificate[SETUP_CERTIFICATE_MAX], authority[SETUP_CERTIFICATE_MAX];
+    size_t certificate_len, authority_len;
+};
+enum setup_role { SETUP_SERVER, SETUP_CLIENT };
+
 /* What the runner tells and offers. */
 struct setup_world {
     sd_event *event;
@@ -35,6 +44,8 @@ struct setup_world {
     void *ctx;
     void (*fail)(void *ctx, const char *text); /* why it cannot work, and what to do */
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
+    /* A new identity for a host or a client of that name, below the one authority of this run. */
+    bool (*certify)(void *ctx, const char *name, enum setup_role role, struct setup_identity *out);
 };
 
 /* One port of one component, as it is made ready for a life of the component. */
@@ -49,13 +60,15 @@ struct setup_end {
 };
 
 /* A process that belongs to a medium, not to the cast. */
-#define SETUP_ARGUMENTS 6
-#define SETUP_FDS       5
+#define SETUP_ARGUMENTS 8
+#define SETUP_FDS       40
 struct setup_helper {
     char arguments[SETUP_ARGUMENTS][600]; /* the program's path first; "" ends them */
     struct spawn_fd fds[SETUP_FDS + 1];   /* -1 ends them */
     bool tied;                            /* does not ask for its parent's death signal itself */
+    bool leads;                           /* tied, with processes of its own (lib/host/spawn.h) */
     bool by_signal;                       /* ended by SIGTERM; else by `stop` */
+    char variable[200];                   /* tied: "NAME=value" in its environment; "": none */
 };
 
 /* How much a port has handed over; `ctx` is setup_world's. NULL when nobody counted. */

@@ -11,9 +11,17 @@ struct spawn_fd {
     int theirs, ours;
 };
 
-/* Runs argv (argv[0] is a path) with its output appended to a log file. 0 and *pid, or an errno. The child
- * gets no other descriptor of ours. With `tied` it is killed when this process dies, whatever it does itself,
- * and may open as many files as it is allowed to. */
+struct spawn_how {
+    const struct spawn_fd *fds; /* NULL: none */
+    bool tied;  /* killed when this process dies, whatever it does itself; may open as many files as it may */
+    bool leads; /* tied, with processes of its own: *pid is one of ours above it, the first of their group,
+                   which is killed when this process dies; that ends as the program does */
+    const char *variable; /* tied: "NAME=value" in its environment beside ours; NULL or "": none */
+};
+
+/* Runs argv (argv[0] is a path) with its output appended to a log file, in a process group of its own. 0 and
+ * *pid, or an errno. The child gets no other descriptor of ours. */
+int spawn_with(char *const *argv, const char *log, const struct spawn_how *how, pid_t *pid);
 int spawn(char *const *argv, const char *log, const struct spawn_fd *fds, bool tied, pid_t *pid);
 
 /* A listening Unix socket of that type; -1 and errno. Who connects does not block: many strangers in the

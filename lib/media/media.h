@@ -12,6 +12,7 @@
     X(can)            \
     X(gsdp)           \
     X(call)           \
+    X(http)           \
     X(nfc)
 
 #define X(m)                                         \

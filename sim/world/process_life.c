@@ -152,8 +152,8 @@ void process_forget(struct child *c)
 /* One that we send. A command beside is a shell: its children go with it. */
 void process_end(struct child *c, int signal_number)
 {
-    bool group = !c->member && !c->setup && !c->is_zygote;
-    assert(c->pid > 1); /* 0, 1 and -1 are others, or everybody */
+    bool group = !c->member && !c->is_zygote; /* with processes of their own, perhaps */
+    assert(c->pid > 1);                       /* 0, 1 and -1 are others, or everybody */
     c->killed = true;
     kill(group ? -c->pid : c->pid, signal_number);
 }
@@ -187,6 +187,8 @@ static void child_ended(struct child *c, int code, int status)
     struct process_world *w = c->world;
     size_t fault;
     process_drain(w, c);
+    if (c->setup && c->pid > 1)
+        kill(-c->pid, SIGKILL); /* what it led; its number is not anybody else's before this returns */
     bool planned = c->killed;
     if (!planned && code == CLD_KILLED && status == SIGKILL && death_was_planned(w, c, &fault)) {
         planned = true;

@@ -1,5 +1,6 @@
 #include "sim/world/process_setup.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -103,6 +104,36 @@ static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct b
     run_on_frame(w->run, now_us, bus, f);
 }
 
+static void give_identity(const struct tls_identity *own, const struct tls_identity *authority,
+                          struct setup_identity *out)
+{
+    static_assert(SETUP_CERTIFICATE_MAX == TLS_CERTIFICATE_MAX && TOKEN_SIZE == P256_SCALAR, "one form");
+    memcpy(out->scalar, own->scalar, sizeof out->scalar);
+    memcpy(out->certificate, own->der, own->len);
+    memcpy(out->authority, authority->der, authority->len);
+    out->certificate_len = own->len;
+    out->authority_len = authority->len;
+}
+
+/* The authority is made with the first identity: a run without TLS has none. */
+static bool on_certify(void *ctx, const char *name, enum setup_role role, struct setup_identity *out)
+{
+    struct process_world *w = ctx;
+    struct tls_identity own = {.len = 0};
+    struct crypto *c = crypto_new(NULL);
+    int64_t now_s = (int64_t)time(NULL);
+    enum err e = c ? ERR_OK : ERR_NO_MEMORY;
+    if (!e && !w->authority.len)
+        e = tls_authority_make(c, now_s, &w->authority);
+    if (!e)
+        e = tls_issue(c, &w->authority, role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT, name, now_s, &own);
+    if (!e)
+        give_identity(&own, &w->authority, out);
+    explicit_bzero(&own, sizeof own);
+    crypto_free(c);
+    return e == ERR_OK;
+}
+
 static const char *choice_of(const struct run *r, size_t medium)
 {
     return r->options->choices[medium] ? r->options->choices[medium] : "auto";
@@ -167,6 +198,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .ctx = w,
         .fail = on_problem,
         .frame = on_frame,
+        .certify = on_certify,
     };
     w->states[i] = calloc(1, setup->size + 1);
     if (!w->states[i] || !setup->open(&w->media[i], w->states[i]))
@@ -252,7 +284,8 @@ int process_setup_helper(struct process_world *w, struct child *c)
         argv[k] = h.arguments[k];
     c->tied = h.by_signal;
     process_setup_log(w, c->name, log, sizeof log);
-    return spawn(argv, log, h.fds, h.tied, &c->pid);
+    const struct spawn_how how = {h.fds, h.tied, h.leads, h.variable[0] ? h.variable : NULL};
+    return spawn_with(argv, log, &how, &c->pid);
 }
 
 /* ---- configuration ---- */
@@ -522,6 +555,7 @@ void process_setup_close(struct process_world *w)
         free(w->states[i]);
     }
     token_ring_clear(&w->book);
+    explicit_bzero(&w->authority, sizeof w->authority);
     board_close(w->board);
     if (w->board_fd >= 0)
         close(w->board_fd);

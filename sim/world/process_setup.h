@@ -8,6 +8,7 @@
 #include "lib/host/board.h"
 #include "lib/host/setup.h"
 #include "lib/host/spawn.h"
+#include "sim/plant/tls.h"
 #include "sim/run/records.h"
 #include "sim/uds/desk.h"
 #include "sim/world/equip.h"
@@ -80,6 +81,7 @@ struct process_world {
     size_t connector_count;
     sd_event_source *desk_source;
     struct token_ring book;              /* all tokens of this run */
+    struct tls_identity authority;       /* of its TLS; no length: not asked for yet */
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */
     void *states[RUN_MEDIA];
     size_t media_open;
