@@ -26,7 +26,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # ---- what is made of what -------------------------------------------------------------------------------
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/ccc lib/ccc/*)) \
+core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/token lib/ccc lib/ccc/*)) \
             $(addprefix lib/host/,fault.c medium.c node.c node_tap.c seal.c store.c)
 # hosts and media: programs take from this library what they name, so a component's has no virtual world in it
 host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
@@ -42,7 +42,7 @@ PROGRAMS := spaaksim zygote hub
 COMPONENTS := $(notdir $(FOLDERS))
 BIN      := $(PROGRAMS:%=$(BUILD)/bin/%) $(COMPONENTS:%=$(BUILD)/bin/%)
 CRYPTO   := -lcrypto
-HOST     := -lsystemd -lsqlite3 -lprotobuf-c $(CRYPTO)
+HOST     := -lsystemd -lsqlite3 -lprotobuf-c -ljansson $(CRYPTO)
 
 TEST_SRC := $(wildcard tests/test_*.c)
 # what tests share

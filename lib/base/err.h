@@ -115,6 +115,14 @@
     X(HTTP_METHOD, 521, "the method is none of those that are taken here")                      \
     X(HTTP_RATE, 522, "more requests in a short time than the door lets in")                    \
     X(HTTP_GONE, 523, "the server was lost with the request in its hands")                      \
+    /* tokens: 530..549 (RFC 7519) */                                                           \
+    X(TOKEN_MALFORMED, 530, "not a well-formed access token")                                   \
+    X(TOKEN_ALGORITHM, 531, "the token is not signed with ES256")                               \
+    X(TOKEN_KEY, 532, "no issuer that is trusted has this key")                                 \
+    X(TOKEN_ISSUER, 533, "the token is from another issuer")                                    \
+    X(TOKEN_AUDIENCE, 534, "the token is meant for somebody else")                              \
+    X(TOKEN_NOT_YET_VALID, 535, "the token was issued in the future")                           \
+    X(TOKEN_EXPIRED, 536, "the token has ended, or would live too long")                        \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \
