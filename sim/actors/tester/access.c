@@ -140,7 +140,8 @@ struct outcome take_module(struct bench *b, struct span answer)
 
 static uint8_t level_of(const struct bench *b)
 {
-    return b->job.kind == JOB_ACCESS ? b->job.level : LEVEL_PLANT;
+    bool asked = b->job.kind == JOB_ACCESS || b->job.kind == JOB_LEVEL;
+    return asked ? b->job.level : LEVEL_PLANT;
 }
 
 enum err build_session(struct bench *b, struct wr *w)
@@ -205,6 +206,7 @@ struct outcome take_seed(struct bench *b, struct span answer)
                       : b->job.kind == JOB_ANCHOR  ? STEP_ONE_ANCHOR
                       : b->job.kind == JOB_COLLECT ? STEP_KEY_PAIR
                       : b->job.kind == JOB_INSTALL ? STEP_IDENTITY
+                      : b->job.kind == JOB_LEVEL   ? STEP_END
                                                    : STEP_MODULE_DEFAULT;
     return goes_to(after);
 }

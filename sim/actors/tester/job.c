@@ -43,7 +43,9 @@ static void end_of_batch(struct bench *b, const struct job *ended)
 static void end_job(struct bench *b)
 {
     const struct job ended = b->job;
-    b->held = ended.kind == JOB_REQUEST ? b->held : ended.kind == JOB_OPEN && !ended.failed;
+    b->held = ended.kind == JOB_REQUEST
+                  ? b->held
+                  : (ended.kind == JOB_OPEN || ended.kind == JOB_LEVEL) && !ended.failed;
     b->job = (struct job){.kind = JOB_NONE};
     if (!b->held)
         connection_keep_alive(&b->con, false);
