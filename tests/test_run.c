@@ -302,6 +302,19 @@ static const struct {
      "to vos was never made: the run ended before its time"},
 };
 
+Test(run, a_kill_some_time_after_a_step_comes_then_and_once)
+{
+    write_scenario(
+        "a",
+        ALL "faults:\n  - kill: {component: spaak, at: PP-01/3, after: 300 ms, restart_after: 10 ms}\n"
+            "quiet: 1 s\n"
+            "expect:\n  - {step: PP-01/3, by: spaak}\n  - {step: PP-01/19, by: spaak, within: 200 ms}\n"
+            "  - {event: life, by: spaak, detail: killed}\n  - {event: life, by: spaak, detail: started}\n"
+            "never:\n  - {event: life, by: spaak, detail: killed, within: 250 ms}\n");
+    struct run r = lived("a");
+    cr_expect(eq(int, (int)r.verdict, VERDICT_PASS), "%s", r.failures[0]);
+}
+
 Test(run, a_call_that_was_never_made_fails)
 {
     char text[400];

@@ -291,9 +291,8 @@ static void write_plan(struct process_world *w, FILE *f)
     char text[FAULT_TEXT_MAX];
     for (size_t i = 0; i < w->run->plan.count; i++) {
         const struct fault *fault = &w->run->plan.faults[i];
-        bool late_kill = fault->kind == FAULT_KILL && w->run->scenario->fault_after_us[i];
         bool used_up = fault->nth != FAULT_ALWAYS && w->run->fault_fired[i];
-        if (fault->number == 0 || fault->kind == FAULT_CUT || late_kill || used_up)
+        if (fault->number == 0 || fault->kind == FAULT_CUT || fault->late || used_up)
             continue;
         fault_print(fault, text);
         fprintf(f, "fault=%s\n", text);

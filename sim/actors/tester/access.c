@@ -19,11 +19,15 @@ static const struct {
 
 /* ---- the gate ---- */
 
+/* What an ECU calls itself becomes a key of the store, and stands in reports: a serial number or nothing. */
 static bool take_text(struct span value, char out[UDS_SERIAL_LEN + 1])
 {
-    memcpy(out, value.p, UDS_SERIAL_LEN);
-    out[UDS_SERIAL_LEN] = '\0';
-    return ecu_serial_ok(out);
+    char text[UDS_SERIAL_LEN + 1] = "";
+    memcpy(text, value.p, UDS_SERIAL_LEN);
+    if (strlen(text) != UDS_SERIAL_LEN || !ecu_serial_ok(text))
+        return false;
+    text_copy(out, UDS_SERIAL_LEN + 1, text);
+    return true;
 }
 
 struct outcome take_sgw_serial(struct bench *b, struct span answer)

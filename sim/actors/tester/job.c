@@ -57,6 +57,7 @@ static void end_job(struct bench *b)
     call_ended(b, &ended);
     if (ended.kind == JOB_ANCHORS || ended.kind == JOB_ANCHOR)
         store_drop_job(b);
+    batch_pump(b->tester); /* it may wait for this bench */
 }
 
 static void trace_trouble(struct bench *b, enum trace_kind kind, enum err reason)
@@ -210,7 +211,7 @@ void job_begin(struct bench *b, const struct job *job)
     assert(b->job.kind == JOB_NONE);
     b->job = *job;
     b->job.at = 0;
-    b->why[0] = '\0';
+    b->why[0] = b->serial[0] = b->sgw_serial[0] = '\0'; /* whoever stands there may be another by now */
     if (job->kind != JOB_REQUEST && b->held)
         connection_keep_alive(&b->con, false);
     ask(b);
