@@ -308,8 +308,9 @@ static void print_verdict(struct play *p, enum verdict v)
     const char *on = p->options.colour ? colours[v] : "", *off = *on ? "\033[0m" : "";
     scenario_label(&p->scenario, label);
     say_failures(p);
-    play_say("%s%s%s  play %s  (%s world, %s)  records in %s", on, verdict_name(v), off, label,
-             world_names[p->options.world], p->run->transport, p->out);
+    play_say("%s%s%s  play %s  (%s world%s%s)%s%s", on, verdict_name(v), off, label,
+             world_names[p->options.world], p->run->transport[0] ? ", " : "", p->run->transport,
+             records_are_kept(p->run) ? "  records in " : "", records_are_kept(p->run) ? p->out : "");
 }
 
 static int exit_code(enum verdict v)

@@ -40,7 +40,8 @@ static void say_broken(struct run *r, const char *name, int error)
     r->hopeless = true; /* a run without its records proves nothing */
 }
 
-/* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. */
+/* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. A folder of
+ * another's is let go at once, so that nothing is written there. */
 static bool open_folder(struct run *r)
 {
     char problem[FOLDER_PROBLEM];
@@ -52,6 +53,8 @@ static bool open_folder(struct run *r)
     }
     if (flock(k->folder, LOCK_EX | LOCK_NB) == 0)
         return true;
+    close(k->folder);
+    k->folder = -1;
     run_fail(r, "%s is in use by another run; give this one a folder of its own with --out", r->options->out);
     return false;
 }
