@@ -129,6 +129,40 @@ Test(uds_tool, a_path_too_long_for_a_socket_is_no_hindrance)
     }
 }
 
+/* The last time that `state` told, in seconds of virtual time. */
+static double told_time(struct tool_play *p)
+{
+    static unsigned asked;
+    char mark[40];
+    snprintf(mark, sizeof mark, "mark%u", asked++);
+    tool_play_line(p, "state");
+    tool_play_line(p, mark);
+    cr_assert(launch_read(&p->program, mark), "%s", p->program.text);
+    char *end = NULL;
+    for (char *at = p->program.text; (at = strstr(at, " s of virtual time")); at++)
+        end = at;
+    cr_assert(ne(ptr, end, NULL), "%s", p->program.text);
+    while (end[-1] != '\n')
+        end--;
+    return atof(end);
+}
+
+/* While the tester holds the gate the world is never quiet, and a line that waits for that takes a minute. */
+Test(uds_tool, a_line_behind_a_request_does_not_wait_for_quiet)
+{
+    static struct tool_play p;
+    char out[500];
+    tool_play_begin(&p, "virtual", "pp01", "records");
+    tool_play_line(&p, "tester open-gate; run 100 ms");
+    double before_s = told_time(&p);
+    cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 0), "%s", out);
+    double after_s = told_time(&p);
+    cr_expect(ge(dbl, after_s, before_s));
+    cr_expect(lt(dbl, after_s, before_s + 1), "%f %f", before_s, after_s);
+    tool_play_end(&p);
+    tool_play_clear(&p);
+}
+
 /* ---- runs ---- */
 
 static const char slow[] = "schema: 1\nname: slow\ntitle: time for a tool\nuse_case: PP-01\n"

@@ -228,11 +228,6 @@ static void take_line(struct play *p, const struct input_line *line)
     p->lines++;
     p->asked = false;
     p->stretch.end = STRETCH_GOES_ON;
-    if (p->served && p->pending)
-        play_settle(p);
-    p->served = false;
-    if (p->state != PLAY_GOES_ON)
-        return;
     if (play_line(p, line->bytes, line->len))
         tell_undone(p);
     else
@@ -262,7 +257,7 @@ static void serve_tools(struct play *p)
     look_for_tools(p);
     if (!tools_wait(p))
         return;
-    p->pending = p->served = true;
+    p->pending = true;
     play_proceed(p, (struct stretch){.until_us = now_us(p) + PLAY_VIRTUAL_US, .until_served = true});
 }
 

@@ -55,7 +55,6 @@ struct play {
     struct stretch stretch;
     bool asked;   /* by this line, of the world, which is to go on until it is quiet */
     bool pending; /* it has not been quiet since */
-    bool served;  /* a tool, since the last line */
     bool by_hand; /* a person types, who sees at once what is wrong */
     unsigned lines, wrong_lines, turns;
     unsigned undone; /* commands of the last line */
