@@ -69,12 +69,6 @@ static bool at_end(const char *s)
     return *s == '\0' || *s == ';' || *s == '#';
 }
 
-bool play_says_nothing(const char *line)
-{
-    line += strspn(line, " \t;\r");
-    return *line == '\0' || *line == '#';
-}
-
 /* Quotes keep blanks and ";" together, and may stand in the middle: name="a b". */
 static const char *take_word(const char *s, char **out)
 {
@@ -238,4 +232,64 @@ bool play_line(struct play *p, const char *line, size_t len)
         ok = words_next(&at, &w, p->problem) && (!w.count || obey(p, &w));
     p->undone = count_commands(at);
     return ok;
+}
+
+/* ---- what was not done ---- */
+
+static void tell_wrong(struct play *p)
+{
+    char rest[80] = "";
+    p->wrong_lines++;
+    if (p->undone)
+        snprintf(rest, sizeof rest, "; not done: %u command%s behind it", p->undone,
+                 p->undone > 1 ? "s" : "");
+    if (p->by_hand) {
+        play_say("%s%s", p->problem, rest);
+        return;
+    }
+    fflush(stdout);
+    fprintf(stderr, "line %u: %s%s\n", p->lines, p->problem, rest);
+}
+
+/* Behind `quit` nobody expects anything. */
+static void tell_undone(const struct play *p)
+{
+    bool cut_off = p->state == PLAY_IS_OVER || p->stretch.end == STRETCH_BREAK;
+    if (p->undone && cut_off)
+        play_say("%s: %u more command%s of this line not done",
+                 p->state == PLAY_IS_OVER ? "the world has ended" : "interrupted", p->undone,
+                 p->undone > 1 ? "s" : "");
+}
+
+void play_tell_line(struct play *p, bool ok)
+{
+    if (ok)
+        tell_undone(p);
+    else
+        tell_wrong(p);
+}
+
+/* Is it empty, or a comment? */
+static bool says_nothing(const char *line)
+{
+    line += strspn(line, " \t;\r");
+    return *line == '\0' || *line == '#';
+}
+
+#define LINES_LOOKED_AT 1000 /* for one that says something, at most */
+
+/* Lines that the world no longer lived to hear. Nobody waits for more of them. */
+void play_tell_unheard(struct play *p)
+{
+    struct input_line line;
+    if (p->by_hand)
+        play_say("the world has ended");
+    for (unsigned i = 0; !p->by_hand && i < LINES_LOOKED_AT && input_wait(0, &line) == INPUT_LINE; i++) {
+        p->lines++;
+        if (!says_nothing(line.bytes)) {
+            run_fail_as(p->run, FAILURE_AFTER,
+                        "line %u and those behind it were not done: the world had ended", p->lines);
+            return;
+        }
+    }
 }

@@ -198,40 +198,12 @@ void play_settle(struct play *p)
 
 /* ---- lines ---- */
 
-static void tell_wrong(struct play *p)
-{
-    char rest[80] = "";
-    p->wrong_lines++;
-    if (p->undone)
-        snprintf(rest, sizeof rest, "; not done: %u command%s behind it", p->undone,
-                 p->undone > 1 ? "s" : "");
-    if (p->by_hand) {
-        play_say("%s%s", p->problem, rest);
-        return;
-    }
-    fflush(stdout);
-    fprintf(stderr, "line %u: %s%s\n", p->lines, p->problem, rest);
-}
-
-/* Behind `quit` nobody expects anything. */
-static void tell_undone(const struct play *p)
-{
-    bool cut_off = p->state == PLAY_IS_OVER || p->stretch.end == STRETCH_BREAK;
-    if (p->undone && cut_off)
-        play_say("%s: %u more command%s of this line not done",
-                 p->state == PLAY_IS_OVER ? "the world has ended" : "interrupted", p->undone,
-                 p->undone > 1 ? "s" : "");
-}
-
 static void take_line(struct play *p, const struct input_line *line)
 {
     p->lines++;
     p->asked = false;
     p->stretch.end = STRETCH_GOES_ON;
-    if (play_line(p, line->bytes, line->len))
-        tell_undone(p);
-    else
-        tell_wrong(p);
+    play_tell_line(p, play_line(p, line->bytes, line->len));
     if (p->asked && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK)
         play_settle(p);
 }
@@ -282,24 +254,6 @@ static void take_turn(struct play *p)
 }
 
 /* ---- the end ---- */
-
-#define LINES_LOOKED_AT 1000 /* for one that says something, at most */
-
-/* Lines that the world no longer lived to hear. Nobody waits for more of them. */
-static void look_for_undone(struct play *p)
-{
-    struct input_line line;
-    if (p->by_hand)
-        play_say("the world has ended");
-    for (unsigned i = 0; !p->by_hand && i < LINES_LOOKED_AT && input_wait(0, &line) == INPUT_LINE; i++) {
-        p->lines++;
-        if (!play_says_nothing(line.bytes)) {
-            run_fail_as(p->run, FAILURE_AFTER,
-                        "line %u and those behind it were not done: the world had ended", p->lines);
-            return;
-        }
-    }
-}
 
 /* Who is dead or cut off cannot agree with the others. Empty when nothing stands in the way. */
 static void why_unsettled(const struct play *p, char out[120])
@@ -367,7 +321,7 @@ static int play(struct play *p)
         while (p->state == PLAY_GOES_ON)
             take_turn(p);
         if (p->state == PLAY_IS_OVER && !ferror(stdout))
-            look_for_undone(p);
+            play_tell_unheard(p);
     }
     input_close();
     enum verdict v = judge(p);

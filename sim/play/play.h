@@ -91,8 +91,10 @@ void play_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* lines.c */
 /* Does what a line says; false with the problem. What it has left undone is counted. */
 bool play_line(struct play *p, const char *line, size_t len);
-/* Is it empty, or a comment? */
-bool play_says_nothing(const char *line);
+/* Says what was wrong with the line, or which of its commands were not done. */
+void play_tell_line(struct play *p, bool ok);
+/* The world has ended: lines that it no longer lived to hear are a failure. */
+void play_tell_unheard(struct play *p);
 /* The words of the next command at *at, which moves behind it, wrong or not. False with the problem. */
 bool words_next(const char **at, struct words *out, char problem[PLAY_PROBLEM]);
 /* For a word that is neither a command nor a component; always false. */
