@@ -47,10 +47,14 @@ static const struct {
     {"sgw raw 1060 --hex", 1, "7F1012\n"},
     {"all raw 22F18C --timeout 1000", 0, "\"SGW0000000001\""},
     {"sgw reset 01", 0, "positive: ECUReset 01 hard"},
-    {"tbm dtc --timeout 300", 1, "tbm is silent\nBehind a closed gate"},
-    {"spaak read F18C --timeout 300", 1, "spaak is silent\nBehind a closed gate"},
-    {"sgw raw 7F2231 --timeout 300", 1, "sgw is silent\n"},
+    {"tbm dtc --timeout 300", 1,
+     "tbm is silent\nThe gate may be closed (in play: `tester open-gate`), the tester's role may not reach "
+     "so "
+     "far (a workshop's does not: BUS_ROLE in the trace), or tbm is dead or boots.\n"},
+    {"spaak read F18C --timeout 300", 1, "spaak is silent\nThe gate may be closed"},
+    {"sgw raw 7F2231 --timeout 300", 1, "sgw is silent\n7F begins no request: it was not sent.\n"},
     {"hu dtc", 2, "there is no ECU \"hu\"; there are spaak tbm sgw all"},
+    {"v0002.sgv dtc", 2, "there is no ECU \"v0002.sgv\"; did you mean \"sgw\"? There are spaak tbm"},
     {"sgw", 2, "takes a world, an ECU, and what to say"},
     {"sgw reed F18C", 2, "unknown word \"reed\"; did you mean \"read\"?"},
     {"sgw hello", 2,
@@ -71,7 +75,7 @@ static const struct {
     {"sgw raw", 2, "write it like `raw 22F18C`"},
     {"sgw dtc --timeout 0", 2, "--timeout goes from 1"},
     {"sgw dtc --nothing", 2, "try spaaksim uds --help"},
-    {"v0002.sgw dtc", 3, "no running world listens"},
+    {"v0002.sgw dtc", 3, "runs, and has no v0002.sgw; it has all sgw spaak tbm\n"},
 };
 
 Test(uds_tool, every_word_in_both_worlds)
@@ -257,6 +261,51 @@ Test(uds_tool, a_further_vehicle_has_sockets_of_its_own)
         tool_play_clear(&p);
     }
     launch_remove(directory);
+}
+
+/* ---- who is not there ---- */
+
+static const char *const places[] = {"out/play-nowhere", "out/nowhere", "nowhere"};
+
+Test(uds_tool, a_missing_world_or_ecu_is_named)
+{
+    static struct tool_play p;
+    char path[100], out[1000], directory[64];
+    launch_directory(directory);
+    write_scenario(directory, "alone",
+                   "schema: 1\nname: alone\ntitle: no TBM\nuse_case: PP-01\n"
+                   "run: [broker, pki, vos, gsdp, sgw, spaak]\nexpect:\n  - {step: PP-01/1}\n",
+                   path);
+    EACH_WORLD(w)
+    {
+        tool_play_begin(&p, worlds[w], path, "records");
+        cr_expect(eq(int, tool_uds(&p, "sgw read F18C", out, sizeof out), 0), "%s", out);
+        cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 3), "%s", out);
+        cr_expect(strstr(out, "records runs, and has no tbm; it has all sgw spaak\n") != NULL, "%s", out);
+        tool_play_end(&p);
+        cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 3), "%s", out);
+        cr_expect(strstr(out, "no running world listens") != NULL, "%s", out);
+        tool_play_clear(&p);
+    }
+    cr_expect(eq(int, launch_run(out, sizeof out, "%s/bin/spaaksim uds nowhere sgw dtc", launch_build()), 3));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        cr_expect(strstr(out, places[i]) != NULL, "%s", out);
+    launch_remove(directory);
+}
+
+/* The socket of a world that was killed stays, and is nobody's. */
+Test(uds_tool, a_killed_world_does_not_run)
+{
+    static struct tool_play p;
+    char out[1000];
+    tool_play_begin(&p, "virtual", "pp01", "records");
+    kill(p.program.pid, SIGKILL);
+    launch_finish(&p.program);
+    cr_expect(tool_play_left_sockets(&p));
+    cr_expect(eq(int, tool_uds(&p, "v0002.sgw dtc", out, sizeof out), 3), "%s", out);
+    cr_expect(strstr(out, "no running world listens") && !strstr(out, "it has"), "%s", out);
+    close(p.lines);
+    tool_play_clear(&p);
 }
 
 /* ---- nobody connects ---- */
