@@ -336,15 +336,16 @@ static bool listen_at(struct desk *d, struct ear *ear, const char *file)
 
 static bool add_ear(struct desk *d, unsigned group, const struct matrix_row *row, uint32_t p2_ms)
 {
-    struct ear *ear = &d->ears[d->ear_count++];
+    struct ear *ear = &d->ears[d->ear_count];
     char ecu[DESK_LINE_ECU], file[DESK_FILE];
     desk_ecu_name(row, ecu);
     desk_file(group, ecu, file);
     *ear = (struct ear){.group = group, .fd = -1};
-    if (group)
-        snprintf(ear->name, sizeof ear->name, "v%04u.%s", group, ecu);
-    else
-        text_copy(ear->name, sizeof ear->name, ecu);
+    int prefix = group ? snprintf(ear->name, sizeof ear->name, "v%04u.", group) : 0;
+    text_copy(ear->name + prefix, sizeof ear->name - (size_t)prefix, ecu);
+    if (row != desk_all() && !scenario_member(d->run->scenario, ear->name))
+        return true;
+    d->ear_count++;
     return desk_line_open(&ear->line, row, p2_ms) && listen_at(d, ear, file);
 }
 

@@ -29,18 +29,15 @@ static bool make_directory(struct process_world *w)
     return false;
 }
 
-/* What an earlier run left there is removed; other files stay. */
 static bool make_logs(struct process_world *w)
 {
-    static const char *const endings[] = {".log", NULL};
-    return records_inside(w->run, "logs", 0755, endings);
+    return records_inside(w->run, "logs", 0755);
 }
 
 /* They hold private keys. */
 static bool make_stores(struct process_world *w)
 {
-    static const char *const endings[] = {".db", ".db-wal", ".db-shm", NULL};
-    return records_inside(w->run, "stores", 0700, endings);
+    return records_inside(w->run, "stores", 0700);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
