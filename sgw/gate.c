@@ -7,6 +7,7 @@
 #define ANSWER_MS (DIAGNOSTIC_P2_STAR_MS + 1000)
 /* What was asked before the gate closed may still be answered for so long. */
 #define TAIL_MS 100
+#define PADDING 0xCC
 
 /* What a workshop may ask for: services, and of those with a choice the subfunctions up to this one. What is
  * missing belongs to the plant: its session, and its security level. */
@@ -36,6 +37,19 @@ static void forget_requests(struct sgw *g)
             g->gate.answers_until_us[i] = end_us;
 }
 
+/* What a tester has opened in the ECUs is his: whoever comes next begins in their default session. */
+static void end_sessions(struct sgw *g)
+{
+    const struct matrix_row *row = matrix_row(MATRIX_UDS_FUNCTIONAL);
+    struct bus_frame f = {.id = row->id, .len = 8};
+    const uint8_t pdu[] = {0x02, UDS_SID_SESSION_CONTROL, UDS_SESSION_DEFAULT | UDS_SUPPRESS};
+    memset(f.data, PADDING, sizeof f.data);
+    memcpy(f.data, pdu, sizeof pdu);
+    for (unsigned to = 0; to < SEGMENTS; to++)
+        if (matrix_relayed(row) & SEGMENT_SET(to))
+            env_send_frame(g->env, to, &f);
+}
+
 void gate_update(struct sgw *g)
 {
     const struct uds_server *s = &g->diagnostic.server;
@@ -48,6 +62,7 @@ void gate_update(struct sgw *g)
     g->gate.open = open;
     if (!open)
         forget_requests(g);
+    end_sessions(g);
     env_show(g->env, SGW_SHOW_GATE,
              !open                                  ? "closed"
              : g->gate.tester.role == ROLE_WORKSHOP ? "open to a workshop"

@@ -25,7 +25,7 @@ static const struct explanation rows[] = {
     {ERR_NO_MEMORY, "a machine that has none left, or a limit (ulimit -v)",
      "free -m; the limits of the shell"},
     {ERR_BUSY, "two requests at once where one at a time is served",
-     "the event that began the first; it repeats by itself"},
+     "the event that began the first; components ask again by themselves, a call is to be made again"},
     {ERR_INTERNAL, "a mistake of ours", "the component's log; please report it with out/NAME"},
     {ERR_RECORD_TORN, "a store that was damaged, or changed by hand", "the store's file; a copy of it"},
     {ERR_RECORD_OLDER, "a store of a version that is no longer read", "the version that wrote it"},
@@ -82,7 +82,7 @@ static const struct explanation rows[] = {
      "key usage: openssl x509 -text"},
     {ERR_CERT_PROFILE, "an extension or a name that the profile does not allow",
      "openssl x509 -text beside docs/ccc.md"},
-    {ERR_CERT_NOT_CA, "a chain with an end entity in the middle",
+    {ERR_CERT_NOT_CA, "a chain with an end entity in the middle, or one offered as an anchor",
      "basic constraints of each: openssl x509 -text"},
     {ERR_CERT_SIGNATURE, "a forged certificate, or an issuer of the same name with another key",
      "both keys: openssl verify"},
@@ -156,7 +156,9 @@ static const struct explanation rows[] = {
     {ERR_PLANT_LOCKED, "a tester that comes back to a module that was finished: LOCK and DONE are for good",
      "DID 0200: 02 after LOCK, 03 after DONE"},
     {ERR_PLANT_OPEN, "a vehicle whose module has not come through the plant",
-     "`given: {after: rp02}`; DID 0200 and 0201 say what it lacks"},
+     "`given: {after: rp02}`, or `after: rp01` before RP-02; in play `tester provision`; DID 0200 and 0201 "
+     "say what "
+     "it lacks"},
     {ERR_UDS_REFUSED, "a session, a security level or a state that the request needs and the ECU is not in",
      "the negative response code beside it; docs/uds.md"},
     {ERR_UDS_NO_ANSWER, "a gate that is closed, an ECU that boots or is dead, a bus that is cut",

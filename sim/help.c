@@ -57,7 +57,7 @@ static const struct help {
      "  spaaksim uds out/play-pp01 tbm dtc --timeout 500\n"
      "  spaaksim uds pp01 all raw 3E00 --hex\n",
      "exit: 0 a positive answer, 1 a negative one or silence, 2 the command line is wrong, 3 no such world "
-     "runs\n"},
+     "runs,\nor it runs without that ECU\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
      "  spaaksim list\n", EXITS},
     {"check", "check scenario files without running them", "check [--dump] [FILE...]",

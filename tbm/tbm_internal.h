@@ -6,7 +6,7 @@
 #include "lib/msg/msg.h"
 #include "tbm/tbm.h"
 
-#define TBM_KEY_LEVEL       "uds/level-01"            /* K of the plant */
+#define TBM_KEY_LEVEL       "uds/level/01"            /* K of the plant */
 #define TBM_KEY_CLIENT      "gsdp/client-key"         /* of the plant */
 #define TBM_KEY_CERTIFICATE "gsdp/client-certificate" /* of the plant */
 #define TBM_KEY_RETRY       "gsdp/retry-s"

@@ -17,11 +17,20 @@ static const struct component_args args = {.serial = "SPAAK00000001"};
 
 /* ---- time and frames ---- */
 
+/* An ECU answers a frame before the next one comes. */
+static void ecu_hears(struct gate_bench *g, struct tested_ecu *e, enum segment s, const struct bus_frame *f)
+{
+    struct bus_frame answer;
+    tested_ecu_input(e, f, g->sgw.now_us);
+    while (tested_ecu_output(e, g->sgw.now_us, &answer))
+        bench_frame(&g->sgw.node, s, &answer);
+}
+
 static bool take_sent(struct gate_bench *g)
 {
     bool any = g->sgw.sent_count > 0;
     uint64_t now_us = g->sgw.now_us;
-    struct bench_sent sent[BENCH_SENT / 8];
+    static struct bench_sent sent[BENCH_SENT];
     size_t n = g->sgw.sent_count;
     assert(n <= sizeof sent / sizeof sent[0]);
     memcpy(sent, g->sgw.sent, n * sizeof sent[0]);
@@ -29,9 +38,9 @@ static bool take_sent(struct gate_bench *g)
     for (size_t i = 0; i < n; i++) {
         const struct bus_frame *f = &sent[i].frame;
         if (sent[i].port == SEGMENT_BODY) {
-            tested_ecu_input(&g->body, f, now_us);
+            ecu_hears(g, &g->body, SEGMENT_BODY, f);
         } else if (sent[i].port == SEGMENT_TELEMATICS) {
-            tested_ecu_input(&g->telematics, f, now_us);
+            ecu_hears(g, &g->telematics, SEGMENT_TELEMATICS, f);
         } else if (sent[i].port == SEGMENT_DIAGNOSTIC) {
             if (g->seen_count < GATE_FRAMES)
                 g->seen[g->seen_count++] = *f;

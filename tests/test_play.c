@@ -2,15 +2,19 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/tool.h"
 
 #define TEXT_MAX  100000
 #define FRAGMENTS 6
@@ -185,6 +189,14 @@ static const struct {
     {"quit now", "write it like `quit`"},
     {"say \"hello", "a quote (\") is not closed"},
     {"vos \x01", "is the byte 0x01"},
+    {"help vod", "did you mean \"vos\"?"},
+    {"help wat", "unknown command or component \"wat\"; did you mean \"wait\"?"},
+    {"help wait run", "write it like `help` or `help NAME`"},
+    {"kill spak; state; ; kill vos # rest; of it", "\"spaak\"?; not done: 2 commands behind it\n"},
+    {"wait PP-01/19; kill vos; x \"y", "quiet without it; not done: 2 commands behind it\n"},
+    {"state \"vos; kill vos", "a quote (\") is not closed\n"},
+    {"a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a a; state",
+     "more than 32 words; not done: 1 command behind it\n"},
 };
 
 Test(play, wrong_lines_are_named_and_fail)
@@ -201,9 +213,66 @@ Test(play, wrong_lines_are_named_and_fail)
         snprintf(expected, sizeof expected, "line %zu: ", i + 2);
         const char *at = strstr(p->text, expected), *end = at ? strchr(at, '\n') : NULL;
         const char *says = at ? strstr(at, wrong[i].says) : NULL;
-        cr_expect(says && says < end, "%s\n%s", wrong[i].line, p->text);
+        cr_expect(says && says <= end, "%s\n%s", wrong[i].line, p->text);
     }
     free(p);
+}
+
+Test(play, help_tells_of_a_command_or_a_component)
+{
+    struct played *p = malloc(sizeof *p);
+    play("pp01 --world virtual --quiet", "help wait\nhelp vos\n", p);
+    cr_expect(eq(int, p->code, 0), "%s", p->text);
+    cr_expect(strstr(p->text, "  wait STEP                until a step such as PP-01/19") == p->text, "%s",
+              p->text);
+    cr_expect(strstr(p->text, "  vos renew-vehicle-identity") != NULL, "%s", p->text);
+    cr_expect(strstr(p->text, "gives it back") == NULL, "of one command: %s", p->text);
+    free(p);
+}
+
+/* Nothing of it may be changed while somebody else's run goes on there. */
+Test(play, a_folder_in_use_gets_no_records)
+{
+    struct played *p = malloc(sizeof *p);
+    char path[200], arguments[80], line[80];
+    snprintf(path, sizeof path, "%s/records", directory);
+    play("pp01 --world virtual", "", p);
+    int folder = open(path, O_RDONLY | O_DIRECTORY);
+    cr_assert(zero(int, flock(folder, LOCK_EX | LOCK_NB)));
+    cr_assert(zero(int, unlinkat(folder, "trace.jsonl", 0)));
+    cr_assert(zero(int, unlinkat(folder, "junit.xml", 0)));
+    for (size_t w = 0; w < sizeof worlds / sizeof worlds[0]; w++) {
+        snprintf(arguments, sizeof arguments, "pp01 --world %s", worlds[w]);
+        snprintf(line, sizeof line, "BLOCKED  play pp01  (%s world)\n", worlds[w]);
+        play(arguments, "state\n", p);
+        cr_expect(eq(int, p->code, 3), "%s", p->text);
+        cr_expect(strstr(p->text, "records is in use by another run") != NULL, "%s", p->text);
+        cr_expect(strstr(p->text, line) != NULL, "%s", p->text);
+        cr_expect(ne(int, faccessat(folder, "trace.jsonl", F_OK, 0), 0), "%s", worlds[w]);
+        cr_expect(ne(int, faccessat(folder, "junit.xml", F_OK, 0), 0), "%s", worlds[w]);
+    }
+    close(folder);
+    free(p);
+}
+
+/* Who plays stands still meanwhile, so that the lines are there when it hears of the end. */
+Test(play, lines_that_come_after_the_end_of_the_world_are_named)
+{
+    static struct tool_play t;
+    tool_play_begin(&t, "process", "pp01", "records");
+    pid_t zygote = launch_find(t.program.pid, "zygote");
+    cr_assert(gt(int, zygote, 0));
+    kill(t.program.pid, SIGSTOP);
+    kill(zygote, SIGKILL);
+    tool_play_line(&t, "run 5 s\n\n# a comment\nstate\nquit");
+    kill(t.program.pid, SIGCONT);
+    cr_expect(eq(int, launch_finish(&t.program), 1), "%s", t.program.text);
+    cr_expect(strstr(t.program.text, "zygote crashed with SIGKILL") != NULL, "%s", t.program.text);
+    bool named = strstr(t.program.text, "line 2 and those behind it were not done: the world had ended\n") ||
+                 strstr(t.program.text, "line 5 and those behind it were not done: the world had ended\n");
+    cr_expect(named, "%s", t.program.text);
+    close(t.lines);
+    tool_play_clear(&t);
 }
 
 Test(play, the_same_lines_and_seed_give_the_same_bytes)

@@ -79,6 +79,60 @@ Test(records, a_seed_gives_the_same_bytes_on_every_medium, .init = make, .fini =
         "%s", out);
 }
 
+/* ---- what an earlier run left ---- */
+
+/* What stands in out, with blanks between, in order. */
+static const char *listed(char out[4096])
+{
+    launch_run(out, 4096, "cd '%s/out' && find . -mindepth 1 -printf '%%P\\n' | sort | tr '\\n' ' '",
+               directory);
+    return out;
+}
+
+static void run_with(const char *options)
+{
+    char out[8192];
+    int rc = launch_run(out, sizeof out, "'%s/bin/spaaksim' run pp01 --quiet --out '%s/out' %s",
+                        launch_build(), directory, options);
+    cr_assert(eq(int, rc, 0), "%s: %s", options, out);
+}
+
+#define VIRTUAL_RECORDS ".spaaksim can.log junit.xml trace.jsonl "
+
+Test(records, nothing_of_an_earlier_run_stays, .init = make, .fini = drop)
+{
+    char out[4096];
+    run_with("--world process --bytes --keep-past");
+    cr_expect(strstr(listed(out), "logs/spaak.log ") && strstr(out, "stores/spaak.db ") &&
+                  strstr(out, "past/trace.jsonl ") && strstr(out, "bytes.jsonl "),
+              "%s", out);
+    run_with("--world virtual");
+    cr_expect(eq(str, (char *)listed(out), VIRTUAL_RECORDS));
+}
+
+/* Files of a user's beside them, a folder that bears no mark, and one that a link leads to. */
+Test(records, what_no_run_has_made_stays, .init = make, .fini = drop)
+{
+    char out[4096];
+    run_with("--world virtual --keep-past");
+    cr_assert(zero(int, launch_run(out, sizeof out,
+                                   "cd '%s' && mkdir out/logs away && touch out/logs/letter out/logs/old.log "
+                                   "out/past/letter away/old.db && ln -s ../away out/stores",
+                                   directory)),
+              "%s", out);
+    run_with("--world virtual");
+    cr_expect(eq(str, (char *)listed(out),
+                 ".spaaksim can.log junit.xml logs logs/letter past past/.spaaksim past/letter stores "
+                 "trace.jsonl "));
+    cr_expect(
+        zero(int, launch_run(out, sizeof out, "rm '%s/out/past/.spaaksim' && touch '%s/out/past/can.log'",
+                             directory, directory)));
+    run_with("--world virtual");
+    cr_expect(zero(int, launch_run(out, sizeof out, "ls '%s/out/past/can.log' '%s/away/old.db'", directory,
+                                   directory)),
+              "%s", out);
+}
+
 /* ---- the checker itself ---- */
 
 #define EVENT "{\"schema\":1,\"t_us\":5,\"seq\":2,\"cause\":1,\"component\":\"vos\",\"kind\":\"note\"}"

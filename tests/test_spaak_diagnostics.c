@@ -99,6 +99,8 @@ static const struct {
     {"silence while 28 makes it deaf", true,
      "tbm 0; pad; door; 1003 > 5003*; 280301 > 6803; wait 2500; pad; wait 2000; 190201 > "
      "5902399A0251299A035529"},
+    {"no readers' test while 28 makes it deaf", true,
+     "1003 > 5003*; level 01; 280301 > 6803; 31010310 > 7F3122; 280001 > 6800; 31010310 > 7F3178*"},
     {"clearing", false,
      "14FFFFFF > 54; 190208 > 590239; 14123456 > 7F1431; 1003 > 5003*; 190208 > "
      "5902399A0051299A0151299A0251299A035529"},

@@ -5,6 +5,7 @@
 
 #include "ecu/spaak/spaak.h"
 #include "tests/check.h"
+#include "tests/foreign_cert.h"
 #include "tests/module_bench.h"
 
 /* ---- certificates that something is wrong with ---- */
@@ -72,6 +73,21 @@ static void put_changed(struct module_bench *m, const char *name, const char *of
     module_blob(m, name, span_of(der, whole.len));
 }
 
+/* A root that signs itself, below which so many authorities may stand. */
+static void put_root(struct module_bench *m, const char *name, int path_len)
+{
+    uint8_t der[X509_MAX];
+    const struct p256_key *key = test_oem(TEST_NOW_S)->roles[OEM_VOS].key;
+    const struct foreign_cert root = {.subject = "a root",
+                                      .issuer = "a root",
+                                      .key = key,
+                                      .issuer_key = key,
+                                      .path_len = path_len,
+                                      .ccc_type = 9};
+    size_t len = foreign_cert_make(test_crypto(), &root, der);
+    module_blob(m, name, span_of(der, len));
+}
+
 static void put_flawed_anchors(struct module_bench *m)
 {
     static const uint8_t p256[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
@@ -89,6 +105,7 @@ static void put_flawed_anchors(struct module_bench *m)
     put_flawed(m, "forged", CERT(X509_OEM_SUB_CA, OEM_J, OEM_J_PHYSICAL_KEY));
     put_flawed(m, "forged-root", CERT(X509_OEM_ROOT, OEM_J, OEM_J));
     put_flawed(m, "another", CERT(X509_OEM_SUB_CA, OEM_J, OEM_J));
+    put_root(m, "no-room", 0);
     put_flawed(m, "vehicle", CERT(X509_VEHICLE, OEM_J, OEM_J));
     put_flawed(m, "device-ca", CERT(X509_INSTANCE_CA, OEM_J, OEM_J));
 }
@@ -104,6 +121,7 @@ static const struct {
     {"a byte too many", "", "3101030302{long} > 7101030301", ERR_DER_SYNTAX},
     {"a CA of another kind", "J", "3101030302{device-ca} > 7101030301", ERR_CERT_PROFILE},
     {"a signer of another kind", "J", "3101030305{vos-signer} > 7101030301", ERR_CERT_PURPOSE},
+    {"a root with no room for J1", "", "3101030301{no-room} > 7101030301", ERR_CERT_PROFILE},
     {"no CA", "J", "3101030302{vehicle} > 7101030302", ERR_CERT_NOT_CA},
     {"no CA as a root", "", "3101030301{vehicle} > 7101030302", ERR_CERT_NOT_CA},
     {"J1 for J", "J", "3101030301{J1} > 7101030303", ERR_ANCHOR_SLOT},

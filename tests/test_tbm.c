@@ -355,7 +355,7 @@ Test(tbm, a_store_that_refuses)
 Test(tbm, no_level_without_a_key)
 {
     struct workshop *w = workshop_begin(LINK_SUBSCRIBED, false);
-    struct store_put gone = {.key = "uds/level-01", .value = {NULL, 0}};
+    struct store_put gone = {.key = "uds/level/01", .value = {NULL, 0}};
     store_apply(w->bench.node.store, &gone, 1);
     steps(w, "1003 > 5003*; 2701 > 7F2722");
     bench_free(&w->bench);

@@ -13,7 +13,7 @@ static const struct {
     {"22F19000", "ReadDataByIdentifier F190, 1 bytes"},
     {"62F19031535041414B3030303030303030303031", "positive: ReadDataByIdentifier F190, 17 bytes"},
     {"7F2231", "negative: 31 requestOutOfRange (ReadDataByIdentifier)"},
-    {"7F2478", "negative: 78 requestCorrectlyReceivedResponsePending (service 24)"},
+    {"7F2478", "pending: 78 requestCorrectlyReceivedResponsePending (service 24)"},
     {"7F22EE", "negative: EE reserved (ReadDataByIdentifier)"},
     {"7F22", "answer 7F, 1 bytes"},
     {"1003", "DiagnosticSessionControl 03 extended"},

@@ -47,24 +47,35 @@ static const struct {
     {"sgw raw 1060 --hex", 1, "7F1012\n"},
     {"all raw 22F18C --timeout 1000", 0, "\"SGW0000000001\""},
     {"sgw reset 01", 0, "positive: ECUReset 01 hard"},
-    {"tbm dtc --timeout 300", 1, "tbm is silent\nBehind a closed gate"},
-    {"spaak read F18C --timeout 300", 1, "spaak is silent\nBehind a closed gate"},
-    {"sgw raw 7F2231 --timeout 300", 1, "sgw is silent\n"},
+    {"tbm dtc --timeout 300", 1,
+     "tbm is silent\nThe gate may be closed (in play: `tester open-gate`), the tester's role may not reach "
+     "so "
+     "far (a workshop's does not: BUS_ROLE in the trace), or tbm is dead or boots.\n"},
+    {"spaak read F18C --timeout 300", 1, "spaak is silent\nThe gate may be closed"},
+    {"sgw raw 7F2231 --timeout 300", 1, "sgw is silent\n7F begins no request: it was not sent.\n"},
     {"hu dtc", 2, "there is no ECU \"hu\"; there are spaak tbm sgw all"},
+    {"v0002.sgv dtc", 2, "there is no ECU \"v0002.sgv\"; did you mean \"sgw\"? There are spaak tbm"},
     {"sgw", 2, "takes a world, an ECU, and what to say"},
-    {"sgw reed", 2, "\"reed\" is nothing to say"},
+    {"sgw reed F18C", 2, "unknown word \"reed\"; did you mean \"read\"?"},
+    {"sgw hello", 2,
+     "\"hello\" is nothing to say to an ECU; there are read write routine session reset dtc clear present "
+     "raw"},
     {"sgw read", 2, "write it like `read F18C"},
     {"sgw read F1", 2, "write it like `read F18C"},
     {"sgw read F18G", 2, "write it like `read F18C"},
     {"sgw write 0243", 2, "write it like `write 0243 003C`"},
-    {"sgw routine 0320", 2, "\"routine\" is nothing to say"},
+    {"sgw routine", 2,
+     "behind \"routine\" stands one of start stop results; write it like `routine start 0320"},
+    {"sgw routine 0310", 2, "behind \"routine\" stands one of start stop results; write it like `routine st"},
+    {"sgw routine strat 0310", 2, "\"routine strat\"; did you mean \"routine start\"?"},
+    {"sgw routine result 0310", 2, "\"routine result\"; did you mean \"routine results\"?"},
     {"sgw session", 2, "write it like `session 03`"},
     {"sgw session 03 01", 2, "write it like `session 03`"},
     {"sgw dtc 01", 2, "write it like `dtc`"},
     {"sgw raw", 2, "write it like `raw 22F18C`"},
     {"sgw dtc --timeout 0", 2, "--timeout goes from 1"},
     {"sgw dtc --nothing", 2, "try spaaksim uds --help"},
-    {"v0002.sgw dtc", 3, "no running world listens"},
+    {"v0002.sgw dtc", 3, "runs, and has no v0002.sgw; it has all sgw spaak tbm\n"},
 };
 
 Test(uds_tool, every_word_in_both_worlds)
@@ -127,6 +138,40 @@ Test(uds_tool, a_path_too_long_for_a_socket_is_no_hindrance)
         cr_expect(not(tool_play_left_sockets(&p)));
         tool_play_clear(&p);
     }
+}
+
+/* The last time that `state` told, in seconds of virtual time. */
+static double told_time(struct tool_play *p)
+{
+    static unsigned asked;
+    char mark[40];
+    snprintf(mark, sizeof mark, "mark%u", asked++);
+    tool_play_line(p, "state");
+    tool_play_line(p, mark);
+    cr_assert(launch_read(&p->program, mark), "%s", p->program.text);
+    char *end = NULL;
+    for (char *at = p->program.text; (at = strstr(at, " s of virtual time")); at++)
+        end = at;
+    cr_assert(ne(ptr, end, NULL), "%s", p->program.text);
+    while (end[-1] != '\n')
+        end--;
+    return atof(end);
+}
+
+/* While the tester holds the gate the world is never quiet, and a line that waits for that takes a minute. */
+Test(uds_tool, a_line_behind_a_request_does_not_wait_for_quiet)
+{
+    static struct tool_play p;
+    char out[500];
+    tool_play_begin(&p, "virtual", "pp01", "records");
+    tool_play_line(&p, "tester open-gate; run 100 ms");
+    double before_s = told_time(&p);
+    cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 0), "%s", out);
+    double after_s = told_time(&p);
+    cr_expect(ge(dbl, after_s, before_s));
+    cr_expect(lt(dbl, after_s, before_s + 1), "%f %f", before_s, after_s);
+    tool_play_end(&p);
+    tool_play_clear(&p);
 }
 
 /* ---- runs ---- */
@@ -216,6 +261,51 @@ Test(uds_tool, a_further_vehicle_has_sockets_of_its_own)
         tool_play_clear(&p);
     }
     launch_remove(directory);
+}
+
+/* ---- who is not there ---- */
+
+static const char *const places[] = {"out/play-nowhere", "out/nowhere", "nowhere"};
+
+Test(uds_tool, a_missing_world_or_ecu_is_named)
+{
+    static struct tool_play p;
+    char path[100], out[1000], directory[64];
+    launch_directory(directory);
+    write_scenario(directory, "alone",
+                   "schema: 1\nname: alone\ntitle: no TBM\nuse_case: PP-01\n"
+                   "run: [broker, pki, vos, gsdp, sgw, spaak]\nexpect:\n  - {step: PP-01/1}\n",
+                   path);
+    EACH_WORLD(w)
+    {
+        tool_play_begin(&p, worlds[w], path, "records");
+        cr_expect(eq(int, tool_uds(&p, "sgw read F18C", out, sizeof out), 0), "%s", out);
+        cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 3), "%s", out);
+        cr_expect(strstr(out, "records runs, and has no tbm; it has all sgw spaak\n") != NULL, "%s", out);
+        tool_play_end(&p);
+        cr_expect(eq(int, tool_uds(&p, "tbm read F18C", out, sizeof out), 3), "%s", out);
+        cr_expect(strstr(out, "no running world listens") != NULL, "%s", out);
+        tool_play_clear(&p);
+    }
+    cr_expect(eq(int, launch_run(out, sizeof out, "%s/bin/spaaksim uds nowhere sgw dtc", launch_build()), 3));
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        cr_expect(strstr(out, places[i]) != NULL, "%s", out);
+    launch_remove(directory);
+}
+
+/* The socket of a world that was killed stays, and is nobody's. */
+Test(uds_tool, a_killed_world_does_not_run)
+{
+    static struct tool_play p;
+    char out[1000];
+    tool_play_begin(&p, "virtual", "pp01", "records");
+    kill(p.program.pid, SIGKILL);
+    launch_finish(&p.program);
+    cr_expect(tool_play_left_sockets(&p));
+    cr_expect(eq(int, tool_uds(&p, "v0002.sgw dtc", out, sizeof out), 3), "%s", out);
+    cr_expect(strstr(out, "no running world listens") && !strstr(out, "it has"), "%s", out);
+    close(p.lines);
+    tool_play_clear(&p);
 }
 
 /* ---- nobody connects ---- */

@@ -47,12 +47,13 @@ static const struct {
 static const struct slot {
     const char *name, *key, *step, *kept;
     enum x509_profile profile;
+    int path_min; /* authorities that must have room below it */
 } slots[PLANT_SLOTS] = {
-    {"J", SPAAK_ANCHOR_J, "RP-01/2", "stores anchor J", X509_OEM_ROOT},
-    {"J1", SPAAK_ANCHOR_J1, "RP-01/3", "stores anchor J1", X509_OEM_SUB_CA},
-    {"J_PhysicalKey", SPAAK_ANCHOR_PHYSICAL_KEY, "RP-01/4", "stores anchor J_PhysicalKey", X509_OEM_ROOT},
-    {"Z1", SPAAK_ANCHOR_Z1, "RP-01/5", "stores anchor Z1", X509_SERVER_CA},
-    {"ZZ2", SPAAK_ANCHOR_ZZ2, "RP-01/6", "stores anchor ZZ2", X509_KTS_SIGNER},
+    {"J", SPAAK_ANCHOR_J, "RP-01/2", "stores anchor J", X509_OEM_ROOT, 1},
+    {"J1", SPAAK_ANCHOR_J1, "RP-01/3", "stores anchor J1", X509_OEM_SUB_CA, 0},
+    {"J_PhysicalKey", SPAAK_ANCHOR_PHYSICAL_KEY, "RP-01/4", "stores anchor J_PhysicalKey", X509_OEM_ROOT, 0},
+    {"Z1", SPAAK_ANCHOR_Z1, "RP-01/5", "stores anchor Z1", X509_SERVER_CA, 0},
+    {"ZZ2", SPAAK_ANCHOR_ZZ2, "RP-01/6", "stores anchor ZZ2", X509_KTS_SIGNER, 0},
 };
 
 const char *plant_slot_key(size_t slot)
@@ -88,8 +89,8 @@ static enum uds_nrc conclude(struct spaak *s, const struct shelf *to, struct spa
                              enum verdict verdict, struct wr *out)
 {
     struct spaak_routine *r = &s->routine;
-    if (!e)
-        e = env_store_put(s->env, to->key, der);
+    if (!e && (e = env_store_put(s->env, to->key, der)))
+        verdict = VERDICT_NONE;
     if (e && verdict == VERDICT_NONE)
         return plant_refuse(s, UDS_NRC_PROGRAMMING, to->routine, e, to->name);
     if (e) {
@@ -171,6 +172,9 @@ static enum err check_anchor(struct spaak *s, const struct x509 *x, const struct
         return !x->ca && wanted->profile != X509_KTS_SIGNER
                    ? ERR_CERT_NOT_CA
                    : x509_check_profile(s->env->crypto, x, wanted->profile);
+    /* nothing could ever stand below it, and LOCK would be for good */
+    if (slot == wanted && x->path_len >= 0 && x->path_len < slot->path_min)
+        return ERR_CERT_PROFILE;
     e = x509_check_time(x, now_s(s));
     if (!e)
         e = check_chain(s, x, slot->profile);

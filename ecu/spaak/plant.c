@@ -22,6 +22,17 @@ enum plant_life plant_life(struct spaak *s)
                                                                                 : PLANT_UNREADABLE;
 }
 
+void plant_trace_life(struct spaak *s, enum plant_life life)
+{
+    static const char *const texts[] = {
+        [PLANT_UNREADABLE] = "of an unknown life",
+        [PLANT_OPEN] = "in the plant, its anchors not locked",
+        [PLANT_LOCKED] = "in the plant, its anchors locked",
+        [PLANT_DONE] = "finished by the plant",
+    };
+    env_trace_state(s->env, texts[life]);
+}
+
 bool plant_is_stored(struct spaak *s, const char *key)
 {
     uint8_t any;
@@ -147,6 +158,7 @@ static enum uds_nrc close_with(struct spaak *s, enum plant_life life, const char
         return plant_refuse(s, UDS_NRC_PROGRAMMING, "closePlant", e, NULL);
     s->routine.step = step;
     s->routine.what = what;
+    s->routine.closes = true;
     wr_u8(out, CLOSED);
     return UDS_OK;
 }
@@ -194,7 +206,7 @@ void plant_kept(struct spaak *s, bool kept)
     r->step = NULL;
     if (!step)
         return;
-    bool done = plant_life(s) == PLANT_DONE;
+    enum plant_life life = plant_life(s);
     if (!kept) {
         if (!s->finished)
             load_nothing(s);
@@ -202,8 +214,11 @@ void plant_kept(struct spaak *s, bool kept)
         return;
     }
     s->retest = true;
-    s->finished = s->begins = done;
+    s->finished = s->begins = life == PLANT_DONE;
     env_trace_step(s->env, step, r->what);
-    if (done)
+    if (r->closes)
+        plant_trace_life(s, life);
+    r->closes = false;
+    if (s->finished)
         uds_server_default_session(&s->diagnostic.server);
 }

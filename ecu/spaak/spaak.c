@@ -285,7 +285,7 @@ static enum err begin(struct spaak *s)
                  : life == PLANT_DONE     ? begin_finished(s)
                                           : ERR_OK;
     if (!e && life != PLANT_DONE)
-        env_trace_state(s->env, "not finished by the plant");
+        plant_trace_life(s, life);
     if (!e)
         trouble_test(s);
     s->retest = false;

@@ -73,6 +73,7 @@ enum plant_life {
 struct spaak_routine {
     uint16_t pending; /* the routine whose request waits for the timer; 0: none */
     uint32_t ticket;
+    bool closes;        /* LOCK or DONE: its life is another */
     bool keeps_nothing; /* a verdict, or what is there already: no transaction */
     const char *step;   /* to be traced once the transaction is kept; NULL: none */
     const char *what;
@@ -142,6 +143,8 @@ enum plant_life plant_life(struct spaak *s);
 #define PLANT_SLOTS 5
 /* Slots 0 to 4: J, J1, J_PhysicalKey, Z1, ZZ2. */
 const char *plant_slot_key(size_t slot);
+/* Says it as the module's state. */
+void plant_trace_life(struct spaak *s, enum plant_life life);
 bool plant_is_stored(struct spaak *s, const char *key);
 /* The public half of the ECU identity. ERR_NOT_FOUND without a pair. */
 enum err plant_identity_point(struct spaak *s, uint8_t out[P256_POINT]);

@@ -72,6 +72,8 @@ void trouble_on_sender(struct spaak *s, enum spaak_sender sender)
 
 static enum uds_nrc begin_test(struct spaak *s, const struct uds_routine_call *call)
 {
+    if (diagnostic_rx_off(&s->diagnostic))
+        return plant_refuse(s, UDS_NRC_CONDITIONS, "readerSelfTest", ERR_LINK_DOWN, "28 has made us deaf");
     s->routine.pending = call->routine->id;
     s->routine.ticket = call->ticket;
     s->routine.readers_lost = 0;

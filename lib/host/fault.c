@@ -123,7 +123,7 @@ struct fault *fault_kill_at(struct fault_plan *plan, const char *component, cons
 {
     for (size_t i = 0; i < plan->count; i++) {
         struct fault *f = &plan->faults[i];
-        if (f->kind == FAULT_KILL && f->number && strcmp(f->component, component) == 0 &&
+        if (f->kind == FAULT_KILL && f->number && !f->late && strcmp(f->component, component) == 0 &&
             strcmp(f->step, step) == 0)
             return f;
     }

@@ -34,6 +34,7 @@ struct fault {
     char step[12];      /* kill, cut: when; "" = at the start */
     unsigned nth;       /* link faults: which one, from 1; FAULT_ALWAYS = each */
     unsigned times;     /* repeat: further copies */
+    bool late;          /* kill: not at the step but some time after it, which is the runner's affair */
     uint32_t delay_ms;  /* delay, repeat: how much later; kill: restart after; cut: heal after */
     unsigned byte;      /* corrupt: which byte is inverted, modulo the length */
     unsigned seen;      /* messages counted so far */
@@ -64,7 +65,8 @@ struct fault_outcome {
 /* Passes a message of that name through the plan; corrupts `bytes` in place when told to. */
 void fault_apply(struct fault_plan *plan, const char *link, const char *message, uint8_t *bytes, size_t len,
                  struct fault_outcome *out);
-/* The kill meant for this component at this step, taken out of the plan by `number` = 0; NULL for none. */
+/* The kill meant for this component right at this step, taken out of the plan by `number` = 0; NULL for none.
+ */
 struct fault *fault_kill_at(struct fault_plan *plan, const char *component, const char *step);
 
 #endif

@@ -279,14 +279,24 @@ enum err x509_read_public_key(struct rd *r, uint8_t out[P256_POINT])
     return ERR_OK;
 }
 
+/* A BOOLEAN that DER leaves out when it is false: 00 is looked over, what is neither 00 nor FF is none. */
+static bool read_flag(struct rd *in, bool *out)
+{
+    struct rd flag;
+    *out = false;
+    if (!der_optional(in, DER_BOOLEAN, &flag))
+        return true;
+    *out = der_is(flag, (const uint8_t *)"\xFF", 1);
+    return *out || der_is(flag, (const uint8_t *)"\x00", 1);
+}
+
 static void read_basic_constraints(struct rd *value, struct x509 *x)
 {
-    struct rd in = der_enter(value, DER_SEQUENCE), flag;
-    if (der_optional(&in, DER_BOOLEAN, &flag))
-        x->ca = der_is(flag, (const uint8_t *)"\xFF", 1);
+    struct rd in = der_enter(value, DER_SEQUENCE);
+    bool known = read_flag(&in, &x->ca);
     if (in.left)
         x->path_len = der_small(&in);
-    if (in.failed || in.left)
+    if (in.failed || in.left || !known)
         value->failed = true;
 }
 
@@ -377,12 +387,13 @@ static enum err read_extensions(struct rd *tbs, struct x509 *x)
     if (outer.failed || outer.left || list.failed)
         return ERR_DER_SYNTAX;
     while (list.left) {
-        struct rd ext = der_enter(&list, DER_SEQUENCE), flag;
+        struct rd ext = der_enter(&list, DER_SEQUENCE);
         unsigned before = seen;
+        bool critical;
         struct rd oid = der_enter(&ext, DER_OID);
-        bool critical = der_optional(&ext, DER_BOOLEAN, &flag) && der_is(flag, (const uint8_t *)"\xFF", 1);
+        bool known = read_flag(&ext, &critical);
         struct rd value = der_enter(&ext, DER_OCTET_STRING);
-        if (list.failed || ext.failed || ext.left || oid.failed)
+        if (!known || list.failed || ext.failed || ext.left || oid.failed)
             return ERR_DER_SYNTAX;
         if (read_known(oid, &value, x, &seen)) {
             if (value.failed || value.left)

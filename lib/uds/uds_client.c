@@ -57,6 +57,7 @@ void uds_client_abort(struct uds_client *c)
 {
     c->state = UDS_CLIENT_IDLE;
     c->request = (struct span){0};
+    c->arriving = 0; /* whatever had begun to arrive belonged to it */
 }
 
 bool uds_client_busy(const struct uds_client *c)

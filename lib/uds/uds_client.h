@@ -79,7 +79,7 @@ void uds_client_init(struct uds_client *c, const struct uds_client_config *cfg);
 /* Borrows the request until its last event. ERR_BUSY while one is under way, ERR_BAD_ARGUMENT for one that
  * is empty or no request. */
 enum err uds_client_request(struct uds_client *c, enum uds_addressing a, struct span request);
-/* Gives up the request, if any, without an event. */
+/* Gives up the request, if any, without an event, and what had begun to arrive with it. */
 void uds_client_abort(struct uds_client *c);
 bool uds_client_busy(const struct uds_client *c);
 

@@ -107,18 +107,24 @@ static bool known(uint8_t sid)
     return strcmp(uds_sid_name(sid), "service") != 0;
 }
 
+static void describe_negative(struct span pdu, char line[UDS_LINE_MAX])
+{
+    const char *how = pdu.p[2] == UDS_NRC_PENDING ? "pending" : "negative";
+    const char *nrc = uds_nrc_name((enum uds_nrc)pdu.p[2]);
+    if (known(pdu.p[1]))
+        snprintf(line, UDS_LINE_MAX, "%s: %02X %s (%s)", how, pdu.p[2], nrc, uds_sid_name(pdu.p[1]));
+    else
+        snprintf(line, UDS_LINE_MAX, "%s: %02X %s (service %02X)", how, pdu.p[2], nrc, pdu.p[1]);
+}
+
 void uds_describe(struct span pdu, char line[UDS_LINE_MAX])
 {
     struct rd r = rd_of(pdu.p, pdu.len);
     uint8_t first = rd_u8(&r), sid = first & (uint8_t)~UDS_POSITIVE;
     if (r.failed)
         snprintf(line, UDS_LINE_MAX, "empty");
-    else if (first == UDS_NEGATIVE && pdu.len == UDS_NEGATIVE_LEN && known(pdu.p[1]))
-        snprintf(line, UDS_LINE_MAX, "negative: %02X %s (%s)", pdu.p[2], uds_nrc_name((enum uds_nrc)pdu.p[2]),
-                 uds_sid_name(pdu.p[1]));
     else if (first == UDS_NEGATIVE && pdu.len == UDS_NEGATIVE_LEN)
-        snprintf(line, UDS_LINE_MAX, "negative: %02X %s (service %02X)", pdu.p[2],
-                 uds_nrc_name((enum uds_nrc)pdu.p[2]), pdu.p[1]);
+        describe_negative(pdu, line);
     else if (first != UDS_NEGATIVE && known(sid))
         describe_body(sid, first & UDS_POSITIVE, &r, line);
     else

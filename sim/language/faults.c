@@ -166,6 +166,7 @@ static bool read_fault(struct scenario *s, const struct tree *y, struct tree_pro
     r.fault.number = (unsigned)s->faults.count + 1;
     s->fault_lines[s->faults.count] = y->at.line;
     s->fault_after_us[s->faults.count] = r.after_ms * 1000ull;
+    r.fault.late = r.fault.kind == FAULT_KILL && r.after_ms;
     s->faults.faults[s->faults.count++] = r.fault;
     return true;
 }

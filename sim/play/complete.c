@@ -120,6 +120,13 @@ static void add_names(struct found *f, const struct play *p, const struct words 
         add_all(f, play_names(p));
 }
 
+static void add_topics(struct found *f, const struct play *p, const struct words *w)
+{
+    if (w->count == 1)
+        add_commands(f);
+    add_names(f, p, w);
+}
+
 static void add_cut(struct found *f, const struct play *p, const struct words *w)
 {
     if (w->count == 1)
@@ -157,7 +164,7 @@ static const struct {
     bool (*of)(struct play *p, const struct words *w);
     void (*add)(struct found *f, const struct play *p, const struct words *w);
 } ways[] = {
-    {play_kill, add_names}, {play_start, add_names}, {play_state, add_names}, {play_help, add_names},
+    {play_kill, add_names}, {play_start, add_names}, {play_state, add_names}, {play_help, add_topics},
     {play_cut, add_cut},    {play_heal, add_cut},    {play_fault, add_fault}, {play_wait, add_wait},
 };
 

@@ -23,7 +23,7 @@ const struct play_command play_commands[] = {
     {"wait", "STEP", "until a step such as PP-01/19 is done, or the world is quiet", play_wait},
     {"run", "5 s", "lets so much time pass", play_run},
     {"state", "[NAME]", "who lives, links, states, screens, claims, faults that wait", play_state},
-    {"help", "[NAME]", "what can be said; what one component can be asked", play_help},
+    {"help", "[NAME]", "what can be said; one command, or what one component can be asked", play_help},
     {"quit", "", "ends it, as the end of the input does", play_quit},
     {.name = NULL},
 };
@@ -87,21 +87,20 @@ bool words_next(const char **at, struct words *out, char problem[PLAY_PROBLEM])
 {
     const char *s = *at;
     char *text = out->text;
+    bool too_many = false;
+    *at += strlen(*at); /* behind a quote that is not closed nothing can be told apart */
     out->count = 0;
-    for (;;) {
-        s += strspn(s, " \t");
-        if (at_end(s))
-            break;
-        if (out->count == PLAY_WORDS)
-            return !snprintf(problem, PLAY_PROBLEM, "more than %d words", PLAY_WORDS);
-        out->word[out->count++] = text;
+    for (s += strspn(s, " \t"); !at_end(s); s += strspn(s, " \t")) {
+        too_many |= out->count == PLAY_WORDS;
+        out->word[out->count] = text;
+        out->count += !too_many;
         s = take_word(s, &text);
         if (!s)
             return !snprintf(problem, PLAY_PROBLEM, "a quote (\") is not closed");
     }
     out->word[out->count] = NULL;
     *at = *s == '#' ? s + strlen(s) : s + (*s == ';');
-    return true;
+    return !too_many || !snprintf(problem, PLAY_PROBLEM, "more than %d words", PLAY_WORDS);
 }
 
 /* ---- calls ---- */
@@ -177,7 +176,7 @@ static bool call(struct play *p, const struct member *m, const struct words *w)
 
 /* ---- the line ---- */
 
-static bool unknown_word(struct play *p, const char *word)
+bool play_unknown_word(struct play *p, const char *word)
 {
     const char *names[PLAY_NAMES + 32];
     size_t n = 0;
@@ -195,7 +194,7 @@ static bool obey(struct play *p, const struct words *w)
     for (const struct play_command *c = play_commands; c->name; c++)
         if (strcmp(c->name, w->word[0]) == 0)
             return c->run(p, w);
-    return m ? call(p, m, w) : unknown_word(p, w->word[0]);
+    return m ? call(p, m, w) : play_unknown_word(p, w->word[0]);
 }
 
 /* A script's lines stand between what came of them. */
@@ -206,18 +205,91 @@ static void repeat_line(const struct play *p, const char *line)
         play_say("> %s", line);
 }
 
+static unsigned count_commands(const char *at)
+{
+    unsigned n = 0;
+    struct words w;
+    char unused[PLAY_PROBLEM];
+    while (*at)
+        n += !words_next(&at, &w, unused) || w.count;
+    return n;
+}
+
 bool play_line(struct play *p, const char *line, size_t len)
 {
     char text[PLAY_LINE_MAX + 1];
+    const char *at = text;
     struct words w;
+    bool ok = true;
+    p->undone = 0;
     len -= len && line[len - 1] == '\r';
     if (!check_text(p, line, len))
         return false;
     memcpy(text, line, len);
     text[len] = '\0';
     repeat_line(p, text);
-    for (const char *at = text; *at && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK;)
-        if (!words_next(&at, &w, p->problem) || (w.count && !obey(p, &w)))
-            return false;
-    return true;
+    while (ok && *at && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK)
+        ok = words_next(&at, &w, p->problem) && (!w.count || obey(p, &w));
+    p->undone = count_commands(at);
+    return ok;
+}
+
+/* ---- what was not done ---- */
+
+static void tell_wrong(struct play *p)
+{
+    char rest[80] = "";
+    p->wrong_lines++;
+    if (p->undone)
+        snprintf(rest, sizeof rest, "; not done: %u command%s behind it", p->undone,
+                 p->undone > 1 ? "s" : "");
+    if (p->by_hand) {
+        play_say("%s%s", p->problem, rest);
+        return;
+    }
+    fflush(stdout);
+    fprintf(stderr, "line %u: %s%s\n", p->lines, p->problem, rest);
+}
+
+/* Behind `quit` nobody expects anything. */
+static void tell_undone(const struct play *p)
+{
+    bool cut_off = p->state == PLAY_IS_OVER || p->stretch.end == STRETCH_BREAK;
+    if (p->undone && cut_off)
+        play_say("%s: %u more command%s of this line not done",
+                 p->state == PLAY_IS_OVER ? "the world has ended" : "interrupted", p->undone,
+                 p->undone > 1 ? "s" : "");
+}
+
+void play_tell_line(struct play *p, bool ok)
+{
+    if (ok)
+        tell_undone(p);
+    else
+        tell_wrong(p);
+}
+
+/* Is it empty, or a comment? */
+static bool says_nothing(const char *line)
+{
+    line += strspn(line, " \t;\r");
+    return *line == '\0' || *line == '#';
+}
+
+#define LINES_LOOKED_AT 1000 /* for one that says something, at most */
+
+/* Lines that the world no longer lived to hear. Nobody waits for more of them. */
+void play_tell_unheard(struct play *p)
+{
+    struct input_line line;
+    if (p->by_hand)
+        play_say("the world has ended");
+    for (unsigned i = 0; !p->by_hand && i < LINES_LOOKED_AT && input_wait(0, &line) == INPUT_LINE; i++) {
+        p->lines++;
+        if (!says_nothing(line.bytes)) {
+            run_fail_as(p->run, FAILURE_AFTER,
+                        "line %u and those behind it were not done: the world had ended", p->lines);
+            return;
+        }
+    }
 }

@@ -198,27 +198,12 @@ void play_settle(struct play *p)
 
 /* ---- lines ---- */
 
-static void tell_wrong(struct play *p)
-{
-    p->wrong_lines++;
-    if (p->by_hand) {
-        play_say("%s", p->problem);
-        return;
-    }
-    fflush(stdout);
-    fprintf(stderr, "line %u: %s\n", p->lines, p->problem);
-}
-
 static void take_line(struct play *p, const struct input_line *line)
 {
     p->lines++;
     p->asked = false;
     p->stretch.end = STRETCH_GOES_ON;
-    if (p->served && p->pending)
-        play_settle(p);
-    p->served = false;
-    if (p->state == PLAY_GOES_ON && !play_line(p, line->bytes, line->len))
-        tell_wrong(p);
+    play_tell_line(p, play_line(p, line->bytes, line->len));
     if (p->asked && p->state == PLAY_GOES_ON && p->stretch.end != STRETCH_BREAK)
         play_settle(p);
 }
@@ -244,7 +229,7 @@ static void serve_tools(struct play *p)
     look_for_tools(p);
     if (!tools_wait(p))
         return;
-    p->pending = p->served = true;
+    p->pending = true;
     play_proceed(p, (struct stretch){.until_us = now_us(p) + PLAY_VIRTUAL_US, .until_served = true});
 }
 
@@ -308,8 +293,9 @@ static void print_verdict(struct play *p, enum verdict v)
     const char *on = p->options.colour ? colours[v] : "", *off = *on ? "\033[0m" : "";
     scenario_label(&p->scenario, label);
     say_failures(p);
-    play_say("%s%s%s  play %s  (%s world, %s)  records in %s", on, verdict_name(v), off, label,
-             world_names[p->options.world], p->run->transport, p->out);
+    play_say("%s%s%s  play %s  (%s world%s%s)%s%s", on, verdict_name(v), off, label,
+             world_names[p->options.world], p->run->transport[0] ? ", " : "", p->run->transport,
+             records_are_kept(p->run) ? "  records in " : "", records_are_kept(p->run) ? p->out : "");
 }
 
 static int exit_code(enum verdict v)
@@ -334,6 +320,8 @@ static int play(struct play *p)
         input_beside(p->run->guest && !in_real_time(p) ? p->run->guest->fd : -1);
         while (p->state == PLAY_GOES_ON)
             take_turn(p);
+        if (p->state == PLAY_IS_OVER && !ferror(stdout))
+            play_tell_unheard(p);
     }
     input_close();
     enum verdict v = judge(p);

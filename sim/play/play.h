@@ -55,10 +55,10 @@ struct play {
     struct stretch stretch;
     bool asked;   /* by this line, of the world, which is to go on until it is quiet */
     bool pending; /* it has not been quiet since */
-    bool served;  /* a tool, since the last line */
     bool by_hand; /* a person types, who sees at once what is wrong */
     unsigned lines, wrong_lines, turns;
-    size_t told; /* failures of the run that were said */
+    unsigned undone; /* commands of the last line */
+    size_t told;     /* failures of the run that were said */
     uint64_t broken_us;
     char problem[PLAY_PROBLEM]; /* why the line is wrong */
 };
@@ -89,10 +89,16 @@ bool play_unknown(struct play *p, const char *what, const char *word, const char
 void play_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* lines.c */
-/* Does what a line says; false with the problem. */
+/* Does what a line says; false with the problem. What it has left undone is counted. */
 bool play_line(struct play *p, const char *line, size_t len);
-/* The words of the next command at *at, which moves behind it. False with the problem. */
+/* Says what was wrong with the line, or which of its commands were not done. */
+void play_tell_line(struct play *p, bool ok);
+/* The world has ended: lines that it no longer lived to hear are a failure. */
+void play_tell_unheard(struct play *p);
+/* The words of the next command at *at, which moves behind it, wrong or not. False with the problem. */
 bool words_next(const char **at, struct words *out, char problem[PLAY_PROBLEM]);
+/* For a word that is neither a command nor a component; always false. */
+bool play_unknown_word(struct play *p, const char *word);
 /* Everybody who can be killed and started: members, then the media's helpers. NULL at the end; good until the
  * next call. */
 const char *const *play_names(const struct play *p);

@@ -202,10 +202,13 @@ static size_t tell_calls(const struct play *p, const char *only)
     return n;
 }
 
-static void tell_commands(void)
+/* One, or all. */
+static void tell_commands(const char *only)
 {
     char head[100];
     for (const struct play_command *c = play_commands; c->name; c++) {
+        if (only && strcmp(only, c->name) != 0)
+            continue;
         snprintf(head, sizeof head, "%s %s", c->name, c->form);
         if (strlen(head) > 24) {
             play_say("  %s", head);
@@ -215,13 +218,27 @@ static void tell_commands(void)
     }
 }
 
+static bool is_command(const char *word)
+{
+    for (const struct play_command *c = play_commands; c->name; c++)
+        if (strcmp(c->name, word) == 0)
+            return true;
+    return false;
+}
+
 bool play_help(struct play *p, const struct words *w)
 {
-    const char *only;
-    if (!one_name(p, w, &only))
-        return false;
+    const char *only = w->count == 2 ? w->word[1] : NULL;
+    if (w->count > 2)
+        return play_wrong(p, "write it like `help` or `help NAME`");
+    if (only && is_command(only)) {
+        tell_commands(only);
+        return true;
+    }
+    if (only && p->run->ops->presence(p->run, only) == PRESENCE_NONE)
+        return play_unknown_word(p, only);
     if (!only) {
-        tell_commands();
+        tell_commands(NULL);
         play_say("calls, of a component, with name=value and values with blanks in quotes:");
     }
     if (tell_calls(p, only) == 0)

@@ -144,3 +144,39 @@ void folder_clear(int folder, const char *const *endings)
     if (d)
         closedir(d);
 }
+
+/* A link, or what is no folder, is not ours. */
+static int open_inside(int folder, const char *name)
+{
+    return openat(folder, name, AS_FOLDER | O_NOFOLLOW);
+}
+
+void folder_drop(int folder, const char *name, const char *const *endings)
+{
+    int fd = open_inside(folder, name);
+    if (fd < 0)
+        return;
+    folder_clear(fd, endings);
+    close(fd);
+    unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+int folder_marked_inside(int folder, const char *name)
+{
+    int fd = open_inside(folder, name);
+    if (fd < 0 || has_mark(fd))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+void folder_drop_marked(int folder, const char *name)
+{
+    int fd = folder_marked_inside(folder, name);
+    if (fd < 0)
+        return;
+    unlinkat(fd, FOLDER_MARK, 0);
+    if (unlinkat(folder, name, AT_REMOVEDIR) != 0)
+        set_mark(fd); /* somebody's files are in it: it stays what it was */
+    close(fd);
+}

@@ -21,5 +21,12 @@ int folder_inside(int folder, const char *name, unsigned mode, char problem[FOLD
 FILE *folder_create(int folder, const char *name);
 /* Removes the files whose names end so (NULL ends the list). */
 void folder_clear(int folder, const char *const *endings);
+/* A folder inside that a run has filled: removes the files that end so, and the folder when nothing else is
+ * in it. */
+void folder_drop(int folder, const char *name, const char *const *endings);
+/* Descriptor of a folder inside that bears our mark, -1: there is none. */
+int folder_marked_inside(int folder, const char *name);
+/* Removes it, when nothing but the mark is in it. */
+void folder_drop_marked(int folder, const char *name);
 
 #endif

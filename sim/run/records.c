@@ -40,7 +40,8 @@ static void say_broken(struct run *r, const char *name, int error)
     r->hopeless = true; /* a run without its records proves nothing */
 }
 
-/* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. */
+/* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. A folder of
+ * another's is let go at once, so that nothing is written there. */
 static bool open_folder(struct run *r)
 {
     char problem[FOLDER_PROBLEM];
@@ -52,6 +53,8 @@ static bool open_folder(struct run *r)
     }
     if (flock(k->folder, LOCK_EX | LOCK_NB) == 0)
         return true;
+    close(k->folder);
+    k->folder = -1;
     run_fail(r, "%s is in use by another run; give this one a folder of its own with --out", r->options->out);
     return false;
 }
@@ -65,12 +68,38 @@ static bool open_record(struct run *r, struct record *k, const char *name)
     return k->f;
 }
 
-/* Those of an earlier run would be taken for this one's, should it be interrupted. */
+/* Folders inside, and how the files end that runs make there: others stay, and their folder with them. */
+static void drop_folders(int folder)
+{
+    static const char *const logs[] = {".log", NULL};
+    static const char *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
+    folder_drop(folder, "logs", logs);
+    folder_drop(folder, "stores", stores);
+}
+
+/* Of the life before an earlier run, and of those before that. */
+static void drop_past(int folder)
+{
+    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "can.log", "junit.xml"};
+    int past = folder_marked_inside(folder, RECORDS_PAST);
+    if (past < 0)
+        return;
+    drop_past(past);
+    drop_folders(past);
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlinkat(past, files[i], 0);
+    close(past);
+    folder_drop_marked(folder, RECORDS_PAST);
+}
+
+/* Those of an earlier run would be taken for this one's: of another world, or should it be interrupted. */
 static bool remove_old(struct run *r)
 {
     static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "junit.xml"};
     static const char *const sockets[] = {".sock", NULL};
     folder_clear(r->records->folder, sockets);
+    drop_folders(r->records->folder);
+    drop_past(r->records->folder);
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         if (unlinkat(r->records->folder, files[i], 0) != 0 && errno != ENOENT) {
             run_fail(r, "cannot remove %s/%s, which an earlier run left: %s", r->options->out, files[i],
@@ -90,7 +119,7 @@ bool records_open(struct run *r)
            (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl"));
 }
 
-bool records_inside(struct run *r, const char *name, unsigned mode, const char *const *endings)
+bool records_inside(struct run *r, const char *name, unsigned mode)
 {
     char problem[FOLDER_PROBLEM];
     int fd = folder_inside(r->records->folder, name, mode, problem);
@@ -98,7 +127,6 @@ bool records_inside(struct run *r, const char *name, unsigned mode, const char *
         run_fail(r, "%s: %s", r->options->out, problem);
         return false;
     }
-    folder_clear(fd, endings);
     close(fd);
     return true;
 }

@@ -31,9 +31,10 @@ double records_clock_ms(void);
 /* The verdict for CI, and how long the run took. False and a failure when it could not be written. */
 bool records_report(struct run *r, uint64_t now_us);
 
-/* A folder inside that of the records, without the files of an earlier run that end so. False and a failure.
- */
-bool records_inside(struct run *r, const char *name, unsigned mode, const char *const *endings);
+/* A folder inside that of the records, where no earlier run has left anything. False and a failure. */
+bool records_inside(struct run *r, const char *name, unsigned mode);
+/* The one with the records of the life before, which the past makes itself. */
+#define RECORDS_PAST "past"
 /* out/pp01 -> out/pp01/<file>. */
 void records_path(const struct run *r, const char *file, char *out, size_t cap);
 

@@ -1,4 +1,5 @@
 /* spaaksim uds: a tester's tool at the desk of a running world. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -12,18 +13,20 @@
 #include <unistd.h>
 
 #include "sim/commands.h"
+#include "sim/language/tree.h"
 #include "sim/uds/desk.h"
 #include "sim/uds/words.h"
 
 #define TIMEOUT_MS     2000
 #define TIMEOUT_MAX_MS 600000
 #define PENDING_MS     5500 /* after a 78, at least */
-#define PATH_TEXT      600
+#define FOLDER_TEXT    560
+#define PRESENT_TEXT   1000
 
 struct talk {
     const struct matrix_row *row;
     unsigned group;
-    char ecu[DESK_LINE_ECU], path[PATH_TEXT]; /* path: of the socket, for messages */
+    char ecu[DESK_LINE_ECU];
     uint64_t timeout_ms;
     bool hex;
     int fd;
@@ -42,24 +45,38 @@ static const struct matrix_row *row_of(const char *ecu)
     return strcmp(ecu, "all") == 0 ? desk_all() : NULL;
 }
 
+static void say_no_such(const char *word, const char *ecu)
+{
+    char texts[DESK_ECUS][DESK_LINE_ECU];
+    const char *names[DESK_ECUS + 2];
+    size_t n = 0;
+    for (; n < DESK_ECUS && desk_ecu(n); n++) {
+        desk_ecu_name(desk_ecu(n), texts[n]);
+        names[n] = texts[n];
+    }
+    names[n++] = "all";
+    names[n] = NULL;
+    const char *meant = text_closest(ecu, names);
+    fprintf(stderr, "spaaksim: there is no ECU \"%.40s\"; ", word);
+    if (meant)
+        fprintf(stderr, "did you mean \"%s\"? ", meant);
+    fputs(meant ? "There are" : "there are", stderr);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stderr, " %s", names[i]);
+    fputs(", of a further vehicle v0002.sgw\n", stderr);
+}
+
 /* "sgw", "v0002.sgw" */
 static bool read_ecu(const char *word, struct talk *t)
 {
-    char name[DESK_LINE_ECU];
     int used = 0;
     if (sscanf(word, "v%4u.%n", &t->group, &used) != 1 || used != 6)
         t->group = 0, used = 0;
     t->row = row_of(word + used);
     text_copy(t->ecu, sizeof t->ecu, word + used);
-    if (t->row)
-        return true;
-    fprintf(stderr, "spaaksim: there is no ECU \"%.40s\"; there are", word);
-    for (size_t i = 0; i < DESK_ECUS && desk_ecu(i); i++) {
-        desk_ecu_name(desk_ecu(i), name);
-        fprintf(stderr, " %s", name);
-    }
-    fputs(" all, of a further vehicle v0002.sgw\n", stderr);
-    return false;
+    if (!t->row)
+        say_no_such(word, word + used);
+    return t->row;
 }
 
 /* ---- the connection ---- */
@@ -89,29 +106,104 @@ static int connect_in(const struct talk *t, const char *folder, const char *file
     return fd;
 }
 
+/* ---- who is there ---- */
+
+/* "v0002.uds-sgw.sock" -> "v0002.sgw". False for another file. */
+static bool ecu_of_file(const char *file, char out[DESK_FILE])
+{
+    const char *mark = strstr(file, "uds-");
+    size_t len = strlen(file);
+    bool ours = mark && (mark == file || mark[-1] == '.') && len < DESK_FILE && len > 5 &&
+                strcmp(file + len - 5, ".sock") == 0;
+    if (ours)
+        snprintf(out, DESK_FILE, "%.*s%.*s", (int)(mark - file), file, (int)strcspn(mark + 4, "."), mark + 4);
+    return ours;
+}
+
+static int is_socket_file(const struct dirent *e)
+{
+    char unused[DESK_FILE];
+    return ecu_of_file(e->d_name, unused);
+}
+
+/* A world that was killed leaves sockets that nobody listens at. */
+static bool is_heard(const struct talk *t, const char *folder, const char *file)
+{
+    int fd = connect_in(t, folder, file);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* The ECUs that a world in that folder has, each behind a blank; false when none runs there. */
+static bool list_present(const struct talk *t, const char *folder, char out[PRESENT_TEXT])
+{
+    struct dirent **files = NULL;
+    char ecu[DESK_FILE];
+    int n = scandir(folder, &files, is_socket_file, alphasort);
+    size_t used = 0;
+    bool runs = n > 0 && is_heard(t, folder, files[0]->d_name);
+    out[0] = '\0';
+    for (int i = 0; i < n; i++) {
+        if (runs && used < PRESENT_TEXT && ecu_of_file(files[i]->d_name, ecu))
+            used += (size_t)snprintf(out + used, PRESENT_TEXT - used, " %s", ecu);
+        free(files[i]);
+    }
+    free(files);
+    return runs;
+}
+
+static const char *const places[] = {"out/play-%s", "out/%s", "%s", NULL};
+
+/* A name with a slash is that of a folder. */
+static size_t first_place(const char *name)
+{
+    return strchr(name, '/') ? 2 : 0;
+}
+
+static void place_of(size_t place, const char *name, char folder[FOLDER_TEXT])
+{
+    snprintf(folder, FOLDER_TEXT, "%.*s%s", (int)strcspn(places[place], "%"), places[place], name);
+}
+
+static void say_no_world(const struct talk *t, const char *name, int why)
+{
+    char folder[FOLDER_TEXT], present[PRESENT_TEXT], file[DESK_FILE], ecu[DESK_FILE];
+    desk_file(t->group, t->ecu, file);
+    ecu_of_file(file, ecu);
+    for (size_t i = first_place(name); places[i]; i++) {
+        place_of(i, name, folder);
+        if (!list_present(t, folder, present))
+            continue;
+        fprintf(stderr, "spaaksim: the world in %s runs, and has no %s; it has%s\n", folder, ecu, present);
+        return;
+    }
+    fprintf(stderr, "spaaksim: no running world listens for a tester's tool (%s); looked for %s in",
+            strerror(why), file);
+    for (size_t i = first_place(name); places[i]; i++) {
+        place_of(i, name, folder);
+        fprintf(stderr, "%s %s", i > first_place(name) ? "," : "", folder);
+    }
+    fputs("\nStart one with `spaaksim play NAME`, or `spaaksim run NAME` in the process world; a run in the "
+          "virtual world has no time to listen.\n",
+          stderr);
+}
+
 static bool connect_to(struct talk *t, const char *name)
 {
-    static const char *const places[] = {"out/play-%s", "out/%s", "%s", NULL};
-    char folder[PATH_TEXT - DESK_FILE - 1], file[DESK_FILE];
+    char folder[FOLDER_TEXT], file[DESK_FILE];
     int why = ENOENT;
     desk_file(t->group, t->ecu, file);
     t->fd = -1;
-    for (size_t i = strchr(name, '/') ? 2 : 0; places[i] && t->fd < 0; i++) {
-        size_t prefix = strcspn(places[i], "%");
-        snprintf(folder, sizeof folder, "%.*s%s", (int)prefix, places[i], name);
+    for (size_t i = first_place(name); places[i] && t->fd < 0; i++) {
+        place_of(i, name, folder);
         t->fd = connect_in(t, folder, file);
         if (t->fd < 0 && errno != ENOENT)
             why = errno;
-        snprintf(t->path, sizeof t->path, "%s/%s", folder, file);
     }
-    if (t->fd >= 0)
-        return true;
-    fprintf(stderr,
-            "spaaksim: no running world listens for a tester's tool to %s%s in %s (%s)\nStart one with "
-            "`spaaksim play NAME`, or `spaaksim run NAME` in the process world; a run in the virtual world "
-            "has no time to listen.\n",
-            t->group ? "a further vehicle's " : "", t->ecu, name, strerror(why));
-    return false;
+    if (t->fd < 0)
+        say_no_world(t, name, why);
+    return t->fd >= 0;
 }
 
 /* ---- a request ---- */
@@ -172,9 +264,16 @@ static int tell_silence(const struct talk *t, struct span request)
         return EXIT_PASSED;
     }
     fprintf(stderr, "spaaksim: %s is silent\n", t->row == desk_all() ? "everybody" : t->ecu);
-    if (t->row != desk_all() && matrix_relayed(t->row))
-        fputs("Behind a closed gate nobody hears a tester. To open it, in play: `tester open-gate`\n",
-              stderr);
+    if (request.p[0] & UDS_POSITIVE)
+        fprintf(stderr, "%02X begins no request: it was not sent.\n", request.p[0]);
+    else if (t->row != desk_all() && matrix_relayed(t->row))
+        fprintf(
+            stderr,
+            "The gate may be closed (in play: `tester open-gate`), the tester's role may not reach so far "
+            "(a workshop's does not: BUS_ROLE in the trace), or %s is dead or boots.\n",
+            t->ecu);
+    else if (t->row != desk_all())
+        fprintf(stderr, "It may be dead, or boot.\n");
     return EXIT_FAILED;
 }
 

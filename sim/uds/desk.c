@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ struct ear {
 struct desk {
     struct run_guest guest;
     struct run *run;
-    int epoll_fd;
+    int epoll_fd, spare_fd;
     uid_t owner;
     uint64_t orders;
     struct peer peers[DESK_PEERS];
@@ -96,9 +97,25 @@ static struct peer *free_place(struct desk *d)
     return NULL;
 }
 
+/* This process has no descriptor left: who waits at the door is sent away with the one that was kept for
+ * this, or epoll would tell of him for ever. */
+static void turn_away(struct desk *d, struct ear *ear)
+{
+    if (d->spare_fd >= 0)
+        close(d->spare_fd);
+    int fd = accept4(ear->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        close(fd);
+    d->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void admit(struct desk *d, struct ear *ear)
 {
     int fd = accept4(ear->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+        turn_away(d, ear);
+        return;
+    }
     struct peer *p = fd >= 0 && is_owner(d, fd) ? free_place(d) : NULL;
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = p};
     if (!p || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &e) != 0) {
@@ -315,6 +332,8 @@ static void desk_close(void *ctx)
     }
     if (d->epoll_fd >= 0)
         close(d->epoll_fd);
+    if (d->spare_fd >= 0)
+        close(d->spare_fd);
     free(d);
 }
 
@@ -336,15 +355,16 @@ static bool listen_at(struct desk *d, struct ear *ear, const char *file)
 
 static bool add_ear(struct desk *d, unsigned group, const struct matrix_row *row, uint32_t p2_ms)
 {
-    struct ear *ear = &d->ears[d->ear_count++];
+    struct ear *ear = &d->ears[d->ear_count];
     char ecu[DESK_LINE_ECU], file[DESK_FILE];
     desk_ecu_name(row, ecu);
     desk_file(group, ecu, file);
     *ear = (struct ear){.group = group, .fd = -1};
-    if (group)
-        snprintf(ear->name, sizeof ear->name, "v%04u.%s", group, ecu);
-    else
-        text_copy(ear->name, sizeof ear->name, ecu);
+    int prefix = group ? snprintf(ear->name, sizeof ear->name, "v%04u.", group) : 0;
+    text_copy(ear->name + prefix, sizeof ear->name - (size_t)prefix, ecu);
+    if (row != desk_all() && !scenario_member(d->run->scenario, ear->name))
+        return true;
+    d->ear_count++;
     return desk_line_open(&ear->line, row, p2_ms) && listen_at(d, ear, file);
 }
 
@@ -361,6 +381,7 @@ static bool open_all(struct desk *d, uint32_t p2_ms)
     struct stat folder;
     unsigned vehicles = 0;
     d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    d->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (d->epoll_fd < 0 || fstat(records_folder(d->run), &folder) != 0)
         return false;
     d->owner = folder.st_uid;

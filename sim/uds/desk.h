@@ -1,7 +1,7 @@
 /* The desk: Unix sockets in the folder of a run's records, by which tools speak UDS to its ECUs while it goes
- * on. One socket for each ECU, uds-sgw.sock, and one to all of them, uds-all.sock; of a further vehicle
- * v0002.uds-sgw.sock. They keep message borders (SOCK_SEQPACKET): a packet is a UDS message, both ways, and
- * nothing else is said.
+ * on. One socket for each ECU that takes part, uds-sgw.sock, and one to all of them, uds-all.sock; of a
+ * further vehicle v0002.uds-sgw.sock. They keep message borders (SOCK_SEQPACKET): a packet is a UDS message,
+ * both ways, and nothing else is said.
  *
  * Whoever connects must be the user who owns the folder. Requests to one ECU are served in the order in which
  * they came; their answers go to who asked. A peer that goes away takes its waiting request along; one that

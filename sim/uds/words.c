@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/uds/uds_dtc.h"
+#include "sim/language/tree.h"
 
 #define HEX_MAX (2 * DESK_PDU_MAX)
 /* Codes that have failed, and not those that were never tested. */
@@ -113,6 +114,80 @@ static bool read_form(const struct form *f, int count, char **words, struct word
     return true;
 }
 
+#define SAME_VERBS 4 /* of the same first word, at most */
+
+static size_t first_len(const struct form *f)
+{
+    return strcspn(f->verb, " ");
+}
+
+/* The second words of verbs that begin so; how many. */
+static size_t seconds_of(const char *word, const char *out[SAME_VERBS])
+{
+    size_t n = 0;
+    for (const struct form *f = forms; f < forms + FORMS && n + 1 < SAME_VERBS; f++)
+        if (f->verb[first_len(f)] && strlen(word) == first_len(f) &&
+            strncmp(word, f->verb, first_len(f)) == 0)
+            out[n++] = f->verb + first_len(f) + 1;
+    out[n] = NULL;
+    return n;
+}
+
+/* The first words; a verb of two is named once. */
+static void list_verbs(char texts[FORMS][16], const char *out[FORMS + 1])
+{
+    size_t n = 0;
+    for (const struct form *f = forms; f < forms + FORMS; f++) {
+        snprintf(texts[n], 16, "%.*s", (int)first_len(f), f->verb);
+        if (n && strcmp(texts[n], texts[n - 1]) == 0)
+            continue;
+        out[n] = texts[n];
+        n++;
+    }
+    out[n] = NULL;
+}
+
+/* "routine 0320", "routine strat 0320" */
+static void say_half(const char *first, const char *second, const char *const *seconds,
+                     char problem[WORDS_PROBLEM])
+{
+    const char *meant = second ? text_closest(second, seconds) : NULL;
+    size_t n;
+    if (meant) {
+        snprintf(problem, WORDS_PROBLEM, "unknown word \"%.20s %.40s\"; did you mean \"%s %s\"?", first,
+                 second, first, meant);
+        return;
+    }
+    snprintf(problem, WORDS_PROBLEM, "behind \"%s\" stands one of", first);
+    for (; *seconds && (n = strlen(problem)) < WORDS_PROBLEM; seconds++)
+        snprintf(problem + n, WORDS_PROBLEM - n, " %s", *seconds);
+    for (const struct form *f = forms; f < forms + FORMS; f++)
+        if (strncmp(f->verb, first, strlen(first)) == 0) {
+            n = strlen(problem);
+            snprintf(problem + n, WORDS_PROBLEM - n, "; write it like `%s`, all in hex", f->says);
+            return;
+        }
+}
+
+static void say_unknown(int count, char **words, char problem[WORDS_PROBLEM])
+{
+    char texts[FORMS][16];
+    const char *verbs[FORMS + 1], *seconds[SAME_VERBS], *word = count ? words[0] : "";
+    list_verbs(texts, verbs);
+    const char *meant = text_closest(word, verbs);
+    if (seconds_of(word, seconds)) {
+        say_half(word, count > 1 ? words[1] : NULL, seconds, problem);
+        return;
+    }
+    if (meant) {
+        snprintf(problem, WORDS_PROBLEM, "unknown word \"%.60s\"; did you mean \"%s\"?", word, meant);
+        return;
+    }
+    snprintf(problem, WORDS_PROBLEM, "\"%.60s\" is nothing to say to an ECU; there are", word);
+    for (size_t i = 0, n; verbs[i] && (n = strlen(problem)) < WORDS_PROBLEM; i++)
+        snprintf(problem + n, WORDS_PROBLEM - n, " %s", verbs[i]);
+}
+
 bool words_read(int count, char **words, struct words_requests *out, char problem[WORDS_PROBLEM])
 {
     const struct form *f = forms;
@@ -121,7 +196,7 @@ bool words_read(int count, char **words, struct words_requests *out, char proble
     while (f < forms + FORMS && !(used = is_verb(f, count, words)))
         f++;
     if (f == forms + FORMS) {
-        snprintf(problem, WORDS_PROBLEM, "\"%.60s\" is nothing to say to an ECU", count ? words[0] : "");
+        say_unknown(count, words, problem);
         return false;
     }
     if (read_form(f, count - used, words + used, out))

@@ -7,6 +7,7 @@
 
 #include "lib/host/seeded.h"
 #include "lib/host/virtual.h"
+#include "sim/run/records.h"
 #include "sim/world/world.h"
 
 static struct past *lived;
@@ -100,7 +101,7 @@ static bool live(struct past *p, const struct scenario *s, const struct run_opti
         return false;
     memcpy(options.choices, asker->choices, sizeof options.choices);
     if (asker->keep_past && asker->out) {
-        snprintf(out[asker->depth], sizeof out[0], "%s/past", asker->out);
+        snprintf(out[asker->depth], sizeof out[0], "%s/" RECORDS_PAST, asker->out);
         options.out = out[asker->depth];
     }
     bool ok = world_run(r, s, &options) == VERDICT_PASS;

@@ -30,18 +30,15 @@ static bool make_directory(struct process_world *w)
     return false;
 }
 
-/* What an earlier run left there is removed; other files stay. */
 static bool make_logs(struct process_world *w)
 {
-    static const char *const endings[] = {".log", NULL};
-    return records_inside(w->run, "logs", 0755, endings);
+    return records_inside(w->run, "logs", 0755);
 }
 
 /* They hold private keys. */
 static bool make_stores(struct process_world *w)
 {
-    static const char *const endings[] = {".db", ".db-wal", ".db-shm", NULL};
-    return records_inside(w->run, "stores", 0700, endings);
+    return records_inside(w->run, "stores", 0700);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
@@ -324,9 +321,8 @@ static void write_plan(struct process_world *w, FILE *f)
     char text[FAULT_TEXT_MAX];
     for (size_t i = 0; i < w->run->plan.count; i++) {
         const struct fault *fault = &w->run->plan.faults[i];
-        bool late_kill = fault->kind == FAULT_KILL && w->run->scenario->fault_after_us[i];
         bool used_up = fault->nth != FAULT_ALWAYS && w->run->fault_fired[i];
-        if (fault->number == 0 || fault->kind == FAULT_CUT || late_kill || used_up)
+        if (fault->number == 0 || fault->kind == FAULT_CUT || fault->late || used_up)
             continue;
         fault_print(fault, text);
         fprintf(f, "fault=%s\n", text);

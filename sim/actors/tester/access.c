@@ -19,11 +19,15 @@ static const struct {
 
 /* ---- the gate ---- */
 
+/* What an ECU calls itself becomes a key of the store, and stands in reports: a serial number or nothing. */
 static bool take_text(struct span value, char out[UDS_SERIAL_LEN + 1])
 {
-    memcpy(out, value.p, UDS_SERIAL_LEN);
-    out[UDS_SERIAL_LEN] = '\0';
-    return ecu_serial_ok(out);
+    char text[UDS_SERIAL_LEN + 1] = "";
+    memcpy(text, value.p, UDS_SERIAL_LEN);
+    if (strlen(text) != UDS_SERIAL_LEN || !ecu_serial_ok(text))
+        return false;
+    text_copy(out, UDS_SERIAL_LEN + 1, text);
+    return true;
 }
 
 struct outcome take_sgw_serial(struct bench *b, struct span answer)
@@ -140,7 +144,8 @@ struct outcome take_module(struct bench *b, struct span answer)
 
 static uint8_t level_of(const struct bench *b)
 {
-    return b->job.kind == JOB_ACCESS ? b->job.level : LEVEL_PLANT;
+    bool asked = b->job.kind == JOB_ACCESS || b->job.kind == JOB_LEVEL;
+    return asked ? b->job.level : LEVEL_PLANT;
 }
 
 enum err build_session(struct bench *b, struct wr *w)
@@ -205,6 +210,7 @@ struct outcome take_seed(struct bench *b, struct span answer)
                       : b->job.kind == JOB_ANCHOR  ? STEP_ONE_ANCHOR
                       : b->job.kind == JOB_COLLECT ? STEP_KEY_PAIR
                       : b->job.kind == JOB_INSTALL ? STEP_IDENTITY
+                      : b->job.kind == JOB_LEVEL   ? STEP_END
                                                    : STEP_MODULE_DEFAULT;
     return goes_to(after);
 }

@@ -210,11 +210,12 @@ static bool at_work(const struct tester *t)
     return t->batch.page != 0;
 }
 
-/* A bench without a link is waited for. */
+/* A bench without a link, or with a job of its own, is waited for. */
 static void begin_on_bench(struct tester *t, unsigned number, enum job_kind kind)
 {
     const struct job job = {.kind = kind, .of_batch = true, .module = number};
-    if (t->benches[number].up)
+    const struct bench *b = &t->benches[number];
+    if (b->up && b->job.kind == JOB_NONE && !b->waits_link)
         job_begin(&t->benches[number], &job);
 }
 

@@ -12,6 +12,7 @@
 #define ENDED_CERTIFY "certify="
 #define ENDED_ACCESS  "access="
 #define ENDED_OPEN    "gate="
+#define ENDED_LEVEL   "level="
 #define ENDED_CLOSE   "closed="
 #define ENDED_REQUEST "uds="
 
@@ -22,6 +23,7 @@ const struct lasting_spec tester_lasting[] = {
     {"provision", ENDED_CERTIFY},
     {"security-access", ENDED_ACCESS},
     {"open-gate", ENDED_OPEN},
+    {"open-level", ENDED_LEVEL},
     {"close-gate", ENDED_CLOSE},
     {"uds", ENDED_REQUEST},
     {.call = NULL},
@@ -29,10 +31,13 @@ const struct lasting_spec tester_lasting[] = {
 
 void call_ended(struct bench *b, const struct job *job)
 {
-    static const char *const begins[JOBS] = {
-        [JOB_ANCHORS] = ENDED_ANCHORS "installed", [JOB_ANCHOR] = ENDED_ANCHOR "installed",
-        [JOB_ACCESS] = ENDED_ACCESS "done",        [JOB_OPEN] = ENDED_OPEN "open",
-        [JOB_CLOSE] = ENDED_CLOSE "yes",           [JOB_REQUEST] = ENDED_REQUEST};
+    static const char *const begins[JOBS] = {[JOB_ANCHORS] = ENDED_ANCHORS "installed",
+                                             [JOB_ANCHOR] = ENDED_ANCHOR "installed",
+                                             [JOB_ACCESS] = ENDED_ACCESS "done",
+                                             [JOB_OPEN] = ENDED_OPEN "open",
+                                             [JOB_LEVEL] = ENDED_LEVEL "open",
+                                             [JOB_CLOSE] = ENDED_CLOSE "yes",
+                                             [JOB_REQUEST] = ENDED_REQUEST};
     char text[ENV_TEXT_MAX];
     const char *equals = strchr(begins[job->kind], '=');
     if (job->kind == JOB_REQUEST)
@@ -102,6 +107,16 @@ static enum err security_access(void *self, const struct call_value *values)
 static enum err open_gate(void *self, const struct call_value *values)
 {
     const struct job job = {.kind = JOB_OPEN, .role = values[1].number ? ROLE_WORKSHOP : ROLE_EOL};
+    return begin(self, &values[0], &job);
+}
+
+/* As the role that needs no more than this level. */
+static enum err open_level(void *self, const struct call_value *values)
+{
+    bool plant = values[1].number != 0;
+    const struct job job = {.kind = JOB_LEVEL,
+                            .role = plant ? ROLE_EOL : ROLE_WORKSHOP,
+                            .level = plant ? LEVEL_PLANT : LEVEL_WORKSHOP};
     return begin(self, &values[0], &job);
 }
 
@@ -178,6 +193,7 @@ static const struct parameter_spec of_access[] = {
     {.name = "times", .kind = PARAMETER_NUMBER, .fallback = 1, .min = 1, .max = 10},
     END};
 static const struct parameter_spec of_gate[] = {BENCH, WORD("role", roles), END};
+static const struct parameter_spec of_level[] = {BENCH, WORD("level", levels), END};
 static const struct parameter_spec of_request[] = {
     BENCH,
     WORD("ecu", ecus),
@@ -202,6 +218,8 @@ const struct call_spec tester_calls[] = {
      provision},
     {"security-access", "tries keys for a level of the module", of_access, security_access},
     {"open-gate", "opens the SGW's gate and holds it", of_gate, open_gate},
+    {"open-level", "opens the gate and a level of the module, and holds both: for tools of your own",
+     of_level, open_level},
     {"close-gate", "closes the SGW's gate", on_bench, close_gate},
     {"uds", "one request of your own; the answer is traced", of_request, uds},
     {.name = NULL},

@@ -43,7 +43,9 @@ static void end_of_batch(struct bench *b, const struct job *ended)
 static void end_job(struct bench *b)
 {
     const struct job ended = b->job;
-    b->held = ended.kind == JOB_REQUEST ? b->held : ended.kind == JOB_OPEN && !ended.failed;
+    b->held = ended.kind == JOB_REQUEST
+                  ? b->held
+                  : (ended.kind == JOB_OPEN || ended.kind == JOB_LEVEL) && !ended.failed;
     b->job = (struct job){.kind = JOB_NONE};
     if (!b->held)
         connection_keep_alive(&b->con, false);
@@ -55,6 +57,7 @@ static void end_job(struct bench *b)
     call_ended(b, &ended);
     if (ended.kind == JOB_ANCHORS || ended.kind == JOB_ANCHOR)
         store_drop_job(b);
+    batch_pump(b->tester); /* it may wait for this bench */
 }
 
 static void trace_trouble(struct bench *b, enum trace_kind kind, enum err reason)
@@ -208,7 +211,7 @@ void job_begin(struct bench *b, const struct job *job)
     assert(b->job.kind == JOB_NONE);
     b->job = *job;
     b->job.at = 0;
-    b->why[0] = '\0';
+    b->why[0] = b->serial[0] = b->sgw_serial[0] = '\0'; /* whoever stands there may be another by now */
     if (job->kind != JOB_REQUEST && b->held)
         connection_keep_alive(&b->con, false);
     ask(b);

@@ -29,7 +29,7 @@ static const struct step_row rows[STEPS] = {
                           build_certificate, take_challenge, NULL},
     [STEP_PROOF] = {ECU_SGW, "proof", NULL, HEAD(UDS_SID_AUTHENTICATION, UDS_AUTH_PROOF), build_proof,
                     take_gate_open, NULL},
-    [STEP_MODULE] = {ECU_SPAAK, "serial and life", NULL, HEAD(UDS_SID_READ_DATA, 0xF1, 0x8C, 0x02, 0x00),
+    [STEP_MODULE] = {ECU_SPAAK, "the module's life", NULL, HEAD(UDS_SID_READ_DATA, 0xF1, 0x8C, 0x02, 0x00),
                      NULL, take_module, NULL},
     [STEP_SESSION] = {ECU_SPAAK, "session", NULL, HEAD(UDS_SID_SESSION_CONTROL), build_session, NULL, NULL},
     [STEP_SEED] = {ECU_SPAAK, "seed", NULL, HEAD(UDS_SID_SECURITY_ACCESS), build_seed, take_seed,
@@ -89,6 +89,7 @@ static const enum step collect[] = {GATE, MODULE, STEP_KEY_PAIR, STEP_MAKE_CSR, 
 static const enum step install[] = {GATE, MODULE, STEP_IDENTITY, STEP_IDENTITY_PRINT, STEP_DONE, CLOSE};
 static const enum step access_level[] = {GATE, MODULE, CLOSE};
 static const enum step open_gate[] = {GATE, STEP_END};
+static const enum step open_level[] = {GATE, MODULE, STEP_END};
 static const enum step close_gate[] = {STEP_GATE_END, STEP_SGW_DEFAULT, STEP_END};
 static const enum step request[] = {STEP_REQUEST, STEP_END};
 
@@ -97,7 +98,7 @@ const enum step *job_steps(enum job_kind k)
     static const enum step *const of[JOBS] = {
         [JOB_ANCHORS] = anchors,  [JOB_ANCHOR] = anchor,       [JOB_COLLECT] = collect,
         [JOB_INSTALL] = install,  [JOB_ACCESS] = access_level, [JOB_OPEN] = open_gate,
-        [JOB_CLOSE] = close_gate, [JOB_REQUEST] = request,
+        [JOB_CLOSE] = close_gate, [JOB_REQUEST] = request,     [JOB_LEVEL] = open_level,
     };
     return of[k];
 }

@@ -47,6 +47,7 @@ enum job_kind {
     JOB_INSTALL, /* RP-02: the certificate, DONE */
     JOB_ACCESS,  /* security access, with keys right or wrong */
     JOB_OPEN,    /* the gate, and hold it */
+    JOB_LEVEL,   /* the gate and a level of the module, and hold both */
     JOB_CLOSE,
     JOB_REQUEST, /* one of the user's own */
     JOBS
@@ -104,7 +105,7 @@ struct job {
     unsigned delays; /* seconds that a delay of the module was waited for */
     unsigned slot;   /* ANCHOR: from 0 */
     unsigned certificate;
-    uint8_t level;   /* ACCESS */
+    uint8_t level;   /* ACCESS, LEVEL */
     bool wrong;      /* ACCESS: the keys */
     unsigned left;   /* ACCESS: keys still to be sent */
     bool of_batch;   /* begun by the batch, which goes on from its end */
