@@ -1,0 +1,58 @@
+# The postbox of a run: takes mail at a socket that it is handed, from processes of its run, and keeps each as
+# 0001.eml and on in a maildir that it is handed, too. mail.h says what it refuses.
+import asyncio, os, re, socket, struct
+from aiosmtpd.smtp import SMTP
+
+LISTEN_FD, FOLDER_FD = 3, 4
+RUNNER = os.getppid()
+
+
+def is_of_this_run(peer):
+    pid, user, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    while user == os.getuid() and pid > 1 and pid != RUNNER:
+        with open(f"/proc/{pid}/stat") as about:
+            pid = int(about.read().rpartition(")")[2].split()[1])
+    return user == os.getuid() and pid == RUNNER
+
+
+def kept():
+    names = [n for part in ("new", "cur") for n in os.listdir(os.open(part, os.O_RDONLY, dir_fd=FOLDER_FD))]
+    return max((int(n[:4]) for n in names if re.match(r"\d{4}\.eml", n)), default=0)
+
+
+class Keeper:
+    count = kept()
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        code = re.fullmatch(r"([45]\d\d)@refused\.example", address)
+        if code:
+            return code[1] + " as the address asks"
+        envelope.rcpt_tos.append(address)
+        return "250 it may come"
+
+    async def handle_DATA(self, server, session, envelope):
+        Keeper.count += 1
+        name = f"{Keeper.count:04}.eml"
+        fd = os.open("tmp/" + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=FOLDER_FD)
+        with open(fd, "wb") as f:
+            f.write(envelope.content)
+        os.rename("tmp/" + name, "new/" + name, src_dir_fd=FOLDER_FD, dst_dir_fd=FOLDER_FD)
+        return "250 taken"
+
+
+class Door(SMTP):
+    def connection_made(self, transport):
+        if is_of_this_run(transport.get_extra_info("socket")):
+            super().connection_made(transport)
+        else:
+            transport.abort()
+
+
+async def serve():
+    def door():
+        return Door(Keeper(), hostname="postbox", ident="of a run", data_size_limit=65536, loop=asyncio.get_running_loop())
+    server = await asyncio.get_running_loop().create_unix_server(door, sock=socket.socket(fileno=LISTEN_FD))
+    await server.serve_forever()
+
+
+asyncio.run(serve())
