@@ -31,13 +31,17 @@ static enum err clerk_init(void *self, struct env *env, const struct component_a
     return ERR_OK;
 }
 
-/* The secret as hex text, kept as it stands in the letter. */
-static enum err keep_secret(struct clerk *c, char secret[2 * SECRET_SIZE + 1])
+/* Hex text, as it stands in the letter. */
+static void draw_secret(struct clerk *c, char secret[2 * SECRET_SIZE + 1])
 {
     uint8_t random[SECRET_SIZE];
-    char key[24];
     env_random(c->env, random, sizeof random);
     hex_encode(random, sizeof random, secret);
+}
+
+static enum err keep_secret(struct clerk *c, const char *secret)
+{
+    char key[24];
     snprintf(key, sizeof key, "link/%u", c->written);
     env_store_put(c->env, key, span_of(secret, 2 * SECRET_SIZE));
     return env_store_commit(c->env);
@@ -51,7 +55,7 @@ static enum err clerk_write(void *self, const struct call_value *values)
     uint8_t bytes[2000];
     struct wr w = wr_of(bytes, sizeof bytes);
     snprintf(tag, sizeof tag, "m%u", ++c->written);
-    enum err e = keep_secret(c, secret);
+    draw_secret(c, secret);
     snprintf(text, sizeof text, "Guten Tag,\n\n%s\n.\nhttps://works.example/open#%s\n", values[1].text,
              secret);
     struct mail m = {.date_s = env_wall_ms(c->env) / 1000,
@@ -60,12 +64,13 @@ static enum err clerk_write(void *self, const struct call_value *values)
                      .subject = span_of(values[1].text, strlen(values[1].text)),
                      .text = span_of(text, strlen(text))};
     env_random(c->env, m.id, sizeof m.id);
-    if (!e)
-        e = mail_write(&m, &w);
+    enum err e = mail_write(&m, &w);
     if (e)
         return e;
     env_trace_step(c->env, "ML-01/1", tag);
     e = env_send_bytes(c->env, PORT_POST, tag, span_of(bytes, w.len));
+    if (!e)
+        e = keep_secret(c, secret);
     if (!e) {
         c->waiting++;
         env_timer_in(c->env, TIMER_PATIENCE, PATIENCE_US);

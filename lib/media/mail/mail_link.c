@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/err.h"
 #include "lib/host/link.h"
 #include "lib/media/curl_loop.h"
 #include "lib/media/mail/mail.h"
@@ -19,6 +20,7 @@ struct letter {
     struct mail_link *link;
     CURL *easy; /* NULL: not begun, or over before it began */
     struct curl_slist *to;
+    int fd;           /* of curl's, while it is under way */
     const char *over; /* what is told of it; NULL: it is under way */
     char tag[MAIL_TAG_MAX], news[MAIL_NEWS_MAX], from[MAIL_ADDRESS_MAX + 3];
     size_t len, read;
@@ -137,34 +139,42 @@ static size_t on_read(char *out, size_t one, size_t cap, void *ctx)
     return len;
 }
 
-/* A socket in the postbox's place gets no mail. */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct mail_link *l = ctx;
+    struct letter *m = ctx;
     (void)purpose;
-    (void)address;
-    int fd = link_connect_ours(&l->o, l->socket, SOCK_STREAM, LINK_RUNNER);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    m->fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return m->fd < 0 ? CURL_SOCKET_BAD : m->fd;
 }
 
-static int on_connected(void *ctx, curl_socket_t fd, curlsocktype purpose)
+/* Before anything of the letter is said: a socket in the postbox's place gets none. */
+static int on_leaving(void *ctx, char *to, char *from, int to_port, int from_port)
 {
-    (void)ctx;
-    (void)fd;
-    (void)purpose;
-    return CURL_SOCKOPT_ALREADY_CONNECTED;
+    struct letter *m = ctx;
+    const struct link_open *o = &m->link->o;
+    (void)to;
+    (void)from;
+    (void)to_port;
+    (void)from_port;
+    if (link_is_ours(o, m->fd, LINK_RUNNER))
+        return CURL_PREREQFUNC_OK;
+    fprintf(stderr, "%s: %s: %s (%s)\n", o->name, o->spec->name, err_text(ERR_LINK_NOT_OURS),
+            err_name(ERR_LINK_NOT_OURS));
+    return CURL_PREREQFUNC_ABORT;
 }
 
-static void set_server(struct mail_link *l, CURL *easy)
+static void set_server(struct mail_link *l, struct letter *m)
 {
+    CURL *easy = m->easy;
     char url[300];
     const char *user = getenv(MAIL_USER_VARIABLE), *password = getenv(MAIL_PASSWORD_VARIABLE);
     if (l->socket) {
         curl.easy_setopt(easy, CURLOPT_URL, "smtp://postbox" HELLO);
         curl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, l->socket);
         curl.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-        curl.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, l);
-        curl.easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_connected);
+        curl.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, m);
+        curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving);
+        curl.easy_setopt(easy, CURLOPT_PREREQDATA, m);
         return;
     }
     snprintf(url, sizeof url, "%.270s" HELLO, l->url);
@@ -211,7 +221,7 @@ static void begin(struct mail_link *l, struct letter *m)
         end_with_code(m, MAIL_UNREACHED);
         return;
     }
-    set_server(l, m->easy);
+    set_server(l, m);
     set_letter(m);
     curl_loop_start(l->loop, m->easy);
 }
