@@ -61,6 +61,8 @@ struct stage {
 
 extern struct stage stage;
 
+/* Is there what that needs? Said aloud when not; continuous integration has it. */
+bool stage_can(bool process, unsigned port);
 /* "server", "stranger", and askers "a" to "j". */
 void stage_begin(bool process, unsigned port, size_t askers);
 void stage_finish(void);

@@ -381,6 +381,8 @@ Test(media, two_ended_links_in_both_worlds)
     char what[160];
     for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
         const struct row *row = &rows[i / 2];
+        if (!stage_can(i % 2, row->port))
+            continue;
         stage_begin(i % 2, row->port, 2);
         for (size_t k = 0; k < STEPS && row->steps[k].who; k++) {
             const struct step *s = &row->steps[k];
@@ -400,6 +402,8 @@ Test(media, a_mail_is_kept_to_the_byte_in_both_worlds)
 {
     uint8_t first[4096], second[4096];
     for (int process = 0; process < 2; process++) {
+        if (!stage_can(process, PORT_POST))
+            continue;
         stage_begin(process, PORT_POST, 1);
         stage_start(stage_find("a"));
         struct span one = stage_mail("driver@home.example", first);
@@ -420,6 +424,8 @@ Test(media, a_mail_is_kept_to_the_byte_in_both_worlds)
 Test(media, a_sender_has_so_many_mails_under_way_in_both_worlds)
 {
     for (int process = 0; process < 2; process++) {
+        if (!stage_can(process, PORT_POST))
+            continue;
         stage_begin(process, PORT_POST, 1);
         stage_start(stage_find("a"));
         expect_log(stage_find("a"), "up", "a sender");

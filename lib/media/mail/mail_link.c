@@ -201,6 +201,8 @@ static void set_letter(struct letter *m)
     curl.easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     curl.easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)MAIL_SEND_MS);
+    /* of the last word, QUIT, which curl waits for where it stands */
+    curl.easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, MAIL_SEND_MS / 1000L);
 }
 
 static void begin(struct mail_link *l, struct letter *m)
