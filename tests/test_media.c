@@ -421,6 +421,23 @@ Test(media, a_mail_is_kept_to_the_byte_in_both_worlds)
     }
 }
 
+/* Of the process world: what_is_told_is_the_server_s_last_word in test_postbox. */
+Test(media, a_mail_in_the_hands_of_a_postbox_that_dies_is_unknown_and_kept)
+{
+    uint8_t message[4096];
+    stage_begin(false, PORT_POST, 1);
+    stage_start(stage_find("a"));
+    expect_log(stage_find("a"), "up", "a sender");
+    struct span one = stage_mail("driver@home.example", message);
+    ASSERT_OK(stage_send_bytes(stage_find("a"), "t", one));
+    while (!stage.kept_as[0] && virtual_step(stage.v, virtual_now_us(stage.v) + LIMIT_US))
+        ;
+    stage_helper(false);
+    expect_log(stage_find("a"), "up t:unknown", "nobody can tell");
+    cr_expect(stage_kept("0001.eml", one));
+    stage_finish();
+}
+
 Test(media, a_sender_has_so_many_mails_under_way_in_both_worlds)
 {
     for (int process = 0; process < 2; process++) {

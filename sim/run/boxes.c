@@ -98,7 +98,7 @@ static bool put_file(int box, const char *file, struct span bytes)
 {
     int tmp = open_inside(box, parts[0]), new = open_inside(box, parts[1]);
     FILE *f = tmp < 0 || new < 0 ? NULL : folder_create(tmp, file);
-    bool ok = f && fwrite(bytes.p, 1, bytes.len, f) == bytes.len;
+    bool ok = f && fchmod(fileno(f), 0600) == 0 && fwrite(bytes.p, 1, bytes.len, f) == bytes.len;
     ok = f && fclose(f) == 0 && ok && renameat(tmp, file, new, file) == 0;
     if (tmp >= 0)
         close(tmp);

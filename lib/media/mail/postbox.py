@@ -3,20 +3,23 @@
 import asyncio, os, re, socket, struct
 from aiosmtpd.smtp import SMTP
 
-LISTEN_FD, FOLDER_FD = 3, 4
+LISTEN_FD, FOLDER = 3, "/proc/self/fd/4/"
 RUNNER = os.getppid()
 
 
 def is_of_this_run(peer):
     pid, user, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    while user == os.getuid() and pid > 1 and pid != RUNNER:
-        with open(f"/proc/{pid}/stat") as about:
-            pid = int(about.read().rpartition(")")[2].split()[1])
+    try:
+        while user == os.getuid() and pid > 1 and pid != RUNNER:
+            with open(f"/proc/{pid}/stat") as about:
+                pid = int(about.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return False  # it has ended meanwhile
     return user == os.getuid() and pid == RUNNER
 
 
 def kept():
-    names = [n for part in ("new", "cur") for n in os.listdir(os.open(part, os.O_RDONLY, dir_fd=FOLDER_FD))]
+    names = os.listdir(FOLDER + "new") + os.listdir(FOLDER + "cur")
     return max((int(n[:4]) for n in names if re.match(r"\d{4}\.eml", n)), default=0)
 
 
@@ -33,10 +36,10 @@ class Keeper:
     async def handle_DATA(self, server, session, envelope):
         Keeper.count += 1
         name = f"{Keeper.count:04}.eml"
-        fd = os.open("tmp/" + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600, dir_fd=FOLDER_FD)
+        fd = os.open(FOLDER + "tmp/" + name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with open(fd, "wb") as f:
             f.write(envelope.content)
-        os.rename("tmp/" + name, "new/" + name, src_dir_fd=FOLDER_FD, dst_dir_fd=FOLDER_FD)
+        os.rename(FOLDER + "tmp/" + name, FOLDER + "new/" + name)
         return "250 taken"
 
 
