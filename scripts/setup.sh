@@ -5,7 +5,7 @@
 set -eu
 [ "${SETUP:-}" != no ] || exit 0
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
-libmosquitto-dev mosquitto nginx libcurl4-openssl-dev libjansson-dev libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
+libmosquitto-dev mosquitto nginx python3-aiosmtpd libcurl4-openssl-dev libjansson-dev libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy binutils"
 test="python3-cryptography python3-canmatrix libxml2-utils"
 optional="tshark python3-scapy"

@@ -11,11 +11,18 @@
 
 #define STAGE_ENDS 12
 
-enum { PORT_DESK, PORT_PLATE, PORT_WEB, PORT_FAIR, PORTS }; /* call, nfc, http, http for everybody */
+enum {
+    PORT_DESK,
+    PORT_PLATE,
+    PORT_WEB,
+    PORT_FAIR,
+    PORT_POST,
+    PORTS
+}; /* call, nfc, http, http for everybody, mail */
 
 /* What an end heard, in words: "up down card1:card-here a=hello". On http a text is the body of a POST to
  * "/<text>" and of a response with status 200; another status stands for itself, with its reason:
- * "=504/MSG_NO_ANSWER". */
+ * "=504/MSG_NO_ANSWER". On mail a text is whom a message is to; one without "@" is sent as it is. */
 struct end {
     const char *name;
     const struct component_class *class;
@@ -47,10 +54,15 @@ struct stage {
     struct virtual *v;
     struct span watched; /* the message of http that was heard last */
     uint8_t heard[4096];
+    char kept_as[32]; /* what was kept last, virtual world */
+    struct span kept;
+    uint8_t kept_bytes[4096];
 };
 
 extern struct stage stage;
 
+/* Is there what that needs? Said aloud when not; continuous integration has it. */
+bool stage_can(bool process, unsigned port);
 /* "server", "stranger", and askers "a" to "j". */
 void stage_begin(bool process, unsigned port, size_t askers);
 void stage_finish(void);
@@ -64,6 +76,11 @@ void stage_cut(struct end *e, bool cut);
 enum err stage_tell(struct end *e, const char *address, const char *news);
 enum err stage_send(struct end *e, const char *address, const char *text);
 enum err stage_send_bytes(struct end *e, const char *address, struct span bytes);
+
+/* The message that stage_send sends on mail to that address. */
+struct span stage_mail(const char *to, uint8_t out[4096]);
+/* Has the medium kept these bytes under that name? */
+bool stage_kept(const char *file, struct span bytes);
 
 /* The medium's helper dies, or starts again. */
 void stage_helper(bool alive);

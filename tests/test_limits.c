@@ -7,6 +7,7 @@
 
 #include "lib/env/isotp_port.h"
 #include "lib/http/http.h"
+#include "lib/mail/mail.h"
 #include "lib/media/can/hub_pace.h"
 #include "lib/msg/msg.h"
 #include "sgw/sgw.h"
@@ -274,6 +275,43 @@ static const char *http_asked(size_t n)
     return err_name(e);
 }
 
+/* ---- mail ---- */
+
+static const char *mail_written(size_t subject, size_t text)
+{
+    static uint8_t out[MAIL_MESSAGE_MAX];
+    static char letters[MAIL_TEXT_MAX + 1];
+    struct wr w = wr_of(out, sizeof out);
+    memset(letters, 'a', sizeof letters);
+    const struct mail m = {.from = span_of("a@b", 3),
+                           .to = span_of("a@b", 3),
+                           .subject = span_of(letters, subject),
+                           .text = span_of(letters, text)};
+    return err_name(mail_write(&m, &w));
+}
+
+static const char *mail_subject(size_t n)
+{
+    return mail_written(n, 0);
+}
+
+static const char *mail_text(size_t n)
+{
+    return mail_written(0, n);
+}
+
+static const char *mail_under_way(size_t n)
+{
+    enum err e = ERR_OK;
+    stage_begin(false, PORT_POST, 1);
+    stage_start(stage_find("a"));
+    stage_settle();
+    for (size_t i = 0; i < n; i++)
+        e = stage_send(stage_find("a"), "", "driver@home.example");
+    stage_finish();
+    return err_name(e);
+}
+
 /* ---- the table ---- */
 
 static const struct {
@@ -292,6 +330,9 @@ static const struct {
     {"request or answer between servers", between_servers, "OK", "NO_SPACE"},
     {"body of an HTTP request or response", http_body, "OK", "MSG_TOO_LONG"},
     {"HTTP requests of one port without an answer yet", http_asked, "OK", "BUSY"},
+    {"subject of a mail", mail_subject, "OK", "MSG_TOO_LONG"},
+    {"text of a mail", mail_text, "OK", "MSG_TOO_LONG"},
+    {"mails of one port without news yet", mail_under_way, "OK", "BUSY"},
     {"APDU on NFC", apdu, "OK", "NO_SPACE"},
     {"WAITs in a row that a component bears", waits, "OK", "ISOTP_WFT_OVERRUN"},
     {"wait for a flow control", wait_for_flow_control, "OK", "ISOTP_TIMEOUT_BS"},

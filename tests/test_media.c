@@ -9,6 +9,7 @@
 
 #include "lib/host/door.h"
 #include "lib/host/spawn.h"
+#include "lib/media/mail/mail.h"
 #include "lib/media/nfc/nfc.h"
 #include "tests/check.h"
 #include "tests/stage.h"
@@ -288,6 +289,59 @@ static const struct row {
                {SEND, "a", "t", "x", .hears = "a", .all = "up t:not-sent"},
                {DOOR_STARTS, "server", .hears = "server", .all = "up"},
                {SEND, "a", "t", "y", .hears = "server", .all = "up a/1=y"}}},
+    {.name = "mail: is taken",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t1", "driver@home.example", .hears = "a", .all = "up t1:sent"},
+               {SEND, "a", "", "owner@home.example", .hears = "a", .all = "up t1:sent :sent"},
+               {START, "stranger", .hears = "stranger", .all = "up"},
+               {SEND, "stranger", "t", "owner@home.example", .hears = "stranger", .all = "up t:sent"}}},
+    {.name = "mail: is refused, with the server's code",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "550@refused.example", .hears = "a", .all = "up t:refused 550"},
+               {SEND, "a", "t", "421@refused.example", .hears = "a", .all = "up t:refused 550 t:refused 421"},
+               {SEND, "a", "u", "350@refused.example", .hears = "a",
+                .all = "up t:refused 550 t:refused 421 u:sent"}}},
+    {.name = "mail: what is no message",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "Hello", .hears = "a", .all = "up t:refused 554"},
+               {SEND, "a", "0123456789012345678901234567890123456789", "Hello", .hears = "a",
+                .all = "up t:refused 554 !NO_SPACE"}}},
+    {.name = "mail: waits for a postbox that starts again",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "driver@home.example", .hears = "a", .all = "up t:sent"},
+               {DOOR_DIES, "a", .hears = "a", .all = "up t:sent"},
+               {SEND, "a", "u", "driver@home.example", .hears = "a", .all = "up t:sent"},
+               {DOOR_STARTS, "a", .hears = "a", .all = "up t:sent u:sent"}}},
+    {.name = "mail: there is no postbox",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {DOOR_DIES, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "driver@home.example", .hears = "a", .all = "up t:refused 421"}}},
+    {.name = "mail: the sender is cut off",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {DOOR_DIES, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "driver@home.example", .hears = "a", .all = "up"},
+               {CUT, "a", .hears = "a", .all = "up down t:refused 421"},
+               {SEND, "a", "u", "driver@home.example", .hears = "a",
+                .all = "up down t:refused 421 !LINK_DOWN"},
+               {DOOR_STARTS, "a", .hears = "a", .all = "up down t:refused 421 !LINK_DOWN"},
+               {HEAL, "a", .hears = "a", .all = "up down t:refused 421 !LINK_DOWN up"},
+               {SEND, "a", "v", "driver@home.example", .hears = "a",
+                .all = "up down t:refused 421 !LINK_DOWN up v:sent"}}},
+    {.name = "mail: the sender dies",
+     .port = PORT_POST,
+     .steps = {{START, "a", .hears = "a", .all = "up"},
+               {DOOR_DIES, "a", .hears = "a", .all = "up"},
+               {SEND, "a", "t", "driver@home.example", .hears = "a", .all = "up"},
+               {KILL, "a", .hears = "a", .all = "up"},
+               {DOOR_STARTS, "a", .hears = "a", .all = "up"},
+               {START, "a", .hears = "a", .all = "up up"},
+               {SEND, "a", "u", "driver@home.example", .hears = "a", .all = "up up u:sent"}}},
 };
 
 static enum err act(struct end *e, const struct step *s)
@@ -327,6 +381,8 @@ Test(media, two_ended_links_in_both_worlds)
     char what[160];
     for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
         const struct row *row = &rows[i / 2];
+        if (!stage_can(i % 2, row->port))
+            continue;
         stage_begin(i % 2, row->port, 2);
         for (size_t k = 0; k < STEPS && row->steps[k].who; k++) {
             const struct step *s = &row->steps[k];
@@ -337,6 +393,63 @@ Test(media, two_ended_links_in_both_worlds)
             snprintf(what, sizeof what, "%s, step %zu", row->name, k + 1);
             expect_log(stage_find(s->hears), s->all, what);
         }
+        stage_finish();
+    }
+}
+
+/* Dots, a character that is encoded: the transport changes nothing. */
+Test(media, a_mail_is_kept_to_the_byte_in_both_worlds)
+{
+    uint8_t first[4096], second[4096];
+    for (int process = 0; process < 2; process++) {
+        if (!stage_can(process, PORT_POST))
+            continue;
+        stage_begin(process, PORT_POST, 1);
+        stage_start(stage_find("a"));
+        struct span one = stage_mail("driver@home.example", first);
+        struct span two = stage_mail("o'neil+key@home.example", second);
+        expect_log(stage_find("a"), "up", "a sender");
+        ASSERT_OK(stage_send_bytes(stage_find("a"), "t", one));
+        expect_log(stage_find("a"), "up t:sent", "is taken");
+        cr_expect(stage_kept("0001.eml", one));
+        stage_helper(false);
+        stage_helper(true);
+        ASSERT_OK(stage_send_bytes(stage_find("a"), "u", two));
+        expect_log(stage_find("a"), "up t:sent u:sent", "is taken by the next life");
+        cr_expect(stage_kept("0002.eml", two), "and put behind the first");
+        stage_finish();
+    }
+}
+
+/* Of the process world: what_is_told_is_the_server_s_last_word in test_postbox. */
+Test(media, a_mail_in_the_hands_of_a_postbox_that_dies_is_unknown_and_kept)
+{
+    uint8_t message[4096];
+    stage_begin(false, PORT_POST, 1);
+    stage_start(stage_find("a"));
+    expect_log(stage_find("a"), "up", "a sender");
+    struct span one = stage_mail("driver@home.example", message);
+    ASSERT_OK(stage_send_bytes(stage_find("a"), "t", one));
+    while (!stage.kept_as[0] && virtual_step(stage.v, virtual_now_us(stage.v) + LIMIT_US))
+        ;
+    stage_helper(false);
+    expect_log(stage_find("a"), "up t:unknown", "nobody can tell");
+    cr_expect(stage_kept("0001.eml", one));
+    stage_finish();
+}
+
+Test(media, a_sender_has_so_many_mails_under_way_in_both_worlds)
+{
+    for (int process = 0; process < 2; process++) {
+        if (!stage_can(process, PORT_POST))
+            continue;
+        stage_begin(process, PORT_POST, 1);
+        stage_start(stage_find("a"));
+        expect_log(stage_find("a"), "up", "a sender");
+        stage_helper(false);
+        for (int i = 0; i < MAIL_UNDER_WAY; i++)
+            ASSERT_OK(stage_send(stage_find("a"), "", "driver@home.example"));
+        cr_expect(eq(int, stage_send(stage_find("a"), "", "driver@home.example"), ERR_BUSY));
         stage_finish();
     }
 }

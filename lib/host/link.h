@@ -22,6 +22,8 @@ struct link_hooks {
 
 struct link_ops {
     enum err (*send)(struct link *l, const char *address, struct span bytes);
+    /* A fault has lost that on its way; NULL: nobody hears of it. */
+    void (*lose)(struct link *l, const char *address, struct span bytes);
     enum err (*subscribe)(struct link *l, const char *topic);                /* NULL: no topics */
     enum err (*tell)(struct link *l, const char *address, const char *news); /* NULL: nothing to tell */
     void (*flush)(struct link *l);
@@ -33,7 +35,8 @@ struct link {
     const struct link_ops *ops;
 };
 
-/* What a link of frames has handed over to what carries it, kept where it outlives the process. */
+/* What a link of frames has handed over to what carries it, kept where it outlives the process. A medium of
+ * its own mind may use under_way for what else is. */
 struct link_tally {
     _Atomic uint64_t sent;      /* frames that were taken */
     _Atomic uint32_t under_way; /* frames of the system call that is being made */

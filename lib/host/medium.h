@@ -11,6 +11,9 @@ struct medium {
     bool frames;           /* the bytes are a struct bus_frame each, and have a row of the matrix */
     bool topics;           /* addresses are topics: declarations say who may reach them */
     enum link_state ready; /* the state in which a link does what it is for */
+    /* What it has carried lies in a maildir of its name among the records of a run, where secrets may stand:
+     * 0700, and not searched for them. The tap hears only how long its messages are. */
+    bool keeps;
 };
 
 /* A program's choice of media: NULL at the end. */

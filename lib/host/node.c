@@ -88,6 +88,8 @@ static enum err send_with_faults(struct node *n, unsigned port, const char *addr
         hold(n, port, address, span_of(copy, bytes.len));
     for (unsigned i = 0; !outcome.hold && !e && i < outcome.copies; i++)
         e = put(n, port, address, span_of(copy, bytes.len), outcome.delay_us[i]);
+    if (!outcome.hold && outcome.copies == 0 && n->host->lose)
+        n->host->lose(n, port, address, bytes);
     if (!outcome.hold)
         release_held(n, port);
     OPENSSL_cleanse(copy, bytes.len);

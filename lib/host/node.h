@@ -28,6 +28,8 @@ struct node_host {
      * bus_frame. */
     enum err (*send)(struct node *n, unsigned port, const char *address, struct span bytes,
                      uint64_t delay_us);
+    /* A fault has lost them on their way, for a medium that tells of that; NULL: none does. */
+    void (*lose)(struct node *n, unsigned port, const char *address, struct span bytes);
     bool (*link_up)(struct node *n, unsigned port);
     enum err (*subscribe)(struct node *n, unsigned port, const char *topic);
     enum err (*tell)(struct node *n, unsigned port, const char *address, const char *news);

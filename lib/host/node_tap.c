@@ -101,8 +101,12 @@ void node_tap(struct node *n, unsigned port, bool out, const char *address, stru
         learn_secrets(n);
     if (n->media[port]->frames)
         bytes = span_of(frame, lay_out_frame(bytes, frame, sizeof frame));
-    memcpy(copy, bytes.p, bytes.len);
-    mask(n, bytes, copy);
+    if (n->media[port]->keeps) {
+        memset(copy, '*', bytes.len);
+    } else {
+        memcpy(copy, bytes.p, bytes.len);
+        mask(n, bytes, copy);
+    }
     e.bytes = span_of(copy, bytes.len);
     n->host->tap(n, &e);
     free(copy);

@@ -126,6 +126,13 @@ static enum err host_send(struct node *n, unsigned port, const char *address, st
     return ERR_OK;
 }
 
+static void host_lose(struct node *n, unsigned port, const char *address, struct span bytes)
+{
+    struct link *l = process_of(n)->links[port];
+    if (l->ops->lose)
+        l->ops->lose(l, address, bytes);
+}
+
 static bool host_link_up(struct node *n, unsigned port)
 {
     return process_of(n)->up[port];
@@ -385,8 +392,8 @@ static void host_tap(struct node *n, const struct tap_event *e)
 
 #define HOST_CALLS                                                                                  \
     .now_us = host_now_us, .wall_ms = host_wall_ms, .timer_set = host_timer_set, .send = host_send, \
-    .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell, .work = host_work,     \
-    .trace = host_trace, .die = host_die
+    .lose = host_lose, .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell,     \
+    .work = host_work, .trace = host_trace, .die = host_die
 
 static const struct node_host host = {HOST_CALLS}, host_with_tap = {HOST_CALLS, .tap = host_tap};
 

@@ -46,6 +46,9 @@ struct setup_world {
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
     /* A new identity for a host or a client of that name, below the one authority of this run. */
     bool (*certify)(void *ctx, const char *name, enum setup_role role, struct setup_identity *out);
+    /* A descriptor, from now on the caller's, of the maildir of a medium that keeps what it carries; -1:
+     * there is none. */
+    int (*box)(void *ctx, const struct medium *m);
 };
 
 /* One port of one component, as it is made ready for a life of the component. */

@@ -27,6 +27,8 @@ struct twin {
     /* The component has died, or the link is cut; the component is told of a cut by the world. */
     void (*disconnect)(struct virtual_port *p);
     enum err (*send)(struct virtual_port *p, const char *address, struct span bytes);
+    /* A fault has lost that on its way; NULL: nobody hears of it. */
+    void (*lose)(struct virtual_port *p, const char *address, struct span bytes);
     enum err (*subscribe)(struct virtual_port *p, const char *topic); /* NULL: no topics */
     enum err (*tell)(struct virtual_port *p, const char *address,
                      const char *news); /* NULL: nothing to tell */
@@ -73,5 +75,8 @@ void virtual_news(struct virtual_port *p, const char *address, const char *news)
 void virtual_frame(struct virtual *v, const char *bus, const struct bus_frame *f);
 /* The same at a segment into which somebody from outside has put frames, but not of his own. */
 void virtual_outside(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f);
+
+/* The medium has taken that, into a file of that name among the records (medium.keeps). */
+void virtual_keep(struct virtual *v, const struct medium *m, const char *file, struct span bytes);
 
 #endif

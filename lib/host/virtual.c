@@ -287,6 +287,13 @@ static enum err host_send(struct node *node, unsigned port, const char *address,
     return ERR_OK;
 }
 
+static void host_lose(struct node *node, unsigned port, const char *address, struct span bytes)
+{
+    struct virtual_port *p = &vnode(node)->ports[port];
+    if (p->twin->lose)
+        p->twin->lose(p, address, bytes);
+}
+
 static bool host_link_up(struct node *node, unsigned port)
 {
     return vnode(node)->ports[port].up;
@@ -588,6 +595,12 @@ void virtual_frame(struct virtual *v, const char *bus, const struct bus_frame *f
         v->hooks.on_frame(v->hooks.ctx, v->now_us, bus, f);
 }
 
+void virtual_keep(struct virtual *v, const struct medium *m, const char *file, struct span bytes)
+{
+    if (v->hooks.on_keep)
+        v->hooks.on_keep(v->hooks.ctx, m, file, bytes);
+}
+
 void virtual_outside(struct virtual *v, unsigned group, enum segment s, const struct bus_frame *f)
 {
     if (v->hooks.on_outside)
@@ -606,8 +619,8 @@ enum err virtual_put(struct virtual *v, unsigned group, enum segment s, const st
 
 #define HOST_CALLS                                                                                  \
     .now_us = host_now_us, .wall_ms = host_wall_ms, .timer_set = host_timer_set, .send = host_send, \
-    .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell, .work = host_work,     \
-    .trace = host_trace, .die = host_die
+    .lose = host_lose, .link_up = host_link_up, .subscribe = host_subscribe, .tell = host_tell,     \
+    .work = host_work, .trace = host_trace, .die = host_die
 
 static const struct node_host host = {HOST_CALLS}, host_with_tap = {HOST_CALLS, .tap = host_tap};
 

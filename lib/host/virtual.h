@@ -21,6 +21,8 @@ struct virtual_hooks {
     void (*on_trace)(void *ctx, const struct trace_event *e); /* may be NULL, like the others */
     void (*on_frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
     void (*on_tap)(void *ctx, const struct tap_event *e);
+    /* Taken by a medium that keeps what it carries (medium.keeps). */
+    void (*on_keep)(void *ctx, const struct medium *m, const char *file, struct span bytes);
     /* Heard where virtual_put has put frames: those of others. */
     void (*on_outside)(void *ctx, unsigned group, enum segment s, const struct bus_frame *f);
 };

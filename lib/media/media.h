@@ -13,6 +13,7 @@
     X(gsdp)           \
     X(call)           \
     X(http)           \
+    X(mail)           \
     X(nfc)
 
 #define X(m)                                         \

@@ -5,6 +5,7 @@
 
 #include "lib/host/medium.h"
 #include "lib/http/http.h"
+#include "lib/mail/mail.h"
 #include "lib/media/media.h"
 #include "lib/msg/msg.h"
 #include "sim/language/language.h"
@@ -255,7 +256,8 @@ bool link_is_whole(const struct scenario *s, const struct member *m, unsigned po
     return false;
 }
 
-/* ---- messages: of the protocol, a row of the matrix, or a request or a status of HTTP ---- */
+/* ---- messages: of the protocol, a row of the matrix, a request or a status of HTTP, whom a mail is to ----
+ */
 
 static bool read_message(const struct tree_key *k, const struct tree *y, void *at, struct tree_problem *p)
 {
@@ -266,7 +268,7 @@ static bool read_message(const struct tree_key *k, const struct tree *y, void *a
         return false;
     text_copy(at, k->size, text);
     if (msg_type_from_name(text) || matrix_find_name(text) || http_message_name_ok(text) ||
-        strcmp(text, "?") == 0)
+        mail_message_name_ok(text) || strcmp(text, "?") == 0)
         return true;
     for (size_t i = 1; i < msg_type_count() && n < MESSAGES_MAX; i++)
         names[n++] = msg_type_at(i);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/run/boxes.h"
 #include "sim/run/folder.h"
 
 /* Processes hand their events over a little late; lines wait as long, to stand in order. */
@@ -115,7 +116,7 @@ bool records_open(struct run *r)
     if (!r->records)
         return false;
     r->records->folder = r->records->logs = -1;
-    return open_folder(r) && remove_old(r) && open_record(r, &r->records->can, "can.log") &&
+    return open_folder(r) && remove_old(r) && boxes_open(r) && open_record(r, &r->records->can, "can.log") &&
            (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl"));
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/run/boxes.h"
 #include "sim/run/calls.h"
 #include "sim/run/judge.h"
 #include "sim/run/records.h"
@@ -158,6 +159,11 @@ void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct 
 void run_on_tap(struct run *r, const struct tap_event *e)
 {
     records_tap(r, e);
+}
+
+void run_on_keep(struct run *r, const struct medium *m, const char *file, struct span bytes)
+{
+    boxes_keep(r, m, file, bytes);
 }
 
 const struct port_spec *run_connector(const struct run *r, unsigned group)

@@ -154,6 +154,7 @@ void run_start(struct run *r);
 void run_on_event(struct run *r, const struct trace_event *e);
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
 void run_on_tap(struct run *r, const struct tap_event *e);
+void run_on_keep(struct run *r, const struct medium *m, const char *file, struct span bytes);
 /* The port by which somebody of that vehicle stands on its diagnostic segment; NULL: nobody does. */
 const struct port_spec *run_connector(const struct run *r, unsigned group);
 void run_on_connector(struct run *r, unsigned group, uint64_t now_us, const struct bus_frame *f);

@@ -14,6 +14,7 @@
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
 #include "lib/media/media.h"
+#include "sim/run/boxes.h"
 #include "sim/world/process_connector.h"
 
 #define STORE_KEY_FILE        "store.key"
@@ -131,6 +132,12 @@ static bool on_certify(void *ctx, const char *name, enum setup_role role, struct
     return e == ERR_OK;
 }
 
+static int on_box(void *ctx, const struct medium *m)
+{
+    const struct process_world *w = ctx;
+    return boxes_folder(w->run, m);
+}
+
 static const char *choice_of(const struct run *r, size_t medium)
 {
     return r->options->choices[medium] ? r->options->choices[medium] : "auto";
@@ -196,6 +203,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .fail = on_problem,
         .frame = on_frame,
         .certify = on_certify,
+        .box = on_box,
     };
     w->states[i] = calloc(1, setup->size + 1);
     if (!w->states[i] || !setup->open(&w->media[i], w->states[i]))

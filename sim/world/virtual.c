@@ -55,6 +55,11 @@ static void on_tap(void *ctx, const struct tap_event *e)
     run_on_tap(ctx, e);
 }
 
+static void on_keep(void *ctx, const struct medium *m, const char *file, struct span bytes)
+{
+    run_on_keep(ctx, m, file, bytes);
+}
+
 /* ---- what the run asks of its world ---- */
 
 static void world_kill(struct run *r, const char *name)
@@ -265,6 +270,7 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
                   .on_trace = on_trace,
                   .on_frame = on_frame,
                   .on_tap = options->bytes ? on_tap : NULL,
+                  .on_keep = on_keep,
                   .on_outside = on_outside},
         .plan = &r->plan,
     };

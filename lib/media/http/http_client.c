@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "lib/media/http/http_curl.h"
+#include "lib/media/curl_loop.h"
 #include "lib/media/http/http_ends.h"
 #include "lib/media/http/http_tls.h"
 
@@ -35,7 +35,7 @@ struct http_client {
     bool cut, up;
     size_t count;
     struct ask *asks, *last; /* in the order in which they were asked */
-    struct http_curl *loop;
+    struct curl_loop *loop;
 };
 
 static void end_ask(struct ask *a)
@@ -252,7 +252,7 @@ static void begin(struct http_client *c, struct ask *a)
     set_request(a);
     set_way(c, a);
     set_tls(c, a->easy);
-    http_curl_start(c->loop, a->easy);
+    curl_loop_start(c->loop, a->easy);
 }
 
 static int on_unbegun(sd_event_source *source, void *ctx)
@@ -325,7 +325,7 @@ static void forget_all(struct http_client *c)
     for (struct ask *a = c->asks, *next; a; a = next) {
         next = a->next;
         if (a->easy)
-            http_curl_stop(c->loop, a->easy);
+            curl_loop_stop(c->loop, a->easy);
         end_ask(a);
     }
 }
@@ -338,10 +338,10 @@ static void client_set_cut(struct link *link, bool cut)
     c->cut = cut;
     if (cut) {
         forget_all(c);
-        http_curl_close(c->loop); /* the door sees connections end, not requests that are no longer wanted */
+        curl_loop_close(c->loop); /* the door sees connections end, not requests that are no longer wanted */
         c->loop = NULL;
     } else if (!c->loop && c->path[0]) {
-        c->loop = http_curl_open(c->o.event, on_done, c, &reason);
+        c->loop = curl_loop_open(c->o.event, on_done, c, &reason);
     }
     c->up = c->loop != NULL;
     if (was != c->up)
@@ -361,7 +361,7 @@ static void client_close(struct link *link)
 {
     struct http_client *c = (struct http_client *)link;
     forget_all(c);
-    http_curl_close(c->loop);
+    curl_loop_close(c->loop);
     explicit_bzero(c, sizeof *c);
     free(c);
 }
@@ -392,7 +392,7 @@ struct link *http_client_open(const struct link_open *o, const char **reason)
     c->link.ops = &ops;
     c->o = *o;
     *reason = "an HTTP client needs ask:<socket>;host=...;ca=...;cert=... and its key";
-    if (configure(c) && (!c->path[0] || (c->loop = http_curl_open(o->event, on_done, c, reason)))) {
+    if (configure(c) && (!c->path[0] || (c->loop = curl_loop_open(o->event, on_done, c, reason)))) {
         link_defer(o->event, on_first_turn, c);
         return &c->link;
     }

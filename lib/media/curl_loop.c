@@ -1,4 +1,4 @@
-#include "lib/media/http/http_curl.h"
+#include "lib/media/curl_loop.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -9,11 +9,11 @@ struct curl_calls curl;
 /* A socket of curl's that is watched. */
 struct watch {
     struct watch *next;
-    struct http_curl *h;
+    struct curl_loop *h;
     sd_event_source *io;
 };
 
-struct http_curl {
+struct curl_loop {
     sd_event *event;
     void (*done)(void *ctx, CURL *easy, CURLcode result);
     void *ctx;
@@ -38,7 +38,7 @@ static bool load(const char **reason)
     return false;
 }
 
-static void collect(struct http_curl *h)
+static void collect(struct curl_loop *h)
 {
     CURLMsg *m;
     int left;
@@ -55,7 +55,7 @@ static void collect(struct http_curl *h)
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
     struct watch *w = ctx;
-    struct http_curl *h = w->h; /* the watch may go on the way */
+    struct curl_loop *h = w->h; /* the watch may go on the way */
     int running, what = 0;
     (void)source;
     what |= revents & (EPOLLIN | EPOLLHUP) ? CURL_CSELECT_IN : 0;
@@ -68,7 +68,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 
 static int on_timer(sd_event_source *source, uint64_t now_us, void *ctx)
 {
-    struct http_curl *h = ctx;
+    struct curl_loop *h = ctx;
     int running;
     (void)source;
     (void)now_us;
@@ -77,7 +77,7 @@ static int on_timer(sd_event_source *source, uint64_t now_us, void *ctx)
     return 0;
 }
 
-static void forget(struct http_curl *h, struct watch *w)
+static void forget(struct curl_loop *h, struct watch *w)
 {
     struct watch **at = &h->watches;
     while (*at != w)
@@ -87,7 +87,7 @@ static void forget(struct http_curl *h, struct watch *w)
     free(w);
 }
 
-static int add_watch(struct http_curl *h, curl_socket_t fd, uint32_t events)
+static int add_watch(struct curl_loop *h, curl_socket_t fd, uint32_t events)
 {
     struct watch *w = calloc(1, sizeof *w);
     if (!w)
@@ -104,7 +104,7 @@ static int add_watch(struct http_curl *h, curl_socket_t fd, uint32_t events)
 
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *own)
 {
-    struct http_curl *h = ctx;
+    struct curl_loop *h = ctx;
     struct watch *w = own;
     uint32_t events =
         (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0u) | (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0u);
@@ -121,7 +121,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *ow
 
 static int on_timeout(CURLM *multi, long timeout_ms, void *ctx)
 {
-    struct http_curl *h = ctx;
+    struct curl_loop *h = ctx;
     (void)multi;
     if (timeout_ms < 0)
         return sd_event_source_set_enabled(h->timer, SD_EVENT_OFF) < 0 ? -1 : 0;
@@ -131,10 +131,10 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *ctx)
     return 0;
 }
 
-struct http_curl *http_curl_open(sd_event *event, void (*done)(void *ctx, CURL *easy, CURLcode result),
+struct curl_loop *curl_loop_open(sd_event *event, void (*done)(void *ctx, CURL *easy, CURLcode result),
                                  void *ctx, const char **reason)
 {
-    struct http_curl *h = load(reason) ? calloc(1, sizeof *h) : NULL;
+    struct curl_loop *h = load(reason) ? calloc(1, sizeof *h) : NULL;
     if (!h)
         return NULL;
     h->event = event;
@@ -149,21 +149,21 @@ struct http_curl *http_curl_open(sd_event *event, void (*done)(void *ctx, CURL *
         curl.multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
         return h;
     }
-    http_curl_close(h);
+    curl_loop_close(h);
     return NULL;
 }
 
-void http_curl_start(struct http_curl *h, CURL *easy)
+void curl_loop_start(struct curl_loop *h, CURL *easy)
 {
     curl.multi_add_handle(h->multi, easy);
 }
 
-void http_curl_stop(struct http_curl *h, CURL *easy)
+void curl_loop_stop(struct curl_loop *h, CURL *easy)
 {
     curl.multi_remove_handle(h->multi, easy);
 }
 
-void http_curl_close(struct http_curl *h)
+void curl_loop_close(struct curl_loop *h)
 {
     if (!h)
         return;

@@ -1,8 +1,8 @@
-/* libcurl's multi interface on sd-event. The library is loaded when the first HTTP client of a process opens:
- * with all that it needs itself it takes longer to load than many a component to start, and most have no use
- * for it. */
-#ifndef lib_media_http_http_curl_h
-#define lib_media_http_http_curl_h
+/* libcurl's multi interface on sd-event, for the media that use it. The library is loaded when the first
+ * client of a process opens: with all that it needs itself it takes longer to load than many a component to
+ * start, and most have no use for it. */
+#ifndef lib_media_curl_loop_h
+#define lib_media_curl_loop_h
 
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
@@ -14,6 +14,7 @@
     X(easy_cleanup)        \
     X(easy_setopt)         \
     X(easy_getinfo)        \
+    X(easy_strerror)       \
     X(slist_append)        \
     X(slist_free_all)      \
     X(multi_init)          \
@@ -25,7 +26,7 @@
     X(multi_socket_action) \
     X(multi_info_read)
 
-/* curl_easy_init is curl.easy_init, and so on; NULL before http_curl_open. */
+/* curl_easy_init is curl.easy_init, and so on; NULL before curl_loop_open. */
 struct curl_calls {
 #define X(name) __typeof__(&curl_##name) name;
     CURL_CALLS(X)
@@ -33,15 +34,15 @@ struct curl_calls {
 };
 extern struct curl_calls curl;
 
-struct http_curl;
+struct curl_loop;
 
 /* `done` gets each transfer that has ended, no longer among those under way. NULL and a reason. */
-struct http_curl *http_curl_open(sd_event *event, void (*done)(void *ctx, CURL *easy, CURLcode result),
+struct curl_loop *curl_loop_open(sd_event *event, void (*done)(void *ctx, CURL *easy, CURLcode result),
                                  void *ctx, const char **reason);
 /* Not from inside one of curl's own callbacks; the handle stays the caller's. */
-void http_curl_start(struct http_curl *h, CURL *easy);
-void http_curl_stop(struct http_curl *h, CURL *easy);
+void curl_loop_start(struct curl_loop *h, CURL *easy);
+void curl_loop_stop(struct curl_loop *h, CURL *easy);
 /* Nothing may be under way any more; NULL is allowed. */
-void http_curl_close(struct http_curl *h);
+void curl_loop_close(struct curl_loop *h);
 
 #endif
