@@ -182,77 +182,74 @@ static void ask_link(const char *token)
 
 /* ---- paths and statuses ---- */
 
+static const struct {
+    const char *name;
+    struct ask ask;
+    unsigned status; /* 0: the VOS is asked */
+    enum err reason;
+} paths[] = {
+    {"no such path", {APP, HTTP_POST, .path = "/v1/token", .body = ANNA}, 404, ERR_NOT_FOUND},
+    {"a path and more", {APP, HTTP_POST, .path = "/v1/tokens/", .body = ANNA}, 404, ERR_NOT_FOUND},
+    {"two ids", {APP, HTTP_POST, .path = "/v1/pairing-passwords/a/b/acknowledge", anna}, 404, ERR_NOT_FOUND},
+    {"an operator's path of an app", {APP, HTTP_POST, .path = RENEW, olga, KEY}, 404, ERR_NOT_FOUND},
+    {"an app's path of an operator",
+     {OPERATOR, HTTP_POST, .path = ASK, anna, KEY, VEHICLE},
+     404,
+     ERR_NOT_FOUND},
+    {"a GET", {APP, HTTP_GET, .path = ASK, anna}, 405, ERR_HTTP_METHOD},
+    {"a DELETE", {APP, HTTP_DELETE, .path = "/v1/tokens", anna}, 405, ERR_HTTP_METHOD},
+    {"a form",
+     {APP, HTTP_POST, .path = "/v1/tokens", .body = "user=anna", .type = "application/x-www-form-urlencoded"},
+     415,
+     ERR_HTTP_TYPE},
+    {"a body without a type that counts",
+     {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, "text/plain"},
+     415,
+     ERR_HTTP_TYPE},
+    {"no token", {APP, HTTP_POST, .path = ASK, NULL, KEY, VEHICLE}, 401, ERR_TOKEN_MISSING},
+    {"no token at the acknowledgement", {APP, HTTP_POST, .path = ACK}, 401, ERR_TOKEN_MISSING},
+    {"no token at the renewal", {OPERATOR, HTTP_POST, .path = RENEW, NULL, KEY}, 401, ERR_TOKEN_MISSING},
+    {"no token that could be one",
+     {APP, HTTP_POST, .path = ASK, "x", KEY, VEHICLE},
+     401,
+     ERR_TOKEN_MALFORMED},
+    {"an operator's token at the app's port",
+     {APP, HTTP_POST, .path = ASK, olga, KEY, VEHICLE},
+     401,
+     ERR_TOKEN_AUDIENCE},
+    {"an app's token at the operator's port",
+     {OPERATOR, HTTP_POST, .path = RENEW, anna, KEY},
+     401,
+     ERR_TOKEN_AUDIENCE},
+    {"no key", {APP, HTTP_POST, .path = ASK, anna, NULL, VEHICLE}, 400, ERR_HTTP_KEY},
+    {"a key that others may have, too",
+     {APP, HTTP_POST, .path = ASK, anna, "idempotency-001", VEHICLE},
+     400,
+     ERR_HTTP_KEY},
+    {"a key with other characters",
+     {APP, HTTP_POST, .path = ASK, anna, "idempotency 00001", VEHICLE},
+     400,
+     ERR_HTTP_KEY},
+    {"a renewal without a key", {OPERATOR, HTTP_POST, .path = RENEW, olga}, 400, ERR_HTTP_KEY},
+    {"an acknowledgement with a body",
+     {APP, HTTP_POST, .path = ACK, anna, NULL, "{}"},
+     400,
+     ERR_MSG_MALFORMED},
+    {"a link", {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE}, 0, ERR_OK},
+    {"an acknowledgement", {APP, HTTP_POST, .path = ACK, anna}, 0, ERR_OK},
+    {"a renewal", {OPERATOR, HTTP_POST, .path = RENEW, olga, KEY}, 0, ERR_OK},
+};
+
 Test(tbe, each_path_has_its_statuses)
 {
-    const struct {
-        const char *name;
-        struct ask ask;
-        unsigned status; /* 0: the VOS is asked */
-        enum err reason;
-    } rows[] = {
-        {"no such path", {APP, HTTP_POST, .path = "/v1/token", .body = ANNA}, 404, ERR_NOT_FOUND},
-        {"a path and more", {APP, HTTP_POST, .path = "/v1/tokens/", .body = ANNA}, 404, ERR_NOT_FOUND},
-        {"two ids",
-         {APP, HTTP_POST, .path = "/v1/pairing-passwords/a/b/acknowledge", anna},
-         404,
-         ERR_NOT_FOUND},
-        {"an operator's path of an app", {APP, HTTP_POST, .path = RENEW, olga, KEY}, 404, ERR_NOT_FOUND},
-        {"an app's path of an operator",
-         {OPERATOR, HTTP_POST, .path = ASK, anna, KEY, VEHICLE},
-         404,
-         ERR_NOT_FOUND},
-        {"a GET", {APP, HTTP_GET, .path = ASK, anna}, 405, ERR_HTTP_METHOD},
-        {"a DELETE", {APP, HTTP_DELETE, .path = "/v1/tokens", anna}, 405, ERR_HTTP_METHOD},
-        {"a form",
-         {APP, HTTP_POST, .path = "/v1/tokens", .body = "user=anna",
-          .type = "application/x-www-form-urlencoded"},
-         415,
-         ERR_HTTP_TYPE},
-        {"a body without a type that counts",
-         {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, "text/plain"},
-         415,
-         ERR_HTTP_TYPE},
-        {"no token", {APP, HTTP_POST, .path = ASK, NULL, KEY, VEHICLE}, 401, ERR_TOKEN_MISSING},
-        {"no token at the acknowledgement", {APP, HTTP_POST, .path = ACK}, 401, ERR_TOKEN_MISSING},
-        {"no token at the renewal", {OPERATOR, HTTP_POST, .path = RENEW, NULL, KEY}, 401, ERR_TOKEN_MISSING},
-        {"no token that could be one",
-         {APP, HTTP_POST, .path = ASK, "x", KEY, VEHICLE},
-         401,
-         ERR_TOKEN_MALFORMED},
-        {"an operator's token at the app's port",
-         {APP, HTTP_POST, .path = ASK, olga, KEY, VEHICLE},
-         401,
-         ERR_TOKEN_AUDIENCE},
-        {"an app's token at the operator's port",
-         {OPERATOR, HTTP_POST, .path = RENEW, anna, KEY},
-         401,
-         ERR_TOKEN_AUDIENCE},
-        {"no key", {APP, HTTP_POST, .path = ASK, anna, NULL, VEHICLE}, 400, ERR_HTTP_KEY},
-        {"a key that others may have, too",
-         {APP, HTTP_POST, .path = ASK, anna, "idempotency-001", VEHICLE},
-         400,
-         ERR_HTTP_KEY},
-        {"a key with other characters",
-         {APP, HTTP_POST, .path = ASK, anna, "idempotency 00001", VEHICLE},
-         400,
-         ERR_HTTP_KEY},
-        {"a renewal without a key", {OPERATOR, HTTP_POST, .path = RENEW, olga}, 400, ERR_HTTP_KEY},
-        {"an acknowledgement with a body",
-         {APP, HTTP_POST, .path = ACK, anna, NULL, "{}"},
-         400,
-         ERR_MSG_MALFORMED},
-        {"a link", {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE}, 0, ERR_OK},
-        {"an acknowledgement", {APP, HTTP_POST, .path = ACK, anna}, 0, ERR_OK},
-        {"a renewal", {OPERATOR, HTTP_POST, .path = RENEW, olga, KEY}, 0, ERR_OK},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ask(&rows[i].ask);
-        cr_expect(eq(uint, said.status, rows[i].status), "%s: %s", rows[i].name, said.body);
-        cr_expect(eq(int, said.reason, rows[i].reason), "%s: %s", rows[i].name, said.body);
-        cr_expect(eq(sz, b.sent_count, 1), "%s", rows[i].name);
-        cr_expect(eq(int, b.sent[0].port == INIT, rows[i].status == 0), "%s", rows[i].name);
-        cr_expect(eq(int, *said.challenge != '\0', rows[i].status == 401), "%s", rows[i].name);
-        cr_expect(eq(str, said.allow, rows[i].status == 405 ? "POST" : ""), "%s", rows[i].name);
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        ask(&paths[i].ask);
+        cr_expect(eq(uint, said.status, paths[i].status), "%s: %s", paths[i].name, said.body);
+        cr_expect(eq(int, said.reason, paths[i].reason), "%s: %s", paths[i].name, said.body);
+        cr_expect(eq(sz, b.sent_count, 1), "%s", paths[i].name);
+        cr_expect(eq(int, b.sent[0].port == INIT, paths[i].status == 0), "%s", paths[i].name);
+        cr_expect(eq(int, *said.challenge != '\0', paths[i].status == 401), "%s", paths[i].name);
+        cr_expect(eq(str, said.allow, paths[i].status == 405 ? "POST" : ""), "%s", paths[i].name);
     }
 }
 

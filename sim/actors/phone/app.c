@@ -6,7 +6,7 @@
 
 #include "lib/http/http_problem.h"
 #include "lib/json/json.h"
-#include "sim/actors/phone/phone_internal.h"
+#include "sim/actors/phone/phone_parts.h"
 
 static const struct phone_user users[] = {
     {"anna", "lake-and-lantern"}, {"bert", "field-and-feather"}, {"mallory", "whatever-it-may-be"}};

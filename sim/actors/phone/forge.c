@@ -6,7 +6,7 @@
 
 #include "lib/ccc/signature.h"
 #include "lib/token/base64url.h"
-#include "sim/actors/phone/phone_internal.h"
+#include "sim/actors/phone/phone_parts.h"
 
 #define CLAIMS_MAX 600
 

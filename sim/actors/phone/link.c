@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "lib/json/json.h"
-#include "sim/actors/phone/phone_internal.h"
+#include "sim/actors/phone/phone_parts.h"
 
 #define DEEP_LINK 256
 

@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "sim/actors/phone/phone_internal.h"
+#include "sim/actors/phone/phone_parts.h"
 
 static const struct port_spec ports[] = {[PHONE_PORT_APP] = {.name = "app",
                                                              .medium = "http",

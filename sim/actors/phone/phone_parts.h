@@ -1,6 +1,6 @@
 /* What the phone's files share. */
-#ifndef sim_actors_phone_internal_h
-#define sim_actors_phone_internal_h
+#ifndef sim_actors_phone_parts_h
+#define sim_actors_phone_parts_h
 
 #include "lib/http/http.h"
 #include "lib/token/token.h"
