@@ -63,14 +63,15 @@ static bool take_key(const struct http_request *r, char out[TBE_WORD + 1])
     return tbe_is_word(out, TBE_KEY_MIN);
 }
 
-/* OP-01a/2 and 3: the token was checked by who found the route. */
+/* The token was checked by who found the route. */
 enum err tbe_ask_link(struct tbe *t, struct tbe_visit *v)
 {
-    char vehicle[MSG_SERIAL_MAX + 1], key[TBE_WORD + 1];
+    char vehicle[MSG_SERIAL_MAX + 1], key[TBE_WORD + 1], who[ENV_TEXT_MAX];
     const struct json_field fields[] = {{"vehicle", 1, vehicle, sizeof vehicle}};
     Init__V1__PairingLink link = INIT__V1__PAIRING_LINK__INIT;
     Init__V1__OpInitRequest m = INIT__V1__OP_INIT_REQUEST__INIT;
-    env_trace_step(t->env, "OP-01a/2", "the user is who the token says");
+    snprintf(who, sizeof who, "the token is of %.40s", v->claims.subject);
+    env_trace_step(t->env, "OP-01a/2", who);
     if (!take_key(v->request, key))
         return ERR_HTTP_KEY;
     enum err e = tbe_read_body(v->request, fields, 1);
