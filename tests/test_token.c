@@ -144,6 +144,10 @@ static const struct {
      "{\"aud\":\"x\","
      "\"iss\":\"tbe\",\"sub\":\"a\",\"aud\":\"api\",\"jti\":\"7\",\"iat\":1767225590,\"exp\":1767225900}",
      OURS, ERR_TOKEN_MALFORMED},
+    {"a client that is a number", HEADER,
+     "{\"iss\":\"tbe\",\"sub\":\"a\",\"aud\":\"api\",\"client_id\":7,\"jti\":\"7\",\"iat\":1767225590,"
+     "\"exp\":1767225900}",
+     OURS, ERR_TOKEN_MALFORMED},
     {"a list of audiences", HEADER,
      "{\"iss\":\"tbe\",\"sub\":\"a\",\"aud\":[\"api\"],\"jti\":\"7\",\"iat\":1767225590,\"exp\":1767225900}",
      OURS, ERR_TOKEN_MALFORMED},
@@ -219,6 +223,10 @@ Test(token, what_is_made_is_taken)
     ASSERT_OK(token_make(test_crypto(), &claims, &keys[0], text));
     ASSERT_OK(token_check(&p, span_of(text, strlen(text)), &got));
     cr_expect(memcmp(&got, &claims, sizeof got) == 0);
+    text_copy(claims.client, sizeof claims.client, "an-app");
+    ASSERT_OK(token_make(test_crypto(), &claims, &keys[0], text));
+    ASSERT_OK(token_check(&p, span_of(text, strlen(text)), &got));
+    cr_expect(eq(str, got.client, "an-app"));
     cr_expect(token_may(&got, "link"));
     cr_expect(token_may(&got, "vehicle-status"));
     cr_expect(not(token_may(&got, "vehicle")));

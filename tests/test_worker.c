@@ -196,10 +196,11 @@ static void tap_hear(struct node *n, const struct tap_event *e)
 static const struct node_host tap_host = {.now_us = tap_now_us, .tap = tap_hear};
 static const struct medium air = {.name = "air", .ready = LINK_UP};
 static const struct medium *const air_only[] = {&air, NULL};
-static const struct port_spec air_port[] = {{.name = "ear", .medium = "air"}};
+static const struct port_spec air_port[] = {{.name = "ear", .medium = "air"},
+                                            {.name = "whisper", .medium = "air", .confidential = true}};
 static const char *const secret_keys[] = {"key/", "pin", NULL};
 static const struct component_class keeper = {
-    .name = "keeper", .stores = true, .ports = air_port, .port_count = 1, .secrets = secret_keys};
+    .name = "keeper", .stores = true, .ports = air_port, .port_count = 2, .secrets = secret_keys};
 
 static const struct {
     const char *name, *in, *out;
@@ -239,6 +240,19 @@ Test(tap, secrets_are_masked_and_nothing_else)
                   (int)tapped.len, (const char *)tapped.bytes);
         cr_expect(eq(str, i % 2 ? tapped.from : tapped.to, "keeper"));
         cr_expect(eq(str, i % 2 ? tapped.to : tapped.from, "peer"));
+    }
+    node_tap_forget(&n);
+    store_close(store);
+}
+
+Test(tap, of_a_confidential_port_nothing_but_the_length_is_told)
+{
+    struct node n = {0};
+    struct store *store = store_memory_new();
+    prepare_keeper(&n, store);
+    for (unsigned out = 0; out < 2; out++) {
+        node_tap(&n, 1, out, "peer", span_of("<ABCDEFGHIJ> 12345678", 21));
+        cr_expect(span_is(span_of(tapped.bytes, tapped.len), "*********************"));
     }
     node_tap_forget(&n);
     store_close(store);

@@ -1,6 +1,7 @@
 /* A vehicle identity is renewed: [K], transport key and verifier set go together, here in one transaction,
  * and in another at the vehicle when the push arrives. It is repeated until the vehicle asks for its next
  * subject id, so a kill on either side only delays it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "backend/vos/vos_internal.h"
@@ -44,6 +45,24 @@ enum err vos_renew(struct vos *v, const char *serial)
     env_timer_in(v->env, VOS_TIMER_RENEW, v->renew_pause_us);
     push(v, serial); /* GSDP down: the timer repeats it */
     return ERR_OK;
+}
+
+enum err vos_renew_once(struct vos *v, const char *serial, const char *key)
+{
+    char name[ENV_KEY_MAX], last[VOS_WORD + 1] = "";
+    size_t len;
+    struct vehicle r;
+    enum err e = strlen(serial) <= MSG_SERIAL_MAX ? record_load(v, serial, &r) : ERR_ECU_UNKNOWN;
+    if (e)
+        return e;
+    snprintf(name, sizeof name, VOS_RENEWAL_PREFIX "%s", serial);
+    e = env_store_get(v->env, name, last, sizeof last - 1, &len);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    if (strcmp(last, key) == 0)
+        return ERR_OK;
+    e = env_store_put(v->env, name, span_of(key, strlen(key)));
+    return e ? e : vos_renew(v, serial);
 }
 
 struct scan {

@@ -67,6 +67,15 @@ enum err vos_verifiers_get_secrets(struct vos *v, const char *serial, uint8_t ou
     return e;
 }
 
+enum err vos_verifiers_get_password(struct vos *v, const char *serial, uint8_t out[VOS_PASSWORD])
+{
+    char key[ENV_KEY_MAX];
+    size_t len;
+    key_of(key, VOS_VERIFIER_SECRETS, serial, "/password");
+    enum err e = env_store_get(v->env, key, out, VOS_PASSWORD, &len);
+    return !e && len != VOS_PASSWORD ? ERR_STORE_FAILED : e;
+}
+
 enum err vos_verifiers_put_secrets(struct vos *v, const char *serial, const uint8_t secrets[VOS_SECRETS],
                                    const uint8_t password[VOS_PASSWORD])
 {
@@ -83,7 +92,7 @@ enum err vos_verifiers_put_secrets(struct vos *v, const char *serial, const uint
 
 enum err vos_verifiers_put_burnt(struct vos *v, const char *serial)
 {
-    enum err e = ERR_OK;
+    enum err e = vos_delivery_put_none(v, serial);
     for (size_t i = 0; !e && i < sizeof parts / sizeof parts[0]; i++) {
         char key[ENV_KEY_MAX];
         key_of(key, VOS_VERIFIER_SECRETS, serial, parts[i]);

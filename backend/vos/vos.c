@@ -6,10 +6,17 @@
 
 #include "backend/vos/vos_internal.h"
 
+static const char *const init_callers[] = {"tbe", NULL};
+
 static const struct port_spec ports[] = {
     [VOS_PORT_GSDP] = {.name = "gsdp", .medium = "gsdp", .name_of = msg_peek_name},
     /* without it the VOS answers that no certificate can be had */
     [VOS_PORT_PKI] = {.name = "pki", .medium = "call", .end = PORT_ASKS, .server = "pki", .optional = true},
+    [VOS_PORT_INIT] = {.name = "init",
+                       .medium = "call",
+                       .end = PORT_LISTENS,
+                       .callers = init_callers,
+                       .confidential = true},
 };
 
 static const struct topic_rule topics[] = {
@@ -54,8 +61,10 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
-static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}", VOS_RETIRED_PREFIX "{serial}/+",
-                                   VOS_VERIFIERS_PREFIX "{serial}", VOS_VERIFIER_SECRETS "{serial}/+", NULL};
+static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}",   VOS_RETIRED_PREFIX "{serial}/+",
+                                   VOS_VERIFIERS_PREFIX "{serial}", VOS_VERIFIER_SECRETS "{serial}/+",
+                                   VOS_OWNER_PREFIX "{serial}",     VOS_DELIVERY_PREFIX "{serial}",
+                                   VOS_RENEWAL_PREFIX "{serial}",   NULL};
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
 static const struct work_spec works[] = {
@@ -158,6 +167,22 @@ static enum err call_replace_verifiers(void *self, const struct call_value *valu
     return vos_push_verifiers(self, values[0].text, true);
 }
 
+static enum err call_register_owner(void *self, const struct call_value *values)
+{
+    return vos_register_owner(self, values[0].text, values[1].text);
+}
+
+static bool user_ok(const char *text)
+{
+    size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return len > 0 && len <= VOS_WORD && !text[len];
+}
+
+static const struct parameter_spec owner_parameters[] = {
+    {.name = "vehicle", .kind = PARAMETER_VEHICLE},
+    {.name = "user", .kind = PARAMETER_TEXT, .required = true, .check = user_ok, .form = "anna"},
+    {.name = NULL}};
+
 static const struct parameter_spec vehicle_only[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
                                                      {.name = NULL}};
 
@@ -168,6 +193,8 @@ static const struct call_spec calls[] = {
      vehicle_only, call_push_verifiers},
     {"replace-verifiers", "burns a vehicle's verifier set, wherever it is, and makes and pushes another",
      vehicle_only, call_replace_verifiers},
+    {"register-owner", "says whose a vehicle is: the pairing password is handed to nobody else",
+     owner_parameters, call_register_owner},
     {.name = NULL},
 };
 
@@ -176,8 +203,10 @@ static void vos_on_bytes(void *self, unsigned port, const char *address, struct 
     struct vos *v = self;
     if (port == VOS_PORT_GSDP)
         on_request(v, address, bytes);
-    else
+    else if (port == VOS_PORT_PKI)
         vos_on_issued(v, bytes);
+    else
+        vos_on_init(v, address, bytes);
 }
 
 static void vos_on_link(void *self, unsigned port, enum link_state state)

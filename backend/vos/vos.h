@@ -1,5 +1,6 @@
 /* The Vehicle OEM Server: subject ids and identity certificates of vehicles (PP-01, server side), SPAKE2+
- * verifier sets and pairing passwords (PP-02, PP-03). Its secrets lie sealed in its store. */
+ * verifier sets and pairing passwords (PP-02, PP-03), and how these reach their owner (OP-01a). Its secrets
+ * lie sealed in its store. */
 #ifndef backend_vos_h
 #define backend_vos_h
 
@@ -13,6 +14,13 @@
 /* SPAKE2+ verifier sets by serial (backend.proto), and beside them "<serial>/w0", "/l", "/password". */
 #define VOS_VERIFIERS_PREFIX "verifiers/"
 #define VOS_VERIFIER_SECRETS "verifier-secrets/"
+/* By serial: the owner's name; who has the pairing password (backend.proto); the key of the last renewal that
+ * an operator asked for. */
+#define VOS_OWNER_PREFIX    "owner/"
+#define VOS_DELIVERY_PREFIX "delivery/"
+#define VOS_RENEWAL_PREFIX  "renewal/"
+
+#define VOS_LINK_PAGE "https://pair.example/pair" /* of deep links; what follows # reaches no server */
 
 extern const struct component_class vos_class;
 

@@ -8,7 +8,7 @@
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 
-enum { VOS_PORT_GSDP, VOS_PORT_PKI };
+enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT };
 enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS };
 enum {
     VOS_SETTING_RENEW_MS,
@@ -24,6 +24,9 @@ enum { VOS_WORK_DERIVE };
 #define VOS_PASSWORD     8    /* digits */
 #define VOS_SECRETS      (P256_SCALAR + P256_POINT) /* w0 || L */
 #define VOS_SET_ID       16
+#define VOS_WORD         64 /* characters of a user, a client, an idempotency key */
+#define VOS_LINK_ID      (MSG_SERIAL_MAX + 2 * VOS_SET_ID + 2) /* with its end */
+#define VOS_LINK_MAX     192                                   /* deep link, with its end */
 
 /* States of a verifier set, short. */
 #define VERIFIERS_NONE   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_UNSPECIFIED
@@ -115,6 +118,8 @@ enum err vos_verifiers_get(struct vos *v, const char *serial, struct verifiers *
 enum err vos_verifiers_put(struct vos *v, const char *serial, const struct verifiers *r);
 /* w0 || L; the caller wipes them. */
 enum err vos_verifiers_get_secrets(struct vos *v, const char *serial, uint8_t out[VOS_SECRETS]);
+/* The caller wipes it. */
+enum err vos_verifiers_get_password(struct vos *v, const char *serial, uint8_t out[VOS_PASSWORD]);
 enum err vos_verifiers_put_secrets(struct vos *v, const char *serial, const uint8_t secrets[VOS_SECRETS],
                                    const uint8_t password[VOS_PASSWORD]);
 /* Its secrets are gone, the password too; retired: and that there was one. */
@@ -154,6 +159,29 @@ void vos_refuse_verifiers(struct vos *v, const struct msg_opened *m, enum err re
 
 /* renew.c: the "renew vehicle identity" call and its repetition until the vehicle comes back. */
 enum err vos_renew(struct vos *v, const char *serial);
+/* Once for a key, however often it comes in a row. */
+enum err vos_renew_once(struct vos *v, const char *serial, const char *key);
 void vos_renew_again(struct vos *v);
+
+/* delivery.c: OP-01a/4 to 7, and 10. */
+struct vos_app {
+    const char *user, *client, *key; /* at most VOS_WORD characters each */
+};
+/* The caller wipes it. */
+struct vos_link {
+    char id[VOS_LINK_ID], deep_link[VOS_LINK_MAX];
+};
+enum err vos_link_hand_out(struct vos *v, const char *serial, const struct vos_app *app,
+                           struct vos_link *out);
+enum err vos_link_acknowledge(struct vos *v, const char *id, const char *user, const char *client);
+/* At which step a reason is a refusal of OP-01a; NULL: at none. */
+const char *vos_link_refused_at(enum err e);
+/* Puts, without committing: nobody has a password of this ECU any more. */
+enum err vos_delivery_put_none(struct vos *v, const char *serial);
+/* Whose the vehicle is. The password that somebody already has stays: a new owner needs a renewal. */
+enum err vos_register_owner(struct vos *v, const char *serial, const char *user);
+
+/* init.c: an ask of the TBE. */
+void vos_on_init(struct vos *v, const char *caller, struct span bytes);
 
 #endif

@@ -94,6 +94,10 @@
     X(UDS_REFUSED, 423, "the ECU refused the diagnostic request")                               \
     X(UDS_NO_ANSWER, 424, "the ECU does not answer the diagnostic request")                     \
     X(UDS_ANSWER, 425, "the ECU answered the diagnostic request with something else")           \
+    X(NOT_OWNER, 426, "the user is not the vehicle's owner")                                    \
+    X(PASSWORD_DELIVERED, 427, "the pairing password was delivered before")                     \
+    X(PASSWORD_PENDING, 428, "another app has the link and has not acknowledged it")            \
+    X(VOS_UNREACHABLE, 429, "the VOS does not answer")                                          \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \
@@ -115,6 +119,8 @@
     X(HTTP_METHOD, 521, "the method is none of those that are taken here")                      \
     X(HTTP_RATE, 522, "more requests in a short time than the door lets in")                    \
     X(HTTP_GONE, 523, "the server was lost with the request in its hands")                      \
+    X(HTTP_TYPE, 524, "the body is of another type than the one that is taken here")            \
+    X(HTTP_KEY, 525, "the request needs an Idempotency-Key of its own")                         \
     /* tokens: 530..549 (RFC 7519) */                                                           \
     X(TOKEN_MALFORMED, 530, "not a well-formed access token")                                   \
     X(TOKEN_ALGORITHM, 531, "the token is not signed with ES256")                               \
@@ -123,6 +129,9 @@
     X(TOKEN_AUDIENCE, 534, "the token is meant for somebody else")                              \
     X(TOKEN_NOT_YET_VALID, 535, "the token was issued in the future")                           \
     X(TOKEN_EXPIRED, 536, "the token has ended, or would live too long")                        \
+    X(TOKEN_MISSING, 537, "the request has no access token")                                    \
+    X(TOKEN_SCOPE, 538, "the token does not allow this")                                        \
+    X(SIGN_IN, 540, "no user has this name and secret")                                         \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \

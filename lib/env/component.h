@@ -53,7 +53,9 @@ struct port_spec {
     const char *medium; /* a row of the table of media: "can", "gsdp", "call", "nfc" */
     enum port_end end;
     bool optional;
-    bool waits; /* opened when all other links of the run are up: a vehicle wakes after its back end */
+    bool confidential; /* what passes has secrets of others than the component's store: its bytes stand in no
+                          record, only how many they are */
+    bool waits;        /* opened when all other links of the run are up: a vehicle wakes after its back end */
     const char *server; /* ASKS: class of the other end, which has a port of the same name; NULL: env_tell
                            says where to */
     const char *const *callers; /* LISTENS: classes that may connect, NULL at the end; NULL: none */

@@ -1,6 +1,7 @@
 /* What the tap hears, frames as they are on every machine, and without the secrets: values that the class
  * declares as secret are looked for in the bytes, raw and as hex text of either case, and masked. They are
- * read from the store again after each commit, and only while somebody listens. */
+ * read from the store again after each commit, and only while somebody listens. Of a confidential port all is
+ * masked: a digest would let whoever reads it try all passwords of eight digits. */
 #include <assert.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
@@ -101,7 +102,7 @@ void node_tap(struct node *n, unsigned port, bool out, const char *address, stru
         learn_secrets(n);
     if (n->media[port]->frames)
         bytes = span_of(frame, lay_out_frame(bytes, frame, sizeof frame));
-    if (n->media[port]->keeps) {
+    if (n->media[port]->keeps || n->class->ports[port].confidential) {
         memset(copy, '*', bytes.len);
     } else {
         memcpy(copy, bytes.p, bytes.len);

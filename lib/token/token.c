@@ -128,8 +128,9 @@ static enum err read_claims(struct span base64, struct token_claims *out)
     json_t *o = object_of(base64);
     bool whole = o && take_text(o, "iss", false, out->issuer) && take_text(o, "sub", false, out->subject) &&
                  take_text(o, "aud", false, out->audience) && take_text(o, "scope", true, out->scope) &&
-                 take_text(o, "jti", false, out->id) && take_time(o, "iat", &out->issued_s) &&
-                 take_time(o, "exp", &out->expires_s) && out->expires_s > out->issued_s;
+                 take_text(o, "client_id", true, out->client) && take_text(o, "jti", false, out->id) &&
+                 take_time(o, "iat", &out->issued_s) && take_time(o, "exp", &out->expires_s) &&
+                 out->expires_s > out->issued_s;
     json_decref(o);
     return whole ? ERR_OK : ERR_TOKEN_MALFORMED;
 }
@@ -187,9 +188,9 @@ static void put_json(struct wr *w, json_t *o)
 
 static json_t *claims_json(const struct token_claims *c)
 {
-    return json_pack("{ss ss ss ss ss sI sI}", "iss", c->issuer, "sub", c->subject, "aud", c->audience,
-                     "scope", c->scope, "jti", c->id, "iat", (json_int_t)c->issued_s, "exp",
-                     (json_int_t)c->expires_s);
+    return json_pack("{ss ss ss ss ss* ss sI sI}", "iss", c->issuer, "sub", c->subject, "aud", c->audience,
+                     "scope", c->scope, "client_id", *c->client ? c->client : NULL, "jti", c->id, "iat",
+                     (json_int_t)c->issued_s, "exp", (json_int_t)c->expires_s);
 }
 
 enum err token_make(struct crypto *c, const struct token_claims *claims, const struct token_key *key,

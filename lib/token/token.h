@@ -3,6 +3,7 @@
  *
  *   header  {"alg":"ES256","typ":"at+jwt","kid":"tbe-1"}
  *   claims  {"iss":..,"sub":..,"aud":..,"scope":..,"jti":..,"iat":1767225600,"exp":1767229200}
+ *           and "client_id" (RFC 9068), which may lack
  *
  * What decides is never taken from the token: not the algorithm, not a key, not where a key may be had. The
  * signature is checked before anybody looks at the claims. */
@@ -19,6 +20,7 @@
 struct token_claims {
     char issuer[TOKEN_WORD + 1], subject[TOKEN_WORD + 1], audience[TOKEN_WORD + 1];
     char scope[TOKEN_WORD + 1];  /* words with a blank between them; may be empty */
+    char client[TOKEN_WORD + 1]; /* client_id: the app's installation; may be empty */
     char id[TOKEN_WORD + 1];     /* jti: no two tokens have the same */
     int64_t issued_s, expires_s; /* seconds since 1970 */
 };

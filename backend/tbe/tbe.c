@@ -1,0 +1,227 @@
+#include "backend/tbe/tbe.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "backend/tbe/tbe_internal.h"
+
+#define MINUTE_US 60000000u
+
+/* Everybody may come; what they may have is said by their tokens, never by a certificate. */
+static const char *const apps[] = {"phone", "", NULL};
+static const char *const operators[] = {"", NULL};
+
+static const struct port_spec ports[] = {
+    [TBE_PORT_APP] = {.name = "app",
+                      .medium = "http",
+                      .end = PORT_LISTENS,
+                      .callers = apps,
+                      .confidential = true,
+                      .name_of = http_message_name},
+    [TBE_PORT_OPERATOR] = {.name = "operator",
+                           .medium = "http",
+                           .end = PORT_LISTENS,
+                           .callers = operators,
+                           .confidential = true,
+                           .name_of = http_message_name},
+    /* without it the TBE answers that the VOS cannot be reached */
+    [TBE_PORT_INIT] = {.name = "init",
+                       .medium = "call",
+                       .end = PORT_ASKS,
+                       .server = "vos",
+                       .optional = true,
+                       .confidential = true},
+};
+
+static const struct timer_spec timers[] = {[TBE_TIMER_VOS] = {.name = "answer of the VOS"}};
+
+static const struct setting_spec settings[] = {
+    [TBE_SETTING_TOKEN_S] = {.name = "token_s", .fallback = 900, .min = 1, .max = TOKEN_LIFETIME_S},
+    /* of each user in a minute, and so many at once */
+    [TBE_SETTING_SIGN_INS] = {.name = "sign_ins", .fallback = 5, .min = 1, .max = 1000},
+    [TBE_SETTING_ASKS] = {.name = "asks", .fallback = 60, .min = 1, .max = 100000},
+    /* the door itself waits 3 s */
+    [TBE_SETTING_VOS_MS] = {.name = "vos_ms", .fallback = 2000, .min = 10, .max = 2500},
+    {.name = NULL},
+};
+
+static const char *const keys[] = {TBE_TOKEN_KEY, NULL};
+static const char *const secrets[] = {TBE_TOKEN_KEY, NULL};
+
+static const struct work_spec works[] = {
+    [TBE_WORK_HASH] = {.name = "hash", .run = tbe_hash, .virtual_us = 50000, .result_max = TBE_HASH},
+    {.name = NULL},
+};
+
+/* ---- routes ---- */
+
+/* All are POST. Between `before` and `after` stands an id; after NULL: `before` is the whole path. */
+static const struct route {
+    unsigned port;
+    const char *before, *after;
+    const char *scope; /* what the token must allow; NULL: no token */
+    const char *step;  /* at which a token is refused */
+    enum err (*act)(struct tbe *t, struct tbe_visit *v);
+} routes[] = {
+    {TBE_PORT_APP, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
+    {TBE_PORT_APP, "/v1/pairing-passwords", NULL, TBE_SCOPE_PAIRING, "OP-01a/2", tbe_ask_link},
+    {TBE_PORT_APP, "/v1/pairing-passwords/", "/acknowledge", TBE_SCOPE_PAIRING, NULL, tbe_acknowledge},
+    {TBE_PORT_OPERATOR, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
+    {TBE_PORT_OPERATOR, "/v1/vehicles/", "/renew-identity", TBE_SCOPE_RENEWAL, NULL, tbe_renew},
+};
+
+static bool fits(const struct route *r, struct span path, char id[TBE_ID])
+{
+    size_t before = strlen(r->before), after = r->after ? strlen(r->after) : 0;
+    if (!r->after)
+        return span_is(path, r->before);
+    if (path.len <= before + after || path.len - before - after >= TBE_ID ||
+        memcmp(path.p, r->before, before) != 0 || memcmp(path.p + path.len - after, r->after, after) != 0)
+        return false;
+    size_t len = path.len - before - after;
+    memcpy(id, path.p + before, len);
+    id[len] = '\0';
+    return tbe_is_word(id, 1);
+}
+
+static const struct route *find_route(struct tbe_visit *v)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (routes[i].port == v->caller.port && fits(&routes[i], v->request->words[HTTP_WORD_PATH], v->id))
+            return &routes[i];
+    return NULL;
+}
+
+unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minute)
+{
+    uint64_t now_us = env_now_us(t->env), each_us = MINUTE_US / per_minute;
+    uint64_t empty_us = (b->empty_us > now_us ? b->empty_us : now_us) + each_us;
+    if (empty_us > now_us + MINUTE_US)
+        return (unsigned)((empty_us - now_us - MINUTE_US) / 1000000 + 1);
+    b->empty_us = empty_us;
+    return 0;
+}
+
+/* Who has a token, and has not asked too often with it. */
+static enum err admit(struct tbe *t, const struct route *r, struct tbe_visit *v, unsigned *wait_s)
+{
+    enum err e = tbe_authorise(t, r->scope, v);
+    size_t user = e ? TBE_USERS : tbe_user_find(v->claims.subject);
+    if (e || user == TBE_USERS)
+        return e ? e : ERR_TOKEN_SCOPE;
+    *wait_s = tbe_bucket_take(t, &t->ask_buckets[user], t->asks);
+    return *wait_s ? ERR_HTTP_RATE : ERR_OK;
+}
+
+static void serve(struct tbe *t, struct tbe_visit *v, const char *name, uint32_t len)
+{
+    unsigned wait_s = 0;
+    const char *step = NULL;
+    const struct route *r = find_route(v);
+    enum err e = !r ? ERR_NOT_FOUND : v->request->method != HTTP_POST ? ERR_HTTP_METHOD : ERR_OK;
+    if (!e && r->scope)
+        e = admit(t, r, v, &wait_s);
+    if (e && r)
+        step = r->step;
+    if (!e)
+        e = r->act(t, v);
+    if (!e)
+        return;
+    env_trace_reason(t->env, TRACE_REJECT, step, name, e, len, v->caller.address);
+    tbe_refuse(t, &v->caller, e, wait_s);
+}
+
+static void on_request(struct tbe *t, unsigned port, const char *address, struct span bytes)
+{
+    struct http_request request;
+    struct tbe_visit v = {.caller = {.port = port}, .request = &request};
+    text_copy(v.caller.address, sizeof v.caller.address, address);
+    enum err e = http_request_read(bytes, HTTP_FROM_COMPONENT, &request);
+    if (!e) {
+        serve(t, &v, http_message_name(bytes), (uint32_t)bytes.len);
+        return;
+    }
+    env_trace_reason(t->env, TRACE_REJECT, NULL, NULL, e, (uint32_t)bytes.len, address);
+    tbe_refuse(t, &v.caller, ERR_MSG_MALFORMED, 0);
+}
+
+/* ---- life ---- */
+
+static void tbe_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
+{
+    if (port == TBE_PORT_INIT)
+        tbe_on_vos(self, bytes);
+    else
+        on_request(self, port, address, bytes);
+}
+
+static void tbe_on_news(void *self, unsigned port, const char *address, const char *news)
+{
+    if (strcmp(news, "gone") == 0)
+        tbe_forget(self, port, address);
+}
+
+static void tbe_on_link(void *self, unsigned port, enum link_state state)
+{
+    struct tbe *t = self;
+    if (port != TBE_PORT_INIT)
+        return;
+    t->vos_up = state != LINK_DOWN;
+    if (!t->vos_up)
+        tbe_vos_lost(t);
+}
+
+static void tbe_on_timer(void *self, unsigned timer)
+{
+    (void)timer;
+    tbe_vos_late(self);
+}
+
+static void tbe_on_work(void *self, unsigned work, enum err e, struct span result)
+{
+    (void)work;
+    tbe_on_hash(self, e, result);
+}
+
+static enum err tbe_init(void *self, struct env *env, const struct component_args *args)
+{
+    struct tbe *t = self;
+    t->env = env;
+    t->token_s = args->settings[TBE_SETTING_TOKEN_S];
+    t->sign_ins = args->settings[TBE_SETTING_SIGN_INS];
+    t->asks = args->settings[TBE_SETTING_ASKS];
+    t->vos_us = args->settings[TBE_SETTING_VOS_MS] * 1000;
+    env_random(env, &t->next_request_id, sizeof t->next_request_id);
+    t->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
+    return tbe_key_load(t);
+}
+
+static void tbe_fini(void *self)
+{
+    struct tbe *t = self;
+    p256_free(t->key);
+}
+
+const struct component_class tbe_class = {
+    .name = "tbe",
+    .place = PLACE_BACK_END,
+    .stores = true,
+    .keys = keys,
+    .size = sizeof(struct tbe),
+    .message_max = TBE_MESSAGE_MAX,
+    .ports = ports,
+    .port_count = TBE_PORTS,
+    .timers = timers,
+    .timer_count = sizeof timers / sizeof timers[0],
+    .settings = settings,
+    .secrets = secrets,
+    .sealed = secrets,
+    .works = works,
+    .init = tbe_init,
+    .fini = tbe_fini,
+    .on_bytes = tbe_on_bytes,
+    .on_news = tbe_on_news,
+    .on_link = tbe_on_link,
+    .on_timer = tbe_on_timer,
+    .on_work = tbe_on_work,
+};

@@ -1,0 +1,118 @@
+/* What the TBE's files share. */
+#ifndef backend_tbe_internal_h
+#define backend_tbe_internal_h
+
+#include "backend/tbe/tbe.h"
+#include "lib/http/http.h"
+#include "lib/json/json.h"
+#include "lib/token/token.h"
+
+enum { TBE_PORT_APP, TBE_PORT_OPERATOR, TBE_PORT_INIT, TBE_PORTS };
+enum { TBE_TIMER_VOS };
+enum { TBE_SETTING_TOKEN_S, TBE_SETTING_SIGN_INS, TBE_SETTING_ASKS, TBE_SETTING_VOS_MS };
+enum { TBE_WORK_HASH };
+
+#define TBE_MESSAGE_MAX (HTTP_HEAD_MAX + JSON_TEXT_MAX)
+#define TBE_ADDRESS     48  /* of a request, with its end (lib/media/http/http.h) */
+#define TBE_ASKING_MAX  128 /* requests that wait for the VOS */
+#define TBE_SIGNING_MAX 32  /* sign-ins that wait for their hash */
+#define TBE_WORD        64  /* characters of names, secrets, keys */
+#define TBE_ID          80  /* of a link, with its end */
+#define TBE_KEY_MIN     16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
+#define TBE_SALT        16
+#define TBE_HASH        32
+
+/* ---- who may sign in ---- */
+
+/* A seeded test user: scrypt of its secret, N = 2^14, r = 8, p = 1. */
+struct tbe_user {
+    const char *name;
+    unsigned port; /* where it signs in */
+    const char *scope;
+    char salt[TBE_SALT + 1];
+    uint8_t hash[TBE_HASH];
+};
+#define TBE_USERS 3
+extern const struct tbe_user tbe_users[TBE_USERS];
+/* TBE_USERS for whom we do not know. */
+size_t tbe_user_find(const char *name);
+
+/* Lets `per_minute` through at once and as many each minute; by when it is empty again. */
+struct tbe_bucket {
+    uint64_t empty_us;
+};
+
+/* ---- requests in our hands ---- */
+
+struct tbe_caller {
+    unsigned port;
+    char address[TBE_ADDRESS];
+};
+
+struct tbe_visit {
+    struct tbe_caller caller;
+    const struct http_request *request;
+    struct token_claims claims; /* of a route with a scope */
+    char id[TBE_ID];            /* the part of the path that varies */
+};
+
+enum tbe_ask { TBE_ASK_LINK, TBE_ASK_ACKNOWLEDGE, TBE_ASK_RENEW };
+
+/* A request that waits for the VOS. request_id 0: free. */
+struct tbe_asking {
+    uint64_t request_id, until_us;
+    struct tbe_caller caller;
+    enum tbe_ask ask;
+};
+
+struct tbe_signing {
+    struct tbe_caller caller;
+    size_t user;
+    char client[TBE_WORD + 1];
+};
+
+struct tbe {
+    struct env *env;
+    struct p256_key *key;
+    char key_id[TOKEN_WORD + 1];
+    bool vos_up;
+    uint64_t next_request_id;
+    uint64_t token_s, sign_ins, asks, vos_us; /* settings */
+    struct tbe_asking asking[TBE_ASKING_MAX]; /* slot = request_id modulo that */
+    struct tbe_signing signing[TBE_SIGNING_MAX];
+    size_t signing_first, signing_count;
+    struct tbe_bucket sign_in_buckets[TBE_USERS + 1], ask_buckets[TBE_USERS];
+};
+
+/* tbe.c: seconds until it would be let through; 0: it is. */
+unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minute);
+
+/* answer.c. To a caller that is gone nothing is sent. */
+void tbe_answer(struct tbe *t, const struct tbe_caller *c, unsigned status, const char *json);
+/* A problem document with the status of that reason. */
+void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s);
+/* The body as a flat JSON object: ERR_HTTP_TYPE, and those of json_read. */
+enum err tbe_read_body(const struct http_request *r, const struct json_field *fields, size_t n);
+/* Letters, digits, "-", "_" and "." of at least min and at most TBE_WORD characters. */
+bool tbe_is_word(const char *text, size_t min);
+
+/* sign_in.c. These and those below return why not, or ERR_OK: it was answered, or will be. */
+enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v);
+void tbe_on_hash(struct tbe *t, enum err e, struct span hash);
+enum err tbe_hash(struct span in, uint8_t *out, size_t cap, size_t *len);
+/* Reads the key that tokens are signed with, or makes it. */
+enum err tbe_key_load(struct tbe *t);
+enum err tbe_authorise(struct tbe *t, const char *scope, struct tbe_visit *v);
+
+/* vos.c: what the VOS is asked. */
+enum err tbe_ask_link(struct tbe *t, struct tbe_visit *v);
+enum err tbe_acknowledge(struct tbe *t, struct tbe_visit *v);
+enum err tbe_renew(struct tbe *t, struct tbe_visit *v);
+void tbe_on_vos(struct tbe *t, struct span bytes);
+/* The VOS is gone, or those whose time is over. */
+void tbe_vos_lost(struct tbe *t);
+void tbe_vos_late(struct tbe *t);
+/* Nobody waits for this answer any more. */
+void tbe_forget(struct tbe *t, unsigned port, const char *address);
+
+#endif

@@ -1,0 +1,23 @@
+/* A smartphone. Its app of the vehicle's maker signs its user in at the TBE, asks for the deep link with the
+ * pairing password (OP-01a), and opens it; its Digital Key framework then holds the password. What went wrong
+ * on the way is asked again with the same Idempotency-Key. */
+#ifndef sim_actors_phone_phone_h
+#define sim_actors_phone_phone_h
+
+#include "lib/env/env.h"
+
+/* Store: the app's installation; the vehicle whose link it asks for, and the key it asks with, until it has
+ * acknowledged it; the link; the password that the framework holds. */
+#define PHONE_CLIENT        "app/client"
+#define PHONE_VEHICLE       "app/vehicle"
+#define PHONE_KEY           "app/key"
+#define PHONE_SECRET        "app/secret"
+#define PHONE_LINK_ID       "link/id"
+#define PHONE_LINK_PASSWORD "link/password"
+#define PHONE_PASSWORD      "framework/password"
+
+#define PHONE_DIGITS 8 /* of a pairing password */
+
+extern const struct component_class phone_class;
+
+#endif

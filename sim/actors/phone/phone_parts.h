@@ -1,0 +1,63 @@
+/* What the phone's files share. */
+#ifndef sim_actors_phone_parts_h
+#define sim_actors_phone_parts_h
+
+#include "lib/http/http.h"
+#include "lib/token/token.h"
+#include "sim/actors/phone/phone.h"
+
+enum { PHONE_PORT_APP };
+enum { PHONE_TIMER_PATIENCE, PHONE_TIMER_RETRY };
+enum { PHONE_SETTING_PATIENCE_MS, PHONE_SETTING_RETRY_MS, PHONE_SETTING_TRIES };
+enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK };
+enum { PHONE_CLAIM_PASSWORD };
+
+#define PHONE_ID          32 /* characters of client and key */
+#define PHONE_VEHICLE_MAX 32
+#define PHONE_LINK_MAX    80
+#define PHONE_OUT_MAX     4096
+
+/* What the app is asking; one at a time. */
+enum phone_ask { PHONE_ASKS_NOTHING, PHONE_ASKS_TOKEN, PHONE_ASKS_LINK, PHONE_ACKNOWLEDGES };
+
+struct phone {
+    struct env *env;
+    uint64_t patience_us, retry_us, tries_max; /* settings */
+    const struct phone_user *user;             /* NULL: nobody has signed in */
+    char token[TOKEN_MAX + 1];
+    enum phone_ask asks;
+    unsigned tries, sent; /* of this ask; of all requests, for their tags */
+    bool wants_link;      /* asked for before the sign-in had ended */
+};
+
+/* The app remembers the secrets of the test users, as a password manager would. */
+struct phone_user {
+    const char *name, *secret;
+};
+extern const char *const phone_user_names[];
+const struct phone_user *phone_user_at(uint64_t index);
+
+/* app.c */
+void phone_begin(struct phone *p, enum phone_ask ask);
+void phone_send(struct phone *p);
+/* Again after a while, or no more. */
+void phone_retry(struct phone *p, const char *why);
+void phone_on_response(struct phone *p, const char *tag, struct span bytes);
+/* Is this of the request that it waits for? */
+bool phone_waits_for(const struct phone *p, const char *tag);
+
+/* link.c: takes the deep link into the store. ERR_MSG_MALFORMED. */
+enum err phone_take_link(struct phone *p, struct span body);
+/* The framework takes the password of the link that the app holds. */
+enum err phone_open_link(struct phone *p);
+enum err phone_enter(struct phone *p, const char *digits);
+enum err phone_forget(struct phone *p);
+/* After a start. */
+void phone_remember(struct phone *p);
+bool phone_digits_ok(const char *text);
+
+/* forge.c: puts a token in the place of the app's that looks like it. */
+enum { PHONE_FORGE_NONE, PHONE_FORGE_HS256, PHONE_FORGE_OTHER_KEY, PHONE_FORGE_OTHER_USER };
+enum err phone_forge(struct phone *p, uint64_t how);
+
+#endif

@@ -1,0 +1,330 @@
+/* OP-01a at the VOS: who gets the deep link, in which order it is asked, and that nobody gets it twice. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/vos/vos.h"
+#include "proto/init.pb-c.h"
+#include "tests/check.h"
+#include "tests/verifier_rig.h"
+
+enum { PORT_INIT = 2 };
+
+#define INSTALLED SPAAK__V1__RESP_ENUM__RESP_ENUM_INSTALLED
+#define USED      SPAAK__V1__RESP_ENUM__RESP_ENUM_USED
+
+/* What the VOS has answered last. */
+struct said {
+    enum err error;
+    char id[80], link[200];
+};
+
+static struct server s;
+static uint8_t set_id[RIG_SET_ID];
+
+/* ---- asking ---- */
+
+static struct said hear(const Init__V1__OpInitRequest *m)
+{
+    uint8_t bytes[600];
+    struct said said = {.error = ERR_MSG_NO_ANSWER};
+    s.b.sent_count = 0;
+    node_on_bytes(&s.b.node, PORT_INIT, "tbe", span_of(bytes, init__v1__op_init_request__pack(m, bytes)));
+    for (size_t i = 0; i < s.b.sent_count; i++) {
+        if (s.b.sent[i].port != PORT_INIT)
+            continue;
+        cr_assert(eq(str, s.b.sent[i].address, "tbe"));
+        Init__V1__OpInitResponse *r =
+            init__v1__op_init_response__unpack(NULL, s.b.sent[i].len, s.b.sent[i].bytes);
+        cr_assert(r && r->protocol_version == 1 && r->request_id == m->request_id &&
+                  r->message_type == INIT__V1__MESSAGE_TYPE__OP_INIT_RESPONSE);
+        said.error = (enum err)r->error;
+        snprintf(said.id, sizeof said.id, "%s", r->link_id);
+        snprintf(said.link, sizeof said.link, "%s", r->deep_link);
+        init__v1__op_init_response__free_unpacked(r, NULL);
+    }
+    return said;
+}
+
+static Init__V1__OpInitRequest request(void)
+{
+    Init__V1__OpInitRequest m = INIT__V1__OP_INIT_REQUEST__INIT;
+    m.protocol_version = 1;
+    m.message_type = INIT__V1__MESSAGE_TYPE__OP_INIT_REQUEST;
+    m.request_id = 7;
+    return m;
+}
+
+static struct said ask(const char *vehicle, const char *user, const char *client, const char *key)
+{
+    Init__V1__PairingLink link = INIT__V1__PAIRING_LINK__INIT;
+    Init__V1__OpInitRequest m = request();
+    link.vehicle = (char *)vehicle;
+    link.user = (char *)user;
+    link.client = (char *)client;
+    link.idempotency_key = (char *)key;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_LINK;
+    m.link = &link;
+    return hear(&m);
+}
+
+static enum err acknowledge(const char *id, const char *user, const char *client)
+{
+    Init__V1__LinkAcknowledge acknowledge = INIT__V1__LINK_ACKNOWLEDGE__INIT;
+    Init__V1__OpInitRequest m = request();
+    acknowledge.link_id = (char *)id;
+    acknowledge.user = (char *)user;
+    acknowledge.client = (char *)client;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_ACKNOWLEDGE;
+    m.acknowledge = &acknowledge;
+    return hear(&m).error;
+}
+
+static enum err renew(const char *vehicle, const char *key)
+{
+    Init__V1__IdentityRenew renew = INIT__V1__IDENTITY_RENEW__INIT;
+    Init__V1__OpInitRequest m = request();
+    renew.vehicle = (char *)vehicle;
+    renew.idempotency_key = (char *)key;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_RENEW;
+    m.renew = &renew;
+    return hear(&m).error;
+}
+
+/* ---- how far a vehicle has come ---- */
+
+enum progress { KNOWN, PUSHED, PROVISIONED, OWNED, BURNT };
+
+static void own(const char *user)
+{
+    struct call_value values[2] = {{.text = SERIAL}};
+    unsigned number;
+    cr_assert(component_call(&vos_class, "register-owner", &number));
+    snprintf(values[1].text, sizeof values[1].text, "%s", user);
+    node_on_call(&s.b.node, number, values);
+}
+
+static void push(const char *call)
+{
+    server_call(&s, call);
+    bench_finish_works(&s.b);
+    Spaak__V1__Spake2VerifierSet *set = server_pushed(&s);
+    memcpy(set_id, set->set_id.data, RIG_SET_ID);
+    spaak__v1__spake2_verifier_set__free_unpacked(set, NULL);
+}
+
+static void begin(enum progress progress)
+{
+    server_start(&s, true, NULL, NULL);
+    if (progress >= PUSHED)
+        push("push-verifiers");
+    if (progress >= PROVISIONED)
+        server_report(&s, span_of(set_id, RIG_SET_ID), INSTALLED);
+    if (progress >= OWNED)
+        own("anna");
+    if (progress == BURNT)
+        server_report(&s, span_of(set_id, RIG_SET_ID), USED);
+}
+
+static void password(char out[9])
+{
+    size_t len;
+    memset(out, 0, 9);
+    ASSERT_OK(bench_secret(&s.b, VOS_VERIFIER_SECRETS SERIAL "/password", out, 8, &len));
+    cr_assert(eq(sz, len, 8));
+}
+
+/* ---- */
+
+Test(delivery, each_check_has_its_reason_and_its_step_in_the_order_of_the_use_case)
+{
+    static const struct {
+        const char *name;
+        enum progress progress;
+        const char *vehicle, *user;
+        enum err reason;
+        const char *step;
+    } rows[] = {
+        {"no such vehicle, whoever asks", OWNED, "SPAAK00000009", "bert", ERR_ECU_UNKNOWN, "OP-01a/4"},
+        {"not provisioned comes before the owner", PUSHED, SERIAL, "bert", ERR_NOT_PROVISIONED, "OP-01a/4"},
+        {"nobody's vehicle", PROVISIONED, SERIAL, "anna", ERR_NOT_OWNER, "OP-01a/5"},
+        {"another's vehicle", OWNED, SERIAL, "bert", ERR_NOT_OWNER, "OP-01a/5"},
+        {"the owner comes before the set", BURNT, SERIAL, "ann", ERR_NOT_OWNER, "OP-01a/5"},
+        {"used up", BURNT, SERIAL, "anna", ERR_VERIFIERS_BURNT, "OP-01a/6"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin(rows[i].progress);
+        size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);
+        struct said said = ask(rows[i].vehicle, rows[i].user, "app-1", "key-1");
+        cr_expect(eq(int, said.error, rows[i].reason), "%s: %s", rows[i].name, err_name(said.error));
+        cr_expect(eq(str, said.link, ""), "%s", rows[i].name);
+        cr_expect(eq(str, said.id, ""), "%s", rows[i].name);
+        const struct trace_event *reject = bench_last(&s.b, TRACE_REJECT);
+        cr_assert(reject != NULL, "%s", rows[i].name);
+        cr_expect(eq(str, (char *)reject->step, (char *)rows[i].step), "%s", rows[i].name);
+        cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores), "%s", rows[i].name);
+        server_stop(&s);
+    }
+}
+
+Test(delivery, the_link_has_the_password_in_its_fragment_and_nowhere_else)
+{
+    char digits[9], whole[200];
+    begin(OWNED);
+    password(digits);
+    struct said said = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, said.error, ERR_OK));
+    snprintf(whole, sizeof whole, VOS_LINK_PAGE "#vehicle=" SERIAL "&id=%s&password=%s", said.id, digits);
+    cr_expect(eq(str, said.link, whole));
+    cr_expect(eq(int, strncmp(said.id, SERIAL "-", strlen(SERIAL "-")), 0));
+    cr_expect(eq(sz, strlen(said.id), strlen(SERIAL) + 1 + 32));
+    for (size_t i = 0; i < s.b.trace_count; i++) {
+        cr_expect(strstr(s.b.trace[i].detail, digits) == NULL);
+        cr_expect(strstr(s.b.trace[i].message, digits) == NULL);
+    }
+    server_stop(&s);
+}
+
+/* Before and after a restart at each moment: the first who asked has it, nobody else. */
+Test(delivery, until_the_acknowledgement_the_same_app_gets_the_same_link)
+{
+    static const struct {
+        const char *name, *user, *client, *key;
+        enum err reason;
+    } rows[] = {
+        {"the same again", "anna", "app-1", "key-1", ERR_OK},
+        {"another key", "anna", "app-1", "key-2", ERR_PASSWORD_PENDING},
+        {"another phone", "anna", "app-2", "key-1", ERR_PASSWORD_PENDING},
+        {"another user", "bert", "app-1", "key-1", ERR_NOT_OWNER},
+    };
+    begin(OWNED);
+    struct said first = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, first.error, ERR_OK));
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        if (i % 2)
+            server_restart(&s);
+        struct said said = ask(SERIAL, rows[i / 2].user, rows[i / 2].client, rows[i / 2].key);
+        cr_expect(eq(int, said.error, rows[i / 2].reason), "%s", rows[i / 2].name);
+        cr_expect(eq(str, said.link, rows[i / 2].reason ? "" : first.link), "%s", rows[i / 2].name);
+    }
+    server_stop(&s);
+}
+
+Test(delivery, an_acknowledgement_counts_from_whom_it_was_handed_to)
+{
+    static const struct {
+        const char *name, *user, *client;
+        int change; /* which character of the id is another; -1: none */
+        enum err reason;
+    } rows[] = {
+        {"another user", "bert", "app-1", -1, ERR_NOT_FOUND},
+        {"another app", "anna", "app-2", -1, ERR_NOT_FOUND},
+        {"another vehicle", "anna", "app-1", 12, ERR_NOT_FOUND},
+        {"no hyphen", "anna", "app-1", 13, ERR_NOT_FOUND},
+        {"another set", "anna", "app-1", 45, ERR_NOT_FOUND},
+    };
+    begin(OWNED);
+    struct said said = ask(SERIAL, "anna", "app-1", "key-1");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char id[80];
+        snprintf(id, sizeof id, "%s", said.id);
+        if (rows[i].change >= 0)
+            id[rows[i].change] = id[rows[i].change] == '0' ? '1' : '0';
+        cr_expect(eq(int, acknowledge(id, rows[i].user, rows[i].client), rows[i].reason), "%s", rows[i].name);
+        cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_OK), "%s", rows[i].name);
+    }
+    for (size_t cut = 0; cut < 34; cut++)
+        cr_expect(eq(int, acknowledge(said.id + strlen(said.id) - cut, "anna", "app-1"), ERR_NOT_FOUND));
+    server_stop(&s);
+}
+
+Test(delivery, once_acknowledged_nobody_gets_it_again)
+{
+    begin(OWNED);
+    struct said said = ask(SERIAL, "anna", "app-1", "key-1");
+    for (int i = 0; i < 3; i++) { /* the answer may be lost: it comes again, also to the next life */
+        size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);
+        cr_expect(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_OK));
+        cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores + (i == 0)));
+        if (i == 1)
+            server_restart(&s);
+    }
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_PASSWORD_DELIVERED));
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_PASSWORD_DELIVERED));
+    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_NOT_OWNER));
+    server_stop(&s);
+}
+
+Test(delivery, a_new_set_has_a_password_that_nobody_has_yet)
+{
+    begin(OWNED);
+    struct said old = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, acknowledge(old.id, "anna", "app-1"), ERR_OK));
+    server_call(&s, "replace-verifiers");
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_VERIFIERS_MISSING));
+    bench_finish_works(&s.b);
+    struct said new = ask(SERIAL, "anna", "app-2", "key-2");
+    cr_expect(eq(int, new.error, ERR_OK));
+    cr_expect(ne(str, new.id, old.id));
+    cr_expect(eq(int, acknowledge(old.id, "anna", "app-1"), ERR_NOT_FOUND));
+    cr_expect(eq(int, acknowledge(new.id, "anna", "app-2"), ERR_OK));
+    server_stop(&s);
+}
+
+/* A new owner does not get the password that the old one knows. */
+Test(delivery, a_new_owner_needs_a_renewal_and_a_renewal_is_done_once_for_its_key)
+{
+    begin(OWNED);
+    struct said said = ask(SERIAL, "anna", "app-1", "key-1");
+    own("bert");
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_NOT_OWNER));
+    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_PASSWORD_PENDING));
+    cr_expect(eq(int, renew("SPAAK00000009", "renewal-1"), ERR_ECU_UNKNOWN));
+    cr_expect(eq(int, renew("SPAAK00000001/x", "renewal-1"), ERR_ECU_UNKNOWN));
+    size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);
+    cr_expect(eq(int, renew(SERIAL, "renewal-1"), ERR_OK));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores + 1));
+    cr_expect(eq(int, renew(SERIAL, "renewal-1"), ERR_OK));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores + 1), "not again");
+    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_VERIFIERS_MISSING));
+    cr_expect(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_NOT_FOUND));
+    server_stop(&s);
+}
+
+/* ---- what is no ask ---- */
+
+Test(delivery, what_cannot_be_read_is_refused)
+{
+    static char longer[66];
+    static const struct {
+        const char *name, *vehicle, *user, *client, *key;
+    } words[] = {
+        {"no vehicle", "", "anna", "app-1", "key-1"},     {"no user", SERIAL, "", "app-1", "key-1"},
+        {"no client", SERIAL, "anna", "", "key-1"},       {"no key", SERIAL, "anna", "app-1", ""},
+        {"a blank", SERIAL, "an na", "app-1", "key-1"},   {"a line", SERIAL, "anna", "app-1\n", "key-1"},
+        {"a long key", SERIAL, "anna", "app-1", longer},  {"a long user", SERIAL, longer, "app-1", "key-1"},
+        {"a long vehicle", longer, "anna", "app-1", "k"},
+    };
+    memset(longer, 'a', sizeof longer - 1);
+    begin(OWNED);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        cr_expect(eq(int, ask(words[i].vehicle, words[i].user, words[i].client, words[i].key).error,
+                     ERR_MSG_MALFORMED),
+                  "%s", words[i].name);
+    Init__V1__OpInitRequest m = request();
+    cr_expect(eq(int, hear(&m).error, ERR_MSG_MALFORMED), "nothing is asked");
+    m.protocol_version = 2;
+    cr_expect(eq(int, hear(&m).error, ERR_MSG_VERSION));
+    m = request();
+    m.message_type = INIT__V1__MESSAGE_TYPE__OP_INIT_RESPONSE;
+    cr_expect(eq(int, hear(&m).error, ERR_MSG_UNEXPECTED));
+    m = request();
+    m.request_id = 0;
+    cr_expect(eq(int, hear(&m).error, ERR_MSG_NO_ANSWER), "no number to answer to");
+    s.b.sent_count = 0;
+    node_on_bytes(&s.b.node, PORT_INIT, "tbe", span_of("\x22\xFF", 2));
+    cr_expect(eq(sz, s.b.sent_count, 0));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_MALFORMED), sizeof words / sizeof words[0] + 3));
+    server_stop(&s);
+}
