@@ -292,7 +292,7 @@ static double scrypt_s(void)
 
 static double life_s(void)
 {
-    struct scenario *s;
+    struct scenario *s = NULL;
     struct tree_problem p = {0};
     struct run *r = calloc(1, sizeof *r);
     struct run_options o = {.world = WORLD_VIRTUAL, .seed = 1, .quiet = true};
