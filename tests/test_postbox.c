@@ -62,8 +62,9 @@ static const struct {
     const char *name;
     unsigned letters; /* that the postbox has */
 } scenarios[] = {
-    {"mail-sent", 2},     {"mail-refused", 0}, {"mail-lost", 1},           {"mail-corrupt", 0},
-    {"mail-repeated", 3}, {"mail-cut", 2},     {"mail-postbox-killed", 1}, {"mail-no-postbox", 0},
+    {"mail-sent", 2},           {"mail-refused", 0},    {"mail-lost", 1},
+    {"mail-corrupt", 0},        {"mail-repeated", 3},   {"mail-cut", 2},
+    {"mail-postbox-killed", 1}, {"mail-no-postbox", 0}, {"mail-clerk-killed", 0},
 };
 
 static void expect_letters(const char *world, unsigned want, const char *what)

@@ -304,10 +304,11 @@ static int on_first_turn(sd_event_source *source, void *ctx)
 static void mail_close(struct link *link)
 {
     struct mail_link *l = (struct mail_link *)link;
-    while (l->first) {
-        if (l->first->easy)
-            curl_loop_stop(l->loop, l->first->easy);
-        forget(l->first);
+    for (struct letter *m = l->first, *next; m; m = next) {
+        next = m->next;
+        if (m->easy)
+            curl_loop_stop(l->loop, m->easy);
+        forget(m);
     }
     curl_loop_close(l->loop);
     sd_event_source_disable_unref(l->teller);

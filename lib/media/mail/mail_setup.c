@@ -12,10 +12,14 @@
 #include "lib/media/mail/postbox.h"
 #include "lib/media/media.h"
 
+#define BUSY_US (MAIL_SEND_MS * 1000u + 500000u)
+
 struct mail_setup {
     bool own;
     char socket[108];
     int listen_fd, folder_fd, text_fd;
+    uint32_t under_way; /* messages without news, when that was looked at last */
+    uint64_t since_us;
 };
 
 static bool is_remote(const char *choice)
@@ -100,18 +104,30 @@ static bool mail_endpoint(struct setup_world *w, void *state, const struct setup
     return true;
 }
 
-/* A message without news yet. */
-static bool mail_busy(struct setup_world *w, void *state, setup_tally *tally)
+static uint32_t under_way(const struct setup_world *w, setup_tally *tally)
 {
-    bool busy = false;
-    (void)state;
+    uint32_t sum = 0;
     for (size_t i = 0; i < w->count; i++)
         for (unsigned k = 0; k < w->instances[i].class->port_count; k++) {
-            bool is_ours = strcmp(w->instances[i].class->ports[k].medium, medium_mail.name) == 0;
-            const struct link_tally *t = is_ours ? tally(w->ctx, &w->instances[i], k) : NULL;
-            busy |= t && atomic_load(&t->under_way) != 0;
+            bool is_mail = strcmp(w->instances[i].class->ports[k].medium, medium_mail.name) == 0;
+            const struct link_tally *t = is_mail ? tally(w->ctx, &w->instances[i], k) : NULL;
+            sum += t ? atomic_load(&t->under_way) : 0;
         }
-    return busy;
+    return sum;
+}
+
+/* There are messages without news yet. What a dead component leaves on the board is not waited for longer
+ * than any news takes. */
+static bool mail_busy(struct setup_world *w, void *state, setup_tally *tally)
+{
+    struct mail_setup *s = state;
+    uint32_t sum = under_way(w, tally);
+    uint64_t now_us = 0;
+    sd_event_now(w->event, CLOCK_MONOTONIC, &now_us);
+    if (sum != s->under_way)
+        s->since_us = now_us;
+    s->under_way = sum;
+    return sum && now_us < s->since_us + BUSY_US;
 }
 
 static void close_fd(int fd)
