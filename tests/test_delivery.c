@@ -272,6 +272,27 @@ Test(delivery, a_new_set_has_a_password_that_nobody_has_yet)
     server_stop(&s);
 }
 
+/* The record goes with its set; if one of another set stood there all the same, it would say nothing. */
+Test(delivery, what_is_known_of_another_set_does_not_count)
+{
+    uint8_t record[400];
+    size_t len;
+    begin(OWNED);
+    struct said old = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, acknowledge(old.id, "anna", "app-1"), ERR_OK));
+    ASSERT_OK(store_get(s.b.node.store, VOS_DELIVERY_PREFIX SERIAL, record, sizeof record, &len));
+    server_call(&s, "replace-verifiers");
+    bench_finish_works(&s.b);
+    uint8_t none[400];
+    size_t none_len;
+    cr_expect(eq(int, store_get(s.b.node.store, VOS_DELIVERY_PREFIX SERIAL, none, sizeof none, &none_len),
+                 ERR_NOT_FOUND));
+    ASSERT_OK(store_set(s.b.node.store, VOS_DELIVERY_PREFIX SERIAL, span_of(record, len)));
+    cr_expect(eq(int, acknowledge(old.id, "anna", "app-1"), ERR_NOT_FOUND));
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_OK));
+    server_stop(&s);
+}
+
 /* A new owner does not get the password that the old one knows. */
 Test(delivery, a_new_owner_needs_a_renewal_and_a_renewal_is_done_once_for_its_key)
 {

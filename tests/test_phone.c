@@ -222,6 +222,27 @@ Test(phone, it_asks_again_with_the_same_key)
     cr_expect(ne(str, key, now), "another vehicle is another ask");
 }
 
+/* A link that is here is not asked for again, only acknowledged; one that has become void is asked for anew. */
+Test(phone, a_link_that_was_not_acknowledged_is_acknowledged_by_the_next_life)
+{
+    char key[80], now[80];
+    sign_in();
+    call("ask-link", 0, VEHICLE);
+    cr_assert(stored(PHONE_KEY, key));
+    answer(201, GOOD);
+    restart();
+    sign_in();
+    call("ask-link", 0, "SPAAK00000002");
+    cr_expect(span_is(said().words[HTTP_WORD_PATH], "/v1/pairing-passwords"), "that is another's");
+    call("ask-link", 0, VEHICLE);
+    cr_expect(span_is(said().words[HTTP_WORD_PATH], "/v1/pairing-passwords/" ID "/acknowledge"));
+    refuse(404, ERR_NOT_FOUND);
+    call("ask-link", 0, VEHICLE);
+    cr_expect(span_is(said().words[HTTP_WORD_PATH], "/v1/pairing-passwords"));
+    cr_assert(stored(PHONE_KEY, now));
+    cr_expect(ne(str, key, now));
+}
+
 Test(phone, what_was_asked_before_is_answered_to_nobody)
 {
     char first[96], held[80];

@@ -45,6 +45,17 @@ static void stored(struct phone *p, const char *key, char *out, size_t cap)
         *out = '\0';
 }
 
+enum phone_ask phone_next_ask(struct phone *p)
+{
+    char vehicle[PHONE_VEHICLE_MAX + 1], id[PHONE_LINK_MAX], untold[2];
+    stored(p, PHONE_VEHICLE, vehicle, sizeof vehicle);
+    stored(p, PHONE_LINK_ID, id, sizeof id);
+    stored(p, PHONE_LINK_UNTOLD, untold, sizeof untold);
+    size_t len = strlen(vehicle);
+    return *untold && len && strncmp(id, vehicle, len) == 0 && id[len] == '-' ? PHONE_ACKNOWLEDGES
+                                                                              : PHONE_ASKS_LINK;
+}
+
 /* The texts that a request points to. */
 struct words {
     char path[160], body[300], authorization[TOKEN_MAX + 8], key[PHONE_ID + 1];
@@ -112,6 +123,8 @@ void phone_send(struct phone *p)
     tag_of(p, tag);
     if (p->asks == PHONE_ASKS_LINK)
         env_trace_step(p->env, "OP-01a/1", "asks for the deep link");
+    if (p->asks == PHONE_ACKNOWLEDGES)
+        env_trace_step(p->env, "OP-01a/9", "acknowledges the link that it holds");
     env_timer_in(p->env, PHONE_TIMER_PATIENCE, p->patience_us);
     enum err e = write(p, &w);
     if (!e)
@@ -168,20 +181,28 @@ static void signed_in(struct phone *p)
     show(p, text);
     if (p->wants_link) {
         p->wants_link = false;
-        phone_begin(p, PHONE_ASKS_LINK);
+        phone_begin(p, phone_next_ask(p));
     }
 }
 
-static void acknowledged(struct phone *p)
+/* The next ask is another one. */
+static void end_ask(struct phone *p)
 {
     enum err e = env_store_delete(p->env, PHONE_KEY);
     if (!e)
         e = env_store_delete(p->env, PHONE_VEHICLE);
     if (!e)
+        e = env_store_delete(p->env, PHONE_LINK_UNTOLD);
+    if (!e)
         e = env_store_commit(p->env);
-    end(p);
     if (e)
         env_trace_reason(p->env, TRACE_FAIL, "OP-01a/9", NULL, e, 0, NULL);
+}
+
+static void acknowledged(struct phone *p)
+{
+    end_ask(p);
+    end(p);
     show(p, "link here");
 }
 
@@ -195,6 +216,8 @@ static void refused(struct phone *p, const struct http_response *r)
         phone_retry(p, err_name(reason));
         return;
     }
+    if (p->asks == PHONE_ACKNOWLEDGES && r->status == 404)
+        end_ask(p); /* the link is void: the password was replaced meanwhile */
     end(p);
     snprintf(text, sizeof text, "refused: %s", err_name(reason));
     if (r->status == 401) { /* a token that is not taken is none */
@@ -215,10 +238,8 @@ static enum err take(struct phone *p, const struct http_response *r)
         return e;
     case PHONE_ASKS_LINK:
         e = phone_take_link(p, r->body);
-        if (!e) {
-            env_trace_step(p->env, "OP-01a/9", "acknowledges the link that it holds");
+        if (!e)
             phone_begin(p, PHONE_ACKNOWLEDGES);
-        }
         return e;
     default:
         acknowledged(p);

@@ -35,6 +35,8 @@ static enum err store_link(struct phone *p, const char *id, const char *password
     enum err e = env_store_put(p->env, PHONE_LINK_ID, span_of(id, strlen(id)));
     if (!e)
         e = env_store_put(p->env, PHONE_LINK_PASSWORD, span_of(password, PHONE_DIGITS));
+    if (!e)
+        e = env_store_put(p->env, PHONE_LINK_UNTOLD, span_of("\1", 1));
     return e ? e : env_store_commit(p->env);
 }
 
@@ -98,8 +100,9 @@ enum err phone_open_link(struct phone *p)
 
 enum err phone_forget(struct phone *p)
 {
-    static const char *const keys[] = {PHONE_LINK_ID, PHONE_LINK_PASSWORD, PHONE_PASSWORD,
-                                       PHONE_KEY,     PHONE_VEHICLE,       NULL};
+    static const char *const keys[] = {
+        PHONE_LINK_ID, PHONE_LINK_PASSWORD, PHONE_LINK_UNTOLD, PHONE_PASSWORD, PHONE_KEY, PHONE_VEHICLE,
+        NULL};
     char id[PHONE_LINK_MAX] = "";
     size_t len;
     bool held = env_store_get(p->env, PHONE_LINK_ID, id, sizeof id - 1, &len) == ERR_OK;

@@ -27,8 +27,9 @@ static const char *const shows[] = {
     [PHONE_SHOW_SCREEN] = "screen", [PHONE_SHOW_FRAMEWORK] = "framework", NULL};
 static const struct claim_spec claims[] = {
     [PHONE_CLAIM_PASSWORD] = {.name = "pairing-password", .kind = CLAIM_AT_MOST_ONE}, {.name = NULL}};
-static const char *const keys[] = {PHONE_CLIENT,  PHONE_VEHICLE,       PHONE_KEY,      PHONE_SECRET,
-                                   PHONE_LINK_ID, PHONE_LINK_PASSWORD, PHONE_PASSWORD, NULL};
+static const char *const keys[] = {PHONE_CLIENT,      PHONE_VEHICLE,  PHONE_KEY,
+                                   PHONE_SECRET,      PHONE_LINK_ID,  PHONE_LINK_PASSWORD,
+                                   PHONE_LINK_UNTOLD, PHONE_PASSWORD, NULL};
 static const char *const secrets[] = {PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, NULL};
 
 /* ---- calls ---- */
@@ -82,7 +83,7 @@ static enum err call_ask_link(void *self, const struct call_value *values)
         return e;
     p->wants_link = p->asks == PHONE_ASKS_TOKEN; /* then it asks when that has ended */
     if (!p->wants_link)
-        phone_begin(p, PHONE_ASKS_LINK);
+        phone_begin(p, phone_next_ask(p));
     return ERR_OK;
 }
 

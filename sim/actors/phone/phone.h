@@ -14,6 +14,7 @@
 #define PHONE_SECRET        "app/secret"
 #define PHONE_LINK_ID       "link/id"
 #define PHONE_LINK_PASSWORD "link/password"
+#define PHONE_LINK_UNTOLD   "link/unacknowledged" /* the TBE does not know yet that it is here */
 #define PHONE_PASSWORD      "framework/password"
 
 #define PHONE_DIGITS 8 /* of a pairing password */

@@ -43,6 +43,9 @@ void phone_send(struct phone *p);
 /* Again after a while, or no more. */
 void phone_retry(struct phone *p, const char *why);
 void phone_on_response(struct phone *p, const char *tag, struct span bytes);
+/* For the vehicle in the store: the link, or only its acknowledgement, when a link is here that the last life
+ * did not come to acknowledge. */
+enum phone_ask phone_next_ask(struct phone *p);
 /* Is this of the request that it waits for? */
 bool phone_waits_for(const struct phone *p, const char *tag);
 
