@@ -129,6 +129,7 @@ void attack_call(const char *path, struct attack_score *score)
     hold_idle(path, SOCK_SEQPACKET, IDLE);
     lie_to_server(path, "vos", score);
     lie_to_server(path, "tester", score);
+    lie_to_server(path, "tbe", score);
     lie_to_server(path, "", score);
     ask_for_certificate(path, score);
     say_much(path, SOCK_SEQPACKET);

@@ -58,6 +58,7 @@ static const struct {
     {"an attack on the broker", {{attack_broker, "gsdp.sock"}}},
     {"an attack on all of them",
      {{attack_hub, "can.sock"}, {attack_call, "pki.pki.call"}, {attack_broker, "gsdp.sock"}}},
+    {"an attack on the VOS", {{attack_call, "vos.init.call"}}},
 };
 
 static void withstand(size_t row)
@@ -98,6 +99,11 @@ Test(attacks, on_all_of_them)
     withstand(3);
 }
 
+Test(attacks, on_the_vos)
+{
+    withstand(4);
+}
+
 Test(attacks, on_a_card_reader)
 {
     siege_begin(&siege, "tests/cards/bin/spaaksim", "tests/cards/cards-exchange.yaml", "nfc up");
@@ -113,9 +119,10 @@ Test(attacks, on_a_card_reader)
 
 /* ---- who may give a component a word ---- */
 
-#define SOCKETS 4
+#define SOCKETS 5
 
-static const char *const sockets[SOCKETS] = {"can.sock", "pki.pki.call", "pki.plant.call", "gsdp.sock"};
+static const char *const sockets[SOCKETS] = {"can.sock", "pki.pki.call", "pki.plant.call", "vos.init.call",
+                                             "gsdp.sock"};
 
 /* Lines of /proc/net/unix: those of listening sockets have the flag 00010000. */
 static size_t count_sockets(const char *a, const char *b)

@@ -222,7 +222,8 @@ Test(phone, it_asks_again_with_the_same_key)
     cr_expect(ne(str, key, now), "another vehicle is another ask");
 }
 
-/* A link that is here is not asked for again, only acknowledged; one that has become void is asked for anew. */
+/* A link that is here is not asked for again, only acknowledged; one that has become void is asked for anew.
+ */
 Test(phone, a_link_that_was_not_acknowledged_is_acknowledged_by_the_next_life)
 {
     char key[80], now[80];
