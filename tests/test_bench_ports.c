@@ -69,9 +69,9 @@ Test(bench_ports, a_bench_is_cut_and_healed)
     static const char body[] =
         "run: [sgw, tester, v0002.sgw]\\n"
         "do:\\n"
-        "  - {call: uds, to: tester, ecu: sgw, bench: 2, request: \"3E00\", at: start, after: 500 ms}\\n"
+        "  - {call: uds, to: tester, ecu: sgw, bench: 2, request: \"3E00\", at: start, after: 3 s}\\n"
         "faults:\\n"
-        "  - cut: {link: bench-2, component: tester, at: start, after: 100 ms, heal_after: 200 ms}\\n"
+        "  - cut: {link: bench-2, component: tester, at: start, after: 2 s, heal_after: 200 ms}\\n"
         "expect:\\n"
         "  - {event: link, by: tester, detail: \"bench-2 down\"}\\n"
         "  - {event: link, by: tester, detail: \"bench-2 up\"}\\n"
