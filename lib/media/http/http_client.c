@@ -357,13 +357,17 @@ static int on_first_turn(sd_event_source *source, void *ctx)
     return 0;
 }
 
-static void client_close(struct link *link)
+static void client_free(struct http_client *c)
 {
-    struct http_client *c = (struct http_client *)link;
     forget_all(c);
     curl_loop_close(c->loop);
     explicit_bzero(c, sizeof *c);
     free(c);
+}
+
+static void client_close(struct link *link)
+{
+    client_free((struct http_client *)link);
 }
 
 static bool configure(struct http_client *c)
@@ -396,6 +400,6 @@ struct link *http_client_open(const struct link_open *o, const char **reason)
         link_defer(o->event, on_first_turn, c);
         return &c->link;
     }
-    client_close(&c->link);
+    client_free(c);
     return NULL;
 }
