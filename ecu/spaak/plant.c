@@ -203,7 +203,9 @@ void plant_kept(struct spaak *s, bool kept)
 {
     struct spaak_routine *r = &s->routine;
     const char *step = r->step;
+    const bool closes = r->closes;
     r->step = NULL;
+    r->closes = false;
     if (!step)
         return;
     enum plant_life life = plant_life(s);
@@ -216,9 +218,8 @@ void plant_kept(struct spaak *s, bool kept)
     s->retest = true;
     s->finished = s->begins = life == PLANT_DONE;
     env_trace_step(s->env, step, r->what);
-    if (r->closes)
+    if (closes)
         plant_trace_life(s, life);
-    r->closes = false;
     if (s->finished)
         uds_server_default_session(&s->diagnostic.server);
 }

@@ -5,14 +5,21 @@
  * hands requests over by SCGI; libcurl asks. Virtual world: the same readers and limits without either.
  *
  * The client sends a request to an address of its own choice, a tag ("" is one), and gets by that tag, once
- * for each request that it sent, bytes        a response: the server's, or the door's, which is a problem
- * document "no-answer"  the connection was lost, or nothing came for HTTP_ASK_MS: whether the server acted is
- * unknown "not-sent"   the door was not reached: the server has not seen it "too-long"   the response is
- * longer than the component takes (message_max), or none that could be read The server gets bytes from
- * "<caller>/<number>": the caller's name as its certificate proved it, "" for who has none; requests are
- * numbered from 1 in each life. It answers to that address once (ERR_NOT_FOUND afterwards), and hears "gone"
- * by it when nobody waits for the answer any more. Neither end sends what is not of the form (the reader's
- * errors); an effect that has begun does not end with the request.
+ * for each request that it sent, bytes or a word:
+ *
+ * - bytes: a response, the server's, or the door's, which is a problem document;
+ *
+ * - "no-answer": the connection was lost, or nothing came for HTTP_ASK_MS: whether the server acted is
+ * unknown;
+ *
+ * - "not-sent": the door was not reached: the server has not seen it;
+ *
+ * - "too-long": the response is longer than the component takes (message_max), or none that could be read.
+ *
+ * The server gets bytes from "<caller>/<number>": the caller's name as its certificate proved it, "" for who
+ * has none; requests are numbered from 1 in each life. It answers to that address once (ERR_NOT_FOUND
+ * afterwards), and hears "gone" by it when nobody waits for the answer any more. Neither end sends what is
+ * not of the form (the reader's errors); an effect that has begun does not end with the request.
  *
  * Requests that are under way together may overtake each other, and so may their answers.
  *
