@@ -83,6 +83,7 @@ enum err tbe_ask_link(struct tbe *t, struct tbe_visit *v)
     link.user = v->claims.subject;
     link.client = v->claims.client;
     link.idempotency_key = key;
+    link.way = INIT__V1__WAY__WAY_APP;
     m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_LINK;
     m.link = &link;
     e = send(t, &v->caller, TBE_ASK_LINK, &m);
