@@ -3,13 +3,14 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_internal.h"
+#include "backend/tbe/tbe_portal.h"
 
 #define MINUTE_US 60000000u
 
 /* Everybody may come; what they may have is said by their tokens, never by a certificate. */
 static const char *const apps[] = {"phone", "", NULL};
 static const char *const operators[] = {"", NULL};
+static const char *const browsers[] = {"", NULL};
 
 static const struct port_spec ports[] = {
     [TBE_PORT_APP] = {.name = "app",
@@ -31,9 +32,22 @@ static const struct port_spec ports[] = {
                        .server = "vos",
                        .optional = true,
                        .confidential = true},
+    [TBE_PORT_PORTAL] = {.name = "portal",
+                         .medium = "http",
+                         .end = PORT_LISTENS,
+                         .callers = browsers,
+                         .confidential = true,
+                         .name_of = http_message_name},
+    [TBE_PORT_HOTLINE] = {.name = "hotline",
+                          .medium = "http",
+                          .end = PORT_LISTENS,
+                          .callers = browsers,
+                          .confidential = true,
+                          .name_of = http_message_name},
 };
 
-static const struct timer_spec timers[] = {[TBE_TIMER_VOS] = {.name = "answer of the VOS"}};
+static const struct timer_spec timers[] = {
+    [TBE_TIMER_VOS] = {.name = "answer of the VOS"}, [TBE_TIMER_PAGE] = {.name = "page without an outcome"}};
 
 static const struct setting_spec settings[] = {
     [TBE_SETTING_TOKEN_S] = {.name = "token_s", .fallback = 900, .min = 1, .max = TOKEN_LIFETIME_S},
@@ -45,8 +59,8 @@ static const struct setting_spec settings[] = {
     {.name = NULL},
 };
 
-static const char *const keys[] = {TBE_TOKEN_KEY, NULL};
-static const char *const secrets[] = {TBE_TOKEN_KEY, NULL};
+static const char *const keys[] = {TBE_TOKEN_KEY, TBE_FORM_KEY, TBE_SESSION "+", NULL};
+static const char *const secrets[] = {TBE_TOKEN_KEY, TBE_FORM_KEY, NULL};
 
 static const struct work_spec works[] = {
     [TBE_WORK_HASH] = {.name = "hash", .run = tbe_hash, .virtual_us = 50000, .result_max = TBE_HASH},
@@ -151,6 +165,8 @@ static void tbe_on_bytes(void *self, unsigned port, const char *address, struct 
 {
     if (port == TBE_PORT_INIT)
         tbe_on_vos(self, bytes);
+    else if (port == TBE_PORT_PORTAL || port == TBE_PORT_HOTLINE)
+        tbe_page_on_request(self, port, address, bytes);
     else
         on_request(self, port, address, bytes);
 }
@@ -173,8 +189,10 @@ static void tbe_on_link(void *self, unsigned port, enum link_state state)
 
 static void tbe_on_timer(void *self, unsigned timer)
 {
-    (void)timer;
-    tbe_vos_late(self);
+    if (timer == TBE_TIMER_PAGE)
+        tbe_pages_late(self);
+    else
+        tbe_vos_late(self);
 }
 
 static void tbe_on_work(void *self, unsigned work, enum err e, struct span result)
@@ -193,13 +211,17 @@ static enum err tbe_init(void *self, struct env *env, const struct component_arg
     t->vos_us = args->settings[TBE_SETTING_VOS_MS] * 1000;
     env_random(env, &t->next_request_id, sizeof t->next_request_id);
     t->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
-    return tbe_key_load(t);
+    tbe_page_style_policy(t);
+    enum err e = tbe_key_load(t);
+    return e ? e : tbe_sessions_load(t);
 }
 
 static void tbe_fini(void *self)
 {
     struct tbe *t = self;
     p256_free(t->key);
+    OPENSSL_cleanse(t->form_key, sizeof t->form_key);
+    OPENSSL_cleanse(t->pages, sizeof t->pages);
 }
 
 const struct component_class tbe_class = {

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_internal.h"
+#include "backend/tbe/tbe_portal.h"
 #include "lib/msg/msg.h"
 #include "proto/init.pb-c.h"
 
@@ -217,4 +217,5 @@ void tbe_forget(struct tbe *t, unsigned port, const char *address)
         forget(&t->asking[i].caller, port, address);
     for (size_t i = 0; i < TBE_SIGNING_MAX; i++)
         forget(&t->signing[i].caller, port, address);
+    tbe_page_forget(t, port, address);
 }
