@@ -83,6 +83,7 @@ static const struct {
     {ERR_PASSWORD_DELIVERED,
      "The pairing password was handed out before. Nothing was sent. If you do not have it, "
      "please ask our service for a new one."},
+    {ERR_MAIL_UNREACHABLE, "We cannot reach a mail server. Nobody has the link. Please try again later."},
     {ERR_PASSWORD_PENDING,
      "An app has asked for this pairing password and has not confirmed it. Nothing was sent. "
      "Please open that app, or try again in a quarter of an hour."},

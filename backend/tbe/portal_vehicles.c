@@ -142,13 +142,13 @@ static void mail_form(struct tbe *t, struct tbe_page_out *p, const struct tbe_pa
     tbe_page_button(p, "Send me the link by mail");
 }
 
-static void told(struct tbe *t, const struct tbe_mailing *m)
+/* The step itself stands with the mailing: it is done whether anybody looks or not. */
+static void note_told(struct tbe *t, const struct tbe_mailing *m)
 {
     char what[ENV_TEXT_MAX];
-    if (m->state == TBE_MAILING_NONE || m->state == TBE_MAILING_UNDER_WAY)
-        return;
-    snprintf(what, sizeof what, "the page says %s", states[m->state].outcome);
-    env_trace_step(t->env, "OP-01b/7", what);
+    snprintf(what, sizeof what, "OP-01b/7: the page says %s", states[m->state].outcome);
+    if (m->state != TBE_MAILING_NONE)
+        env_trace_note(t->env, TRACE_NOTE, what);
 }
 
 static void link_paragraph(struct tbe_page_out *p, const char *before, const char *segment, const char *text)
@@ -173,7 +173,7 @@ static void show_outcome(struct tbe *t, struct tbe_page *g, const struct tbe_mai
         mail_form(t, &p, g, address);
     link_paragraph(&p, tbe_page_home(g->caller.port), "", is_portal ? "All your vehicles" : "Another call");
     tbe_page_signed_in(t, &p, g->caller.port, g->id, g->user);
-    told(t, m);
+    note_told(t, m);
     tbe_page_send(t, &g->caller, &p);
 }
 

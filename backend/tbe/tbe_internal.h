@@ -7,22 +7,40 @@
 #include "lib/json/json.h"
 #include "lib/msg/msg.h"
 #include "lib/token/token.h"
+#include "proto/init.pb-c.h"
 
-enum { TBE_PORT_APP, TBE_PORT_OPERATOR, TBE_PORT_INIT, TBE_PORT_PORTAL, TBE_PORT_HOTLINE, TBE_PORTS };
-enum { TBE_TIMER_VOS, TBE_TIMER_PAGE };
-enum { TBE_SETTING_TOKEN_S, TBE_SETTING_SIGN_INS, TBE_SETTING_ASKS, TBE_SETTING_VOS_MS };
+enum {
+    TBE_PORT_APP,
+    TBE_PORT_OPERATOR,
+    TBE_PORT_INIT,
+    TBE_PORT_MAIL,
+    TBE_PORT_PORTAL,
+    TBE_PORT_HOTLINE,
+    TBE_PORTS
+};
+enum { TBE_TIMER_VOS, TBE_TIMER_MAILING, TBE_TIMER_AUDIT, TBE_TIMER_PAGE };
+enum {
+    TBE_SETTING_TOKEN_S,
+    TBE_SETTING_SIGN_INS,
+    TBE_SETTING_ASKS,
+    TBE_SETTING_VOS_MS,
+    TBE_SETTING_VEHICLE_ASKS,
+    TBE_SETTING_MAIL_TRIES,
+};
 enum { TBE_WORK_HASH };
 
-#define TBE_MESSAGE_MAX (HTTP_HEAD_MAX + JSON_TEXT_MAX)
-#define TBE_ADDRESS     48  /* of a request, with its end (lib/media/http/http.h) */
-#define TBE_ASKING_MAX  128 /* requests that wait for the VOS */
-#define TBE_SIGNING_MAX 32  /* sign-ins that wait for their hash */
-#define TBE_WORD        64  /* characters of names, secrets, keys */
-#define TBE_ID          80  /* of a link, with its end */
-#define TBE_KEY_MIN     16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
-#define TBE_SALT        16
-#define TBE_HASH        32
-#define TBE_POLICY      240 /* Content-Security-Policy, with its end */
+#define TBE_MESSAGE_MAX     (HTTP_HEAD_MAX + JSON_TEXT_MAX)
+#define TBE_ADDRESS         48  /* of a request, with its end (lib/media/http/http.h) */
+#define TBE_ASKING_MAX      128 /* requests that wait for the VOS */
+#define TBE_SIGNING_MAX     32  /* sign-ins that wait for their hash */
+#define TBE_WORD            64  /* characters of names, secrets, keys */
+#define TBE_ID              80  /* of a link, with its end */
+#define TBE_KEY_MIN         16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
+#define TBE_SALT            16
+#define TBE_VEHICLE_BUCKETS 4096
+#define TBE_PENDING_MAX     64 /* entries of the audit trail that wait for their commit */
+#define TBE_HASH            32
+#define TBE_POLICY          240 /* Content-Security-Policy, with its end */
 
 /* ---- who may sign in ---- */
 
@@ -47,6 +65,17 @@ struct tbe_bucket {
     uint64_t empty_us;
 };
 
+/* ---- who asked for what ---- */
+
+enum tbe_way { TBE_WAY_APP, TBE_WAY_PORTAL, TBE_WAY_OPERATOR };
+
+struct tbe_audit {
+    enum tbe_way way;
+    char user[TBE_WORD + 1], by[TBE_WORD + 1], vehicle[MSG_SERIAL_MAX + 1];
+    const char *what; /* a literal */
+    enum err outcome;
+};
+
 /* ---- requests in our hands ---- */
 
 struct tbe_caller {
@@ -59,16 +88,28 @@ struct tbe_visit {
     const struct http_request *request;
     struct token_claims claims; /* of a route with a scope */
     char id[TBE_ID];            /* the part of the path that varies */
+    unsigned wait_s;            /* with ERR_HTTP_RATE: until it would be let through */
 };
 
-enum tbe_ask { TBE_ASK_LINK, TBE_ASK_ACKNOWLEDGE, TBE_ASK_RENEW };
+enum tbe_ask {
+    TBE_ASK_LINK,
+    TBE_ASK_ACKNOWLEDGE,
+    TBE_ASK_RENEW,
+    TBE_ASK_STATUS,
+    TBE_ASK_VEHICLES,
+    TBE_ASK_MAILING, /* of mailing.c: caller and audit are empty */
+};
 
 /* A request that waits for the VOS. request_id 0: free. */
 struct tbe_asking {
     uint64_t request_id, until_us;
     struct tbe_caller caller;
     enum tbe_ask ask;
+    struct tbe_audit audit; /* its outcome comes with the answer */
+    size_t mailing;
 };
+
+struct tbe_mailings; /* mailing_internal.h */
 
 struct tbe_signing {
     struct tbe_caller caller;
@@ -125,6 +166,13 @@ struct tbe {
     struct tbe_signing signing[TBE_SIGNING_MAX];
     size_t signing_first, signing_count;
     struct tbe_bucket sign_in_buckets[TBE_USERS + 1], ask_buckets[TBE_USERS];
+    uint64_t vehicle_asks, mail_tries; /* settings */
+    uint8_t bucket_secret[16];         /* nobody outside knows which vehicles share a bucket */
+    struct tbe_bucket vehicle_buckets[TBE_VEHICLE_BUCKETS];
+    struct tbe_mailings *mailings;
+    uint64_t audit_number; /* of the last entry */
+    struct tbe_audit pending[TBE_PENDING_MAX];
+    size_t pending_count;
     uint8_t form_key[SHA256_SIZE];
     char style_policy[TBE_POLICY];
     struct tbe_session sessions[TBE_SESSIONS];
@@ -134,6 +182,9 @@ struct tbe {
 
 /* tbe.c: seconds until it would be let through; 0: it is. */
 unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minute);
+/* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
+ * many vehicles takes nothing from another but by chance. */
+unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
 
 /* answer.c. The status of a reason; 500 for what is our own trouble. */
 unsigned tbe_status_of(enum err reason);
@@ -141,6 +192,8 @@ unsigned tbe_status_of(enum err reason);
 void tbe_answer(struct tbe *t, const struct tbe_caller *c, unsigned status, const char *json);
 /* A problem document with the status of that reason. */
 void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s);
+/* ERR_HTTP_METHOD; allow: "GET, POST". */
+void tbe_refuse_method(struct tbe *t, const struct tbe_caller *c, const char *allow);
 /* The body as a flat JSON object: ERR_HTTP_TYPE, and those of json_read. */
 enum err tbe_read_body(const struct http_request *r, const struct json_field *fields, size_t n);
 /* Letters, digits, "-", "_" and "." of at least min and at most TBE_WORD characters. */
@@ -160,11 +213,37 @@ enum err tbe_authorise(struct tbe *t, const char *scope, struct tbe_visit *v);
 enum err tbe_ask_link(struct tbe *t, struct tbe_visit *v);
 enum err tbe_acknowledge(struct tbe *t, struct tbe_visit *v);
 enum err tbe_renew(struct tbe *t, struct tbe_visit *v);
+enum err tbe_status(struct tbe *t, struct tbe_visit *v);
+/* Sends an ask; `about` is kept until its answer, its number is t->next_request_id. ERR_VOS_UNREACHABLE,
+ * ERR_BUSY, ERR_MSG_TOO_LONG. */
+enum err tbe_vos_ask(struct tbe *t, const struct tbe_asking *about, Init__V1__OpInitRequest *m);
+/* May the text stand in JSON or mail as it is? Printable ASCII without blanks and quotes, not empty. */
+bool tbe_is_plain(const char *text, size_t max);
 void tbe_on_vos(struct tbe *t, struct span bytes);
 /* The VOS is gone, or those whose time is over. */
 void tbe_vos_lost(struct tbe *t);
 void tbe_vos_late(struct tbe *t);
 /* Nobody waits for this answer any more. */
 void tbe_forget(struct tbe *t, unsigned port, const char *address);
+
+/* audit.c. Puts, without committing. */
+enum err tbe_audit_put(struct tbe *t, const struct tbe_audit *a);
+/* In a transaction of its own, after this input: one that was refused stores nothing. */
+void tbe_audit_later(struct tbe *t, const struct tbe_audit *a);
+void tbe_audit_flush(struct tbe *t);
+enum err tbe_audit_load(struct tbe *t);
+
+/* users.c: a call. ERR_NOT_FOUND for whom we do not know, ERR_BAD_ARGUMENT for no address. */
+enum err tbe_set_address(struct tbe *t, const char *user, const char *address);
+
+/* mailing.c: what the class hands on. */
+enum err tbe_mailing_load(struct tbe *t);
+void tbe_mailing_fini(struct tbe *t);
+void tbe_mailing_on_mail(struct tbe *t, const char *tag, const char *news);
+void tbe_mailing_on_timer(struct tbe *t);
+void tbe_mailing_on_vos_up(struct tbe *t);
+/* To an ask that it made: the answer, or NULL and why there is none. */
+void tbe_mailing_on_answer(struct tbe *t, const struct tbe_asking *asked, enum err e,
+                           const Init__V1__OpInitResponse *m);
 
 #endif

@@ -1,7 +1,9 @@
-/* Test users. Their secrets stand with who signs in (sim/actors, tests), here is what they hash to. */
+/* Test users, and where mail to them goes. Their secrets stand with who signs in (sim/actors, tests), here is
+ * what they hash to. */
+#include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_internal.h"
+#include "backend/tbe/tbe_mailing.h"
 
 const struct tbe_user tbe_users[TBE_USERS] = {
     {.name = "anna",
@@ -46,4 +48,42 @@ size_t tbe_user_find(const char *name)
     while (i < TBE_USERS && strcmp(tbe_users[i].name, name) != 0)
         i++;
     return i;
+}
+
+/* ---- addresses ---- */
+
+static void address_key(const char *user, char out[ENV_KEY_MAX])
+{
+    snprintf(out, ENV_KEY_MAX, TBE_ADDRESS_PREFIX "%s", user);
+}
+
+void tbe_address_of(struct tbe *t, size_t user, char out[MAIL_ADDRESS_MAX + 1])
+{
+    char key[ENV_KEY_MAX];
+    size_t len = 0;
+    address_key(tbe_users[user].name, key);
+    if (env_store_get(t->env, key, out, MAIL_ADDRESS_MAX, &len))
+        len = (size_t)snprintf(out, MAIL_ADDRESS_MAX + 1, "%s@customer.example", tbe_users[user].name);
+    out[len] = '\0';
+}
+
+void tbe_address_mask(const char *address, char out[MAIL_ADDRESS_MAX + 1])
+{
+    const char *at = strchr(address, '@');
+    if (!at || at == address)
+        text_copy(out, MAIL_ADDRESS_MAX + 1, "***");
+    else
+        snprintf(out, MAIL_ADDRESS_MAX + 1, "%c***%.200s", address[0], at);
+}
+
+enum err tbe_set_address(struct tbe *t, const char *user, const char *address)
+{
+    char key[ENV_KEY_MAX];
+    if (tbe_user_find(user) == TBE_USERS)
+        return ERR_NOT_FOUND;
+    if (!mail_address_ok(span_of(address, strlen(address))))
+        return ERR_BAD_ARGUMENT;
+    address_key(user, key);
+    enum err e = env_store_put(t->env, key, span_of(address, strlen(address)));
+    return e ? e : env_store_commit(t->env);
 }
