@@ -17,6 +17,11 @@ static const struct {
     {ERR_HTTP_METHOD, 405},
     {ERR_HTTP_TYPE, 415},
     {ERR_SIGN_IN, 401},
+    {ERR_SESSION_MISSING, 401},
+    {ERR_FORM_FORGED, 403},
+    {ERR_FORM_FOREIGN, 403},
+    {ERR_CONSENT_MISSING, 403},
+    {ERR_CONSENT_WRONG, 403},
     {ERR_TOKEN_MISSING, 401},
     {ERR_TOKEN_MALFORMED, 401},
     {ERR_TOKEN_ALGORITHM, 401},
@@ -40,7 +45,7 @@ static const struct {
     {ERR_MSG_NO_ANSWER, 504},
 };
 
-static unsigned status_of(enum err reason)
+unsigned tbe_status_of(enum err reason)
 {
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
         if (statuses[i].reason == reason)
@@ -84,7 +89,7 @@ static void refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, u
                    const char *allow)
 {
     char text[HTTP_PROBLEM_MAX], seconds[12];
-    unsigned status = status_of(reason);
+    unsigned status = tbe_status_of(reason);
     struct http_response r = {.status = status};
     if (!*c->address)
         return;

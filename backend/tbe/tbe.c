@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_mailing.h"
+#include "backend/tbe/tbe_portal.h"
 
 #define MINUTE_US 60000000u
 
 /* Everybody may come; what they may have is said by their tokens, never by a certificate. */
 static const char *const apps[] = {"phone", "", NULL};
 static const char *const operators[] = {"", NULL};
+static const char *const browsers[] = {"", NULL};
 
 static const struct port_spec ports[] = {
     [TBE_PORT_APP] = {.name = "app",
@@ -38,12 +39,25 @@ static const struct port_spec ports[] = {
                        .optional = true,
                        .confidential = true,
                        .name_of = mail_message_name},
+    [TBE_PORT_PORTAL] = {.name = "portal",
+                         .medium = "http",
+                         .end = PORT_LISTENS,
+                         .callers = browsers,
+                         .confidential = true,
+                         .name_of = http_message_name},
+    [TBE_PORT_HOTLINE] = {.name = "hotline",
+                          .medium = "http",
+                          .end = PORT_LISTENS,
+                          .callers = browsers,
+                          .confidential = true,
+                          .name_of = http_message_name},
 };
 
 static const struct timer_spec timers[] = {
     [TBE_TIMER_VOS] = {.name = "answer of the VOS"},
     [TBE_TIMER_MAILING] = {.name = "mailings"},
     [TBE_TIMER_AUDIT] = {.name = "audit trail"},
+    [TBE_TIMER_PAGE] = {.name = "page without an outcome"},
 };
 
 static const struct setting_spec settings[] = {
@@ -60,9 +74,14 @@ static const struct setting_spec settings[] = {
     {.name = NULL},
 };
 
-static const char *const keys[] = {TBE_TOKEN_KEY, TBE_MAILING_PREFIX "+/+", TBE_ADDRESS_PREFIX "+",
-                                   TBE_AUDIT_PREFIX "+", NULL};
-static const char *const secrets[] = {TBE_TOKEN_KEY, NULL};
+static const char *const keys[] = {TBE_TOKEN_KEY,
+                                   TBE_MAILING_PREFIX "+/+",
+                                   TBE_ADDRESS_PREFIX "+",
+                                   TBE_AUDIT_PREFIX "+",
+                                   TBE_FORM_KEY,
+                                   TBE_SESSION "+",
+                                   NULL};
+static const char *const secrets[] = {TBE_TOKEN_KEY, TBE_FORM_KEY, NULL};
 
 static const struct work_spec works[] = {
     [TBE_WORK_HASH] = {.name = "hash", .run = tbe_hash, .virtual_us = 50000, .result_max = TBE_HASH},
@@ -192,6 +211,8 @@ static void tbe_on_bytes(void *self, unsigned port, const char *address, struct 
 {
     if (port == TBE_PORT_INIT)
         tbe_on_vos(self, bytes);
+    else if (port == TBE_PORT_PORTAL || port == TBE_PORT_HOTLINE)
+        tbe_page_on_request(self, port, address, bytes);
     else
         on_request(self, port, address, bytes);
 }
@@ -222,6 +243,8 @@ static void tbe_on_timer(void *self, unsigned timer)
         tbe_vos_late(self);
     else if (timer == TBE_TIMER_MAILING)
         tbe_mailing_on_timer(self);
+    else if (timer == TBE_TIMER_PAGE)
+        tbe_pages_late(self);
     else
         tbe_audit_flush(self);
 }
@@ -271,12 +294,15 @@ static enum err tbe_init(void *self, struct env *env, const struct component_arg
     t->vos_us = args->settings[TBE_SETTING_VOS_MS] * 1000;
     env_random(env, &t->next_request_id, sizeof t->next_request_id);
     t->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
+    tbe_page_style_policy(t);
     t->vehicle_asks = args->settings[TBE_SETTING_VEHICLE_ASKS];
     t->mail_tries = args->settings[TBE_SETTING_MAIL_TRIES];
     env_random(env, t->bucket_secret, sizeof t->bucket_secret);
     enum err e = tbe_key_load(t);
     if (!e)
         e = tbe_audit_load(t);
+    if (!e)
+        e = tbe_sessions_load(t);
     return e ? e : tbe_mailing_load(t);
 }
 
@@ -285,6 +311,8 @@ static void tbe_fini(void *self)
     struct tbe *t = self;
     p256_free(t->key);
     tbe_mailing_fini(t);
+    OPENSSL_cleanse(t->form_key, sizeof t->form_key);
+    OPENSSL_cleanse(t->pages, sizeof t->pages);
 }
 
 const struct component_class tbe_class = {

@@ -9,8 +9,16 @@
 #include "lib/token/token.h"
 #include "proto/init.pb-c.h"
 
-enum { TBE_PORT_APP, TBE_PORT_OPERATOR, TBE_PORT_INIT, TBE_PORT_MAIL, TBE_PORTS };
-enum { TBE_TIMER_VOS, TBE_TIMER_MAILING, TBE_TIMER_AUDIT };
+enum {
+    TBE_PORT_APP,
+    TBE_PORT_OPERATOR,
+    TBE_PORT_INIT,
+    TBE_PORT_MAIL,
+    TBE_PORT_PORTAL,
+    TBE_PORT_HOTLINE,
+    TBE_PORTS
+};
+enum { TBE_TIMER_VOS, TBE_TIMER_MAILING, TBE_TIMER_AUDIT, TBE_TIMER_PAGE };
 enum {
     TBE_SETTING_TOKEN_S,
     TBE_SETTING_SIGN_INS,
@@ -32,18 +40,22 @@ enum { TBE_WORK_HASH };
 #define TBE_VEHICLE_BUCKETS 4096
 #define TBE_PENDING_MAX     64 /* entries of the audit trail that wait for their commit */
 #define TBE_HASH            32
+#define TBE_POLICY          240 /* Content-Security-Policy, with its end */
 
 /* ---- who may sign in ---- */
 
-/* A seeded test user: scrypt of its secret, N = 2^14, r = 8, p = 1. */
+/* A seeded test user: scrypt of its secret, N = 2^14, r = 8, p = 1. Customers, who have the app, sign in at
+ * the portal too. */
 struct tbe_user {
     const char *name;
     unsigned port; /* where it signs in */
     const char *scope;
     char salt[TBE_SALT + 1];
     uint8_t hash[TBE_HASH];
+    char code_salt[TBE_SALT + 1]; /* of the code that a customer says to the hotline; "": none */
+    uint8_t code_hash[TBE_HASH];
 };
-#define TBE_USERS 3
+#define TBE_USERS 4
 extern const struct tbe_user tbe_users[TBE_USERS];
 /* TBE_USERS for whom we do not know. */
 size_t tbe_user_find(const char *name);
@@ -103,6 +115,44 @@ struct tbe_signing {
     struct tbe_caller caller;
     size_t user;
     char client[TBE_WORD + 1];
+    unsigned page; /* 1 + the page that waits for it; 0: a token is wanted */
+};
+
+/* ---- the customers' portal and the hotline's page (tbe_portal.h) ---- */
+
+#define TBE_SESSION_ID    32 /* random bytes: what the cookie says */
+#define TBE_SESSIONS_EACH 4  /* of a user; one more ends the oldest */
+#define TBE_SESSIONS      (TBE_USERS * TBE_SESSIONS_EACH)
+#define TBE_PAGES_MAX     64 /* requests for pages that wait: for a hash, the VOS, an outcome */
+
+/* user TBE_USERS: free. */
+struct tbe_session {
+    uint8_t digest[SHA256_SIZE]; /* of its id */
+    size_t user;
+    unsigned port;
+    int64_t begun_ms, seen_ms; /* wall clock */
+    int64_t kept_ms;           /* seen_ms as the store has it */
+};
+
+enum tbe_page_for {
+    TBE_PAGE_FREE,
+    TBE_PAGE_SIGN_IN, /* waits for a hash */
+    TBE_PAGE_CODE,
+    TBE_PAGE_LIST, /* waits for the vehicles of a customer */
+    TBE_PAGE_VEHICLE,
+    TBE_PAGE_MAIL,
+    TBE_PAGE_CALL,
+    TBE_PAGE_OUTCOME, /* waits for the end of a mailing */
+};
+
+struct tbe_page {
+    enum tbe_page_for wants;
+    struct tbe_caller caller;
+    uint8_t id[TBE_SESSION_ID]; /* of the session, for the tokens of its forms */
+    size_t user;                /* who is signed in, or signs in */
+    size_t customer;            /* whose vehicle; TBE_USERS: nobody that we know */
+    char vehicle[MSG_SERIAL_MAX + 1], once[TBE_WORD + 1];
+    uint64_t until_us; /* for an outcome */
 };
 
 struct tbe {
@@ -123,6 +173,11 @@ struct tbe {
     uint64_t audit_number; /* of the last entry */
     struct tbe_audit pending[TBE_PENDING_MAX];
     size_t pending_count;
+    uint8_t form_key[SHA256_SIZE];
+    char style_policy[TBE_POLICY];
+    struct tbe_session sessions[TBE_SESSIONS];
+    struct tbe_page pages[TBE_PAGES_MAX];
+    struct tbe_bucket code_buckets[TBE_USERS + 1], call_buckets[TBE_USERS]; /* per customer, per operator */
 };
 
 /* tbe.c: seconds until it would be let through; 0: it is. */
@@ -131,7 +186,9 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
  * many vehicles takes nothing from another but by chance. */
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
 
-/* answer.c. To a caller that is gone nothing is sent. */
+/* answer.c. The status of a reason; 500 for what is our own trouble. */
+unsigned tbe_status_of(enum err reason);
+/* To a caller that is gone nothing is sent. */
 void tbe_answer(struct tbe *t, const struct tbe_caller *c, unsigned status, const char *json);
 /* A problem document with the status of that reason. */
 void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s);
@@ -144,6 +201,8 @@ bool tbe_is_word(const char *text, size_t min);
 
 /* sign_in.c. These and those below return why not, or ERR_OK: it was answered, or will be. */
 enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v);
+/* Hands out the hash of a secret of at most TBE_WORD characters; salt NULL: nobody's. ERR_BUSY. */
+enum err tbe_hash_begin(struct tbe *t, const struct tbe_signing *s, const char *salt, const char *secret);
 void tbe_on_hash(struct tbe *t, enum err e, struct span hash);
 enum err tbe_hash(struct span in, uint8_t *out, size_t cap, size_t *len);
 /* Reads the key that tokens are signed with, or makes it. */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_mailing.h"
+#include "backend/tbe/tbe_portal.h"
 
 static const char *const names[] = {
     [TBE_ASK_LINK] = "PairingLink",     [TBE_ASK_ACKNOWLEDGE] = "LinkAcknowledge",
@@ -341,4 +341,5 @@ void tbe_forget(struct tbe *t, unsigned port, const char *address)
         forget(&t->asking[i].caller, port, address);
     for (size_t i = 0; i < TBE_SIGNING_MAX; i++)
         forget(&t->signing[i].caller, port, address);
+    tbe_page_forget(t, port, address);
 }
