@@ -13,14 +13,13 @@
 #include "lib/token/base64url.h"
 #include "lib/token/token.h"
 #include "proto/init.pb-c.h"
+#include "tests/api_file.h"
 #include "tests/check.h"
-#include "tests/schema.h"
 #include "tests/verifier_rig.h"
 
 /* The path is described, the TBE has none of it yet. */
 #define STATUS_IS_SERVED false
 
-#define FILE_NAME "docs/api.json"
 #define ADDRESS   "phone/1"
 #define CLIENT    "installation-0001"
 #define KEY       "idempotency-0001"
@@ -40,51 +39,20 @@ static char token[TOKEN_MAX + 1], link_id[80];
 
 static const json_t *at(const json_t *thing, const char *name)
 {
-    return schema_follow(file, json_object_get(thing, name));
+    return api_at(file, thing, name);
 }
 
-static const char *text_at(const json_t *thing, const char *name)
+static struct api_spot find_operation(const char *id)
 {
-    const char *text = json_string_value(json_object_get(thing, name));
-    return text ? text : "";
-}
-
-static bool has_text(const json_t *list, const char *text)
-{
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (strcmp(json_string_value(json_array_get(list, i)), text) == 0)
-            return true;
-    return false;
-}
-
-/* An operation, and where it stands. */
-struct spot {
-    const char *path, *method;
-    const json_t *item, *operation;
-};
-
-static struct spot find_operation(const char *id)
-{
-    struct spot p;
-    json_t *item, *o;
-    SCHEMA_EACH(json_object_get(file, "paths"), p.path, item)
-    SCHEMA_EACH(item, p.method, o)
-    {
-        if (strcmp(text_at(o, "operationId"), id) == 0) {
-            p.item = item;
-            p.operation = o;
-            return p;
-        }
-    }
-    cr_assert(false, "no operation %s", id);
-    abort();
+    struct api_spot p = api_operation(file, id);
+    cr_assert(p.operation != NULL, "no operation %s", id);
+    return p;
 }
 
 static void open_file(void)
 {
-    json_error_t why;
-    file = json_load_file(FILE_NAME, JSON_REJECT_DUPLICATES, &why);
-    cr_assert(file != NULL, "%s:%d: %s", FILE_NAME, why.line, why.text);
+    file = api_open();
+    cr_assert(file != NULL);
 }
 
 static void close_file(void)
@@ -399,7 +367,7 @@ static void sign_in(const char *host)
     cr_assert(s != NULL);
     ASSERT_OK(http_response_read(span_of(s->bytes, s->len), &r));
     json_t *body = json_loadb((const char *)r.body.p, r.body.len, 0, NULL);
-    snprintf(token, sizeof token, "%s", text_at(body, "access_token"));
+    snprintf(token, sizeof token, "%s", api_text(body, "access_token"));
     cr_assert(ne(str, token, ""));
     json_decref(body);
 }
@@ -481,7 +449,7 @@ static void expect_headers(const struct http_response *r, const json_t *declared
     {
         const json_t *d = schema_follow(file, h);
         bool must = json_is_true(json_object_get(d, "required")) ||
-                    has_text(json_object_get(d, "x-required-by"), "tbe");
+                    api_has(json_object_get(d, "x-required-by"), "tbe");
         for (unsigned i = 0; i < HTTP_LINES; i++)
             if (strcmp(http_lines[i].header, header) == 0)
                 cr_expect(r->lines[i].len || !must, "%s: %s lacks", name, header);
@@ -492,9 +460,9 @@ static void expect_problem(const json_t *body, enum err reason, const char *name
 {
     char type[80];
     snprintf(type, sizeof type, "urn:spaaksim:reason:%s", err_name(reason));
-    cr_expect(eq(str, (char *)text_at(body, "reason"), (char *)err_name(reason)), "%s", name);
-    cr_expect(eq(str, (char *)text_at(body, "type"), type), "%s", name);
-    cr_expect(eq(str, (char *)text_at(body, "title"), (char *)err_text(reason)), "%s", name);
+    cr_expect(eq(str, (char *)api_text(body, "reason"), (char *)err_name(reason)), "%s", name);
+    cr_expect(eq(str, (char *)api_text(body, "type"), type), "%s", name);
+    cr_expect(eq(str, (char *)api_text(body, "title"), (char *)err_text(reason)), "%s", name);
 }
 
 static void expect_body(const struct http_response *r, const json_t *content, enum err reason,
@@ -515,8 +483,8 @@ static void expect_body(const struct http_response *r, const json_t *content, en
         cr_expect(schema_fits(file, at(media_type, "schema"), body, why), "%s: %s", name, why);
     if (reason)
         expect_problem(body, reason, name);
-    if (*text_at(body, "id"))
-        snprintf(link_id, sizeof link_id, "%s", text_at(body, "id"));
+    if (*api_text(body, "id"))
+        snprintf(link_id, sizeof link_id, "%s", api_text(body, "id"));
     json_decref(body);
 }
 
@@ -631,7 +599,7 @@ static void bring_to(enum progress progress)
     struct http_response r;
     cr_assert(s && http_response_read(span_of(s->bytes, s->len), &r) == ERR_OK && r.status == 201);
     json_t *body = json_loadb((const char *)r.body.p, r.body.len, 0, NULL);
-    snprintf(link_id, sizeof link_id, "%s", text_at(body, "id"));
+    snprintf(link_id, sizeof link_id, "%s", api_text(body, "id"));
     json_decref(body);
     if (progress == DELIVERED)
         cr_assert(exchange(base_of(ACKNOWLEDGEMENT, NULL), RIGHT, SERIAL) != NULL);
@@ -677,8 +645,8 @@ static void note_declared(json_t *all)
     SCHEMA_EACH(item, method, o)
     SCHEMA_EACH(json_object_get(o, "responses"), status, response)
     {
-        if (is_served(text_at(o, "operationId")))
-            note_response(all, text_at(o, "operationId"), status, schema_follow(file, response));
+        if (is_served(api_text(o, "operationId")))
+            note_response(all, api_text(o, "operationId"), status, schema_follow(file, response));
     }
 }
 
@@ -720,7 +688,7 @@ Test(api, a_path_is_where_the_file_says_and_nowhere_else)
         snprintf(url, sizeof url, "https://%s:{port}", name);
         bool declared = false;
         for (size_t k = 0; k < json_array_size(servers); k++)
-            declared = declared || strcmp(text_at(json_array_get(servers, k), "url"), url) == 0;
+            declared = declared || strcmp(api_text(json_array_get(servers, k), "url"), url) == 0;
         start_tbe(ASKS, SIGN_INS);
         const struct bench_sent *s = exchange(&b, NO_TOKEN, SERIAL);
         struct http_response r;
@@ -733,170 +701,4 @@ Test(api, a_path_is_where_the_file_says_and_nowhere_else)
     }
     if (!STATUS_IS_SERVED)
         fprintf(stderr, "SKIPPED: " STATUS ", which the TBE does not serve yet\n");
-}
-
-/* ---- the door ---- */
-
-/* What its list has and no client can get on these paths. */
-static bool is_never_said(unsigned status)
-{
-    return status == 404    /* of paths of its own */
-           || status == 408 /* who is slow is hung up on without a word */
-           || status == 503 /* no limit of nginx's is set to say so */;
-}
-
-static bool door_says(unsigned status, const char *reason)
-{
-    for (const struct http_door_problem *p = http_door_problems; p->status; p++)
-        if (p->status == status && strcmp(err_name(p->reason), reason) == 0)
-            return !is_never_said(status);
-    return false;
-}
-
-static void expect_door(const char *name, const json_t *responses)
-{
-    const char *status;
-    json_t *response;
-    for (const struct http_door_problem *p = http_door_problems; p->status; p++) {
-        char number[12];
-        snprintf(number, sizeof number, "%u", p->status);
-        const json_t *by = json_object_get(at(responses, number), "x-by");
-        cr_expect(is_never_said(p->status) || has_text(json_object_get(by, "door"), err_name(p->reason)),
-                  "%s: %s %s", name, number, err_name(p->reason));
-    }
-    SCHEMA_EACH(responses, status, response)
-    {
-        const json_t *door = json_object_get(json_object_get(schema_follow(file, response), "x-by"), "door");
-        for (size_t i = 0; i < json_array_size(door); i++)
-            cr_expect(
-                door_says((unsigned)strtoul(status, NULL, 10), json_string_value(json_array_get(door, i))),
-                "%s %s", name, status);
-    }
-}
-
-Test(api, the_doors_own_answers_are_those_of_its_list)
-{
-    const char *path, *method;
-    json_t *item, *o;
-    SCHEMA_EACH(json_object_get(file, "paths"), path, item)
-    SCHEMA_EACH(item, method, o)
-    {
-        if (*text_at(o, "operationId"))
-            expect_door(text_at(o, "operationId"), json_object_get(o, "responses"));
-    }
-}
-
-/* ---- the file alone ---- */
-
-static void expect_reasons(const char *status, const json_t *response)
-{
-    const char *who;
-    json_t *list;
-    const json_t *media_type =
-        json_object_get(json_object_get(response, "content"), "application/problem+json");
-    const json_t *properties =
-        at(json_array_get(json_object_get(at(media_type, "schema"), "allOf"), 1), "properties");
-    const json_t *reasons = json_object_get(at(properties, "reason"), "enum");
-    size_t n = 0;
-    cr_expect(eq(i64, json_integer_value(json_object_get(at(properties, "status"), "const")),
-                 strtol(status, NULL, 10)));
-    for (size_t i = 0; i < json_array_size(reasons); i++) {
-        const char *name = json_string_value(json_array_get(reasons, i));
-        cr_expect(err_name_known(name), "%s", name);
-        SCHEMA_EACH(json_object_get(response, "x-by"), who, list)
-        {
-            if (has_text(list, name)) {
-                n++;
-                break;
-            }
-        }
-    }
-    cr_expect(eq(sz, n, json_array_size(reasons)), "%s: each reason is somebody's", status);
-    SCHEMA_EACH(json_object_get(response, "x-by"), who, list)
-    {
-        for (size_t i = 0; i < json_array_size(list); i++)
-            cr_expect(has_text(reasons, json_string_value(json_array_get(list, i))), "%s", status);
-    }
-    cr_expect(names("no sign-in wait same", text_at(response, "x-retry")), "%s", status);
-}
-
-static void expect_example(const json_t *content)
-{
-    char why[SCHEMA_WHY] = "";
-    const char *type;
-    json_t *media_type;
-    SCHEMA_EACH(content, type, media_type)
-    {
-        cr_expect(schema_known(json_object_get(media_type, "schema"), why), "%s", why);
-        cr_expect(schema_fits(file, at(media_type, "schema"), json_object_get(media_type, "example"), why),
-                  "%s", why);
-    }
-}
-
-Test(api, the_file_keeps_to_its_own_rules)
-{
-    char why[SCHEMA_WHY] = "";
-    const char *path, *method, *status, *name;
-    json_t *item, *o, *response, *schema;
-    SCHEMA_EACH(json_object_get(file, "paths"), path, item)
-    SCHEMA_EACH(item, method, o)
-    {
-        expect_example(json_object_get(json_object_get(o, "requestBody"), "content"));
-        SCHEMA_EACH(json_object_get(o, "responses"), status, response)
-        {
-            const json_t *r = schema_follow(file, response);
-            expect_example(json_object_get(r, "content"));
-            if (status[0] > '3')
-                expect_reasons(status, r);
-        }
-    }
-    SCHEMA_EACH(json_object_get(json_object_get(file, "components"), "schemas"), name, schema)
-    {
-        cr_expect(schema_known(schema, why), "%s: %s", name, why);
-    }
-}
-
-/* ---- the checker ---- */
-
-Test(api, the_checker_of_schemas_refuses_what_does_not_fit)
-{
-    static const struct {
-        const char *schema, *value;
-        bool fits;
-    } checks[] = {
-        {"{\"type\":\"string\"}", "\"a\"", true},
-        {"{\"type\":\"string\"}", "1", false},
-        {"{\"type\":\"integer\"}", "1", true},
-        {"{\"type\":\"integer\"}", "1.5", false},
-        {"{\"type\":\"number\"}", "1", false},
-        {"{\"pattern\":\"^[a-c]{2,3}$\"}", "\"abc\"", true},
-        {"{\"pattern\":\"^[a-c]{2,3}$\"}", "\"abcd\"", false},
-        {"{\"enum\":[\"a\",\"b\"]}", "\"c\"", false},
-        {"{\"const\":401}", "401", true},
-        {"{\"const\":401}", "\"401\"", false},
-        {"{\"minLength\":2}", "\"a\"", false},
-        {"{\"maxLength\":2}", "\"abc\"", false},
-        {"{\"minimum\":2}", "1", false},
-        {"{\"maximum\":2}", "3", false},
-        {"{\"required\":[\"a\"]}", "{\"b\":1}", false},
-        {"{\"properties\":{\"a\":{\"const\":1}}}", "{\"a\":2}", false},
-        {"{\"properties\":{\"a\":{}},\"additionalProperties\":false}", "{\"a\":1}", true},
-        {"{\"properties\":{\"a\":{}},\"additionalProperties\":false}", "{\"b\":1}", false},
-        {"{\"allOf\":[{\"type\":\"string\"},{\"const\":\"a\"}]}", "\"b\"", false},
-        {"{\"$ref\":\"#/components/schemas/Word\"}", "\"installation-0001\"", true},
-        {"{\"$ref\":\"#/components/schemas/Word\"}", "\"short\"", false},
-        {"{\"$ref\":\"#/components/schemas/Wort\"}", "\"installation-0001\"", false},
-        {"{\"format\":\"uuid\"}", "\"a\"", false},
-        {"{\"properties\":{\"a\":{\"format\":\"uuid\"}}}", "{\"a\":1}", false},
-    };
-    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
-        char why[SCHEMA_WHY] = "";
-        json_t *schema = json_loads(checks[i].schema, 0, NULL);
-        json_t *value = json_loads(checks[i].value, JSON_DECODE_ANY, NULL);
-        cr_assert(schema && value);
-        cr_expect(eq(int, schema_fits(file, schema, value, why), checks[i].fits), "%zu: %s", i, why);
-        cr_expect(eq(int, *why != '\0', !checks[i].fits), "%zu: a reason", i);
-        json_decref(schema);
-        json_decref(value);
-    }
 }
