@@ -804,6 +804,11 @@ const struct fuzz_target fuzz_targets[] = {
     {"http_request", fuzz_http_request, fuzz_http_request_seeds},
     {"http_response", fuzz_http_response, fuzz_http_response_seeds},
     {"mail", fuzz_mail, fuzz_mail_seeds},
+    {"json", fuzz_json, fuzz_json_seeds},
+    {"token", fuzz_token, fuzz_token_seeds},
+    {"vos_init", fuzz_vos_init, fuzz_vos_init_seeds},
+    {"tbe_vos", fuzz_tbe_vos, fuzz_tbe_vos_seeds},
+    {"tbe_request", fuzz_tbe_request, fuzz_tbe_request_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -66,4 +66,18 @@ void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 void fuzz_mail(const uint8_t *p, size_t len);
 void fuzz_mail_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_words.c: JSON and tokens */
+void fuzz_json(const uint8_t *p, size_t len);
+void fuzz_token(const uint8_t *p, size_t len);
+void fuzz_json_seeds(fuzz_emit *emit, void *arg);
+void fuzz_token_seeds(fuzz_emit *emit, void *arg);
+
+/* fuzz_backend.c: OpInitRequest into the VOS, OpInitResponse into the TBE, requests of apps into the TBE */
+void fuzz_vos_init(const uint8_t *p, size_t len);
+void fuzz_tbe_vos(const uint8_t *p, size_t len);
+void fuzz_tbe_request(const uint8_t *p, size_t len);
+void fuzz_vos_init_seeds(fuzz_emit *emit, void *arg);
+void fuzz_tbe_vos_seeds(fuzz_emit *emit, void *arg);
+void fuzz_tbe_request_seeds(fuzz_emit *emit, void *arg);
+
 #endif
