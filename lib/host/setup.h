@@ -36,6 +36,7 @@ struct setup_world {
     struct token_ring *book; /* of this run, for all media: token_draw */
     const char *choice;      /* value of the medium's option, "auto" when not given */
     bool needs_network;      /* a medium of this run lies outside this machine */
+    bool by_hand;            /* a person drives it, who may want to come in from outside */
     bool wire_time;          /* buses take the time of real ones; a set-up that cannot do it fails */
     const struct setup_instance *instances;
     size_t count;
@@ -46,6 +47,8 @@ struct setup_world {
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
     /* A new identity for a host or a client of that name, below the one authority of this run. */
     bool (*certify)(void *ctx, const char *name, enum setup_role role, struct setup_identity *out);
+    /* A line for whoever drives it by hand: where something of this medium is to be had. */
+    void (*announce)(void *ctx, const char *text);
     /* A descriptor, from now on the caller's, of the maildir of a medium that keeps what it carries; -1:
      * there is none. */
     int (*box)(void *ctx, const struct medium *m);
@@ -86,6 +89,10 @@ struct setup {
     /* Could that be a value of the option? False and a sentence when it never is; whether it works shows in
      * open. NULL: anything could. */
     bool (*takes)(const char *choice, char *problem, size_t cap);
+    const char *only_real; /* what a person misses of it in virtual time, and how to get it; NULL: nothing */
+    /* Does it listen to others on this machine? Then it is opened before any other, one of which may take the
+     * run into a network of its own. NULL: never. */
+    bool (*faces_machine)(const char *choice, bool by_hand);
     const char *helper;                        /* name of its process, as scenarios may kill it; NULL: none */
     size_t size;                               /* of its state, zeroed */
     bool (*needs_network)(const char *choice); /* NULL: never */

@@ -132,6 +132,14 @@ static bool on_certify(void *ctx, const char *name, enum setup_role role, struct
     return e == ERR_OK;
 }
 
+static void on_announce(void *ctx, const char *text)
+{
+    struct process_world *w = ctx;
+    struct run *r = w->run;
+    if (r->announced < RUN_ANNOUNCEMENTS)
+        text_copy(r->announcements[r->announced++], sizeof r->announcements[0], text);
+}
+
 static int on_box(void *ctx, const struct medium *m)
 {
     const struct process_world *w = ctx;
@@ -195,6 +203,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .book = &w->book,
         .choice = choice_of(w->run, i),
         .needs_network = network,
+        .by_hand = w->run->options->open,
         .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
         .instances = w->instances,
         .count = instances,
@@ -203,6 +212,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .fail = on_problem,
         .frame = on_frame,
         .certify = on_certify,
+        .announce = on_announce,
         .box = on_box,
     };
     w->states[i] = calloc(1, setup->size + 1);
@@ -213,17 +223,25 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
     return true;
 }
 
+static bool faces_machine(const struct process_world *w, size_t i)
+{
+    return media_setups[i]->faces_machine &&
+           media_setups[i]->faces_machine(choice_of(w->run, i), w->run->options->open);
+}
+
 static bool open_media(struct process_world *w)
 {
     size_t instances = list_instances(w);
     bool network = false;
     for (size_t i = 0; media_setups[i]; i++)
         network |= media_setups[i]->needs_network && media_setups[i]->needs_network(choice_of(w->run, i));
-    for (size_t i = 0; media_setups[i]; i++) {
-        w->media_open = i + 1;
-        if (is_used(w->run->scenario, media_setups[i]) && !open_medium(w, i, instances, network))
-            return false;
-    }
+    while (media_setups[w->media_open])
+        w->media_open++;
+    for (int outer = 1; outer >= 0; outer--)
+        for (size_t i = 0; i < w->media_open; i++)
+            if (faces_machine(w, i) == (bool)outer && is_used(w->run->scenario, media_setups[i]) &&
+                !open_medium(w, i, instances, network))
+                return false;
     return true;
 }
 

@@ -43,6 +43,7 @@
 #define HTTP_TAG_MAX    40  /* a client's address, with its end */
 #define HTTP_ADDRESS    48  /* a server's, with its end */
 #define HTTP_HOST_MAX   64  /* "<port>.<server>.example", as a certificate may have it */
+#define HTTP_LOCAL_MAX  66  /* the same below "localhost" */
 #define HTTP_ASKS_MAX   64  /* requests of one port that have no answer yet; one more is ERR_BUSY */
 #define HTTP_HANDED_MAX 128 /* requests in one server's hands; more wait at the door */
 #define HTTP_ANSWER_MS  3000
@@ -57,6 +58,9 @@ extern const struct medium medium_http;
 /* ---- of both worlds ---- */
 
 void http_host_name(const char *server, const char *port, char out[2 * ENV_NAME_MAX + 16]);
+/* "<port>.<server>.localhost": the same host for a browser on this machine, which looks nowhere else for it.
+ */
+void http_local_name(const char *server, const char *port, char out[2 * ENV_NAME_MAX + 18]);
 void http_address(const char *caller, unsigned number, char out[HTTP_ADDRESS]);
 /* May those come who show no certificate? */
 bool http_is_public(const struct port_spec *p);
