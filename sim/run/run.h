@@ -80,6 +80,9 @@ struct world_ops {
     enum link_state (*connector)(struct run *r, unsigned group);
     /* Puts a frame on the diagnostic segment there; one that does not go is lost. */
     void (*put)(struct run *r, unsigned group, const struct bus_frame *f);
+    /* The folder of the run for sockets and what helpers leave, while the world is there; "": none. NULL:
+     * this world has none. */
+    const char *(*folder)(const struct run *r);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };

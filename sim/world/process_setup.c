@@ -33,13 +33,13 @@ static bool make_directory(struct process_world *w)
 
 static bool make_logs(struct process_world *w)
 {
-    return records_inside(w->run, "logs", 0755);
+    return records_inside(w->run, RECORDS_LOGS, 0755);
 }
 
 /* They hold private keys. */
 static bool make_stores(struct process_world *w)
 {
-    return records_inside(w->run, "stores", 0700);
+    return records_inside(w->run, RECORDS_STORES, 0700);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
