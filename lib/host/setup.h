@@ -25,7 +25,12 @@ struct setup_identity {
     uint8_t certificate[SETUP_CERTIFICATE_MAX], authority[SETUP_CERTIFICATE_MAX];
     size_t certificate_len, authority_len;
 };
-enum setup_role { SETUP_SERVER, SETUP_CLIENT };
+enum setup_role {
+    SETUP_SERVER,
+    SETUP_CLIENT,
+    SETUP_CLIENT_EXPIRED, /* ended yesterday */
+    SETUP_CLIENT_FOREIGN  /* of another authority, which nobody trusts */
+};
 
 /* What the runner tells and offers. */
 struct setup_world {
@@ -45,7 +50,8 @@ struct setup_world {
     void *ctx;
     void (*fail)(void *ctx, const char *text); /* why it cannot work, and what to do */
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
-    /* A new identity for a host or a client of that name, below the one authority of this run. */
+    /* A new identity for a host or a client of that name, below the one authority of this run, unless
+     * the role says otherwise. */
     bool (*certify)(void *ctx, const char *name, enum setup_role role, struct setup_identity *out);
     /* A line for whoever drives it by hand: where something of this medium is to be had. */
     void (*announce)(void *ctx, const char *text);

@@ -113,6 +113,22 @@ static void give_identity(const struct tls_identity *own, const struct tls_ident
     out->authority_len = authority->len;
 }
 
+static enum err issue(struct crypto *c, const struct process_world *w, enum setup_role role, const char *name,
+                      int64_t now_s, struct tls_identity *out)
+{
+    struct tls_identity other;
+    enum tls_role as = role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT;
+    if (role == SETUP_CLIENT_EXPIRED)
+        return tls_issue_expired(c, &w->authority, as, name, now_s, out);
+    if (role != SETUP_CLIENT_FOREIGN)
+        return tls_issue(c, &w->authority, as, name, now_s, out);
+    enum err e = tls_authority_make(c, now_s, &other);
+    if (!e)
+        e = tls_issue(c, &other, as, name, now_s, out);
+    explicit_bzero(&other, sizeof other);
+    return e;
+}
+
 /* The authority is made with the first identity: a run without TLS has none. */
 static bool on_certify(void *ctx, const char *name, enum setup_role role, struct setup_identity *out)
 {
@@ -124,7 +140,7 @@ static bool on_certify(void *ctx, const char *name, enum setup_role role, struct
     if (!e && !w->authority.len)
         e = tls_authority_make(c, now_s, &w->authority);
     if (!e)
-        e = tls_issue(c, &w->authority, role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT, name, now_s, &own);
+        e = issue(c, w, role, name, now_s, &own);
     if (!e)
         give_identity(&own, &w->authority, out);
     explicit_bzero(&own, sizeof own);

@@ -32,6 +32,12 @@
  * There is no connection that lasts, so a link says less than those of lib/host/medium.h: either end is up
  * while its component lives and it is not cut, the asking end only when it has a server in this run.
  *
+ * A raw port (port_spec.raw) is a stranger's, in the process world; in the other it stays down. It tells by a
+ * tag of its own "open <host> <protocol> <certificate>": a connection with TLS, that name asked for and that
+ * protocol offered ("-": none), and a certificate shown: "foreign" (of another authority), "expired",
+ * "server" (a server's), "neighbour" (a valid one of the run, but no caller's), "-" for none. It hears "open"
+ * or "refused", then bytes both ways as they are, and "closed" when the door hangs up; "close" ends it.
+ *
  * Callers are those that the server's port declares; a class named "" among them stands for everybody without
  * a certificate. Without it the door refuses who has none. */
 #ifndef lib_media_http_http_h

@@ -304,6 +304,33 @@ static bool serve(struct setup_world *w, struct http_setup *s, const struct setu
     return a.ok && *e->listen_fd >= 0;
 }
 
+/* A stranger's identities: for each kind a certificate in the folder, and its key in the ring. */
+static bool equip_stranger(struct setup_world *w, const struct setup_end *e)
+{
+    static const struct {
+        const char *name;
+        enum setup_role role;
+    } kinds[] = {{"foreign", SETUP_CLIENT_FOREIGN},
+                 {"expired", SETUP_CLIENT_EXPIRED},
+                 {"server", SETUP_SERVER},
+                 {"neighbour", SETUP_CLIENT}};
+    const char *port = e->who->class->ports[e->port].name;
+    char file[3 * ENV_NAME_MAX];
+    struct token key;
+    bool ok = w->certify != NULL;
+    for (size_t i = 0; ok && i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct setup_identity id = {.certificate_len = 0};
+        snprintf(file, sizeof file, "%s.%s.%s", e->who->name, port, kinds[i].name);
+        ok = w->certify(w->ctx, e->who->name, kinds[i].role, &id) &&
+             write_certificate(w, file, span_of(id.certificate, id.certificate_len));
+        memcpy(key.bytes, id.scalar, sizeof key.bytes);
+        ok = ok && token_ring_add(e->ring, port, kinds[i].name, &key);
+        explicit_bzero(&id, sizeof id);
+    }
+    explicit_bzero(&key, sizeof key);
+    return ok;
+}
+
 static bool http_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
 {
     struct http_setup *s = state;
@@ -313,6 +340,10 @@ static bool http_endpoint(struct setup_world *w, void *state, const struct setup
     struct token key;
     if (spec->end == PORT_LISTENS)
         return serve(w, s, e);
+    if (spec->raw) {
+        snprintf(e->endpoint, e->cap, "raw:%s;folder=%s", s->socket, w->directory);
+        return equip_stranger(w, e);
+    }
     const struct setup_instance *server = setup_server_of(w, e->who, e->port, &reached);
     snprintf(e->endpoint, e->cap, "ask:");
     if (!server)
