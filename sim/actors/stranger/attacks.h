@@ -15,6 +15,8 @@ struct attack {
     void (*write)(struct wr *w); /* HTTP/2, behind the preface */
     bool bare;                   /* without the preface */
     const char *drip;            /* then this, a character every 300 ms; NULL: nothing */
+    /* Refused as this nginx does it: RFC 9113 leaves it open whether a malformed request gets a status or
+     * ends its stream, and what a limit of time or size does depends on what had arrived. */
     const char *answer; /* what comes first: a status, "reset" of the stream, "goaway", "closed", "refused"
                            (no handshake); two with "|" where the time decides */
 };

@@ -2,11 +2,13 @@
 
 #include "sim/actors/stranger/attacks.h"
 
-#define HOST "Host: app.tbe.example\r\n"
-#define BAD  "GET /bad HTTP/1.1\r\n" HOST
-#define POST "POST /bad HTTP/1.1\r\n" HOST
-#define NEXT "GET /smuggled HTTP/1.1\r\n" HOST "\r\n"
-#define LET  "GET /let-in HTTP/1.1\r\n" HOST
+#define HOST    "Host: app.tbe.example\r\n"
+#define BAD     "GET /bad HTTP/1.1\r\n" HOST
+#define POST    "POST /bad HTTP/1.1\r\n" HOST
+#define NEXT    "GET /smuggled HTTP/1.1\r\n" HOST "\r\n"
+#define SEVENTY SEVEN SEVEN SEVEN SEVEN SEVEN SEVEN SEVEN SEVEN SEVEN SEVEN
+#define SEVEN   "\1\1\1\1\1\1\1"
+#define LET     "GET /let-in HTTP/1.1\r\n" HOST
 
 const struct attack attacks_http1[] = {
     /* paths */
@@ -61,7 +63,7 @@ const struct attack attacks_http1[] = {
     {"trace", .text = "TRACE /bad HTTP/1.1\r\n" HOST "\r\n", .answer = "405"},
     {"connect", .text = "CONNECT app.tbe.example:443 HTTP/1.1\r\n" HOST "\r\n", .answer = "400|405"},
     {"options", .text = "OPTIONS * HTTP/1.1\r\n" HOST "\r\n", .answer = "400|405"},
-    {"version-0.9", .text = "GET /bad\r\n", .answer = "400"},
+    {"version-0.9", .text = "GET /bad\r\n", .answer = "no head"},
     {"version-3", .text = "GET /bad HTTP/3.0\r\n" HOST "\r\n", .answer = "505"},
     {"no-http", .text = "\x16\x03\x01 nonsense\r\n\r\n", .answer = "400"},
     /* sizes */
@@ -75,8 +77,7 @@ const struct attack attacks_http1[] = {
     {"long-token", .text = BAD "Authorization: Bearer \1\1\1\r\n\r\n", .answer = "400|413"},
     {"long-body", .text = POST "Content-Length: 70000\r\n\r\n", .answer = "413"},
     {"long-body-in-chunks",
-     .text = POST "Transfer-Encoding: chunked\r\n\r\n3a98\r\n\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\r\n0\r\n\r\n",
-     .answer = "413"},
+     .text = POST "Transfer-Encoding: chunked\r\n\r\n11170\r\n" SEVENTY "\r\n0\r\n\r\n", .answer = "413"},
     /* time */
     {"slow-header", .text = "GET /bad HTTP/1.1\r\n", .drip = "Host: app.tbe.example", .answer = "closed"},
     {"no-header-at-all", .text = "", .answer = "closed"},

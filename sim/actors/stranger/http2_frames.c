@@ -51,7 +51,7 @@ static void own_parent(struct wr *w)
     h2_put_pseudo(&b, "GET", "/bad");
     h2_put_frame(w, H2_HEADERS, H2_WHOLE | H2_WITH_ORDER, 1, bytes, b.len);
 }
-static void frame_too_long(struct wr *w)
+static void endless_frame(struct wr *w)
 {
     h2_put_head(w, 0xfffff, H2_HEADERS, H2_WHOLE, 1);
 }
@@ -160,13 +160,13 @@ const struct attack attacks_frames[] = {
     {"h2-headers-on-stream-0", .write = headers_on_0, .answer = "goaway"},
     {"h2-even-stream", .write = even_stream, .answer = "goaway"},
     {"h2-stream-again", .write = backwards, .answer = "goaway"},
-    {"h2-data-on-idle-stream", .write = data_on_idle, .answer = "goaway"},
+    {"h2-data-on-idle-stream", .write = data_on_idle, .answer = "goaway|closed"},
     {"h2-data-on-stream-0", .write = data_on_0, .answer = "goaway"},
     {"h2-continuation-alone", .write = continuation_alone, .answer = "goaway"},
     {"h2-interrupted-block", .write = interrupted_block, .answer = "goaway"},
     {"h2-padding-too-long", .write = padding_too_long, .answer = "goaway"},
     {"h2-its-own-parent", .write = own_parent, .answer = "goaway"},
-    {"h2-frame-too-long", .write = frame_too_long, .answer = "goaway"},
+    {"h2-endless-frame", .write = endless_frame, .answer = "reset|goaway|closed"},
     {"h2-short-ping", .write = short_ping, .answer = "goaway"},
     {"h2-push-promise", .write = push_promise, .answer = "goaway"},
     {"h2-window-of-0", .write = window_of_0, .answer = "goaway"},
@@ -175,13 +175,13 @@ const struct attack attacks_frames[] = {
     {"h2-frame-size", .write = frame_size, .answer = "goaway"},
     {"h2-half-a-setting", .write = half_setting, .answer = "goaway"},
     {"h2-no-window", .write = no_window, .answer = "404"},
-    {"h2-reset-flood", .write = reset_flood, .answer = "404"},
+    {"h2-reset-flood", .write = reset_flood, .answer = "reset|404|goaway"},
     {"h2-too-many-streams", .write = too_many_streams, .answer = "reset"},
-    {"h2-continuation-flood", .write = continuation_flood, .answer = "goaway"},
-    {"h2-empty-continuations", .write = empty_continuations, .answer = "goaway"},
-    {"h2-settings-flood", .write = settings_flood, .answer = "goaway"},
-    {"h2-ping-flood", .write = ping_flood, .answer = "goaway"},
-    {"h2-empty-data-flood", .write = empty_data_flood, .answer = "goaway"},
+    {"h2-continuation-flood", .write = continuation_flood, .answer = "400|goaway"},
+    {"h2-empty-continuations", .write = empty_continuations, .answer = "reset|goaway|closed"},
+    {"h2-settings-flood", .write = settings_flood, .answer = "goaway|closed"},
+    {"h2-ping-flood", .write = ping_flood, .answer = "goaway|closed"},
+    {"h2-empty-data-flood", .write = empty_data_flood, .answer = "reset|goaway|closed"},
     {"h2-other-preface", .bare = true, .write = no_preface, .answer = "goaway"},
     {NULL},
 };

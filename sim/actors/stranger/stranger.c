@@ -7,7 +7,7 @@
 
 #define HOST        "app.tbe.example"
 #define KNOCKED     "knocked=" /* begins the note that all is done */
-#define PIECE       16384
+#define PIECE       4096
 #define HEARD       8192
 #define PATIENCE_US 8000000u /* for an answer: the door's own limits are 2 to 5 s */
 #define DRIP_US     300000u
