@@ -254,7 +254,7 @@ static bool open_media(struct process_world *w)
     while (media_setups[w->media_open])
         w->media_open++;
     for (int outer = 1; outer >= 0; outer--)
-        for (size_t i = 0; i < w->media_open; i++)
+        for (size_t i = 0; media_setups[i]; i++)
             if (faces_machine(w, i) == (bool)outer && is_used(w->run->scenario, media_setups[i]) &&
                 !open_medium(w, i, instances, network))
                 return false;

@@ -96,5 +96,5 @@ const struct attack attacks_http1[] = {
     {"expired-certificate", .as = "expired", .text = BAD "\r\n", .answer = "403"},
     {"a-server-s-certificate", .as = "server", .text = BAD "\r\n", .answer = "403"},
     {"no-caller-s-certificate", .as = "neighbour", .text = BAD "\r\n", .answer = "403"},
-    {NULL},
+    {.name = NULL},
 };

@@ -233,5 +233,5 @@ const struct attack attacks_http2[] = {
     {"h2-two-lengths", .write = two_lengths, .answer = "400"},
     {"h2-long-body", .write = long_body, .answer = "413"},
     {"h2-slow-body", .write = slow_body, .answer = "reset|goaway|closed"},
-    {NULL},
+    {.name = NULL},
 };

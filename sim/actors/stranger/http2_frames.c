@@ -183,5 +183,5 @@ const struct attack attacks_frames[] = {
     {"h2-ping-flood", .write = ping_flood, .answer = "goaway|closed"},
     {"h2-empty-data-flood", .write = empty_data_flood, .answer = "reset|goaway|closed"},
     {"h2-other-preface", .bare = true, .write = no_preface, .answer = "goaway"},
-    {NULL},
+    {.name = NULL},
 };
