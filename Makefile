@@ -132,7 +132,7 @@ $(COMPONENTS:%=$(BUILD)/bin/%): $(BUILD)/bin/zygote
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(filter bench_% record_% card_%,$(@F)),,-lcriterion -lmosquitto -lssl) -lyaml -lsocketcan $(HOST) -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(filter %.o,$^) $(call group,$(filter %.a,$^)) $(if $(filter-out bench_door,$(filter bench_% record_% card_%,$(@F))),,-lcriterion -lmosquitto -lssl) -lyaml -lsocketcan $(HOST) -o $@
 
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^

@@ -214,6 +214,8 @@ static const struct explanation rows[] = {
      "Content-Type of the request; docs/api.md"},
     {ERR_HTTP_KEY, "a client that does not say which of its requests this is",
      "Idempotency-Key of the request; docs/api.md"},
+    {ERR_DOOR_ANSWER, "a setting of nginx, or another version of it",
+     "the note before it; the attack in sim/actors/stranger"},
     {ERR_SYSTEM, "the system refused something", "the component's log"},
     {ERR_KILLED, "a kill of the scenario", "its faults; the component starts again by itself"},
     {ERR_TOPIC_NOT_ALLOWED, "a topic that the component's class does not declare",

@@ -74,6 +74,10 @@ static bool is_http(void)
 static void hear_bytes(void *ctx, const char *address, struct span bytes)
 {
     char text[80];
+    if (stage.on_request && ctx == stage_find("server")) {
+        stage.on_request(address, bytes);
+        return;
+    }
     if (is_http()) {
         launch_must(bytes.len <= sizeof stage.heard, "a message of http", "too long");
         memcpy(stage.heard, bytes.p, bytes.len);

@@ -52,6 +52,8 @@ struct stage {
     pid_t helper; /* 0: none, or none that runs */
     struct tls_identity authority;
     struct virtual *v;
+    /* Takes what the server would hear on http; NULL: it stands in its log. */
+    void (*on_request)(const char *address, struct span bytes);
     struct span watched; /* the message of http that was heard last */
     uint8_t heard[4096];
     char kept_as[32]; /* what was kept last, virtual world */

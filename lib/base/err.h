@@ -121,6 +121,7 @@
     X(HTTP_GONE, 523, "the server was lost with the request in its hands")                      \
     X(HTTP_TYPE, 524, "the body is of another type than the one that is taken here")            \
     X(HTTP_KEY, 525, "the request needs an Idempotency-Key of its own")                         \
+    X(DOOR_ANSWER, 529, "the door answered an attack otherwise than it must")                   \
     /* tokens: 530..549 (RFC 7519) */                                                           \
     X(TOKEN_MALFORMED, 530, "not a well-formed access token")                                   \
     X(TOKEN_ALGORITHM, 531, "the token is not signed with ES256")                               \

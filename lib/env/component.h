@@ -55,6 +55,7 @@ struct port_spec {
     bool optional;
     bool confidential; /* what passes has secrets of others than the component's store: its bytes stand in no
                           record, only how many they are */
+    bool raw;          /* http, ASKS: a stranger who keeps to nothing; its bytes go as they are */
     bool waits;        /* opened when all other links of the run are up: a vehicle wakes after its back end */
     const char *server; /* ASKS: class of the other end, which has a port of the same name; NULL: env_tell
                            says where to */

@@ -25,7 +25,12 @@ struct setup_identity {
     uint8_t certificate[SETUP_CERTIFICATE_MAX], authority[SETUP_CERTIFICATE_MAX];
     size_t certificate_len, authority_len;
 };
-enum setup_role { SETUP_SERVER, SETUP_CLIENT };
+enum setup_role {
+    SETUP_SERVER,
+    SETUP_CLIENT,
+    SETUP_CLIENT_EXPIRED, /* ended yesterday */
+    SETUP_CLIENT_FOREIGN  /* of another authority, which nobody trusts */
+};
 
 /* What the runner tells and offers. */
 struct setup_world {
@@ -36,6 +41,7 @@ struct setup_world {
     struct token_ring *book; /* of this run, for all media: token_draw */
     const char *choice;      /* value of the medium's option, "auto" when not given */
     bool needs_network;      /* a medium of this run lies outside this machine */
+    bool by_hand;            /* a person drives it, who may want to come in from outside */
     bool wire_time;          /* buses take the time of real ones; a set-up that cannot do it fails */
     const struct setup_instance *instances;
     size_t count;
@@ -44,8 +50,11 @@ struct setup_world {
     void *ctx;
     void (*fail)(void *ctx, const char *text); /* why it cannot work, and what to do */
     void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
-    /* A new identity for a host or a client of that name, below the one authority of this run. */
+    /* A new identity for a host or a client of that name, below the one authority of this run, unless
+     * the role says otherwise. */
     bool (*certify)(void *ctx, const char *name, enum setup_role role, struct setup_identity *out);
+    /* A line for whoever drives it by hand: where something of this medium is to be had. */
+    void (*announce)(void *ctx, const char *text);
     /* A descriptor, from now on the caller's, of the maildir of a medium that keeps what it carries; -1:
      * there is none. */
     int (*box)(void *ctx, const struct medium *m);
@@ -86,6 +95,10 @@ struct setup {
     /* Could that be a value of the option? False and a sentence when it never is; whether it works shows in
      * open. NULL: anything could. */
     bool (*takes)(const char *choice, char *problem, size_t cap);
+    const char *only_real; /* what a person misses of it in virtual time, and how to get it; NULL: nothing */
+    /* Does it listen to others on this machine? Then it is opened before any other, one of which may take the
+     * run into a network of its own. NULL: never. */
+    bool (*faces_machine)(const char *choice, bool by_hand);
     const char *helper;                        /* name of its process, as scenarios may kill it; NULL: none */
     size_t size;                               /* of its state, zeroed */
     bool (*needs_network)(const char *choice); /* NULL: never */

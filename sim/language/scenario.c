@@ -215,7 +215,7 @@ static bool check_links(const struct scenario *s, const struct tree *y, struct t
         const struct member *m = &s->members[i];
         for (unsigned k = 0; m->class && k < m->class->port_count; k++) {
             const struct port_spec *spec = &m->class->ports[k];
-            if (spec->end != PORT_ASKS || spec->optional || scenario_server(s, m, k, &reached))
+            if (spec->end != PORT_ASKS || spec->optional || spec->raw || scenario_server(s, m, k, &reached))
                 continue;
             return tree_bad(
                 p, tree_get(y, "run")->at,

@@ -134,10 +134,20 @@ static bool take_issuer(struct crypto *c, const struct tls_identity *authority, 
     return o->issuer_key && o->issuer;
 }
 
+/* The subjectAltName of a host. */
+static void write_names(const char *name, char out[2 * CN_MAX + 16])
+{
+    static const char real[] = ".example";
+    size_t len = strlen(name), end = sizeof real - 1;
+    int used = snprintf(out, 2 * CN_MAX + 16, "DNS:%s", name);
+    if (len > end && strcmp(name + len - end, real) == 0)
+        snprintf(out + used, 2 * CN_MAX + 16 - (size_t)used, ",DNS:%.*s.localhost", (int)(len - end), name);
+}
+
 static enum err issue(struct crypto *c, const struct tls_identity *authority, enum tls_role role,
                       const char *name, int64_t from_s, int64_t to_s, struct tls_identity *out)
 {
-    char host[CN_MAX + 8];
+    char host[2 * CN_MAX + 16];
     const char *extensions[] = {"basicConstraints",
                                 "critical,CA:FALSE",
                                 "keyUsage",
@@ -154,7 +164,7 @@ static enum err issue(struct crypto *c, const struct tls_identity *authority, en
     struct order o = {name, extensions, from_s, to_s, NULL, NULL, NULL};
     if (!name_ok(name))
         return ERR_BAD_ARGUMENT;
-    snprintf(host, sizeof host, "DNS:%s", name);
+    write_names(name, host);
     enum err e = make_key(c, &o, out);
     if (!e && !take_issuer(c, authority, &o))
         e = ERR_CRYPTO_FAILED;

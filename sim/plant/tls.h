@@ -16,7 +16,9 @@ struct tls_identity {
 };
 
 enum tls_role {
-    TLS_SERVER, /* its name is a host's: also in subjectAltName, which is what clients look at */
+    TLS_SERVER, /* its name is a host's: also in subjectAltName, which is what clients look at. Below
+                 * ".example" it is certified below ".localhost", too: so browsers reach it without any set-up
+                 */
     TLS_CLIENT
 };
 

@@ -317,6 +317,7 @@ static int play(struct play *p)
         if (p->by_hand)
             play_say("%s: %s; `help` names what can be said", p->scenario.name, p->scenario.title);
         play_settle(p);
+        play_tell_ways(p);
         input_beside(p->run->guest && !in_real_time(p) ? p->run->guest->fd : -1);
         while (p->state == PLAY_GOES_ON)
             take_turn(p);

@@ -115,6 +115,8 @@ bool play_run(struct play *p, const struct words *w);
 bool play_quit(struct play *p, const struct words *w);
 
 /* tell.c: what prints. */
+/* Where a person reaches what runs: addresses for a browser, the mail; and what virtual time has not. */
+void play_tell_ways(const struct play *p);
 bool play_state(struct play *p, const struct words *w);
 bool play_help(struct play *p, const struct words *w);
 

@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/host/setup.h"
+#include "lib/media/media.h"
 #include "sim/play/play.h"
 #include "sim/run/records.h"
 
@@ -141,8 +143,39 @@ bool play_state(struct play *p, const struct words *w)
         play_say("%.1f s of %s time%s", (double)p->driver->now_us(p->run) / 1e6,
                  p->options.world == WORLD_VIRTUAL ? "virtual" : "real",
                  p->pending ? "; something is under way" : "");
+        play_tell_ways(p);
     }
     return true;
+}
+
+/* ---- ways in ---- */
+
+static bool is_used(const struct play *p, const struct medium *m)
+{
+    for (size_t i = 0; i < p->scenario.member_count; i++) {
+        const struct component_class *class = p->scenario.members[i].class;
+        for (size_t k = 0; class && k < class->port_count; k++)
+            if (strcmp(class->ports[k].medium, m->name) == 0)
+                return true;
+    }
+    return false;
+}
+
+void play_tell_ways(const struct play *p)
+{
+    char box[700];
+    for (size_t i = 0; i < p->run->announced; i++)
+        play_say("%s", p->run->announcements[i]);
+    for (size_t i = 0; media_setups[i]; i++) {
+        const struct setup *s = media_setups[i];
+        if (!is_used(p, s->medium))
+            continue;
+        if (s->only_real && p->options.world == WORLD_VIRTUAL)
+            play_say("%s", s->only_real);
+        records_path(p->run, s->medium->name, box, sizeof box);
+        if (s->medium->keeps && !p->options.choices[i]) /* else it goes to a server of somebody else */
+            play_say("%-6s %s/new", s->medium->name, box);
+    }
 }
 
 /* ---- help ---- */

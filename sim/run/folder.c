@@ -170,6 +170,14 @@ int folder_marked_inside(int folder, const char *name)
     return -1;
 }
 
+bool folder_is_marked(int folder, const char *name)
+{
+    int fd = folder_marked_inside(folder, name);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 void folder_drop_marked(int folder, const char *name)
 {
     int fd = folder_marked_inside(folder, name);

@@ -26,6 +26,7 @@ void folder_clear(int folder, const char *const *endings);
 void folder_drop(int folder, const char *name, const char *const *endings);
 /* Descriptor of a folder inside that bears our mark, -1: there is none. */
 int folder_marked_inside(int folder, const char *name);
+bool folder_is_marked(int folder, const char *name);
 /* Removes it, when nothing but the mark is in it. */
 void folder_drop_marked(int folder, const char *name);
 

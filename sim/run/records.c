@@ -74,8 +74,8 @@ static void drop_folders(int folder)
 {
     static const char *const logs[] = {".log", NULL};
     static const char *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
-    folder_drop(folder, "logs", logs);
-    folder_drop(folder, "stores", stores);
+    folder_drop(folder, RECORDS_LOGS, logs);
+    folder_drop(folder, RECORDS_STORES, stores);
 }
 
 /* Of the life before an earlier run, and of those before that. */

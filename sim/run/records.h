@@ -34,7 +34,9 @@ bool records_report(struct run *r, uint64_t now_us);
 /* A folder inside that of the records, where no earlier run has left anything. False and a failure. */
 bool records_inside(struct run *r, const char *name, unsigned mode);
 /* The one with the records of the life before, which the past makes itself. */
-#define RECORDS_PAST "past"
+#define RECORDS_PAST   "past"
+#define RECORDS_LOGS   "logs"
+#define RECORDS_STORES "stores"
 /* out/pp01 -> out/pp01/<file>. */
 void records_path(const struct run *r, const char *file, char *out, size_t cap);
 

@@ -13,10 +13,11 @@
 enum verdict { VERDICT_PASS, VERDICT_FAIL, VERDICT_BLOCKED, VERDICT_SKIPPED };
 const char *verdict_name(enum verdict v);
 
-#define RUN_FAILURES     24
-#define RUN_FAILURE_TEXT 700
-#define RUN_TRIGGERS     (SCENARIO_ACTIONS + 2 * FAULT_MAX)
-#define RUN_MEDIA        8
+#define RUN_FAILURES      24
+#define RUN_FAILURE_TEXT  700
+#define RUN_TRIGGERS      (SCENARIO_ACTIONS + 2 * FAULT_MAX)
+#define RUN_MEDIA         8
+#define RUN_ANNOUNCEMENTS 16
 
 /* In the order in which failures are told. */
 enum failure_rank {
@@ -79,6 +80,9 @@ struct world_ops {
     enum link_state (*connector)(struct run *r, unsigned group);
     /* Puts a frame on the diagnostic segment there; one that does not go is lost. */
     void (*put)(struct run *r, unsigned group, const struct bus_frame *f);
+    /* The folder of the run for sockets and what helpers leave, while the world is there; "": none. NULL:
+     * this world has none. */
+    const char *(*folder)(const struct run *r);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };
@@ -137,9 +141,11 @@ struct run {
     enum verdict verdict;
     char failures[RUN_FAILURES][RUN_FAILURE_TEXT];
     uint8_t failure_ranks[RUN_FAILURES];
-    size_t failure_count, failures_lost; /* lost: there was no room for them */
-    char transport[240];                 /* what carries CAN and GSDP, in words */
-    struct run_store_keys {              /* what components' secrets are sealed with, beside their stores */
+    size_t failure_count, failures_lost;        /* lost: there was no room for them */
+    char announcements[RUN_ANNOUNCEMENTS][200]; /* for who drives it: where something is to be had */
+    size_t announced;
+    char transport[240];    /* what carries CAN and GSDP, in words */
+    struct run_store_keys { /* what components' secrets are sealed with, beside their stores */
         uint8_t key[ENV_STORE_KEY], former[ENV_STORE_KEY];
         bool changed;
     } store_keys;

@@ -145,6 +145,11 @@ static struct store *world_store(struct run *r, const char *name)
     return c->store;
 }
 
+static const char *world_folder(const struct run *r)
+{
+    return world_of_run(r)->scratch.path;
+}
+
 static void world_last_words(struct run *r, const char *name, char out[240])
 {
     char log[760];
@@ -161,6 +166,7 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .last_words = world_last_words,
                                      .connector = world_connector,
                                      .put = world_put,
+                                     .folder = world_folder,
                                      .store = world_store};
 
 /* ---- the loop ---- */

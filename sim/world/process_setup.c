@@ -33,13 +33,13 @@ static bool make_directory(struct process_world *w)
 
 static bool make_logs(struct process_world *w)
 {
-    return records_inside(w->run, "logs", 0755);
+    return records_inside(w->run, RECORDS_LOGS, 0755);
 }
 
 /* They hold private keys. */
 static bool make_stores(struct process_world *w)
 {
-    return records_inside(w->run, "stores", 0700);
+    return records_inside(w->run, RECORDS_STORES, 0700);
 }
 
 void process_setup_log(const struct process_world *w, const char *name, char *out, size_t cap)
@@ -113,6 +113,22 @@ static void give_identity(const struct tls_identity *own, const struct tls_ident
     out->authority_len = authority->len;
 }
 
+static enum err issue(struct crypto *c, const struct process_world *w, enum setup_role role, const char *name,
+                      int64_t now_s, struct tls_identity *out)
+{
+    struct tls_identity other;
+    enum tls_role as = role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT;
+    if (role == SETUP_CLIENT_EXPIRED)
+        return tls_issue_expired(c, &w->authority, as, name, now_s, out);
+    if (role != SETUP_CLIENT_FOREIGN)
+        return tls_issue(c, &w->authority, as, name, now_s, out);
+    enum err e = tls_authority_make(c, now_s, &other);
+    if (!e)
+        e = tls_issue(c, &other, as, name, now_s, out);
+    explicit_bzero(&other, sizeof other);
+    return e;
+}
+
 /* The authority is made with the first identity: a run without TLS has none. */
 static bool on_certify(void *ctx, const char *name, enum setup_role role, struct setup_identity *out)
 {
@@ -124,12 +140,20 @@ static bool on_certify(void *ctx, const char *name, enum setup_role role, struct
     if (!e && !w->authority.len)
         e = tls_authority_make(c, now_s, &w->authority);
     if (!e)
-        e = tls_issue(c, &w->authority, role == SETUP_SERVER ? TLS_SERVER : TLS_CLIENT, name, now_s, &own);
+        e = issue(c, w, role, name, now_s, &own);
     if (!e)
         give_identity(&own, &w->authority, out);
     explicit_bzero(&own, sizeof own);
     crypto_free(c);
     return e == ERR_OK;
+}
+
+static void on_announce(void *ctx, const char *text)
+{
+    struct process_world *w = ctx;
+    struct run *r = w->run;
+    if (r->announced < RUN_ANNOUNCEMENTS)
+        text_copy(r->announcements[r->announced++], sizeof r->announcements[0], text);
 }
 
 static int on_box(void *ctx, const struct medium *m)
@@ -195,6 +219,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .book = &w->book,
         .choice = choice_of(w->run, i),
         .needs_network = network,
+        .by_hand = w->run->options->open,
         .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
         .instances = w->instances,
         .count = instances,
@@ -203,6 +228,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .fail = on_problem,
         .frame = on_frame,
         .certify = on_certify,
+        .announce = on_announce,
         .box = on_box,
     };
     w->states[i] = calloc(1, setup->size + 1);
@@ -213,17 +239,25 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
     return true;
 }
 
+static bool faces_machine(const struct process_world *w, size_t i)
+{
+    return media_setups[i]->faces_machine &&
+           media_setups[i]->faces_machine(choice_of(w->run, i), w->run->options->open);
+}
+
 static bool open_media(struct process_world *w)
 {
     size_t instances = list_instances(w);
     bool network = false;
     for (size_t i = 0; media_setups[i]; i++)
         network |= media_setups[i]->needs_network && media_setups[i]->needs_network(choice_of(w->run, i));
-    for (size_t i = 0; media_setups[i]; i++) {
-        w->media_open = i + 1;
-        if (is_used(w->run->scenario, media_setups[i]) && !open_medium(w, i, instances, network))
-            return false;
-    }
+    while (media_setups[w->media_open])
+        w->media_open++;
+    for (int outer = 1; outer >= 0; outer--)
+        for (size_t i = 0; media_setups[i]; i++)
+            if (faces_machine(w, i) == (bool)outer && is_used(w->run->scenario, media_setups[i]) &&
+                !open_medium(w, i, instances, network))
+                return false;
     return true;
 }
 

@@ -10,6 +10,11 @@ void http_host_name(const char *server, const char *port, char out[2 * ENV_NAME_
     snprintf(out, 2 * ENV_NAME_MAX + 16, "%s.%s.example", port, server);
 }
 
+void http_local_name(const char *server, const char *port, char out[2 * ENV_NAME_MAX + 18])
+{
+    snprintf(out, 2 * ENV_NAME_MAX + 18, "%s.%s.localhost", port, server);
+}
+
 void http_address(const char *caller, unsigned number, char out[HTTP_ADDRESS])
 {
     snprintf(out, HTTP_ADDRESS, "%s/%u", caller, number);

@@ -32,6 +32,12 @@
  * There is no connection that lasts, so a link says less than those of lib/host/medium.h: either end is up
  * while its component lives and it is not cut, the asking end only when it has a server in this run.
  *
+ * A raw port (port_spec.raw) is a stranger's, in the process world; in the other it stays down. It tells by a
+ * tag of its own "open <host> <protocol> <certificate>": a connection with TLS, that name asked for and that
+ * protocol offered ("-": none), and a certificate shown: "foreign" (of another authority), "expired",
+ * "server" (a server's), "neighbour" (a valid one of the run, but no caller's), "-" for none. It hears "open"
+ * or "refused", then bytes both ways as they are, and "closed" when the door hangs up; "close" ends it.
+ *
  * Callers are those that the server's port declares; a class named "" among them stands for everybody without
  * a certificate. Without it the door refuses who has none. */
 #ifndef lib_media_http_http_h
@@ -43,6 +49,7 @@
 #define HTTP_TAG_MAX    40  /* a client's address, with its end */
 #define HTTP_ADDRESS    48  /* a server's, with its end */
 #define HTTP_HOST_MAX   64  /* "<port>.<server>.example", as a certificate may have it */
+#define HTTP_LOCAL_MAX  66  /* the same below "localhost" */
 #define HTTP_ASKS_MAX   64  /* requests of one port that have no answer yet; one more is ERR_BUSY */
 #define HTTP_HANDED_MAX 128 /* requests in one server's hands; more wait at the door */
 #define HTTP_ANSWER_MS  3000
@@ -57,6 +64,9 @@ extern const struct medium medium_http;
 /* ---- of both worlds ---- */
 
 void http_host_name(const char *server, const char *port, char out[2 * ENV_NAME_MAX + 16]);
+/* "<port>.<server>.localhost": the same host for a browser on this machine, which looks nowhere else for it.
+ */
+void http_local_name(const char *server, const char *port, char out[2 * ENV_NAME_MAX + 18]);
 void http_address(const char *caller, unsigned number, char out[HTTP_ADDRESS]);
 /* May those come who show no certificate? */
 bool http_is_public(const struct port_spec *p);

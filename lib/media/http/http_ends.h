@@ -13,5 +13,7 @@
 struct link *http_server_open(const struct link_open *o, const char **reason);
 /* "ask:<socket>;host=<name>;ca=<file>;cert=<file>", or "ask:" for who has no server in this run. */
 struct link *http_client_open(const struct link_open *o, const char **reason);
+/* "raw:<socket>;folder=<of the certificates>"; the keys are in the ring by the kind of certificate. */
+struct link *http_raw_open(const struct link_open *o, const char **reason);
 
 #endif

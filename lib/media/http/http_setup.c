@@ -151,7 +151,7 @@ static bool prepare_nginx(const struct setup_world *w, const struct http_setup *
     for (size_t i = 0; i < s->host_count; i++) {
         const struct host *h = &s->hosts[i];
         const struct port_spec *spec = &h->who->class->ports[h->port];
-        char name[2 * ENV_NAME_MAX + 16];
+        char name[2 * ENV_NAME_MAX + 16], local[2 * ENV_NAME_MAX + 18];
         size_t longest = component_message_max(h->who->class);
         http_host_name(h->who->name, spec->name, name);
         hosts[i] = (struct nginx_host){.open_to_all = http_is_public(spec),
@@ -159,18 +159,41 @@ static bool prepare_nginx(const struct setup_world *w, const struct http_setup *
                                        .key_fd = HOST_FD + 2 * (int)i,
                                        .scgi_fd = HOST_FD + 2 * (int)i + 1};
         text_copy(hosts[i].name, sizeof hosts[i].name, name);
+        http_local_name(h->who->name, spec->name, local);
+        text_copy(hosts[i].local, sizeof hosts[i].local, local);
     }
     return nginx_prepare(&d);
 }
 
+/* By "tcp", and for a person who drives it. */
+static bool has_port(const char *choice, bool by_hand)
+{
+    return by_hand || strcmp(choice, "tcp") == 0;
+}
+
 static bool make_door(struct setup_world *w, struct http_setup *s)
 {
+    bool tcp = has_port(w->choice, w->by_hand);
     snprintf(s->socket, sizeof s->socket, "%.90s/https.sock", w->directory);
     s->tls_fd = spawn_listen(s->socket, SOCK_STREAM);
-    if (strcmp(w->choice, "tcp") == 0)
+    if (tcp)
         s->tcp_fd = listen_tcp(&s->tcp_port);
-    return s->tls_fd >= 0 && (strcmp(w->choice, "tcp") != 0 || s->tcp_fd >= 0) && make_hosts(w, s) &&
-           prepare_nginx(w, s);
+    return s->tls_fd >= 0 && (!tcp || s->tcp_fd >= 0) && make_hosts(w, s) && prepare_nginx(w, s);
+}
+
+/* Where a person gets in, and what is to be trusted for that. */
+static void announce(struct setup_world *w, const struct http_setup *s)
+{
+    char name[2 * ENV_NAME_MAX + 18], line[200];
+    for (size_t i = 0; i < s->host_count; i++) {
+        const struct port_spec *spec = &s->hosts[i].who->class->ports[s->hosts[i].port];
+        http_local_name(s->hosts[i].who->name, spec->name, name);
+        snprintf(line, sizeof line, "open   https://%s:%u/", name, s->tcp_port);
+        if (http_is_public(spec))
+            w->announce(w->ctx, line);
+    }
+    snprintf(line, sizeof line, "trust  %s/tls-ca.crt  (curl --cacert; of this run alone)", w->directory);
+    w->announce(w->ctx, line);
 }
 
 static bool http_open(struct setup_world *w, void *state)
@@ -189,6 +212,8 @@ static bool http_open(struct setup_world *w, void *state)
         snprintf(w->described, sizeof w->described, "HTTP on our nginx, port %u", s->tcp_port);
     else
         snprintf(w->described, sizeof w->described, "HTTP on our nginx");
+    if (w->by_hand && s->host_count)
+        announce(w, s);
     return true;
 }
 
@@ -279,6 +304,33 @@ static bool serve(struct setup_world *w, struct http_setup *s, const struct setu
     return a.ok && *e->listen_fd >= 0;
 }
 
+/* A stranger's identities: for each kind a certificate in the folder, and its key in the ring. */
+static bool equip_stranger(struct setup_world *w, const struct setup_end *e)
+{
+    static const struct {
+        const char *name;
+        enum setup_role role;
+    } kinds[] = {{"foreign", SETUP_CLIENT_FOREIGN},
+                 {"expired", SETUP_CLIENT_EXPIRED},
+                 {"server", SETUP_SERVER},
+                 {"neighbour", SETUP_CLIENT}};
+    const char *port = e->who->class->ports[e->port].name;
+    char file[3 * ENV_NAME_MAX];
+    struct token key;
+    bool ok = w->certify != NULL;
+    for (size_t i = 0; ok && i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct setup_identity id = {.certificate_len = 0};
+        snprintf(file, sizeof file, "%s.%s.%s", e->who->name, port, kinds[i].name);
+        ok = w->certify(w->ctx, e->who->name, kinds[i].role, &id) &&
+             write_certificate(w, file, span_of(id.certificate, id.certificate_len));
+        memcpy(key.bytes, id.scalar, sizeof key.bytes);
+        ok = ok && token_ring_add(e->ring, port, kinds[i].name, &key);
+        explicit_bzero(&id, sizeof id);
+    }
+    explicit_bzero(&key, sizeof key);
+    return ok;
+}
+
 static bool http_endpoint(struct setup_world *w, void *state, const struct setup_end *e)
 {
     struct http_setup *s = state;
@@ -288,6 +340,10 @@ static bool http_endpoint(struct setup_world *w, void *state, const struct setup
     struct token key;
     if (spec->end == PORT_LISTENS)
         return serve(w, s, e);
+    if (spec->raw) {
+        snprintf(e->endpoint, e->cap, "raw:%s;folder=%s", s->socket, w->directory);
+        return equip_stranger(w, e);
+    }
     const struct setup_instance *server = setup_server_of(w, e->who, e->port, &reached);
     snprintf(e->endpoint, e->cap, "ask:");
     if (!server)
@@ -328,7 +384,11 @@ const struct setup setup_http = {
     .medium = &medium_http,
     .option = "http",
     .form = "auto|tcp",
-    .option_is = "tcp: the door also listens at a port of 127.0.0.1, for a browser (default auto)",
+    .option_is = "tcp: the door also listens at a port of 127.0.0.1, for a browser (default auto: in play)",
+    .only_real =
+        "no browser gets into a world in virtual time: with --world process the addresses to open stand "
+        "here",
+    .faces_machine = has_port,
     .helper = "nginx",
     .size = sizeof(struct http_setup),
     .takes = takes,

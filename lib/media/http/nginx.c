@@ -26,7 +26,8 @@ static void write_general(FILE *f, const struct nginx_door *d)
     static const char *const kinds[] = {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"};
     fprintf(f,
             "daemon off;\nworker_processes 1;\npid %s/nginx.pid;\nerror_log stderr warn;\n%s"
-            "events { worker_connections 2048; }\nhttp {\naccess_log off;\nserver_tokens off;\n",
+            "events { worker_connections 2048; }\nhttp {\naccess_log off;\nserver_tokens off;\n"
+            "server_names_hash_bucket_size 128;\n",
             d->directory, geteuid() == 0 ? "user root;\n" : "");
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         fprintf(f, "%s_temp_path %s;\n", kinds[i], d->directory);
@@ -106,11 +107,11 @@ static void write_host(FILE *f, const struct nginx_door *d, const struct nginx_h
     fprintf(f, "server {\n");
     write_listen(f, d, "");
     fprintf(f,
-            "server_name %s;\nssl_certificate %s/%s.crt;\nssl_certificate_key /proc/self/fd/%d;\n"
+            "server_name %s%s%s;\nssl_certificate %s/%s.crt;\nssl_certificate_key /proc/self/fd/%d;\n"
             "ssl_client_certificate %s/tls-ca.crt;\nssl_verify_client %s;\nclient_max_body_size %zu;\n"
             "limit_req zone=rate burst=%d nodelay;\n",
-            h->name, d->directory, h->name, h->key_fd, d->directory, h->open_to_all ? "optional" : "on",
-            h->body_max, HTTP_BURST);
+            h->name, d->tcp_port ? " " : "", d->tcp_port ? h->local : "", d->directory, h->name, h->key_fd,
+            d->directory, h->open_to_all ? "optional" : "on", h->body_max, HTTP_BURST);
     write_problems(f);
     fprintf(f, "location / {\nif ($request_method !~ ^(");
     for (unsigned m = 0; m < HTTP_METHODS; m++)

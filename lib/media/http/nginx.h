@@ -6,7 +6,7 @@
 
 /* A host behind the door. */
 struct nginx_host {
-    char name[HTTP_HOST_MAX];
+    char name[HTTP_HOST_MAX], local[HTTP_LOCAL_MAX];
     bool open_to_all;    /* without a certificate, too */
     size_t body_max;     /* bytes */
     int key_fd, scgi_fd; /* in nginx: a file with its key, and the socket that serves it (O_PATH) */

@@ -341,7 +341,7 @@ static void http_detach(struct virtual_port *p)
 
 static void http_connect(struct virtual_port *p)
 {
-    if (virtual_port_spec(p)->end == PORT_ASKS && !server_of(p))
+    if (virtual_port_spec(p)->end == PORT_ASKS && (virtual_port_spec(p)->raw || !server_of(p)))
         return;
     virtual_link(p, LINK_UP);
     if (virtual_port_spec(p)->end == PORT_LISTENS)

@@ -1,0 +1,227 @@
+#include "sim/run/secrets.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/host/seal.h"
+#include "lib/media/media.h"
+#include "sim/run/boxes.h"
+#include "sim/run/disguise.h"
+#include "sim/run/folder.h"
+#include "sim/run/records.h"
+
+#define DEPTH 24 /* of folders in folders: a browser's profile has 10 */
+
+struct search {
+    struct run *run;
+    struct crypto *crypto;
+    const char *component;
+    const char *file;
+    struct span text; /* contents of one file */
+    bool by_others;   /* not written by the runner: a secret may stand there in any form */
+};
+
+/* ---- one file ---- */
+
+static void look_for_secret(void *ctx, const char *key, struct span value)
+{
+    const struct search *s = ctx;
+    if (disguise_find(s->text, value, s->by_others))
+        run_fail_as(s->run, FAILURE_RULE, "invariant 4: %s of %s stands in %s", key, s->component, s->file);
+}
+
+static void search_for(struct search *s, const struct member *m)
+{
+    struct store *store = m->class && m->class->secrets ? s->run->ops->store(s->run, m->name) : NULL;
+    const struct seal seal = {.crypto = s->crypto, .class = m->class, .key = s->run->store_keys.key};
+    s->component = m->name;
+    for (const char *const *prefix = store ? m->class->secrets : NULL; prefix && *prefix; prefix++) {
+        enum err e = seal_scan(&seal, store, *prefix, look_for_secret, s);
+        if (e)
+            run_fail_as(s->run, FAILURE_RECORD, "the secrets of %s cannot be looked for: %s (%s)", m->name,
+                        err_text(e), err_name(e));
+    }
+}
+
+static void search_text(struct search *s)
+{
+    for (size_t i = 0; i < s->run->scenario->member_count; i++)
+        search_for(s, &s->run->scenario->members[i]);
+    if (s->by_others && disguise_is_key_log(s->text))
+        run_fail_as(s->run, FAILURE_RULE,
+                    "invariant 4: %s has keys of TLS connections: whoever recorded them can read them",
+                    s->file);
+}
+
+static void search_open_file(struct search *s, int fd)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0 || !S_ISREG(about.st_mode)) {
+        run_fail_as(s->run, FAILURE_RECORD, "%s is no ordinary file: it cannot be searched for secrets",
+                    s->file);
+        return;
+    }
+    size_t len = (size_t)about.st_size;
+    void *text = len ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+    if (text == MAP_FAILED) {
+        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be read: %s", s->file, strerror(errno));
+    } else if (text) {
+        s->text = span_of(text, len);
+        search_text(s);
+        munmap(text, len);
+    }
+}
+
+static void search_file(struct search *s, int folder, const char *name, const char *path)
+{
+    int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno != ENOENT)
+        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be read: %s", path, strerror(errno));
+    if (fd < 0)
+        return;
+    s->file = path;
+    search_open_file(s, fd);
+    close(fd);
+}
+
+/* ---- folders ---- */
+
+enum where {
+    IN_RECORDS, /* of this run, or of a life before it */
+    IN_LOGS,
+    ELSEWHERE
+};
+
+static void search_folder(struct search *s, int folder, const char *path, enum where where, unsigned depth);
+
+/* Folders of the records that are not searched, and why. */
+static bool may_hold(int folder, const char *name)
+{
+    for (size_t i = 0; media[i]; i++)
+        if (media[i]->keeps && strcmp(media[i]->name, name) == 0)
+            return true; /* it is judged by who may look into it */
+    return strcmp(name, RECORDS_STORES) == 0 ||
+           (strcmp(name, RECORDS_PAST) != 0 && folder_is_marked(folder, name));
+}
+
+static void enter(struct search *s, int folder, const char *name, const char *path, enum where where,
+                  unsigned depth)
+{
+    enum where next = where != IN_RECORDS               ? ELSEWHERE
+                      : strcmp(name, RECORDS_PAST) == 0 ? IN_RECORDS
+                      : strcmp(name, RECORDS_LOGS) == 0 ? IN_LOGS
+                                                        : ELSEWHERE;
+    if (where == IN_RECORDS && may_hold(folder, name))
+        return;
+    int inside = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inside < 0)
+        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be searched for secrets: %s", path, strerror(errno));
+    else
+        search_folder(s, inside, path, next, depth + 1);
+}
+
+/* What the runner itself writes, in hex and in no other form. */
+static bool is_record(const char *name)
+{
+    return strcmp(name, "trace.jsonl") == 0 || strcmp(name, "can.log") == 0 ||
+           strcmp(name, "bytes.jsonl") == 0;
+}
+
+/* A link or a socket has no bytes of its own; in the place of a record it hides them. */
+static void look_at(struct search *s, int folder, const char *name, const char *path, enum where where,
+                    unsigned depth)
+{
+    struct stat about;
+    if (fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return;
+    bool ours = where == IN_RECORDS && is_record(name);
+    s->by_others = !ours;
+    if (S_ISREG(about.st_mode) || ours || (where == IN_LOGS && !S_ISDIR(about.st_mode)))
+        search_file(s, folder, name, path);
+    else if (S_ISDIR(about.st_mode))
+        enter(s, folder, name, path, where, depth);
+}
+
+/* The descriptor is closed. */
+static void search_folder(struct search *s, int folder, const char *path, enum where where, unsigned depth)
+{
+    char inside[PATH_MAX];
+    DIR *d = depth < DEPTH ? fdopendir(folder) : NULL;
+    if (!d) {
+        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be searched for secrets: %s", path,
+                    depth < DEPTH ? strerror(errno) : "too many folders in folders");
+        close(folder);
+        return;
+    }
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        bool is_dots = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+        if (!is_dots && snprintf(inside, sizeof inside, "%s/%s", path, e->d_name) < (int)sizeof inside)
+            look_at(s, dirfd(d), e->d_name, inside, where, depth);
+    }
+    closedir(d);
+}
+
+/* ---- the run ---- */
+
+/* Of each process one. */
+static void miss_logs(struct run *r)
+{
+    char path[700], logs[600];
+    records_path(r, RECORDS_LOGS, logs, sizeof logs);
+    for (size_t i = 0; r->ops->last_words && i < r->scenario->member_count; i++) {
+        snprintf(path, sizeof path, "%s/%s.log", logs, r->scenario->members[i].name);
+        if (r->scenario->members[i].class && access(path, R_OK) != 0)
+            run_fail_as(r, FAILURE_RECORD, "%s is gone: %s", path, strerror(errno));
+    }
+}
+
+static void miss_records(struct run *r)
+{
+    char path[700];
+    const struct {
+        const char *name;
+        bool must_be_there;
+    } files[] = {{"trace.jsonl", true}, {"can.log", true}, {"bytes.jsonl", r->options->bytes}};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        records_path(r, files[i].name, path, sizeof path);
+        if (files[i].must_be_there && access(path, R_OK) != 0)
+            run_fail_as(r, FAILURE_RECORD, "%s cannot be read: %s", path, strerror(errno));
+    }
+}
+
+static void search_whole(struct search *s)
+{
+    struct run *r = s->run;
+    const char *own = r->ops->folder ? r->ops->folder(r) : "";
+    int records = openat(records_folder(r), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int ours = *own ? open(own, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (records >= 0)
+        search_folder(s, records, r->options->out, IN_RECORDS, 0);
+    if (ours >= 0)
+        search_folder(s, ours, own, ELSEWHERE, 0);
+    if (records < 0 || (*own && ours < 0))
+        run_fail_as(r, FAILURE_RECORD, "%s cannot be searched for secrets: %s",
+                    records < 0 ? r->options->out : own, strerror(errno));
+}
+
+void secrets_judge(struct run *r)
+{
+    struct search s = {.run = r, .crypto = records_are_kept(r) ? crypto_new(NULL) : NULL};
+    if (!records_are_kept(r))
+        return;
+    miss_records(r);
+    miss_logs(r);
+    if (s.crypto)
+        search_whole(&s);
+    else
+        run_fail_as(r, FAILURE_RECORD, "%s cannot be searched: %s", r->options->out, err_text(ERR_NO_MEMORY));
+    crypto_free(s.crypto);
+    boxes_judge(r);
+}
