@@ -30,10 +30,10 @@ check '^EVP_(CIPHER|Cipher)' "$build"/lib/crypto/sealed.o
 check '^(EC_|BN_|ECDH_|EVP_(KDF|MAC|CIPHER|Cipher|Encrypt|Decrypt)|OSSL_PARAM_construct_)' $(objects lib/ccc)
 # diagnostics: the one MAC of seed and key
 check '^EVP_Q_mac$' $(objects lib/uds)
-check '^__tls_get_addr$' $(objects lib/http lib/mail)
+check '^__tls_get_addr$' $(objects lib/http lib/html lib/mail)
 check '^json_(object_(seed|get|iter.*|key_to_iter)|loadb|delete|string_(value|length))$' $(objects lib/json)
 # these allocate nothing themselves: all their memory is their caller's, or OpenSSL's for keys
-for object in $(objects lib/ccc lib/uds lib/http lib/mail); do
+for object in $(objects lib/ccc lib/uds lib/http lib/html lib/mail); do
     nm -u "$object" | grep -E ' (malloc|calloc|realloc|strdup|free)$' && { echo "check: $object allocates" >&2; bad=1; }
 done
 # protobuf is for what is stored, with an allocator of ours
@@ -43,7 +43,7 @@ for object in $(objects lib/ccc); do
 done
 check '^$' "$build"/lib/host/fault.o
 # no component's object may name a host, a link or the seeded generator of the virtual world
-for object in $(objects $components lib/can lib/msg lib/crypto lib/pki lib/ccc lib/uds lib/http lib/mail); do
+for object in $(objects $components lib/can lib/msg lib/crypto lib/pki lib/ccc lib/uds lib/http lib/html lib/mail); do
     nm -u "$object" | grep -E ' (virtual_|seeded_|process_|link_|can_socket|sqlite|hub_|node_)' &&
         { echo "check: $object knows its host" >&2; bad=1; }
 done

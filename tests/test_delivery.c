@@ -56,7 +56,8 @@ static Init__V1__OpInitRequest request(void)
     return m;
 }
 
-static struct said ask(const char *vehicle, const char *user, const char *client, const char *key)
+static struct said ask_by(Init__V1__Way way, const char *vehicle, const char *user, const char *client,
+                          const char *key)
 {
     Init__V1__PairingLink link = INIT__V1__PAIRING_LINK__INIT;
     Init__V1__OpInitRequest m = request();
@@ -64,9 +65,15 @@ static struct said ask(const char *vehicle, const char *user, const char *client
     link.user = (char *)user;
     link.client = (char *)client;
     link.idempotency_key = (char *)key;
+    link.way = way;
     m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_LINK;
     m.link = &link;
     return hear(&m);
+}
+
+static struct said ask(const char *vehicle, const char *user, const char *client, const char *key)
+{
+    return ask_by(INIT__V1__WAY__WAY_APP, vehicle, user, client, key);
 }
 
 static enum err acknowledge(const char *id, const char *user, const char *client)

@@ -554,7 +554,7 @@ Test(tbe, who_signs_in_too_often_waits_and_others_do_not)
 
 Test(tbe_limits, who_asks_too_often_waits, .fini = stop)
 {
-    const uint64_t settings[] = {900, 5, 3, 2000};
+    const uint64_t settings[] = {900, 5, 3, 2000, 30, 5};
     start_with(settings);
     for (int i = 0; i < 3; i++) {
         ask_link(anna);

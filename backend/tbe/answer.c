@@ -17,6 +17,11 @@ static const struct {
     {ERR_HTTP_METHOD, 405},
     {ERR_HTTP_TYPE, 415},
     {ERR_SIGN_IN, 401},
+    {ERR_SESSION_MISSING, 401},
+    {ERR_FORM_FORGED, 403},
+    {ERR_FORM_FOREIGN, 403},
+    {ERR_CONSENT_MISSING, 403},
+    {ERR_CONSENT_WRONG, 403},
     {ERR_TOKEN_MISSING, 401},
     {ERR_TOKEN_MALFORMED, 401},
     {ERR_TOKEN_ALGORITHM, 401},
@@ -40,7 +45,7 @@ static const struct {
     {ERR_MSG_NO_ANSWER, 504},
 };
 
-static unsigned status_of(enum err reason)
+unsigned tbe_status_of(enum err reason)
 {
     for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
         if (statuses[i].reason == reason)
@@ -80,10 +85,11 @@ void tbe_answer(struct tbe *t, const struct tbe_caller *c, unsigned status, cons
     send(t, c, &r);
 }
 
-void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s)
+static void refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s,
+                   const char *allow)
 {
     char text[HTTP_PROBLEM_MAX], seconds[12];
-    unsigned status = status_of(reason);
+    unsigned status = tbe_status_of(reason);
     struct http_response r = {.status = status};
     if (!*c->address)
         return;
@@ -99,10 +105,20 @@ void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsi
                                                             ? "Bearer"
                                                             : "Bearer error=\"invalid_token\"");
     if (status == 405)
-        r.lines[HTTP_LINE_ALLOW] = text_span("POST");
+        r.lines[HTTP_LINE_ALLOW] = text_span(allow);
     r.lines[HTTP_LINE_TYPE] = text_span(http_type_name(HTTP_TYPE_PROBLEM));
     r.body = span_of(text, http_problem_text(status, reason, NULL, text));
     send(t, c, &r);
+}
+
+void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s)
+{
+    refuse(t, c, reason, retry_after_s, "");
+}
+
+void tbe_refuse_method(struct tbe *t, const struct tbe_caller *c, const char *allow)
+{
+    refuse(t, c, ERR_HTTP_METHOD, 0, allow);
 }
 
 enum err tbe_read_body(const struct http_request *r, const struct json_field *fields, size_t n)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_internal.h"
+#include "backend/tbe/tbe_portal.h"
 #include "lib/ccc/primitives.h"
 
 #define HASH_N 16384
@@ -30,19 +30,15 @@ enum err tbe_hash(struct span in, uint8_t *out, size_t cap, size_t *len)
     return e;
 }
 
-static enum err hash_begin(struct tbe *t, const struct tbe_visit *v, size_t user, const char *client,
-                           const char *secret)
+enum err tbe_hash_begin(struct tbe *t, const struct tbe_signing *s, const char *salt, const char *secret)
 {
     static const char nobodys[] = "spaaksim-nobody!";
     uint8_t in[TBE_SALT + TBE_WORD];
     struct wr w = wr_of(in, sizeof in);
     if (t->signing_count == TBE_SIGNING_MAX)
         return ERR_BUSY;
-    struct tbe_signing *s = &t->signing[(t->signing_first + t->signing_count) % TBE_SIGNING_MAX];
-    s->caller = v->caller;
-    s->user = user;
-    text_copy(s->client, sizeof s->client, client);
-    wr_copy(&w, user < TBE_USERS ? tbe_users[user].salt : nobodys, TBE_SALT);
+    t->signing[(t->signing_first + t->signing_count) % TBE_SIGNING_MAX] = *s;
+    wr_copy(&w, salt ? salt : nobodys, TBE_SALT);
     wr_copy(&w, secret, strlen(secret));
     enum err e = env_work(t->env, TBE_WORK_HASH, span_of(in, w.len));
     t->signing_count += !e;
@@ -63,8 +59,10 @@ enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v)
     if (i < TBE_USERS && tbe_users[i].port != v->caller.port)
         i = TBE_USERS;
     unsigned wait_s = e ? 0 : tbe_bucket_take(t, &t->sign_in_buckets[i], t->sign_ins);
+    struct tbe_signing s = {.caller = v->caller, .user = i};
+    text_copy(s.client, sizeof s.client, client);
     if (!e && !wait_s)
-        e = hash_begin(t, v, i, client, secret);
+        e = tbe_hash_begin(t, &s, i < TBE_USERS ? tbe_users[i].salt : NULL, secret);
     OPENSSL_cleanse(secret, sizeof secret);
     if (wait_s) {
         env_trace_reason(t->env, TRACE_REJECT, NULL, "sign-in", ERR_HTTP_RATE, 0, v->caller.address);
@@ -113,6 +111,10 @@ void tbe_on_hash(struct tbe *t, enum err e, struct span hash)
     t->signing_count--;
     if (!e && hash.len != TBE_HASH)
         e = ERR_INTERNAL;
+    if (s.page) {
+        tbe_page_on_hash(t, s.page - 1, e, hash);
+        return;
+    }
     if (!e && (s.user == TBE_USERS || !bytes_equal_ct(hash.p, tbe_users[s.user].hash, TBE_HASH)))
         e = ERR_SIGN_IN;
     if (!e)

@@ -1,15 +1,17 @@
 #include "backend/tbe/tbe.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "backend/tbe/tbe_internal.h"
+#include "backend/tbe/tbe_portal.h"
 
 #define MINUTE_US 60000000u
 
 /* Everybody may come; what they may have is said by their tokens, never by a certificate. */
 static const char *const apps[] = {"phone", "", NULL};
 static const char *const operators[] = {"", NULL};
+static const char *const browsers[] = {"", NULL};
 
 static const struct port_spec ports[] = {
     [TBE_PORT_APP] = {.name = "app",
@@ -31,9 +33,32 @@ static const struct port_spec ports[] = {
                        .server = "vos",
                        .optional = true,
                        .confidential = true},
+    /* without it a mailing fails */
+    [TBE_PORT_MAIL] = {.name = "mail",
+                       .medium = "mail",
+                       .optional = true,
+                       .confidential = true,
+                       .name_of = mail_message_name},
+    [TBE_PORT_PORTAL] = {.name = "portal",
+                         .medium = "http",
+                         .end = PORT_LISTENS,
+                         .callers = browsers,
+                         .confidential = true,
+                         .name_of = http_message_name},
+    [TBE_PORT_HOTLINE] = {.name = "hotline",
+                          .medium = "http",
+                          .end = PORT_LISTENS,
+                          .callers = browsers,
+                          .confidential = true,
+                          .name_of = http_message_name},
 };
 
-static const struct timer_spec timers[] = {[TBE_TIMER_VOS] = {.name = "answer of the VOS"}};
+static const struct timer_spec timers[] = {
+    [TBE_TIMER_VOS] = {.name = "answer of the VOS"},
+    [TBE_TIMER_MAILING] = {.name = "mailings"},
+    [TBE_TIMER_AUDIT] = {.name = "audit trail"},
+    [TBE_TIMER_PAGE] = {.name = "page without an outcome"},
+};
 
 static const struct setting_spec settings[] = {
     [TBE_SETTING_TOKEN_S] = {.name = "token_s", .fallback = 900, .min = 1, .max = TOKEN_LIFETIME_S},
@@ -42,11 +67,21 @@ static const struct setting_spec settings[] = {
     [TBE_SETTING_ASKS] = {.name = "asks", .fallback = 60, .min = 1, .max = 100000},
     /* the door itself waits 3 s */
     [TBE_SETTING_VOS_MS] = {.name = "vos_ms", .fallback = 2000, .min = 10, .max = 2500},
+    /* for the link of each vehicle in a minute, whoever asks, and so many at once */
+    [TBE_SETTING_VEHICLE_ASKS] = {.name = "vehicle_asks", .fallback = 30, .min = 1, .max = 100000},
+    /* of a mail that the server refuses for now, or that does not reach it: after 1, 2, 4 s and so on */
+    [TBE_SETTING_MAIL_TRIES] = {.name = "mail_tries", .fallback = 5, .min = 1, .max = 10},
     {.name = NULL},
 };
 
-static const char *const keys[] = {TBE_TOKEN_KEY, NULL};
-static const char *const secrets[] = {TBE_TOKEN_KEY, NULL};
+static const char *const keys[] = {TBE_TOKEN_KEY,
+                                   TBE_MAILING_PREFIX "+/+",
+                                   TBE_ADDRESS_PREFIX "+",
+                                   TBE_AUDIT_PREFIX "+",
+                                   TBE_FORM_KEY,
+                                   TBE_SESSION "+",
+                                   NULL};
+static const char *const secrets[] = {TBE_TOKEN_KEY, TBE_FORM_KEY, NULL};
 
 static const struct work_spec works[] = {
     [TBE_WORK_HASH] = {.name = "hash", .run = tbe_hash, .virtual_us = 50000, .result_max = TBE_HASH},
@@ -55,19 +90,22 @@ static const struct work_spec works[] = {
 
 /* ---- routes ---- */
 
-/* All are POST. Between `before` and `after` stands an id; after NULL: `before` is the whole path. */
+/* Between `before` and `after` stands an id; after NULL: `before` is the whole path. */
 static const struct route {
     unsigned port;
+    enum http_method method;
     const char *before, *after;
     const char *scope; /* what the token must allow; NULL: no token */
     const char *step;  /* at which a token is refused */
     enum err (*act)(struct tbe *t, struct tbe_visit *v);
 } routes[] = {
-    {TBE_PORT_APP, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
-    {TBE_PORT_APP, "/v1/pairing-passwords", NULL, TBE_SCOPE_PAIRING, "OP-01a/2", tbe_ask_link},
-    {TBE_PORT_APP, "/v1/pairing-passwords/", "/acknowledge", TBE_SCOPE_PAIRING, NULL, tbe_acknowledge},
-    {TBE_PORT_OPERATOR, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
-    {TBE_PORT_OPERATOR, "/v1/vehicles/", "/renew-identity", TBE_SCOPE_RENEWAL, NULL, tbe_renew},
+    {TBE_PORT_APP, HTTP_POST, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
+    {TBE_PORT_APP, HTTP_POST, "/v1/pairing-passwords", NULL, TBE_SCOPE_PAIRING, "OP-01a/2", tbe_ask_link},
+    {TBE_PORT_APP, HTTP_POST, "/v1/pairing-passwords/", "/acknowledge", TBE_SCOPE_PAIRING, NULL,
+     tbe_acknowledge},
+    {TBE_PORT_APP, HTTP_GET, "/v1/vehicles/", "/status", TBE_SCOPE_PAIRING, NULL, tbe_status},
+    {TBE_PORT_OPERATOR, HTTP_POST, "/v1/tokens", NULL, NULL, NULL, tbe_sign_in},
+    {TBE_PORT_OPERATOR, HTTP_POST, "/v1/vehicles/", "/renew-identity", TBE_SCOPE_RENEWAL, NULL, tbe_renew},
 };
 
 static bool fits(const struct route *r, struct span path, char id[TBE_ID])
@@ -84,11 +122,20 @@ static bool fits(const struct route *r, struct span path, char id[TBE_ID])
     return tbe_is_word(id, 1);
 }
 
-static const struct route *find_route(struct tbe_visit *v)
+/* NULL: none. Then `allow` names the methods that the path has; "": there is no such path. */
+static const struct route *find_route(struct tbe_visit *v, char allow[32])
 {
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
-        if (routes[i].port == v->caller.port && fits(&routes[i], v->request->words[HTTP_WORD_PATH], v->id))
-            return &routes[i];
+    struct wr w = wr_of(allow, 31);
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        const struct route *r = &routes[i];
+        if (r->port != v->caller.port || !fits(r, v->request->words[HTTP_WORD_PATH], v->id))
+            continue;
+        if (r->method == v->request->method)
+            return r;
+        wr_copy(&w, ", ", w.len ? 2 : 0);
+        wr_copy(&w, http_method_name(r->method), strlen(http_method_name(r->method)));
+    }
+    allow[w.len] = '\0';
     return NULL;
 }
 
@@ -102,25 +149,35 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
     return 0;
 }
 
+unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle)
+{
+    uint8_t digest[SHA256_SIZE];
+    const struct span parts[] = {span_of(t->bucket_secret, sizeof t->bucket_secret),
+                                 span_of(vehicle, strlen(vehicle))};
+    crypto_sha256(t->env->crypto, parts, 2, digest);
+    size_t i = ((size_t)digest[0] << 8 | digest[1]) % TBE_VEHICLE_BUCKETS;
+    return tbe_bucket_take(t, &t->vehicle_buckets[i], t->vehicle_asks);
+}
+
 /* Who has a token, and has not asked too often with it. */
-static enum err admit(struct tbe *t, const struct route *r, struct tbe_visit *v, unsigned *wait_s)
+static enum err admit(struct tbe *t, const struct route *r, struct tbe_visit *v)
 {
     enum err e = tbe_authorise(t, r->scope, v);
     size_t user = e ? TBE_USERS : tbe_user_find(v->claims.subject);
     if (e || user == TBE_USERS)
         return e ? e : ERR_TOKEN_SCOPE;
-    *wait_s = tbe_bucket_take(t, &t->ask_buckets[user], t->asks);
-    return *wait_s ? ERR_HTTP_RATE : ERR_OK;
+    v->wait_s = tbe_bucket_take(t, &t->ask_buckets[user], t->asks);
+    return v->wait_s ? ERR_HTTP_RATE : ERR_OK;
 }
 
 static void serve(struct tbe *t, struct tbe_visit *v, const char *name, uint32_t len)
 {
-    unsigned wait_s = 0;
+    char allow[32];
     const char *step = NULL;
-    const struct route *r = find_route(v);
-    enum err e = !r ? ERR_NOT_FOUND : v->request->method != HTTP_POST ? ERR_HTTP_METHOD : ERR_OK;
+    const struct route *r = find_route(v, allow);
+    enum err e = r ? ERR_OK : *allow ? ERR_HTTP_METHOD : ERR_NOT_FOUND;
     if (!e && r->scope)
-        e = admit(t, r, v, &wait_s);
+        e = admit(t, r, v);
     if (e && r)
         step = r->step;
     if (!e)
@@ -128,7 +185,10 @@ static void serve(struct tbe *t, struct tbe_visit *v, const char *name, uint32_t
     if (!e)
         return;
     env_trace_reason(t->env, TRACE_REJECT, step, name, e, len, v->caller.address);
-    tbe_refuse(t, &v->caller, e, wait_s);
+    if (e == ERR_HTTP_METHOD)
+        tbe_refuse_method(t, &v->caller, allow);
+    else
+        tbe_refuse(t, &v->caller, e, v->wait_s);
 }
 
 static void on_request(struct tbe *t, unsigned port, const char *address, struct span bytes)
@@ -151,13 +211,17 @@ static void tbe_on_bytes(void *self, unsigned port, const char *address, struct 
 {
     if (port == TBE_PORT_INIT)
         tbe_on_vos(self, bytes);
+    else if (port == TBE_PORT_PORTAL || port == TBE_PORT_HOTLINE)
+        tbe_page_on_request(self, port, address, bytes);
     else
         on_request(self, port, address, bytes);
 }
 
 static void tbe_on_news(void *self, unsigned port, const char *address, const char *news)
 {
-    if (strcmp(news, "gone") == 0)
+    if (port == TBE_PORT_MAIL)
+        tbe_mailing_on_mail(self, address, news);
+    else if (strcmp(news, "gone") == 0)
         tbe_forget(self, port, address);
 }
 
@@ -167,15 +231,52 @@ static void tbe_on_link(void *self, unsigned port, enum link_state state)
     if (port != TBE_PORT_INIT)
         return;
     t->vos_up = state != LINK_DOWN;
-    if (!t->vos_up)
+    if (t->vos_up)
+        tbe_mailing_on_vos_up(t);
+    else
         tbe_vos_lost(t);
 }
 
 static void tbe_on_timer(void *self, unsigned timer)
 {
-    (void)timer;
-    tbe_vos_late(self);
+    if (timer == TBE_TIMER_VOS)
+        tbe_vos_late(self);
+    else if (timer == TBE_TIMER_MAILING)
+        tbe_mailing_on_timer(self);
+    else if (timer == TBE_TIMER_PAGE)
+        tbe_pages_late(self);
+    else
+        tbe_audit_flush(self);
 }
+
+/* ---- calls ---- */
+
+static enum err call_set_address(void *self, const struct call_value *values)
+{
+    return tbe_set_address(self, values[0].text, values[1].text);
+}
+
+static bool user_ok(const char *text)
+{
+    return tbe_user_find(text) < TBE_USERS;
+}
+
+static bool address_ok(const char *text)
+{
+    return mail_address_ok(span_of(text, strlen(text)));
+}
+
+static const struct parameter_spec address_parameters[] = {
+    {.name = "user", .kind = PARAMETER_TEXT, .required = true, .check = user_ok, .form = "anna"},
+    {.name = "address",
+     .kind = PARAMETER_TEXT,
+     .required = true,
+     .check = address_ok,
+     .form = "anna@customer.example"},
+    {.name = NULL}};
+
+static const struct call_spec calls[] = {
+    {"set-address", "says where mail to a user goes", address_parameters, call_set_address}, {.name = NULL}};
 
 static void tbe_on_work(void *self, unsigned work, enum err e, struct span result)
 {
@@ -193,13 +294,25 @@ static enum err tbe_init(void *self, struct env *env, const struct component_arg
     t->vos_us = args->settings[TBE_SETTING_VOS_MS] * 1000;
     env_random(env, &t->next_request_id, sizeof t->next_request_id);
     t->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
-    return tbe_key_load(t);
+    tbe_page_style_policy(t);
+    t->vehicle_asks = args->settings[TBE_SETTING_VEHICLE_ASKS];
+    t->mail_tries = args->settings[TBE_SETTING_MAIL_TRIES];
+    env_random(env, t->bucket_secret, sizeof t->bucket_secret);
+    enum err e = tbe_key_load(t);
+    if (!e)
+        e = tbe_audit_load(t);
+    if (!e)
+        e = tbe_sessions_load(t);
+    return e ? e : tbe_mailing_load(t);
 }
 
 static void tbe_fini(void *self)
 {
     struct tbe *t = self;
     p256_free(t->key);
+    tbe_mailing_fini(t);
+    OPENSSL_cleanse(t->form_key, sizeof t->form_key);
+    OPENSSL_cleanse(t->pages, sizeof t->pages);
 }
 
 const struct component_class tbe_class = {
@@ -214,6 +327,7 @@ const struct component_class tbe_class = {
     .timers = timers,
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
+    .calls = calls,
     .secrets = secrets,
     .sealed = secrets,
     .works = works,

@@ -5,34 +5,57 @@
 #include "backend/tbe/tbe.h"
 #include "lib/http/http.h"
 #include "lib/json/json.h"
+#include "lib/msg/msg.h"
 #include "lib/token/token.h"
+#include "proto/init.pb-c.h"
 
-enum { TBE_PORT_APP, TBE_PORT_OPERATOR, TBE_PORT_INIT, TBE_PORTS };
-enum { TBE_TIMER_VOS };
-enum { TBE_SETTING_TOKEN_S, TBE_SETTING_SIGN_INS, TBE_SETTING_ASKS, TBE_SETTING_VOS_MS };
+enum {
+    TBE_PORT_APP,
+    TBE_PORT_OPERATOR,
+    TBE_PORT_INIT,
+    TBE_PORT_MAIL,
+    TBE_PORT_PORTAL,
+    TBE_PORT_HOTLINE,
+    TBE_PORTS
+};
+enum { TBE_TIMER_VOS, TBE_TIMER_MAILING, TBE_TIMER_AUDIT, TBE_TIMER_PAGE };
+enum {
+    TBE_SETTING_TOKEN_S,
+    TBE_SETTING_SIGN_INS,
+    TBE_SETTING_ASKS,
+    TBE_SETTING_VOS_MS,
+    TBE_SETTING_VEHICLE_ASKS,
+    TBE_SETTING_MAIL_TRIES,
+};
 enum { TBE_WORK_HASH };
 
-#define TBE_MESSAGE_MAX (HTTP_HEAD_MAX + JSON_TEXT_MAX)
-#define TBE_ADDRESS     48  /* of a request, with its end (lib/media/http/http.h) */
-#define TBE_ASKING_MAX  128 /* requests that wait for the VOS */
-#define TBE_SIGNING_MAX 32  /* sign-ins that wait for their hash */
-#define TBE_WORD        64  /* characters of names, secrets, keys */
-#define TBE_ID          80  /* of a link, with its end */
-#define TBE_KEY_MIN     16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
-#define TBE_SALT        16
-#define TBE_HASH        32
+#define TBE_MESSAGE_MAX     (HTTP_HEAD_MAX + JSON_TEXT_MAX)
+#define TBE_ADDRESS         48  /* of a request, with its end (lib/media/http/http.h) */
+#define TBE_ASKING_MAX      128 /* requests that wait for the VOS */
+#define TBE_SIGNING_MAX     32  /* sign-ins that wait for their hash */
+#define TBE_WORD            64  /* characters of names, secrets, keys */
+#define TBE_ID              80  /* of a link, with its end */
+#define TBE_KEY_MIN         16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
+#define TBE_SALT            16
+#define TBE_VEHICLE_BUCKETS 4096
+#define TBE_PENDING_MAX     64 /* entries of the audit trail that wait for their commit */
+#define TBE_HASH            32
+#define TBE_POLICY          240 /* Content-Security-Policy, with its end */
 
 /* ---- who may sign in ---- */
 
-/* A seeded test user: scrypt of its secret, N = 2^14, r = 8, p = 1. */
+/* A seeded test user: scrypt of its secret, N = 2^14, r = 8, p = 1. Customers, who have the app, sign in at
+ * the portal too. */
 struct tbe_user {
     const char *name;
     unsigned port; /* where it signs in */
     const char *scope;
     char salt[TBE_SALT + 1];
     uint8_t hash[TBE_HASH];
+    char code_salt[TBE_SALT + 1]; /* of the code that a customer says to the hotline; "": none */
+    uint8_t code_hash[TBE_HASH];
 };
-#define TBE_USERS 3
+#define TBE_USERS 4
 extern const struct tbe_user tbe_users[TBE_USERS];
 /* TBE_USERS for whom we do not know. */
 size_t tbe_user_find(const char *name);
@@ -40,6 +63,17 @@ size_t tbe_user_find(const char *name);
 /* Lets `per_minute` through at once and as many each minute; by when it is empty again. */
 struct tbe_bucket {
     uint64_t empty_us;
+};
+
+/* ---- who asked for what ---- */
+
+enum tbe_way { TBE_WAY_APP, TBE_WAY_PORTAL, TBE_WAY_OPERATOR };
+
+struct tbe_audit {
+    enum tbe_way way;
+    char user[TBE_WORD + 1], by[TBE_WORD + 1], vehicle[MSG_SERIAL_MAX + 1];
+    const char *what; /* a literal */
+    enum err outcome;
 };
 
 /* ---- requests in our hands ---- */
@@ -54,21 +88,71 @@ struct tbe_visit {
     const struct http_request *request;
     struct token_claims claims; /* of a route with a scope */
     char id[TBE_ID];            /* the part of the path that varies */
+    unsigned wait_s;            /* with ERR_HTTP_RATE: until it would be let through */
 };
 
-enum tbe_ask { TBE_ASK_LINK, TBE_ASK_ACKNOWLEDGE, TBE_ASK_RENEW };
+enum tbe_ask {
+    TBE_ASK_LINK,
+    TBE_ASK_ACKNOWLEDGE,
+    TBE_ASK_RENEW,
+    TBE_ASK_STATUS,
+    TBE_ASK_VEHICLES,
+    TBE_ASK_MAILING, /* of mailing.c: caller and audit are empty */
+};
 
 /* A request that waits for the VOS. request_id 0: free. */
 struct tbe_asking {
     uint64_t request_id, until_us;
     struct tbe_caller caller;
     enum tbe_ask ask;
+    struct tbe_audit audit; /* its outcome comes with the answer */
+    size_t mailing;
 };
+
+struct tbe_mailings; /* mailing_internal.h */
 
 struct tbe_signing {
     struct tbe_caller caller;
     size_t user;
     char client[TBE_WORD + 1];
+    unsigned page; /* 1 + the page that waits for it; 0: a token is wanted */
+};
+
+/* ---- the customers' portal and the hotline's page (tbe_portal.h) ---- */
+
+#define TBE_SESSION_ID    32 /* random bytes: what the cookie says */
+#define TBE_SESSIONS_EACH 4  /* of a user; one more ends the oldest */
+#define TBE_SESSIONS      (TBE_USERS * TBE_SESSIONS_EACH)
+#define TBE_PAGES_MAX     64 /* requests for pages that wait: for a hash, the VOS, an outcome */
+
+/* user TBE_USERS: free. */
+struct tbe_session {
+    uint8_t digest[SHA256_SIZE]; /* of its id */
+    size_t user;
+    unsigned port;
+    int64_t begun_ms, seen_ms; /* wall clock */
+    int64_t kept_ms;           /* seen_ms as the store has it */
+};
+
+enum tbe_page_for {
+    TBE_PAGE_FREE,
+    TBE_PAGE_SIGN_IN, /* waits for a hash */
+    TBE_PAGE_CODE,
+    TBE_PAGE_LIST, /* waits for the vehicles of a customer */
+    TBE_PAGE_VEHICLE,
+    TBE_PAGE_MAIL,
+    TBE_PAGE_CALL,
+    TBE_PAGE_OUTCOME, /* waits for the end of a mailing */
+};
+
+struct tbe_page {
+    enum tbe_page_for wants;
+    struct tbe_caller caller;
+    uint8_t id[TBE_SESSION_ID]; /* of the session, for the tokens of its forms */
+    size_t user;                /* who is signed in, or signs in */
+    size_t customer;            /* whose vehicle; TBE_USERS: nobody that we know */
+    char vehicle[MSG_SERIAL_MAX + 1], once[TBE_WORD + 1];
+    uint64_t until_us; /* for an outcome */
 };
 
 struct tbe {
@@ -82,15 +166,34 @@ struct tbe {
     struct tbe_signing signing[TBE_SIGNING_MAX];
     size_t signing_first, signing_count;
     struct tbe_bucket sign_in_buckets[TBE_USERS + 1], ask_buckets[TBE_USERS];
+    uint64_t vehicle_asks, mail_tries; /* settings */
+    uint8_t bucket_secret[16];         /* nobody outside knows which vehicles share a bucket */
+    struct tbe_bucket vehicle_buckets[TBE_VEHICLE_BUCKETS];
+    struct tbe_mailings *mailings;
+    uint64_t audit_number; /* of the last entry */
+    struct tbe_audit pending[TBE_PENDING_MAX];
+    size_t pending_count;
+    uint8_t form_key[SHA256_SIZE];
+    char style_policy[TBE_POLICY];
+    struct tbe_session sessions[TBE_SESSIONS];
+    struct tbe_page pages[TBE_PAGES_MAX];
+    struct tbe_bucket code_buckets[TBE_USERS + 1], call_buckets[TBE_USERS]; /* per customer, per operator */
 };
 
 /* tbe.c: seconds until it would be let through; 0: it is. */
 unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minute);
+/* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
+ * many vehicles takes nothing from another but by chance. */
+unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
 
-/* answer.c. To a caller that is gone nothing is sent. */
+/* answer.c. The status of a reason; 500 for what is our own trouble. */
+unsigned tbe_status_of(enum err reason);
+/* To a caller that is gone nothing is sent. */
 void tbe_answer(struct tbe *t, const struct tbe_caller *c, unsigned status, const char *json);
 /* A problem document with the status of that reason. */
 void tbe_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason, unsigned retry_after_s);
+/* ERR_HTTP_METHOD; allow: "GET, POST". */
+void tbe_refuse_method(struct tbe *t, const struct tbe_caller *c, const char *allow);
 /* The body as a flat JSON object: ERR_HTTP_TYPE, and those of json_read. */
 enum err tbe_read_body(const struct http_request *r, const struct json_field *fields, size_t n);
 /* Letters, digits, "-", "_" and "." of at least min and at most TBE_WORD characters. */
@@ -98,6 +201,8 @@ bool tbe_is_word(const char *text, size_t min);
 
 /* sign_in.c. These and those below return why not, or ERR_OK: it was answered, or will be. */
 enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v);
+/* Hands out the hash of a secret of at most TBE_WORD characters; salt NULL: nobody's. ERR_BUSY. */
+enum err tbe_hash_begin(struct tbe *t, const struct tbe_signing *s, const char *salt, const char *secret);
 void tbe_on_hash(struct tbe *t, enum err e, struct span hash);
 enum err tbe_hash(struct span in, uint8_t *out, size_t cap, size_t *len);
 /* Reads the key that tokens are signed with, or makes it. */
@@ -108,11 +213,37 @@ enum err tbe_authorise(struct tbe *t, const char *scope, struct tbe_visit *v);
 enum err tbe_ask_link(struct tbe *t, struct tbe_visit *v);
 enum err tbe_acknowledge(struct tbe *t, struct tbe_visit *v);
 enum err tbe_renew(struct tbe *t, struct tbe_visit *v);
+enum err tbe_status(struct tbe *t, struct tbe_visit *v);
+/* Sends an ask; `about` is kept until its answer, its number is t->next_request_id. ERR_VOS_UNREACHABLE,
+ * ERR_BUSY, ERR_MSG_TOO_LONG. */
+enum err tbe_vos_ask(struct tbe *t, const struct tbe_asking *about, Init__V1__OpInitRequest *m);
+/* May the text stand in JSON or mail as it is? Printable ASCII without blanks and quotes, not empty. */
+bool tbe_is_plain(const char *text, size_t max);
 void tbe_on_vos(struct tbe *t, struct span bytes);
 /* The VOS is gone, or those whose time is over. */
 void tbe_vos_lost(struct tbe *t);
 void tbe_vos_late(struct tbe *t);
 /* Nobody waits for this answer any more. */
 void tbe_forget(struct tbe *t, unsigned port, const char *address);
+
+/* audit.c. Puts, without committing. */
+enum err tbe_audit_put(struct tbe *t, const struct tbe_audit *a);
+/* In a transaction of its own, after this input: one that was refused stores nothing. */
+void tbe_audit_later(struct tbe *t, const struct tbe_audit *a);
+void tbe_audit_flush(struct tbe *t);
+enum err tbe_audit_load(struct tbe *t);
+
+/* users.c: a call. ERR_NOT_FOUND for whom we do not know, ERR_BAD_ARGUMENT for no address. */
+enum err tbe_set_address(struct tbe *t, const char *user, const char *address);
+
+/* mailing.c: what the class hands on. */
+enum err tbe_mailing_load(struct tbe *t);
+void tbe_mailing_fini(struct tbe *t);
+void tbe_mailing_on_mail(struct tbe *t, const char *tag, const char *news);
+void tbe_mailing_on_timer(struct tbe *t);
+void tbe_mailing_on_vos_up(struct tbe *t);
+/* To an ask that it made: the answer, or NULL and why there is none. */
+void tbe_mailing_on_answer(struct tbe *t, const struct tbe_asking *asked, enum err e,
+                           const Init__V1__OpInitResponse *m);
 
 #endif

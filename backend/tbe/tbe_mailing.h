@@ -1,8 +1,9 @@
 /* OP-01b/3 to 8: the deep link leaves by mail. What the portal and the hotline ask of it, and hear from it.
  *
- * A vehicle has one mailing at a time, and the last one is kept: it lies in the store before the VOS is asked
- * for the link, and before the mail begins to leave, so whoever is killed, it ends with one of its outcomes.
- * The link itself is never stored. What becomes of it:
+ * A user has one mailing at a time for a vehicle, and the last one is kept: it lies in the store before the
+ * VOS is asked for the link, and before the mail begins to leave, so whoever is killed, it ends with one of
+ * its outcomes. Who is not the owner hears so from the VOS and touches no mailing of the owner's. The link
+ * itself is never stored. What becomes of it:
  *
  * - sent: the VOS marks the password as delivered;
  *
@@ -10,13 +11,16 @@
  *
  * - unknown: somebody may have it; it is revoked (LinkRevoke), and a new attempt sends a new one;
  *
- * - failed: the VOS gave no link, with its reason. */
+ * - failed: the VOS gave no link, with its reason; or no mail server was reached (ERR_MAIL_UNREACHABLE).
+ *
+ * While the VOS is away a mailing waits for it. The user is told as soon as the mail has its outcome; until
+ * the VOS has heard it, too, the next mailing is ERR_BUSY. Should the VOS then say that the link of a mail
+ * that was sent has been revoked meanwhile, the outcome becomes unknown, and the portal hears it again. */
 #ifndef backend_tbe_mailing_h
 #define backend_tbe_mailing_h
 
 #include "backend/tbe/tbe_internal.h"
 #include "lib/mail/mail.h"
-#include "lib/msg/msg.h"
 
 enum tbe_mailing_state {
     TBE_MAILING_NONE, /* there was none */
@@ -41,8 +45,9 @@ struct tbe_mailing_ask {
     const char *vehicle, *user, *operator_, *once; /* as in struct tbe_mailing; authorised by the caller */
 };
 
-/* ERR_OK: it has begun, or `once` is that of the last one. ERR_BUSY: another is under way for that vehicle.
- * ERR_HTTP_RATE: too many for this vehicle. ERR_VOS_UNREACHABLE: nothing was begun. */
+/* ERR_OK: it has begun, or `once` is that of the last one. ERR_BUSY: another is under way for that vehicle,
+ * or there are too many at all. ERR_HTTP_RATE: too many for this vehicle. ERR_VOS_UNREACHABLE: nothing was
+ * begun. ERR_MSG_MALFORMED: vehicle, user, operator or `once` are no words; ERR_NOT_FOUND: no such user. */
 enum err tbe_mailing_begin(struct tbe *t, const struct tbe_mailing_ask *ask);
 /* The last of the vehicle, for its user only: another's is TBE_MAILING_NONE. */
 enum err tbe_mailing_get(struct tbe *t, const char *vehicle, const char *user, struct tbe_mailing *out);

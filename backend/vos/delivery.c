@@ -1,16 +1,17 @@
 /* OP-01a, server side: 4 service provisioned? 5 is the user the owner? 6 not delivered before? 7 make the
- * deep link, 10 mark it as delivered.
+ * deep link, 10 mark it as delivered. OP-01b: the same in its steps 5 and 8.
  *
  * Who gets a link first is stored before the link leaves, so nobody else ever gets that password; until the
- * acknowledgement the same app gets the same link again. A link is not stored: it follows from the set and
- * its password. The record goes with the set's secrets. */
+ * acknowledgement the same app gets the same link again. An app that never acknowledges does not keep the
+ * owner out: after a time the next who may have a link has the set replaced. A link is not stored: it follows
+ * from the set and its password. The record goes with the set's secrets. */
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/vos/vos_internal.h"
 
-#define RECORD_MAX (VOS_SET_ID + 3 * VOS_WORD + 32)
+#define RECORD_MAX (VOS_SET_ID + 3 * VOS_WORD + 48)
 
 #define HANDED_OUT BACKEND__V1__DELIVERY_RECORD__STATE__STATE_HANDED_OUT
 #define DELIVERED  BACKEND__V1__DELIVERY_RECORD__STATE__STATE_DELIVERED
@@ -20,6 +21,8 @@ struct delivery {
     Backend__V1__DeliveryRecord__State state;
     uint8_t set_id[VOS_SET_ID];
     char user[VOS_WORD + 1], client[VOS_WORD + 1], key[VOS_WORD + 1];
+    Init__V1__Way way;
+    int64_t handed_out_ms;
 };
 
 static void key_of(char out[ENV_KEY_MAX], const char *prefix, const char *serial)
@@ -49,6 +52,8 @@ static enum err delivery_get(struct vos *v, const char *serial, struct delivery 
     text_copy(out->user, sizeof out->user, m->user);
     text_copy(out->client, sizeof out->client, m->client);
     text_copy(out->key, sizeof out->key, m->idempotency_key);
+    out->way = (Init__V1__Way)m->way;
+    out->handed_out_ms = m->handed_out_ms;
     return ERR_OK;
 }
 
@@ -62,6 +67,8 @@ static enum err delivery_commit(struct vos *v, const char *serial, struct delive
     m.user = d->user;
     m.client = d->client;
     m.idempotency_key = d->key;
+    m.way = (uint32_t)d->way;
+    m.handed_out_ms = d->handed_out_ms;
     key_of(key, VOS_DELIVERY_PREFIX, serial);
     enum err e = env_store_put(v->env, key, span_of(out, backend__v1__delivery_record__pack(&m, out)));
     return e ? e : env_store_commit(v->env);
@@ -76,33 +83,36 @@ enum err vos_delivery_put_none(struct vos *v, const char *serial)
 
 /* ---- the checks, in their order ---- */
 
-static enum err check_provisioned(struct vos *v, const char *serial)
+/* OP-01b has one step for all of them: it is traced when the link is made. */
+static void trace_check(struct vos *v, Init__V1__Way way, const char *step, const char *what)
+{
+    if (way == INIT__V1__WAY__WAY_APP)
+        env_trace_step(v->env, step, what);
+}
+
+static enum err check_provisioned(struct vos *v, const char *serial, Init__V1__Way way)
 {
     struct vehicle r;
     enum err e = record_load(v, serial, &r);
     if (!e && !r.has_drm_uuid)
         e = ERR_NOT_PROVISIONED;
     if (!e)
-        env_trace_step(v->env, "OP-01a/4", "the service is provisioned");
+        trace_check(v, way, "OP-01a/4", "the service is provisioned");
     return e;
 }
 
-static enum err check_owner(struct vos *v, const char *serial, const char *user)
+enum err vos_check_owner(struct vos *v, const char *serial, const char *user)
 {
     char key[ENV_KEY_MAX], owner[VOS_WORD + 1] = "";
     size_t len;
     key_of(key, VOS_OWNER_PREFIX, serial);
     enum err e = env_store_get(v->env, key, owner, sizeof owner - 1, &len);
-    if (e == ERR_NOT_FOUND || (!e && strcmp(owner, user) != 0))
-        e = ERR_NOT_OWNER;
-    if (!e)
-        env_trace_step(v->env, "OP-01a/5", "the user is the owner");
-    return e;
+    return e == ERR_NOT_FOUND || (!e && strcmp(owner, user) != 0) ? ERR_NOT_OWNER : e;
 }
 
 static bool is_same(const struct delivery *d, const struct vos_app *app)
 {
-    return strcmp(d->user, app->user) == 0 && strcmp(d->client, app->client) == 0 &&
+    return d->way == app->way && strcmp(d->user, app->user) == 0 && strcmp(d->client, app->client) == 0 &&
            strcmp(d->key, app->key) == 0;
 }
 
@@ -121,20 +131,47 @@ static enum err find_set(struct vos *v, const char *serial, struct verifiers *se
     return e;
 }
 
+enum err vos_delivery_state(struct vos *v, const char *serial, const struct verifiers *set,
+                            Backend__V1__DeliveryRecord__State *out)
+{
+    struct delivery d;
+    enum err e = delivery_get(v, serial, &d);
+    *out = !e && memcmp(d.set_id, set->set_id, VOS_SET_ID) == 0 ? d.state : 0;
+    return e;
+}
+
+/* Burns the set whose link somebody has, or may have; a new one is on its way. */
+static enum err revoke_set(struct vos *v, const char *serial)
+{
+    struct vehicle r;
+    enum err e = record_load(v, serial, &r);
+    return e ? e : vos_verifiers_want(v, serial, &r);
+}
+
+/* Somebody else has the link, and nothing was heard since. */
+static enum err check_pending(struct vos *v, const char *serial, const struct delivery *d, bool *revoked)
+{
+    if (env_wall_ms(v->env) - d->handed_out_ms < v->link_ms)
+        return ERR_PASSWORD_PENDING;
+    enum err e = revoke_set(v, serial);
+    *revoked = !e;
+    return e ? e : ERR_VERIFIERS_MISSING;
+}
+
 static enum err check_undelivered(struct vos *v, const char *serial, const struct vos_app *app,
-                                  struct verifiers *set, struct delivery *d)
+                                  struct verifiers *set, struct delivery *d, bool *revoked)
 {
     enum err e = find_set(v, serial, set, d);
     if (!e && d->state == DELIVERED)
         e = ERR_PASSWORD_DELIVERED;
     if (!e && d->state == HANDED_OUT && !is_same(d, app))
-        e = ERR_PASSWORD_PENDING;
+        e = check_pending(v, serial, d, revoked);
     if (!e)
-        env_trace_step(v->env, "OP-01a/6", "the password was not delivered before");
+        trace_check(v, app->way, "OP-01a/6", "the password was not delivered before");
     return e;
 }
 
-const char *vos_link_refused_at(enum err e)
+static const char *refused_at(enum err e)
 {
     switch (e) {
     case ERR_ECU_UNKNOWN:
@@ -150,6 +187,12 @@ const char *vos_link_refused_at(enum err e)
     default:
         return NULL;
     }
+}
+
+const char *vos_link_refused_at(Init__V1__Way way, enum err e)
+{
+    const char *step = refused_at(e);
+    return step && way == INIT__V1__WAY__WAY_MAIL ? "OP-01b/5" : step;
 }
 
 /* ---- the link ---- */
@@ -176,31 +219,39 @@ static enum err make_link(struct vos *v, const char *serial, const uint8_t set_i
     return e;
 }
 
+static enum err store_handed_out(struct vos *v, const char *serial, const struct vos_app *app,
+                                 const struct verifiers *set)
+{
+    struct delivery d = {.state = HANDED_OUT, .way = app->way, .handed_out_ms = env_wall_ms(v->env)};
+    memcpy(d.set_id, set->set_id, VOS_SET_ID);
+    text_copy(d.user, sizeof d.user, app->user);
+    text_copy(d.client, sizeof d.client, app->client);
+    text_copy(d.key, sizeof d.key, app->key);
+    return delivery_commit(v, serial, &d);
+}
+
 enum err vos_link_hand_out(struct vos *v, const char *serial, const struct vos_app *app, struct vos_link *out)
 {
     struct verifiers set;
     struct delivery d;
-    enum err e = check_provisioned(v, serial);
+    enum err e = check_provisioned(v, serial, app->way);
     if (!e)
-        e = check_owner(v, serial, app->user);
+        e = vos_check_owner(v, serial, app->user);
     if (!e)
-        e = check_undelivered(v, serial, app, &set, &d);
+        trace_check(v, app->way, "OP-01a/5", "the user is the owner");
+    if (!e)
+        e = check_undelivered(v, serial, app, &set, &d, &out->revoked);
     if (!e)
         e = make_link(v, serial, set.set_id, out);
-    if (!e && !d.state) {
-        d.state = HANDED_OUT;
-        memcpy(d.set_id, set.set_id, VOS_SET_ID);
-        text_copy(d.user, sizeof d.user, app->user);
-        text_copy(d.client, sizeof d.client, app->client);
-        text_copy(d.key, sizeof d.key, app->key);
-        e = delivery_commit(v, serial, &d);
-    }
+    if (!e && !d.state)
+        e = store_handed_out(v, serial, app, &set);
     if (!e)
-        env_trace_step(v->env, "OP-01a/7", "makes the deep link");
+        env_trace_step(v->env, app->way == INIT__V1__WAY__WAY_MAIL ? "OP-01b/5" : "OP-01a/7",
+                       "makes the deep link");
     return e;
 }
 
-/* ---- the acknowledgement ---- */
+/* ---- what became of it ---- */
 
 static bool serial_of(const char *id, char out[MSG_SERIAL_MAX + 1])
 {
@@ -213,32 +264,73 @@ static bool serial_of(const char *id, char out[MSG_SERIAL_MAX + 1])
     return id[len] == '-';
 }
 
-/* To whom it was not handed out, it is not there. */
-static enum err find_handed_out(struct vos *v, const char *id, const char *user, const char *client,
-                                char serial[MSG_SERIAL_MAX + 1], struct delivery *d)
+/* A link by its id: of the set in force, or not; and who has it. */
+struct handed {
+    char serial[MSG_SERIAL_MAX + 1];
+    bool in_force;
+    struct delivery d;
+};
+
+static enum err find_link(struct vos *v, const char *id, struct handed *out)
 {
     char known[VOS_LINK_ID];
     struct verifiers set;
-    if (!serial_of(id, serial) || find_set(v, serial, &set, d) || !d->state)
+    struct vehicle r;
+    *out = (struct handed){.in_force = false};
+    if (!serial_of(id, out->serial) || record_load(v, out->serial, &r))
         return ERR_NOT_FOUND;
-    link_id(serial, d->set_id, known);
-    return strcmp(known, id) == 0 && strcmp(d->user, user) == 0 && strcmp(d->client, client) == 0
-               ? ERR_OK
-               : ERR_NOT_FOUND;
+    enum err e = find_set(v, out->serial, &set, &out->d);
+    if (e)
+        return e == ERR_VERIFIERS_MISSING || e == ERR_VERIFIERS_BURNT ? ERR_OK : e;
+    link_id(out->serial, set.set_id, known);
+    out->in_force = strcmp(known, id) == 0;
+    return ERR_OK;
+}
+
+static bool is_of(const struct delivery *d, const char *user, const char *client)
+{
+    return d->state && strcmp(d->user, user) == 0 && strcmp(d->client, client) == 0;
 }
 
 enum err vos_link_acknowledge(struct vos *v, const char *id, const char *user, const char *client)
 {
-    char serial[MSG_SERIAL_MAX + 1];
-    struct delivery d;
-    enum err e = find_handed_out(v, id, user, client, serial, &d);
-    if (e || d.state == DELIVERED)
+    struct handed h;
+    enum err e = find_link(v, id, &h);
+    if (!e && (!h.in_force || !is_of(&h.d, user, client)))
+        e = ERR_NOT_FOUND;
+    if (e || h.d.state == DELIVERED)
         return e;
-    d.state = DELIVERED;
-    e = delivery_commit(v, serial, &d);
+    h.d.state = DELIVERED;
+    e = delivery_commit(v, h.serial, &h.d);
     if (!e)
-        env_trace_step(v->env, "OP-01a/10", "marks the password as delivered");
+        env_trace_step(v->env, h.d.way == INIT__V1__WAY__WAY_MAIL ? "OP-01b/8" : "OP-01a/10",
+                       "marks the password as delivered");
     return e;
+}
+
+enum err vos_link_release(struct vos *v, const char *id, const char *user, const char *client)
+{
+    struct handed h;
+    enum err e = find_link(v, id, &h);
+    if (e || !h.in_force || !h.d.state)
+        return e;
+    if (!is_of(&h.d, user, client))
+        return ERR_NOT_FOUND;
+    if (h.d.state == DELIVERED)
+        return ERR_PASSWORD_DELIVERED;
+    e = vos_delivery_put_none(v, h.serial);
+    return e ? e : env_store_commit(v->env);
+}
+
+enum err vos_link_revoke(struct vos *v, const char *id, const char *user, const char *client)
+{
+    struct handed h;
+    enum err e = find_link(v, id, &h);
+    if (e || !h.in_force)
+        return e;
+    if (!is_of(&h.d, user, client))
+        return ERR_NOT_FOUND;
+    return h.d.state == DELIVERED ? ERR_PASSWORD_DELIVERED : revoke_set(v, h.serial);
 }
 
 enum err vos_register_owner(struct vos *v, const char *serial, const char *user)

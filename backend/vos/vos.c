@@ -37,6 +37,8 @@ static const struct setting_spec settings[] = {
                               .max = SPAKE2P_N_MAX},
     /* 1: PP-02 follows upon PP-01 */
     [VOS_SETTING_PUSH_AFTER_IDENTITY] = {.name = "push_after_identity", .fallback = 0, .min = 0, .max = 1},
+    /* a link that was not acknowledged so long is revoked when somebody else asks */
+    [VOS_SETTING_LINK_S] = {.name = "link_s", .fallback = 900, .min = 1, .max = 86400},
     {.name = NULL},
 };
 
@@ -242,6 +244,7 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     v->push_pause_us = args->settings[VOS_SETTING_PUSH_MS] * 1000;
     v->scrypt_n = (uint32_t)args->settings[VOS_SETTING_SCRYPT_N];
     v->push_after_identity = args->settings[VOS_SETTING_PUSH_AFTER_IDENTITY];
+    v->link_ms = (int64_t)args->settings[VOS_SETTING_LINK_S] * 1000;
     if (v->scrypt_n & (v->scrypt_n - 1))
         return ERR_SETTING_RANGE;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);

@@ -7,6 +7,7 @@
 #include "lib/msg/responder.h"
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
+#include "proto/init.pb-c.h"
 
 enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT };
 enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS };
@@ -15,6 +16,7 @@ enum {
     VOS_SETTING_PUSH_MS,
     VOS_SETTING_SCRYPT_N,
     VOS_SETTING_PUSH_AFTER_IDENTITY,
+    VOS_SETTING_LINK_S,
 };
 enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS };
 enum { VOS_WORK_DERIVE };
@@ -27,6 +29,7 @@ enum { VOS_WORK_DERIVE };
 #define VOS_WORD         64 /* characters of a user, a client, an idempotency key */
 #define VOS_LINK_ID      (MSG_SERIAL_MAX + 2 * VOS_SET_ID + 2) /* with its end */
 #define VOS_LINK_MAX     192                                   /* deep link, with its end */
+#define VOS_VEHICLES_MAX 16                                    /* of one user, that are told */
 
 /* States of a verifier set, short. */
 #define VERIFIERS_NONE   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_UNSPECIFIED
@@ -91,6 +94,7 @@ struct vos {
     uint32_t scrypt_n;
     bool push_after_identity;
     uint64_t renew_pause_us, push_pause_us;
+    int64_t link_ms; /* so long a link may wait for its acknowledgement when somebody else wants one */
 };
 
 /* record.c. ERR_ECU_UNKNOWN for a serial that the plant did not register; a registered ECU without a record
@@ -163,23 +167,43 @@ enum err vos_renew(struct vos *v, const char *serial);
 enum err vos_renew_once(struct vos *v, const char *serial, const char *key);
 void vos_renew_again(struct vos *v);
 
-/* delivery.c: OP-01a/4 to 7, and 10. */
+/* delivery.c: OP-01a/4 to 7, and 10; OP-01b/5 and 8. */
 struct vos_app {
     const char *user, *client, *key; /* at most VOS_WORD characters each */
+    Init__V1__Way way;
 };
 /* The caller wipes it. */
 struct vos_link {
     char id[VOS_LINK_ID], deep_link[VOS_LINK_MAX];
+    bool revoked; /* there is none: that of somebody who did not acknowledge it in time was revoked for it */
 };
 enum err vos_link_hand_out(struct vos *v, const char *serial, const struct vos_app *app,
                            struct vos_link *out);
+/* To whom the link was not handed out, it is not there: ERR_NOT_FOUND. Each may be repeated. */
 enum err vos_link_acknowledge(struct vos *v, const char *id, const char *user, const char *client);
-/* At which step a reason is a refusal of OP-01a; NULL: at none. */
-const char *vos_link_refused_at(enum err e);
+/* It has reached nobody. ERR_PASSWORD_DELIVERED: it has. */
+enum err vos_link_release(struct vos *v, const char *id, const char *user, const char *client);
+/* It may have reached somebody: burns its set and has a new one made. Of a set that is no longer in force
+ * nothing is to be done. ERR_PASSWORD_DELIVERED: it has reached its owner. */
+enum err vos_link_revoke(struct vos *v, const char *id, const char *user, const char *client);
+/* At which step a reason is a refusal of a link; NULL: at none. */
+const char *vos_link_refused_at(Init__V1__Way way, enum err e);
+enum err vos_check_owner(struct vos *v, const char *serial, const char *user);
+/* HANDED_OUT, DELIVERED, or 0 when nobody has the password of the set in force. */
+enum err vos_delivery_state(struct vos *v, const char *serial, const struct verifiers *set,
+                            Backend__V1__DeliveryRecord__State *out);
 /* Puts, without committing: nobody has a password of this ECU any more. */
 enum err vos_delivery_put_none(struct vos *v, const char *serial);
 /* Whose the vehicle is. The password that somebody already has stays: a new owner needs a renewal. */
 enum err vos_register_owner(struct vos *v, const char *serial, const char *user);
+
+/* owner.c: what an owner may know. */
+enum err vos_status(struct vos *v, const char *serial, const char *user, Init__V1__VehicleStatus *out);
+struct vos_vehicles {
+    char serials[VOS_VEHICLES_MAX][MSG_SERIAL_MAX + 1]; /* in their order; the first of more */
+    size_t count;
+};
+enum err vos_vehicles(struct vos *v, const char *user, struct vos_vehicles *out);
 
 /* init.c: an ask of the TBE. */
 void vos_on_init(struct vos *v, const char *caller, struct span bytes);

@@ -132,6 +132,15 @@
     X(TOKEN_MISSING, 537, "the request has no access token")                                    \
     X(TOKEN_SCOPE, 538, "the token does not allow this")                                        \
     X(SIGN_IN, 540, "no user has this name and secret")                                         \
+    X(SESSION_MISSING, 541, "nobody is signed in here, or not any more")                        \
+    X(FORM_FORGED, 542, "the form was not made for this session")                               \
+    X(FORM_FOREIGN, 543, "the form comes from another site")                                    \
+    X(CONSENT_MISSING, 544, "the customer's consent was not given")                             \
+    X(CONSENT_WRONG, 545, "the customer's code does not prove the consent")                     \
+    /* mail: 550..559 */                                                                        \
+    X(MAIL_UNREACHABLE, 550, "no mail server was reached")                                      \
+    X(MAIL_REFUSED, 551, "the mail server refused the mail")                                    \
+    X(MAIL_UNKNOWN, 552, "nobody knows whether the mail has left")                              \
     /* Digital Key: 600..699 (CCC-TS-101) */                                                    \
     X(DK_STATUS, 600, "the device answered with an error status")                               \
     X(DK_SPAKE_VERSION, 601, "no SPAKE2+ version in common")                                    \
