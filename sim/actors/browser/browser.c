@@ -96,10 +96,15 @@ static enum err call_sign_out(void *self, const struct call_value *values)
     return begin_here(self, BROWSER_SIGNS_OUT);
 }
 
+/* While something is awaited: as by a second click, and what is awaited is heard of no more. */
 static enum err call_send_again(void *self, const struct call_value *values)
 {
+    struct browser *b = self;
     (void)values;
-    return begin_here(self, BROWSER_SENDS_AGAIN);
+    if (!b->waits || !b->last.len || b->last.port != b->port)
+        return begin_here(b, BROWSER_SENDS_AGAIN);
+    browser_submit(b, &b->last);
+    return ERR_OK;
 }
 
 static enum err call_help_customer(void *self, const struct call_value *values)
