@@ -21,7 +21,7 @@ struct bench_sent {
     bool is_frame;
     struct bus_frame frame;
     char address[96];
-    uint8_t bytes[4096]; /* the longest of any medium */
+    uint8_t bytes[8192]; /* the longest that a component sends on a bench */
     size_t len;
 };
 
