@@ -18,6 +18,10 @@ enum { PORT_INIT = 2 };
 struct said {
     enum err error;
     char id[80], link[200];
+    bool has_status;
+    Init__V1__VehicleStatus status;
+    size_t vehicles;
+    char first[40], last[40];
 };
 
 static struct server s;
@@ -42,6 +46,12 @@ static struct said hear(const Init__V1__OpInitRequest *m)
         said.error = (enum err)r->error;
         snprintf(said.id, sizeof said.id, "%s", r->link_id);
         snprintf(said.link, sizeof said.link, "%s", r->deep_link);
+        said.has_status = r->status != NULL;
+        if (r->status)
+            said.status = *r->status;
+        said.vehicles = r->n_vehicles;
+        snprintf(said.first, sizeof said.first, "%s", r->n_vehicles ? r->vehicles[0] : "");
+        snprintf(said.last, sizeof said.last, "%s", r->n_vehicles ? r->vehicles[r->n_vehicles - 1] : "");
         init__v1__op_init_response__free_unpacked(r, NULL);
     }
     return said;
@@ -86,6 +96,51 @@ static enum err acknowledge(const char *id, const char *user, const char *client
     m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_ACKNOWLEDGE;
     m.acknowledge = &acknowledge;
     return hear(&m).error;
+}
+
+static enum err release(const char *id, const char *user, const char *client)
+{
+    Init__V1__LinkRelease ask_ = INIT__V1__LINK_RELEASE__INIT;
+    Init__V1__OpInitRequest m = request();
+    ask_.link_id = (char *)id;
+    ask_.user = (char *)user;
+    ask_.client = (char *)client;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_RELEASE;
+    m.release = &ask_;
+    return hear(&m).error;
+}
+
+static enum err revoke(const char *id, const char *user, const char *client)
+{
+    Init__V1__LinkRevoke ask_ = INIT__V1__LINK_REVOKE__INIT;
+    Init__V1__OpInitRequest m = request();
+    ask_.link_id = (char *)id;
+    ask_.user = (char *)user;
+    ask_.client = (char *)client;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_REVOKE;
+    m.revoke = &ask_;
+    return hear(&m).error;
+}
+
+static struct said status(const char *vehicle, const char *user)
+{
+    Init__V1__StatusAsk ask_ = INIT__V1__STATUS_ASK__INIT;
+    Init__V1__OpInitRequest m = request();
+    ask_.vehicle = (char *)vehicle;
+    ask_.user = (char *)user;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_STATUS;
+    m.status = &ask_;
+    return hear(&m);
+}
+
+static struct said vehicles(const char *user)
+{
+    Init__V1__VehiclesAsk ask_ = INIT__V1__VEHICLES_ASK__INIT;
+    Init__V1__OpInitRequest m = request();
+    ask_.user = (char *)user;
+    m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_VEHICLES;
+    m.vehicles = &ask_;
+    return hear(&m);
 }
 
 static enum err renew(const char *vehicle, const char *key)
@@ -297,6 +352,238 @@ Test(delivery, what_is_known_of_another_set_does_not_count)
     ASSERT_OK(store_set(s.b.node.store, VOS_DELIVERY_PREFIX SERIAL, span_of(record, len)));
     cr_expect(eq(int, acknowledge(old.id, "anna", "app-1"), ERR_NOT_FOUND));
     cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_OK));
+    server_stop(&s);
+}
+
+/* ---- by mail, and what becomes of it ---- */
+
+/* All steps that were traced, in their order. */
+static void steps(char out[200])
+{
+    *out = '\0';
+    for (size_t i = 0; i < s.b.trace_count; i++)
+        if (s.b.trace[i].kind == TRACE_STEP && strncmp(s.b.trace[i].step, "OP-01", 5) == 0) {
+            size_t len = strlen(out);
+            snprintf(out + len, 200 - len, "%s ", s.b.trace[i].step);
+        }
+}
+
+Test(delivery, each_way_has_its_steps)
+{
+    static const struct {
+        Init__V1__Way way;
+        enum err reason;
+        const char *steps, *refused;
+    } rows[] = {
+        {INIT__V1__WAY__WAY_APP, ERR_OK, "OP-01a/4 OP-01a/5 OP-01a/6 OP-01a/7 OP-01a/10 ", "OP-01a/6"},
+        {INIT__V1__WAY__WAY_MAIL, ERR_OK, "OP-01b/5 OP-01b/8 ", "OP-01b/5"},
+        {INIT__V1__WAY__WAY_UNSPECIFIED, ERR_MSG_MALFORMED, "", NULL},
+        {(Init__V1__Way)3, ERR_MSG_MALFORMED, "", NULL},
+    };
+    char done[200];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin(OWNED);
+        struct said said = ask_by(rows[i].way, SERIAL, "anna", "app-1", "key-1");
+        cr_expect(eq(int, said.error, rows[i].reason), "%zu", i);
+        if (!rows[i].reason) {
+            server_restart(&s); /* the way is remembered */
+            cr_expect(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_OK), "%zu", i);
+            cr_expect(
+                eq(int, ask_by(rows[i].way, SERIAL, "anna", "app-1", "key-1").error, ERR_PASSWORD_DELIVERED));
+            cr_expect(eq(str, (char *)bench_last(&s.b, TRACE_REJECT)->step, (char *)rows[i].refused));
+        }
+        steps(done);
+        done[strlen(rows[i].steps)] = '\0'; /* those of the last, which was refused, come behind */
+        cr_expect(eq(str, done, (char *)rows[i].steps), "%zu", i);
+        server_stop(&s);
+    }
+}
+
+Test(delivery, the_other_way_does_not_get_the_link_of_the_same_three)
+{
+    begin(OWNED);
+    cr_expect(eq(int, ask_by(INIT__V1__WAY__WAY_MAIL, SERIAL, "anna", "app-1", "key-1").error, ERR_OK));
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_PASSWORD_PENDING));
+    server_stop(&s);
+}
+
+enum found { NOBODY, HANDED, ACKNOWLEDGED, REPLACED };
+
+/* Of the link that app-1 of anna was given first. */
+static struct said found(enum found what)
+{
+    begin(OWNED);
+    struct said said = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, said.error, ERR_OK));
+    if (what == NOBODY)
+        cr_assert(eq(int, release(said.id, "anna", "app-1"), ERR_OK));
+    if (what == ACKNOWLEDGED)
+        cr_assert(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_OK));
+    if (what == REPLACED)
+        server_call(&s, "replace-verifiers");
+    return said;
+}
+
+static const struct {
+    const char *name;
+    enum found found;
+    const char *user, *client;
+    enum err released, revoked;
+} fates[] = {
+    {"handed out", HANDED, "anna", "app-1", ERR_OK, ERR_OK},
+    {"to another app", HANDED, "anna", "app-2", ERR_NOT_FOUND, ERR_NOT_FOUND},
+    {"to another user", HANDED, "bert", "app-1", ERR_NOT_FOUND, ERR_NOT_FOUND},
+    {"delivered", ACKNOWLEDGED, "anna", "app-1", ERR_PASSWORD_DELIVERED, ERR_PASSWORD_DELIVERED},
+    {"released before", NOBODY, "anna", "app-1", ERR_OK, ERR_NOT_FOUND},
+    {"replaced before", REPLACED, "anna", "app-1", ERR_OK, ERR_OK},
+};
+
+Test(delivery, a_link_that_reached_nobody_is_released_by_whom_it_was_handed_to)
+{
+    for (size_t i = 0; i < sizeof fates / sizeof fates[0]; i++) {
+        struct said said = found(fates[i].found);
+        for (int again = 0; again < 2; again++)
+            cr_expect(eq(int, release(said.id, fates[i].user, fates[i].client), fates[i].released), "%s",
+                      fates[i].name);
+        if (fates[i].found == HANDED && !fates[i].released) {
+            struct said next = ask(SERIAL, "anna", "app-2", "key-2");
+            cr_expect(eq(int, next.error, ERR_OK), "%s", fates[i].name);
+            cr_expect(eq(str, next.link, said.link), "nobody has had it");
+            cr_expect(eq(int, release(said.id, "anna", "app-1"), ERR_NOT_FOUND), "it is another's");
+        }
+        server_stop(&s);
+    }
+}
+
+Test(delivery, a_link_that_may_have_reached_somebody_is_burnt_once)
+{
+    for (size_t i = 0; i < sizeof fates / sizeof fates[0]; i++) {
+        struct said said = found(fates[i].found);
+        size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);
+        cr_expect(eq(int, revoke(said.id, fates[i].user, fates[i].client), fates[i].revoked), "%s",
+                  fates[i].name);
+        bool burns = fates[i].found == HANDED && !fates[i].revoked;
+        cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), stores + burns), "%s", fates[i].name);
+        if (burns) {
+            cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_VERIFIERS_MISSING));
+            cr_expect(eq(int, revoke(said.id, "anna", "app-1"), ERR_OK), "again");
+            s.b.sent_count = 0;
+            bench_finish_works(&s.b);
+            Spaak__V1__Spake2VerifierSet *set = server_pushed(&s);
+            cr_expect(ne(int, memcmp(set->set_id.data, set_id, RIG_SET_ID), 0), "the vehicle loses it, too");
+            spaak__v1__spake2_verifier_set__free_unpacked(set, NULL);
+            struct said next = ask(SERIAL, "anna", "app-1", "key-1");
+            cr_expect(eq(int, next.error, ERR_OK));
+            cr_expect(ne(str, next.link, said.link));
+            cr_expect(eq(int, revoke(said.id, "anna", "app-1"), ERR_OK), "of a set that was");
+            cr_expect(eq(int, acknowledge(next.id, "anna", "app-1"), ERR_OK), "and nothing happened");
+        }
+        server_stop(&s);
+    }
+}
+
+Test(delivery, what_names_no_link_is_not_there)
+{
+    static const char *const ids[] = {"", "-", "SPAAK00000009-000102030405060708090a0b0c0d0e0f", SERIAL};
+    begin(OWNED);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        cr_expect(eq(int, release(ids[i], "anna", "app-1"), ERR_NOT_FOUND), "%s", ids[i]);
+        cr_expect(eq(int, revoke(ids[i], "anna", "app-1"), ERR_NOT_FOUND), "%s", ids[i]);
+    }
+    server_stop(&s);
+}
+
+Test(delivery, a_link_that_nobody_acknowledges_does_not_lock_the_owner_out)
+{
+    begin(OWNED);
+    struct said first = ask(SERIAL, "anna", "app-1", "key-1");
+    s.b.now_us += 899999000ull;
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_PASSWORD_PENDING));
+    s.b.now_us += 1000;
+    server_restart(&s); /* since when is stored */
+    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_NOT_OWNER));
+    struct said same = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_expect(eq(str, same.link, first.link), "while nobody else has asked");
+    size_t rejects = bench_count(&s.b, TRACE_REJECT, ERR_OK);
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-2", "key-2").error, ERR_VERIFIERS_MISSING));
+    cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_OK), rejects),
+              "an input that stored was not refused");
+    cr_expect(eq(str, (char *)bench_last(&s.b, TRACE_FAIL)->step, "OP-01a/6"));
+    cr_expect(eq(int, acknowledge(first.id, "anna", "app-1"), ERR_NOT_FOUND));
+    bench_finish_works(&s.b);
+    struct said next = ask(SERIAL, "anna", "app-2", "key-2");
+    cr_expect(eq(int, next.error, ERR_OK));
+    cr_expect(ne(str, next.link, first.link));
+    cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_PASSWORD_PENDING));
+    server_stop(&s);
+}
+
+/* ---- what an owner may know ---- */
+
+Test(delivery, the_owner_hears_how_far_it_has_come)
+{
+    begin(PROVISIONED);
+    cr_expect(eq(int, status(SERIAL, "anna").error, ERR_NOT_OWNER));
+    cr_expect(eq(int, status("SPAAK00000009", "anna").error, ERR_ECU_UNKNOWN));
+    cr_expect(eq(int, status("", "anna").error, ERR_MSG_MALFORMED));
+    cr_expect(eq(int, status(SERIAL, "").error, ERR_MSG_MALFORMED));
+    cr_expect(eq(int, status(SERIAL, "bert").has_status, false));
+    own("anna");
+    static const struct {
+        const char *name;
+        int verifiers, password, paired; /* enum numbers of proto/init.proto */
+    } rows[] = {
+        {"ready", 4, 1, 0},      {"handed out", 4, 2, 0}, {"delivered", 4, 3, 0}, {"a new one", 2, 1, 0},
+        {"on its way", 3, 1, 0}, {"used", 5, 3, 1},       {"retired", 1, 1, 0},
+    };
+    struct said said = {.error = ERR_OK};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (i == 1)
+            said = ask(SERIAL, "anna", "app-1", "key-1");
+        else if (i == 2)
+            cr_assert(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_OK));
+        else if (i == 3)
+            server_call(&s, "replace-verifiers");
+        else if (i == 4) {
+            s.b.sent_count = 0;
+            bench_finish_works(&s.b);
+            Spaak__V1__Spake2VerifierSet *set = server_pushed(&s);
+            memcpy(set_id, set->set_id.data, RIG_SET_ID);
+            spaak__v1__spake2_verifier_set__free_unpacked(set, NULL);
+        } else if (i == 5)
+            server_report(&s, span_of(set_id, RIG_SET_ID), USED);
+        else if (i == 6)
+            cr_assert(eq(int, renew(SERIAL, "renewal-1"), ERR_OK));
+        struct said now = status(SERIAL, "anna");
+        cr_assert(now.has_status, "%s", rows[i].name);
+        cr_expect(eq(int, now.status.provisioned, true), "%s", rows[i].name);
+        cr_expect(eq(int, (int)now.status.identity, i == 6 ? 2 : 3), "%s", rows[i].name);
+        cr_expect(eq(int, (int)now.status.verifiers, rows[i].verifiers), "%s", rows[i].name);
+        cr_expect(eq(int, (int)now.status.password, rows[i].password), "%s", rows[i].name);
+        cr_expect(eq(int, now.status.paired, rows[i].paired), "%s", rows[i].name);
+    }
+    server_stop(&s);
+}
+
+Test(delivery, a_user_hears_of_at_most_sixteen_vehicles_of_their_own)
+{
+    char key[40];
+    begin(PROVISIONED);
+    cr_expect(eq(sz, vehicles("anna").vehicles, 0));
+    for (unsigned i = 20; i-- > 0;) {
+        snprintf(key, sizeof key, VOS_OWNER_PREFIX "OTHER%08u", i);
+        ASSERT_OK(store_set(s.b.node.store, key, span_of(i % 10 == 5 ? "bert" : "anna", 4)));
+    }
+    own("anna");
+    struct said said = vehicles("anna");
+    cr_expect(eq(sz, said.vehicles, 16));
+    cr_expect(eq(str, said.first, "OTHER00000000"));
+    cr_expect(eq(str, said.last, "OTHER00000017"));
+    said = vehicles("bert");
+    cr_expect(eq(sz, said.vehicles, 2));
+    cr_expect(eq(str, said.first, "OTHER00000005"));
+    cr_expect(eq(sz, vehicles("ann").vehicles, 0));
+    cr_expect(eq(int, vehicles("").error, ERR_MSG_MALFORMED));
     server_stop(&s);
 }
 

@@ -12,6 +12,7 @@
 #include "lib/token/base64url.h"
 #include "lib/token/token.h"
 #include "proto/init.pb-c.h"
+#include "proto/tbe_records.pb-c.h"
 #include "tests/check.h"
 #include "tests/support.h"
 
@@ -29,6 +30,7 @@ enum { APP, OPERATOR, INIT };
 #define ASK      "/v1/pairing-passwords"
 #define ACK      "/v1/pairing-passwords/" LINK_ID "/acknowledge"
 #define RENEW    "/v1/vehicles/SPAAK00000001/renew-identity"
+#define STATUS   "/v1/vehicles/SPAAK00000001/status"
 
 static struct bench b;
 static char anna[TOKEN_MAX + 1], olga[TOKEN_MAX + 1];
@@ -197,6 +199,15 @@ static const struct {
      404,
      ERR_NOT_FOUND},
     {"a GET", {APP, HTTP_GET, .path = ASK, anna}, 405, ERR_HTTP_METHOD},
+    {"a POST to a status", {APP, HTTP_POST, .path = STATUS, anna}, 405, ERR_HTTP_METHOD},
+    {"a status without a token", {APP, HTTP_GET, .path = STATUS}, 401, ERR_TOKEN_MISSING},
+    {"a status of an operator", {OPERATOR, HTTP_GET, .path = STATUS, olga}, 404, ERR_NOT_FOUND},
+    {"a status with an operator's token", {APP, HTTP_GET, .path = STATUS, olga}, 401, ERR_TOKEN_AUDIENCE},
+    {"a status of a long vehicle",
+     {APP, HTTP_GET, .path = "/v1/vehicles/SPAAK0000000100000000000000000000/status", anna},
+     404,
+     ERR_ECU_UNKNOWN},
+    {"a status", {APP, HTTP_GET, .path = STATUS, anna}, 0, ERR_OK},
     {"a DELETE", {APP, HTTP_DELETE, .path = "/v1/tokens", anna}, 405, ERR_HTTP_METHOD},
     {"a form",
      {APP, HTTP_POST, .path = "/v1/tokens", .body = "user=anna", .type = "application/x-www-form-urlencoded"},
@@ -249,7 +260,8 @@ Test(tbe, each_path_has_its_statuses)
         cr_expect(eq(sz, b.sent_count, 1), "%s", paths[i].name);
         cr_expect(eq(int, b.sent[0].port == INIT, paths[i].status == 0), "%s", paths[i].name);
         cr_expect(eq(int, *said.challenge != '\0', paths[i].status == 401), "%s", paths[i].name);
-        cr_expect(eq(str, said.allow, paths[i].status == 405 ? "POST" : ""), "%s", paths[i].name);
+        const char *allow = strstr(paths[i].ask.path, "/status") ? "GET" : "POST";
+        cr_expect(eq(str, said.allow, paths[i].status == 405 ? allow : ""), "%s", paths[i].name);
     }
 }
 
@@ -570,6 +582,80 @@ Test(tbe_limits, who_asks_too_often_waits, .fini = stop)
     cr_expect(eq(uint, said.status, 0));
 }
 
+static void ask_of(const char *token, const char *vehicle)
+{
+    char body[80];
+    snprintf(body, sizeof body, "{\"vehicle\":\"%s\"}", vehicle);
+    ask(&(struct ask){APP, HTTP_POST, .path = ASK, token, KEY, body});
+}
+
+/* Whoever asks. Names of vehicles that are none do not reach the allowance of one that is. */
+Test(tbe_limits, each_vehicle_has_its_allowance, .fini = stop)
+{
+    const uint64_t settings[] = {900, 5, 100000, 2000, 2, 5};
+    char bert[TOKEN_MAX + 1], serial[20];
+    start_with(settings);
+    token_of(APP, "{\"user\":\"bert\",\"secret\":\"field-and-feather\",\"client\":\"" CLIENT "\"}", bert);
+    ask_of(anna, "SPAAK00000001");
+    ask_of(bert, "SPAAK00000001");
+    cr_expect(eq(uint, said.status, 0));
+    ask_of(anna, "SPAAK00000001");
+    cr_expect(eq(uint, said.status, 429));
+    cr_expect(eq(int, said.reason, ERR_HTTP_RATE));
+    cr_expect(eq(str, said.retry, "31"));
+    ask(&(struct ask){APP, HTTP_POST, .path = ACK, anna});
+    cr_expect(eq(uint, said.status, 0), "an acknowledgement is no ask");
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(serial, sizeof serial, "OTHER%08u", i);
+        ask_of(bert, serial);
+    }
+    ask_of(anna, "SPAAK00000001");
+    cr_expect(eq(uint, said.status, 429), "forty others have not pushed it out");
+    b.now_us += 30000000;
+    ask_of(anna, "SPAAK00000001");
+    cr_expect(eq(uint, said.status, 0));
+}
+
+/* ---- who asked for what ---- */
+
+static void expect_audit(unsigned number, const char *what, const char *way, enum err outcome)
+{
+    char key[40];
+    uint8_t stored[400];
+    size_t len;
+    snprintf(key, sizeof key, TBE_AUDIT_PREFIX "%03u", number);
+    ASSERT_OK(store_get(b.node.store, key, stored, sizeof stored, &len));
+    TbeRecords__V1__AuditRecord *m = tbe_records__v1__audit_record__unpack(NULL, len, stored);
+    cr_assert(m != NULL);
+    cr_expect(eq(u64, m->number, number));
+    cr_expect(eq(i64, m->at_s, TEST_NOW_S));
+    cr_expect(eq(str, m->what, (char *)what));
+    cr_expect(eq(str, m->way, (char *)way));
+    cr_expect(eq(str, m->user, (char *)(strcmp(way, "app") == 0 ? "anna" : "olga")));
+    cr_expect(eq(str, m->by, CLIENT));
+    cr_expect(eq(str, m->vehicle, "SPAAK00000001"));
+    cr_expect(eq(uint, m->outcome, outcome));
+    tbe_records__v1__audit_record__free_unpacked(m, NULL);
+}
+
+/* In an input of its own: one that was refused has stored nothing. */
+Test(tbe, what_was_asked_and_what_came_of_it_is_kept)
+{
+    size_t stores = bench_count(&b, TRACE_STORE, ERR_OK);
+    ask_link(anna);
+    vos_says(asked_number(), ERR_PASSWORD_PENDING, NULL);
+    ask(&(struct ask){APP, HTTP_POST, .path = ACK, anna});
+    vos_says(asked_number(), ERR_OK, NULL);
+    ask(&(struct ask){OPERATOR, HTTP_POST, .path = RENEW, olga, KEY});
+    node_on_link(&b.node, INIT, LINK_DOWN);
+    cr_expect(eq(sz, bench_count(&b, TRACE_STORE, ERR_OK), stores));
+    bench_run_ms(&b, 0);
+    cr_expect(eq(sz, bench_count(&b, TRACE_STORE, ERR_OK), stores + 1));
+    expect_audit(1, "link", "app", ERR_PASSWORD_PENDING);
+    expect_audit(2, "acknowledgement", "app", ERR_OK);
+    expect_audit(3, "renewal", "operator", ERR_VOS_UNREACHABLE);
+}
+
 /* ---- the VOS ---- */
 
 Test(tbe, the_vos_is_told_who_asks_and_the_link_goes_to_who_asked)
@@ -607,6 +693,73 @@ Test(tbe, the_vos_is_told_who_asks_and_the_link_goes_to_who_asked)
     vos_says(m->request_id, ERR_OK, NULL);
     cr_expect(eq(uint, said.status, 204));
     init__v1__op_init_request__free_unpacked(m, NULL);
+}
+
+static void vos_says_status(uint64_t number, int identity, int verifiers, int password, bool rest)
+{
+    uint8_t out[600];
+    Init__V1__OpInitResponse m = INIT__V1__OP_INIT_RESPONSE__INIT;
+    Init__V1__VehicleStatus status = INIT__V1__VEHICLE_STATUS__INIT;
+    status.identity = (Init__V1__VehicleStatus__Identity)identity;
+    status.verifiers = (Init__V1__VehicleStatus__Verifiers)verifiers;
+    status.password = (Init__V1__VehicleStatus__Password)password;
+    status.provisioned = status.paired = rest;
+    m.protocol_version = 1;
+    m.message_type = INIT__V1__MESSAGE_TYPE__OP_INIT_RESPONSE;
+    m.request_id = number;
+    m.status = identity < 0 ? NULL : &status;
+    b.sent_count = 0;
+    node_on_bytes(&b.node, INIT, "", span_of(out, init__v1__op_init_response__pack(&m, out)));
+    hear();
+}
+
+Test(tbe, a_status_is_a_flat_object_of_words)
+{
+    static const struct {
+        int identity, verifiers, password;
+        bool rest;
+        const char *body; /* NULL: words that we do not know */
+    } rows[] = {
+        {1, 1, 1, false,
+         "\"service\":\"missing\",\"identity\":\"none\",\"verifiers\":\"missing\",\"password\":"
+         "\"undelivered\",\"pairing\":\"none\"}"},
+        {2, 2, 1, true,
+         "\"service\":\"provisioned\",\"identity\":\"in-progress\",\"verifiers\":\"wanted\",\"password\":"
+         "\"undelivered\",\"pairing\":\"paired\"}"},
+        {3, 3, 2, true,
+         "\"service\":\"provisioned\",\"identity\":\"installed\",\"verifiers\":\"on-the-way\",\"password\":"
+         "\"handed-out\",\"pairing\":\"paired\"}"},
+        {3, 4, 3, true,
+         "\"service\":\"provisioned\",\"identity\":\"installed\",\"verifiers\":\"ready\",\"password\":"
+         "\"delivered\",\"pairing\":\"paired\"}"},
+        {3, 5, 3, true,
+         "\"service\":\"provisioned\",\"identity\":\"installed\",\"verifiers\":\"used\",\"password\":"
+         "\"delivered\",\"pairing\":\"paired\"}"},
+        {0, 1, 1, true, NULL},
+        {4, 1, 1, true, NULL},
+        {1, 6, 1, true, NULL},
+        {1, 1, -1, true, NULL},
+        {-1, 0, 0, false, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ask(&(struct ask){APP, HTTP_GET, .path = STATUS, anna});
+        Init__V1__OpInitRequest *m = asked();
+        cr_assert(m && m->ask_case == INIT__V1__OP_INIT_REQUEST__ASK_STATUS);
+        cr_expect(eq(str, m->status->vehicle, "SPAAK00000001"));
+        cr_expect(eq(str, m->status->user, "anna"));
+        vos_says_status(m->request_id, rows[i].identity, rows[i].verifiers, rows[i].password, rows[i].rest);
+        init__v1__op_init_request__free_unpacked(m, NULL);
+        cr_expect(eq(uint, said.status, rows[i].body ? 200 : 500), "%zu", i);
+        if (rows[i].body)
+            cr_expect(eq(str, said.body + strlen("{\"vehicle\":\"SPAAK00000001\","), (char *)rows[i].body),
+                      "%zu", i);
+    }
+    ask(&(struct ask){APP, HTTP_GET, .path = STATUS, anna});
+    vos_says(asked_number(), ERR_NOT_OWNER, NULL);
+    cr_expect(eq(uint, said.status, 403));
+    ask(&(struct ask){APP, HTTP_GET, .path = STATUS, anna});
+    vos_says(asked_number(), ERR_ECU_UNKNOWN, NULL);
+    cr_expect(eq(uint, said.status, 404));
 }
 
 Test(tbe, each_reason_of_the_vos_has_its_status)

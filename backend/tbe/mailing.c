@@ -13,10 +13,10 @@
 #include "backend/tbe/mailing_internal.h"
 
 #define SECOND_US   1000000u
-#define PAUSE_MAX   5                          /* doublings: 32 s */
-#define NEWS_US     (2 * 1000u * MAIL_SEND_MS) /* the medium promises half of it */
-#define DEEP_LINK   MAIL_LINE_MAX              /* stays on one line */
-#define TEMPORARILY 500                        /* codes below it: for now */
+#define PAUSE_MAX   5             /* doublings: 32 s */
+#define NEWS_US     10000000      /* the medium promises half of it */
+#define DEEP_LINK   MAIL_LINE_MAX /* stays on one line */
+#define TEMPORARILY 500           /* codes below it: for now */
 
 /* ---- time ---- */
 

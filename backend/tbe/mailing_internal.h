@@ -3,11 +3,11 @@
 #define backend_tbe_mailing_internal_h
 
 #include "backend/tbe/tbe_mailing.h"
-#include "lib/media/mail/mail.h"
 #include "proto/tbe_records.pb-c.h"
 
 #define MAILINGS_MAX 64 /* without an outcome that the VOS knows */
 #define MAILING_KEY  32 /* hex digits */
+#define MAILING_TAG  32 /* of a mail, with its end; the medium takes 40 */
 #define MAILING_CLIENT \
     "mailing" /* who holds the link, to the VOS; no app has it: their names are longer (TBE_KEY_MIN) */
 
@@ -37,7 +37,7 @@ struct mailing {
     uint64_t request_id; /* at the VOS; 0: none */
     uint64_t due_us;     /* what is next; ENV_NEVER: it waits for news, or for the VOS */
     unsigned silent;     /* times that the VOS did not answer, in a row */
-    char tag[MAIL_TAG_MAX];
+    char tag[MAILING_TAG];
 };
 
 struct tbe_mailings {

@@ -120,7 +120,11 @@ enum err tbe_acknowledge(struct tbe *t, struct tbe_visit *v)
     acknowledge.client = v->claims.client;
     m.ask_case = INIT__V1__OP_INIT_REQUEST__ASK_ACKNOWLEDGE;
     m.acknowledge = &acknowledge;
-    const struct tbe_asking a = about(v, TBE_ASK_ACKNOWLEDGE, "acknowledgement", v->id);
+    struct tbe_asking a = about(v, TBE_ASK_ACKNOWLEDGE, "acknowledgement", v->id);
+    const char *end = strrchr(v->id, '-'); /* a link's id is the vehicle, "-", and which link */
+    size_t len = end ? (size_t)(end - v->id) : 0;
+    if (len < sizeof a.audit.vehicle)
+        a.audit.vehicle[len] = '\0';
     return tbe_vos_ask(t, &a, &m);
 }
 
