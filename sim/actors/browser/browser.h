@@ -13,6 +13,7 @@
 #define BROWSER_JAR_HOTLINE   BROWSER_JAR "hotline"
 #define BROWSER_FORM_TOKEN    "form/csrf"
 #define BROWSER_PERSON_SECRET "person/secret"
+#define BROWSER_PERSON_CODE   "person/code" /* as the customer says it */
 
 extern const struct component_class browser_class;
 
