@@ -7,7 +7,7 @@ set -eu
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
 libmosquitto-dev mosquitto nginx python3-aiosmtpd libcurl4-openssl-dev libjansson-dev libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy binutils"
-test="python3-cryptography python3-canmatrix libxml2-utils"
+test="python3-cryptography python3-canmatrix libxml2-utils chromium chromium-driver libnss3-tools"
 optional="tshark python3-scapy"
 fuzz="clang libclang-rt-dev"
 memcheck="valgrind"
