@@ -1,4 +1,4 @@
-"""chromium.py PORT CA FOLDER MAIL: drives Chromium through portal and hotline of a running world, by WebDriver.
+"""chromium.py portal|hotline PORT CA FOLDER MAIL: drives Chromium through the pages of a running world, by WebDriver.
 
 PORT is the door's on 127.0.0.1, CA the certificate of its authority (PEM), FOLDER where screenshots and the sources of the
 pages are kept, MAIL the maildir. Each line says what was seen; the exit code is 1 at the first thing that is not as it must be.
@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 
-PORT, CA, FOLDER, MAIL = sys.argv[1:5]
+WHERE, PORT, CA, FOLDER, MAIL = sys.argv[1:6]
 HOSTS = ("portal.tbe.example", "hotline.tbe.example")
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 TAB, ENTER, SPACE = "\ue004", "\ue007", " "
@@ -249,7 +249,8 @@ def at_the_hotline(visit, wanted):
     visit.see(f"Vehicle {VEHICLE}", ["POST /call", f"GET /call/{VEHICLE}"])
     must(visit.said() == wanted, f"{visit.name}: the page says {wanted}")
     source = visit.driver.ask("GET", "/source")
-    must("anna@customer.example" not in source and "@customer.example" in source, f"{visit.name}: the address is masked")
+    must("anna@" not in source, f"{visit.name}: the operator does not see the address")
+    must(wanted != "sent" or "a***@customer.example" in source, f"{visit.name}: but so much of it as to ask for")
     visit.press("Sign out")
     visit.see("Hotline: sign in", ["POST /sign-out", "GET /"])
 
@@ -266,23 +267,21 @@ def trust(home):
     subprocess.run(["certutil", "-d", store, "-A", "-t", "C,,", "-n", "the run's authority", "-i", CA], check=True)
 
 
+def visits(driver, at, last):
+    """By mouse; by keyboard only; without scripts. The first is sent a mail, the others hear that it was delivered."""
+    for kind, scripts, wanted in ((ByMouse, True, "sent"), (ByKeyboard, True, "failed"), (last, False, "failed")):
+        driver.begin(scripts)
+        way = "mouse" if kind is ByMouse else "keyboard"
+        at(kind(driver, f"{WHERE}-{way}{'' if scripts else '-without-scripts'}"), wanted)
+        must(mails() == 1, "one mail has gone out, and no second")
+        driver.end()
+
+
 def drive(driver):
-    driver.begin(scripts=True)
-    at_the_portal(ByMouse(driver, "portal-mouse"), "sent")
-    must(mails() == 1, "one mail has gone out")
-    driver.end()
-    driver.begin(scripts=True)
-    at_the_portal(ByKeyboard(driver, "portal-keyboard"), "failed")
-    driver.end()
-    driver.begin(scripts=False)
-    at_the_portal(ByMouse(driver, "portal-without-scripts"), "failed")
-    driver.end()
-    driver.begin(scripts=True)
-    at_the_hotline(ByMouse(driver, "hotline-mouse"), "failed")
-    driver.end()
-    driver.begin(scripts=False)
-    at_the_hotline(ByKeyboard(driver, "hotline-keyboard-without-scripts"), "failed")
-    must(mails() == 1, "a password that was delivered goes out no second time")
+    if WHERE == "portal":
+        visits(driver, at_the_portal, ByMouse)
+    else:
+        visits(driver, at_the_hotline, ByKeyboard)
 
 
 def main():
