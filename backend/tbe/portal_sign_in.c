@@ -11,7 +11,7 @@ static void sign_in_page(struct tbe *t, const struct tbe_caller *c, const uint8_
 {
     uint8_t id[TBE_SESSION_ID];
     struct tbe_page_out p;
-    bool is_known = cookie && tbe_visitor_is(t, c->port, cookie);
+    bool is_known = tbe_visitor_is(t, c->port, cookie);
     if (is_known)
         memcpy(id, cookie, sizeof id);
     else
@@ -57,7 +57,7 @@ enum err tbe_get_sign_in(struct tbe *t, struct tbe_page_visit *v)
     else if (site.len && !span_is(site, "same-origin") && !span_is(site, "none"))
         go_on_page(t, &v->caller);
     else
-        sign_in_page(t, &v->caller, v->has_cookie ? v->cookie : NULL, ERR_OK, 0);
+        sign_in_page(t, &v->caller, v->cookie, ERR_OK, 0);
     return ERR_OK;
 }
 
@@ -87,7 +87,7 @@ enum err tbe_post_sign_in(struct tbe *t, struct tbe_page_visit *v)
     if (!e) {
         e = begin(t, v, i, secret);
     } else if (!v->session) {
-        tbe_sign_in_again(t, &v->caller, v->has_cookie ? v->cookie : NULL, e, v->wait_s);
+        tbe_sign_in_again(t, &v->caller, v->cookie, e, v->wait_s);
         e = ERR_OK;
     }
     OPENSSL_cleanse(secret, sizeof secret);

@@ -113,7 +113,7 @@ const char *tbe_page_home(unsigned port); /* of who is signed in: "/vehicles", "
 enum err tbe_get_sign_in(struct tbe *t, struct tbe_page_visit *v);
 enum err tbe_post_sign_in(struct tbe *t, struct tbe_page_visit *v);
 enum err tbe_post_sign_out(struct tbe *t, struct tbe_page_visit *v);
-/* The form with an alert. cookie: of the visit, as it came. */
+/* The form with an alert. cookie: of the visit, as it came; what is no visitor's is replaced. */
 void tbe_sign_in_again(struct tbe *t, const struct tbe_caller *c, const uint8_t *cookie, enum err reason,
                        unsigned wait_s);
 void tbe_signed_in(struct tbe *t, struct tbe_page *g, bool is_right);
