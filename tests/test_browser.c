@@ -68,84 +68,83 @@ Test(page, what_is_on_it)
     free(p);
 }
 
-Test(page, what_is_none)
-{
 #define BAD(name, body)                  \
     {                                    \
         name, PAGE(body), ERR_BAD_SYNTAX \
     }
-    static const struct {
-        const char *name, *html;
-        enum err e;
-    } rows[] = {
-        {"as it should be", PAGE("<p>a &lt; b &amp; c</p>"), ERR_OK},
-        {"a fragment", PAGE("<a href=\"#main\">to the text</a>"), ERR_OK},
-        {"nothing", "", ERR_BAD_SYNTAX},
-        {"no document type", "<html><head><title>a</title></head><body><h1>a</h1></body></html>",
-         ERR_BAD_SYNTAX},
-        {"cut off", HEAD("Hello"), ERR_BAD_SYNTAX},
-        {"cut off in a tag", HEAD("Hello") "<p", ERR_BAD_SYNTAX},
-        {"cut off in a value", HEAD("Hello") "<a href=\"/", ERR_BAD_SYNTAX},
-        {"something behind it", PAGE("") "x", ERR_BAD_SYNTAX},
-        {"a second document", PAGE("") "<html></html>", ERR_BAD_SYNTAX},
-        {"a title that is not the heading",
-         "<!DOCTYPE html><html><head><title>a</title></head><body><h1>b</h1></body></html>", ERR_BAD_SYNTAX},
-        {"no heading", "<!DOCTYPE html><html><head><title>a</title></head><body></body></html>",
-         ERR_BAD_SYNTAX},
-        BAD("two headings", "<h1>Hello</h1>"),
-        BAD("a heading in pieces", "<h1>Hel<b>x</b>lo</h1>"),
-        BAD("closed in another order", "<p><b>a</p></b>"),
-        BAD("never closed", "<p>a"),
-        BAD("closed twice", "<p>a</p></p>"),
-        BAD("a comment", "<!-- a -->"),
-        BAD("capitals", "<P>a</P>"),
-        BAD("closed by itself", "<br/>"),
-        BAD("a bare &", "<p>a & b</p>"),
-        BAD("an unknown reference", "<p>&nbsp;</p>"),
-        BAD("a bare >", "<p>a > b</p>"),
-        BAD("a control character", "<p>a\x01</p>"),
-        BAD("a change of direction", "<p>\xE2\x80\xAE</p>"),
-        BAD("no UTF-8", "<p>\xC3\x28</p>"),
-        BAD("a value without quotes", "<p class=a>a</p>"),
-        BAD("a value in single quotes", "<p class='a'>a</p>"),
-        BAD("an attribute twice", "<p class=\"a\" class=\"b\">a</p>"),
-        BAD("attributes without a blank", "<p class=\"a\"id=\"b\">a</p>"),
-        BAD("a script", "<script>alert(1)</script>"),
-        BAD("an event", "<p onclick=\"go()\">a</p>"),
-        BAD("an image", "<img src=\"/a.png\">"),
-        BAD("another file", "<link rel=\"stylesheet\" href=\"/a.css\">"),
-        BAD("another base", "<base href=\"https://evil.example/\">"),
-        BAD("a style of its own", "<p style=\"color:red\">a</p>"),
-        BAD("a style that never ends", "<style>a{}"),
-        BAD("a refresh", "<meta http-equiv=\"refresh\" content=\"0\">"),
-        BAD("a link elsewhere", "<a href=\"https://evil.example/\">a</a>"),
-        BAD("a link to another host", "<a href=\"//evil.example/\">a</a>"),
-        BAD("a link that runs", "<a href=\"javascript:go()\">a</a>"),
-        BAD("a link to nowhere", "<a>a</a>"),
-        BAD("a form by GET", "<form method=\"get\" action=\"/a\"></form>"),
-        BAD("a form without a method", "<form action=\"/a\"></form>"),
-        BAD("a form without an action", "<form method=\"post\"></form>"),
-        BAD("a form that goes elsewhere", "<form method=\"post\" action=\"//evil.example/\"></form>"),
-        BAD("a form in a form", FORM("/a", FORM("/b", ""))),
-        BAD("a form's other end", FORM("/a", "<button formaction=\"/b\">b</button>")),
-        BAD("an input outside", HIDDEN),
-        BAD("an input twice", FORM("/a", HIDDEN)),
-        BAD("an input without a name", FORM("/a", "<input type=\"text\">")),
-        BAD("an input of another kind", FORM("/a", "<input type=\"file\" name=\"a\">")),
-        BAD("a secret in the page", FORM("/a", "<input type=\"password\" name=\"a\" value=\"b\">")),
-        BAD("two messages", "<p data-outcome=\"sent\">a</p><p data-reason=\"SIGN_IN\">b</p>"),
-        BAD("an empty message", "<p data-outcome=\"\">a</p>"),
-        {"deeper than fits", PAGE("<b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b>"),
-         ERR_NO_SPACE},
-        {"more forms than fit",
-         PAGE(FORM("/a", "") FORM("/b", "") FORM("/c", "") FORM("/d", "") FORM("/e", "")), ERR_NO_SPACE},
-    };
+static const struct {
+    const char *name, *html;
+    enum err e;
+} pages[] = {
+    {"as it should be", PAGE("<p>a &lt; b &amp; c</p>"), ERR_OK},
+    {"a fragment", PAGE("<a href=\"#main\">to the text</a>"), ERR_OK},
+    {"nothing", "", ERR_BAD_SYNTAX},
+    {"no document type", "<html><head><title>a</title></head><body><h1>a</h1></body></html>", ERR_BAD_SYNTAX},
+    {"cut off", HEAD("Hello"), ERR_BAD_SYNTAX},
+    {"cut off in a tag", HEAD("Hello") "<p", ERR_BAD_SYNTAX},
+    {"cut off in a value", HEAD("Hello") "<a href=\"/", ERR_BAD_SYNTAX},
+    {"something behind it", PAGE("") "x", ERR_BAD_SYNTAX},
+    {"a second document", PAGE("") "<html></html>", ERR_BAD_SYNTAX},
+    {"a title that is not the heading",
+     "<!DOCTYPE html><html><head><title>a</title></head><body><h1>b</h1></body></html>", ERR_BAD_SYNTAX},
+    {"no heading", "<!DOCTYPE html><html><head><title>a</title></head><body></body></html>", ERR_BAD_SYNTAX},
+    BAD("two headings", "<h1>Hello</h1>"),
+    BAD("a heading in pieces", "<h1>Hel<b>x</b>lo</h1>"),
+    BAD("closed in another order", "<p><b>a</p></b>"),
+    BAD("never closed", "<p>a"),
+    BAD("closed twice", "<p>a</p></p>"),
+    BAD("a comment", "<!-- a -->"),
+    BAD("capitals", "<P>a</P>"),
+    BAD("closed by itself", "<br/>"),
+    BAD("a bare &", "<p>a & b</p>"),
+    BAD("an unknown reference", "<p>&nbsp;</p>"),
+    BAD("a bare >", "<p>a > b</p>"),
+    BAD("a control character", "<p>a\x01</p>"),
+    BAD("a change of direction", "<p>\xE2\x80\xAE</p>"),
+    BAD("no UTF-8", "<p>\xC3\x28</p>"),
+    BAD("a value without quotes", "<p class=a>a</p>"),
+    BAD("a value in single quotes", "<p class='a'>a</p>"),
+    BAD("an attribute twice", "<p class=\"a\" class=\"b\">a</p>"),
+    BAD("attributes without a blank", "<p class=\"a\"id=\"b\">a</p>"),
+    BAD("a script", "<script>alert(1)</script>"),
+    BAD("an event", "<p onclick=\"go()\">a</p>"),
+    BAD("an image", "<img src=\"/a.png\">"),
+    BAD("another file", "<link rel=\"stylesheet\" href=\"/a.css\">"),
+    BAD("another base", "<base href=\"https://evil.example/\">"),
+    BAD("a style of its own", "<p style=\"color:red\">a</p>"),
+    BAD("a style that never ends", "<style>a{}"),
+    BAD("a refresh", "<meta http-equiv=\"refresh\" content=\"0\">"),
+    BAD("a link elsewhere", "<a href=\"https://evil.example/\">a</a>"),
+    BAD("a link to another host", "<a href=\"//evil.example/\">a</a>"),
+    BAD("a link that runs", "<a href=\"javascript:go()\">a</a>"),
+    BAD("a link to nowhere", "<a>a</a>"),
+    BAD("a form by GET", "<form method=\"get\" action=\"/a\"></form>"),
+    BAD("a form without a method", "<form action=\"/a\"></form>"),
+    BAD("a form without an action", "<form method=\"post\"></form>"),
+    BAD("a form that goes elsewhere", "<form method=\"post\" action=\"//evil.example/\"></form>"),
+    BAD("a form in a form", FORM("/a", FORM("/b", ""))),
+    BAD("a form's other end", FORM("/a", "<button formaction=\"/b\">b</button>")),
+    BAD("an input outside", HIDDEN),
+    BAD("an input twice", FORM("/a", HIDDEN)),
+    BAD("an input without a name", FORM("/a", "<input type=\"text\">")),
+    BAD("an input of another kind", FORM("/a", "<input type=\"file\" name=\"a\">")),
+    BAD("a secret in the page", FORM("/a", "<input type=\"password\" name=\"a\" value=\"b\">")),
+    BAD("two messages", "<p data-outcome=\"sent\">a</p><p data-reason=\"SIGN_IN\">b</p>"),
+    BAD("an empty message", "<p data-outcome=\"\">a</p>"),
+    {"deeper than fits", PAGE("<b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b><b>"),
+     ERR_NO_SPACE},
+    {"more forms than fit", PAGE(FORM("/a", "") FORM("/b", "") FORM("/c", "") FORM("/d", "") FORM("/e", "")),
+     ERR_NO_SPACE},
+};
+
+Test(page, what_is_none)
+{
     struct page *p = calloc(1, sizeof *p);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        enum err e = page_read(text_span(rows[i].html), p);
-        cr_expect(eq(str, (char *)err_name(e), (char *)err_name(rows[i].e)), "%s", rows[i].name);
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        enum err e = page_read(text_span(pages[i].html), p);
+        cr_expect(eq(str, (char *)err_name(e), (char *)err_name(pages[i].e)), "%s", pages[i].name);
         if (e)
-            cr_expect(is_wiped(p, sizeof *p), "%s", rows[i].name);
+            cr_expect(is_wiped(p, sizeof *p), "%s", pages[i].name);
     }
     free(p);
 }

@@ -93,7 +93,7 @@ static void tell(struct tbe *t, const struct mailing_record *r)
     if (r->state == MAILING_SENT)
         env_trace_step(t->env, "OP-01b/7", "the mail was sent");
     else {
-        snprintf(what, sizeof what, "no mail for %.24s: %s", r->vehicle, err_name(e));
+        snprintf(what, sizeof what, "the mailing came to nothing: %s", err_name(e));
         env_trace_step(t->env, "OP-01b/7", what);
         env_trace_reason(t->env, TRACE_FAIL, "OP-01b/7", NULL, e, r->code, r->vehicle);
     }
@@ -171,6 +171,10 @@ static void on_silence(struct tbe *t, struct mailing *m, enum err e)
 static void ask(struct tbe *t, struct mailing *m, Init__V1__OpInitRequest *q)
 {
     const struct tbe_asking about = {.ask = TBE_ASK_MAILING, .mailing = (size_t)(m - t->mailings->all)};
+    if (!t->vos_up) {
+        due_in(t, m, ENV_NEVER); /* until it is back */
+        return;
+    }
     enum err e = tbe_vos_ask(t, &about, q);
     if (e) {
         on_silence(t, m, e);
