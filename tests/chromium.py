@@ -126,6 +126,11 @@ class Driver:
         element = self.ask("GET", "/element/active")[ELEMENT]
         return self.attribute(element, "name") or self.ask("GET", f"/element/{element}/text") or "nothing"
 
+    def focus_is_seen(self):
+        element = self.ask("GET", "/element/active")[ELEMENT]
+        width = self.ask("GET", f"/element/{element}/css/outline-width")
+        return self.ask("GET", f"/element/{element}/css/outline-style") == "solid" and width == "3px"
+
 
 class Visit:
     """A person at one of the hosts."""
@@ -194,6 +199,7 @@ class ByKeyboard(Visit):
         for _ in range(12):
             self.driver.keys(TAB)
             passed.append(self.driver.focus())
+            must(self.driver.focus_is_seen(), f"{self.name}: the focus is seen on {passed[-1]!r}")
             if passed[-1] == what:
                 must(True, f"{self.name}: Tab comes to {what!r} ({', '.join(passed)})")
                 return
