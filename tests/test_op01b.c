@@ -135,6 +135,7 @@ static const struct {
     {"op01b-mail-later", 1, 1, true},
     {"op01b-mail-never", 1, 0, false},
     {"op01b-mail-unknown", 1, 1, true},
+    {"op01b-mail-kept", 1, 2, true},
     {"op01b-tbe-killed", 8, 8, true},
     {"op01b-vos-killed", 8, 8, true},
     {"op01b-postbox-killed", 4, 4, true},
