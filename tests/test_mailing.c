@@ -583,6 +583,9 @@ Test(mailing, what_is_no_ask_begins_nothing)
         wanted = rows[i].ask;
         cr_expect(eq(int, begin(rows[i].ask.once), rows[i].reason), "%s", rows[i].name);
     }
+    struct tbe_mailing none;
+    ASSERT_OK(tbe_mailing_get(b.node.self, rows[2].ask.vehicle, long_word, &none));
+    cr_expect(eq(int, none.state, TBE_MAILING_NONE));
     wanted = (struct tbe_mailing_ask){SERIAL, "anna", "", "form-1"};
     node_on_link(&b.node, TBE_PORT_INIT, LINK_DOWN);
     cr_expect(eq(int, begin("form-1"), ERR_VOS_UNREACHABLE));

@@ -98,6 +98,8 @@ enum err tbe_mailing_get(struct tbe *t, const char *vehicle, const char *user, s
         [MAILING_UNKNOWN] = TBE_MAILING_UNKNOWN,  [MAILING_FAILED] = TBE_MAILING_FAILED};
     struct mailing_record r;
     *out = (struct tbe_mailing){.state = TBE_MAILING_NONE};
+    if (!tbe_is_word(vehicle, 1) || strlen(vehicle) > MSG_SERIAL_MAX || !tbe_is_word(user, 1))
+        return ERR_OK; /* nothing has such a name */
     enum err e = mailing_record_get(t, vehicle, user, &r);
     if (e)
         return e == ERR_NOT_FOUND ? ERR_OK : e;
