@@ -7,7 +7,7 @@ set -eu
 build="gcc make libc6-dev openssl protobuf-c-compiler libprotobuf-c-dev libssl-dev libsystemd-dev libsqlite3-dev libyaml-dev
 libmosquitto-dev mosquitto nginx python3-aiosmtpd libcurl4-openssl-dev libjansson-dev libsocketcan-dev libreadline-dev libcriterion-dev pkg-config"
 check="clang clang-format clang-tidy binutils"
-test="python3-cryptography python3-canmatrix libxml2-utils curl"
+test="python3-cryptography python3-canmatrix libxml2-utils curl chromium chromium-driver libnss3-tools"
 optional="tshark python3-scapy protobuf-compiler python3-protobuf python3-jsonschema nodejs npm"
 fuzz="clang libclang-rt-dev"
 memcheck="valgrind"

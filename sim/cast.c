@@ -7,6 +7,7 @@
 #include "backend/vos/vos.h"
 #include "ecu/spaak/spaak.h"
 #include "sgw/sgw.h"
+#include "sim/actors/browser/browser.h"
 #include "sim/actors/phone/phone.h"
 #include "sim/actors/rogue/rogue.h"
 #include "sim/actors/stranger/stranger.h"
@@ -14,8 +15,8 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class,   &vos_class,    &tbe_class,   &gsdp_class,  &sgw_class,      &tbm_class,
-    &spaak_class, &tester_class, &rogue_class, &phone_class, &stranger_class,
+    &pki_class,   &vos_class,    &tbe_class,   &gsdp_class,  &sgw_class,     &tbm_class,
+    &spaak_class, &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

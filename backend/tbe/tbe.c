@@ -11,7 +11,7 @@
 /* Everybody may come; what they may have is said by their tokens, never by a certificate. */
 static const char *const apps[] = {"phone", "", NULL};
 static const char *const operators[] = {"", NULL};
-static const char *const browsers[] = {"", NULL};
+static const char *const browsers[] = {"browser", "", NULL};
 
 static const struct port_spec ports[] = {
     [TBE_PORT_APP] = {.name = "app",
