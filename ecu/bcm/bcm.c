@@ -14,7 +14,7 @@ enum { PORT_BODY };
 enum { TIMER_STATUS, TIMER_RELOCK, TIMER_START };
 enum { SETTING_RELOCK_MS, SETTING_START_MS };
 enum { SHOW_IGNITION, SHOW_DOORS, SHOW_ENGINE };
-enum { CLAIM_UNLOCKED, CLAIM_STARTED };
+enum { CLAIM_UNLOCKED, CLAIM_AUTHORISED, CLAIM_STARTED };
 
 enum doors { DOORS_LOCKED, DOORS_UNLOCKED, DOORS_OPEN, DOORS_STATES };
 /* Pressed and authorised, in whichever order, within the time that is set: the engine starts. */
@@ -49,9 +49,12 @@ static const char *const shows[] = {
     [SHOW_IGNITION] = "ignition", [SHOW_DOORS] = "doors", [SHOW_ENGINE] = "engine", NULL};
 static const char *const door_texts[DOORS_STATES] = {
     [DOORS_LOCKED] = "locked", [DOORS_UNLOCKED] = "unlocked", [DOORS_OPEN] = "open"};
+/* Between the command and the start button other transactions may come: so what authorised the start is held
+ * here. */
 static const struct claim_spec claims[] = {
     [CLAIM_UNLOCKED] = {.name = "unlocked", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
-    [CLAIM_STARTED] = {.name = "started", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
+    [CLAIM_AUTHORISED] = {.name = "start-authorised", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
+    [CLAIM_STARTED] = {.name = "started", .kind = CLAIM_ONLY_AFTER, .after = "start-authorised"},
     {.name = NULL},
 };
 static const char *const keys[] = {KEY_DOORS, NULL};
@@ -147,18 +150,23 @@ static void relock(struct bcm *b)
 
 static void set_start(struct bcm *b, enum start to)
 {
+    if (b->start == START_AUTHORISED)
+        claim_nothing(b, CLAIM_AUTHORISED);
     b->start = to;
+    if (to == START_AUTHORISED)
+        claim_transaction(b, CLAIM_AUTHORISED, b->authorised);
     if (to == START_NONE)
         env_timer_set(b->env, TIMER_START, ENV_NEVER);
     else
         env_timer_in(b->env, TIMER_START, b->start_us);
 }
 
-static void start_engine(struct bcm *b, const char *transaction)
+/* Pressed and authorised. */
+static void start_engine(struct bcm *b)
 {
-    set_start(b, START_NONE);
     b->engine = b->ignition = true;
-    claim_transaction(b, CLAIM_STARTED, transaction);
+    claim_transaction(b, CLAIM_STARTED, b->authorised);
+    set_start(b, START_NONE);
 }
 
 static void stop_engine(struct bcm *b)
@@ -201,12 +209,11 @@ static void do_start(struct bcm *b, const char *transaction)
 {
     if (b->engine)
         return;
-    if (b->start == START_PRESSED) {
-        start_engine(b, transaction);
-        return;
-    }
+    bool pressed = b->start == START_PRESSED;
     text_copy(b->authorised, sizeof b->authorised, transaction);
     set_start(b, START_AUTHORISED);
+    if (pressed)
+        start_engine(b);
 }
 
 static enum err obey(struct bcm *b, const struct cabin_command *m)
@@ -317,7 +324,7 @@ static enum err call_press_start(void *self, const struct call_value *values)
         return ERR_OK;
     }
     if (b->start == START_AUTHORISED)
-        start_engine(b, b->authorised);
+        start_engine(b);
     else
         set_start(b, START_PRESSED);
     tell(b);
