@@ -5,6 +5,8 @@
 #include "backend/pki/pki.h"
 #include "backend/tbe/tbe.h"
 #include "backend/vos/vos.h"
+#include "ecu/bcm/bcm.h"
+#include "ecu/hu/hu.h"
 #include "ecu/spaak/spaak.h"
 #include "sgw/sgw.h"
 #include "sim/actors/phone/phone.h"
@@ -13,8 +15,8 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class, &vos_class,   &tbe_class,    &gsdp_class,  &sgw_class,
-    &tbm_class, &spaak_class, &tester_class, &rogue_class, &phone_class,
+    &pki_class,   &vos_class, &tbe_class, &gsdp_class,   &sgw_class,   &tbm_class,
+    &spaak_class, &bcm_class, &hu_class,  &tester_class, &rogue_class, &phone_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

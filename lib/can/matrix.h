@@ -11,8 +11,16 @@ enum segment { SEGMENT_BODY, SEGMENT_TELEMATICS, SEGMENT_INFOTAINMENT, SEGMENT_D
 /* A set of segments. */
 #define SEGMENT_SET(s) (1u << (s))
 
-enum matrix_node { NODE_SPAAK = 1, NODE_SGW = 2, NODE_TBM = 4, NODE_HU = 8, NODE_WCP = 16, NODE_TESTER = 32 };
-#define MATRIX_NODES 6
+enum matrix_node {
+    NODE_SPAAK = 1,
+    NODE_SGW = 2,
+    NODE_TBM = 4,
+    NODE_HU = 8,
+    NODE_WCP = 16,
+    NODE_TESTER = 32,
+    NODE_BCM = 64
+};
+#define MATRIX_NODES 7
 
 enum matrix_kind {
     MATRIX_FRAME, /* the frame is the message */
@@ -37,6 +45,10 @@ enum matrix_message {
     MATRIX_DOOR_STATUS,
     MATRIX_SPAAK_WCP_CMD,
     MATRIX_WCP_SPAAK_RSP,
+    MATRIX_SPAAK_HU_KEYS, /* the cabin */
+    MATRIX_HU_SPAAK_KEYS,
+    MATRIX_BCM_STATUS,
+    MATRIX_SPAAK_BCM_CMD,
     MATRIX_UDS_SPAAK_REQ,
     MATRIX_UDS_SPAAK_RSP,
     MATRIX_UDS_TBM_REQ,

@@ -154,7 +154,8 @@ enum plant_kind {
     PLANT_CLIENT_CERTIFICATE, /* its certificate, DER */
     PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
     PLANT_LEVEL_PLANT,        /* K for level 61 */
-    PLANT_TESTER_SECRET       /* M, from which a tester derives every K; in no ECU */
+    PLANT_TESTER_SECRET,      /* M, from which a tester derives every K; in no ECU */
+    PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
     const char *key;
