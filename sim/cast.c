@@ -6,6 +6,7 @@
 #include "backend/tbe/tbe.h"
 #include "backend/vos/vos.h"
 #include "ecu/spaak/spaak.h"
+#include "ecu/wcp/wcp.h"
 #include "sgw/sgw.h"
 #include "sim/actors/phone/phone.h"
 #include "sim/actors/rogue/rogue.h"
@@ -13,8 +14,8 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class, &vos_class,   &tbe_class,    &gsdp_class,  &sgw_class,
-    &tbm_class, &spaak_class, &tester_class, &rogue_class, &phone_class,
+    &pki_class, &vos_class,   &tbe_class,    &gsdp_class,  &sgw_class,   &tbm_class,
+    &wcp_class, &spaak_class, &tester_class, &rogue_class, &phone_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

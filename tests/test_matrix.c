@@ -21,10 +21,11 @@ Test(matrix, what_spaak_hears_on_the_body_segment)
 {
     uint32_t ids[16];
     size_t n = matrix_filter(NODE_SPAAK, SEGMENT_BODY, ids, 16);
-    cr_assert(eq(sz, n, 9));
+    cr_assert(eq(sz, n, 10));
     cr_assert(eq(u32, ids[0], 0x3A0));
     cr_assert(eq(u32, ids[5], 0x3B1));
-    cr_assert(eq(u32, ids[8], 0x7DF));
+    cr_assert(eq(u32, ids[7], 0x6C9));
+    cr_assert(eq(u32, ids[9], 0x7DF));
     cr_assert(eq(sz, matrix_filter(NODE_SPAAK, SEGMENT_TELEMATICS, ids, 16), 0));
 }
 

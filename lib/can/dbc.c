@@ -19,16 +19,30 @@ static const struct signal isotp_signal = {
 
 static const struct signal bytes_signal = {0, 64, "Bytes", NULL, NULL};
 
+/* Alive counter and checksum of a message of 8 bytes. */
+#define SECURED(m)                                                                                        \
+    {m, {8, 4, "AliveCounter", NULL, "One more in each message, 0 after 15."}},                           \
+    {                                                                                                     \
+        m,                                                                                                \
+        {                                                                                                 \
+            56, 8, "Checksum", NULL,                                                                      \
+                "XOR of the identifier's two bytes, of the seven bytes before this one, and of A5 (hex)." \
+        }                                                                                                 \
+    }
+#define READER(m)                                           \
+    {m, {0, 1, "ReaderWorks", "0 \"no\" 1 \"yes\"", NULL}}, \
+        {m, {1, 1, "FieldOn", "0 \"no\" 1 \"yes\"", NULL}}, \
+        {m, {2, 1, "CardSelected", "0 \"no\" 1 \"yes\"", NULL}}, SECURED(m)
+
 static const struct {
     enum matrix_message message;
     struct signal signal;
 } signals[] = {
     {MATRIX_TBM_STATUS, {0, 1, "GsdpConnected", "0 \"no\" 1 \"yes\"", NULL}},
     {MATRIX_TBM_STATUS, {1, 1, "SpaakTopicSubscribed", "0 \"no\" 1 \"yes\"", NULL}},
-    {MATRIX_TBM_STATUS, {8, 4, "AliveCounter", NULL, "One more in each message, 0 after 15."}},
-    {MATRIX_TBM_STATUS,
-     {56, 8, "Checksum", NULL,
-      "XOR of the identifier's two bytes, of the seven bytes before this one, and of A5 (hex)."}},
+    SECURED(MATRIX_TBM_STATUS),
+    READER(MATRIX_WCP_STATUS),
+    READER(MATRIX_DOOR_STATUS),
 };
 
 /* Calls `each` for every signal of a message. */
