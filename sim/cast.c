@@ -8,6 +8,7 @@
 #include "ecu/bcm/bcm.h"
 #include "ecu/hu/hu.h"
 #include "ecu/spaak/spaak.h"
+#include "ecu/wcp/wcp.h"
 #include "sgw/sgw.h"
 #include "sim/actors/phone/phone.h"
 #include "sim/actors/rogue/rogue.h"
@@ -15,7 +16,7 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class,   &vos_class, &tbe_class, &gsdp_class,   &sgw_class,   &tbm_class,
+    &pki_class,   &vos_class, &tbe_class, &gsdp_class,   &sgw_class,   &tbm_class,   &wcp_class,
     &spaak_class, &bcm_class, &hu_class,  &tester_class, &rogue_class, &phone_class,
 };
 

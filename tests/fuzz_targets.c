@@ -804,6 +804,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"http_request", fuzz_http_request, fuzz_http_request_seeds},
     {"http_response", fuzz_http_response, fuzz_http_response_seeds},
     {"mail", fuzz_mail, fuzz_mail_seeds},
+    {"reader", fuzz_reader, fuzz_reader_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

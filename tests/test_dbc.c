@@ -52,7 +52,7 @@ Test(dbc, says_what_tools_and_people_need)
 {
     static const char *const lines[] = {
         " SG_ AliveCounter : 8|4@1+ (1,0) [0|15] \"\" SPAAK\n",
-        " SG_ Bytes : 0|64@1+ (1,0) [0|18446744073709551615] \"\" SPAAK\n",
+        " SG_ CardSelected : 2|1@1+ (1,0) [0|1] \"\" SPAAK\n",
         "BO_ 1448 HU_NTF: 8 SPAAK\n SG_ Notice : 0|8@1+ (1,0) [0|255] \"\" HU\n",
         " SG_ Reason : 31|16@0+ (1,0) [0|65535] \"\" HU\n",
         " SG_ Nonce : 23|32@0+ (1,0) [0|4294967295] \"\" SPAAK,HU\n",

@@ -48,6 +48,8 @@ void readers_fini(struct spaak *s);
 void readers_on_frame(struct spaak *s, const struct bus_frame *f);
 /* ISO-TP, or an answer that did not come. */
 void readers_on_timer(struct spaak *s, enum spaak_place place);
+/* Its cyclic message: a phone is there of which no word has come is asked for again. */
+void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
 void readers_on_late(struct spaak *s, enum spaak_place place);
 /* Field on, and SELECT to whoever comes; gap_ms: after the field was off for so long, if not 0. Replaces what
  * is under way. */

@@ -19,13 +19,17 @@ struct spaak_keys {
 };
 
 struct session;
+#define READER_SELECT 32 /* a SELECT is at most so long */
 
 struct spaak_reader {
     struct reader_channel *channel; /* from the first message on: most readers of a fleet never have one */
     uint8_t number;                 /* of the last command; answers repeat it */
     uint8_t polled;                 /* of the last that polls: SELECTED and LOST repeat it */
     struct session *session;        /* NULL: none */
-    uint64_t not_before_us;         /* a phone that failed is asked again then */
+    uint8_t select[READER_SELECT];  /* of the last poll */
+    size_t select_len;
+    uint64_t polled_us;
+    uint64_t not_before_us; /* a phone that failed is asked again then */
 };
 
 enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };

@@ -1,10 +1,12 @@
 /* The two NFC readers, pad and door handle (lib/msg/reader.h): a session's SELECT makes one poll, its other
  * commands go to the phone that is there. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "ecu/spaak/pairing.h"
 
-#define ANSWER_MS 8000 /* a reader answers for a phone that is mute long before */
+#define LOST_WORD_MS 1000 /* without word of a phone that the status has */
+#define ANSWER_MS    8000 /* a reader answers for a phone that is mute long before */
 
 static enum spaak_place place_of(const struct spaak *s, const struct reader_channel *c)
 {
@@ -102,8 +104,24 @@ void readers_poll(struct spaak *s, enum spaak_place place, struct span select, u
 {
     struct reader_command c = {
         .type = gap_ms ? READER_REPOLL : READER_POLL, .gap_ms = (uint16_t)gap_ms, .apdu = select};
+    struct spaak_reader *r = &s->readers[place];
+    r->select_len = select.len <= sizeof r->select ? select.len : 0;
+    memcpy(r->select, select.p, r->select_len);
+    r->polled_us = env_now_us(s->env);
     wait(s, place, false); /* a phone may come at any time */
     say(s, place, &c);
+}
+
+void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
+{
+    struct spaak_reader *r = &s->readers[place];
+    uint8_t select[READER_SELECT];
+    bool waits = r->session && !session_is_heard(s, place);
+    if (!waits || !(flags & READER_STATUS_CARD) || !r->select_len ||
+        env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
+        return;
+    memcpy(select, r->select, r->select_len);
+    readers_poll(s, place, span_of(select, r->select_len), 0);
 }
 
 void readers_send(struct spaak *s, enum spaak_place place, struct span command)

@@ -264,6 +264,8 @@ void session_on_answer(struct spaak *s, enum spaak_place place, struct span resp
     struct session *n = session_at(s, place);
     if (!n)
         return;
+    if (!n->heard && n->kind == SESSION_PAIRING)
+        cabin_notify(s, CABIN_PAIRING, ERR_OK);
     n->heard = true;
     session_set_time(n, env_wall_ms(s->env) / 1000);
     drive(s, place, input(n, response));

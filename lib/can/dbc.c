@@ -41,15 +41,28 @@ static const struct signal bytes_signal = {0, 64, "Bytes", NULL, NULL, false};
         }                                                                                          \
     }
 
+/* TBM and readers count to 15. */
+#define SECURED(message)                                                                                   \
+    {message,                                                                                              \
+     {.start = 8, .bits = 4, .name = "AliveCounter", .comment = "One more in each message, 0 after 15."}}, \
+    {                                                                                                      \
+        message,                                                                                           \
+        {                                                                                                  \
+            .start = 56, .bits = 8, .name = "Checksum", .comment = CHECKSUM                                \
+        }                                                                                                  \
+    }
+#define READER(message)                                                          \
+    {message, {.start = 0, .bits = 1, .name = "ReaderWorks", .values = YES_NO}}, \
+        {message, {.start = 1, .bits = 1, .name = "FieldOn", .values = YES_NO}}, \
+        {message, {.start = 2, .bits = 1, .name = "CardSelected", .values = YES_NO}}, SECURED(message)
+
 static const struct {
     enum matrix_message message;
     struct signal signal;
 } signals[] = {
     {MATRIX_TBM_STATUS, {.start = 0, .bits = 1, .name = "GsdpConnected", .values = YES_NO}},
     {MATRIX_TBM_STATUS, {.start = 1, .bits = 1, .name = "SpaakTopicSubscribed", .values = YES_NO}},
-    {MATRIX_TBM_STATUS,
-     {.start = 8, .bits = 4, .name = "AliveCounter", .comment = "One more in each message, 0 after 15."}},
-    {MATRIX_TBM_STATUS, {.start = 56, .bits = 8, .name = "Checksum", .comment = CHECKSUM}},
+    SECURED(MATRIX_TBM_STATUS),
     {MATRIX_PHONE_KEY_REQ,
      {.start = 0,
       .bits = 8,
@@ -102,6 +115,8 @@ static const struct {
       .name = "Mac",
       .big = true,
       .comment = "AES-128-CMAC over the identifier (2 bytes) and bytes 0 to 15, the first 8 bytes of it."}},
+    READER(MATRIX_WCP_STATUS),
+    READER(MATRIX_DOOR_STATUS),
 };
 
 /* Calls `each` for every signal of a message. */

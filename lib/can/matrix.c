@@ -53,6 +53,8 @@ static const struct matrix_row rows[MATRIX_MESSAGES] = {
                                      READER_STATUS_LENGTH, 500, 4, 10),
     [MATRIX_SPAAK_WCP_CMD] = ISOTP_ROW(0x6C0, "SpaaK_WCP_Cmd", NODE_SPAAK, NODE_WCP, BODY, TO(BODY)),
     [MATRIX_WCP_SPAAK_RSP] = ISOTP_ROW(0x6C8, "WCP_SpaaK_Rsp", NODE_WCP, NODE_SPAAK, BODY, TO(BODY)),
+    [MATRIX_SPAAK_DOOR_CMD] = ISOTP_ROW(0x6C1, "SpaaK_Door_Cmd", NODE_SPAAK, NODE_WCP, BODY, TO(BODY)),
+    [MATRIX_DOOR_SPAAK_RSP] = ISOTP_ROW(0x6C9, "Door_SpaaK_Rsp", NODE_WCP, NODE_SPAAK, BODY, TO(BODY)),
     /* the cabin; what its frames hold stands in lib/msg/cabin.h */
     [MATRIX_SPAAK_HU_KEYS] = ISOTP_ROW(0x6D0, "SpaaK_HU_Keys", NODE_SPAAK, NODE_HU, BODY, TO(INFOTAINMENT)),
     [MATRIX_HU_SPAAK_KEYS] = ISOTP_ROW(0x6D8, "HU_SpaaK_Keys", NODE_HU, NODE_SPAAK, INFOTAINMENT, TO(BODY)),

@@ -45,6 +45,8 @@ enum matrix_message {
     MATRIX_DOOR_STATUS,
     MATRIX_SPAAK_WCP_CMD,
     MATRIX_WCP_SPAAK_RSP,
+    MATRIX_SPAAK_DOOR_CMD,
+    MATRIX_DOOR_SPAAK_RSP,
     MATRIX_SPAAK_HU_KEYS, /* the cabin */
     MATRIX_HU_SPAAK_KEYS,
     MATRIX_BCM_STATUS,
@@ -80,9 +82,12 @@ struct matrix_row {
 #define TBM_STATUS_CONNECTED  1u /* the TBM has a session with GSDP */
 #define TBM_STATUS_SUBSCRIBED 2u /* and is subscribed to the SpaaK topic */
 
-/* WCP_Status and Door_Status, from the readers of pad and door: 8 bytes, byte 1 alive counter, byte 7
- * checksum; nobody reads the rest. */
+/* WCP_Status and Door_Status, from the readers of pad and door, 8 bytes: byte 0 flags, byte 1 alive counter
+ * (0..15), byte 7 checksum. */
 #define READER_STATUS_LENGTH 8
+#define READER_STATUS_WORKS  1u /* the reader can make a field */
+#define READER_STATUS_FIELD  2u /* the field is on */
+#define READER_STATUS_CARD   4u /* a Digital Key device is selected */
 
 const struct matrix_row *matrix_row(enum matrix_message m);
 /* NULL when no row has this identifier. */
