@@ -217,9 +217,7 @@ void test_equip(const struct component_class *class, const char *serial, struct 
 
 enum err bench_secret(struct bench *b, const char *key, void *buf, size_t cap, size_t *len)
 {
-    struct seal_value stored;
-    enum err e = store_get(b->node.store, key, stored.bytes, sizeof stored.bytes, &stored.len);
-    return e ? e : seal_open(&b->node.seal, key, span_of(stored.bytes, stored.len), buf, cap, len);
+    return seal_get(&b->node.seal, b->node.store, key, buf, cap, len);
 }
 
 void test_path(char *out, size_t cap, const char *name)
