@@ -29,6 +29,14 @@ static void end(struct phone *p)
     env_timer_set(p->env, PHONE_TIMER_RETRY, ENV_NEVER);
 }
 
+void phone_app_stop(struct phone *p)
+{
+    end(p);
+    OPENSSL_cleanse(p->token, sizeof p->token);
+    p->user = NULL;
+    p->wants_link = false;
+}
+
 /* ---- asking ---- */
 
 static struct span text_span(const char *text)
