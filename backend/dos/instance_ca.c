@@ -109,7 +109,7 @@ static void answer(struct dos *d, const struct dos_visit *v, unsigned status, st
 enum err dos_certify_instance_ca(struct dos *d, const struct dos_visit *v)
 {
     struct ask a;
-    char entry[ENV_KEY_MAX];
+    char entry[ENV_KEY_MAX], text[160];
     uint8_t f[X509_MAX], certificate[X509_MAX];
     size_t f_len, len;
     enum err e = read_ask(d, v->request, &a);
@@ -127,6 +127,9 @@ enum err dos_certify_instance_ca(struct dos *d, const struct dos_visit *v)
         e = issue_and_store(d, entry, &a, certificate, &len);
     if (e)
         return e;
+    snprintf(text, sizeof text, "instance CA of %s certified for %s%s", v->phone, a.vehicle_oem,
+             known ? ", as before" : "");
+    env_trace_note(d->env, TRACE_NOTE, text);
     env_claim(d->env, DOS_CLAIM_INSTANCE_CA, v->phone, span_of(certificate, len));
     answer(d, v, known ? 200 : 201, span_of(f, f_len), span_of(certificate, len));
     return ERR_OK;

@@ -154,8 +154,6 @@ static const char *framework_text(const struct handset *h)
 {
     const struct dk_device *d = &h->device;
     switch (d->state) {
-    case DK_PAIRED:
-        return "paired";
     case DK_DERIVING:
     case DK_REQUESTED:
     case DK_SECURE1:
@@ -167,6 +165,7 @@ static const char *framework_text(const struct handset *h)
         return "key made";
     case DK_IDLE:
     case DK_SELECTED:
+    case DK_PAIRED:
     case DK_STATES:
         break;
     }
@@ -180,6 +179,13 @@ static const char *key_text(enum applet_key_state s)
     return s == APPLET_KEY_ACTIVE ? "active" : s == APPLET_KEY_SUSPENDED ? "suspended" : "terminated";
 }
 
+/* As in the subject of [K]. */
+static void vehicle_text(const struct digital_key *k, char out[2 * TRANSACTION_VEHICLE_ID + 1])
+{
+    for (size_t i = 0; i < TRANSACTION_VEHICLE_ID; i++)
+        snprintf(out + 2 * i, 3, "%02X", k->creation.vehicle_id[i]);
+}
+
 /* "0 00010123456789AB active", as many as the line takes. */
 static void show_keys(struct phone *p)
 {
@@ -190,7 +196,7 @@ static void show_keys(struct phone *p)
         const struct digital_key *k = &a->keys[i];
         if (k->state == APPLET_KEY_NONE || k->state == APPLET_KEY_CREATED)
             continue;
-        hex_encode(k->creation.vehicle_id, TRANSACTION_VEHICLE_ID, id);
+        vehicle_text(k, id);
         snprintf(one, sizeof one, "%s%u %s %s", *text ? ", " : "", i, id, key_text(k->state));
         if (len + strlen(one) < sizeof text)
             len += (size_t)snprintf(text + len, sizeof text - len, "%s", one);

@@ -292,7 +292,7 @@ static void place_again(struct phone *p)
 
 static void phone_on_timer(void *self, unsigned timer)
 {
-    static void (*const fired[])(struct phone *) = {[PHONE_TIMER_RETRY] = phone_send,
+    static void (*const fired[])(struct phone *) = {[PHONE_TIMER_RETRY] = phone_app_send,
                                                     [PHONE_TIMER_PLACE] = place_again,
                                                     [PHONE_TIMER_PASSWORD] = handset_on_password_timer,
                                                     [PHONE_TIMER_RELOAD] = reload,

@@ -50,7 +50,7 @@ const struct phone_user *phone_user_at(uint64_t index);
 
 /* app.c */
 void phone_begin(struct phone *p, enum phone_ask ask);
-void phone_send(struct phone *p);
+void phone_app_send(struct phone *p);
 /* Again after a while, or no more. */
 void phone_retry(struct phone *p, const char *why);
 /* The app ends in the middle of what it does. */
