@@ -353,6 +353,7 @@ struct handset_bench *handset_bench_prepare(void)
     h->b.wall_ms = RIG_NOW_S * 1000;
     h->store = spy_new(&h->b.node);
     must(store_set(h->b.node.store, PHONE_ROOT, span_of(h->rig->j.der, h->rig->j.len)) == ERR_OK, "[J]");
+    h->store->commits = 0;
     h->rig->other_input = input;
     h->rig->other_reset = reset;
     h->rig->other_arg = h;
