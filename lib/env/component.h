@@ -224,8 +224,8 @@ struct component_class {
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
-    const char *const *sealed;      /* of those whose values lie sealed in its store, 512 bytes at most;
-                                       get, put and scan see them open. NULL: none */
+    const char *const *sealed;      /* of those whose values lie sealed in its store; get, put and scan see
+                                       them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
     const struct work_spec *works;

@@ -78,7 +78,10 @@ static enum err put_secret(const struct plant_shift *s, const struct component_c
     if (!seal_covers(class, name))
         return store_set(store, name, value);
     enum err e = seal_make(&seal, name, value, &sealed);
-    return e ? e : store_set(store, name, span_of(sealed.bytes, sealed.len));
+    if (!e)
+        e = store_set(store, name, span_of(sealed.bytes, sealed.len));
+    seal_value_free(&sealed);
+    return e;
 }
 
 static enum err put_key(const struct plant_shift *s, const struct component_class *class, const char *name,
