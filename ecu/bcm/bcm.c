@@ -139,6 +139,7 @@ static enum err move_doors(struct bcm *b, enum doors to)
 static void relock(struct bcm *b)
 {
     enum err e = move_doors(b, DOORS_LOCKED);
+    watch_doors(b); /* what failed is tried again */
     if (e)
         env_trace_reason(b->env, TRACE_FAIL, NULL, NULL, e, 0, "the doors do not lock themselves");
     else
