@@ -89,7 +89,7 @@ static const char *body_of(const char *vehicle_oem, const char *name, const char
 /* A good one. */
 static struct http_response ask_for(const char *address, size_t which)
 {
-    return ask(address, HTTP_POST, PATH, "application/json", body_of("spaaksim", NAME, key_text[which]));
+    return ask(address, HTTP_POST, PATH, "application/json", body_of("SPAAKSIM", NAME, key_text[which]));
 }
 
 struct given {
@@ -139,7 +139,7 @@ Test(dos, it_certifies_an_instance_ca)
     cr_assert(eq(uint, r.status, 201));
     struct given g = read_given(&r);
     expect_chain(&g, 0);
-    ASSERT_OK(store_get(b.node.store, "issued/phone/spaaksim", stored, sizeof stored, &len));
+    ASSERT_OK(store_get(b.node.store, "issued/phone/SPAAKSIM", stored, sizeof stored, &len));
     cr_expect(span_equal(span_of(stored, len), span_of(g.e, (size_t)g.e_len)));
     cr_expect(eq(str, (char *)bench_last(&b, TRACE_CLAIM)->peer, "phone"));
 }
@@ -220,7 +220,7 @@ Test(dos, what_it_refuses)
          ERR_MSG_MALFORMED},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const char *body = body_of(rows[i].vehicle_oem ? rows[i].vehicle_oem : "spaaksim",
+        const char *body = body_of(rows[i].vehicle_oem ? rows[i].vehicle_oem : "SPAAKSIM",
                                    rows[i].identifier ? rows[i].identifier : NAME,
                                    rows[i].public_key ? rows[i].public_key : key_text[0]);
         struct http_response r = ask("phone/1", rows[i].method, rows[i].path ? rows[i].path : PATH,

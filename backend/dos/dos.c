@@ -16,7 +16,7 @@ static const struct claim_spec claims[] = {
     [DOS_CLAIM_INSTANCE_CA] = {.name = "instance-ca-issued", .kind = CLAIM_AT_MOST_ONE}, {.name = NULL}};
 static const struct plant_item plant[] = {{DOS_KEY, PLANT_KEY, "D"},
                                           {DOS_CERTIFICATE, PLANT_CERTIFICATE, "D"},
-                                          {DOS_CROSS "spaaksim", PLANT_CERTIFICATE, "F"},
+                                          {DOS_CROSS "SPAAKSIM", PLANT_CERTIFICATE, "F"},
                                           {.key = NULL}};
 static const char *const keys[] = {DOS_ISSUED "+/+", NULL};
 static const char *const secrets[] = {DOS_KEY, NULL};

@@ -1,7 +1,7 @@
 /* The device OEM's server (DOS): what the maker of the phones says to them and to vehicle OEMs. Phones come
  * by their client certificates, to https://device.dos.example.
  *
- *   POST /v1/instance-cas   {"vehicle_oem":"spaaksim","identifier":"I.phonemaker.spaaksim",
+ *   POST /v1/instance-cas   {"vehicle_oem":"SPAAKSIM","identifier":"I.phonemaker.spaaksim",
  *                            "public_key":"<65 bytes>"}
  *      200, 201             {"device_oem_certificate":"<[F]>","instance_ca_certificate":"<[E]>"}
  *
@@ -13,7 +13,7 @@
 
 #include "lib/env/env.h"
 
-/* Store: [D] and its key, [F] by vehicle OEM; [E] by phone and vehicle OEM ("issued/phone/spaaksim"). */
+/* Store: [D] and its key, [F] by vehicle OEM; [E] by phone and vehicle OEM ("issued/phone/SPAAKSIM"). */
 #define DOS_KEY         "device-oem/key"
 #define DOS_CERTIFICATE "device-oem/certificate"
 #define DOS_CROSS       "cross/"

@@ -9,7 +9,7 @@
 #include "lib/token/base64url.h"
 #include "sim/actors/phone/phone_parts.h"
 
-#define VEHICLE_OEM     "spaaksim"
+#define VEHICLE_OEM     "SPAAKSIM"
 #define CERTIFICATE_MAX (BASE64URL_LEN(X509_MAX) + 1)
 
 static struct span text_span(const char *text)
