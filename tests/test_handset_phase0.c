@@ -147,6 +147,22 @@ Test(handset_phase0, an_answer_of_before_is_nobodys)
     handset_bench_free(h);
 }
 
+Test(handset_phase0, without_battery_it_asks_for_nothing)
+{
+    struct handset_bench *h = handset_bench_prepare();
+    start(h);
+    ASSERT_OK(handset_call(h, "battery", 0, NULL));
+    refuse(h, 502, ERR_HTTP_GONE);
+    bench_run_ms(&h->b, 60000);
+    cr_expect(eq(sz, asked(h), 1));
+    cr_expect(eq(sz, bench_count(&h->b, TRACE_RETRY, ERR_OK), 0));
+    ASSERT_OK(handset_call(h, "battery", 1, NULL));
+    cr_expect(eq(sz, asked(h), 2));
+    handset_certify(h, HANDSET_HONEST);
+    cr_expect(handset_certified(h));
+    handset_bench_free(h);
+}
+
 Test(handset_phase0, without_a_root_there_is_nobody_to_ask_for)
 {
     struct handset_bench *h = handset_bench_prepare();
