@@ -177,6 +177,7 @@ static bool worth_a_line(const struct run *r, const struct trace_event *e)
     case TRACE_STEP:
     case TRACE_ACCEPT:
     case TRACE_REJECT:
+    case TRACE_APDU:
     case TRACE_HOLD:
     case TRACE_DROP:
     case TRACE_RETRY:
