@@ -62,6 +62,18 @@ static void arm(struct wcp *w)
     env_timer_set(w->env, WCP_TIMER_CARD, card_us);
 }
 
+/* What of an APDU can be read without a key, in one line. */
+static void trace_apdu(struct wcp *w, const struct wcp_card *c, bool command, struct span apdu)
+{
+    char line[APDU_LINE_MAX], detail[96];
+    if (command)
+        apdu_describe_command(apdu, line);
+    else
+        apdu_describe_response(apdu, line);
+    snprintf(detail, sizeof detail, "%c %.90s", command ? '>' : '<', line);
+    env_trace_message(w->env, TRACE_APDU, NULL, NULL, c->address, apdu, detail);
+}
+
 /* ---- SELECT ---- */
 
 bool cards_select_ok(struct span command, bool *applet)
@@ -164,6 +176,8 @@ static void serve(struct wcp *w, struct wcp_card *c)
     w->selected = c;
     env_trace_step(w->env, w->applet ? "OP-04/1" : "OP-03/1",
                    w->applet ? "selected the applet, forwards" : "selected the framework, forwards");
+    trace_apdu(w, c, true, span_of(w->select, w->select_len));
+    trace_apdu(w, c, false, span_of(c->answer, c->answer_len));
     commands_say(w, READER_SELECTED, w->number, span_of(c->answer, c->answer_len));
 }
 
@@ -227,13 +241,14 @@ static void give_up(struct wcp *w)
     field_show(w);
 }
 
-static void take_response(struct wcp *w, struct span answer)
+static void take_response(struct wcp *w, const struct wcp_card *c, struct span answer)
 {
     if (answer.len < READER_RESPONSE_MIN || answer.len > READER_RESPONSE_MAX) {
         env_trace_reason(w->env, TRACE_REJECT, NULL, "R-APDU", ERR_DK_ANSWER, (uint32_t)answer.len, NULL);
         give_up(w);
         return;
     }
+    trace_apdu(w, c, false, answer);
     w->apdu.under_way = false;
     w->apdu.answered = true;
     memcpy(w->apdu.response, answer.p, answer.len);
@@ -252,7 +267,7 @@ void cards_on_answer(struct wcp *w, const char *address, struct span answer)
     c->awaits = WCP_AWAITS_NONE;
     c->again = c->mute = false;
     if (awaited == WCP_AWAITS_APDU) {
-        take_response(w, answer);
+        take_response(w, c, answer);
         return;
     }
     if (again)
@@ -323,6 +338,7 @@ enum err cards_send(struct wcp *w, struct span apdu)
     enum err e = env_send_bytes(w->env, WCP_PORT_NFC, c->address, apdu);
     if (e)
         return e;
+    trace_apdu(w, c, true, apdu);
     c->awaits = WCP_AWAITS_APDU;
     c->asked_us = env_now_us(w->env);
     arm(w);

@@ -159,7 +159,8 @@ static void judge_secrets(struct run *r)
     const struct {
         const char *name;
         bool must_be_there;
-    } files[] = {{"trace.jsonl", true}, {"can.log", true}, {"bytes.jsonl", r->options->bytes}};
+    } files[] = {
+        {"trace.jsonl", true}, {"can.log", true}, {"bytes.jsonl", r->options->bytes}, {RECORDS_APDUS, false}};
     if (!r->records)
         return;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
