@@ -7,6 +7,7 @@
 #include "sim/commands.h"
 
 #define LINE_MAX_TEXT 1200
+#define LEAD_MAX      120 /* of what stands before the mark, with its end */
 
 /* A command begins with a class that Digital Key uses; what does not is an answer. ">" and "<" say so aloud.
  */
@@ -17,18 +18,18 @@ static bool is_command(char mark, const uint8_t *p, size_t len)
     return len >= 4 && (p[0] == APDU_CLA_ISO || p[0] == APDU_CLA_PLAIN || p[0] == APDU_CLA_SECURE);
 }
 
-/* Hex with or without blanks and colons. */
+/* Hex with or without blanks and colons. What stands before ">" or "<", as in apdu.log, stands there again.
+ */
 static bool describe(const char *text)
 {
-    char hex[LINE_MAX_TEXT] = "", line[APDU_LINE_MAX], mark = 0;
+    char hex[LINE_MAX_TEXT] = "", line[APDU_LINE_MAX], lead[LEAD_MAX], shown[LEAD_MAX];
     uint8_t bytes[LINE_MAX_TEXT / 2];
-    size_t n = 0;
-    for (const char *p = text; *p && n < sizeof hex; p++) {
-        if (n == 0 && mark == 0 && (*p == '>' || *p == '<'))
-            mark = *p;
-        else if (!isspace((unsigned char)*p) && *p != ':')
+    size_t n = 0, before = strcspn(text, "<>");
+    char mark = text[before];
+    before = mark ? before : 0;
+    for (const char *p = text + before + (mark != 0); *p && n < sizeof hex; p++)
+        if (!isspace((unsigned char)*p) && *p != ':')
             hex[n++] = *p;
-    }
     long len = n < sizeof hex ? hex_decode(hex, n, bytes, sizeof bytes) : -1;
     if (len <= 0) {
         fprintf(stderr, "spaaksim apdu: not hex, or too long: %.60s\n", text);
@@ -40,7 +41,9 @@ static bool describe(const char *text)
         apdu_describe_command(apdu, line);
     else
         apdu_describe_response(apdu, line);
-    printf("%s %s\n", command ? ">" : "<", line);
+    snprintf(lead, sizeof lead, "%.*s", (int)(before < LEAD_MAX ? before : LEAD_MAX - 1), text);
+    text_shown(shown, sizeof shown, lead);
+    printf("%s%s %s\n", shown, command ? ">" : "<", line);
     return true;
 }
 

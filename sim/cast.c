@@ -1,11 +1,15 @@
 /* The one list of components, beside the actors the only place in sim that names one. Servers first: they are
  * up when the vehicle wakes. */
 #include "lib/env/cast.h"
+#include "backend/dos/dos.h"
 #include "backend/gsdp/gsdp.h"
 #include "backend/pki/pki.h"
 #include "backend/tbe/tbe.h"
 #include "backend/vos/vos.h"
+#include "ecu/bcm/bcm.h"
+#include "ecu/hu/hu.h"
 #include "ecu/spaak/spaak.h"
+#include "ecu/wcp/wcp.h"
 #include "sgw/sgw.h"
 #include "sim/actors/browser/browser.h"
 #include "sim/actors/phone/phone.h"
@@ -15,8 +19,9 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class,   &vos_class,    &tbe_class,   &gsdp_class,  &sgw_class,     &tbm_class,
-    &spaak_class, &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class,
+    &pki_class,   &vos_class,   &tbe_class,     &dos_class,      &gsdp_class, &sgw_class,
+    &tbm_class,   &wcp_class,   &spaak_class,   &bcm_class,      &hu_class,   &tester_class,
+    &rogue_class, &phone_class, &browser_class, &stranger_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

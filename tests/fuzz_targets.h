@@ -62,6 +62,10 @@ void fuzz_http_response(const uint8_t *p, size_t len);
 void fuzz_http_request_seeds(fuzz_emit *emit, void *arg);
 void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_reader.c: SpaaK Module and NFC reader, both ways */
+void fuzz_reader(const uint8_t *p, size_t len);
+void fuzz_reader_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_mail.c */
 void fuzz_mail(const uint8_t *p, size_t len);
 void fuzz_mail_seeds(fuzz_emit *emit, void *arg);

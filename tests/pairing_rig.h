@@ -84,6 +84,11 @@ struct rig {
     enum rig_fate (*fate)(void *arg, const struct dk_change *phone);
     void *fate_arg;
     bool phone_died; /* the answer under way does not come */
+    /* Another phone in the place of ours: one command and its answer (nothing: none comes), and the field
+     * that went off and on again. NULL: ours. */
+    void (*other_input)(void *arg, struct span apdu, struct wr *answer);
+    void (*other_reset)(void *arg);
+    void *other_arg;
     /* vehicle */
     struct spake2p_verifier_set verifier;
     struct spake2p_prover_set
@@ -136,6 +141,12 @@ void rig_enter_password(struct rig *r, bool skip_scrypt);
 enum err rig_pair_phase_2(struct rig *r);
 enum err rig_phase_3(struct rig *r);
 enum err rig_track_key(struct rig *r);
+/* The key tracking server's part of it, for any phone that has collected: checks the attestation of the key,
+ * gives its receipt, sealed. */
+#define RIG_RECEIPT_MAX 1024
+enum err rig_make_receipt(struct rig *r, const struct dk_device *d, const struct dk_owned *o,
+                          const struct digital_key *k, uint8_t ephemeral_pk[P256_POINT],
+                          uint8_t sealed[RIG_RECEIPT_MAX], size_t *len);
 enum err rig_phase_4(struct rig *r);
 /* Writes the entries that the phone handed out; the slot identifiers of the offer are renewed by the caller.
  */

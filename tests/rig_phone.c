@@ -69,7 +69,10 @@ void rig_phone_reset_over(struct rig *r, enum dk_link_id link)
 
 void rig_phone_reset(struct rig *r)
 {
-    rig_phone_reset_over(r, rig_phone_link(r));
+    if (r->other_reset)
+        r->other_reset(r->other_arg);
+    else
+        rig_phone_reset_over(r, rig_phone_link(r));
 }
 
 /* Over Bluetooth LE, in DK messages of the type of the exchange under way. */
@@ -78,6 +81,10 @@ void rig_phone_input(struct rig *r, struct span apdu, struct wr *answer)
     uint8_t sdu[DK_MESSAGE_HEADER + APDU_COMMAND_MAX];
     struct wr w = wr_of(sdu, sizeof sdu);
     struct dk_message m;
+    if (r->other_input) {
+        r->other_input(r->other_arg, apdu, answer);
+        return;
+    }
     if (rig_phone_link(r) == DK_CONTACTLESS) {
         rig_phone_input_over(r, DK_CONTACTLESS, DK_TO_SELECTED, apdu, answer);
         return;
@@ -117,26 +124,20 @@ static bool attested_is(const struct attestation *a, const struct digital_key *k
            slot_id_equal(&a->slot, &k->creation.slot);
 }
 
-/* Phone -> KTS: the attestation; KTS -> phone: the receipt, sealed. */
-enum err rig_track_key(struct rig *r)
+enum err rig_make_receipt(struct rig *r, const struct dk_device *d, const struct dk_owned *o,
+                          const struct digital_key *k, uint8_t ephemeral_pk[P256_POINT],
+                          uint8_t sealed[RIG_RECEIPT_MAX], size_t *len)
 {
     static const char ui_bundle[] = "{\"name\":\"spaaksim One\"}";
-    struct digital_key *k = phone_key(r);
-    uint8_t vehicle_pk[P256_POINT], receiver[P256_POINT], ephemeral_pk[P256_POINT];
-    uint8_t receipt[ATTESTATION_MAX], plain[512], sealed[512 + ECIES_OVERHEAD];
+    uint8_t vehicle_pk[P256_POINT], receiver[P256_POINT], receipt[ATTESTATION_MAX], plain[512];
     struct wr w = wr_of(receipt, sizeof receipt), p = wr_of(plain, sizeof plain);
     struct p256_key *ephemeral = NULL;
     struct attestation a;
     size_t used;
-    if (!k)
-        return ERR_NOT_FOUND;
-    enum err e = dk_device_collect(&r->device, k);
-    const struct dk_owned *o = dk_device_owned(&r->device, k);
     p256_public(r->k.key, vehicle_pk);
-    p256_public(r->device.enc_key, receiver);
-    if (!e)
-        e = attestation_open(r->crypto, span_of(o->attestation, o->attestation_len), ATTESTATION_OF_VEHICLE,
-                             vehicle_pk, &a, &used);
+    p256_public(d->enc_key, receiver);
+    enum err e = attestation_open(r->crypto, span_of(o->attestation, o->attestation_len),
+                                  ATTESTATION_OF_VEHICLE, vehicle_pk, &a, &used);
     if (!e && !attested_is(&a, k))
         e = ERR_DK_ATTESTATION;
     if (!e)
@@ -148,10 +149,23 @@ enum err rig_track_key(struct rig *r)
         receipt_put(&p, span_of(receipt, w.len), span_of(ui_bundle, sizeof ui_bundle - 1));
         e = ecies_seal(r->crypto, ephemeral, receiver, span_of(plain, p.len), sealed);
     }
-    if (!e)
-        e = dk_device_receipt(&r->device, k, ephemeral_pk, span_of(sealed, p.len + ECIES_OVERHEAD));
+    *len = p.len + ECIES_OVERHEAD;
     p256_free(ephemeral);
     return e;
+}
+
+/* Phone -> KTS: the attestation; KTS -> phone: the receipt, sealed. */
+enum err rig_track_key(struct rig *r)
+{
+    struct digital_key *k = phone_key(r);
+    uint8_t ephemeral_pk[P256_POINT], sealed[RIG_RECEIPT_MAX];
+    size_t len = 0;
+    if (!k)
+        return ERR_NOT_FOUND;
+    enum err e = dk_device_collect(&r->device, k);
+    if (!e)
+        e = rig_make_receipt(r, &r->device, dk_device_owned(&r->device, k), k, ephemeral_pk, sealed, &len);
+    return e ? e : dk_device_receipt(&r->device, k, ephemeral_pk, span_of(sealed, len));
 }
 
 void rig_walk_away(struct rig *r)

@@ -51,8 +51,8 @@ static void put_k(const struct oem *o)
 static void put_oem(void)
 {
     static const char *const roles[] = {
-        "J",      "J1",         "J_PhysicalKey", "Z1",         "ZZ2",
-        "ecu-ca", "vos-signer", "gsdp-signer",   "tester-eol", "tester-workshop"};
+        "J",           "J1",         "J_PhysicalKey",   "Z1", "ZZ2", "ecu-ca", "vos-signer",
+        "gsdp-signer", "tester-eol", "tester-workshop", "D",  "F"};
     const struct oem *o = test_oem(TEST_NOW_S);
     struct oem_identity ecu;
     enum oem_role r;
@@ -76,10 +76,11 @@ static void put_pairing(void)
     struct rig *r = rig_ready(test_crypto());
     cr_assert(eq(int, rig_pair_phase_2(r), ERR_OK));
     const struct rig_authority *const authorities[] = {&r->j, &r->j1, &r->k, &r->d, &r->f, &r->e};
-    static const char *const names[] = {"pairing-J", "pairing-J1", "pairing-K", "D", "F", "E"};
+    static const char *const names[] = {"pairing-J", "pairing-J1", "pairing-K",
+                                        "pairing-D", "pairing-F",  "pairing-E"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         put(names[i], authorities[i]->der, authorities[i]->len);
-    put("H", r->pairing.result.certificate, r->pairing.result.certificate_len);
+    put("pairing-H", r->pairing.result.certificate, r->pairing.result.certificate_len);
     rig_free(r);
 }
 
@@ -125,9 +126,15 @@ static const struct {
     {.leaf = "tester-workshop", .between = "J1", .root = "J", .ccc_above = true},
     {.leaf = "pairing-K", .between = "pairing-J1", .root = "pairing-J", .ccc = "1", .ccc_above = true},
     {.leaf = "D", .between = "", .root = "D"},
-    {.leaf = "F", .between = "", .root = "pairing-J", .ccc = "2", .ccc_above = true},
-    {.leaf = "E", .between = "F", .root = "pairing-J", .ccc = "3", .ccc_above = true},
-    {.leaf = "H", .between = "F E", .root = "pairing-J", .ccc = "4", .ccc_above = true},
+    {.leaf = "F", .between = "", .root = "J", .ccc = "2", .ccc_above = true},
+    {.leaf = "pairing-D", .between = "", .root = "pairing-D"},
+    {.leaf = "pairing-F", .between = "", .root = "pairing-J", .ccc = "2", .ccc_above = true},
+    {.leaf = "pairing-E", .between = "pairing-F", .root = "pairing-J", .ccc = "3", .ccc_above = true},
+    {.leaf = "pairing-H",
+     .between = "pairing-F pairing-E",
+     .root = "pairing-J",
+     .ccc = "4",
+     .ccc_above = true},
 };
 
 Test(certificates, openssl_accepts_every_kind_strictly, .init = make, .fini = drop)

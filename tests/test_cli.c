@@ -116,6 +116,8 @@ static const struct {
     {"list", 0, "pp01-renew"},
     {"dbc", 0, "BO_ 928 TBM_Status: 8 TBM"},
     {"apdu 803C1209", 0, "> OP CONTROL FLOW 80 3C 12 09, abort: device evidence wrong"},
+    {"apdu '   1.2 ms  wcp card1 < 9000'", 0, "   1.2 ms  wcp card1 < 9000 ok, 0 bytes"},
+    {"apdu 'a > b > 00'", 2, "not hex, or too long"},
     {"apdu '< 84 00 90:00'", 0, "< 9000 ok, 2 bytes"},
     {"apdu 6A88", 0, "< 6A88 invalid or zero data, or wrong evidence, 0 bytes"},
     {"apdu hello", 2, "not hex, or too long: hello"},

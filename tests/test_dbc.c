@@ -26,7 +26,7 @@ static char *dbc_text(void)
 /* "SPAAK,TBM", sorted by name. */
 static void receivers_of(const struct matrix_row *row, char out[80])
 {
-    static const enum matrix_node by_name[] = {NODE_HU,  NODE_SGW,    NODE_SPAAK,
+    static const enum matrix_node by_name[] = {NODE_BCM, NODE_HU,     NODE_SGW, NODE_SPAAK,
                                                NODE_TBM, NODE_TESTER, NODE_WCP};
     out[0] = '\0';
     for (size_t i = 0; i < sizeof by_name / sizeof by_name[0]; i++)
@@ -52,7 +52,14 @@ Test(dbc, says_what_tools_and_people_need)
 {
     static const char *const lines[] = {
         " SG_ AliveCounter : 8|4@1+ (1,0) [0|15] \"\" SPAAK\n",
-        " SG_ Bytes : 0|64@1+ (1,0) [0|18446744073709551615] \"\" HU\n",
+        " SG_ CardSelected : 2|1@1+ (1,0) [0|1] \"\" SPAAK\n",
+        "BO_ 1448 HU_NTF: 8 SPAAK\n SG_ Notice : 0|8@1+ (1,0) [0|255] \"\" HU\n",
+        " SG_ Reason : 31|16@0+ (1,0) [0|65535] \"\" HU\n",
+        " SG_ Nonce : 23|32@0+ (1,0) [0|4294967295] \"\" SPAAK,HU\n",
+        " SG_ Mac : 135|64@0+ (1,0) [0|18446744073709551615] \"\" BCM\n",
+        "BA_ \"GenMsgCycleTime\" BO_ 952 100;\n",
+        "BA_ \"VFrameFormat\" BO_ 960 14;\n",
+        "VAL_ 960 Command 1 \"unlock\" 2 \"lock\" 3 \"start authorised\" ;\n",
         "BA_ \"GenMsgCycleTime\" BO_ 928 100;\n",
         "BA_ \"BusType\" \"CAN FD\";\n",
         "CM_ SG_ 928 Checksum \"" CHECKSUM_COMMENT "\";\n",

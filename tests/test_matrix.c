@@ -21,11 +21,41 @@ Test(matrix, what_spaak_hears_on_the_body_segment)
 {
     uint32_t ids[16];
     size_t n = matrix_filter(NODE_SPAAK, SEGMENT_BODY, ids, 16);
-    cr_assert(eq(sz, n, 9));
+    cr_assert(eq(sz, n, 12));
     cr_assert(eq(u32, ids[0], 0x3A0));
     cr_assert(eq(u32, ids[5], 0x3B1));
-    cr_assert(eq(u32, ids[8], 0x7DF));
+    cr_assert(eq(u32, ids[7], 0x6C9));
+    cr_assert(eq(u32, ids[9], 0x3B8));
+    cr_assert(eq(u32, ids[11], 0x7DF));
     cr_assert(eq(sz, matrix_filter(NODE_SPAAK, SEGMENT_TELEMATICS, ids, 16), 0));
+}
+
+static const struct {
+    enum matrix_node node;
+    enum segment segment;
+    size_t count;
+    uint32_t ids[4];
+} cabin[] = {
+    {NODE_HU, SEGMENT_INFOTAINMENT, 4, {0x5A8, 0x3A8, 0x6D0, 0x3B8}},
+    {NODE_HU, SEGMENT_BODY, 0, {0}},
+    {NODE_BCM, SEGMENT_BODY, 1, {0x3C0}},
+    {NODE_BCM, SEGMENT_INFOTAINMENT, 0, {0}},
+};
+
+Test(matrix, what_head_unit_and_body_controller_hear)
+{
+    for (size_t i = 0; i < sizeof cabin / sizeof cabin[0]; i++) {
+        uint32_t ids[16];
+        size_t n = matrix_filter(cabin[i].node, cabin[i].segment, ids, 16);
+        cr_assert(eq(sz, n, cabin[i].count), "row %zu", i);
+        for (size_t k = 0; k < n; k++)
+            cr_expect(eq(u32, ids[k], cabin[i].ids[k]), "row %zu, %zu", i, k);
+    }
+    const struct matrix_row *status = matrix_row(MATRIX_BCM_STATUS),
+                            *command = matrix_row(MATRIX_SPAAK_BCM_CMD);
+    cr_expect(eq(uint, matrix_relayed(status), SEGMENT_SET(SEGMENT_INFOTAINMENT)));
+    cr_expect(eq(uint, matrix_relayed(command), 0), "commands stay on the body segment");
+    cr_expect(eq(uint, command->formats, MATRIX_FD));
 }
 
 Test(matrix, a_message_to_many_is_heard_by_each_on_its_segment)
@@ -94,5 +124,6 @@ Test(matrix, nodes_have_names)
 {
     cr_expect(eq(str, (char *)matrix_node_name(NODE_SPAAK), "SPAAK"));
     cr_expect(eq(str, (char *)matrix_node_name(NODE_TESTER), "TESTER"));
-    cr_expect(eq(str, (char *)matrix_node_name((enum matrix_node)64), "?"));
+    cr_expect(eq(str, (char *)matrix_node_name(NODE_BCM), "BCM"));
+    cr_expect(eq(str, (char *)matrix_node_name((enum matrix_node)128), "?"));
 }

@@ -225,7 +225,9 @@ Test(x509, every_role_has_its_profile_and_no_other)
                                                           [OEM_VOS] = X509_VOS_SIGNER,
                                                           [OEM_GSDP] = X509_GSDP_SIGNER,
                                                           [OEM_TESTER_EOL] = X509_TESTER,
-                                                          [OEM_TESTER_WORKSHOP] = X509_TESTER};
+                                                          [OEM_TESTER_WORKSHOP] = X509_TESTER,
+                                                          [OEM_D] = X509_DEVICE_OEM,
+                                                          [OEM_F] = X509_DEVICE_CROSS};
     for (unsigned r = 0; r < OEM_ROLES; r++) {
         struct x509 x = role((enum oem_role)r);
         for (unsigned p = 0; p < X509_PROFILES; p++)

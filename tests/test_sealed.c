@@ -69,6 +69,66 @@ Test(sealed, the_same_value_never_lies_there_twice_the_same)
     cr_expect(memcmp(once + 17, again + 17, 12) != 0, "the data");
 }
 
+/* ---- how long they may be ---- */
+
+struct seen {
+    struct span value;
+    size_t entries;
+};
+
+static void expect_open(void *ctx, const char *key, struct span value)
+{
+    struct seen *s = ctx;
+    s->entries++;
+    cr_expect(span_equal(value, s->value), "%s", key);
+}
+
+/* As long as the class's other values, through every way that a value takes. */
+Test(sealed, a_value_may_be_as_long_as_its_class_declares)
+{
+    static const char *const covered[] = {"a/", NULL};
+    static const struct component_class plain = {.name = "plain", .sealed = covered};
+    static const struct component_class roomy = {.name = "roomy", .sealed = covered, .value_max = 18432};
+    static const struct {
+        const char *name;
+        const struct component_class *class;
+        size_t len;
+        enum err reason;
+    } rows[] = {
+        {"nothing", &plain, 0, ERR_OK},
+        {"more than 512", &plain, 513, ERR_OK},
+        {"all that a class has by itself", &plain, ENV_VALUE_MAX, ERR_OK},
+        {"a byte more", &plain, ENV_VALUE_MAX + 1, ERR_NO_SPACE},
+        {"all that a class asked for", &roomy, 18432, ERR_OK},
+        {"a byte more than it asked for", &roomy, 18433, ERR_NO_SPACE},
+    };
+    static uint8_t value[18433], back[18433];
+    crypto_random(test_crypto(), value, sizeof value);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct seal former = {test_crypto(), rows[i].class, test_store_key};
+        const struct seal now = {test_crypto(), rows[i].class, other_key};
+        struct seen seen = {.value = span_of(value, rows[i].len)};
+        struct store *store = store_memory_new();
+        struct seal_value v;
+        size_t len, renewed;
+        cr_expect(eq(int, seal_make(&former, "a/1", seen.value, &v), rows[i].reason), "%s", rows[i].name);
+        cr_assert(eq(int, v.bytes != NULL, rows[i].reason == ERR_OK), "%s", rows[i].name);
+        if (v.bytes) {
+            ASSERT_OK(store_set(store, "a/1", span_of(v.bytes, v.len)));
+            ASSERT_OK(seal_check(&now, test_store_key, store, &renewed));
+            cr_expect(eq(sz, renewed, 1), "%s", rows[i].name);
+            ASSERT_OK(seal_scan(&now, store, "a/", expect_open, &seen));
+            cr_expect(eq(sz, seen.entries, 1), "%s", rows[i].name);
+            ASSERT_OK(seal_get(&now, store, "a/1", back, sizeof back, &len));
+            cr_expect(span_equal(span_of(back, len), seen.value), "%s", rows[i].name);
+            if (rows[i].len)
+                cr_expect(eq(int, seal_get(&now, store, "a/1", back, rows[i].len - 1, &len), ERR_NO_SPACE));
+        }
+        seal_value_free(&v);
+        store_close(store);
+    }
+}
+
 /* ---- a VOS and its key ---- */
 
 static void copy_entry(void *ctx, const char *key, struct span value)
@@ -96,6 +156,7 @@ static void prepare(struct bench *b)
         struct seal_value v;
         ASSERT_OK(seal_make(&seal, named[i], span_of(secret, 12), &v));
         ASSERT_OK(store_set(b->node.store, named[i], span_of(v.bytes, v.len)));
+        seal_value_free(&v);
     }
 }
 

@@ -1,7 +1,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
 
 enum err identity_store_drm_uuid(struct spaak *s, struct span uuid)
 {
@@ -194,6 +194,7 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     struct wr w = wr_of(now, sizeof now);
     wr_be64(&w, (uint64_t)issued_at_ms);
     verifiers_put_retired(s);
+    keys_put_none(s);
     env_store_put(s->env, SPAAK_LAST_RENEW, span_of(now, sizeof now));
     env_store_delete(s->env, SPAAK_VEHICLE_KEY);
     env_store_delete(s->env, SPAAK_VEHICLE_CERTIFICATE);
@@ -204,6 +205,7 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     if (e)
         return e;
     s->retest = true;
+    pairing_retired(s);
     env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
     env_claim(s->env, SPAAK_CLAIM_VERIFIERS, s->serial, (struct span){NULL, 0});
     return ERR_OK;

@@ -1,7 +1,7 @@
 /* The cyclic messages that the module hears: TBM_Status, WCP_Status of the pad, Door_Status of the door
  * handle. Each has an alive counter in byte 1 and a checksum in its last byte; what fails them is no sign of
  * life. */
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
 
 #define TBM_LOST_CYCLES 5    /* TBM_Status missing this long: the TBM is gone */
 #define SILENT_MS       2000 /* missing this long: a trouble code */
@@ -62,6 +62,8 @@ static void take(struct spaak *s, enum spaak_sender sender, const struct bus_fra
     trouble_on_sender(s, sender);
     if (sender == SPAAK_SENDER_TBM)
         on_tbm_status(s, f);
+    else
+        readers_on_status(s, sender == SPAAK_SENDER_PAD ? SPAAK_PAD : SPAAK_DOOR, f->data[0]);
 }
 
 void senders_on_frame(struct spaak *s, const struct bus_frame *f)

@@ -2,7 +2,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
+#include "lib/ccc/records/vehicle_record.h"
 
 static const struct port_spec ports[] = {
     [SPAAK_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_SPAAK},
@@ -18,6 +19,18 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_SILENT + SPAAK_SENDER_PAD] = {"reader of the pad silent", true},
     [SPAAK_TIMER_SILENT + SPAAK_SENDER_DOOR] = {"reader of the door silent", true},
     [SPAAK_TIMER_ROUTINE] = {"routine", false},
+    [SPAAK_TIMER_READER + SPAAK_PAD] = {"ISO-TP pad", false},
+    [SPAAK_TIMER_READER + SPAAK_DOOR] = {"ISO-TP door", false},
+    [SPAAK_TIMER_ANSWER + SPAAK_PAD] = {"answer of the pad", false},
+    [SPAAK_TIMER_ANSWER + SPAAK_DOOR] = {"answer of the door", false},
+    [SPAAK_TIMER_PAIRING_MODE] = {"T_PairingModeTimeout", false},
+    [SPAAK_TIMER_OWNER_PAIRING] = {"T_OwnerPairing", false},
+    [SPAAK_TIMER_NEXT_PHASE] = {"Tveh-loop", false},
+    [SPAAK_TIMER_LOOK] = {"look for a phone again", false},
+    [SPAAK_TIMER_STATUS] = {"SpaaK_Status", true},
+    [SPAAK_TIMER_BCM] = {"BCM_Status missing", true},
+    [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
+    [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
     [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
     [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
 };
@@ -25,18 +38,33 @@ static const struct timer_spec timers[] = {
 static const struct setting_spec settings[] = {
     [SPAAK_SETTING_RETRY_MS] = {.name = "retry_ms", .fallback = 500, .min = 1, .max = 3600000},
     [SPAAK_SETTING_BACK_OFF_MS] = {.name = "back_off_ms", .fallback = 60000, .min = 1, .max = 86400000},
+    /* T_PairingModeTimeout, where diagnostics has set none (0230) */
+    [SPAAK_SETTING_PAIRING_MODE_MS] = {.name = "pairing_mode_ms",
+                                       .fallback = 300000,
+                                       .min = 1,
+                                       .max = 86400000},
+    [SPAAK_SETTING_OWNER_PAIRING_MS] = {.name = "owner_pairing_ms",
+                                        .fallback = 180000,
+                                        .min = 1,
+                                        .max = 86400000},
+    /* TOVeh_kts, Tveh-loop */
+    [SPAAK_SETTING_KTS_MS] = {.name = "kts_ms", .fallback = 60000, .min = 1, .max = 86400000},
+    [SPAAK_SETTING_KTS_LOOP_MS] = {.name = "kts_loop_ms", .fallback = 1000, .min = 1, .max = 3600000},
     {.name = NULL},
 };
 
 static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
     [SPAAK_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL, .shared = true},
+    [SPAAK_CLAIM_OWNER_KEY] = {.name = "owner-key", .kind = CLAIM_AT_MOST_ONE},
+    [SPAAK_CLAIM_AUTHENTICATED] = {.name = "authenticated", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
 static const struct plant_item plant[] = {
     {SPAAK_LEVEL_WORKSHOP, PLANT_LEVEL_WORKSHOP, "SPAAK"},
     {SPAAK_LEVEL_PLANT, PLANT_LEVEL_PLANT, "SPAAK"},
+    {SPAAK_BODY_KEY, PLANT_BODY_KEY, NULL},
     {.key = NULL},
 };
 
@@ -47,9 +75,14 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
-static const char *const secrets[] = {
-    SPAAK_LEVEL_WORKSHOP, SPAAK_LEVEL_PLANT,   SPAAK_ECU_KEY,      SPAAK_PENDING_KEY, SPAAK_PENDING_TRANSPORT,
-    SPAAK_VEHICLE_KEY,    SPAAK_TRANSPORT_KEY, SPAAK_VERIFIERS_W0, SPAAK_VERIFIERS_L, NULL};
+static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT,
+                                      SPAAK_ECU_KEY,           SPAAK_PENDING_KEY,
+                                      SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
+                                      SPAAK_TRANSPORT_KEY,     SPAAK_VERIFIERS_W0,
+                                      SPAAK_VERIFIERS_L,       SPAAK_BODY_KEY,
+                                      SPAAK_TOKEN_KEY,         SPAAK_RADIO,
+                                      VEHICLE_RECORD_PREFIX,   NULL};
+static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
@@ -82,6 +115,14 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_VERIFIERS_BURNT,
                                    SPAAK_VERIFIERS_WANTED,
                                    SPAAK_LAST_RENEW,
+                                   SPAAK_PAIRING_ON,
+                                   SPAAK_UNREPORTED,
+                                   SPAAK_SLOTS,
+                                   SPAAK_TOKEN_KEY,
+                                   SPAAK_RADIO,
+                                   SPAAK_STATEMENT_PREFIX "+",
+                                   SPAAK_BODY_KEY,
+                                   VEHICLE_RECORD_PREFIX "+",
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};
@@ -120,6 +161,7 @@ static void begin_use_cases(struct spaak *s)
     }
     provisioning_on_tbm_ready(s);
     verifiers_on_tbm_ready(s);
+    pass_report_on_tbm_ready(s);
 }
 
 void spaak_set_tbm_ready(struct spaak *s, bool ready)
@@ -153,6 +195,8 @@ static void on_frame(struct spaak *s, const struct bus_frame *f)
     senders_on_frame(s, f);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_input(&s->channels[i], f);
+    cabin_on_frame(s, f);
+    readers_on_frame(s, f);
 }
 
 static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
@@ -170,6 +214,23 @@ static void end_routine(struct spaak *s)
         trouble_end_test(s);
 }
 
+/* Timers of which there is one for each channel, sender or place; and those of pairing. */
+static void on_timer_of_many(struct spaak *s, unsigned timer)
+{
+    if (timer < SPAAK_CHANNELS)
+        isotp_port_timer(&s->channels[timer]);
+    else if (timer < SPAAK_TIMER_ROUTINE)
+        senders_on_timer(s, (enum spaak_sender)(timer - SPAAK_TIMER_SILENT));
+    else if (timer < SPAAK_TIMER_ANSWER)
+        readers_on_timer(s, (enum spaak_place)(timer - SPAAK_TIMER_READER));
+    else if (timer < SPAAK_TIMER_PAIRING_MODE)
+        readers_on_late(s, (enum spaak_place)(timer - SPAAK_TIMER_ANSWER));
+    else if (timer < SPAAK_TIMER_LOOK)
+        pairing_on_timer(s, timer);
+    else if (timer < SPAAK_TIMER_PASS_REPORT)
+        cabin_on_timer(s, timer);
+}
+
 static void on_timer(struct spaak *s, unsigned timer)
 {
     if (diagnostic_on_timer(&s->diagnostic, timer) || diagnostic_silent(&s->diagnostic))
@@ -181,6 +242,12 @@ static void on_timer(struct spaak *s, unsigned timer)
     case SPAAK_TIMER_VERIFIERS:
         requester_on_timer(&s->verifiers);
         break;
+    case SPAAK_TIMER_PASS_REPORT:
+        requester_on_timer(&s->pass_report);
+        break;
+    case SPAAK_TIMER_LOOK:
+        unlock_look(s);
+        break;
     case SPAAK_TIMER_TBM:
         spaak_set_tbm_ready(s, false);
         break;
@@ -188,12 +255,7 @@ static void on_timer(struct spaak *s, unsigned timer)
         end_routine(s);
         break;
     default:
-        if (timer >= SPAAK_TIMER_SILENT) {
-            senders_on_timer(s, (enum spaak_sender)(timer - SPAAK_TIMER_SILENT));
-            break;
-        }
-        assert(timer < SPAAK_CHANNELS);
-        isotp_port_timer(&s->channels[timer]);
+        on_timer_of_many(s, timer);
         break;
     }
 }
@@ -271,13 +333,21 @@ static enum err begin_finished(struct spaak *s)
         return e;
     s->finished = true;
     identity_claim(s);
-    return verifiers_load(s);
+    e = verifiers_load(s);
+    if (e)
+        return e;
+    keys_load(s);
+    cabin_begin(s);
+    pass_report_init(s);
+    pairing_init(s);
+    return ERR_OK;
 }
 
 static enum err begin(struct spaak *s)
 {
     enum plant_life life = plant_life(s);
     channels_init(s);
+    cabin_init(s);
     senders_init(s);
     provisioning_init(s);
     verifiers_init(s);
@@ -300,6 +370,10 @@ void spaak_down(void *spaak)
         env_timer_set(s->env, timer, ENV_NEVER);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_stop(&s->channels[i]);
+    isotp_port_stop(&s->cabin.keys);
+    readers_fini(s);
+    keys_close(s);
+    s->pairing.state = PAIRING_OFF;
     load_nothing(s);
     OPENSSL_cleanse(&s->routine, sizeof s->routine);
     s->finished = s->begins = s->tbm_ready = false;
@@ -323,6 +397,10 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->env = env;
     s->retry_us = args->settings[SPAAK_SETTING_RETRY_MS] * 1000;
     s->back_off_us = args->settings[SPAAK_SETTING_BACK_OFF_MS] * 1000;
+    s->pairing_mode_us = args->settings[SPAAK_SETTING_PAIRING_MODE_MS] * 1000;
+    s->owner_pairing_us = args->settings[SPAAK_SETTING_OWNER_PAIRING_MS] * 1000;
+    s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
+    s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     enum err e = spaak_diagnostics_init(s);
     return e ? e : begin(s);
@@ -334,6 +412,9 @@ static void spaak_fini(void *self)
     p256_free(s->ecu_key);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_fini(&s->channels[i]);
+    isotp_port_fini(&s->cabin.keys);
+    readers_fini(s);
+    keys_close(s);
     diagnostic_fini(&s->diagnostic);
     OPENSSL_cleanse(s, sizeof *s);
 }
@@ -354,6 +435,7 @@ const struct component_class spaak_class = {
     .plant = plant,
     .defects = defects,
     .secrets = secrets,
+    .sealed = sealed,
     .init = spaak_init,
     .fini = spaak_fini,
     .on_frame = spaak_on_frame,

@@ -38,6 +38,13 @@
 #define SPAAK_VERIFIERS_USED      "verifiers/used"     /* present until the VOS knows that the set was used */
 #define SPAAK_VERIFIERS_BURNT     "verifiers/burnt"    /* id of the last set that was deleted */
 #define SPAAK_VERIFIERS_WANTED    "verifiers/wanted"   /* why another set is asked for (PP-03), 1 byte */
+#define SPAAK_PAIRING_ON          "pairing/on"         /* present while a pairing is under way */
+#define SPAAK_UNREPORTED          "pairing/unreported" /* keyID of a pairing of which the VOS has not heard */
+#define SPAAK_SLOTS               "dk/slots"           /* number of the next slot identifier, 8 bytes */
+#define SPAAK_TOKEN_KEY           "dk/token-key"       /* immobilizer tokens are made with it, 32 bytes */
+#define SPAAK_RADIO               "dk/radio"           /* IRK and address of Bluetooth LE, 22 bytes */
+#define SPAAK_STATEMENT_PREFIX    "dk/statement/"      /* and keyID: the last signed one about that key */
+#define SPAAK_BODY_KEY            "body-key"           /* of commands to the body controller, 16 bytes */
 #define SPAAK_LAST_RENEW          "renew/last_ms"      /* newest renewal obeyed, 8 bytes */
 
 extern const struct component_class spaak_class;

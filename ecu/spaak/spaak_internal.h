@@ -2,6 +2,7 @@
 #ifndef ecu_spaak_spaak_internal_h
 #define ecu_spaak_spaak_internal_h
 
+#include "ecu/spaak/pairing_types.h"
 #include "ecu/spaak/spaak.h"
 #include "lib/ccc/spake2p.h"
 #include "lib/env/isotp_port.h"
@@ -30,11 +31,28 @@ enum {
     SPAAK_TIMER_TBM,
     SPAAK_TIMER_SILENT, /* of the first sender; the others' follow */
     SPAAK_TIMER_ROUTINE = SPAAK_TIMER_SILENT + SPAAK_SENDERS,
+    SPAAK_TIMER_READER,                                     /* ISO-TP, one for each place */
+    SPAAK_TIMER_ANSWER = SPAAK_TIMER_READER + SPAAK_PLACES, /* of a reader */
+    SPAAK_TIMER_PAIRING_MODE = SPAAK_TIMER_ANSWER + SPAAK_PLACES,
+    SPAAK_TIMER_OWNER_PAIRING,
+    SPAAK_TIMER_NEXT_PHASE,
+    SPAAK_TIMER_LOOK,
+    SPAAK_TIMER_STATUS, /* of the cabin */
+    SPAAK_TIMER_BCM,
+    SPAAK_TIMER_KEYS,
+    SPAAK_TIMER_PASS_REPORT,
     SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
     SPAAK_TIMER_DIAGNOSTIC
 };
-enum { SPAAK_SETTING_RETRY_MS, SPAAK_SETTING_BACK_OFF_MS };
-enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS };
+enum {
+    SPAAK_SETTING_RETRY_MS,
+    SPAAK_SETTING_BACK_OFF_MS,
+    SPAAK_SETTING_PAIRING_MODE_MS,
+    SPAAK_SETTING_OWNER_PAIRING_MS,
+    SPAAK_SETTING_KTS_MS,
+    SPAAK_SETTING_KTS_LOOP_MS
+};
+enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS, SPAAK_CLAIM_OWNER_KEY, SPAAK_CLAIM_AUTHENTICATED };
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {
@@ -103,8 +121,13 @@ struct spaak {
     struct requester_signer signer; /* drm_uuid there: SP-02 has run */
     bool tbm_ready;                 /* connected to GSDP and subscribed to our topic */
     struct provisioning provisioning;
-    struct requester verifiers; /* PP-02: the report of a verifier set. PP-03: the request for one */
-    uint64_t retry_us, back_off_us;
+    struct requester verifiers;   /* PP-02: the report of a verifier set. PP-03: the request for one */
+    struct requester pass_report; /* OP-04/7 */
+    struct spaak_keys keys;
+    struct spaak_reader readers[SPAAK_PLACES];
+    struct pairing pairing;
+    struct cabin cabin;
+    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us; /* settings */
 };
 
 /* A message that has been opened and verified; only its order is still to be judged. */

@@ -7,7 +7,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
 #include "lib/ccc/ecies.h"
 
 #define BODY_MAX 512
@@ -135,9 +135,11 @@ enum err verifiers_on_set(struct spaak *s, const struct spaak_message *m)
     if (!e)
         e = take_set(s, m, &set);
     OPENSSL_cleanse(&set, sizeof set);
-    if (!e)
-        report_stored(s);
-    return e;
+    if (e)
+        return e;
+    report_stored(s);
+    pairing_on_verifiers(s);
+    return ERR_OK;
 }
 
 /* What was acknowledged is what the last request has reported. */

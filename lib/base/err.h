@@ -98,6 +98,14 @@
     X(PASSWORD_DELIVERED, 427, "the pairing password was delivered before")                     \
     X(PASSWORD_PENDING, 428, "another app has the link and has not acknowledged it")            \
     X(VOS_UNREACHABLE, 429, "the VOS does not answer")                                          \
+    X(COMMAND_MAC, 450, "the command's MAC is wrong")                                           \
+    X(COMMAND_NONCE, 451, "the command answers a nonce that is no longer in force")             \
+    X(IGNITION_OFF, 452, "the ignition is off")                                                 \
+    X(FOB_AWAY, 453, "no key fob is in the car")                                                \
+    X(BCM_SILENT, 454, "the body controller is silent")                                         \
+    X(OWNER_KEY_HELD, 455, "the vehicle has an owner's key already")                            \
+    X(IDENTITY_MISSING, 456, "the vehicle has no identity")                                     \
+    X(USER_CANCELLED, 457, "the user cancelled it")                                             \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \

@@ -7,28 +7,116 @@
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 struct signal {
-    uint16_t start, bits; /* little-endian (Intel) numbering */
+    uint16_t start, bits; /* start: the lowest bit, little-endian (Intel); of `big` the highest (Motorola) */
     const char *name;
     const char *values;  /* value table, or NULL */
     const char *comment; /* or NULL */
+    bool big;
 };
 
 static const struct signal isotp_signal = {
-    4, 4, "IsoTpFrame", "0 \"single\" 1 \"first\" 2 \"consecutive\" 3 \"flow control\"",
-    "High nibble of the first byte (ISO 15765-2): which frame of a message this is."};
+    4,
+    4,
+    "IsoTpFrame",
+    "0 \"single\" 1 \"first\" 2 \"consecutive\" 3 \"flow control\"",
+    "High nibble of the first byte (ISO 15765-2): which frame of a message this is.",
+    false};
 
-static const struct signal bytes_signal = {0, 64, "Bytes", NULL, NULL};
+static const struct signal bytes_signal = {0, 64, "Bytes", NULL, NULL, false};
+
+#define CHECKSUM "XOR of the identifier's two bytes, of the seven bytes before this one, and of A5 (hex)."
+#define YES_NO   "0 \"no\" 1 \"yes\""
+
+/* What every frame of the cabin has (lib/msg/cabin.h). */
+#define CABIN_SIGNALS(message)                                                                     \
+    {message,                                                                                      \
+     {.start = 8,                                                                                  \
+      .bits = 8,                                                                                   \
+      .name = "AliveCounter",                                                                      \
+      .comment = "One more in each message, 0 after 255; a life of the sender begins anywhere."}}, \
+    {                                                                                              \
+        message,                                                                                   \
+        {                                                                                          \
+            .start = 56, .bits = 8, .name = "Checksum", .comment = CHECKSUM                        \
+        }                                                                                          \
+    }
+
+/* TBM and readers count to 15. */
+#define SECURED(message)                                                                                   \
+    {message,                                                                                              \
+     {.start = 8, .bits = 4, .name = "AliveCounter", .comment = "One more in each message, 0 after 15."}}, \
+    {                                                                                                      \
+        message,                                                                                           \
+        {                                                                                                  \
+            .start = 56, .bits = 8, .name = "Checksum", .comment = CHECKSUM                                \
+        }                                                                                                  \
+    }
+#define READER(message)                                                          \
+    {message, {.start = 0, .bits = 1, .name = "ReaderWorks", .values = YES_NO}}, \
+        {message, {.start = 1, .bits = 1, .name = "FieldOn", .values = YES_NO}}, \
+        {message, {.start = 2, .bits = 1, .name = "CardSelected", .values = YES_NO}}, SECURED(message)
 
 static const struct {
     enum matrix_message message;
     struct signal signal;
 } signals[] = {
-    {MATRIX_TBM_STATUS, {0, 1, "GsdpConnected", "0 \"no\" 1 \"yes\"", NULL}},
-    {MATRIX_TBM_STATUS, {1, 1, "SpaakTopicSubscribed", "0 \"no\" 1 \"yes\"", NULL}},
-    {MATRIX_TBM_STATUS, {8, 4, "AliveCounter", NULL, "One more in each message, 0 after 15."}},
-    {MATRIX_TBM_STATUS,
-     {56, 8, "Checksum", NULL,
-      "XOR of the identifier's two bytes, of the seven bytes before this one, and of A5 (hex)."}},
+    {MATRIX_TBM_STATUS, {.start = 0, .bits = 1, .name = "GsdpConnected", .values = YES_NO}},
+    {MATRIX_TBM_STATUS, {.start = 1, .bits = 1, .name = "SpaakTopicSubscribed", .values = YES_NO}},
+    SECURED(MATRIX_TBM_STATUS),
+    {MATRIX_PHONE_KEY_REQ,
+     {.start = 0,
+      .bits = 8,
+      .name = "Request",
+      .values = "1 \"add phone\" 2 \"cancel\" 3 \"delete key\" 4 \"list keys\""}},
+    {MATRIX_PHONE_KEY_REQ,
+     {.start = 16, .bits = 8, .name = "KeyIndex", .comment = "Of 'delete key', from 1."}},
+    CABIN_SIGNALS(MATRIX_PHONE_KEY_REQ),
+    {MATRIX_HU_NTF,
+     {.start = 0,
+      .bits = 8,
+      .name = "Notice",
+      .values = "1 \"click link\" 2 \"put phone on pad\" 3 \"pairing\" 4 \"leave phone there\" 5 \"paired\" "
+                "6 \"failed\" 7 \"cancelled\" 8 \"time over\" 9 \"key deleted\" 10 \"no verifiers yet\" "
+                "11 \"fob or card key needed\" 12 \"key list follows\""}},
+    {MATRIX_HU_NTF, {.start = 16, .bits = 8, .name = "KeyIndex"}},
+    {MATRIX_HU_NTF,
+     {.start = 31,
+      .bits = 16,
+      .name = "Reason",
+      .big = true,
+      .comment = "Of 'failed': a number of lib/base/err.h."}},
+    CABIN_SIGNALS(MATRIX_HU_NTF),
+    {MATRIX_SPAAK_STATUS, {.start = 0, .bits = 1, .name = "PairingMode", .values = YES_NO}},
+    {MATRIX_SPAAK_STATUS, {.start = 1, .bits = 1, .name = "VerifiersThere", .values = YES_NO}},
+    {MATRIX_SPAAK_STATUS, {.start = 2, .bits = 1, .name = "VehicleIdentityThere", .values = YES_NO}},
+    {MATRIX_SPAAK_STATUS, {.start = 16, .bits = 8, .name = "ActiveKeys"}},
+    CABIN_SIGNALS(MATRIX_SPAAK_STATUS),
+    {MATRIX_BCM_STATUS, {.start = 0, .bits = 1, .name = "Ignition", .values = YES_NO}},
+    {MATRIX_BCM_STATUS, {.start = 1, .bits = 1, .name = "FobInCar", .values = YES_NO}},
+    {MATRIX_BCM_STATUS, {.start = 2, .bits = 1, .name = "DoorsLocked", .values = YES_NO}},
+    {MATRIX_BCM_STATUS, {.start = 3, .bits = 1, .name = "EngineRunning", .values = YES_NO}},
+    {MATRIX_BCM_STATUS, {.start = 4, .bits = 1, .name = "StartWaiting", .values = YES_NO}},
+    {MATRIX_BCM_STATUS,
+     {.start = 23,
+      .bits = 32,
+      .name = "Nonce",
+      .big = true,
+      .comment = "Another at each start and after each command that was taken."}},
+    {MATRIX_BCM_STATUS, {.start = 48, .bits = 8, .name = "CommandsTaken"}},
+    CABIN_SIGNALS(MATRIX_BCM_STATUS),
+    {MATRIX_SPAAK_BCM_CMD,
+     {.start = 0, .bits = 8, .name = "Command", .values = "1 \"unlock\" 2 \"lock\" 3 \"start authorised\""}},
+    {MATRIX_SPAAK_BCM_CMD, {.start = 8, .bits = 8, .name = "AliveCounter"}},
+    {MATRIX_SPAAK_BCM_CMD, {.start = 23, .bits = 64, .name = "Transaction", .big = true}},
+    {MATRIX_SPAAK_BCM_CMD, {.start = 87, .bits = 32, .name = "Nonce", .big = true}},
+    {MATRIX_SPAAK_BCM_CMD,
+     {.start = 135,
+      .bits = 64,
+      .name = "Mac",
+      .big = true,
+      .comment = "AES-128-CMAC over the identifier (2 bytes) and bytes 0 to 15, the first 8 bytes of it."}},
+    READER(MATRIX_WCP_STATUS),
+    READER(MATRIX_DOOR_STATUS),
 };
 
 /* Calls `each` for every signal of a message. */
@@ -49,7 +137,7 @@ static void write_signal(FILE *out, const struct matrix_row *r, const struct sig
 {
     unsigned long long max = s->bits == 64 ? ~0ull : (1ull << s->bits) - 1;
     const char *comma = "";
-    fprintf(out, " SG_ %s : %u|%u@1+ (1,0) [0|%llu] \"\" ", s->name, s->start, s->bits, max);
+    fprintf(out, " SG_ %s : %u|%u@%d+ (1,0) [0|%llu] \"\" ", s->name, s->start, s->bits, !s->big, max);
     for (unsigned n = 0; n < MATRIX_NODES; n++)
         if (r->receivers & 1u << n) {
             fprintf(out, "%s%s", comma, matrix_node_name((enum matrix_node)(1u << n)));

@@ -53,6 +53,24 @@ static const struct matrix_row rows[MATRIX_MESSAGES] = {
                                      READER_STATUS_LENGTH, 500, 4, 10),
     [MATRIX_SPAAK_WCP_CMD] = ISOTP_ROW(0x6C0, "SpaaK_WCP_Cmd", NODE_SPAAK, NODE_WCP, BODY, TO(BODY)),
     [MATRIX_WCP_SPAAK_RSP] = ISOTP_ROW(0x6C8, "WCP_SpaaK_Rsp", NODE_WCP, NODE_SPAAK, BODY, TO(BODY)),
+    [MATRIX_SPAAK_DOOR_CMD] = ISOTP_ROW(0x6C1, "SpaaK_Door_Cmd", NODE_SPAAK, NODE_WCP, BODY, TO(BODY)),
+    [MATRIX_DOOR_SPAAK_RSP] = ISOTP_ROW(0x6C9, "Door_SpaaK_Rsp", NODE_WCP, NODE_SPAAK, BODY, TO(BODY)),
+    /* the cabin; what its frames hold stands in lib/msg/cabin.h */
+    [MATRIX_SPAAK_HU_KEYS] = ISOTP_ROW(0x6D0, "SpaaK_HU_Keys", NODE_SPAAK, NODE_HU, BODY, TO(INFOTAINMENT)),
+    [MATRIX_HU_SPAAK_KEYS] = ISOTP_ROW(0x6D8, "HU_SpaaK_Keys", NODE_HU, NODE_SPAAK, INFOTAINMENT, TO(BODY)),
+    [MATRIX_BCM_STATUS] = FRAME_ROW(0x3B8, "BCM_Status", NODE_BCM, NODE_SPAAK | NODE_HU, BODY,
+                                    TO(BODY) | TO(INFOTAINMENT), 8, 100, 8, 50),
+    [MATRIX_SPAAK_BCM_CMD] = {.id = 0x3C0,
+                              .name = "SpaaK_BCM_Cmd",
+                              .kind = MATRIX_FRAME,
+                              .sender = NODE_SPAAK,
+                              .receivers = NODE_BCM,
+                              .from = SEGMENT_BODY,
+                              .to = TO(BODY),
+                              .length = 24,
+                              .formats = MATRIX_FD,
+                              .burst = 4,
+                              .per_second = 10},
     [MATRIX_UDS_SPAAK_REQ] =
         DIAGNOSTIC_ROW(0x7A0, "UDS_SpaaK_Req", NODE_TESTER, NODE_SPAAK, DIAGNOSTIC, TO(BODY)),
     [MATRIX_UDS_SPAAK_RSP] =
@@ -84,13 +102,14 @@ static const struct matrix_row rows[MATRIX_MESSAGES] = {
 
 static const char *const segments[SEGMENTS] = {"body", "telematics", "infotainment", "diagnostic"};
 
-static const char *const nodes[MATRIX_NODES] = {"SPAAK", "SGW", "TBM", "HU", "WCP", "TESTER"};
+static const char *const nodes[MATRIX_NODES] = {"SPAAK", "SGW", "TBM", "HU", "WCP", "TESTER", "BCM"};
 
 /* Segments that each node stands on. */
 static const unsigned stands[MATRIX_NODES] = {
     TO(BODY),       TO(BODY) | TO(TELEMATICS) | TO(INFOTAINMENT) | TO(DIAGNOSTIC),
     TO(TELEMATICS), TO(INFOTAINMENT),
-    TO(BODY),       TO(DIAGNOSTIC)};
+    TO(BODY),       TO(DIAGNOSTIC),
+    TO(BODY)};
 
 const struct matrix_row *matrix_row(enum matrix_message m)
 {

@@ -11,8 +11,16 @@ enum segment { SEGMENT_BODY, SEGMENT_TELEMATICS, SEGMENT_INFOTAINMENT, SEGMENT_D
 /* A set of segments. */
 #define SEGMENT_SET(s) (1u << (s))
 
-enum matrix_node { NODE_SPAAK = 1, NODE_SGW = 2, NODE_TBM = 4, NODE_HU = 8, NODE_WCP = 16, NODE_TESTER = 32 };
-#define MATRIX_NODES 6
+enum matrix_node {
+    NODE_SPAAK = 1,
+    NODE_SGW = 2,
+    NODE_TBM = 4,
+    NODE_HU = 8,
+    NODE_WCP = 16,
+    NODE_TESTER = 32,
+    NODE_BCM = 64
+};
+#define MATRIX_NODES 7
 
 enum matrix_kind {
     MATRIX_FRAME, /* the frame is the message */
@@ -37,6 +45,12 @@ enum matrix_message {
     MATRIX_DOOR_STATUS,
     MATRIX_SPAAK_WCP_CMD,
     MATRIX_WCP_SPAAK_RSP,
+    MATRIX_SPAAK_DOOR_CMD,
+    MATRIX_DOOR_SPAAK_RSP,
+    MATRIX_SPAAK_HU_KEYS, /* the cabin */
+    MATRIX_HU_SPAAK_KEYS,
+    MATRIX_BCM_STATUS,
+    MATRIX_SPAAK_BCM_CMD,
     MATRIX_UDS_SPAAK_REQ,
     MATRIX_UDS_SPAAK_RSP,
     MATRIX_UDS_TBM_REQ,
@@ -68,9 +82,12 @@ struct matrix_row {
 #define TBM_STATUS_CONNECTED  1u /* the TBM has a session with GSDP */
 #define TBM_STATUS_SUBSCRIBED 2u /* and is subscribed to the SpaaK topic */
 
-/* WCP_Status and Door_Status, from the readers of pad and door: 8 bytes, byte 1 alive counter, byte 7
- * checksum; nobody reads the rest. */
+/* WCP_Status and Door_Status, from the readers of pad and door, 8 bytes: byte 0 flags, byte 1 alive counter
+ * (0..15), byte 7 checksum. */
 #define READER_STATUS_LENGTH 8
+#define READER_STATUS_WORKS  1u /* the reader can make a field */
+#define READER_STATUS_FIELD  2u /* the field is on */
+#define READER_STATUS_CARD   4u /* a Digital Key device is selected */
 
 const struct matrix_row *matrix_row(enum matrix_message m);
 /* NULL when no row has this identifier. */

@@ -11,6 +11,8 @@
 #include <openssl/params.h>
 #include <string.h>
 
+#include "lib/crypto/cmac.h"
+
 #define GCM_TAG 16
 
 /* OpenSSL's parameters take writable pointers, but are only read. */
@@ -30,36 +32,9 @@ static OSSL_PARAM octets(const char *name, struct span s)
 
 /* ---- algorithms that every transaction uses, looked up once ---- */
 
-static void free_mac_ctx(void *ctx)
-{
-    EVP_MAC_CTX_free(ctx);
-}
-
 static void free_cipher(void *cipher)
 {
     EVP_CIPHER_free(cipher);
-}
-
-/* A CMAC to be copied, under a key of zeros, because OpenSSL copies none without a key. */
-static EVP_MAC_CTX *cmac_template(struct crypto *c)
-{
-    static const uint8_t zeros[CCC_KEY];
-    struct crypto_slot *s = crypto_slot(c, CRYPTO_CMAC);
-    const OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, writable("AES-128-CBC"), 0),
-        OSSL_PARAM_construct_end(),
-    };
-    if (s->object)
-        return s->object;
-    EVP_MAC *mac = EVP_MAC_fetch(crypto_openssl(c), "CMAC", NULL);
-    EVP_MAC_CTX *ctx = mac ? EVP_MAC_CTX_new(mac) : NULL;
-    EVP_MAC_free(mac); /* the context holds it */
-    if (ctx && EVP_MAC_init(ctx, zeros, sizeof zeros, params) != 1) {
-        EVP_MAC_CTX_free(ctx);
-        ctx = NULL;
-    }
-    *s = (struct crypto_slot){ctx, free_mac_ctx};
-    return ctx;
 }
 
 static EVP_CIPHER *block_cipher(struct crypto *c, enum crypto_slot_id id)
@@ -138,15 +113,7 @@ enum err ccc_scrypt(struct crypto *c, struct span password, struct span salt, ui
 enum err ccc_cmac(struct crypto *c, const uint8_t key[CCC_KEY], const struct span *parts, size_t n,
                   uint8_t out[CCC_BLOCK])
 {
-    size_t len = 0;
-    const EVP_MAC_CTX *template = cmac_template(c);
-    EVP_MAC_CTX *ctx = template ? EVP_MAC_CTX_dup(template) : NULL;
-    bool ok = ctx && EVP_MAC_init(ctx, key, CCC_KEY, NULL) == 1;
-    for (size_t i = 0; ok && i < n; i++)
-        ok = EVP_MAC_update(ctx, parts[i].p, parts[i].len) == 1;
-    ok = ok && EVP_MAC_final(ctx, out, &len, CCC_BLOCK) == 1 && len == CCC_BLOCK;
-    EVP_MAC_CTX_free(ctx);
-    return ok ? ERR_OK : ERR_CRYPTO_FAILED;
+    return crypto_cmac(c, key, parts, n, out);
 }
 
 /* One pass of a block cipher without padding. */

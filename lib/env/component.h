@@ -155,7 +155,8 @@ enum plant_kind {
     PLANT_CLIENT_CERTIFICATE, /* its certificate, DER */
     PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
     PLANT_LEVEL_PLANT,        /* K for level 61 */
-    PLANT_TESTER_SECRET       /* M, from which a tester derives every K; in no ECU */
+    PLANT_TESTER_SECRET,      /* M, from which a tester derives every K; in no ECU */
+    PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
     const char *key;
@@ -224,8 +225,8 @@ struct component_class {
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
-    const char *const *sealed;      /* of those whose values lie sealed in its store, 512 bytes at most;
-                                       get, put and scan see them open. NULL: none */
+    const char *const *sealed;      /* of those whose values lie sealed in its store; get, put and scan see
+                                       them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
     const struct work_spec *works;

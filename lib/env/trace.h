@@ -16,6 +16,7 @@
     X(ACCEPT, "accept") /* a message was received and verified: step, peer, length, digest */  \
     X(REJECT, "reject") /* a message was refused: reason */                                    \
     X(RELAY, "relay")   /* SGW or TBM carried a message */                                     \
+    X(APDU, "apdu")     /* a reader carried an APDU: peer is the card, detail what it says */  \
     X(HOLD, "hold")     /* the TBM keeps a message until its link is back */                   \
     X(DROP, "drop")     /* the SGW dropped frames: reason, count in length */                  \
     X(RETRY, "retry")   /* a request is sent again, or will be: reason */                      \

@@ -14,6 +14,9 @@ struct medium {
     /* What it has carried lies in a maildir of its name among the records of a run, where secrets may stand:
      * 0700, and not searched for them. The tap hears only how long its messages are. */
     bool keeps;
+    /* Its bytes are APDUs, a command and an answer in turn; addresses at the listening end name cards. A run
+     * hears that end and keeps a log of them (apdu.log). */
+    bool apdus;
 };
 
 /* A program's choice of media: NULL at the end. */

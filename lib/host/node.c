@@ -161,15 +161,12 @@ static enum err node_work(struct env *env, unsigned work, struct span in)
 
 static enum err get_sealed(struct node *n, const char *key, void *buf, size_t cap, size_t *len)
 {
-    struct seal_value stored;
     struct span pending;
     int found = store_txn_get(&n->txn, key, &pending);
     if (found < 0)
         return ERR_NOT_FOUND;
-    if (found > 0)
-        return seal_open(&n->seal, key, pending, buf, cap, len);
-    enum err e = store_get(n->store, key, stored.bytes, sizeof stored.bytes, &stored.len);
-    return e ? e : seal_open(&n->seal, key, span_of(stored.bytes, stored.len), buf, cap, len);
+    return found > 0 ? seal_open(&n->seal, key, pending, buf, cap, len)
+                     : seal_get(&n->seal, n->store, key, buf, cap, len);
 }
 
 static enum err node_store_get(struct env *env, const char *key, void *buf, size_t cap, size_t *len)
@@ -200,7 +197,10 @@ static enum err node_store_put(struct env *env, const char *key, struct span val
         return store_txn_put(&n->txn, key, value);
     struct seal_value sealed;
     enum err e = seal_make(&n->seal, key, value, &sealed);
-    return e ? e : store_txn_put(&n->txn, key, span_of(sealed.bytes, sealed.len));
+    if (!e)
+        e = store_txn_put(&n->txn, key, span_of(sealed.bytes, sealed.len));
+    seal_value_free(&sealed);
+    return e;
 }
 
 static enum err node_store_commit(struct env *env)

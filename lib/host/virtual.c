@@ -734,8 +734,8 @@ struct virtual_node *virtual_add(struct virtual *v, const struct component_class
         store_close(store);
         return NULL;
     }
-    node_prepare(&n->node, v->hooks.on_tap ? &host_with_tap : &host, class, v->media, name, v->crypto, store,
-                 v->plan);
+    bool tapped = v->hooks.on_tap && (!v->hooks.taps || v->hooks.taps(v->hooks.ctx, class));
+    node_prepare(&n->node, tapped ? &host_with_tap : &host, class, v->media, name, v->crypto, store, v->plan);
     n->world = v;
     n->group = group;
     n->args = args;

@@ -1,5 +1,6 @@
 #include "sim/plant/oem.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "lib/pki/ecu_identity.h"
@@ -24,6 +25,8 @@ static const struct {
     [OEM_GSDP] = {"gsdp-signer", "spaaksim GSDP", X509_GSDP_SIGNER, OEM_Z1, 2},
     [OEM_TESTER_EOL] = {"tester-eol", "spaaksim Tester EOL", X509_TESTER, OEM_J1, 2},
     [OEM_TESTER_WORKSHOP] = {"tester-workshop", "spaaksim Tester Workshop", X509_TESTER, OEM_J1, 2},
+    [OEM_D] = {"D", "phonemaker Device OEM CA", X509_DEVICE_OEM, OEM_D, 30},
+    [OEM_F] = {"F", "phonemaker Device OEM CA", X509_DEVICE_CROSS, OEM_J, 30},
 };
 
 /* What a tester is for: its OU. */
@@ -63,13 +66,26 @@ static struct x509_template template_of(enum oem_role r, int64_t not_before_s, i
     };
 }
 
+/* A key of its own, but for the second certificate of D's. */
+static enum err make_key(struct crypto *c, const struct oem *o, unsigned r, struct p256_key **out)
+{
+    uint8_t scalar[P256_SCALAR];
+    if (r != OEM_F)
+        return p256_generate(c, out);
+    enum err e = p256_private(o->roles[OEM_D].key, scalar);
+    if (!e)
+        e = p256_from_private(c, scalar, out);
+    OPENSSL_cleanse(scalar, sizeof scalar);
+    return e;
+}
+
 enum err oem_make(struct crypto *c, const struct oem_options *options, struct oem *out)
 {
     enum err e = ERR_OK;
     memset(out, 0, sizeof *out);
     for (unsigned r = 0; !e && r < OEM_ROLES; r++) {
         struct oem_identity *i = &out->roles[r];
-        e = p256_generate(c, &i->key);
+        e = make_key(c, out, r, &i->key);
         if (!e)
             e = certify(c, i->key,
                         template_of((enum oem_role)r, options->now_s - DAY_S,

@@ -5,7 +5,9 @@
  *   J  ----------- ECU identity authority ---- one identity per SpaaK Module, one client per TBM
  *   J  ----------- ZZ2 (KTS signer)
  *        J1 ------ testers: end of line, workshop
- *   J_PhysicalKey (root of the physical keys) */
+ *   J_PhysicalKey (root of the physical keys)
+ *
+ * And the device OEM's: D (root), which J has cross-certified as F. */
 #ifndef sim_plant_oem_h
 #define sim_plant_oem_h
 
@@ -22,6 +24,8 @@ enum oem_role {
     OEM_GSDP,
     OEM_TESTER_EOL,
     OEM_TESTER_WORKSHOP,
+    OEM_D,
+    OEM_F, /* D's key, certified by J */
     OEM_ROLES
 };
 
@@ -41,7 +45,7 @@ struct oem_options {
 };
 
 /* A role by the name that classes use: "J", "J1", "J_PhysicalKey", "Z1", "ZZ2", "ecu-ca", "vos-signer",
- * "gsdp-signer", "tester-eol", "tester-workshop". */
+ * "gsdp-signer", "tester-eol", "tester-workshop", "D", "F". */
 bool oem_role_find(const char *name, enum oem_role *out);
 
 /* On error nothing is left to free. */

@@ -9,6 +9,7 @@
 #include "sim/plant/bad_csr.h"
 
 #define OTHER_SERIAL "SPAAK99999999"
+#define BODY_KEY     16 /* bytes */
 
 /* Security levels of UDS, by who opens them. */
 enum { LEVEL_WORKSHOP = 0x01, LEVEL_PLANT = 0x61 };
@@ -29,6 +30,7 @@ enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out)
     crypto_random(c, out->tester_secret, sizeof out->tester_secret);
     oem_free(&oem);
     crypto_random(c, out->store_key, sizeof out->store_key);
+    crypto_random(c, out->body_secret, sizeof out->body_secret);
     if (e)
         plant_wipe(out);
     return e;
@@ -46,6 +48,7 @@ enum err plant_open(const struct plant *p, struct crypto *c, int64_t now_s, cons
     *out = (struct plant_shift){.crypto = c, .now_s = now_s, .serials = serials};
     memcpy(out->store_key, p->store_key, sizeof out->store_key);
     memcpy(out->tester_secret, p->tester_secret, sizeof out->tester_secret);
+    memcpy(out->body_secret, p->body_secret, sizeof out->body_secret);
     for (size_t r = 0; !e && r < OEM_ROLES; r++) {
         e = p256_from_private(c, p->roles[r].scalar, &out->oem.roles[r].key);
         memcpy(out->oem.roles[r].der, p->roles[r].der, p->roles[r].len);
@@ -62,6 +65,7 @@ void plant_close(struct plant_shift *s)
     OPENSSL_cleanse(s->store_key, sizeof s->store_key);
     OPENSSL_cleanse(s->former_store_key, sizeof s->former_store_key);
     OPENSSL_cleanse(s->tester_secret, sizeof s->tester_secret);
+    OPENSSL_cleanse(s->body_secret, sizeof s->body_secret);
 }
 
 /* ---- items ---- */
@@ -74,7 +78,10 @@ static enum err put_secret(const struct plant_shift *s, const struct component_c
     if (!seal_covers(class, name))
         return store_set(store, name, value);
     enum err e = seal_make(&seal, name, value, &sealed);
-    return e ? e : store_set(store, name, span_of(sealed.bytes, sealed.len));
+    if (!e)
+        e = store_set(store, name, span_of(sealed.bytes, sealed.len));
+    seal_value_free(&sealed);
+    return e;
 }
 
 static enum err put_key(const struct plant_shift *s, const struct component_class *class, const char *name,
@@ -114,6 +121,19 @@ static enum err put_level(const struct plant_shift *s, const struct component_cl
     return e;
 }
 
+/* Derived, so that an ECU which joins its vehicle in a later life gets the same. */
+static enum err put_body_key(const struct plant_shift *s, const struct component_class *class,
+                             const struct plant_item *item, const char *serial, struct store *store)
+{
+    static const char label[] = "body-key";
+    const struct span parts[] = {span_of(label, sizeof label), span_of(serial, strlen(serial))};
+    uint8_t key[SHA256_SIZE];
+    crypto_hmac(s->crypto, s->body_secret, parts, 2, key);
+    enum err e = put_secret(s, class, item->key, span_of(key, BODY_KEY), store);
+    OPENSSL_cleanse(key, sizeof key);
+    return e;
+}
+
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
@@ -146,6 +166,8 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
                          serial, store);
     case PLANT_TESTER_SECRET:
         return put_secret(s, class, item->key, span_of(s->tester_secret, sizeof s->tester_secret), store);
+    case PLANT_BODY_KEY:
+        return put_body_key(s, class, item, b->serial, store);
     case PLANT_KEY:
     case PLANT_CERTIFICATE:
         break;

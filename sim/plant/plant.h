@@ -18,6 +18,7 @@ struct plant {
         size_t len;
     } roles[OEM_ROLES];
     uint8_t tester_secret[UDS_SECRET]; /* M of diagnostics */
+    uint8_t body_secret[SHA256_SIZE];  /* from which each vehicle's body key is derived; in no ECU */
 };
 
 enum err plant_make(struct crypto *c, int64_t now_s, struct plant *out);
@@ -28,7 +29,7 @@ struct plant_shift {
     struct crypto *crypto;
     struct oem oem;
     int64_t now_s;
-    uint8_t tester_secret[UDS_SECRET];
+    uint8_t tester_secret[UDS_SECRET], body_secret[SHA256_SIZE];
     const char *const *serials; /* of all vehicles of the run, NULL at the end */
     uint8_t store_key[ENV_STORE_KEY], former_store_key[ENV_STORE_KEY];
     bool store_key_changed; /* by a defect: both are handed in from now on */

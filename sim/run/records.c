@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/media/media.h"
 #include "sim/run/boxes.h"
 #include "sim/run/folder.h"
 
@@ -25,9 +26,9 @@ struct record {
 };
 
 struct records {
-    int folder, logs; /* descriptors, -1: not open */
-    struct record can, bytes;
-    size_t printed; /* events before this one are on the console */
+    int folder, logs;                /* descriptors, -1: not open */
+    struct record can, bytes, apdus; /* apdus: of a run that has a reader */
+    size_t printed;                  /* events before this one are on the console */
 };
 
 void records_path(const struct run *r, const char *file, char *out, size_t cap)
@@ -81,7 +82,7 @@ static void drop_folders(int folder)
 /* Of the life before an earlier run, and of those before that. */
 static void drop_past(int folder)
 {
-    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "can.log", "junit.xml"};
+    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "can.log", RECORDS_APDUS, "junit.xml"};
     int past = folder_marked_inside(folder, RECORDS_PAST);
     if (past < 0)
         return;
@@ -96,7 +97,7 @@ static void drop_past(int folder)
 /* Those of an earlier run would be taken for this one's: of another world, or should it be interrupted. */
 static bool remove_old(struct run *r)
 {
-    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "junit.xml"};
+    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", RECORDS_APDUS, "junit.xml"};
     static const char *const sockets[] = {".sock", NULL};
     folder_clear(r->records->folder, sockets);
     drop_folders(r->records->folder);
@@ -110,6 +111,35 @@ static bool remove_old(struct run *r)
     return true;
 }
 
+/* ---- what is heard ---- */
+
+static bool has_apdus(const char *medium)
+{
+    const struct medium *m = medium_find(media, medium);
+    return m && m->apdus;
+}
+
+static bool is_reader(const struct component_class *class)
+{
+    for (unsigned i = 0; i < class->port_count; i++)
+        if (class->ports[i].end == PORT_LISTENS && has_apdus(class->ports[i].medium))
+            return true;
+    return false;
+}
+
+bool records_want(const struct run *r, const struct component_class *class)
+{
+    return r->options->bytes || (r->records && r->records->apdus.f && is_reader(class));
+}
+
+static bool any_reader(const struct run *r)
+{
+    for (size_t i = 0; i < r->scenario->member_count; i++)
+        if (r->scenario->members[i].class && is_reader(r->scenario->members[i].class))
+            return true;
+    return false;
+}
+
 bool records_open(struct run *r)
 {
     r->records = calloc(1, sizeof *r->records);
@@ -117,7 +147,8 @@ bool records_open(struct run *r)
         return false;
     r->records->folder = r->records->logs = -1;
     return open_folder(r) && remove_old(r) && boxes_open(r) && open_record(r, &r->records->can, "can.log") &&
-           (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl"));
+           (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl")) &&
+           (!any_reader(r) || open_record(r, &r->records->apdus, RECORDS_APDUS));
 }
 
 bool records_inside(struct run *r, const char *name, unsigned mode)
@@ -155,6 +186,7 @@ void records_close(struct run *r)
         return;
     close_record(&r->records->can);
     close_record(&r->records->bytes);
+    close_record(&r->records->apdus);
     if (r->records->folder >= 0)
         close(r->records->folder);
     free(r->records);
@@ -177,6 +209,7 @@ static bool worth_a_line(const struct run *r, const struct trace_event *e)
     case TRACE_STEP:
     case TRACE_ACCEPT:
     case TRACE_REJECT:
+    case TRACE_APDU:
     case TRACE_HOLD:
     case TRACE_DROP:
     case TRACE_RETRY:
@@ -297,9 +330,30 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
     look_at(r, &r->records->can, false);
 }
 
+static void write_hex(struct record *k, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        k->written += (uint64_t)fprintf(k->f, "%02x", bytes.p[i]);
+}
+
+/* The reader's end names the card; at the card's end there is only one reader, and its line is another's. */
+static void log_apdu(struct run *r, const struct tap_event *e)
+{
+    struct record *k = &r->records->apdus;
+    if (!*e->from || !*e->to || !has_apdus(e->medium) || !has_room(r, k, e->time_us, 2 * e->bytes.len + 80))
+        return;
+    k->written += (uint64_t)fprintf(k->f, "%12.3f ms  %s %s %c ", (double)e->time_us / 1000.0,
+                                    e->out ? e->from : e->to, e->out ? e->to : e->from, e->out ? '>' : '<');
+    write_hex(k, e->bytes);
+    k->written += (uint64_t)fprintf(k->f, "\n");
+    look_at(r, k, false);
+}
+
 void records_tap(struct run *r, const struct tap_event *e)
 {
     struct record *k = r->records ? &r->records->bytes : NULL;
+    if (k)
+        log_apdu(r, e);
     char from[TEXT_JSON_MAX(ENV_KEY_MAX)], to[TEXT_JSON_MAX(ENV_KEY_MAX)];
     if (!k || !has_room(r, k, e->time_us, 2 * e->bytes.len + 160))
         return;
@@ -310,8 +364,7 @@ void records_tap(struct run *r, const struct tap_event *e)
         "{\"schema\":%d,\"t_us\":%" PRIu64
         ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
         RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
-    for (size_t i = 0; i < e->bytes.len; i++)
-        k->written += (uint64_t)fprintf(k->f, "%02x", e->bytes.p[i]);
+    write_hex(k, e->bytes);
     k->written += (uint64_t)fprintf(k->f, "\"}\n");
     look_at(r, k, false);
 }
@@ -359,6 +412,7 @@ static void look_for_folder(struct run *r)
     }
     look_for_record(r, &r->records->can);
     look_for_record(r, &r->records->bytes);
+    look_for_record(r, &r->records->apdus);
 }
 
 void records_settle(struct run *r)
@@ -368,6 +422,7 @@ void records_settle(struct run *r)
     print_until(r, UINT64_MAX);
     look_at(r, &r->records->can, true);
     look_at(r, &r->records->bytes, true);
+    look_at(r, &r->records->apdus, true);
     write_trace(r);
     look_for_folder(r);
 }

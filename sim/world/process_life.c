@@ -246,7 +246,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     struct zygote_request r = {0};
     struct spawn_fd fds[ZYGOTE_FDS + 1];
     size_t n = 0;
-    bool tapped = w->run->options->bytes;
+    bool tapped = records_want(w->run, c->member->class);
     if (!process_setup_configure(w, c) ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 ||
         (tapped && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tap) != 0))

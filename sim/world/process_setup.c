@@ -431,7 +431,7 @@ bool process_setup_configure(struct process_world *w, struct child *c)
     fprintf(f, "name=%s\nserial=%s\nstore=%s\nstart_ns=%llu\ncontrol=%d\nsequence=%u\nboard=%d\nslot=%u\n",
             c->name, c->member->serial, c->store_path, (unsigned long long)w->start_ns, PROCESS_CONTROL_FD,
             c->sequence, PROCESS_BOARD_FD, c->slot);
-    if (w->run->options->bytes)
+    if (records_want(w->run, c->member->class))
         fprintf(f, "tap=%d\n", PROCESS_TAP_FD);
     struct token_ring ring = {NULL, 0, 0};
     bool ok = write_links(w, c, &ring, f);

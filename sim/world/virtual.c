@@ -50,6 +50,11 @@ static void on_outside(void *ctx, unsigned group, enum segment s, const struct b
         run_on_connector(r, group, virtual_now_us(world_of_run(r)->v), f);
 }
 
+static bool taps(void *ctx, const struct component_class *class)
+{
+    return records_want(ctx, class);
+}
+
 static void on_tap(void *ctx, const struct tap_event *e)
 {
     run_on_tap(ctx, e);
@@ -269,7 +274,8 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
         .hooks = {.ctx = r,
                   .on_trace = on_trace,
                   .on_frame = on_frame,
-                  .on_tap = options->bytes ? on_tap : NULL,
+                  .on_tap = on_tap,
+                  .taps = taps,
                   .on_keep = on_keep,
                   .on_outside = on_outside},
         .plan = &r->plan,

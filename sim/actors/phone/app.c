@@ -29,6 +29,14 @@ static void end(struct phone *p)
     env_timer_set(p->env, PHONE_TIMER_RETRY, ENV_NEVER);
 }
 
+void phone_app_stop(struct phone *p)
+{
+    end(p);
+    OPENSSL_cleanse(p->token, sizeof p->token);
+    p->user = NULL;
+    p->wants_link = false;
+}
+
 /* ---- asking ---- */
 
 static struct span text_span(const char *text)
@@ -114,7 +122,7 @@ static void tag_of(const struct phone *p, char out[16])
     snprintf(out, 16, "q%u", p->sent);
 }
 
-void phone_send(struct phone *p)
+void phone_app_send(struct phone *p)
 {
     uint8_t out[PHONE_OUT_MAX];
     char tag[16];
@@ -139,7 +147,7 @@ void phone_begin(struct phone *p, enum phone_ask ask)
     end(p);
     p->asks = ask;
     p->tries = 0;
-    phone_send(p);
+    phone_app_send(p);
 }
 
 void phone_retry(struct phone *p, const char *why)

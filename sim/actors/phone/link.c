@@ -1,5 +1,4 @@
-/* The deep link and the password in it. The app hands on nothing that is not of the form; the framework holds
- * one password. */
+/* The deep link and the password in it. The app hands on nothing that is not of the form. */
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -70,21 +69,9 @@ enum err phone_take_link(struct phone *p, struct span body)
 
 /* ---- the framework ---- */
 
-static void show(struct phone *p, bool entered)
-{
-    env_show(p->env, PHONE_SHOW_FRAMEWORK, entered ? "password entered" : "no password");
-}
-
 enum err phone_enter(struct phone *p, const char *digits)
 {
-    if (!phone_digits_ok(digits))
-        return ERR_BAD_ARGUMENT;
-    enum err e = env_store_put(p->env, PHONE_PASSWORD, span_of(digits, PHONE_DIGITS));
-    if (!e)
-        e = env_store_commit(p->env);
-    if (!e)
-        show(p, true);
-    return e;
+    return phone_digits_ok(digits) ? handset_set_password(p, digits) : ERR_BAD_ARGUMENT;
 }
 
 enum err phone_open_link(struct phone *p)
@@ -98,33 +85,28 @@ enum err phone_open_link(struct phone *p)
     return e;
 }
 
-enum err phone_forget(struct phone *p)
+static enum err forget_link(struct phone *p)
 {
-    static const char *const keys[] = {
-        PHONE_LINK_ID, PHONE_LINK_PASSWORD, PHONE_LINK_UNTOLD, PHONE_PASSWORD, PHONE_KEY, PHONE_VEHICLE,
-        NULL};
-    char id[PHONE_LINK_MAX] = "";
-    size_t len;
-    bool held = env_store_get(p->env, PHONE_LINK_ID, id, sizeof id - 1, &len) == ERR_OK;
+    static const char *const keys[] = {PHONE_LINK_ID, PHONE_LINK_PASSWORD, PHONE_LINK_UNTOLD,
+                                       PHONE_KEY,     PHONE_VEHICLE,       NULL};
     enum err e = ERR_OK;
     for (const char *const *key = keys; !e && *key; key++)
         e = env_store_delete(p->env, *key);
-    if (!e)
-        e = env_store_commit(p->env);
-    if (e)
-        return e;
-    if (held)
+    return e ? e : env_store_commit(p->env);
+}
+
+enum err phone_forget(struct phone *p)
+{
+    char id[PHONE_LINK_MAX] = "";
+    size_t len;
+    bool held = env_store_get(p->env, PHONE_LINK_ID, id, sizeof id - 1, &len) == ERR_OK;
+    enum err e = forget_link(p);
+    if (!e && held)
         env_claim(p->env, PHONE_CLAIM_PASSWORD, id, (struct span){NULL, 0});
-    show(p, false);
-    return ERR_OK;
+    return e ? e : handset_forget_password(p);
 }
 
 void phone_remember(struct phone *p)
 {
-    uint8_t password[PHONE_DIGITS];
-    size_t len;
-    bool entered = env_store_get(p->env, PHONE_PASSWORD, password, sizeof password, &len) == ERR_OK;
-    OPENSSL_cleanse(password, sizeof password);
     claim(p);
-    show(p, entered);
 }

@@ -5,32 +5,73 @@
 
 #include "sim/actors/phone/phone_parts.h"
 
-static const struct port_spec ports[] = {[PHONE_PORT_APP] = {.name = "app",
-                                                             .medium = "http",
-                                                             .end = PORT_ASKS,
-                                                             .server = "tbe",
-                                                             .confidential = true,
-                                                             .name_of = http_message_name}};
+/* Without a server of its own a run has none of what it is asked for; the phone lies before readers all the
+ * same. */
+static const struct port_spec ports[] = {
+    [PHONE_PORT_APP] = {.name = "app",
+                        .medium = "http",
+                        .end = PORT_ASKS,
+                        .server = "tbe",
+                        .optional = true,
+                        .confidential = true,
+                        .name_of = http_message_name},
+    [PHONE_PORT_NFC] = {.name = "nfc", .medium = "nfc", .end = PORT_ASKS, .optional = true},
+    [PHONE_PORT_DEVICE] = {.name = "device",
+                           .medium = "http",
+                           .end = PORT_ASKS,
+                           .server = "dos",
+                           .optional = true,
+                           .name_of = http_message_name},
+};
 
 static const struct timer_spec timers[] = {
-    [PHONE_TIMER_PATIENCE] = {.name = "patience"}, [PHONE_TIMER_RETRY] = {.name = "retry"}};
+    [PHONE_TIMER_PATIENCE] = {.name = "patience"},
+    [PHONE_TIMER_RETRY] = {.name = "retry"},
+    [PHONE_TIMER_PLACE] = {.name = "place", .cyclic = true},
+    [PHONE_TIMER_PASSWORD] = {.name = "password", .cyclic = true}, /* Ta: nobody waits for its end */
+    [PHONE_TIMER_RELOAD] = {.name = "reload"},
+    [PHONE_TIMER_PHASE0_PATIENCE] = {.name = "phase 0 patience"},
+    [PHONE_TIMER_PHASE0_RETRY] = {.name = "phase 0 retry"},
+};
 
 static const struct setting_spec settings[] = {
     /* longer than the door waits, by default */
     [PHONE_SETTING_PATIENCE_MS] = {.name = "patience_ms", .fallback = 6000, .min = 10, .max = 60000},
     [PHONE_SETTING_RETRY_MS] = {.name = "retry_ms", .fallback = 500, .min = 10, .max = 60000},
     [PHONE_SETTING_TRIES] = {.name = "tries", .fallback = 5, .min = 1, .max = 100},
+    [PHONE_SETTING_PASSWORD_S] = {.name = "password_s", .fallback = 600, .min = 1, .max = 86400},
     {.name = NULL},
 };
 
-static const char *const shows[] = {
-    [PHONE_SHOW_SCREEN] = "screen", [PHONE_SHOW_FRAMEWORK] = "framework", NULL};
+static const char *const shows[] = {[PHONE_SHOW_SCREEN] = "screen",
+                                    [PHONE_SHOW_FRAMEWORK] = "framework",
+                                    [PHONE_SHOW_KEYS] = "keys",
+                                    [PHONE_SHOW_FIELD] = "field",
+                                    NULL};
 static const struct claim_spec claims[] = {
-    [PHONE_CLAIM_PASSWORD] = {.name = "pairing-password", .kind = CLAIM_AT_MOST_ONE}, {.name = NULL}};
-static const char *const keys[] = {PHONE_CLIENT,      PHONE_VEHICLE,  PHONE_KEY,
-                                   PHONE_SECRET,      PHONE_LINK_ID,  PHONE_LINK_PASSWORD,
-                                   PHONE_LINK_UNTOLD, PHONE_PASSWORD, NULL};
-static const char *const secrets[] = {PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, NULL};
+    [PHONE_CLAIM_PASSWORD] = {.name = "pairing-password", .kind = CLAIM_AT_MOST_ONE},
+    [PHONE_CLAIM_INSTANCE_CA] = {.name = "instance-ca",
+                                 .kind = CLAIM_ONLY_AFTER,
+                                 .after = "instance-ca-issued"},
+    {.name = NULL}};
+static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
+static const char *const keys[] = {PHONE_CLIENT,
+                                   PHONE_VEHICLE,
+                                   PHONE_KEY,
+                                   PHONE_SECRET,
+                                   PHONE_LINK_ID,
+                                   PHONE_LINK_PASSWORD,
+                                   PHONE_LINK_UNTOLD,
+                                   PHONE_PASSWORD,
+                                   DK_RECORD_FRAMEWORK_NAME,
+                                   DK_RECORD_KEY_PREFIX "+",
+                                   NULL};
+static const char *const secrets[] = {
+    PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME, DK_RECORD_KEY_PREFIX, NULL};
+
+/* w0 and w1 of a password; as long as N = 32768 takes. */
+static const struct work_spec works[] = {
+    [PHONE_WORK_DERIVE] = {"scrypt", handset_derive, 100000, HANDSET_DERIVED_MAX}, {.name = NULL}};
 
 /* ---- calls ---- */
 
@@ -39,6 +80,8 @@ static enum err call_sign_in(void *self, const struct call_value *values)
 {
     struct phone *p = self;
     const struct phone_user *user = phone_user_at(values[0].number);
+    if (p->handset.off)
+        return ERR_MSG_UNEXPECTED;
     enum err e = env_store_put(p->env, PHONE_SECRET, span_of(user->secret, strlen(user->secret)));
     if (!e)
         e = env_store_commit(p->env);
@@ -78,7 +121,7 @@ static enum err keep_ask(struct phone *p, const char *vehicle)
 static enum err call_ask_link(void *self, const struct call_value *values)
 {
     struct phone *p = self;
-    enum err e = keep_ask(p, values[0].text);
+    enum err e = p->handset.off ? ERR_MSG_UNEXPECTED : keep_ask(p, values[0].text);
     if (e)
         return e;
     p->wants_link = p->asks == PHONE_ASKS_TOKEN; /* then it asks when that has ended */
@@ -100,13 +143,62 @@ static enum err call_type_password(void *self, const struct call_value *values)
 
 static enum err call_forget(void *self, const struct call_value *values)
 {
+    struct phone *p = self;
     (void)values;
-    return phone_forget(self);
+    return p->handset.off ? ERR_MSG_UNEXPECTED : phone_forget(p);
 }
 
 static enum err call_forge_token(void *self, const struct call_value *values)
 {
     return phone_forge(self, values[0].number);
+}
+
+static enum err call_place(void *self, const struct call_value *values)
+{
+    return handset_place(self, values[0].text);
+}
+
+static enum err call_lift(void *self, const struct call_value *values)
+{
+    (void)values;
+    return handset_place(self, "");
+}
+
+static enum err battery_off(struct phone *p)
+{
+    p->handset.off = true;
+    phone_app_stop(p);
+    handset_close(p);
+    return handset_settle(p);
+}
+
+static enum err battery_on(struct phone *p)
+{
+    p->handset.off = false;
+    enum err e = handset_open(p);
+    handset_phase0_again(p);
+    return e ? e : handset_settle(p);
+}
+
+static enum err call_battery(void *self, const struct call_value *values)
+{
+    struct phone *p = self;
+    bool off = values[0].number == 0;
+    if (off == p->handset.off)
+        return ERR_OK;
+    return off ? battery_off(p) : battery_on(p);
+}
+
+static enum err call_delete_key(void *self, const struct call_value *values)
+{
+    return handset_delete_key(self, (unsigned)values[0].number);
+}
+
+/* As the medium takes it, which knows who is there. */
+static bool is_name(const char *text)
+{
+    size_t len = strlen(text);
+    return len && len < ENV_NAME_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
 }
 
 static const struct parameter_spec user_parameter[] = {
@@ -127,6 +219,15 @@ static const char *const forgeries[] = {[PHONE_FORGE_NONE] = "none",
 static const struct parameter_spec how_parameter[] = {
     {.name = "how", .kind = PARAMETER_WORD, .required = true, .words = forgeries}, {.name = NULL}};
 
+static const struct parameter_spec reader_parameter[] = {
+    {.name = "reader", .kind = PARAMETER_TEXT, .required = true, .check = is_name, .form = "wcp"},
+    {.name = NULL}};
+static const char *const battery_words[] = {"off", "on", NULL};
+static const struct parameter_spec battery_parameter[] = {
+    {.name = "state", .kind = PARAMETER_WORD, .required = true, .words = battery_words}, {.name = NULL}};
+static const struct parameter_spec key_parameter[] = {
+    {.name = "key", .kind = PARAMETER_NUMBER, .max = APPLET_KEYS - 1}, {.name = NULL}};
+
 static const struct call_spec calls[] = {
     {"sign-in", "the app signs its user in", user_parameter, call_sign_in},
     {"ask-link", "the app asks for the deep link with the pairing password (OP-01a)", vehicle_parameter,
@@ -136,6 +237,10 @@ static const struct call_spec calls[] = {
     {"forget", "the user throws link and password away", NULL, call_forget},
     {"forge-token", "an attacker's app puts another token in the place of its own", how_parameter,
      call_forge_token},
+    {"place", "the user lays the phone before a reader", reader_parameter, call_place},
+    {"lift", "the user takes it away", NULL, call_lift},
+    {"battery", "the battery is empty, or charged again", battery_parameter, call_battery},
+    {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {.name = NULL},
 };
 
@@ -143,25 +248,66 @@ static const struct call_spec calls[] = {
 
 static void phone_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
 {
-    (void)port;
-    phone_on_response(self, address, bytes);
+    if (port == PHONE_PORT_APP)
+        phone_on_response(self, address, bytes);
+    else if (port == PHONE_PORT_NFC)
+        handset_on_command(self, bytes);
+    else
+        handset_phase0_on_response(self, address, bytes);
 }
 
 static void phone_on_news(void *self, unsigned port, const char *address, const char *news)
 {
     struct phone *p = self;
-    (void)port;
-    if (phone_waits_for(p, address))
+    if (port == PHONE_PORT_NFC)
+        handset_on_news(p, news);
+    else if (port == PHONE_PORT_DEVICE)
+        handset_phase0_on_news(p, address, news);
+    else if (phone_waits_for(p, address))
         phone_retry(p, news);
+}
+
+static void phone_on_link(void *self, unsigned port, enum link_state state)
+{
+    if (port == PHONE_PORT_NFC)
+        handset_on_link(self, state);
+    else if (port == PHONE_PORT_DEVICE)
+        handset_phase0_on_link(self, state);
+}
+
+static void reload(struct phone *p)
+{
+    enum err e = handset_open(p);
+    if (e)
+        env_trace_reason(p->env, TRACE_FAIL, NULL, NULL, e, 0, "the records");
+    handset_phase0_again(p);
+}
+
+static void place_again(struct phone *p)
+{
+    enum err e = handset_settle(p);
+    if (e)
+        env_trace_reason(p->env, TRACE_FAIL, NULL, NULL, e, 0, "before the reader");
 }
 
 static void phone_on_timer(void *self, unsigned timer)
 {
-    struct phone *p = self;
-    if (timer == PHONE_TIMER_RETRY)
-        phone_send(p);
+    static void (*const fired[])(struct phone *) = {[PHONE_TIMER_RETRY] = phone_app_send,
+                                                    [PHONE_TIMER_PLACE] = place_again,
+                                                    [PHONE_TIMER_PASSWORD] = handset_on_password_timer,
+                                                    [PHONE_TIMER_RELOAD] = reload,
+                                                    [PHONE_TIMER_PHASE0_PATIENCE] = handset_phase0_late,
+                                                    [PHONE_TIMER_PHASE0_RETRY] = handset_phase0_again};
+    if (timer == PHONE_TIMER_PATIENCE)
+        phone_retry(self, "no answer");
     else
-        phone_retry(p, "no answer");
+        fired[timer](self);
+}
+
+static void phone_on_work(void *self, unsigned work, enum err e, struct span result)
+{
+    (void)work;
+    handset_on_derived(self, e, result);
 }
 
 static enum err phone_init(void *self, struct env *env, const struct component_args *args)
@@ -173,21 +319,24 @@ static enum err phone_init(void *self, struct env *env, const struct component_a
     p->patience_us = args->settings[PHONE_SETTING_PATIENCE_MS] * 1000;
     p->retry_us = args->settings[PHONE_SETTING_RETRY_MS] * 1000;
     p->tries_max = args->settings[PHONE_SETTING_TRIES];
+    p->password_s = args->settings[PHONE_SETTING_PASSWORD_S];
     enum err e = env_store_get(env, PHONE_CLIENT, client, sizeof client, &len);
     if (e == ERR_NOT_FOUND) {
         e = new_id(p, PHONE_CLIENT);
         if (!e)
             e = env_store_commit(env);
     }
-    if (!e)
-        phone_remember(p);
-    return e;
+    if (e)
+        return e;
+    phone_remember(p);
+    return handset_open(p);
 }
 
 static void phone_fini(void *self)
 {
     struct phone *p = self;
     OPENSSL_cleanse(p->token, sizeof p->token);
+    handset_close(p);
 }
 
 const struct component_class phone_class = {
@@ -196,9 +345,10 @@ const struct component_class phone_class = {
     .stores = true,
     .keys = keys,
     .size = sizeof(struct phone),
+    .value_max = DK_RECORD_FRAMEWORK_MAX,
     .message_max = PHONE_OUT_MAX,
     .ports = ports,
-    .port_count = sizeof ports / sizeof ports[0],
+    .port_count = PHONE_PORTS,
     .timers = timers,
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
@@ -207,9 +357,13 @@ const struct component_class phone_class = {
     .claims = claims,
     .secrets = secrets,
     .sealed = secrets,
+    .plant = plant,
+    .works = works,
     .init = phone_init,
     .fini = phone_fini,
     .on_bytes = phone_on_bytes,
     .on_news = phone_on_news,
+    .on_link = phone_on_link,
     .on_timer = phone_on_timer,
+    .on_work = phone_on_work,
 };

@@ -4,13 +4,23 @@
 
 #include "lib/http/http.h"
 #include "lib/token/token.h"
+#include "sim/actors/phone/handset.h"
 #include "sim/actors/phone/phone.h"
 
-enum { PHONE_PORT_APP };
-enum { PHONE_TIMER_PATIENCE, PHONE_TIMER_RETRY };
-enum { PHONE_SETTING_PATIENCE_MS, PHONE_SETTING_RETRY_MS, PHONE_SETTING_TRIES };
-enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK };
-enum { PHONE_CLAIM_PASSWORD };
+enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORTS };
+enum {
+    PHONE_TIMER_PATIENCE,
+    PHONE_TIMER_RETRY,
+    PHONE_TIMER_PLACE,
+    PHONE_TIMER_PASSWORD,
+    PHONE_TIMER_RELOAD,
+    PHONE_TIMER_PHASE0_PATIENCE,
+    PHONE_TIMER_PHASE0_RETRY
+};
+enum { PHONE_SETTING_PATIENCE_MS, PHONE_SETTING_RETRY_MS, PHONE_SETTING_TRIES, PHONE_SETTING_PASSWORD_S };
+enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK, PHONE_SHOW_KEYS, PHONE_SHOW_FIELD };
+enum { PHONE_CLAIM_PASSWORD, PHONE_CLAIM_INSTANCE_CA };
+enum { PHONE_WORK_DERIVE };
 
 #define PHONE_ID          32 /* characters of client and key */
 #define PHONE_VEHICLE_MAX 32
@@ -22,12 +32,13 @@ enum phone_ask { PHONE_ASKS_NOTHING, PHONE_ASKS_TOKEN, PHONE_ASKS_LINK, PHONE_AC
 
 struct phone {
     struct env *env;
-    uint64_t patience_us, retry_us, tries_max; /* settings */
-    const struct phone_user *user;             /* NULL: nobody has signed in */
+    uint64_t patience_us, retry_us, tries_max, password_s; /* settings */
+    const struct phone_user *user;                         /* NULL: nobody has signed in */
     char token[TOKEN_MAX + 1];
     enum phone_ask asks;
     unsigned tries, sent; /* of this ask; of all requests, for their tags */
     bool wants_link;      /* asked for before the sign-in had ended */
+    struct handset handset;
 };
 
 /* The app remembers the secrets of the test users, as a password manager would. */
@@ -39,9 +50,11 @@ const struct phone_user *phone_user_at(uint64_t index);
 
 /* app.c */
 void phone_begin(struct phone *p, enum phone_ask ask);
-void phone_send(struct phone *p);
+void phone_app_send(struct phone *p);
 /* Again after a while, or no more. */
 void phone_retry(struct phone *p, const char *why);
+/* The app ends in the middle of what it does. */
+void phone_app_stop(struct phone *p);
 void phone_on_response(struct phone *p, const char *tag, struct span bytes);
 /* For the vehicle in the store: the link, or only its acknowledgement, when a link is here that the last life
  * did not come to acknowledge. */

@@ -1,0 +1,24 @@
+/* The device OEM's server (DOS): what the maker of the phones says to them and to vehicle OEMs. Phones come
+ * by their client certificates, to https://device.dos.example.
+ *
+ *   POST /v1/instance-cas   {"vehicle_oem":"SPAAKSIM","identifier":"I.phonemaker.spaaksim",
+ *                            "public_key":"<65 bytes>"}
+ *      200, 201             {"device_oem_certificate":"<[F]>","instance_ca_certificate":"<[E]>"}
+ *
+ * Phase 0: certifies a phone's instance CA for a vehicle OEM that has cross-certified the device OEM. Bytes
+ * are base64url. The same key again gets the certificate that it has; another key of the same phone, which
+ * was reset meanwhile, a new one. Refused with a problem document (lib/http/http_problem.h). */
+#ifndef backend_dos_dos_h
+#define backend_dos_dos_h
+
+#include "lib/env/env.h"
+
+/* Store: [D] and its key, [F] by vehicle OEM; [E] by phone and vehicle OEM ("issued/phone/SPAAKSIM"). */
+#define DOS_KEY         "device-oem/key"
+#define DOS_CERTIFICATE "device-oem/certificate"
+#define DOS_CROSS       "cross/"
+#define DOS_ISSUED      "issued/"
+
+extern const struct component_class dos_class;
+
+#endif

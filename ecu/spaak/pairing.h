@@ -1,0 +1,128 @@
+/* What the SpaaK Module's files of owner pairing (OP-02 to OP-05) and of unlocking share.
+ *
+ *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
+ *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
+ *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
+ *   readers.c    the two NFC readers: who is asked for, what travels to a card
+ *   keys.c       records of keys, slot identifiers, tokens */
+#ifndef ecu_spaak_pairing_h
+#define ecu_spaak_pairing_h
+
+#include "ecu/spaak/spaak_internal.h"
+
+/* ---- keys.c ---- */
+
+/* Each is one transaction or none, unless it says that it puts. */
+
+/* Records, and claims whose key the vehicle has. What cannot be read is traced, and opens nothing. */
+void keys_load(struct spaak *s);
+void keys_close(struct spaak *s);
+/* Puts. */
+enum err keys_put(struct spaak *s, const struct vehicle_key *k);
+/* Puts: none is left, with the identity that they belong to. */
+void keys_put_none(struct spaak *s);
+/* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. ERR_NO_SPACE.
+ */
+enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
+enum err keys_store(struct spaak *s, const struct vehicle_key *k);
+enum err keys_delete(struct spaak *s, struct vehicle_key *k);
+bool keys_have_room(const struct spaak *s);
+/* The first of them; NULL. */
+struct vehicle_key *keys_in_state(struct spaak *s, enum vehicle_key_state state);
+/* The owner's, active or suspended; NULL. */
+struct vehicle_key *keys_owner(struct spaak *s);
+void keys_claim(struct spaak *s);
+
+/* Identifiers that were never given out, the same until slots_put_used. */
+void slots_offer(struct spaak *s, struct slot_id *out, size_t n);
+void slots_put_used(struct spaak *s, size_t n);
+/* A token follows from its slot and a secret of the vehicle's. */
+enum err tokens_make(struct spaak *s, const struct slot_id slots[MAILBOX_SLOTS],
+                     uint8_t out[MAILBOX_SLOTS * SPAAK_TOKEN]);
+
+/* ---- readers.c ---- */
+
+/* Also when the module goes down. */
+void readers_fini(struct spaak *s);
+void readers_on_frame(struct spaak *s, const struct bus_frame *f);
+/* ISO-TP, or an answer that did not come. */
+void readers_on_timer(struct spaak *s, enum spaak_place place);
+/* Its cyclic message: a phone is there of which no word has come is asked for again. */
+void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
+void readers_on_late(struct spaak *s, enum spaak_place place);
+/* Field on, and SELECT to whoever comes; gap_ms: after the field was off for so long, if not 0. Replaces what
+ * is under way. */
+void readers_poll(struct spaak *s, enum spaak_place place, struct span select, unsigned gap_ms);
+void readers_send(struct spaak *s, enum spaak_place place, struct span command);
+void readers_off(struct spaak *s, enum spaak_place place);
+
+/* ---- session.c, session_begin.c ---- */
+
+/* Of [K]. ERR_NOT_FOUND without. */
+enum err vehicle_identity_id(struct spaak *s, uint8_t out[TRANSACTION_VEHICLE_ID]);
+
+/* Begins a session at that reader, which must have none, and asks for the phone. On an error nothing has
+ * begun. */
+enum err session_begin_pairing(struct spaak *s, enum spaak_place place, unsigned gap_ms);
+enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehicle_phase phase,
+                              struct vehicle_key *k, unsigned gap_ms);
+enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint8_t purpose);
+/* From the reader: the answer to SELECT or to a command; the phone is gone. */
+void session_on_answer(struct spaak *s, enum spaak_place place, struct span response);
+void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
+/* A phone has answered, and the session is not over. */
+bool session_is_heard(const struct spaak *s, enum spaak_place place);
+/* Ends it: with the phone, if one is there and heard. Nobody is told. */
+void session_abort(struct spaak *s, enum spaak_place place, enum err reason);
+/* Frees it, and what it knew. */
+void session_drop(struct spaak *s, enum spaak_place place);
+
+/* ---- pairing.c ---- */
+
+/* After a start: goes on. */
+void pairing_init(struct spaak *s);
+/* OP-02/3 */
+void pairing_start(struct spaak *s);
+void pairing_cancel(struct spaak *s);
+void pairing_on_verifiers(struct spaak *s);
+void pairing_on_timer(struct spaak *s, unsigned timer);
+/* The identity that all keys belong to was retired: what is under way ends. */
+void pairing_retired(struct spaak *s);
+/* A session of the pairing is over. */
+void pairing_on_session(struct spaak *s, const struct session_end *end);
+/* Pad and timers are the pairing's. */
+bool pairing_is_on(const struct spaak *s);
+
+/* ---- pass_report.c ---- */
+
+void pass_report_init(struct spaak *s);
+void pass_report_begin(struct spaak *s);
+void pass_report_on_tbm_ready(struct spaak *s);
+enum err pass_report_on_ack(struct spaak *s, const struct spaak_message *m);
+
+/* ---- cabin.c ---- */
+
+void cabin_init(struct spaak *s);
+/* The module is finished: it speaks. */
+void cabin_begin(struct spaak *s);
+void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
+/* SpaaK_Status, the list of keys, the BCM's silence. */
+void cabin_on_timer(struct spaak *s, unsigned timer);
+void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
+/* May the user pair: ignition on, key fob in the car. */
+enum err cabin_check_user(const struct spaak *s);
+/* To the BCM, if it is heard. */
+void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION]);
+
+/* ---- unlock.c ---- */
+
+/* Looks who must be asked for where: doors locked, start pressed, a key that waits. */
+void unlock_look(struct spaak *s);
+/* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
+void unlock_terminate(struct spaak *s, struct vehicle_key *k);
+void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
+/* A transaction has proved who is there: doors or engine. */
+void unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t);
+
+#endif

@@ -1,0 +1,75 @@
+/* State of owner pairing and unlocking inside the SpaaK Module (pairing.h). */
+#ifndef ecu_spaak_pairing_types_h
+#define ecu_spaak_pairing_types_h
+
+#include "lib/ccc/vehicle/vehicle_finish.h"
+#include "lib/msg/cabin.h"
+#include "lib/msg/reader_channel.h"
+
+#define SPAAK_KEYS  8  /* of phones, whatever their state */
+#define SPAAK_SLOT  8  /* bytes of a slot identifier */
+#define SPAAK_TOKEN 16 /* bytes of an immobilizer token */
+
+/* Numbers are those of enum reader_place. */
+enum spaak_place { SPAAK_PAD, SPAAK_DOOR, SPAAK_PLACES };
+
+struct spaak_keys {
+    struct vehicle_key list[SPAAK_KEYS]; /* open */
+    size_t count;
+};
+
+struct session;
+#define READER_SELECT 32 /* a SELECT is at most so long */
+
+struct spaak_reader {
+    struct reader_channel *channel; /* from the first message on: most readers of a fleet never have one */
+    uint8_t number;                 /* of the last command; answers repeat it */
+    uint8_t polled;                 /* of the last that polls: SELECTED and LOST repeat it */
+    struct session *session;        /* NULL: none */
+    uint8_t select[READER_SELECT];  /* of the last poll */
+    size_t select_len;
+    uint64_t polled_us;
+    uint64_t not_before_us; /* a phone that failed is asked again then */
+};
+
+enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };
+
+/* How a session ended. */
+struct session_end {
+    enum session_kind kind;
+    enum vehicle_phase phase; /* FINISH */
+    enum vehicle_do what;     /* DONE, NO_RECEIPT, FAILED */
+    enum err reason;
+    enum vehicle_learnt learnt; /* FINISH */
+    bool has_key;               /* who it was, or is about, though it may be refused */
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    bool stored; /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
+};
+
+/* What the pairing does now, and waits for. */
+enum pairing_state {
+    PAIRING_OFF,
+    PAIRING_WAITS_VERIFIERS, /* PP-03 */
+    PAIRING_PHASE_2,
+    PAIRING_PHASE_3,
+    PAIRING_PHASE_4,
+    PAIRING_STATES
+};
+
+struct pairing {
+    enum pairing_state state;
+    uint8_t key_id[ENDPOINT_KEY_ID]; /* phases 3 and 4 */
+    unsigned tries;                  /* of phase 3 */
+    uint64_t until_us;               /* phase 4 */
+};
+
+/* What is heard of head unit and body controller. */
+struct cabin {
+    bool bcm_heard;
+    struct cabin_bcm_status bcm;
+    struct cabin_heard request, status;
+    uint8_t alive_notice, alive_status, alive_command;
+    struct isotp_port keys; /* the list for the head unit */
+};
+
+#endif

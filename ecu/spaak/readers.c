@@ -1,0 +1,166 @@
+/* The two NFC readers, pad and door handle (lib/msg/reader.h): a session's SELECT makes one poll, its other
+ * commands go to the phone that is there. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ecu/spaak/pairing.h"
+
+#define LOST_WORD_MS 1000 /* without word of a phone that the status has */
+#define ANSWER_MS    8000 /* a reader answers for a phone that is mute long before */
+
+static enum spaak_place place_of(const struct spaak *s, const struct reader_channel *c)
+{
+    return c == s->readers[SPAAK_DOOR].channel ? SPAAK_DOOR : SPAAK_PAD;
+}
+
+static void wait(struct spaak *s, enum spaak_place place, bool on)
+{
+    env_timer_set(s->env, SPAAK_TIMER_ANSWER + place, on ? env_now_us(s->env) + ANSWER_MS * 1000 : ENV_NEVER);
+}
+
+/* ---- from a reader ---- */
+
+static void on_report(struct spaak *s, enum spaak_place place, const struct reader_report *r)
+{
+    const struct spaak_reader *reader = &s->readers[place];
+    bool of_polling = r->type == READER_SELECTED || r->type == READER_LOST;
+    if (r->number != (of_polling ? reader->polled : reader->number))
+        return; /* of a time that is over */
+    if (r->type == READER_SELECTED || r->type == READER_RESPONSE) {
+        wait(s, place, false);
+        session_on_answer(s, place, r->apdu);
+    } else if (r->type == READER_LOST) {
+        wait(s, place, false);
+        session_on_lost(s, place, ERR_DK_LINK_LOST);
+    } else if (r->type == READER_REFUSED) {
+        wait(s, place, false);
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, r->reason, 0,
+                         place == SPAAK_PAD ? "the pad refuses" : "the door refuses");
+        session_on_lost(s, place, r->reason);
+    }
+}
+
+static void on_message(void *owner, struct reader_channel *c, struct span pdu)
+{
+    struct spaak *s = owner;
+    struct reader_report r;
+    enum err e = reader_report_parse(pdu, &r);
+    if (e)
+        env_trace_reason(s->env, TRACE_REJECT, NULL, c->tp.in->name, e, (uint32_t)pdu.len, NULL);
+    else
+        on_report(s, place_of(s, c), &r);
+}
+
+static void on_failed(void *owner, struct reader_channel *c, bool received, enum err reason)
+{
+    struct spaak *s = owner;
+    env_trace_reason(s->env, TRACE_REJECT, NULL, received ? c->tp.in->name : c->tp.out->name, reason, 0,
+                     NULL);
+}
+
+void readers_on_late(struct spaak *s, enum spaak_place place)
+{
+    session_on_lost(s, place, ERR_MSG_NO_ANSWER);
+}
+
+/* ---- to a reader ---- */
+
+static struct reader_channel *channel_of(struct spaak *s, enum spaak_place place)
+{
+    struct spaak_reader *r = &s->readers[place];
+    if (r->channel)
+        return r->channel;
+    r->channel = calloc(1, sizeof *r->channel);
+    if (!r->channel)
+        return NULL;
+    reader_channel_init(r->channel, s->env, SPAAK_PORT_BODY, SPAAK_TIMER_READER + place,
+                        (enum reader_place)place, READER_SIDE_SPAAK);
+    r->channel->on_message = on_message;
+    r->channel->on_failed = on_failed;
+    r->channel->owner = s;
+    env_random(s->env, &r->number, 1); /* differs from that of the life before, as a rule */
+    return r->channel;
+}
+
+static void say(struct spaak *s, enum spaak_place place, struct reader_command *c)
+{
+    uint8_t out[READER_PDU_MAX];
+    struct wr w = wr_of(out, sizeof out);
+    struct reader_channel *channel = channel_of(s, place);
+    if (!channel)
+        return;
+    c->number = ++s->readers[place].number;
+    if (c->type != READER_APDU) {
+        reader_channel_drop(channel);
+        s->readers[place].polled = c->number;
+    }
+    reader_command_put(&w, c);
+    enum err e = reader_channel_send(channel, span_of(out, w.len));
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, reader_type_name(c->type), e, (uint32_t)w.len, NULL);
+}
+
+void readers_poll(struct spaak *s, enum spaak_place place, struct span select, unsigned gap_ms)
+{
+    struct reader_command c = {
+        .type = gap_ms ? READER_REPOLL : READER_POLL, .gap_ms = (uint16_t)gap_ms, .apdu = select};
+    struct spaak_reader *r = &s->readers[place];
+    r->select_len = select.len <= sizeof r->select ? select.len : 0;
+    memcpy(r->select, select.p, r->select_len);
+    r->polled_us = env_now_us(s->env);
+    wait(s, place, false); /* a phone may come at any time */
+    say(s, place, &c);
+}
+
+void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
+{
+    struct spaak_reader *r = &s->readers[place];
+    uint8_t select[READER_SELECT];
+    bool waits = r->session && !session_is_heard(s, place);
+    if (!waits || !(flags & READER_STATUS_CARD) || !r->select_len ||
+        env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
+        return;
+    memcpy(select, r->select, r->select_len);
+    readers_poll(s, place, span_of(select, r->select_len), 0);
+}
+
+void readers_send(struct spaak *s, enum spaak_place place, struct span command)
+{
+    struct reader_command c = {.type = READER_APDU, .apdu = command};
+    wait(s, place, true);
+    say(s, place, &c);
+}
+
+void readers_off(struct spaak *s, enum spaak_place place)
+{
+    struct reader_command c = {.type = READER_OFF};
+    wait(s, place, false);
+    if (s->readers[place].channel)
+        say(s, place, &c);
+}
+
+/* ---- life ---- */
+
+void readers_on_frame(struct spaak *s, const struct bus_frame *f)
+{
+    for (size_t i = 0; i < SPAAK_PLACES; i++)
+        if (s->readers[i].channel)
+            reader_channel_input(s->readers[i].channel, f);
+}
+
+void readers_on_timer(struct spaak *s, enum spaak_place place)
+{
+    if (s->readers[place].channel)
+        reader_channel_timer(s->readers[place].channel);
+}
+
+void readers_fini(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_PLACES; i++) {
+        session_drop(s, (enum spaak_place)i);
+        if (s->readers[i].channel)
+            reader_channel_fini(s->readers[i].channel);
+        free(s->readers[i].channel);
+        s->readers[i].channel = NULL;
+    }
+}

@@ -1,0 +1,305 @@
+/* One session of lib/ccc/vehicle with the phone at a reader: its APDUs travel, its STORE steps are commits,
+ * its end is told to who began it. */
+#include <assert.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ecu/spaak/session.h"
+#include "lib/ccc/records/vehicle_record.h"
+
+#define RESET_MS 100 /* field off between the two transactions of phase 2; at least 50 */
+
+bool session_is_heard(const struct spaak *s, enum spaak_place place)
+{
+    const struct session *n = s->readers[place].session;
+    return n && n->heard;
+}
+
+static struct session *session_at(struct spaak *s, enum spaak_place place)
+{
+    return s->readers[place].session;
+}
+
+/* ---- the three protocols under one roof ---- */
+
+static struct vehicle_step input(struct session *n, struct span response)
+{
+    switch (n->kind) {
+    case SESSION_PAIRING:
+        return vehicle_pairing_input(&n->protocol.pairing, response);
+    case SESSION_FINISH:
+        return vehicle_finish_input(&n->protocol.finish, response);
+    default:
+        return vehicle_transaction_input(&n->protocol.transaction, response);
+    }
+}
+
+static struct vehicle_step proceed(struct session *n)
+{
+    switch (n->kind) {
+    case SESSION_PAIRING:
+        return vehicle_pairing_proceed(&n->protocol.pairing);
+    case SESSION_FINISH:
+        return vehicle_finish_proceed(&n->protocol.finish);
+    default:
+        return vehicle_transaction_proceed(&n->protocol.transaction);
+    }
+}
+
+static struct vehicle_step store_failed(struct session *n, enum err reason)
+{
+    switch (n->kind) {
+    case SESSION_PAIRING:
+        return vehicle_pairing_store_failed(&n->protocol.pairing, reason);
+    case SESSION_FINISH:
+        return vehicle_finish_store_failed(&n->protocol.finish, reason);
+    default:
+        return vehicle_transaction_store_failed(&n->protocol.transaction, reason);
+    }
+}
+
+static struct vehicle_step lost(struct session *n)
+{
+    switch (n->kind) {
+    case SESSION_PAIRING:
+        return vehicle_pairing_link_lost(&n->protocol.pairing);
+    case SESSION_FINISH:
+        return vehicle_finish_link_lost(&n->protocol.finish);
+    default:
+        return vehicle_transaction_link_lost(&n->protocol.transaction);
+    }
+}
+
+static void wipe(struct session *n)
+{
+    if (n->kind == SESSION_PAIRING)
+        vehicle_pairing_wipe(&n->protocol.pairing);
+    else if (n->kind == SESSION_FINISH)
+        vehicle_finish_wipe(&n->protocol.finish);
+    else
+        vehicle_transaction_wipe(&n->protocol.transaction);
+}
+
+/* ---- commits ---- */
+
+static void put_statement(struct spaak *s, const struct vehicle_step *step)
+{
+    char hex[2 * ENDPOINT_KEY_ID + 1], key[ENV_KEY_MAX];
+    if (!step->statement.len)
+        return;
+    hex_encode(step->key->key_id, ENDPOINT_KEY_ID, hex);
+    text_copy(key, sizeof key, SPAAK_STATEMENT_PREFIX);
+    text_copy(key + strlen(key), sizeof key - strlen(key), hex);
+    env_store_put(s->env, key, step->statement);
+}
+
+/* The key is active, and its verifier set has served: one transaction. */
+static enum err store_active(struct spaak *s, const struct vehicle_key *k)
+{
+    enum err e = keys_put(s, k);
+    if (!e && verifiers_are_stored(s))
+        return verifiers_store_used(s);
+    return e ? e : env_store_commit(s->env);
+}
+
+static enum err commit(struct spaak *s, const struct vehicle_step *step)
+{
+    switch (step->what) {
+    case VEHICLE_STORE_ATTEMPT:
+        return verifiers_begin_attempt(s);
+    case VEHICLE_STORE_KEY:
+        return keys_store_new(s, step->key);
+    case VEHICLE_STORE_ACTIVE:
+        return store_active(s, step->key);
+    case VEHICLE_STORE_OFFER:
+        slots_put_used(s, MAILBOX_SLOTS);
+        return keys_store(s, step->key);
+    default:
+        put_statement(s, step);
+        return keys_store(s, step->key);
+    }
+}
+
+static struct vehicle_step store(struct spaak *s, struct session *n, const struct vehicle_step *step)
+{
+    enum vehicle_do what = step->what;
+    enum err e = commit(s, step);
+    if (e)
+        return store_failed(n, e);
+    n->stored |= what == VEHICLE_STORE_KEY;
+    return what == VEHICLE_STORE_ATTEMPT
+               ? vehicle_pairing_counted(&n->protocol.pairing, verifiers_attempts(s))
+               : proceed(n);
+}
+
+/* ---- the end ---- */
+
+static const struct vehicle_key *whose(const struct session *n)
+{
+    if (n->kind == SESSION_FINISH)
+        return n->finish_config.transaction.keys;
+    return n->kind == SESSION_TRANSACTION ? n->protocol.transaction.key : NULL;
+}
+
+void session_drop(struct spaak *s, enum spaak_place place)
+{
+    struct session *n = session_at(s, place);
+    if (!n)
+        return;
+    wipe(n);
+    p256_free(n->vehicle_key);
+    OPENSSL_cleanse(n, sizeof *n);
+    free(n);
+    s->readers[place].session = NULL;
+}
+
+static void end(struct spaak *s, enum spaak_place place, const struct vehicle_step *step)
+{
+    struct session *n = session_at(s, place);
+    struct session_end out = {.kind = n->kind, .phase = n->phase, .what = step->what, .reason = step->reason};
+    const struct vehicle_key *k = whose(n);
+    bool pairing = n->of_pairing;
+    out.stored = n->stored;
+    out.has_key = k != NULL;
+    if (n->kind == SESSION_PAIRING && n->stored) {
+        out.has_key = true;
+        memcpy(out.key_id, n->protocol.pairing.result.key_id, ENDPOINT_KEY_ID);
+    }
+    if (k)
+        memcpy(out.key_id, k->key_id, ENDPOINT_KEY_ID);
+    if (n->kind == SESSION_FINISH)
+        out.learnt = n->protocol.finish.learnt;
+    if (step->fault)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, step->reason, 0, step->fault);
+    session_drop(s, place);
+    keys_claim(s);
+    if (pairing)
+        pairing_on_session(s, &out);
+    else
+        unlock_on_session(s, place, &out);
+}
+
+/* ---- steps ---- */
+
+/* What a state that was just entered means in the words of the use cases. */
+static const struct milestone {
+    int state;
+    const char *step, *what;
+} pairing_milestones[] =
+    {
+        {VP_REQUESTING, "OP-03/2", "versions are agreed"},
+        /* VERIFY, whose attempt was counted: verifiers_begin_attempt has OP-03/3 */
+        {VP_WRITING, "OP-03/4", "SPAKE2+ has passed: writes the key creation data"},
+        {VP_RESETTING, "OP-03/5", "the device makes the key"},
+        {VP_STORING, "OP-03/6", "the device's certificates are good"},
+        {VP_ATTESTING, "OP-03/7", "attests the key"},
+        {VP_ACCEPTING, "OP-03/8", "accepts the key: OP CONTROL FLOW"},
+        {.step = NULL},
+},
+  phase_3_milestones[] =
+      {
+          {VF_STORING_OFFER, "OP-04/3", "standard transaction: the key has proved itself"},
+          {VF_ENDING, "OP-04/4", "slots and token are written: OP CONTROL FLOW"},
+          {.step = NULL},
+},
+  phase_4_milestones[] = {
+      {VF_READING_BITS, "OP-05/3", "standard transaction: the key has proved itself"},
+      {VF_READING_STATEMENT, "OP-05/4", "the bit is set: a statement is there"},
+      {VF_STORING_STATEMENT, "OP-05/5", "the key tracking receipt is good"},
+      {.step = NULL},
+};
+
+static void trace_progress(struct spaak *s, struct session *n)
+{
+    const struct milestone *m = NULL;
+    int state = n->kind == SESSION_PAIRING ? (int)n->protocol.pairing.state : (int)n->protocol.finish.state;
+    if (state == n->traced || n->kind == SESSION_TRANSACTION)
+        return;
+    n->traced = state;
+    if (n->kind == SESSION_PAIRING)
+        m = pairing_milestones;
+    else if (n->phase == VEHICLE_PHASE_3)
+        m = phase_3_milestones;
+    else if (n->phase == VEHICLE_PHASE_4)
+        m = phase_4_milestones;
+    for (; m && m->step; m++)
+        if (m->state == state)
+            env_trace_step(s->env, m->step, m->what);
+}
+
+static bool is_select(struct span apdu)
+{
+    return apdu.len > 1 && apdu.p[1] == 0xA4;
+}
+
+static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step step)
+{
+    struct session *n = session_at(s, place);
+    while (!vehicle_step_over(&step)) {
+        trace_progress(s, n);
+        if (step.what == VEHICLE_SEND) {
+            if (is_select(step.apdu))
+                readers_poll(s, place, step.apdu, n->gap_ms);
+            else
+                readers_send(s, place, step.apdu);
+            return;
+        }
+        if (step.what == VEHICLE_POLL || step.what == VEHICLE_RESET_LINK) {
+            n->gap_ms = step.what == VEHICLE_RESET_LINK ? RESET_MS : 0;
+            step = proceed(n);
+        } else if (step.what == VEHICLE_OPEN) {
+            unlock_authenticated(s, place, &n->protocol.transaction);
+            step = vehicle_transaction_end(&n->protocol.transaction, 0x01, 0x00);
+        } else {
+            assert(step.what != VEHICLE_DATA); /* nothing is exchanged in a plain transaction */
+            step = store(s, n, &step);
+        }
+    }
+    end(s, place, &step);
+}
+
+void session_on_answer(struct spaak *s, enum spaak_place place, struct span response)
+{
+    struct session *n = session_at(s, place);
+    if (!n)
+        return;
+    if (!n->heard && n->kind == SESSION_PAIRING)
+        cabin_notify(s, CABIN_PAIRING, ERR_OK);
+    n->heard = true;
+    session_set_time(n, env_wall_ms(s->env) / 1000);
+    drive(s, place, input(n, response));
+}
+
+/* Who waits for a phone to come has lost nothing. */
+void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason)
+{
+    struct session *n = session_at(s, place);
+    if (!n || !n->heard)
+        return;
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, reason, 0, place == SPAAK_PAD ? "pad" : "door");
+    drive(s, place, lost(n));
+}
+
+void session_abort(struct spaak *s, enum spaak_place place, enum err reason)
+{
+    struct session *n = session_at(s, place);
+    struct vehicle_step last = {.what = VEHICLE_FAILED};
+    if (!n)
+        return;
+    /* the abort is the last that the phone hears; nobody waits for its answer */
+    if (n->heard && n->kind == SESSION_PAIRING)
+        last = reason == ERR_DK_TIMEOUT
+                   ? vehicle_pairing_timeout(&n->protocol.pairing)
+                   : vehicle_pairing_abort(&n->protocol.pairing, APDU_ABORT_NO_REASON, reason);
+    if (last.what == VEHICLE_SEND)
+        readers_send(s, place, last.apdu);
+    session_drop(s, place);
+}
+
+void session_start(struct spaak *s, enum spaak_place place, struct session *n, struct vehicle_step first)
+{
+    assert(!session_at(s, place));
+    s->readers[place].session = n;
+    drive(s, place, first);
+}

@@ -1,0 +1,146 @@
+/* Phones at the readers outside of pairing: the door handle unlocks, the pad lets the engine start; and what
+ * a key still waits for happens at the same contact (its receipt, its slots, the end of its life). */
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "ecu/spaak/pairing.h"
+
+#define AGAIN_MS 1000 /* a phone that failed is asked again after this */
+
+/* ---- who is asked for ---- */
+
+static bool has_keys(struct spaak *s)
+{
+    for (size_t i = 0; i < s->keys.count; i++)
+        if (s->keys.list[i].state != VEHICLE_KEY_PENDING)
+            return true;
+    return false;
+}
+
+static bool is_wanted(struct spaak *s, enum spaak_place place)
+{
+    const struct cabin_bcm_status *bcm = &s->cabin.bcm;
+    if (!s->finished || pairing_is_on(s) || !has_keys(s) || !s->cabin.bcm_heard)
+        return false;
+    if (place == SPAAK_PAD)
+        return bcm->start && s->pairing.state == PAIRING_OFF;
+    return bcm->locked;
+}
+
+static void look_at(struct spaak *s, enum spaak_place place)
+{
+    struct spaak_reader *r = &s->readers[place];
+    bool pairs = place == SPAAK_PAD && s->pairing.state != PAIRING_OFF;
+    if (pairs || session_is_heard(s, place))
+        return;
+    if (!is_wanted(s, place)) {
+        if (r->session) {
+            session_drop(s, place);
+            readers_off(s, place);
+        }
+        return;
+    }
+    if (r->session || env_now_us(s->env) < r->not_before_us)
+        return;
+    enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
+}
+
+void unlock_look(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        look_at(s, (enum spaak_place)i);
+}
+
+/* ---- who it was ---- */
+
+void unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t)
+{
+    char text[CABIN_TRANSACTION_TEXT];
+    uint8_t id[CABIN_TRANSACTION];
+    memcpy(id, t->transaction.id, sizeof id);
+    env_trace_step(s->env, "OP-06/7", t->fast ? "a key has proved itself (fast)" : "a key has proved itself");
+    env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
+    cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
+}
+
+/* ---- what a key still waits for ---- */
+
+static struct vehicle_key *find(struct spaak *s, const struct session_end *end)
+{
+    for (size_t i = 0; end->has_key && i < s->keys.count; i++)
+        if (memcmp(s->keys.list[i].key_id, end->key_id, ENDPOINT_KEY_ID) == 0)
+            return &s->keys.list[i];
+    return NULL;
+}
+
+/* VEHICLE_PHASES: nothing. */
+static enum vehicle_phase next_of(const struct vehicle_key *k, const struct session_end *end)
+{
+    if (end->kind != SESSION_TRANSACTION)
+        return VEHICLE_PHASES;
+    if (end->reason == ERR_DK_TERMINATED)
+        return k->state == VEHICLE_KEY_TERMINATED ? VEHICLE_TERMINATE_KEY : VEHICLE_TERMINATION;
+    if (end->reason == ERR_DK_SUSPENDED)
+        return VEHICLE_RESUMPTION;
+    if (end->what != VEHICLE_DONE)
+        return VEHICLE_PHASES;
+    if (!k->tracked)
+        return VEHICLE_PHASE_4;
+    return k->offered != 0xFF ? VEHICLE_REFILL : VEHICLE_PHASES;
+}
+
+/* PP-03/1: the vehicle has no owner any more. */
+static void want_verifiers(struct spaak *s)
+{
+    if (keys_owner(s) || verifiers_are_stored(s) || verifiers_wanted(s))
+        return;
+    if (verifiers_store_wanted(s, VERIFIERS_TERMINATED))
+        return;
+    env_trace_step(s->env, "PP-03/1", "the owner's key was terminated");
+    verifiers_go_on(s);
+}
+
+/* The device has signed that it knows: nothing waits for this key any more. */
+static void end_key(struct spaak *s, struct vehicle_key *k)
+{
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        if (session_is_heard(s, (enum spaak_place)i))
+            return; /* the record is in use; the next contact comes here again */
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        session_drop(s, (enum spaak_place)i);
+    enum err e = keys_delete(s, k);
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+}
+
+void unlock_terminate(struct spaak *s, struct vehicle_key *k)
+{
+    struct vehicle_key update = *k;
+    vehicle_key_terminate(&update);
+    enum err e = keys_store(s, &update);
+    if (!e)
+        vehicle_key_terminate(k);
+    OPENSSL_cleanse(&update, sizeof update);
+    keys_claim(s);
+    cabin_notify(s, e ? CABIN_FAILED : CABIN_KEY_DELETED, e);
+    want_verifiers(s);
+}
+
+void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end)
+{
+    struct vehicle_key *k = find(s, end);
+    enum vehicle_phase next = k ? next_of(k, end) : VEHICLE_PHASES;
+    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
+        env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0,
+                         place == SPAAK_PAD ? "pad" : "door");
+    if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
+        end_key(s, k);
+    want_verifiers(s);
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK)
+        return;
+    readers_off(s, place);
+    s->readers[place].not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
+}

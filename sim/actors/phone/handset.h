@@ -1,0 +1,119 @@
+/* The phone's Digital Key framework and applet (lib/ccc/device) with what they need around them: records in
+ * the store, scrypt beside the loop, a place before readers, the instance CA of phase 0.
+ *
+ *   handset.c          loaded, stored, gone when the battery is
+ *   handset_steps.c    what happens to the framework, and every step that it asks for
+ *   handset_contact.c  before which reader the phone lies; field and commands
+ *   handset_phase0.c   asks the device OEM's server for the certificates of the instance CA
+ *
+ * Whatever happens to the framework happens in a turn: handset_begin, one call of dk_device, handset_end.
+ * What the store refuses is as if it had not been asked for, and the device is loaded anew from its records.
+ */
+#ifndef sim_actors_phone_handset_h
+#define sim_actors_phone_handset_h
+
+#include "lib/ccc/records/dk_records.h"
+#include "lib/env/env.h"
+
+#define HANDSET_DERIVING_MAX 16  /* handed out, no result yet; one more fails */
+#define HANDSET_DERIVED_MAX  194 /* w0, w1, w0*M, w0*N */
+
+struct phone;
+
+/* scrypt that was handed out; its results come in this order. */
+struct handset_deriving {
+    enum dk_link_id link;
+    struct dk_derivation from; /* number 0: nobody waits for it any more */
+};
+
+/* What phase 0 asks for, and whether it does. */
+struct handset_phase0 {
+    bool up, asks;
+    unsigned sent;              /* of all requests, for their tags */
+    uint64_t tries;             /* of this ask */
+    struct dk_partner *partner; /* while it asks */
+    uint8_t public_key[P256_POINT];
+};
+
+struct handset {
+    struct applet applet;
+    struct dk_device device;
+    bool open;          /* both are */
+    bool off;           /* no battery */
+    enum err broken;    /* why the records could not be loaded */
+    enum err store;     /* what the store said in this turn */
+    bool password_kept; /* there is an entry PHONE_PASSWORD */
+    struct handset_deriving deriving[HANDSET_DERIVING_MAX];
+    size_t deriving_first, deriving_count;
+    uint8_t record[DK_RECORD_FRAMEWORK_MAX]; /* wiped after use */
+    /* before readers */
+    char wanted[ENV_NAME_MAX], at[ENV_NAME_MAX]; /* where the user put it; where it was opened; "": nowhere */
+    bool up, closing, field;                     /* the reader has taken it; it is leaving; powered */
+    struct handset_phase0 phase0;
+};
+
+/* What was before a turn. */
+struct handset_turn {
+    struct digital_key *session; /* of a transaction over contactless; NULL: none */
+    enum dk_device_state state;
+    bool had_password;
+    uint8_t failures;
+    struct dk_change also; /* what a call changes and does not say */
+};
+
+/* ---- handset.c ---- */
+
+/* From the store, or made and stored at the first start. Records that cannot be read leave the framework
+ * unusable, with a reason; one of a key leaves that key out. An error is the store's. */
+enum err handset_open(struct phone *p);
+/* As when the battery goes: what was not stored is gone. */
+void handset_close(struct phone *p);
+/* In one transaction. */
+enum err handset_store(struct phone *p, struct dk_change change);
+void handset_show(struct phone *p);
+
+/* ---- handset_steps.c ---- */
+
+/* False: there is no framework to turn to. */
+bool handset_begin(struct phone *p, struct handset_turn *t);
+/* Does what the step asks for and what follows from it. What the store said. */
+enum err handset_end(struct phone *p, const struct handset_turn *t, struct dk_step s);
+/* The same for a call of the owner's, which has no step. */
+enum err handset_end_call(struct phone *p, const struct handset_turn *t);
+
+/* What the vehicle left in the mailboxes of that key, in a transaction that has ended. */
+void handset_collect(struct phone *p, struct digital_key *k);
+
+enum err handset_set_password(struct phone *p, const char *digits);
+enum err handset_forget_password(struct phone *p);
+/* At the end of timer Ta. */
+void handset_on_password_timer(struct phone *p);
+enum err handset_delete_key(struct phone *p, unsigned index);
+/* The key tracking server's receipt for that key, sealed to the phone. The errors of dk_device_receipt. */
+enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
+                              struct span sealed);
+/* A work: scrypt. */
+enum err handset_derive(struct span in, uint8_t *out, size_t cap, size_t *len);
+void handset_on_derived(struct phone *p, enum err e, struct span result);
+
+/* ---- handset_contact.c ---- */
+
+/* Before that reader, wherever it lay; "": nowhere. ERR_NOT_FOUND: no such reader. */
+enum err handset_place(struct phone *p, const char *reader);
+/* Where the user put it, as far as battery and reader allow. */
+enum err handset_settle(struct phone *p);
+void handset_on_link(struct phone *p, enum link_state state);
+void handset_on_news(struct phone *p, const char *news);
+void handset_on_command(struct phone *p, struct span command);
+
+/* ---- handset_phase0.c ---- */
+
+void handset_phase0_on_link(struct phone *p, enum link_state state);
+void handset_phase0_on_response(struct phone *p, const char *tag, struct span bytes);
+void handset_phase0_on_news(struct phone *p, const char *tag, const char *news);
+/* Time to ask again, or no answer came. */
+void handset_phase0_again(struct phone *p);
+void handset_phase0_late(struct phone *p);
+void handset_phase0_stop(struct phone *p);
+
+#endif
