@@ -18,7 +18,7 @@
 #include "tests/verifier_rig.h"
 
 /* The path is described, the TBE has none of it yet. */
-#define STATUS_IS_SERVED false
+#define STATUS_IS_SERVED true
 
 #define ADDRESS   "phone/1"
 #define CLIENT    "installation-0001"

@@ -308,6 +308,14 @@ static const struct {
     {"a second phone in the middle of an APDU: its answer is for nobody", SELECTED
      "> 0202" GET "; card1 > " GET "; card2 here; card2 > " FRAMEWORK "; card2 < " READY
      "; < 830103; card2 gone; card1 < 1234569000; card1 > " FRAMEWORK "; card1 < " READY "; < 8101" READY},
+    {"and an answer that comes while there are two",
+     SELECTED "> 0202" GET "; card1 > " GET "; card2 here; card2 > " FRAMEWORK "; card2 < " READY
+              "; < 830103; card1 < 1234569000; shows two; card1 gone; card2 > " FRAMEWORK "; card2 < " READY
+              "; < 8101" READY},
+    {"POLL while there are two: LOST again",
+     SELECTED "card2 here; card2 > " FRAMEWORK "; card2 < " READY "; < 830103; > 0102" FRAMEWORK
+              "; < 8402; shows none; card1 > " FRAMEWORK "; card2 > " FRAMEWORK "; card2 < " READY
+              "; card1 < " READY "; < 830203; shows two"},
     {"two at once: neither is forwarded", POLL
      "card1 here; card2 here; card1 > " FRAMEWORK "; card2 > " FRAMEWORK "; card1 < " READY "; card2 < " READY
      "; < 830103; shows two; card2 gone; card1 > " FRAMEWORK "; card1 < " READY "; < 8101" READY},
@@ -384,6 +392,8 @@ static const struct {
                                                        "; card1 < " VERSIONS "; < 8102" VERSIONS},
     {"SpaaK is gone",
      SELECTED "wait 19980; field on; wait 20; field off; shows none; > 0202" GET "; < 85020006"},
+    {"and is still gone when NFC goes and comes",
+     SELECTED "wait 20000; field off; nfc down; nfc up; field off"},
     {"any command keeps the field",
      SELECTED "wait 15000; > 0202" GET "; card1 > " GET "; card1 < 9000; < 82029000; wait 15000; field on"},
 

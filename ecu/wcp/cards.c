@@ -303,7 +303,6 @@ void cards_on_deadline(struct wcp *w)
 
 void cards_begin(struct wcp *w)
 {
-    w->two = false;
     for (size_t i = 0; i < WCP_CARDS; i++) {
         w->cards[i].kind = WCP_KIND_UNKNOWN;
         w->cards[i].told = false;

@@ -44,8 +44,7 @@ bool records_inside(struct run *r, const char *name, unsigned mode);
 /* out/pp01 -> out/pp01/<file>. */
 void records_path(const struct run *r, const char *file, char *out, size_t cap);
 
-#define RECORD_MAX 256000000ull /* bytes of can.log, of bytes.jsonl and of apdu.log, unless told otherwise \
-                                 */
+#define RECORD_MAX 256000000ull /* bytes of a log, unless told otherwise */
 
 struct report_row {
     char label[96], world[12], detail[RUN_FAILURE_TEXT];
