@@ -240,7 +240,9 @@ uint16_t handset_status(struct handset_bench *h, const char *hex)
 {
     uint8_t answer[APDU_RESPONSE_MAX];
     size_t len = handset_say(h, hex, answer);
-    return len < 2 ? 0 : (uint16_t)(answer[len - 2] << 8 | answer[len - 1]);
+    if (len < 2)
+        return 0;
+    return (uint16_t)(answer[len - 2] << 8 | answer[len - 1]);
 }
 
 /* ---- phase 0 ---- */

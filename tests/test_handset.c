@@ -181,7 +181,7 @@ Test(handset, each_wrong_evidence_is_told)
     uint8_t command[APDU_COMMAND_MAX];
     ASSERT_OK(handset_call(h, "type-password", 0, "11111111"));
     for (int i = 1; i <= DK_EVIDENCE_MAX; i++) {
-        char counted[16];
+        char counted[24];
         cr_assert(eq(int, handset_status(h, SELECT_FRAMEWORK), APDU_SW_OK), "%d", i);
         cr_assert(eq(int, handset_status(h, REQUEST_OK), APDU_SW_OK), "%d", i);
         long len = hex_decode(VERIFY_WRONG, strlen(VERIFY_WRONG), command, sizeof command);

@@ -22,7 +22,7 @@ enum err seal_make(const struct seal *s, const char *key, struct span plain, str
     *out = (struct seal_value){0};
     if (!s->key)
         return ERR_STORE_KEY_MISSING;
-    if (plain.len > component_value_max(s->class))
+    if (plain.len > component_value_max(s->class) || plain.len > SIZE_MAX - SEALED_OVERHEAD)
         return ERR_NO_SPACE;
     out->bytes = malloc(plain.len + SEALED_OVERHEAD);
     if (!out->bytes)

@@ -55,6 +55,7 @@ static const struct claim_spec claims[] = {
                                  .after = "instance-ca-issued"},
     {.name = NULL}};
 static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
+static const char any_key[] = DK_RECORD_KEY_PREFIX "+";
 static const char *const keys[] = {PHONE_CLIENT,
                                    PHONE_VEHICLE,
                                    PHONE_KEY,
@@ -64,7 +65,7 @@ static const char *const keys[] = {PHONE_CLIENT,
                                    PHONE_LINK_UNTOLD,
                                    PHONE_PASSWORD,
                                    DK_RECORD_FRAMEWORK_NAME,
-                                   DK_RECORD_KEY_PREFIX "+",
+                                   any_key,
                                    NULL};
 static const char *const secrets[] = {
     PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME, DK_RECORD_KEY_PREFIX, NULL};
