@@ -142,6 +142,7 @@ static const struct {
     {"op01b-sent-twice", 3, 3, true},
     {"op01b-session-lost", 1, 1, true},
     {"op01b-csrf", 4, 4, true},
+    {"op01b-form-lost", 1, 1, true},
     {"op01b-vos-down", 1, 1, true},
     {"op01b-no-consent", 3, 0, false},
     {"op01b-wrong-code", 2, 0, false},

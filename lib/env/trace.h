@@ -36,8 +36,9 @@ enum trace_kind {
         TRACE_KINDS
 };
 
-#define TRACE_NAME   32 /* name of an instance, with its end */
-#define TRACE_DIGEST 8  /* first bytes of a payload's SHA-256 */
+#define TRACE_NAME    32 /* name of an instance, with its end */
+#define TRACE_MESSAGE 64 /* with its end: "POST /vehicles/SPAAK00000001/mail" */
+#define TRACE_DIGEST  8  /* first bytes of a payload's SHA-256 */
 
 struct trace_event {
     uint64_t time_us;  /* since the run began */
@@ -49,7 +50,7 @@ struct trace_event {
     char component[TRACE_NAME];
     char peer[TRACE_NAME];
     char step[12]; /* "PP-01/9" */
-    char message[32];
+    char message[TRACE_MESSAGE];
     uint8_t digest[TRACE_DIGEST];
     bool has_digest;
     char detail[96]; /* "key=value key=value" or words */

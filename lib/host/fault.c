@@ -70,7 +70,7 @@ void fault_describe(const struct fault *f, char out[96])
     else if (f->nth == FAULT_ALWAYS)
         snprintf(out, 96, "%s each %s on %s", fault_kind_name(f->kind), f->message, f->link);
     else
-        snprintf(out, 96, "%s %s number %u on %s", fault_kind_name(f->kind), f->message, f->nth, f->link);
+        snprintf(out, 96, "%s %.47s number %u on %s", fault_kind_name(f->kind), f->message, f->nth, f->link);
 }
 
 static void act(const struct fault *f, uint8_t *bytes, size_t len, struct fault_outcome *out)

@@ -29,7 +29,7 @@ struct fault {
     unsigned number; /* in the scenario, from 1 */
     enum fault_kind kind;
     char link[16];      /* "gsdp", "pki", or a segment's name */
-    char message[32];   /* message name, or matrix row on CAN */
+    char message[64];   /* message name, or matrix row on CAN */
     char component[32]; /* kill, cut: whom; "" for cut = everyone on the link */
     char step[12];      /* kill, cut: when; "" = at the start */
     unsigned nth;       /* link faults: which one, from 1; FAULT_ALWAYS = each */

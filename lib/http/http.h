@@ -18,7 +18,7 @@
 #define HTTP_HEAD_MAX    12288 /* bytes of all names and values of a request, or lines of a response */
 #define HTTP_BODY_MAX    65536
 #define HTTP_MESSAGE_MAX (HTTP_HEAD_MAX + HTTP_BODY_MAX + 8) /* with the netstring's own characters */
-#define HTTP_NAME_MAX    32                                  /* http_message_name, with its end */
+#define HTTP_NAME_MAX    64                                  /* http_message_name, with its end */
 
 /* ---- words ---- */
 

@@ -28,7 +28,7 @@
 #define MAIL_LINE_MAX    200 /* of a text that goes as it is; a link stays whole */
 #define MAIL_ID_SIZE     16
 #define MAIL_MESSAGE_MAX 28000 /* whole, bytes: every byte of the text encoded, and the longest head */
-#define MAIL_NAME_MAX    32    /* of a message for faults, with its end */
+#define MAIL_NAME_MAX    64    /* of a message for faults, with its end */
 
 struct mail {
     int64_t date_s;           /* since 1970, up to the end of 9999 */

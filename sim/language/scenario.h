@@ -83,7 +83,7 @@ struct expect {
     enum expect_kind kind;
     unsigned line;
     enum trace_kind event; /* TRACE_KINDS: SEND, STEP or ACCEPT */
-    char component[ENV_NAME_MAX], peer[ENV_NAME_MAX], step[12], message[32], detail[ENV_TEXT_MAX];
+    char component[ENV_NAME_MAX], peer[ENV_NAME_MAX], step[12], message[TRACE_MESSAGE], detail[ENV_TEXT_MAX];
     bool detail_whole;  /* the detail is all of it, not a part */
     int reason;         /* enum err, -1: any */
     uint64_t within_us; /* since the event of the expectation before; 0: no limit */
