@@ -70,7 +70,7 @@ static void write_problems(FILE *f)
         http_problem_text(p->status, p->reason, NULL, text);
         fprintf(f,
                 "error_page %u " PAGES "%u;\nlocation = " PAGES
-                "%u { internal; default_type application/problem+json; ",
+                "%u { internal; client_max_body_size 0; default_type application/problem+json; ",
                 p->status, p->status, p->status);
         write_lines(f, p->status);
         fprintf(f, "return %u '", p->status);
