@@ -29,6 +29,8 @@ static void begin(const char *scenario)
     tool_play_begin(&p, "process", scenario, "records");
 }
 
+#define TOO_LONG JSON "-d $(printf %070000d 0)"
+
 Test(play_door, what_is_printed_can_be_opened)
 {
     static const struct {
@@ -41,6 +43,8 @@ Test(play_door, what_is_printed_can_be_opened)
          "200 {\"access_token\""},
         {"the name that components use", "app.tbe.example", "v1/tokens", JSON SIGN_IN,
          "200 {\"access_token\""},
+        {"a long body", "app.tbe.localhost", "v1/tokens", TOO_LONG, "413 {"},
+        {"a long body in HTTP/1.1", "app.tbe.localhost", "v1/tokens", "--http1.1 " TOO_LONG, "413 {"},
         {"the other host", "operator.tbe.localhost", "", "", "404 {"},
         {"a name that is none", "other.tbe.localhost", "", "", "curl: (35)"},
         {"a server that is no host", "app.vos.localhost", "", "", "curl: (35)"},
