@@ -49,11 +49,19 @@ static const char *const shows[] = {
     [SHOW_IGNITION] = "ignition", [SHOW_DOORS] = "doors", [SHOW_ENGINE] = "engine", NULL};
 static const char *const door_texts[DOORS_STATES] = {
     [DOORS_LOCKED] = "locked", [DOORS_UNLOCKED] = "unlocked", [DOORS_OPEN] = "open"};
+/* A command is on its way for a moment; longer, the transaction is not fresh any more. */
+#define FRESH_US 2000000
 /* Between the command and the start button other transactions may come: so what authorised the start is held
  * here. */
 static const struct claim_spec claims[] = {
-    [CLAIM_UNLOCKED] = {.name = "unlocked", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
-    [CLAIM_AUTHORISED] = {.name = "start-authorised", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
+    [CLAIM_UNLOCKED] = {.name = "unlocked",
+                        .kind = CLAIM_ONLY_AFTER,
+                        .after = "authenticated",
+                        .within_us = FRESH_US},
+    [CLAIM_AUTHORISED] = {.name = "start-authorised",
+                          .kind = CLAIM_ONLY_AFTER,
+                          .after = "authenticated",
+                          .within_us = FRESH_US},
     [CLAIM_STARTED] = {.name = "started", .kind = CLAIM_ONLY_AFTER, .after = "start-authorised"},
     {.name = NULL},
 };
