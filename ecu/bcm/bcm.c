@@ -175,6 +175,7 @@ static void start_engine(struct bcm *b)
 {
     b->engine = b->ignition = true;
     claim_transaction(b, CLAIM_STARTED, b->authorised);
+    env_trace_step(b->env, "OP-06/8", "the engine starts");
     set_start(b, START_NONE);
 }
 
@@ -201,9 +202,11 @@ static void end_start(struct bcm *b)
 static enum err do_unlock(struct bcm *b, const char *transaction)
 {
     enum err e = move_doors(b, b->doors == DOORS_OPEN ? DOORS_OPEN : DOORS_UNLOCKED);
-    if (!e)
-        claim_transaction(b, CLAIM_UNLOCKED, transaction);
-    return e;
+    if (e)
+        return e;
+    claim_transaction(b, CLAIM_UNLOCKED, transaction);
+    env_trace_step(b->env, "OP-06/8", "the doors are unlocked");
+    return ERR_OK;
 }
 
 static enum err do_lock(struct bcm *b)
