@@ -9,6 +9,8 @@
 
 #define PHASE_3_TRIES 3
 #define AGAIN_MS      1000 /* field off after a phone that failed */
+#define RETYPE_MS     5000 /* the same after a wrong password: time to type another */
+#define TURN_MS       3000 /* a phone may know of its pending key, or not: asked for in turn */
 #define NEXT_MS       100  /* between two sessions with the same phone */
 
 static struct pairing *pairing(struct spaak *s)
@@ -56,8 +58,8 @@ static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
 {
     for (unsigned t = SPAAK_TIMER_PAIRING_MODE; t <= SPAAK_TIMER_NEXT_PHASE; t++)
         env_timer_set(s->env, t, ENV_NEVER);
-    session_abort(s, SPAAK_PAD, reason);
-    readers_off(s, SPAAK_PAD);
+    if (!session_abort(s, SPAAK_PAD, reason))
+        readers_off(s, SPAAK_PAD);
     enter(s, PAIRING_OFF);
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e = pending ? keys_delete(s, pending) : ERR_OK;
@@ -71,11 +73,18 @@ static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
 
 /* ---- phase 1 ---- */
 
-static void ask_phone(struct spaak *s, unsigned gap_ms)
+/* A reader polls for one application: the applet answers once the phone has heard that its key was accepted,
+ * the framework before. */
+static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
 {
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e;
-    if (pending && pairing(s)->tries < PHASE_3_TRIES) {
+    if (pairing(s)->tries >= PHASE_3_TRIES)
+        pending = NULL;
+    pairing(s)->turned = turned;
+    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE,
+                  pending ? env_now_us(s->env) + (TURN_MS + gap_ms) * 1000ull : ENV_NEVER);
+    if (pending && !turned) {
         enter(s, PAIRING_PHASE_3);
         e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_3, pending, gap_ms);
     } else {
@@ -84,6 +93,21 @@ static void ask_phone(struct spaak *s, unsigned gap_ms)
     }
     if (e)
         leave(s, CABIN_FAILED, e);
+}
+
+static void ask_phone(struct spaak *s, unsigned gap_ms)
+{
+    look_for(s, false, gap_ms);
+}
+
+static void turn(struct spaak *s)
+{
+    if (session_is_heard(s, SPAAK_PAD)) {
+        env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, TURN_MS * 1000);
+        return;
+    }
+    session_drop(s, SPAAK_PAD);
+    look_for(s, !pairing(s)->turned, 0);
 }
 
 /* OP-02/5 to 7 */
@@ -114,7 +138,7 @@ static void begin(struct spaak *s)
 {
     pairing(s)->tries = 0;
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
-        session_abort(s, (enum spaak_place)i, ERR_BUSY);
+        session_drop(s, (enum spaak_place)i); /* POLL and OFF end what was under way */
     readers_off(s, SPAAK_DOOR);
     enum err e = verifiers_start_pairing_mode(s); /* OP-02/4 */
     if (e) {
@@ -128,10 +152,22 @@ static void begin(struct spaak *s)
     }
 }
 
+/* Pressed twice: says where it stands. */
+static void tell_again(struct spaak *s)
+{
+    static const enum cabin_notice what[PAIRING_STATES] = {[PAIRING_WAITS_VERIFIERS] = CABIN_NO_VERIFIERS,
+                                                           [PAIRING_PHASE_2] = CABIN_CLICK_LINK,
+                                                           [PAIRING_PHASE_3] = CABIN_LEAVE_PHONE};
+    bool pairs = pairing(s)->state == PAIRING_PHASE_2 && session_is_heard(s, SPAAK_PAD);
+    cabin_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state], ERR_OK);
+}
+
 void pairing_start(struct spaak *s)
 {
-    if (pairing_is_on(s))
-        return; /* pressed twice */
+    if (pairing_is_on(s)) {
+        tell_again(s);
+        return;
+    }
     enum err e = check_start(s);
     if (!e)
         e = cabin_check_user(s);
@@ -149,6 +185,8 @@ void pairing_cancel(struct spaak *s)
 {
     if (pairing_is_on(s))
         leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
+    else /* nothing is there to cancel, and a key stays */
+        cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 ? CABIN_PAIRED : CABIN_CANCELLED, ERR_OK);
 }
 
 void pairing_on_verifiers(struct spaak *s)
@@ -161,7 +199,12 @@ void pairing_init(struct spaak *s)
 {
     uint8_t flag;
     size_t len;
-    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len) == ERR_OK && !check_start(s))
+    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len))
+        return;
+    enum err e = check_start(s);
+    if (e)
+        leave(s, CABIN_FAILED, e);
+    else
         begin(s);
 }
 
@@ -174,6 +217,12 @@ static void begin_phase_4(struct spaak *s)
         leave(s, CABIN_PAIRED, ERR_OK);
         return;
     }
+    if (session_is_heard(s, SPAAK_PAD)) {
+        env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
+        return;
+    }
+    session_drop(s, SPAAK_PAD);
+    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, pairing(s)->until_us); /* a phone may not come back */
     enum err e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_4, k, NEXT_MS);
     if (e)
         leave(s, CABIN_FAILED, e);
@@ -187,13 +236,19 @@ static void succeed(struct spaak *s)
     enter(s, PAIRING_PHASE_4);
     env_trace_step(s->env, "OP-04/6", "tells the head unit");
     cabin_notify(s, CABIN_PAIRED, ERR_OK);
-    if (store_on(s, false) == ERR_OK)
-        pass_report_begin(s);
+    pass_report_begin(s);
     verifiers_go_on(s); /* the set has served */
     pairing(s)->until_us = env_now_us(s->env) + s->kts_us;
     readers_off(s, SPAAK_PAD);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
     unlock_look(s);
+}
+
+static unsigned gap_after(enum err reason)
+{
+    if (reason == ERR_DK_LINK_LOST)
+        return 0;
+    return reason == ERR_DK_EVIDENCE ? RETYPE_MS : AGAIN_MS;
 }
 
 /* The set may be used up by now: PP-03, and another pairing. */
@@ -204,24 +259,26 @@ static void phase_2_failed(struct spaak *s, const struct session_end *end)
         leave(s, CABIN_FAILED, e ? e : ERR_DK_ATTEMPTS);
         return;
     }
-    cabin_notify(s, CABIN_FAILED, end->reason);
-    ask_phone(s, end->reason == ERR_DK_LINK_LOST ? 0 : AGAIN_MS);
+    cabin_notify(s, end->reason == ERR_DK_LINK_LOST ? CABIN_PUT_PHONE : CABIN_FAILED, end->reason);
+    ask_phone(s, gap_after(end->reason));
 }
 
 static void on_phase_2(struct spaak *s, const struct session_end *end)
 {
-    if (end->what == VEHICLE_DONE)
-        cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
-    if (end->what == VEHICLE_DONE || end->stored)
-        ask_phone(s, NEXT_MS);
-    else
+    if (!end->stored) {
         phase_2_failed(s, end);
+        return;
+    }
+    pairing(s)->tries = 0; /* another key */
+    cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
+    ask_phone(s, NEXT_MS);
 }
 
-/* A phone that did not hear that its key was accepted refuses it: begin again. */
+/* A phone that did not hear that its key was accepted refuses it: begin again. A key that is active stays so,
+ * whether or not the phone has heard the end. */
 static void on_phase_3(struct spaak *s, const struct session_end *end)
 {
-    if (end->what == VEHICLE_DONE) {
+    if (end->what == VEHICLE_DONE || keys_owner(s)) {
         succeed(s);
         return;
     }
@@ -263,10 +320,9 @@ void pairing_on_session(struct spaak *s, const struct session_end *end)
 void pairing_retired(struct spaak *s)
 {
     bool on = s->pairing.state != PAIRING_OFF;
-    for (unsigned i = 0; i < SPAAK_PLACES; i++) {
-        session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING);
-        readers_off(s, (enum spaak_place)i);
-    }
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        if (!session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING))
+            readers_off(s, (enum spaak_place)i);
     keys_close(s);
     keys_claim(s);
     if (on)
@@ -278,6 +334,8 @@ void pairing_on_timer(struct spaak *s, unsigned timer)
     if (timer == SPAAK_TIMER_NEXT_PHASE) {
         if (pairing(s)->state == PAIRING_PHASE_4)
             begin_phase_4(s);
+        else if (pairing_is_on(s))
+            turn(s);
     } else if (pairing_is_on(s)) {
         leave(s, CABIN_TIME_OVER, ERR_DK_TIMEOUT);
     }

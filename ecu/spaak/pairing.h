@@ -48,7 +48,8 @@ void readers_fini(struct spaak *s);
 void readers_on_frame(struct spaak *s, const struct bus_frame *f);
 /* ISO-TP, or an answer that did not come. */
 void readers_on_timer(struct spaak *s, enum spaak_place place);
-/* Its cyclic message: a phone is there of which no word has come is asked for again. */
+/* Its cyclic message. A reader that does not poll as it was told, and one that has a phone of which no word
+ * has come, are told again. */
 void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
 void readers_on_late(struct spaak *s, enum spaak_place place);
 /* Field on, and SELECT to whoever comes; gap_ms: after the field was off for so long, if not 0. Replaces what
@@ -73,8 +74,9 @@ void session_on_answer(struct spaak *s, enum spaak_place place, struct span resp
 void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
 /* A phone has answered, and the session is not over. */
 bool session_is_heard(const struct spaak *s, enum spaak_place place);
-/* Ends it: with the phone, if one is there and heard. Nobody is told. */
-void session_abort(struct spaak *s, enum spaak_place place, enum err reason);
+/* Ends it; nobody is told. True: a phone is in the middle of phase 2, and hears the abort when it has
+ * answered; until then the session stays, and then turns the reader off. False: nothing is left of it. */
+bool session_abort(struct spaak *s, enum spaak_place place, enum err reason);
 /* Frees it, and what it knew. */
 void session_drop(struct spaak *s, enum spaak_place place);
 
@@ -97,6 +99,8 @@ bool pairing_is_on(const struct spaak *s);
 /* ---- pass_report.c ---- */
 
 void pass_report_init(struct spaak *s);
+/* Puts: the VOS does not know of this key. */
+void pass_report_put(struct spaak *s, const struct vehicle_key *k);
 void pass_report_begin(struct spaak *s);
 void pass_report_on_tbm_ready(struct spaak *s);
 enum err pass_report_on_ack(struct spaak *s, const struct spaak_message *m);

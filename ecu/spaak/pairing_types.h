@@ -25,10 +25,12 @@ struct spaak_reader {
     struct reader_channel *channel; /* from the first message on: most readers of a fleet never have one */
     uint8_t number;                 /* of the last command; answers repeat it */
     uint8_t polled;                 /* of the last that polls: SELECTED and LOST repeat it */
+    bool awaits;                    /* SELECT was asked for, SELECTED has not come */
+    bool begun;                     /* DONE has: the reader polls */
     struct session *session;        /* NULL: none */
     uint8_t select[READER_SELECT];  /* of the last poll */
     size_t select_len;
-    uint64_t polled_us;
+    uint64_t polled_us;     /* when the field is on, at the latest */
     uint64_t not_before_us; /* a phone that failed is asked again then */
 };
 
@@ -60,7 +62,8 @@ struct pairing {
     enum pairing_state state;
     uint8_t key_id[ENDPOINT_KEY_ID]; /* phases 3 and 4 */
     unsigned tries;                  /* of phase 3 */
-    uint64_t until_us;               /* phase 4 */
+    bool turned;       /* a pending key is there, and phase 2 looks for its phone all the same */
+    uint64_t until_us; /* phase 4 */
 };
 
 /* What is heard of head unit and body controller. */

@@ -19,18 +19,14 @@ static void go_on(struct spaak *s)
     requester_send(&s->pass_report, &r, span_of(body, spaak__v1__owner_pairing_pass_ack__pack(&m, body)));
 }
 
+void pass_report_put(struct spaak *s, const struct vehicle_key *k)
+{
+    env_store_put(s->env, SPAAK_UNREPORTED, span_of(k->key_id, ENDPOINT_KEY_ID));
+}
+
 void pass_report_begin(struct spaak *s)
 {
-    const struct vehicle_key *k = keys_owner(s);
-    if (!k)
-        return;
-    enum err e = env_store_put(s->env, SPAAK_UNREPORTED, span_of(k->key_id, ENDPOINT_KEY_ID));
-    if (!e)
-        e = env_store_commit(s->env);
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, "OP-04/7", NULL, e, 0, NULL);
-    else
-        go_on(s);
+    go_on(s);
 }
 
 enum err pass_report_on_ack(struct spaak *s, const struct spaak_message *m)

@@ -5,7 +5,7 @@
 
 #include "ecu/spaak/pairing.h"
 
-#define LOST_WORD_MS 1000 /* without word of a phone that the status has */
+#define LOST_WORD_MS 1000 /* without word of a POLL, or of a phone that the status has */
 #define ANSWER_MS    8000 /* a reader answers for a phone that is mute long before */
 
 static enum spaak_place place_of(const struct spaak *s, const struct reader_channel *c)
@@ -22,12 +22,13 @@ static void wait(struct spaak *s, enum spaak_place place, bool on)
 
 static void on_report(struct spaak *s, enum spaak_place place, const struct reader_report *r)
 {
-    const struct spaak_reader *reader = &s->readers[place];
+    struct spaak_reader *reader = &s->readers[place];
     bool of_polling = r->type == READER_SELECTED || r->type == READER_LOST;
     if (r->number != (of_polling ? reader->polled : reader->number))
         return; /* of a time that is over */
     if (r->type == READER_SELECTED || r->type == READER_RESPONSE) {
         wait(s, place, false);
+        reader->awaits &= r->type != READER_SELECTED;
         session_on_answer(s, place, r->apdu);
     } else if (r->type == READER_LOST) {
         wait(s, place, false);
@@ -37,6 +38,8 @@ static void on_report(struct spaak *s, enum spaak_place place, const struct read
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, r->reason, 0,
                          place == SPAAK_PAD ? "the pad refuses" : "the door refuses");
         session_on_lost(s, place, r->reason);
+    } else if (r->number == reader->polled) {
+        reader->begun = true;
     }
 }
 
@@ -107,7 +110,9 @@ void readers_poll(struct spaak *s, enum spaak_place place, struct span select, u
     struct spaak_reader *r = &s->readers[place];
     r->select_len = select.len <= sizeof r->select ? select.len : 0;
     memcpy(r->select, select.p, r->select_len);
-    r->polled_us = env_now_us(s->env);
+    r->polled_us = env_now_us(s->env) + gap_ms * 1000ull;
+    r->awaits = true;
+    r->begun = false;
     wait(s, place, false); /* a phone may come at any time */
     say(s, place, &c);
 }
@@ -116,8 +121,9 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
 {
     struct spaak_reader *r = &s->readers[place];
     uint8_t select[READER_SELECT];
-    bool waits = r->session && !session_is_heard(s, place);
-    if (!waits || !(flags & READER_STATUS_CARD) || !r->select_len ||
+    bool waits = r->session && r->awaits && r->select_len;
+    bool polls = r->begun && flags & READER_STATUS_FIELD && !(flags & READER_STATUS_CARD);
+    if (!waits || polls || !(flags & READER_STATUS_WORKS) ||
         env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
         return;
     memcpy(select, r->select, r->select_len);
@@ -128,6 +134,7 @@ void readers_send(struct spaak *s, enum spaak_place place, struct span command)
 {
     struct reader_command c = {.type = READER_APDU, .apdu = command};
     wait(s, place, true);
+    s->readers[place].awaits = false;
     say(s, place, &c);
 }
 
@@ -135,6 +142,7 @@ void readers_off(struct spaak *s, enum spaak_place place)
 {
     struct reader_command c = {.type = READER_OFF};
     wait(s, place, false);
+    s->readers[place].awaits = false;
     if (s->readers[place].channel)
         say(s, place, &c);
 }

@@ -9,6 +9,7 @@
 #include "lib/ccc/records/vehicle_record.h"
 
 #define RESET_MS 100 /* field off between the two transactions of phase 2; at least 50 */
+#define POLL_MS  500 /* until a device that is not ready is asked again, field off */
 
 bool session_is_heard(const struct spaak *s, enum spaak_place place)
 {
@@ -94,10 +95,12 @@ static void put_statement(struct spaak *s, const struct vehicle_step *step)
     env_store_put(s->env, key, step->statement);
 }
 
-/* The key is active, and its verifier set has served: one transaction. */
+/* The key is active, its verifier set has served, the pairing is over and unreported: one transaction. */
 static enum err store_active(struct spaak *s, const struct vehicle_key *k)
 {
     enum err e = keys_put(s, k);
+    env_store_delete(s->env, SPAAK_PAIRING_ON);
+    pass_report_put(s, k);
     if (!e && verifiers_are_stored(s))
         return verifiers_store_used(s);
     return e ? e : env_store_commit(s->env);
@@ -217,6 +220,8 @@ static void trace_progress(struct spaak *s, struct session *n)
     if (state == n->traced || n->kind == SESSION_TRANSACTION)
         return;
     n->traced = state;
+    if (n->kind == SESSION_PAIRING && state == VP_REQUESTING)
+        cabin_notify(s, CABIN_PAIRING, ERR_OK);
     if (n->kind == SESSION_PAIRING)
         m = pairing_milestones;
     else if (n->phase == VEHICLE_PHASE_3)
@@ -246,7 +251,8 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
             return;
         }
         if (step.what == VEHICLE_POLL || step.what == VEHICLE_RESET_LINK) {
-            n->gap_ms = step.what == VEHICLE_RESET_LINK ? RESET_MS : 0;
+            n->gap_ms = step.what == VEHICLE_RESET_LINK ? RESET_MS : POLL_MS;
+            n->heard = n->protocol.pairing.state != VP_SELECTING;
             step = proceed(n);
         } else if (step.what == VEHICLE_OPEN) {
             unlock_authenticated(s, place, &n->protocol.transaction);
@@ -259,42 +265,71 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
     end(s, place, &step);
 }
 
+/* ---- an end that comes from outside ---- */
+
+static void closed(struct spaak *s, enum spaak_place place)
+{
+    session_drop(s, place);
+    readers_off(s, place);
+    unlock_look(s);
+}
+
+/* A card takes one command at a time: the abort goes when the last answer is here. */
+static void close_on_answer(struct spaak *s, enum spaak_place place)
+{
+    struct session *n = session_at(s, place);
+    struct vehicle_pairing *v = &n->protocol.pairing;
+    struct vehicle_step last = {.what = VEHICLE_FAILED};
+    if (v->state != VP_ABORTING)
+        last = n->closes == ERR_DK_TIMEOUT ? vehicle_pairing_timeout(v)
+                                           : vehicle_pairing_abort(v, APDU_ABORT_NO_REASON, n->closes);
+    if (last.what == VEHICLE_SEND)
+        readers_send(s, place, last.apdu);
+    else
+        closed(s, place);
+}
+
+/* ---- from the reader ---- */
+
 void session_on_answer(struct spaak *s, enum spaak_place place, struct span response)
 {
     struct session *n = session_at(s, place);
     if (!n)
         return;
-    if (!n->heard && n->kind == SESSION_PAIRING)
-        cabin_notify(s, CABIN_PAIRING, ERR_OK);
+    if (n->closing) {
+        close_on_answer(s, place);
+        return;
+    }
     n->heard = true;
     session_set_time(n, env_wall_ms(s->env) / 1000);
     drive(s, place, input(n, response));
 }
 
-/* Who waits for a phone to come has lost nothing. */
+/* Who waits for a phone to come, or to come back, has lost nothing. */
 void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason)
 {
     struct session *n = session_at(s, place);
-    if (!n || !n->heard)
+    if (!n || s->readers[place].awaits)
         return;
+    if (n->closing) {
+        closed(s, place);
+        return;
+    }
     env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, reason, 0, place == SPAAK_PAD ? "pad" : "door");
     drive(s, place, lost(n));
 }
 
-void session_abort(struct spaak *s, enum spaak_place place, enum err reason)
+bool session_abort(struct spaak *s, enum spaak_place place, enum err reason)
 {
     struct session *n = session_at(s, place);
-    struct vehicle_step last = {.what = VEHICLE_FAILED};
-    if (!n)
-        return;
-    /* the abort is the last that the phone hears; nobody waits for its answer */
-    if (n->heard && n->kind == SESSION_PAIRING)
-        last = reason == ERR_DK_TIMEOUT
-                   ? vehicle_pairing_timeout(&n->protocol.pairing)
-                   : vehicle_pairing_abort(&n->protocol.pairing, APDU_ABORT_NO_REASON, reason);
-    if (last.what == VEHICLE_SEND)
-        readers_send(s, place, last.apdu);
-    session_drop(s, place);
+    bool talks = n && n->kind == SESSION_PAIRING && n->heard && !n->closing && !s->readers[place].awaits;
+    if (!talks) {
+        session_drop(s, place);
+        return false;
+    }
+    n->closing = true;
+    n->closes = reason;
+    return true;
 }
 
 void session_start(struct spaak *s, enum spaak_place place, struct session *n, struct vehicle_step first)

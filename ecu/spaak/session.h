@@ -10,6 +10,8 @@ struct session {
     bool of_pairing; /* who is told of its end: the pairing, or unlock.c */
     bool heard;      /* a phone has answered SELECT */
     bool stored;     /* PAIRING: came to STORE_KEY */
+    bool closing;    /* PAIRING: only the abort is still to be said */
+    enum err closes; /* why */
     int traced;      /* state of the protocol whose milestone stands in the trace */
     unsigned gap_ms; /* field off before the next SELECT */
     enum vehicle_phase phase;
