@@ -16,6 +16,8 @@ enum spaak_place { SPAAK_PAD, SPAAK_DOOR, SPAAK_PLACES };
 struct spaak_keys {
     struct vehicle_key list[SPAAK_KEYS]; /* open */
     size_t count;
+    bool ended; /* the device knows that this one is terminated: deleted when no session looks at the list */
+    uint8_t ended_id[ENDPOINT_KEY_ID];
 };
 
 struct session;

@@ -123,6 +123,11 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
     uint8_t select[READER_SELECT];
     bool waits = r->session && r->awaits && r->select_len;
     bool polls = r->begun && flags & READER_STATUS_FIELD && !(flags & READER_STATUS_CARD);
+    if (session_is_heard(s, place) && !r->awaits && !(flags & READER_STATUS_CARD)) {
+        wait(s, place, false);
+        session_on_lost(s, place, ERR_DK_LINK_LOST); /* a reader that began anew has forgotten its card */
+        return;
+    }
     if (!waits || polls || !(flags & READER_STATUS_WORKS) ||
         env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
         return;

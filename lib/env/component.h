@@ -140,8 +140,8 @@ enum claim_kind {
 struct claim_spec {
     const char *name;
     enum claim_kind kind;
-    bool shared;       /* EQUAL: a component of another class must claim it too */
-    const char *after; /* ONLY_AFTER: name of the claim that must come first */
+    bool shared;        /* EQUAL: a component of another class must claim it too */
+    const char *after;  /* ONLY_AFTER: name of the claim that must come first */
     uint64_t within_us; /* ONLY_AFTER: and so long before it at most; 0: whenever */
 };
 
