@@ -181,6 +181,7 @@ static void settle(struct spaak *s)
 {
     if (s->begins && !diagnostic_silent(&s->diagnostic)) {
         s->begins = false;
+        cabin_begin(s);
         begin_use_cases(s);
     }
     if (s->retest && !diagnostic_silent(&s->diagnostic)) {
@@ -340,7 +341,6 @@ static enum err begin_finished(struct spaak *s)
         return e;
     keys_load(s);
     cabin_begin(s);
-    pass_report_init(s);
     pairing_init(s);
     return ERR_OK;
 }
@@ -353,6 +353,7 @@ static enum err begin(struct spaak *s)
     senders_init(s);
     provisioning_init(s);
     verifiers_init(s);
+    pass_report_init(s);
     enum err e = life == PLANT_UNREADABLE ? ERR_STORE_FAILED
                  : life == PLANT_DONE     ? begin_finished(s)
                                           : ERR_OK;
