@@ -154,6 +154,28 @@ Test(unlock, what_takes_too_long_opens_nothing, .init = begin, .fini = finish)
     cr_expect(eq(sz, u->commands, 1));
 }
 
+Test(unlock, a_key_outside_its_validity_opens_nothing)
+{
+    static const int64_t ends_s[] = {1, -1};
+    for (size_t i = 0; i < COUNT(ends_s); i++) {
+        u = unlock_bench_new(true);
+        u->rig->key.not_after_s = TEST_NOW_S + 5 * ends_s[i];
+        rig_store_key(u->rig, &u->rig->key);
+        unlock_bench_start(u);
+        unlock_lay(u, READER_DOOR);
+        cr_expect(eq(sz, u->commands, ends_s[i] > 0));
+        unlock_lay(u, -1);
+        unlock_pass(u, 10000);
+        unlock_forget(u);
+        u->bcm.locked = true;
+        unlock_pass(u, 1000);
+        unlock_lay(u, READER_DOOR);
+        cr_expect(eq(sz, u->commands + u->refused, 0));
+        cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_DK_VALIDITY), 1));
+        finish();
+    }
+}
+
 /* ---- what goes wrong ---- */
 
 static void refuse_everything(void *arg, struct span apdu, struct wr *out)

@@ -52,6 +52,8 @@ static const struct setting_spec settings[] = {
     [SPAAK_SETTING_KTS_LOOP_MS] = {.name = "kts_loop_ms", .fallback = 1000, .min = 1, .max = 3600000},
     /* from a phone's first answer to the command; one that takes longer may be far away */
     [SPAAK_SETTING_UNLOCK_MS] = {.name = "unlock_ms", .fallback = 2000, .min = 1, .max = 60000},
+    /* a key that is paired is valid for so long; 0: without end */
+    [SPAAK_SETTING_KEY_S] = {.name = "key_s", .fallback = 0, .min = 0, .max = 1000000000},
     {.name = NULL},
 };
 
@@ -404,6 +406,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->owner_pairing_us = args->settings[SPAAK_SETTING_OWNER_PAIRING_MS] * 1000;
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
     s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
+    s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     enum err e = spaak_diagnostics_init(s);
