@@ -254,7 +254,8 @@ static bool speak(struct unlock_bench *u, struct unlock_reader *r)
 static void carry(struct unlock_bench *u)
 {
     for (bool busy = true; busy;) {
-        busy = speak(u, &u->readers[READER_PAD]) | speak(u, &u->readers[READER_DOOR]);
+        busy = speak(u, &u->readers[READER_PAD]);
+        busy |= speak(u, &u->readers[READER_DOOR]);
         for (size_t i = 0; i < u->b.sent_count; i++, busy = true) {
             const struct bus_frame f = u->b.sent[i].frame;
             hear(u, &f);
