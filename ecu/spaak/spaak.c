@@ -120,9 +120,9 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_SLOTS,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
-                                   SPAAK_STATEMENT_PREFIX "+",
+                                   (SPAAK_STATEMENT_PREFIX "+"),
                                    SPAAK_BODY_KEY,
-                                   VEHICLE_RECORD_PREFIX "+",
+                                   (VEHICLE_RECORD_PREFIX "+"),
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};
