@@ -187,9 +187,9 @@ Test(handset, each_wrong_evidence_is_told)
         long len = hex_decode(VERIFY_WRONG, strlen(VERIFY_WRONG), command, sizeof command);
         h->b.trace_count = 0;
         node_on_bytes(&h->b.node, PHONE_PORT_NFC, "", span_of(command, (size_t)len));
-        cr_assert(eq(sz, bench_count(&h->b, TRACE_REJECT, ERR_DK_EVIDENCE), 1), "%d", i);
+        cr_assert(eq(sz, bench_count(&h->b, TRACE_FAIL, ERR_DK_EVIDENCE), 1), "%d", i);
         snprintf(counted, sizeof counted, "%d of 7", i);
-        cr_expect(eq(str, (char *)bench_last(&h->b, TRACE_REJECT)->detail, counted));
+        cr_expect(eq(str, (char *)bench_last(&h->b, TRACE_FAIL)->detail, counted));
     }
     handset_bench_free(h);
 }

@@ -62,9 +62,10 @@ static void give_bcm(bool ignition)
     give(f);
 }
 
-static void give_spaak(void)
+static void give_spaak(bool pairing, uint8_t keys)
 {
-    const struct cabin_spaak_status s = {.verifiers = true, .identity = true, .keys = 1};
+    const struct cabin_spaak_status s = {
+        .pairing = pairing, .verifiers = true, .identity = true, .keys = keys};
     struct bus_frame f;
     cabin_write_spaak_status(&s, &alive_spaak, &f);
     give(f);
@@ -116,7 +117,11 @@ static void do_word(const char *word)
     if (strcmp(word, "on") == 0 || strcmp(word, "off") == 0)
         give_bcm(strcmp(word, "on") == 0);
     else if (strcmp(word, "spaak") == 0)
-        give_spaak();
+        give_spaak(false, 1);
+    else if (strcmp(word, "pairs") == 0)
+        give_spaak(true, 0);
+    else if (strcmp(word, "over") == 0)
+        give_spaak(false, 0);
     else if (strcmp(word, "add") == 0)
         call("add-key", 0);
     else if (strcmp(word, "cancel") == 0)
@@ -193,6 +198,12 @@ static const struct {
     {"on list n12 keys", "on", "1 key", "1 Anna's phone (active)", 1, 0},
     {"on list keys 2000", "unknown", "off", "1 Anna's phone (active)", 1, 0},
     {"keys", "unknown", "1 key", "1 Anna's phone (active)", 0, 0},
+    /* the word of the end of a pairing gets lost */
+    {"on add pairs n3 spaak", "on", "paired: your phone is a key", "", 1, 0},
+    {"on add pairs n3 over", "on", "pairing has ended", "", 1, 0},
+    {"on add pairs n3 pairs", "on", "pairing: leave the phone where it is", "", 1, 0},
+    {"on add pairs n3 n6 over", "on", "pairing failed", "", 1, 0},
+    {"on spaak add over n1", "on", "click the link in your phone and follow its app", "", 1, 0},
     /* the module falls silent */
     {"on spaak add n2 2499", "unknown", "put the phone on the charging pad", "", 1, 0},
     {"on spaak add n2 2500", "unknown", "no answer", "", 1, 0},

@@ -88,6 +88,17 @@ static bool is_same(const struct cabin_spaak_status *a, const struct cabin_spaak
            a->keys == b->keys;
 }
 
+/* The pairing is over, and the word of it got lost: nobody is left waiting. */
+static void miss_end(struct hu *h, bool more_keys)
+{
+    const struct cabin_notification paired = {.what = CABIN_PAIRED};
+    answered(h, false);
+    if (more_keys)
+        screen_show_notification(h, &paired);
+    else
+        screen_show(h, "pairing has ended");
+}
+
 static void on_spaak_status(struct hu *h, const struct bus_frame *f)
 {
     struct cabin_spaak_status s;
@@ -97,11 +108,15 @@ static void on_spaak_status(struct hu *h, const struct bus_frame *f)
         return;
     }
     bool changed = !h->spaak_is_heard || !is_same(&s, &h->spaak);
+    bool ended = h->under_way && h->spaak_is_heard && h->spaak.pairing && !s.pairing;
+    bool more = s.keys > h->spaak.keys;
     h->spaak_is_heard = true;
     h->spaak = s;
     watch(h, HU_TIMER_SPAAK, MATRIX_SPAAK_STATUS);
     if (changed)
         note_spaak(h);
+    if (ended)
+        miss_end(h, more);
 }
 
 /* Nobody is left alone with a request to put the phone on the pad. */

@@ -10,6 +10,7 @@
 #define PHASE_3_TRIES 3
 #define AGAIN_MS      1000 /* field off after a phone that failed */
 #define RETYPE_MS     5000 /* the same after a wrong password: time to type another */
+#define RESUME_MS     100  /* after a start, until the bus carries */
 #define TURN_MS       3000 /* a phone may know of its pending key, or not: asked for in turn */
 #define NEXT_MS       100  /* between two sessions with the same phone */
 
@@ -137,6 +138,7 @@ static enum err check_start(struct spaak *s)
 static void begin(struct spaak *s)
 {
     pairing(s)->tries = 0;
+    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, ENV_NEVER);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         session_drop(s, (enum spaak_place)i); /* POLL and OFF end what was under way */
     readers_off(s, SPAAK_DOOR);
@@ -201,6 +203,11 @@ void pairing_init(struct spaak *s)
     size_t len;
     if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len))
         return;
+    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
+}
+
+static void resume(struct spaak *s)
+{
     enum err e = check_start(s);
     if (e)
         leave(s, CABIN_FAILED, e);
@@ -336,6 +343,8 @@ void pairing_on_timer(struct spaak *s, unsigned timer)
             begin_phase_4(s);
         else if (pairing_is_on(s))
             turn(s);
+        else
+            resume(s);
     } else if (pairing_is_on(s)) {
         leave(s, CABIN_TIME_OVER, ERR_DK_TIMEOUT);
     }

@@ -56,6 +56,8 @@ void readers_on_late(struct spaak *s, enum spaak_place place);
  * is under way. */
 void readers_poll(struct spaak *s, enum spaak_place place, struct span select, unsigned gap_ms);
 void readers_send(struct spaak *s, enum spaak_place place, struct span command);
+/* The last command once more: a reader that has heard it says its answer again, if it has one. */
+void readers_send_again(struct spaak *s, enum spaak_place place, struct span command);
 void readers_off(struct spaak *s, enum spaak_place place);
 
 /* ---- session.c, session_begin.c ---- */
@@ -72,6 +74,8 @@ enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint
 /* From the reader: the answer to SELECT or to a command; the phone is gone. */
 void session_on_answer(struct spaak *s, enum spaak_place place, struct span response);
 void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
+/* No answer has come yet. */
+void session_repeat(struct spaak *s, enum spaak_place place);
 /* A phone has answered, and the session is not over. */
 bool session_is_heard(const struct spaak *s, enum spaak_place place);
 /* Ends it; nobody is told. True: a phone is in the middle of phase 2, and hears the abort when it has

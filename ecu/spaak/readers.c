@@ -6,7 +6,8 @@
 #include "ecu/spaak/pairing.h"
 
 #define LOST_WORD_MS 1000 /* without word of a POLL, or of a phone that the status has */
-#define ANSWER_MS    8000 /* a reader answers for a phone that is mute long before */
+#define ANSWER_MS    1000 /* then the command is sent again: one of the two may be lost */
+#define ROUNDS       8    /* so often; a reader speaks for a phone that is mute long before */
 
 static enum spaak_place place_of(const struct spaak *s, const struct reader_channel *c)
 {
@@ -15,6 +16,7 @@ static enum spaak_place place_of(const struct spaak *s, const struct reader_chan
 
 static void wait(struct spaak *s, enum spaak_place place, bool on)
 {
+    s->readers[place].waited = on;
     env_timer_set(s->env, SPAAK_TIMER_ANSWER + place, on ? env_now_us(s->env) + ANSWER_MS * 1000 : ENV_NEVER);
 }
 
@@ -63,7 +65,15 @@ static void on_failed(void *owner, struct reader_channel *c, bool received, enum
 
 void readers_on_late(struct spaak *s, enum spaak_place place)
 {
-    session_on_lost(s, place, ERR_MSG_NO_ANSWER);
+    struct spaak_reader *r = &s->readers[place];
+    if (r->waited == ROUNDS) {
+        r->waited = 0;
+        session_on_lost(s, place, ERR_MSG_NO_ANSWER);
+        return;
+    }
+    session_repeat(s, place);
+    r->waited++;
+    env_timer_in(s->env, SPAAK_TIMER_ANSWER + place, ANSWER_MS * 1000);
 }
 
 /* ---- to a reader ---- */
@@ -85,10 +95,19 @@ static struct reader_channel *channel_of(struct spaak *s, enum spaak_place place
     return r->channel;
 }
 
-static void say(struct spaak *s, enum spaak_place place, struct reader_command *c)
+static void put(struct spaak *s, enum spaak_place place, const struct reader_command *c)
 {
     uint8_t out[READER_PDU_MAX];
     struct wr w = wr_of(out, sizeof out);
+    struct reader_channel *channel = s->readers[place].channel;
+    reader_command_put(&w, c);
+    enum err e = reader_channel_send(channel, span_of(out, w.len));
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, reader_type_name(c->type), e, (uint32_t)w.len, NULL);
+}
+
+static void say(struct spaak *s, enum spaak_place place, struct reader_command *c)
+{
     struct reader_channel *channel = channel_of(s, place);
     if (!channel)
         return;
@@ -97,10 +116,7 @@ static void say(struct spaak *s, enum spaak_place place, struct reader_command *
         reader_channel_drop(channel);
         s->readers[place].polled = c->number;
     }
-    reader_command_put(&w, c);
-    enum err e = reader_channel_send(channel, span_of(out, w.len));
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, reader_type_name(c->type), e, (uint32_t)w.len, NULL);
+    put(s, place, c);
 }
 
 void readers_poll(struct spaak *s, enum spaak_place place, struct span select, unsigned gap_ms)
@@ -122,12 +138,12 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
     struct spaak_reader *r = &s->readers[place];
     uint8_t select[READER_SELECT];
     bool waits = r->session && r->awaits && r->select_len;
-    bool polls = r->begun && flags & READER_STATUS_FIELD && !(flags & READER_STATUS_CARD);
-    if (session_is_heard(s, place) && !r->awaits && !(flags & READER_STATUS_CARD)) {
+    if (r->waited > 1 && !(flags & READER_STATUS_CARD)) { /* LOST got lost, or the reader began anew */
         wait(s, place, false);
-        session_on_lost(s, place, ERR_DK_LINK_LOST); /* a reader that began anew has forgotten its card */
+        session_on_lost(s, place, ERR_DK_LINK_LOST);
         return;
     }
+    bool polls = r->begun && flags & READER_STATUS_FIELD && !(flags & READER_STATUS_CARD);
     if (!waits || polls || !(flags & READER_STATUS_WORKS) ||
         env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
         return;
@@ -141,6 +157,12 @@ void readers_send(struct spaak *s, enum spaak_place place, struct span command)
     wait(s, place, true);
     s->readers[place].awaits = false;
     say(s, place, &c);
+}
+
+void readers_send_again(struct spaak *s, enum spaak_place place, struct span command)
+{
+    put(s, place,
+        &(struct reader_command){.type = READER_APDU, .number = s->readers[place].number, .apdu = command});
 }
 
 void readers_off(struct spaak *s, enum spaak_place place)

@@ -233,6 +233,22 @@ static void trace_progress(struct spaak *s, struct session *n)
             env_trace_step(s->env, m->step, m->what);
 }
 
+static void send(struct spaak *s, enum spaak_place place, struct span apdu)
+{
+    struct session *n = session_at(s, place);
+    assert(apdu.len <= sizeof n->sent);
+    memcpy(n->sent, apdu.p, apdu.len);
+    n->sent_len = apdu.len;
+    readers_send(s, place, apdu);
+}
+
+void session_repeat(struct spaak *s, enum spaak_place place)
+{
+    struct session *n = session_at(s, place);
+    if (n)
+        readers_send_again(s, place, span_of(n->sent, n->sent_len));
+}
+
 static bool is_select(struct span apdu)
 {
     return apdu.len > 1 && apdu.p[1] == 0xA4;
@@ -247,7 +263,7 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
             if (is_select(step.apdu))
                 readers_poll(s, place, step.apdu, n->gap_ms);
             else
-                readers_send(s, place, step.apdu);
+                send(s, place, step.apdu);
             return;
         }
         if (step.what == VEHICLE_POLL || step.what == VEHICLE_RESET_LINK) {
@@ -285,7 +301,7 @@ static void close_on_answer(struct spaak *s, enum spaak_place place)
         last = n->closes == ERR_DK_TIMEOUT ? vehicle_pairing_timeout(v)
                                            : vehicle_pairing_abort(v, APDU_ABORT_NO_REASON, n->closes);
     if (last.what == VEHICLE_SEND)
-        readers_send(s, place, last.apdu);
+        send(s, place, last.apdu);
     else
         closed(s, place);
 }

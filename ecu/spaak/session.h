@@ -16,6 +16,8 @@ struct session {
     int traced;        /* state of the protocol whose milestone stands in the trace */
     unsigned gap_ms;   /* field off before the next SELECT */
     enum vehicle_phase phase;
+    uint8_t sent[READER_COMMAND_MAX]; /* the last command, should the bus have lost it */
+    size_t sent_len;
     /* what the configurations borrow */
     struct p256_key *vehicle_key;
     uint8_t certificate[X509_MAX], attestation[ATTESTATION_MAX];

@@ -88,7 +88,6 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT
                                       VEHICLE_RECORD_PREFIX,   NULL};
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
-static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -125,9 +124,9 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_SLOTS,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
-                                   any_statement,
+                                   (SPAAK_STATEMENT_PREFIX "+"),
                                    SPAAK_BODY_KEY,
-                                   any_key,
+                                   (VEHICLE_RECORD_PREFIX "+"),
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};

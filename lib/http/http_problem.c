@@ -27,15 +27,22 @@ size_t http_problem_text(unsigned status, enum err reason, const char *detail, c
                             *json ? ",\"detail\":\"" : "", json, *json ? "\"" : "");
 }
 
-size_t http_problem_write(unsigned status, enum err reason, const char *detail, uint8_t out[HTTP_PROBLEM_MAX])
+/* *r has its status, and lines of its own. */
+static size_t write_problem(struct http_response *r, enum err reason, const char *detail,
+                            uint8_t out[HTTP_PROBLEM_MAX])
 {
     char text[HTTP_PROBLEM_MAX];
-    struct http_response r = {.status = status};
     const char *type = http_type_name(HTTP_TYPE_PROBLEM);
     struct wr w = wr_of(out, HTTP_PROBLEM_MAX);
-    r.body = span_of(text, http_problem_text(status, reason, detail, text));
-    r.lines[HTTP_LINE_TYPE] = span_of(type, strlen(type));
-    return http_response_write(&r, &w) ? 0 : w.len;
+    r->body = span_of(text, http_problem_text(r->status, reason, detail, text));
+    r->lines[HTTP_LINE_TYPE] = span_of(type, strlen(type));
+    return http_response_write(r, &w) ? 0 : w.len;
+}
+
+size_t http_problem_write(unsigned status, enum err reason, const char *detail, uint8_t out[HTTP_PROBLEM_MAX])
+{
+    struct http_response r = {.status = status};
+    return write_problem(&r, reason, detail, out);
 }
 
 enum err http_problem_reason(const struct http_response *r, enum err *out)
@@ -59,6 +66,26 @@ enum err http_problem_reason(const struct http_response *r, enum err *out)
     return ERR_OK;
 }
 
+void http_door_lines(unsigned status, struct http_response *out)
+{
+    static const struct {
+        unsigned status; /* 0: all */
+        enum http_line line;
+        const char *text;
+    } rows[] = {
+        {0, HTTP_LINE_CACHE_CONTROL, "no-store"},
+        {0, HTTP_LINE_TYPE_OPTIONS, "nosniff"},
+        {0, HTTP_LINE_CONTENT_SECURITY, "default-src 'none'; frame-ancestors 'none'"},
+        {0, HTTP_LINE_REFERRER, "no-referrer"},
+        {0, HTTP_LINE_TRANSPORT_SECURITY, "max-age=31536000"},
+        {405, HTTP_LINE_ALLOW, "GET, POST, PUT, PATCH, DELETE"},
+        {429, HTTP_LINE_RETRY_AFTER, "1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!rows[i].status || rows[i].status == status)
+            out->lines[rows[i].line] = span_of(rows[i].text, strlen(rows[i].text));
+}
+
 /* By the first row of that reason; what has none, and all that a reader says, is a bad request. */
 unsigned http_door_status(enum err reason)
 {
@@ -70,6 +97,7 @@ unsigned http_door_status(enum err reason)
 
 size_t http_door_write(enum err reason, uint8_t out[HTTP_PROBLEM_MAX])
 {
-    unsigned status = http_door_status(reason);
-    return http_problem_write(status, status == 400 ? ERR_MSG_MALFORMED : reason, NULL, out);
+    struct http_response r = {.status = http_door_status(reason)};
+    http_door_lines(r.status, &r);
+    return write_problem(&r, r.status == 400 ? ERR_MSG_MALFORMED : reason, NULL, out);
 }

@@ -27,6 +27,8 @@ struct http_door_problem {
     enum err reason;
 };
 extern const struct http_door_problem http_door_problems[];
+/* What stands in the head of each such answer beside its type. */
+void http_door_lines(unsigned status, struct http_response *out);
 /* The status that the door answers for what a reader or a link said. */
 unsigned http_door_status(enum err reason);
 /* A whole response of the door to that: status and document. */

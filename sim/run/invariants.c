@@ -27,6 +27,17 @@ static void judge_claims(struct run *r)
 
 /* ---- refusals ---- */
 
+/* False where the component's life ends or begins: inputs are counted anew then. */
+static bool judge_beside(struct run *r, const struct trace_event *refusal, const struct trace_event *e)
+{
+    if (strcmp(e->component, refusal->component) != 0)
+        return true;
+    if (e->kind == TRACE_STORE && e->cause == refusal->cause)
+        run_fail_as(r, FAILURE_RULE, "invariant 4: %s refused %s (%s) but stored %s", refusal->component,
+                    refusal->message, err_name((enum err)refusal->reason), e->detail);
+    return e->kind != TRACE_LIFE;
+}
+
 /* Invariant 4: an input that was refused has stored nothing. Events of one input lie together. */
 static void judge_refusals(struct run *r)
 {
@@ -34,12 +45,12 @@ static void judge_refusals(struct run *r)
         const struct trace_event *e = &r->events[i];
         if (e->kind != TRACE_REJECT)
             continue;
-        for (size_t k = i > NEAR ? i - NEAR : 0; k < r->event_count && k < i + NEAR; k++) {
-            const struct trace_event *s = &r->events[k];
-            if (s->kind == TRACE_STORE && s->cause == e->cause && strcmp(s->component, e->component) == 0)
-                run_fail_as(r, FAILURE_RULE, "invariant 4: %s refused %s (%s) but stored %s", e->component,
-                            e->message, err_name((enum err)e->reason), s->detail);
-        }
+        for (size_t k = i; k > 0 && i - k < NEAR; k--)
+            if (!judge_beside(r, e, &r->events[k - 1]))
+                break;
+        for (size_t k = i + 1; k < r->event_count && k < i + NEAR; k++)
+            if (!judge_beside(r, e, &r->events[k]))
+                break;
     }
 }
 

@@ -37,7 +37,7 @@ static void write_general(FILE *f, const struct nginx_door *d)
         "client_header_timeout 2s;\nclient_body_timeout 2s;\nsend_timeout 5s;\n"
         "client_body_buffer_size %d;\nlarge_client_header_buffers 4 8k;\nhttp2_max_concurrent_streams %d;\n"
         "map $ssl_client_fingerprint $who { \"\" nobody; default $ssl_client_fingerprint; }\n"
-        "limit_req_zone $who zone=rate:1m rate=%dr/s;\nlimit_req_status 429;\n",
+        "limit_req_zone $who zone=rate:1m rate=%dr/s;\nlimit_req_status 429;\nlimit_req_log_level info;\n",
         HTTP_BODY_MAX, HTTP_ASKS_MAX, HTTP_RATE_PER_S);
     fprintf(f, "ssl_protocols TLSv1.2 TLSv1.3;\nssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;\n"
                "ssl_prefer_server_ciphers on;\nssl_session_tickets off;\nssl_session_cache off;\n"
@@ -50,6 +50,16 @@ static void write_general(FILE *f, const struct nginx_door *d)
         HTTP_ANSWER_MS, HTTP_ANSWER_MS);
 }
 
+static void write_lines(FILE *f, unsigned status)
+{
+    struct http_response r = {.status = status};
+    http_door_lines(status, &r);
+    for (unsigned i = 0; i < HTTP_LINES; i++)
+        if (r.lines[i].len)
+            fprintf(f, "add_header %s \"%.*s\" always; ", http_lines[i].header, (int)r.lines[i].len,
+                    (const char *)r.lines[i].p);
+}
+
 /* What nginx says no to by itself, in our words: a page for each status. They have paths, since where nginx
  * could not read the path of a request it finds no location by name. */
 static void write_problems(FILE *f)
@@ -60,8 +70,10 @@ static void write_problems(FILE *f)
         http_problem_text(p->status, p->reason, NULL, text);
         fprintf(f,
                 "error_page %u " PAGES "%u;\nlocation = " PAGES
-                "%u { internal; default_type application/problem+json; return %u '",
-                p->status, p->status, p->status, p->status);
+                "%u { internal; default_type application/problem+json; ",
+                p->status, p->status, p->status);
+        write_lines(f, p->status);
+        fprintf(f, "return %u '", p->status);
         for (const char *c = text; *c; c++)
             fprintf(f, *c == '\'' || *c == '\\' ? "\\%c" : "%c", *c);
         fprintf(f, "'; }\n");

@@ -173,7 +173,7 @@ static void tell_evidence(struct phone *p, const struct handset_turn *t)
     if (!last && d->evidence_failures <= t->failures)
         return;
     snprintf(text, sizeof text, "%d of %d", last ? DK_EVIDENCE_MAX : d->evidence_failures, DK_EVIDENCE_MAX);
-    env_trace_reason(p->env, TRACE_REJECT, "OP-03/3", NULL, ERR_DK_EVIDENCE, 0, text);
+    env_trace_reason(p->env, TRACE_FAIL, "OP-03/3", NULL, ERR_DK_EVIDENCE, 0, text);
 }
 
 static void tell(struct phone *p, const struct handset_turn *t)

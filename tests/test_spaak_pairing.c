@@ -1,0 +1,358 @@
+/* Owner pairing in the SpaaK Module alone: the reader of the pad and the head unit are the test's, the phone
+ * is the rig's. Whatever goes wrong on the way, phone and vehicle have the same key at the end. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "ecu/spaak/spaak.h"
+#include "tests/check.h"
+#include "tests/pairing_bench.h"
+
+static void press(struct pairing_bench *p)
+{
+    pairing_bcm_says(p, true, true);
+    pairing_wish(p, CABIN_ADD_PHONE);
+}
+
+/* As people do: whoever was told to puts the phone back, and gives it time. */
+static void wait_for_key(struct pairing_bench *p)
+{
+    for (int i = 0; i < 40 && pairing_fault(p); i++) {
+        pairing_place(p);
+        pairing_run_ms(p, 500);
+    }
+}
+
+static void expect_paired(struct pairing_bench *p, const char *what, size_t number)
+{
+    const char *fault = pairing_fault(p);
+    cr_expect(fault == NULL, "%s %zu: %s", what, number, fault);
+    cr_expect(not(pairing_stored(p, SPAAK_VERIFIERS_ID)), "%s %zu: verifiers", what, number);
+    cr_expect(not(pairing_stored(p, SPAAK_PAIRING_ON)), "%s %zu: still on", what, number);
+    cr_expect(pairing_stored(p, SPAAK_UNREPORTED), "%s %zu: unreported", what, number);
+}
+
+Test(spaak_pairing, a_phone_becomes_the_owners_key)
+{
+    static const enum cabin_notice wanted[] = {CABIN_CLICK_LINK, CABIN_PAIRING, CABIN_LEAVE_PHONE,
+                                               CABIN_PAIRED};
+    struct pairing_bench p;
+    pairing_open(&p);
+    press(&p);
+    cr_expect(pairing_stored(&p, SPAAK_PAIRING_ON) && p.polls);
+    wait_for_key(&p);
+    expect_paired(&p, "pairing", 0);
+    cr_assert(ge(sz, p.notice_count, 4));
+    for (size_t i = 0; i < 4; i++)
+        cr_expect(eq(int, (int)p.notices[i].what, (int)wanted[i]), "notice %zu", i);
+    pairing_close(&p);
+}
+
+/* ---- what the bus and people do, at each APDU ---- */
+
+#define APDUS_MIN 20 /* of one pairing: fewer would mean that nothing was tried */
+
+static void trouble_at_each_apdu(enum pairing_trouble trouble, enum err refusal, const char *what)
+{
+    size_t at = 0;
+    for (bool troubled = true; troubled; at++) {
+        struct pairing_bench p;
+        pairing_open(&p);
+        p.trouble = trouble;
+        p.trouble_at = at;
+        p.refusal = refusal;
+        press(&p);
+        wait_for_key(&p);
+        expect_paired(&p, what, at);
+        cr_expect(eq(int, (int)pairing_said(&p), CABIN_PAIRED), "%s %zu", what, at);
+        troubled = p.troubled;
+        pairing_close(&p);
+        cr_assert(lt(sz, at, 100));
+    }
+    cr_expect(ge(sz, at, APDUS_MIN), "%s: %zu APDUs", what, at);
+}
+
+Test(spaak_pairing, lifted_at_each_apdu_and_put_back, .timeout = 120)
+{
+    trouble_at_each_apdu(PAIRING_LIFTED, ERR_OK, "lifted");
+}
+
+Test(spaak_pairing, refused_by_the_reader_at_each_apdu, .timeout = 120)
+{
+    trouble_at_each_apdu(PAIRING_REFUSED, ERR_NOT_FOUND, "refused");
+}
+
+/* The same command goes again, the phone hears it once, and no attempt is lost. */
+Test(spaak_pairing, an_answer_lost_on_the_bus_at_each_apdu, .timeout = 120)
+{
+    struct pairing_bench p;
+    size_t apdus;
+    pairing_open(&p);
+    press(&p);
+    wait_for_key(&p);
+    apdus = p.apdus;
+    pairing_close(&p);
+    cr_assert(ge(sz, apdus, APDUS_MIN));
+    for (size_t at = 0; at < apdus; at++) {
+        pairing_open(&p);
+        p.trouble = PAIRING_LOST_WORD;
+        p.trouble_at = at;
+        press(&p);
+        wait_for_key(&p);
+        expect_paired(&p, "word lost", at);
+        cr_expect(p.troubled && p.apdus == apdus, "%zu: %zu APDUs, not %zu", at, p.apdus, apdus);
+        pairing_close(&p);
+    }
+}
+
+/* ---- commits ---- */
+
+static void spoil_commit(struct pairing_bench *p, size_t at, enum rig_fate fate)
+{
+    pairing_open(p);
+    p->spy.commits = 0; /* from the press on */
+    p->spy.at = at;
+    p->spy.fate = fate;
+    press(p);
+    for (int i = 0; i < 60 && (pairing_fault(p) || pairing_is_dead(p)); i++) {
+        pairing_place(p);
+        if (pairing_is_dead(p))
+            pairing_restart(p);
+        if (!pairing_stored(p, SPAAK_PAIRING_ON) && pairing_fault(p)) {
+            cr_expect(fate != RIG_REFUSED || pairing_said(p) == CABIN_FAILED, "commit %zu", at);
+            rig_enter_password(p->rig, true); /* it has ended, and said so: a person begins again */
+            press(p);
+        }
+        pairing_run_ms(p, 500);
+    }
+}
+
+static void spoil_each_commit(enum rig_fate fate, const char *what)
+{
+    size_t at = 1;
+    for (bool fired = true; fired; at++) {
+        struct pairing_bench p;
+        spoil_commit(&p, at, fate);
+        expect_paired(&p, what, at);
+        fired = p.spy.fired;
+        pairing_close(&p);
+        cr_assert(lt(sz, at, 60));
+    }
+    cr_expect(ge(sz, at, 8), "%s: %zu commits", what, at);
+}
+
+Test(spaak_pairing, each_commit_refused, .timeout = 120)
+{
+    spoil_each_commit(RIG_REFUSED, "refused");
+}
+
+Test(spaak_pairing, power_lost_before_each_commit, .timeout = 120)
+{
+    spoil_each_commit(RIG_LOST_BEFORE, "cut before");
+}
+
+Test(spaak_pairing, power_lost_behind_each_commit, .timeout = 120)
+{
+    spoil_each_commit(RIG_LOST_AFTER, "cut behind");
+}
+
+/* ---- states and inputs ---- */
+
+enum at { OFF, NO_VERIFIERS, WAITS, TALKS, PHASE_3, PAIRED, ATS };
+static const char *const at_names[ATS] = {
+    "off", "waits for verifiers", "waits for a phone", "in a session", "phase 3", "paired"};
+
+static void bring_to(struct pairing_bench *p, enum at at)
+{
+    pairing_open(p);
+    if (at == OFF)
+        return;
+    if (at == NO_VERIFIERS) {
+        struct store_put gone = {SPAAK_VERIFIERS_ID, {NULL, 0}};
+        ASSERT_OK(store_apply(p->spy.inner, &gone, 1));
+    }
+    p->trouble_at = at == TALKS ? 3 : 19; /* WRITE DATA; AUTH0 */
+    if (at == TALKS)
+        p->trouble = PAIRING_LOST_WORD;
+    if (at == PHASE_3)
+        p->trouble = PAIRING_LIFTED;
+    press(p);
+    if (at == PAIRED) {
+        wait_for_key(p);
+    } else if (at == TALKS || at == PHASE_3) {
+        pairing_place(p);
+        pairing_run_ms(p, 700);
+        cr_assert(p->troubled);
+    }
+    p->notice_count = 0;
+}
+
+enum input { ADD, ADD_WITHOUT_FOB, CANCEL, MODE_TIMER, INPUTS };
+static const char *const input_names[INPUTS] = {"add", "add without a fob", "cancel", "time"};
+
+static void bring(struct pairing_bench *p, enum input input)
+{
+    pairing_bcm_says(p, true, input != ADD_WITHOUT_FOB);
+    if (input == MODE_TIMER) {
+        p->mute = true; /* 300 s, in one step */
+        pairing_run_ms(p, 301000);
+    } else {
+        pairing_wish(p, input == CANCEL ? CABIN_CANCEL : CABIN_ADD_PHONE);
+    }
+}
+
+static const struct {
+    enum cabin_notice says;
+    bool on; /* afterwards */
+} table[ATS][INPUTS] = {
+    [OFF] = {[ADD] = {CABIN_CLICK_LINK, true},
+             [ADD_WITHOUT_FOB] = {CABIN_KEY_NEEDED, false},
+             [CANCEL] = {CABIN_CANCELLED, false},
+             [MODE_TIMER] = {0, false}},
+    [NO_VERIFIERS] = {[ADD] = {CABIN_NO_VERIFIERS, true},
+                      [ADD_WITHOUT_FOB] = {CABIN_NO_VERIFIERS, true},
+                      [CANCEL] = {CABIN_CANCELLED, false},
+                      [MODE_TIMER] = {CABIN_TIME_OVER, false}},
+    [WAITS] = {[ADD] = {CABIN_CLICK_LINK, true},
+               [ADD_WITHOUT_FOB] = {CABIN_CLICK_LINK, true},
+               [CANCEL] = {CABIN_CANCELLED, false},
+               [MODE_TIMER] = {CABIN_TIME_OVER, false}},
+    [TALKS] = {[ADD] = {CABIN_PAIRING, true},
+               [ADD_WITHOUT_FOB] = {CABIN_PAIRING, true},
+               [CANCEL] = {CABIN_CANCELLED, false},
+               [MODE_TIMER] = {CABIN_TIME_OVER, false}},
+    [PHASE_3] = {[ADD] = {CABIN_LEAVE_PHONE, true},
+                 [ADD_WITHOUT_FOB] = {CABIN_LEAVE_PHONE, true},
+                 [CANCEL] = {CABIN_CANCELLED, false},
+                 [MODE_TIMER] = {CABIN_TIME_OVER, false}},
+    [PAIRED] = {[ADD] = {CABIN_FAILED, false},
+                [ADD_WITHOUT_FOB] = {CABIN_FAILED, false},
+                [CANCEL] = {CABIN_PAIRED, false},
+                [MODE_TIMER] = {CABIN_PAIRED, false}},
+};
+
+Test(spaak_pairing, every_wish_in_every_state, .timeout = 120)
+{
+    for (int a = 0; a < ATS; a++)
+        for (int i = 0; i < INPUTS; i++) {
+            struct pairing_bench p;
+            bring_to(&p, (enum at)a);
+            bring(&p, (enum input)i);
+            cr_expect(eq(int, (int)pairing_said(&p), (int)table[a][i].says), "%s, %s", at_names[a],
+                      input_names[i]);
+            cr_expect(eq(int, pairing_stored(&p, SPAAK_PAIRING_ON), table[a][i].on), "%s, %s", at_names[a],
+                      input_names[i]);
+            pairing_close(&p);
+        }
+}
+
+/* The phone has still to answer: the abort waits for that, and nothing comes behind it but OFF. */
+Test(spaak_pairing, a_cancelled_phone_hears_the_abort)
+{
+    struct pairing_bench p;
+    bring_to(&p, TALKS);
+    size_t apdus = p.apdus, offs = p.offs_heard;
+    pairing_wish(&p, CABIN_CANCEL);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_CANCELLED), "the user is told at once");
+    cr_expect(eq(sz, p.offs_heard, offs), "the field stays for the abort");
+    pairing_run_ms(&p, 3000);
+    cr_expect(eq(sz, p.apdus, apdus + 1));
+    cr_expect(eq(sz, p.offs_heard, offs + 1));
+    expect_hex(span_of(p.last_apdu, p.last_apdu_len), "803c1200", "what the phone heard last");
+    cr_expect(eq(int, p.rig->device.state, DK_IDLE));
+    cr_expect(eq(sz, rig_phone_keys(p.rig), 0));
+    pairing_close(&p);
+}
+
+/* Reports of another number belong to a time that is over. */
+Test(spaak_pairing, reports_of_other_numbers_change_nothing)
+{
+    static const enum reader_type types[] = {READER_SELECTED, READER_RESPONSE, READER_LOST, READER_REFUSED,
+                                             READER_DONE};
+    struct pairing_bench p;
+    bring_to(&p, TALKS);
+    size_t commits = p.spy.commits, apdus = p.apdus, polls = p.polls_heard;
+    for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
+        for (int off = -2; off <= 2; off++) {
+            uint8_t number =
+                (uint8_t)((types[t] == READER_SELECTED || types[t] == READER_LOST ? p.polled
+                                                                                  : p.last_number) +
+                          off);
+            if (off == 0 || number == p.last_number || number == p.polled)
+                continue;
+            bool apdu = types[t] == READER_SELECTED || types[t] == READER_RESPONSE;
+            pairing_report(&p, &(struct reader_report){.type = types[t],
+                                                       .number = number,
+                                                       .apdu = span_of("\x90", apdu ? 2 : 0),
+                                                       .loss = READER_LOST_LIFTED,
+                                                       .reason = ERR_BUSY});
+        }
+    cr_expect(eq(sz, p.spy.commits, commits));
+    cr_expect(eq(sz, p.apdus, apdus));
+    cr_expect(eq(sz, p.polls_heard, polls));
+    wait_for_key(&p);
+    expect_paired(&p, "other numbers", 0);
+    pairing_close(&p);
+}
+
+/* ---- passwords ---- */
+
+Test(spaak_pairing, seven_wrong_passwords_and_no_eighth, .timeout = 60)
+{
+    struct pairing_bench p;
+    pairing_open(&p);
+    dk_device_set_password(&p.rig->device, span_of("73519264", 8));
+    press(&p);
+    pairing_place(&p);
+    pairing_run_ms(&p, 60000);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_FAILED));
+    cr_expect(eq(int, p.notices[p.notice_count - 1].reason, ERR_DK_ATTEMPTS));
+    size_t told = 0;
+    for (size_t i = 0; i < p.notice_count; i++)
+        told += p.notices[i].what == CABIN_FAILED && p.notices[i].reason == ERR_DK_EVIDENCE;
+    cr_expect(eq(sz, told, 6));
+    cr_expect(pairing_stored(&p, SPAAK_VERIFIERS_WANTED) && !pairing_stored(&p, SPAAK_VERIFIERS_ID));
+    cr_expect(not(pairing_stored(&p, SPAAK_PAIRING_ON)));
+    cr_expect(eq(sz, p.rig->device.password_len, 0), "the phone has forgotten it, too");
+    cr_expect(not(p.polls));
+    pairing_close(&p);
+}
+
+/* It is asked for again every half second; the head unit keeps asking for the link. */
+Test(spaak_pairing, a_phone_without_password_is_waited_for)
+{
+    struct pairing_bench p;
+    pairing_open(&p);
+    dk_device_forget_password(&p.rig->device);
+    press(&p);
+    pairing_place(&p);
+    pairing_run_ms(&p, 5000);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_CLICK_LINK));
+    cr_expect(eq(sz, p.apdus, 0));
+    cr_expect(lt(sz, p.polls_heard, 15), "%zu", p.polls_heard);
+    rig_enter_password(p.rig, true);
+    wait_for_key(&p);
+    expect_paired(&p, "late password", 0);
+    pairing_close(&p);
+}
+
+/* ---- readers ---- */
+
+/* POLL got lost, or the reader lost power: its status says that it does not poll. */
+Test(spaak_pairing, a_reader_that_does_not_poll_is_told_again)
+{
+    struct pairing_bench p;
+    pairing_open(&p);
+    p.mute = true;
+    press(&p);
+    pairing_run_ms(&p, 1200);
+    p.mute = false;
+    cr_assert(not(p.polls));
+    pairing_run_ms(&p, 1000);
+    cr_expect(p.polls);
+    p.polls = p.selected = false; /* it began anew */
+    pairing_run_ms(&p, 2000);
+    cr_expect(p.polls);
+    wait_for_key(&p);
+    expect_paired(&p, "told again", 0);
+    pairing_close(&p);
+}
