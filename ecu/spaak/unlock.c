@@ -72,8 +72,15 @@ static void look_at(struct spaak *s, enum spaak_place place)
     bool pairs = place == SPAAK_PAD && s->pairing.state != PAIRING_OFF;
     if (pairs || session_is_heard(s, place))
         return;
+    bool had = r->session != NULL;
+    if (had && r->follows_until_us) {
+        if (env_now_us(s->env) < r->follows_until_us)
+            return; /* the doors have moved, and it is not over for the key */
+        session_drop(s, place);
+    }
+    r->follows_until_us = 0;
     if (!is_wanted(s, place)) {
-        if (r->session) {
+        if (had) {
             session_drop(s, place);
             readers_off(s, place);
         }
@@ -174,9 +181,13 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
     want_verifiers(s);
-    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK)
-        return;
-    readers_off(s, place);
-    s->readers[place].not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    struct spaak_reader *r = &s->readers[place];
+    r->follows_until_us = 0;
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK) {
+        r->follows_until_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    } else {
+        readers_off(s, place);
+        r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    }
     env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }
