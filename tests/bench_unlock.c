@@ -91,6 +91,6 @@ int main(int argc, char **argv)
     static const char is[] = "the same transaction in memory, both ends, median of 200";
     figure_report("process_unlock", median, "ms from card selected to doors unlocked, median of 100", floor,
                   is, 20);
-    figure_report("process_unlock_p99", ms[n * 99 / 100 - 1], "ms, 99th percentile of 100", floor, is, 60);
+    figure_report("process_unlock_p99", ms[n * 99 / 100 - 1], "ms, 99th percentile of 100", floor, is, 100);
     return 0;
 }
