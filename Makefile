@@ -86,7 +86,7 @@ $(BUILD)/obj/gen/%.o: $(BUILD)/gen/%.c
 	$(Q)mkdir -p $(@D) && $(CC) $(GENFLAGS) -c $< -o $@
 
 # Criterion's macros are not clean under these
-$(BUILD)/obj/tests/test_%.o $(BUILD)/obj/tests/vehicle_bench.o $(BUILD)/obj/tests/module_bench.o $(BUILD)/obj/tests/isotp_player.o: WARN += -Wno-conversion -Wno-shadow -Wno-cast-qual -Wno-write-strings $(if $(CLANG),-Wno-incompatible-pointer-types-discards-qualifiers,-Wno-discarded-qualifiers)
+$(BUILD)/obj/tests/test_%.o $(BUILD)/obj/tests/vehicle_bench.o $(BUILD)/obj/tests/module_bench.o $(BUILD)/obj/tests/unlock_bench.o $(BUILD)/obj/tests/isotp_player.o: WARN += -Wno-conversion -Wno-shadow -Wno-cast-qual -Wno-write-strings $(if $(CLANG),-Wno-incompatible-pointer-types-discards-qualifiers,-Wno-discarded-qualifiers)
 
 $(BUILD)/obj/%.o: %.c Makefile | $(GEN)
 	$(call say,CC,$<)

@@ -431,7 +431,7 @@ static const struct component_class prover = {.name = "prover", .claims = proofs
 
 static struct trace_event proof(const uint8_t id[CABIN_TRANSACTION])
 {
-    struct trace_event e = {.kind = TRACE_CLAIM, .has_digest = true};
+    struct trace_event e = {.time_us = b.now_us, .kind = TRACE_CLAIM, .has_digest = true};
     char text[CABIN_TRANSACTION_TEXT];
     uint8_t digest[SHA256_SIZE];
     const struct span value = cabin_transaction_text(id, text);
@@ -452,6 +452,8 @@ static const struct {
     {"other unlock", "without a fresh \"authenticated\""},
     {"proof unlock unlock", "without a fresh \"authenticated\""},
     {"proof unlock close proof unlock", NULL},
+    {"proof 1900 unlock", NULL},
+    {"proof 2100 unlock", "without a fresh \"authenticated\""},
     {"proof start press", NULL},
     {"press proof start", NULL},
     {"start press", "claims \"start-authorised\""},

@@ -122,15 +122,23 @@ static const struct claim_spec door_claims[] = {
     {.name = "owner", .kind = CLAIM_AT_MOST_ONE},
     {.name = "transaction", .kind = CLAIM_EQUAL},
     {.name = "open", .kind = CLAIM_ONLY_AFTER, .after = "transaction"},
+    {.name = "ready", .kind = CLAIM_EQUAL},
+    {.name = "go", .kind = CLAIM_ONLY_AFTER, .after = "ready", .within_us = 5},
     {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
     {.name = NULL},
 };
 static const struct component_class door_class = {.name = "door", .claims = door_claims};
-static const struct component_class server_class = {.name = "server", .claims = door_claims};
+static const struct claim_spec server_claims[] = {
+    {.name = "transaction", .kind = CLAIM_EQUAL},
+    {.name = "K", .kind = CLAIM_EQUAL, .shared = true},
+    {.name = NULL},
+};
+static const struct component_class server_class = {.name = "server", .claims = server_claims};
 
 struct made {
     const char *by, *claim;
     int value; /* -1: claims nothing any more; -2: was killed */
+    uint64_t time_us;
 };
 
 static const struct {
@@ -155,6 +163,26 @@ static const struct {
     {.name = "a transaction opens once",
      .made = {{"server", "transaction", 7}, {"door", "open", 7}, {"gate", "open", 7}},
      .at_once = "without a fresh \"transaction\""},
+    {.name = "whose transaction it was died since",
+     .made = {{"server", "transaction", 7}, {"server", "", -2}, {"door", "open", 7}}},
+    {.name = "and it opens once all the same",
+     .made = {{"server", "transaction", 7}, {"server", "", -2}, {"door", "open", 7}, {"gate", "open", 7}},
+     .at_once = "without a fresh \"transaction\""},
+    {.name = "two transactions on their way",
+     .made = {{"server", "transaction", 6},
+              {"server", "transaction", 7},
+              {"door", "open", 6},
+              {"gate", "open", 7}}},
+    {.name = "a transaction that was withdrawn",
+     .made = {{"server", "transaction", 7}, {"server", "transaction", -1}, {"door", "open", 7}},
+     .at_once = "without a fresh \"transaction\""},
+    {.name = "what a life has made ready is gone with it",
+     .made = {{"door", "ready", 7}, {"door", "", -2}, {"door", "go", 7}},
+     .at_once = "without a fresh \"ready\""},
+    {.name = "ready in time", .made = {{"door", "ready", 7}, {"door", "go", 7, 5}}},
+    {.name = "ready too long ago",
+     .made = {{"door", "ready", 7}, {"door", "go", 7, 6}},
+     .at_once = "without a fresh \"ready\""},
     {.name = "both hold the same", .made = {{"door", "K", 3}, {"server", "K", 3}}},
     {.name = "they differ",
      .made = {{"door", "K", 3}, {"server", "K", 4}},
@@ -174,7 +202,9 @@ static void note_failure(void *ctx, const char *problem)
 
 static struct trace_event made_event(const struct made *m)
 {
-    struct trace_event e = {.kind = m->value == -2 ? TRACE_LIFE : TRACE_CLAIM, .has_digest = m->value >= 0};
+    struct trace_event e = {.time_us = m->time_us,
+                            .kind = m->value == -2 ? TRACE_LIFE : TRACE_CLAIM,
+                            .has_digest = m->value >= 0};
     text_copy(e.component, sizeof e.component, m->by);
     text_copy(e.message, sizeof e.message, m->claim);
     text_copy(e.peer, sizeof e.peer, "V1");

@@ -49,11 +49,19 @@ static const char *const shows[] = {
     [SHOW_IGNITION] = "ignition", [SHOW_DOORS] = "doors", [SHOW_ENGINE] = "engine", NULL};
 static const char *const door_texts[DOORS_STATES] = {
     [DOORS_LOCKED] = "locked", [DOORS_UNLOCKED] = "unlocked", [DOORS_OPEN] = "open"};
+/* A command is on its way for a moment; longer, the transaction is not fresh any more. */
+#define FRESH_US 2000000
 /* Between the command and the start button other transactions may come: so what authorised the start is held
  * here. */
 static const struct claim_spec claims[] = {
-    [CLAIM_UNLOCKED] = {.name = "unlocked", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
-    [CLAIM_AUTHORISED] = {.name = "start-authorised", .kind = CLAIM_ONLY_AFTER, .after = "authenticated"},
+    [CLAIM_UNLOCKED] = {.name = "unlocked",
+                        .kind = CLAIM_ONLY_AFTER,
+                        .after = "authenticated",
+                        .within_us = FRESH_US},
+    [CLAIM_AUTHORISED] = {.name = "start-authorised",
+                          .kind = CLAIM_ONLY_AFTER,
+                          .after = "authenticated",
+                          .within_us = FRESH_US},
     [CLAIM_STARTED] = {.name = "started", .kind = CLAIM_ONLY_AFTER, .after = "start-authorised"},
     {.name = NULL},
 };
@@ -167,6 +175,7 @@ static void start_engine(struct bcm *b)
 {
     b->engine = b->ignition = true;
     claim_transaction(b, CLAIM_STARTED, b->authorised);
+    env_trace_step(b->env, "OP-06/8", "the engine starts");
     set_start(b, START_NONE);
 }
 
@@ -193,9 +202,11 @@ static void end_start(struct bcm *b)
 static enum err do_unlock(struct bcm *b, const char *transaction)
 {
     enum err e = move_doors(b, b->doors == DOORS_OPEN ? DOORS_OPEN : DOORS_UNLOCKED);
-    if (!e)
-        claim_transaction(b, CLAIM_UNLOCKED, transaction);
-    return e;
+    if (e)
+        return e;
+    claim_transaction(b, CLAIM_UNLOCKED, transaction);
+    env_trace_step(b->env, "OP-06/8", "the doors are unlocked");
+    return ERR_OK;
 }
 
 static enum err do_lock(struct bcm *b)

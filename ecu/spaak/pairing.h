@@ -130,7 +130,9 @@ void unlock_look(struct spaak *s);
 /* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
 void unlock_terminate(struct spaak *s, struct vehicle_key *k);
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
-/* A transaction has proved who is there: doors or engine. */
-void unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t);
+/* A transaction has proved who is there, whose first answer came then: doors or engine. ERR_DK_TIMEOUT: it
+ * took too long, and nothing moves. */
+enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,
+                              uint64_t selected_us);
 
 #endif

@@ -16,6 +16,8 @@ enum spaak_place { SPAAK_PAD, SPAAK_DOOR, SPAAK_PLACES };
 struct spaak_keys {
     struct vehicle_key list[SPAAK_KEYS]; /* open */
     size_t count;
+    bool ended; /* the device knows that this one is terminated: deleted when no session looks at the list */
+    uint8_t ended_id[ENDPOINT_KEY_ID];
 };
 
 struct session;
@@ -30,9 +32,10 @@ struct spaak_reader {
     struct session *session;        /* NULL: none */
     uint8_t select[READER_SELECT];  /* of the last poll */
     size_t select_len;
-    unsigned waited;        /* for the answer to a command, in rounds of the timer */
-    uint64_t polled_us;     /* when the field is on, at the latest */
-    uint64_t not_before_us; /* a phone that failed is asked again then */
+    unsigned waited;           /* for the answer to a command, in rounds of the timer */
+    uint64_t polled_us;        /* when the field is on, at the latest */
+    uint64_t not_before_us;    /* a phone that failed is asked again then */
+    uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
 };
 
 enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };

@@ -271,8 +271,9 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
             n->heard = n->protocol.pairing.state != VP_SELECTING;
             step = proceed(n);
         } else if (step.what == VEHICLE_OPEN) {
-            unlock_authenticated(s, place, &n->protocol.transaction);
-            step = vehicle_transaction_end(&n->protocol.transaction, 0x01, 0x00);
+            enum err e = unlock_authenticated(s, place, &n->protocol.transaction, n->heard_us);
+            step = e ? vehicle_transaction_fail(&n->protocol.transaction, e)
+                     : vehicle_transaction_end(&n->protocol.transaction, 0x01, 0x00);
         } else {
             assert(step.what != VEHICLE_DATA); /* nothing is exchanged in a plain transaction */
             step = store(s, n, &step);
@@ -316,6 +317,8 @@ void session_on_answer(struct spaak *s, enum spaak_place place, struct span resp
         close_on_answer(s, place);
         return;
     }
+    if (!n->heard)
+        n->heard_us = env_now_us(s->env);
     n->heard = true;
     session_set_time(n, env_wall_ms(s->env) / 1000);
     drive(s, place, input(n, response));

@@ -7,13 +7,14 @@
 
 struct session {
     enum session_kind kind;
-    bool of_pairing; /* who is told of its end: the pairing, or unlock.c */
-    bool heard;      /* a phone has answered SELECT */
-    bool stored;     /* PAIRING: came to STORE_KEY */
-    bool closing;    /* PAIRING: only the abort is still to be said */
-    enum err closes; /* why */
-    int traced;      /* state of the protocol whose milestone stands in the trace */
-    unsigned gap_ms; /* field off before the next SELECT */
+    bool of_pairing;   /* who is told of its end: the pairing, or unlock.c */
+    bool heard;        /* a phone has answered SELECT */
+    uint64_t heard_us; /* and when */
+    bool stored;       /* PAIRING: came to STORE_KEY */
+    bool closing;      /* PAIRING: only the abort is still to be said */
+    enum err closes;   /* why */
+    int traced;        /* state of the protocol whose milestone stands in the trace */
+    unsigned gap_ms;   /* field off before the next SELECT */
     enum vehicle_phase phase;
     uint8_t sent[READER_COMMAND_MAX]; /* the last command, should the bus have lost it */
     size_t sent_len;

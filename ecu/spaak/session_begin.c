@@ -154,6 +154,8 @@ static enum err set_key_data(struct spaak *s, struct session *n)
                                    .options_2 = ENDPOINT_OWNER_OPTIONS_2,
                                    .confidential_size = MAILBOX_DEFAULT_CONFIDENTIAL,
                                    .private_size = MAILBOX_DEFAULT_PRIVATE};
+    if (s->key_us)
+        d->creation.not_after_s = (env_wall_ms(s->env) + (int64_t)(s->key_us / 1000)) / 1000;
     slots_offer(s, &d->creation.slot, 1);
     p256_public(n->vehicle_key, d->creation.vehicle_pk);
     memcpy(d->creation.authorized_pk, s->j.cert.public_key, P256_POINT);

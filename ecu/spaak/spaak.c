@@ -50,6 +50,10 @@ static const struct setting_spec settings[] = {
     /* TOVeh_kts, Tveh-loop */
     [SPAAK_SETTING_KTS_MS] = {.name = "kts_ms", .fallback = 60000, .min = 1, .max = 86400000},
     [SPAAK_SETTING_KTS_LOOP_MS] = {.name = "kts_loop_ms", .fallback = 1000, .min = 1, .max = 3600000},
+    /* from a phone's first answer to the command; one that takes longer may be far away */
+    [SPAAK_SETTING_UNLOCK_MS] = {.name = "unlock_ms", .fallback = 2000, .min = 1, .max = 60000},
+    /* a key that is paired is valid for so long; 0: without end */
+    [SPAAK_SETTING_KEY_S] = {.name = "key_s", .fallback = 0, .min = 0, .max = 1000000000},
     {.name = NULL},
 };
 
@@ -179,6 +183,7 @@ static void settle(struct spaak *s)
 {
     if (s->begins && !diagnostic_silent(&s->diagnostic)) {
         s->begins = false;
+        cabin_begin(s);
         begin_use_cases(s);
     }
     if (s->retest && !diagnostic_silent(&s->diagnostic)) {
@@ -338,7 +343,6 @@ static enum err begin_finished(struct spaak *s)
         return e;
     keys_load(s);
     cabin_begin(s);
-    pass_report_init(s);
     pairing_init(s);
     return ERR_OK;
 }
@@ -351,6 +355,7 @@ static enum err begin(struct spaak *s)
     senders_init(s);
     provisioning_init(s);
     verifiers_init(s);
+    pass_report_init(s);
     enum err e = life == PLANT_UNREADABLE ? ERR_STORE_FAILED
                  : life == PLANT_DONE     ? begin_finished(s)
                                           : ERR_OK;
@@ -400,6 +405,8 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->pairing_mode_us = args->settings[SPAAK_SETTING_PAIRING_MODE_MS] * 1000;
     s->owner_pairing_us = args->settings[SPAAK_SETTING_OWNER_PAIRING_MS] * 1000;
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
+    s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
+    s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     enum err e = spaak_diagnostics_init(s);

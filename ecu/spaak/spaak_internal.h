@@ -50,7 +50,9 @@ enum {
     SPAAK_SETTING_PAIRING_MODE_MS,
     SPAAK_SETTING_OWNER_PAIRING_MS,
     SPAAK_SETTING_KTS_MS,
-    SPAAK_SETTING_KTS_LOOP_MS
+    SPAAK_SETTING_KTS_LOOP_MS,
+    SPAAK_SETTING_UNLOCK_MS,
+    SPAAK_SETTING_KEY_S
 };
 enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS, SPAAK_CLAIM_OWNER_KEY, SPAAK_CLAIM_AUTHENTICATED };
 
@@ -127,7 +129,8 @@ struct spaak {
     struct spaak_reader readers[SPAAK_PLACES];
     struct pairing pairing;
     struct cabin cabin;
-    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us; /* settings */
+    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,
+        key_us; /* settings */
 };
 
 /* A message that has been opened and verified; only its order is still to be judged. */

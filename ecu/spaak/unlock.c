@@ -1,11 +1,50 @@
 /* Phones at the readers outside of pairing: the door handle unlocks, the pad lets the engine start; and what
  * a key still waits for happens at the same contact (its receipt, its slots, the end of its life). */
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ecu/spaak/pairing.h"
 
 #define AGAIN_MS 1000 /* a phone that failed is asked again after this */
+
+/* ---- keys that have come to their end ---- */
+
+static struct vehicle_key *find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
+{
+    for (size_t i = 0; i < s->keys.count; i++)
+        if (memcmp(s->keys.list[i].key_id, key_id, ENDPOINT_KEY_ID) == 0)
+            return &s->keys.list[i];
+    return NULL;
+}
+
+/* Sessions look at the list of keys: none may be under way. Those that wait for a phone begin anew. */
+static void delete_ended(struct spaak *s)
+{
+    struct vehicle_key *k = s->keys.ended ? find(s, s->keys.ended_id) : NULL;
+    if (s->pairing.state != PAIRING_OFF && s->readers[SPAAK_PAD].session)
+        return; /* its own waits, too */
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        if (session_is_heard(s, (enum spaak_place)i))
+            return;
+    s->keys.ended = false;
+    if (!k)
+        return;
+    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+        session_drop(s, (enum spaak_place)i);
+    enum err e = keys_delete(s, k);
+    s->keys.ended = e != ERR_OK;
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+}
+
+/* The device has signed that it knows: nothing waits for this key any more. */
+static void end_key(struct spaak *s, const struct vehicle_key *k)
+{
+    memcpy(s->keys.ended_id, k->key_id, ENDPOINT_KEY_ID);
+    s->keys.ended = true;
+    delete_ended(s);
+}
 
 /* ---- who is asked for ---- */
 
@@ -33,8 +72,15 @@ static void look_at(struct spaak *s, enum spaak_place place)
     bool pairs = place == SPAAK_PAD && s->pairing.state != PAIRING_OFF;
     if (pairs || session_is_heard(s, place))
         return;
+    bool had = r->session != NULL;
+    if (had && r->follows_until_us) {
+        if (env_now_us(s->env) < r->follows_until_us)
+            return; /* the doors have moved, and it is not over for the key */
+        session_drop(s, place);
+    }
+    r->follows_until_us = 0;
     if (!is_wanted(s, place)) {
-        if (r->session) {
+        if (had) {
             session_drop(s, place);
             readers_off(s, place);
         }
@@ -49,35 +95,45 @@ static void look_at(struct spaak *s, enum spaak_place place)
 
 void unlock_look(struct spaak *s)
 {
+    delete_ended(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         look_at(s, (enum spaak_place)i);
 }
 
 /* ---- who it was ---- */
 
-void unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t)
+enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,
+                              uint64_t selected_us)
 {
-    char text[CABIN_TRANSACTION_TEXT];
+    const uint64_t took_us = env_now_us(s->env) - selected_us;
+    char text[CABIN_TRANSACTION_TEXT], detail[80];
     uint8_t id[CABIN_TRANSACTION];
+    if (took_us > s->unlock_us)
+        return ERR_DK_TIMEOUT;
     memcpy(id, t->transaction.id, sizeof id);
-    env_trace_step(s->env, "OP-06/7", t->fast ? "a key has proved itself (fast)" : "a key has proved itself");
+    snprintf(detail, sizeof detail, "a key has proved itself (%s), %.1f ms after its first answer",
+             t->fast ? "fast" : "standard", (double)took_us / 1e3);
+    env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
     cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
+    return ERR_OK;
 }
 
 /* ---- what a key still waits for ---- */
 
-static struct vehicle_key *find(struct spaak *s, const struct session_end *end)
+/* A device that was told that its key is terminated has a statement of its own at once, and keeps it until
+ * the vehicle has taken it. One that was told earlier says so. */
+static bool has_been_told(const struct session_end *end)
 {
-    for (size_t i = 0; end->has_key && i < s->keys.count; i++)
-        if (memcmp(s->keys.list[i].key_id, end->key_id, ENDPOINT_KEY_ID) == 0)
-            return &s->keys.list[i];
-    return NULL;
+    return end->kind == SESSION_FINISH && end->phase == VEHICLE_TERMINATE_KEY &&
+           (end->what == VEHICLE_DONE || end->reason == ERR_DK_TERMINATED);
 }
 
 /* VEHICLE_PHASES: nothing. */
 static enum vehicle_phase next_of(const struct vehicle_key *k, const struct session_end *end)
 {
+    if (has_been_told(end))
+        return VEHICLE_TERMINATION;
     if (end->kind != SESSION_TRANSACTION)
         return VEHICLE_PHASES;
     if (end->reason == ERR_DK_TERMINATED)
@@ -102,19 +158,6 @@ static void want_verifiers(struct spaak *s)
     verifiers_go_on(s);
 }
 
-/* The device has signed that it knows: nothing waits for this key any more. */
-static void end_key(struct spaak *s, struct vehicle_key *k)
-{
-    for (unsigned i = 0; i < SPAAK_PLACES; i++)
-        if (session_is_heard(s, (enum spaak_place)i))
-            return; /* the record is in use; the next contact comes here again */
-    for (unsigned i = 0; i < SPAAK_PLACES; i++)
-        session_drop(s, (enum spaak_place)i);
-    enum err e = keys_delete(s, k);
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
-}
-
 void unlock_terminate(struct spaak *s, struct vehicle_key *k)
 {
     struct vehicle_key update = *k;
@@ -130,7 +173,7 @@ void unlock_terminate(struct spaak *s, struct vehicle_key *k)
 
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end)
 {
-    struct vehicle_key *k = find(s, end);
+    struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
     enum vehicle_phase next = k ? next_of(k, end) : VEHICLE_PHASES;
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0,
@@ -138,9 +181,13 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
     want_verifiers(s);
-    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK)
-        return;
-    readers_off(s, place);
-    s->readers[place].not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    struct spaak_reader *r = &s->readers[place];
+    r->follows_until_us = 0;
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK) {
+        r->follows_until_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    } else {
+        readers_off(s, place);
+        r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    }
     env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }

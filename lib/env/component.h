@@ -133,15 +133,16 @@ enum claim_kind {
     CLAIM_EQUAL,       /* all who claim it for a subject hold the same value; judged when the run is quiet */
     CLAIM_AT_MOST_ONE, /* at most one holds it for a subject; judged at each claim */
     CLAIM_ONLY_AFTER /* each needs a claim `after` for the same subject and value before it, which it uses up;
-                        judged at each claim */
+                        judged at each claim. What another class claimed counts although it died since */
 };
 
 /* What a component holds to be true, of a subject: ("K", serial) = digest of the certificate. */
 struct claim_spec {
     const char *name;
     enum claim_kind kind;
-    bool shared;       /* EQUAL: a component of another class must claim it too */
-    const char *after; /* ONLY_AFTER: name of the claim that must come first */
+    bool shared;        /* EQUAL: a component of another class must claim it too */
+    const char *after;  /* ONLY_AFTER: name of the claim that must come first */
+    uint64_t within_us; /* ONLY_AFTER: and so long before it at most; 0: whenever */
 };
 
 /* ---- what it begins with ---- */

@@ -58,6 +58,7 @@ struct process {
     struct trace_event batch[PROCESS_TRACE_BATCH];
     size_t batched;
     bool urgent;
+    bool claims;           /* and holds a claim */
     uint64_t trace_due_us; /* the batch goes at this time at the latest */
     struct fault_plan plan;
     char barriers[BARRIERS_MAX][12];
@@ -234,7 +235,7 @@ static void flush_trace(struct process *p)
     if (p->control >= 0)
         send(p->control, p->batch, p->batched * sizeof p->batch[0], MSG_NOSIGNAL);
     p->batched = 0;
-    p->urgent = false;
+    p->urgent = p->claims = false;
     fflush(stderr);
 }
 
@@ -349,6 +350,7 @@ static void host_trace(struct node *n, const struct trace_event *e)
     trace_text(e, false, text);
     fprintf(stderr, "%s\n", text);
     p->urgent |= is_urgent(e);
+    p->claims |= e->kind == TRACE_CLAIM;
     if (p->batched == 0)
         p->trace_due_us = e->time_us + TRACE_DELAY_US;
     p->batch[p->batched++] = *e;
@@ -486,7 +488,8 @@ static void write_board(struct process *p)
     atomic_store_explicit(&p->slot->ready, 1, memory_order_release);
 }
 
-/* After each input: first the disk, then the wires, then the trace. */
+/* After each input: first the disk, then the wires, then the trace; but a claim before the wires, for what
+ * goes there may let others claim, and whoever is killed behind the wires has lost the rest of its trace. */
 static bool settle(struct process *p)
 {
     obey_later(p);
@@ -496,6 +499,8 @@ static bool settle(struct process *p)
         flush_trace(p);
         return false;
     }
+    if (p->claims)
+        flush_trace(p);
     for (size_t i = 0; i < p->node.class->port_count; i++)
         p->links[i]->ops->flush(p->links[i]);
     if (p->dying) {

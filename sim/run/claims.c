@@ -34,12 +34,38 @@ static void drop(struct claims *c, size_t i)
     c->held[i] = c->held[--c->count];
 }
 
+/* What components of another class come after was told to them. It may still be on its way: neither the death
+ * of who told it calls it back, nor that more is told since. */
+static bool is_told(const struct claims *c, const struct claim *told)
+{
+    const struct scenario *s = c->scenario;
+    for (size_t i = 0; i < s->member_count; i++) {
+        const struct component_class *class = s->members[i].class;
+        if (!class || class == told->class)
+            continue;
+        for (const struct claim_spec *spec = class->claims; spec && spec->name; spec++)
+            if (spec->kind == CLAIM_ONLY_AFTER && strcmp(spec->after, told->spec->name) == 0)
+                return true;
+    }
+    return false;
+}
+
 /* A component that was killed claims nothing any more. */
 static void forget_holder(struct claims *c, const char *holder)
 {
     for (size_t i = c->count; i-- > 0;)
-        if (strcmp(c->held[i].holder, holder) == 0)
+        if (strcmp(c->held[i].holder, holder) == 0 && !is_told(c, &c->held[i]))
             drop(c, i);
+}
+
+static void forget_former(struct claims *c, const struct claim *n, bool withdrawn)
+{
+    for (size_t i = c->count; i-- > 0;) {
+        const struct claim *h = &c->held[i];
+        if (same_thing(h, n->spec->name, n->subject) && strcmp(h->holder, n->holder) == 0 &&
+            (withdrawn || h->used || !is_told(c, h)))
+            drop(c, i);
+    }
 }
 
 static bool others_hold(const struct claims *c, const struct claim *n, char problem[CLAIM_PROBLEM])
@@ -61,6 +87,8 @@ static bool comes_after(struct claims *c, const struct claim *n, char problem[CL
         if (!same_thing(before, n->spec->after, n->subject) || before->used ||
             memcmp(before->value, n->value, TRACE_DIGEST) != 0)
             continue;
+        if (n->spec->within_us && n->time_us > before->time_us + n->spec->within_us)
+            break;
         before->used = true;
         return true;
     }
@@ -90,13 +118,11 @@ bool claims_take(struct claims *c, const struct trace_event *e, char problem[CLA
     const struct claim_spec *spec = m && m->class ? find_spec(m->class, e->message) : NULL;
     if (!spec)
         return true;
-    struct claim n = {.spec = spec, .class = m->class};
+    struct claim n = {.spec = spec, .class = m->class, .time_us = e->time_us};
     text_copy(n.holder, sizeof n.holder, e->component);
     text_copy(n.subject, sizeof n.subject, e->peer);
     memcpy(n.value, e->digest, sizeof n.value);
-    for (size_t i = c->count; i-- > 0;)
-        if (same_thing(&c->held[i], spec->name, n.subject) && strcmp(c->held[i].holder, n.holder) == 0)
-            drop(c, i);
+    forget_former(c, &n, !e->has_digest);
     if (!e->has_digest)
         return true;
     bool ok = spec->kind == CLAIM_AT_MOST_ONE  ? !others_hold(c, &n, problem)
@@ -113,7 +139,7 @@ static void judge_equal(const struct claims *c, const struct claim *a, void (*fa
     bool shared = false;
     for (size_t i = 0; i < c->count; i++) {
         const struct claim *b = &c->held[i];
-        if (b == a || !same_thing(b, a->spec->name, a->subject))
+        if (strcmp(b->holder, a->holder) == 0 || !same_thing(b, a->spec->name, a->subject))
             continue;
         shared |= b->class != a->class;
         if (a < b && memcmp(a->value, b->value, TRACE_DIGEST) != 0) {

@@ -9,6 +9,7 @@ struct claim {
     const struct component_class *class;
     char holder[ENV_NAME_MAX], subject[ENV_NAME_MAX];
     uint8_t value[TRACE_DIGEST];
+    uint64_t time_us;
     bool used; /* something came after it that needed it */
 };
 

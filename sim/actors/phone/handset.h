@@ -89,6 +89,8 @@ enum err handset_forget_password(struct phone *p);
 /* At the end of timer Ta. */
 void handset_on_password_timer(struct phone *p);
 enum err handset_delete_key(struct phone *p, unsigned index);
+/* It opens nothing any more; deleted when its vehicle has heard so. Those of dk_device_terminate. */
+enum err handset_terminate_key(struct phone *p, unsigned index);
 /* The key tracking server's receipt for that key, sealed to the phone. The errors of dk_device_receipt. */
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
                               struct span sealed);

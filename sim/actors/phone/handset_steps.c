@@ -297,6 +297,20 @@ enum err handset_delete_key(struct phone *p, unsigned index)
     return handset_end_call(p, &t);
 }
 
+enum err handset_terminate_key(struct phone *p, unsigned index)
+{
+    struct handset_turn t;
+    if (!handset_begin(p, &t))
+        return p->handset.broken ? p->handset.broken : ERR_MSG_UNEXPECTED;
+    struct digital_key *k = key_at(p, index);
+    if (!k)
+        return ERR_NOT_FOUND;
+    t.session = NULL; /* it ends with the key */
+    enum err e = dk_device_terminate(&p->handset.device, k);
+    enum err stored = handset_end_call(p, &t);
+    return e ? e : stored;
+}
+
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
                               struct span sealed)
 {

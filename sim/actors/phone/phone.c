@@ -196,6 +196,11 @@ static enum err call_delete_key(void *self, const struct call_value *values)
     return handset_delete_key(self, (unsigned)values[0].number);
 }
 
+static enum err call_terminate_key(void *self, const struct call_value *values)
+{
+    return handset_terminate_key(self, (unsigned)values[0].number);
+}
+
 /* As the medium takes it, which knows who is there. */
 static bool is_name(const char *text)
 {
@@ -243,6 +248,8 @@ static const struct call_spec calls[] = {
     {"lift", "the user takes it away", NULL, call_lift},
     {"battery", "the battery is empty, or charged again", battery_parameter, call_battery},
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
+    {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
+     call_terminate_key},
     {.name = NULL},
 };
 
