@@ -7,6 +7,7 @@
 
 #include "ecu/spaak/pairing.h"
 #include "lib/ccc/records/vehicle_record.h"
+#include "lib/msg/tracking.h"
 
 #define TOKEN_KEY SHA256_SIZE
 
@@ -49,8 +50,10 @@ void keys_load(struct spaak *s)
 
 void keys_close(struct spaak *s)
 {
-    for (size_t i = 0; i < s->keys.count; i++)
+    for (size_t i = 0; i < s->keys.count; i++) {
+        tracking_unclaim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id);
         vehicle_key_close(&s->keys.list[i]);
+    }
     OPENSSL_cleanse(&s->keys, sizeof s->keys);
 }
 
@@ -78,6 +81,7 @@ static void put_gone(struct spaak *s, const struct vehicle_key *k)
 static void forget(struct spaak *s, size_t i)
 {
     struct spaak_keys *keys = &s->keys;
+    tracking_unclaim(s->env, SPAAK_CLAIM_KEY, keys->list[i].key_id);
     vehicle_key_close(&keys->list[i]);
     keys->count--;
     memmove(&keys->list[i], &keys->list[i + 1], (keys->count - i) * sizeof keys->list[0]);
@@ -172,6 +176,10 @@ void keys_claim(struct spaak *s)
     const struct vehicle_key *k = keys_owner(s);
     env_claim(s->env, SPAAK_CLAIM_OWNER_KEY, s->serial,
               k ? span_of(k->key_id, sizeof k->key_id) : (struct span){NULL, 0});
+    for (size_t i = 0; i < s->keys.count; i++)
+        if (s->keys.list[i].tracked)
+            tracking_claim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id, s->keys.list[i].vehicle_id,
+                           s->keys.list[i].device_pk);
 }
 
 /* ---- slot identifiers and tokens ---- */

@@ -52,7 +52,13 @@ enum {
     SPAAK_SETTING_KTS_MS,
     SPAAK_SETTING_KTS_LOOP_MS
 };
-enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS, SPAAK_CLAIM_OWNER_KEY, SPAAK_CLAIM_AUTHENTICATED };
+enum {
+    SPAAK_CLAIM_K,
+    SPAAK_CLAIM_VERIFIERS,
+    SPAAK_CLAIM_OWNER_KEY,
+    SPAAK_CLAIM_AUTHENTICATED,
+    SPAAK_CLAIM_KEY
+};
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {

@@ -263,13 +263,12 @@ void tracking_unclaim(struct env *env, unsigned claim, const uint8_t key_id[TRAC
 struct claiming {
     struct env *env;
     unsigned claim;
-    size_t prefix;
 };
 
 static void claim_one(void *ctx, const char *key, struct span value)
 {
     const struct claiming *c = ctx;
-    const char *hex = key + c->prefix;
+    const char *hex = strrchr(key, '/') + 1;
     uint8_t key_id[TRACKING_KEY_ID];
     struct tracking_record r;
     if (hex_decode(hex, strlen(hex), key_id, sizeof key_id) != (long)sizeof key_id || unpack(value, &r))
@@ -280,6 +279,6 @@ static void claim_one(void *ctx, const char *key, struct span value)
 
 void tracking_claim_all(struct env *env, unsigned claim, const char *prefix)
 {
-    struct claiming c = {env, claim, strlen(prefix)};
+    struct claiming c = {env, claim};
     env_store_scan(env, prefix, claim_one, &c);
 }

@@ -78,7 +78,8 @@ enum err tracking_record_find(struct env *env, const char *prefix, const struct 
 void tracking_claim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID],
                     const uint8_t vehicle_id[TRACKING_VEHICLE_ID], const uint8_t device_pk[P256_POINT]);
 void tracking_unclaim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID]);
-/* After a start: of all that were answered, below prefix. */
+/* After a start: of all that were answered, below prefix ("tracked/"); the key id is what follows the last
+ * slash. */
 void tracking_claim_all(struct env *env, unsigned claim, const char *prefix);
 
 #endif
