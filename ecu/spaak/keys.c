@@ -50,10 +50,8 @@ void keys_load(struct spaak *s)
 
 void keys_close(struct spaak *s)
 {
-    for (size_t i = 0; i < s->keys.count; i++) {
-        tracking_unclaim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id);
+    for (size_t i = 0; i < s->keys.count; i++)
         vehicle_key_close(&s->keys.list[i]);
-    }
     OPENSSL_cleanse(&s->keys, sizeof s->keys);
 }
 
@@ -136,6 +134,14 @@ enum err keys_delete(struct spaak *s, struct vehicle_key *k)
     if (!e)
         forget(s, (size_t)(k - s->keys.list));
     return e;
+}
+
+void keys_retire(struct spaak *s)
+{
+    for (size_t i = 0; i < s->keys.count; i++)
+        tracking_unclaim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id);
+    keys_close(s);
+    keys_claim(s);
 }
 
 void keys_put_none(struct spaak *s)

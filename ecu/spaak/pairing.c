@@ -157,14 +157,6 @@ void pairing_on_verifiers(struct spaak *s)
         enter_pairing_mode(s);
 }
 
-void pairing_init(struct spaak *s)
-{
-    uint8_t flag;
-    size_t len;
-    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len) == ERR_OK && !check_start(s))
-        begin(s);
-}
-
 /* ---- phases 2 to 4 ---- */
 
 static void begin_phase_4(struct spaak *s)
@@ -196,6 +188,19 @@ static void succeed(struct spaak *s)
     unlock_look(s);
 }
 
+/* A key that was active when the last life ended has passed: the user was not told. */
+void pairing_init(struct spaak *s)
+{
+    uint8_t flag;
+    size_t len;
+    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len))
+        return;
+    if (s->finished && keys_owner(s))
+        succeed(s);
+    else if (!check_start(s))
+        begin(s);
+}
+
 /* The set may be used up by now: PP-03, and another pairing. */
 static void phase_2_failed(struct spaak *s, const struct session_end *end)
 {
@@ -221,7 +226,7 @@ static void on_phase_2(struct spaak *s, const struct session_end *end)
 /* A phone that did not hear that its key was accepted refuses it: begin again. */
 static void on_phase_3(struct spaak *s, const struct session_end *end)
 {
-    if (end->what == VEHICLE_DONE) {
+    if (end->what == VEHICLE_DONE || keys_owner(s)) { /* active, also when the phone left before the end */
         succeed(s);
         return;
     }
@@ -269,8 +274,7 @@ void pairing_retired(struct spaak *s)
         session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING);
         readers_off(s, (enum spaak_place)i);
     }
-    keys_close(s);
-    keys_claim(s);
+    keys_retire(s);
     if (on)
         leave(s, CABIN_FAILED, ERR_IDENTITY_MISSING);
 }

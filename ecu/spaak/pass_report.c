@@ -1,5 +1,5 @@
-/* OP-04/7: the VOS hears that owner pairing has passed (OwnerPairingPass_Ack). Kept in the store until the
- * VOS has acknowledged it; the pairing does not depend on it. */
+/* OP-04/7: the VOS hears that owner pairing has passed (OwnerPairingPass_Ack). In the store from the moment
+ * that the key is active (session.c) until the VOS has acknowledged it; the pairing does not depend on it. */
 #include "ecu/spaak/pairing.h"
 
 #define REPORT 64
@@ -21,16 +21,7 @@ static void go_on(struct spaak *s)
 
 void pass_report_begin(struct spaak *s)
 {
-    const struct vehicle_key *k = keys_owner(s);
-    if (!k)
-        return;
-    enum err e = env_store_put(s->env, SPAAK_UNREPORTED, span_of(k->key_id, ENDPOINT_KEY_ID));
-    if (!e)
-        e = env_store_commit(s->env);
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, "OP-04/7", NULL, e, 0, NULL);
-    else
-        go_on(s);
+    go_on(s);
 }
 
 enum err pass_report_on_ack(struct spaak *s, const struct spaak_message *m)

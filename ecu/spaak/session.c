@@ -94,10 +94,12 @@ static void put_statement(struct spaak *s, const struct vehicle_step *step)
     env_store_put(s->env, key, step->statement);
 }
 
-/* The key is active, and its verifier set has served: one transaction. */
+/* The key is active, its verifier set has served, the VOS is to hear of it: one transaction. */
 static enum err store_active(struct spaak *s, const struct vehicle_key *k)
 {
     enum err e = keys_put(s, k);
+    if (!e)
+        e = env_store_put(s->env, SPAAK_UNREPORTED, span_of(k->key_id, ENDPOINT_KEY_ID));
     if (!e && verifiers_are_stored(s))
         return verifiers_store_used(s);
     return e ? e : env_store_commit(s->env);
