@@ -92,13 +92,13 @@ def check_run(path):
 
 
 def example_parts(path):
-    """The lines of the page's code block: a name at the margin, hex behind it and on the lines below."""
-    parts, name, inside = {}, None, False
+    """The lines of the page's code block in no language: a name at the margin, hex behind it and on the lines below."""
+    parts, name, fenced, plain = {}, None, False, False
     with open(path, encoding="utf-8") as lines:
         for line in lines:
             if line.startswith("```"):
-                inside = not inside
-            elif inside and line.strip():
+                fenced, plain = not fenced, line.strip() == "```"
+            elif fenced and plain and line.strip():
                 words = line.split()
                 name = words.pop(0) if not line[0].isspace() else name
                 parts[name] = parts.get(name, "") + "".join(words)

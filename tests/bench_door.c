@@ -162,7 +162,7 @@ static struct span request(const char *path, const char *body, uint8_t out[2048]
 
 static void start_tbe(void)
 {
-    static const uint64_t settings[] = {900, 5, 100000, 2000};
+    static const uint64_t settings[] = {900, 5, 100000, 2000, 100000, 5};
     static const char head[] = "{\"access_token\":\"";
     uint8_t bytes[2048];
     bench_prepare(&tbe, &tbe_class, test_crypto());

@@ -7,8 +7,8 @@
 
 #define YEAR_S (365 * 86400ll)
 
-static const char vehicle_subject[] = "V.spaaksim.EU.0001.00010123456789AB";
-static const char manufacturer[] = "spaaksim";
+static const char vehicle_subject[] = "V.SPAAKSIM.EU.0001.00010123456789AB";
+static const char manufacturer[] = "SPAAKSIM";
 
 /* ---- authorities ---- */
 

@@ -386,7 +386,7 @@ Test(framework, partners)
     struct span root = {r->j.der, r->j.len};
     EXPECT_ERR(dk_device_add_partner(&r->device, "other", span_of(huge, 3), &p, pk), ERR_DER_SYNTAX);
     EXPECT_ERR(dk_device_add_partner(&r->device, "other", span_of(huge, sizeof huge), &p, pk), ERR_NO_SPACE);
-    EXPECT_ERR(dk_device_add_partner(&r->device, "spaaksim", root, &p, pk), ERR_BUSY);
+    EXPECT_ERR(dk_device_add_partner(&r->device, "SPAAKSIM", root, &p, pk), ERR_BUSY);
     const char *const names[] = {"b", "c", "d"};
     for (size_t i = 0; i < 3; i++)
         ASSERT_OK(dk_device_add_partner(&r->device, names[i], root, &p, pk));

@@ -143,7 +143,7 @@ static struct x509 issue_h(struct crypto *c, const struct endpoint_creation *e, 
     unhex(V4_DPK, device_pk, sizeof device_pk);
     cr_assert(p256_generate(c, &ca) == ERR_OK);
     const struct dk_cert_endpoint t = {
-        e, "E.phonemaker.0102030405060708", "I.phonemaker.spaaksim", device_pk, TEST_NOW_S, DK_CERT_NO_END_S};
+        e, "E.phonemaker.0102030405060708", "I.phonemaker.SPAAKSIM", device_pk, TEST_NOW_S, DK_CERT_NO_END_S};
     cr_assert(dk_cert_issue_endpoint(c, &t, ca, der, &len) == ERR_OK);
     cr_assert(x509_parse(span_of(der, len), &h) == ERR_OK);
     p256_free(ca);

@@ -15,7 +15,7 @@
 enum { DEVICE };
 
 #define PATH "/v1/instance-cas"
-#define NAME "I.phonemaker.spaaksim"
+#define NAME "I.phonemaker.SPAAKSIM"
 
 static struct bench b;
 static uint8_t key[2][P256_POINT];
@@ -211,7 +211,7 @@ Test(dos, what_it_refuses)
         {"a long vehicle OEM", HTTP_POST, NULL, NULL, long_name, NULL, NULL, 413, ERR_MSG_TOO_LONG},
         {"another's identifier", HTTP_POST, NULL, NULL, NULL, "I.phonemaker.other", NULL, 400,
          ERR_CERT_SUBJECT_MISMATCH},
-        {"another device OEM's", HTTP_POST, NULL, NULL, NULL, "I.fruit.spaaksim", NULL, 400,
+        {"another device OEM's", HTTP_POST, NULL, NULL, NULL, "I.fruit.SPAAKSIM", NULL, 400,
          ERR_CERT_SUBJECT_MISMATCH},
         {"a point beside the curve", HTTP_POST, NULL, NULL, NULL, NULL, off_curve, 400, ERR_KEY_INVALID},
         {"half a key", HTTP_POST, NULL, NULL, NULL, NULL, "BAAA", 400, ERR_MSG_MALFORMED},
@@ -236,8 +236,8 @@ Test(dos, what_it_refuses)
 
 Test(dos, a_body_that_is_none)
 {
-    static const char *const bodies[] = {"", "{}", "[]", "{\"vehicle_oem\":\"spaaksim\"}",
-                                         "{\"vehicle_oem\":\"spaaksim\",\"identifier\":\"" NAME
+    static const char *const bodies[] = {"", "{}", "[]", "{\"vehicle_oem\":\"SPAAKSIM\"}",
+                                         "{\"vehicle_oem\":\"SPAAKSIM\",\"identifier\":\"" NAME
                                          "\",\"public_key\":7}"};
     for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
         struct http_response r = ask("phone/1", HTTP_POST, PATH, "application/json", bodies[i]);

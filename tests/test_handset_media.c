@@ -211,7 +211,7 @@ static struct stage *stage_new(void)
         s->nodes[i] = virtual_add(s->v, classes[i], names[i], 0, &args);
     put_key(virtual_store(s->nodes[DOS]), s->rig->d.key);
     put_certificate(virtual_store(s->nodes[DOS]), DOS_CERTIFICATE, &s->rig->d);
-    put_certificate(virtual_store(s->nodes[DOS]), DOS_CROSS "spaaksim", &s->rig->f);
+    put_certificate(virtual_store(s->nodes[DOS]), DOS_CROSS "SPAAKSIM", &s->rig->f);
     put_certificate(virtual_store(s->nodes[PHONE]), PHONE_ROOT, &s->rig->j);
     for (size_t i = 0; i < NODES; i++)
         ASSERT_OK(virtual_start(s->nodes[i]));

@@ -83,7 +83,7 @@ Test(handset_phase0, a_new_life_asks_with_the_same_key_until_it_has_its_certific
     const size_t len = body.len;
     cr_assert(lt(sz, len, sizeof first));
     memcpy(first, body.p, len);
-    cr_assert(memmem(first, len, "\"identifier\":\"I.phonemaker.spaaksim\"", 36) != NULL);
+    cr_assert(memmem(first, len, "\"identifier\":\"I.phonemaker.SPAAKSIM\"", 36) != NULL);
     handset_restart(h);
     cr_expect(eq(sz, asked(h), 0), "the bench has thrown it away");
     node_on_link(&h->b.node, PHONE_PORT_DEVICE, LINK_DOWN);

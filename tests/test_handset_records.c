@@ -199,6 +199,22 @@ Test(handset_records, a_call_that_the_store_refuses_changes_nothing)
     handset_bench_free(h);
 }
 
+/* The battery goes before the records are loaded anew: they are when it is back. */
+Test(handset_records, what_is_off_is_not_loaded_anew)
+{
+    struct handset_bench *h = paired();
+    h->store->at = h->store->commits + 1;
+    h->store->fate = RIG_REFUSED;
+    EXPECT_ERR(handset_call(h, "delete-key", 0, NULL), ERR_STORE_FAILED);
+    ASSERT_OK(handset_call(h, "battery", 0, NULL));
+    bench_run_ms(&h->b, 10000);
+    cr_expect(not(handset_phone(h)->handset.open));
+    cr_expect(eq(str, (char *)handset_shown(h, "framework"), "off"));
+    ASSERT_OK(handset_call(h, "battery", 1, NULL));
+    cr_expect(eq(str, (char *)handset_shown(h, "keys"), "0 00010123456789AB active"));
+    handset_bench_free(h);
+}
+
 /* Without battery nothing of it is left in memory. */
 Test(handset_records, what_is_closed_is_wiped)
 {

@@ -42,14 +42,16 @@ static void read_page(void)
 {
     char *line = NULL;
     size_t cap = 0;
-    bool inside = false;
+    bool fenced = false, hex = false;
     FILE *f = fopen(PAGE, "re");
     cr_assert(f != NULL, PAGE);
     while (getline(&line, &cap, f) > 0) {
-        if (strncmp(line, "```", 3) == 0)
-            inside = !inside;
-        else if (inside)
+        if (strncmp(line, "```", 3) == 0) {
+            fenced = !fenced;
+            hex = strcmp(line, "```\n") == 0; /* code in a language says so */
+        } else if (fenced && hex) {
             read_line(line);
+        }
     }
     free(line);
     fclose(f);

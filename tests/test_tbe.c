@@ -649,7 +649,7 @@ Test(tbe, what_was_asked_and_what_came_of_it_is_kept)
     ask(&(struct ask){OPERATOR, HTTP_POST, .path = RENEW, olga, KEY});
     node_on_link(&b.node, INIT, LINK_DOWN);
     cr_expect(eq(sz, bench_count(&b, TRACE_STORE, ERR_OK), stores));
-    bench_run_ms(&b, 0);
+    bench_run_ms(&b, 20);
     cr_expect(eq(sz, bench_count(&b, TRACE_STORE, ERR_OK), stores + 1));
     expect_audit(1, "link", "app", ERR_PASSWORD_PENDING);
     expect_audit(2, "acknowledgement", "app", ERR_OK);

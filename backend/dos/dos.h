@@ -1,7 +1,7 @@
 /* The device OEM's server (DOS): what the maker of the phones says to them and to vehicle OEMs. Phones come
  * by their client certificates, to https://device.dos.example.
  *
- *   POST /v1/instance-cas   {"vehicle_oem":"SPAAKSIM","identifier":"I.phonemaker.spaaksim",
+ *   POST /v1/instance-cas   {"vehicle_oem":"SPAAKSIM","identifier":"I.phonemaker.SPAAKSIM",
  *                            "public_key":"<65 bytes>"}
  *      200, 201             {"device_oem_certificate":"<[F]>","instance_ca_certificate":"<[E]>"}
  *

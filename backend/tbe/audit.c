@@ -6,6 +6,7 @@
 #include "backend/tbe/tbe_internal.h"
 #include "proto/tbe_records.pb-c.h"
 
+#define GATHER_US  20000 /* a busy door has one commit for many entries; a kill may lose so much of them */
 #define RECORD_MAX (3 * TBE_WORD + MSG_SERIAL_MAX + 96)
 
 static const char *const ways[] = {
@@ -50,8 +51,9 @@ void tbe_audit_later(struct tbe *t, const struct tbe_audit *a)
         env_trace_reason(t->env, TRACE_FAIL, NULL, "audit", ERR_QUEUE_FULL, 0, a->user);
         return;
     }
+    if (t->pending_count == 0)
+        env_timer_in(t->env, TBE_TIMER_AUDIT, GATHER_US);
     t->pending[t->pending_count++] = *a;
-    env_timer_in(t->env, TBE_TIMER_AUDIT, 0);
 }
 
 void tbe_audit_flush(struct tbe *t)

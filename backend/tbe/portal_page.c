@@ -16,6 +16,7 @@ static const char style[] =
     "label{display:block;margin-top:1rem}"
     "input,button{font:inherit;padding:.5rem;max-width:100%;box-sizing:border-box}"
     "input:not([type=checkbox]){display:block;width:100%}"
+    "[type=checkbox]+label{display:inline;margin-left:.5rem}"
     "button{margin-top:1rem;cursor:pointer}"
     "a,button,input{min-height:1.5rem}"
     ":focus-visible{outline:3px solid;outline-offset:3px}"

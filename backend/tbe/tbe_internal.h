@@ -228,7 +228,7 @@ void tbe_forget(struct tbe *t, unsigned port, const char *address);
 
 /* audit.c. Puts, without committing. */
 enum err tbe_audit_put(struct tbe *t, const struct tbe_audit *a);
-/* In a transaction of its own, after this input: one that was refused stores nothing. */
+/* In a transaction of its own, soon after this input: one that was refused stores nothing. */
 void tbe_audit_later(struct tbe *t, const struct tbe_audit *a);
 void tbe_audit_flush(struct tbe *t);
 enum err tbe_audit_load(struct tbe *t);

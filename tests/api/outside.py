@@ -148,7 +148,7 @@ def numbers(spaaksim):
 
 
 def link(client, key, vehicle=SERIAL, user="zoe"):
-    return {"link": {"vehicle": vehicle, "user": user, "client": client, "idempotency_key": key}}
+    return {"link": {"vehicle": vehicle, "user": user, "client": client, "idempotency_key": key, "way": "WAY_APP"}}
 
 
 def exchange(world, vos, codec, number):

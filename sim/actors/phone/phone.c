@@ -167,6 +167,7 @@ static enum err call_lift(void *self, const struct call_value *values)
 static enum err battery_off(struct phone *p)
 {
     p->handset.off = true;
+    env_timer_set(p->env, PHONE_TIMER_RELOAD, ENV_NEVER);
     phone_app_stop(p);
     handset_close(p);
     return handset_settle(p);
