@@ -13,7 +13,7 @@ enum { DOS_TIMER_VOS };
 enum { DOS_SETTING_VOS_MS };
 
 #define DOS_OUT_MAX         4096
-#define DOS_MESSAGE_MAX     TRACKING_MESSAGE_MAX
+#define DOS_MESSAGE_MAX     5120 /* a request of a phone, with its head */
 #define DOS_VEHICLE_OEM_MAX 32
 #define DOS_TRACKING_MAX    64 /* keys at the VOS at the same time */
 #define DOS_ADDRESS         64 /* of a phone's request, with its end */

@@ -85,6 +85,7 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT
                                       VEHICLE_RECORD_PREFIX,   NULL};
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
+static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -121,7 +122,7 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_SLOTS,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
-                                   SPAAK_STATEMENT_PREFIX "+",
+                                   any_statement,
                                    SPAAK_BODY_KEY,
                                    VEHICLE_RECORD_PREFIX "+",
                                    NULL};

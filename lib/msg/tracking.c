@@ -12,7 +12,9 @@
 
 static ProtobufCBinaryData borrow(struct span s)
 {
-    return (ProtobufCBinaryData){s.len, (uint8_t *)(uintptr_t)s.p}; /* packing only reads it */
+    uint8_t *p; /* packing only reads it */
+    memcpy(&p, &s.p, sizeof p);
+    return (ProtobufCBinaryData){s.len, p};
 }
 
 static ProtobufCBinaryData fixed(const uint8_t *p, size_t len)

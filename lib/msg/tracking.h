@@ -12,9 +12,9 @@
 #define TRACKING_KEY_ID          SHA1_SIZE
 #define TRACKING_KEY_TEXT        (2 * TRACKING_KEY_ID + 1) /* in hex, with its end */
 #define TRACKING_VEHICLE_ID      8
-#define TRACKING_ATTESTATION_MAX 1024
+#define TRACKING_ATTESTATION_MAX 512
 #define TRACKING_SEALED_MAX      640
-#define TRACKING_MESSAGE_MAX     (4 * X509_MAX + TRACKING_ATTESTATION_MAX + 512)
+#define TRACKING_MESSAGE_MAX     4096 /* four certificates and an attestation of the longest fit */
 #define TRACKING_RECORD_MAX      (TRACKING_SEALED_MAX + 320)
 
 /* To unpack into. */
