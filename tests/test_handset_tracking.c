@@ -129,7 +129,7 @@ Test(handset_tracking, what_it_asks_for)
     hex_encode(own->applet.keys[0].key_id, ENDPOINT_KEY_ID, hex);
     snprintf(path, sizeof path, "/v1/keys/%s/tracking", hex);
     cr_expect(span_is(q.words[HTTP_WORD_PATH], path));
-    cr_expect(eq(str, oem, "SPAAKSIM"));
+    cr_expect(eq(str, oem, (char *)"SPAAKSIM"));
     len = base64url_decode(span_of(id, strlen(id)), bytes, sizeof bytes);
     cr_expect(span_equal(span_of(bytes, (size_t)len),
                          span_of("\x00\x01\x01\x23\x45\x67\x89\xAB", TRANSACTION_VEHICLE_ID)));

@@ -67,7 +67,7 @@ Test(kts, it_signs_what_the_vehicle_has_attested)
     cr_expect(attestation_same_key(&said, &subject));
     cr_expect(span_is(bundle, "{\"vehicle\":\"spaaksim One\"}"));
     cr_expect(is_registered());
-    cr_expect(eq(str, (char *)bench_last(&b, TRACE_STEP)->step, "OP-05/1"));
+    cr_expect(eq(str, (char *)bench_last(&b, TRACE_STEP)->step, (char *)"OP-05/1"));
 }
 
 Test(kts, the_same_key_has_the_same_receipt)

@@ -85,7 +85,7 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT
                                       VEHICLE_RECORD_PREFIX,   NULL};
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
-static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+";
+static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -124,7 +124,7 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_RADIO,
                                    any_statement,
                                    SPAAK_BODY_KEY,
-                                   VEHICLE_RECORD_PREFIX "+",
+                                   any_key,
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};
