@@ -3,6 +3,7 @@
 #include "lib/env/cast.h"
 #include "backend/dos/dos.h"
 #include "backend/gsdp/gsdp.h"
+#include "backend/kts/kts.h"
 #include "backend/pki/pki.h"
 #include "backend/tbe/tbe.h"
 #include "backend/vos/vos.h"
@@ -19,9 +20,9 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class,   &vos_class,   &tbe_class,     &dos_class,      &gsdp_class, &sgw_class,
-    &tbm_class,   &wcp_class,   &spaak_class,   &bcm_class,      &hu_class,   &tester_class,
-    &rogue_class, &phone_class, &browser_class, &stranger_class,
+    &pki_class,    &vos_class,   &tbe_class,   &dos_class,     &kts_class,      &gsdp_class,
+    &sgw_class,    &tbm_class,   &wcp_class,   &spaak_class,   &bcm_class,      &hu_class,
+    &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

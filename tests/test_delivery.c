@@ -534,7 +534,7 @@ Test(delivery, the_owner_hears_how_far_it_has_come)
         int verifiers, password, paired; /* enum numbers of proto/init.proto */
     } rows[] = {
         {"ready", 4, 1, 0},      {"handed out", 4, 2, 0}, {"delivered", 4, 3, 0}, {"a new one", 2, 1, 0},
-        {"on its way", 3, 1, 0}, {"used", 5, 3, 1},       {"retired", 1, 1, 0},
+        {"on its way", 3, 1, 0}, {"used", 5, 3, 0},       {"paired", 5, 3, 1},    {"retired", 1, 1, 0},
     };
     struct said said = {.error = ERR_OK};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -553,11 +553,13 @@ Test(delivery, the_owner_hears_how_far_it_has_come)
         } else if (i == 5)
             server_report(&s, span_of(set_id, RIG_SET_ID), USED);
         else if (i == 6)
+            server_pass(&s, 0x5A);
+        else if (i == 7)
             cr_assert(eq(int, renew(SERIAL, "renewal-1"), ERR_OK));
         struct said now = status(SERIAL, "anna");
         cr_assert(now.has_status, "%s", rows[i].name);
         cr_expect(eq(int, now.status.provisioned, true), "%s", rows[i].name);
-        cr_expect(eq(int, (int)now.status.identity, i == 6 ? 2 : 3), "%s", rows[i].name);
+        cr_expect(eq(int, (int)now.status.identity, i == 7 ? 2 : 3), "%s", rows[i].name);
         cr_expect(eq(int, (int)now.status.verifiers, rows[i].verifiers), "%s", rows[i].name);
         cr_expect(eq(int, (int)now.status.password, rows[i].password), "%s", rows[i].name);
         cr_expect(eq(int, now.status.paired, rows[i].paired), "%s", rows[i].name);

@@ -248,6 +248,16 @@ void server_report(struct server *s, struct span id, Spaak__V1__RespEnum status)
                 span_of(body, spaak__v1__spake2_verifier_set_status__pack(&m, body)));
 }
 
+void server_pass(struct server *s, uint8_t key)
+{
+    uint8_t body[64], key_id[SHA1_SIZE];
+    Spaak__V1__OwnerPairingPassAck m = SPAAK__V1__OWNER_PAIRING_PASS_ACK__INIT;
+    memset(key_id, key, sizeof key_id);
+    m.key_id = (ProtobufCBinaryData){sizeof key_id, key_id};
+    server_hear(s, RIG_PASSED, SPAAK__V1__USE_CASE__USE_CASE_OP_04, true,
+                span_of(body, spaak__v1__owner_pairing_pass_ack__pack(&m, body)));
+}
+
 void server_request(struct server *s, Spaak__V1__OpSpake2Request__Reason reason, struct span burnt)
 {
     uint8_t body[64], copy[RIG_SET_ID];

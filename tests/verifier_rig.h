@@ -10,7 +10,7 @@
 #define RIG_SECRETS (P256_SCALAR + P256_POINT) /* w0 || L */
 #define RIG_SET_ID  16
 
-enum { RIG_REQUEST = 400, RIG_RESPONSE, RIG_STATUS, RIG_SET = 405, RIG_ACK = 205 };
+enum { RIG_REQUEST = 400, RIG_RESPONSE, RIG_STATUS, RIG_SET = 405, RIG_PASSED = 500, RIG_ACK = 205 };
 
 /* ---- the module ---- */
 
@@ -64,6 +64,8 @@ Spaak__V1__Spake2VerifierSet *server_pushed(struct server *s);
 void server_hear(struct server *s, int type, Spaak__V1__UseCase use_case, bool provisioned, struct span body);
 void server_report(struct server *s, struct span id, Spaak__V1__RespEnum status);
 void server_request(struct server *s, Spaak__V1__OpSpake2Request__Reason reason, struct span burnt);
+/* OwnerPairingPass_Ack of a key whose id is that byte 20 times. */
+void server_pass(struct server *s, uint8_t key);
 /* The only message sent: its type, and its error. */
 int server_said(struct server *s, enum err *error);
 

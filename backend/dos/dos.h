@@ -5,9 +5,18 @@
  *                            "public_key":"<65 bytes>"}
  *      200, 201             {"device_oem_certificate":"<[F]>","instance_ca_certificate":"<[E]>"}
  *
+ *   POST /v1/keys/<key id, 40 hex digits>/tracking
+ *                            {"vehicle_oem":"SPAAKSIM","vehicle_identifier":"<8>","endpoint_certificate":"<[H]>",
+ *                             "attestation":"<value of 5F5A>","encryption_public_key":"<Device.Enc, 65>"}
+ *      200                  {"ephemeral_public_key":"<65 bytes>","receipt":"<ECIES_v1>"}
+ *
  * Phase 0: certifies a phone's instance CA for a vehicle OEM that has cross-certified the device OEM. Bytes
  * are base64url. The same key again gets the certificate that it has; another key of the same phone, which
- * was reset meanwhile, a new one. Refused with a problem document (lib/http/http_problem.h). */
+ * was reset meanwhile, a new one.
+ *
+ * Key tracking (OP-04/5): a key of that phone, under the instance CA that it was certified, is tracked by the
+ * vehicle OEM's servers; what they answer is kept, and the same key gets it again. Refused with a problem
+ * document (lib/http/http_problem.h). */
 #ifndef backend_dos_dos_h
 #define backend_dos_dos_h
 
@@ -18,6 +27,8 @@
 #define DOS_CERTIFICATE "device-oem/certificate"
 #define DOS_CROSS       "cross/"
 #define DOS_ISSUED      "issued/"
+/* By phone and key id ("tracked/phone/6b1f..."): tracking.v1.TrackedKey. */
+#define DOS_TRACKED "tracked/"
 
 extern const struct component_class dos_class;
 

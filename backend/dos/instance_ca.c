@@ -18,13 +18,6 @@ struct ask {
     uint8_t public_key[P256_POINT];
 };
 
-/* A part of a store key, and of an identifier whose parts are separated by dots. */
-static bool is_name(const char *text)
-{
-    size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
-    return len && !text[len];
-}
-
 static enum err read_ask(struct dos *d, const struct http_request *r, struct ask *out)
 {
     char key[BASE64URL_LEN(P256_POINT) + 1];
@@ -37,7 +30,7 @@ static enum err read_ask(struct dos *d, const struct http_request *r, struct ask
     if (e)
         return e;
     if (base64url_decode(span_of(key, strlen(key)), out->public_key, P256_POINT) != P256_POINT ||
-        !is_name(out->vehicle_oem))
+        !dos_is_name(out->vehicle_oem))
         return ERR_MSG_MALFORMED;
     return p256_check_point(d->env->crypto, out->public_key);
 }
@@ -103,7 +96,7 @@ static void answer(struct dos *d, const struct dos_visit *v, unsigned status, st
     put_text(e, e_text);
     snprintf(json, sizeof json, "{\"device_oem_certificate\":\"%s\",\"instance_ca_certificate\":\"%s\"}",
              f_text, e_text);
-    dos_answer(d, v, status, json);
+    dos_answer(d, v->address, status, json);
 }
 
 enum err dos_certify_instance_ca(struct dos *d, const struct dos_visit *v)

@@ -61,7 +61,7 @@ enum err vos_status(struct vos *v, const char *serial, const char *user, Init__V
     out->provisioned = r.has_drm_uuid;
     out->identity = identity_of(&r);
     out->verifiers = verifiers_of(&set);
-    out->paired = set.state == VERIFIERS_USED;
+    out->paired = vos_is_paired(v, serial);
     return ERR_OK;
 }
 

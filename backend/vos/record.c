@@ -23,6 +23,7 @@ static enum err unpack(struct span stored, struct vehicle *out)
     struct msg_arena arena;
     struct vos_newest *identity = &out->newest[VOS_LINE_IDENTITY];
     struct vos_newest *verifiers = &out->newest[VOS_LINE_VERIFIERS];
+    struct vos_newest *pairing = &out->newest[VOS_LINE_PAIRING];
     bool there;
     msg_arena_init(&arena, memory, sizeof memory);
     Backend__V1__VehicleRecord *m =
@@ -32,7 +33,8 @@ static enum err unpack(struct span stored, struct vehicle *out)
         !take(m->drm_uuid, out->drm_uuid, MSG_UUID, &out->has_drm_uuid) ||
         !take(m->transport_key, out->transport_key, P256_POINT, &out->has_transport_key) ||
         !take(m->last_correlation, identity->correlation, MSG_UUID, &there) ||
-        !take(m->last_verifier_correlation, verifiers->correlation, MSG_UUID, &there))
+        !take(m->last_verifier_correlation, verifiers->correlation, MSG_UUID, &there) ||
+        !take(m->last_pairing_correlation, pairing->correlation, MSG_UUID, &there))
         return ERR_STORE_FAILED;
     out->state = m->state;
     text_copy(out->subject_id, sizeof out->subject_id, m->subject_id);
@@ -41,6 +43,7 @@ static enum err unpack(struct span stored, struct vehicle *out)
     out->certificate_len = m->certificate.len;
     identity->issued_ms = m->last_request_ms;
     verifiers->issued_ms = m->last_verifier_request_ms;
+    pairing->issued_ms = m->last_pairing_request_ms;
     out->generation = m->generation;
     return ERR_OK;
 }
@@ -76,6 +79,8 @@ enum err record_put(struct vos *v, const char *serial, const struct vehicle *r)
     m.last_verifier_request_ms = copy.newest[VOS_LINE_VERIFIERS].issued_ms;
     m.last_verifier_correlation =
         (ProtobufCBinaryData){MSG_UUID, copy.newest[VOS_LINE_VERIFIERS].correlation};
+    m.last_pairing_request_ms = copy.newest[VOS_LINE_PAIRING].issued_ms;
+    m.last_pairing_correlation = (ProtobufCBinaryData){MSG_UUID, copy.newest[VOS_LINE_PAIRING].correlation};
     m.drm_uuid = (ProtobufCBinaryData){copy.has_drm_uuid ? MSG_UUID : 0, copy.drm_uuid};
     m.generation = copy.generation;
     m.transport_key = (ProtobufCBinaryData){copy.has_transport_key ? P256_POINT : 0, copy.transport_key};

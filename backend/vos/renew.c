@@ -26,6 +26,8 @@ enum err vos_renew(struct vos *v, const char *serial)
         e = vos_verifiers_get(v, serial, &set);
     if (!e)
         e = vos_verifiers_put_retired(v, serial);
+    if (!e)
+        e = vos_put_unpaired(v, serial); /* all keys go with the identity */
     if (e)
         return e;
     if (r.certificate_len)

@@ -3,8 +3,8 @@
  * its way. */
 #include "backend/vos/vos_internal.h"
 
-/* The set that the vehicle has deleted; len 0: it has none to name. */
-static bool parse(struct span in, struct span *burnt, uint8_t *memory, size_t cap)
+/* *burnt: the set that the vehicle has deleted; len 0: it has none to name. */
+static bool parse(struct span in, struct span *burnt, bool *terminated, uint8_t *memory, size_t cap)
 {
     struct msg_arena arena;
     msg_arena_init(&arena, memory, cap);
@@ -12,6 +12,7 @@ static bool parse(struct span in, struct span *burnt, uint8_t *memory, size_t ca
     if (!m || (m->burnt_set_id.len != 0 && m->burnt_set_id.len != VOS_SET_ID))
         return false;
     *burnt = span_of(m->burnt_set_id.data, m->burnt_set_id.len);
+    *terminated = m->reason == SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_OWNER_KEY_TERMINATED;
     switch (m->reason) {
     case SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_OWNER_KEY_TERMINATED:
     case SPAAK__V1__OP_SPAKE2_REQUEST__REASON__REASON_ATTEMPTS_USED_UP:
@@ -69,11 +70,14 @@ enum err vos_on_verifier_request(struct vos *v, const struct msg_opened *m, stru
     struct span burnt;
     struct verifiers r;
     const char *serial = m->header.ecu_serial;
-    if (!parse(m->body, &burnt, memory, sizeof memory))
+    bool terminated;
+    if (!parse(m->body, &burnt, &terminated, memory, sizeof memory))
         return ERR_MSG_MALFORMED;
     if (!vehicle->has_transport_key)
         return ERR_TRANSPORT_KEY_MISSING;
     enum err e = vos_verifiers_get(v, serial, &r);
+    if (!e && terminated)
+        e = vos_put_unpaired(v, serial);
     if (e)
         return e;
     bool served = is_served(&r, burnt);

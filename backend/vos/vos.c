@@ -7,6 +7,7 @@
 #include "backend/vos/vos_internal.h"
 
 static const char *const init_callers[] = {"tbe", NULL};
+static const char *const tracking_callers[] = {"dos", NULL};
 
 static const struct port_spec ports[] = {
     [VOS_PORT_GSDP] = {.name = "gsdp", .medium = "gsdp", .name_of = msg_peek_name},
@@ -17,6 +18,12 @@ static const struct port_spec ports[] = {
                        .end = PORT_LISTENS,
                        .callers = init_callers,
                        .confidential = true},
+    [VOS_PORT_TRACKING] = {.name = "tracking",
+                           .medium = "call",
+                           .end = PORT_LISTENS,
+                           .callers = tracking_callers},
+    /* without it the VOS answers that no key can be tracked */
+    [VOS_PORT_KTS] = {.name = "kts", .medium = "call", .end = PORT_ASKS, .server = "kts", .optional = true},
 };
 
 static const struct topic_rule topics[] = {
@@ -25,6 +32,7 @@ static const struct topic_rule topics[] = {
 static const struct timer_spec timers[] = {
     [VOS_TIMER_RENEW] = {"renewal", false},
     [VOS_TIMER_VERIFIERS] = {"verifier sets", false},
+    [VOS_TIMER_KTS] = {"answer of the KTS", false},
 };
 
 static const struct setting_spec settings[] = {
@@ -39,12 +47,15 @@ static const struct setting_spec settings[] = {
     [VOS_SETTING_PUSH_AFTER_IDENTITY] = {.name = "push_after_identity", .fallback = 0, .min = 0, .max = 1},
     /* a link that was not acknowledged so long is revoked when somebody else asks */
     [VOS_SETTING_LINK_S] = {.name = "link_s", .fallback = 900, .min = 1, .max = 86400},
+    /* less than the DOS waits */
+    [VOS_SETTING_KTS_MS] = {.name = "kts_ms", .fallback = 1500, .min = 10, .max = 60000},
     {.name = NULL},
 };
 
 static const struct claim_spec claims[] = {
     [VOS_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL},
     [VOS_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL},
+    [VOS_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -66,7 +77,8 @@ static const struct defect_spec defects[] = {
 static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}",   VOS_RETIRED_PREFIX "{serial}/+",
                                    VOS_VERIFIERS_PREFIX "{serial}", VOS_VERIFIER_SECRETS "{serial}/+",
                                    VOS_OWNER_PREFIX "{serial}",     VOS_DELIVERY_PREFIX "{serial}",
-                                   VOS_RENEWAL_PREFIX "{serial}",   NULL};
+                                   VOS_RENEWAL_PREFIX "{serial}",   VOS_PAIRED_PREFIX "{serial}",
+                                   VOS_TRACKED_PREFIX "+",          NULL};
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
 static const struct work_spec works[] = {
@@ -93,6 +105,7 @@ static const struct served {
      vos_on_verifier_status, NULL},
     {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, VOS_LINE_VERIFIERS, "PP-03/3", vos_on_verifier_request,
      vos_refuse_verifiers},
+    {SPAAK__V1__MESSAGE_TYPE__OWNER_PAIRING_PASS_ACK, VOS_LINE_PAIRING, "OP-04/7", vos_on_pass_ack, NULL},
 };
 
 static const struct served *find_served(Spaak__V1__MessageType type)
@@ -207,6 +220,10 @@ static void vos_on_bytes(void *self, unsigned port, const char *address, struct 
         on_request(v, address, bytes);
     else if (port == VOS_PORT_PKI)
         vos_on_issued(v, bytes);
+    else if (port == VOS_PORT_TRACKING)
+        vos_on_track(v, address, bytes);
+    else if (port == VOS_PORT_KTS)
+        vos_on_tracked(v, bytes);
     else
         vos_on_init(v, address, bytes);
 }
@@ -216,6 +233,11 @@ static void vos_on_link(void *self, unsigned port, enum link_state state)
     struct vos *v = self;
     if (port == VOS_PORT_PKI)
         v->pki_up = state != LINK_DOWN;
+    if (port == VOS_PORT_KTS) {
+        v->kts_up = state != LINK_DOWN;
+        if (!v->kts_up)
+            vos_kts_lost(v);
+    }
     if (port != VOS_PORT_GSDP || state != LINK_SUBSCRIBED)
         return;
     vos_renew_again(v);
@@ -226,8 +248,10 @@ static void vos_on_timer(void *self, unsigned timer)
 {
     if (timer == VOS_TIMER_RENEW)
         vos_renew_again(self);
-    else
+    else if (timer == VOS_TIMER_VERIFIERS)
         vos_verifiers_push_again(self);
+    else
+        vos_kts_late(self);
 }
 
 static void vos_on_work(void *self, unsigned work, enum err e, struct span result)
@@ -245,15 +269,19 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     v->scrypt_n = (uint32_t)args->settings[VOS_SETTING_SCRYPT_N];
     v->push_after_identity = args->settings[VOS_SETTING_PUSH_AFTER_IDENTITY];
     v->link_ms = (int64_t)args->settings[VOS_SETTING_LINK_S] * 1000;
+    v->kts_us = args->settings[VOS_SETTING_KTS_MS] * 1000;
     if (v->scrypt_n & (v->scrypt_n - 1))
         return ERR_SETTING_RANGE;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
     v->deriving = calloc(VOS_DERIVING_MAX, sizeof *v->deriving);
-    if (!v->issuing || !v->deriving)
+    v->tracking = calloc(VOS_TRACKING_MAX, sizeof *v->tracking);
+    if (!v->issuing || !v->deriving || !v->tracking)
         return ERR_NO_MEMORY;
     env_random(env, &v->next_request_id, sizeof v->next_request_id);
     v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
     enum err e = responder_init(&v->responder, env, VOS_PORT_GSDP, "vos", "spaak");
+    if (!e)
+        tracking_claim_all(env, VOS_CLAIM_KEY, VOS_TRACKED_PREFIX);
     return e ? e : vos_claim_all(v);
 }
 
@@ -265,6 +293,7 @@ static void vos_fini(void *self)
     if (v->deriving)
         OPENSSL_cleanse(v->deriving, VOS_DERIVING_MAX * sizeof *v->deriving);
     free(v->deriving);
+    free(v->tracking);
 }
 
 const struct component_class vos_class = {
@@ -273,6 +302,7 @@ const struct component_class vos_class = {
     .stores = true,
     .keys = keys,
     .size = sizeof(struct vos),
+    .message_max = TRACKING_MESSAGE_MAX,
     .ports = ports,
     .port_count = sizeof ports / sizeof ports[0],
     .timers = timers,

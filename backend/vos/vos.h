@@ -17,8 +17,12 @@
 /* By serial: the owner's name; who has the pairing password (backend.proto); the key of the last renewal that
  * an operator asked for. */
 #define VOS_OWNER_PREFIX    "owner/"
+#define VOS_PAIRED_PREFIX   "paired/" /* by serial: the key that the vehicle has reported as its owner's */
 #define VOS_DELIVERY_PREFIX "delivery/"
 #define VOS_RENEWAL_PREFIX  "renewal/"
+
+/* Keys that were tracked, by key id (tracking.v1.TrackedKey). */
+#define VOS_TRACKED_PREFIX "tracked/"
 
 #define VOS_LINK_PAGE "https://pair.example/pair" /* of deep links; what follows # reaches no server */
 

@@ -5,24 +5,27 @@
 #include "backend/vos/vos.h"
 #include "lib/ccc/spake2p.h"
 #include "lib/msg/responder.h"
+#include "lib/msg/tracking.h"
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 #include "proto/init.pb-c.h"
 
-enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT };
-enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS };
+enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT, VOS_PORT_TRACKING, VOS_PORT_KTS };
+enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS, VOS_TIMER_KTS };
 enum {
     VOS_SETTING_RENEW_MS,
     VOS_SETTING_PUSH_MS,
     VOS_SETTING_SCRYPT_N,
     VOS_SETTING_PUSH_AFTER_IDENTITY,
     VOS_SETTING_LINK_S,
+    VOS_SETTING_KTS_MS,
 };
-enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS };
+enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS, VOS_CLAIM_KEY };
 enum { VOS_WORK_DERIVE };
 
 #define VOS_ISSUING_MAX  4096 /* CSRs at the PKI at the same time */
 #define VOS_DERIVING_MAX 1024 /* verifier sets handed out to be derived; others wait for the timer */
+#define VOS_TRACKING_MAX 64   /* keys at the KTS at the same time */
 #define VOS_PASSWORD     8    /* digits */
 #define VOS_SECRETS      (P256_SCALAR + P256_POINT) /* w0 || L */
 #define VOS_SET_ID       16
@@ -39,7 +42,7 @@ enum { VOS_WORK_DERIVE };
 #define VERIFIERS_USED   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_USED
 
 /* A vehicle has one exchange under way in each line, and those of different lines overtake each other. */
-enum vos_line { VOS_LINE_IDENTITY, VOS_LINE_VERIFIERS, VOS_LINES };
+enum vos_line { VOS_LINE_IDENTITY, VOS_LINE_VERIFIERS, VOS_LINE_PAIRING, VOS_LINES };
 
 /* The newest request accepted in a line. */
 struct vos_newest {
@@ -82,14 +85,26 @@ struct deriving {
     uint32_t scrypt_n;
 };
 
+/* A key that waits for the KTS. */
+struct tracking {
+    uint64_t request_id; /* to the KTS; 0: free */
+    uint64_t number;     /* of who asked */
+    char caller[ENV_NAME_MAX];
+    uint8_t key_id[TRACKING_KEY_ID];
+    struct tracking_record record;
+    uint64_t until_us;
+};
+
 struct vos {
     struct env *env;
     struct responder responder;
-    bool pki_up;
+    bool pki_up, kts_up;
     uint64_t next_request_id;
     struct issuing *issuing;   /* VOS_ISSUING_MAX slots; slot = request_id modulo that */
     struct deriving *deriving; /* a ring of VOS_DERIVING_MAX */
     size_t deriving_first, deriving_count;
+    struct tracking *tracking; /* VOS_TRACKING_MAX slots; slot = request_id modulo that */
+    uint64_t kts_us;
     size_t open_sets; /* wanted, or pushed and not reported yet */
     uint32_t scrypt_n;
     bool push_after_identity;
@@ -160,6 +175,19 @@ enum err vos_verifiers_go_on(struct vos *v, const char *serial, const struct ver
 enum err vos_on_verifier_request(struct vos *v, const struct msg_opened *m, struct vehicle *r);
 /* Answers a verified request that was refused for what the vehicle or its people can mend. */
 void vos_refuse_verifiers(struct vos *v, const struct msg_opened *m, enum err reason);
+
+/* paired.c: OP-04/7, what the vehicle says of its owner pairing. */
+enum err vos_on_pass_ack(struct vos *v, const struct msg_opened *m, struct vehicle *r);
+bool vos_is_paired(struct vos *v, const char *serial);
+/* Puts, without committing: the vehicle has no owner's key any more. */
+enum err vos_put_unpaired(struct vos *v, const char *serial);
+
+/* tracking.c: OP-04/5, from the DOS to the KTS and back. */
+void vos_on_track(struct vos *v, const char *caller, struct span bytes);
+void vos_on_tracked(struct vos *v, struct span bytes);
+/* The link to the KTS went down; an answer did not come in time. */
+void vos_kts_lost(struct vos *v);
+void vos_kts_late(struct vos *v);
 
 /* renew.c: the "renew vehicle identity" call and its repetition until the vehicle comes back. */
 enum err vos_renew(struct vos *v, const char *serial);

@@ -7,6 +7,7 @@
 
 #include "ecu/spaak/pairing.h"
 #include "lib/ccc/records/vehicle_record.h"
+#include "lib/msg/tracking.h"
 
 #define TOKEN_KEY SHA256_SIZE
 
@@ -78,6 +79,7 @@ static void put_gone(struct spaak *s, const struct vehicle_key *k)
 static void forget(struct spaak *s, size_t i)
 {
     struct spaak_keys *keys = &s->keys;
+    tracking_unclaim(s->env, SPAAK_CLAIM_KEY, keys->list[i].key_id);
     vehicle_key_close(&keys->list[i]);
     keys->count--;
     memmove(&keys->list[i], &keys->list[i + 1], (keys->count - i) * sizeof keys->list[0]);
@@ -134,6 +136,14 @@ enum err keys_delete(struct spaak *s, struct vehicle_key *k)
     return e;
 }
 
+void keys_retire(struct spaak *s)
+{
+    for (size_t i = 0; i < s->keys.count; i++)
+        tracking_unclaim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id);
+    keys_close(s);
+    keys_claim(s);
+}
+
 void keys_put_none(struct spaak *s)
 {
     for (size_t i = 0; i < s->keys.count; i++)
@@ -172,6 +182,10 @@ void keys_claim(struct spaak *s)
     const struct vehicle_key *k = keys_owner(s);
     env_claim(s->env, SPAAK_CLAIM_OWNER_KEY, s->serial,
               k ? span_of(k->key_id, sizeof k->key_id) : (struct span){NULL, 0});
+    for (size_t i = 0; i < s->keys.count; i++)
+        if (s->keys.list[i].tracked)
+            tracking_claim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id, s->keys.list[i].vehicle_id,
+                           s->keys.list[i].device_pk);
 }
 
 /* ---- slot identifiers and tokens ---- */

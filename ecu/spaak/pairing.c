@@ -303,6 +303,8 @@ static void on_phase_4(struct spaak *s, const struct session_end *end)
         leave(s, CABIN_PAIRED, ERR_OK);
         return;
     }
+    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
+        env_trace_reason(s->env, TRACE_REJECT, "OP-05/5", NULL, end->reason, 0, "no receipt");
     readers_off(s, SPAAK_PAD);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
 }
@@ -330,8 +332,7 @@ void pairing_retired(struct spaak *s)
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (!session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING))
             readers_off(s, (enum spaak_place)i);
-    keys_close(s);
-    keys_claim(s);
+    keys_retire(s);
     if (on)
         leave(s, CABIN_FAILED, ERR_IDENTITY_MISSING);
 }

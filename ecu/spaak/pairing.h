@@ -18,6 +18,8 @@
 /* Records, and claims whose key the vehicle has. What cannot be read is traced, and opens nothing. */
 void keys_load(struct spaak *s);
 void keys_close(struct spaak *s);
+/* The same in the middle of a life: they were deleted. */
+void keys_retire(struct spaak *s);
 /* Puts. */
 enum err keys_put(struct spaak *s, const struct vehicle_key *k);
 /* Puts: none is left, with the identity that they belong to. */

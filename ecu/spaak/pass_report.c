@@ -1,5 +1,5 @@
-/* OP-04/7: the VOS hears that owner pairing has passed (OwnerPairingPass_Ack). Kept in the store until the
- * VOS has acknowledged it; the pairing does not depend on it. */
+/* OP-04/7: the VOS hears that owner pairing has passed (OwnerPairingPass_Ack). In the store from the moment
+ * that the key is active (session.c) until the VOS has acknowledged it; the pairing does not depend on it. */
 #include "ecu/spaak/pairing.h"
 
 #define REPORT 64

@@ -62,6 +62,7 @@ static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL, .shared = true},
     [SPAAK_CLAIM_OWNER_KEY] = {.name = "owner-key", .kind = CLAIM_AT_MOST_ONE},
     [SPAAK_CLAIM_AUTHENTICATED] = {.name = "authenticated", .kind = CLAIM_EQUAL},
+    [SPAAK_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL, .shared = true},
     {.name = NULL},
 };
 
@@ -88,6 +89,7 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT
                                       VEHICLE_RECORD_PREFIX,   NULL};
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
+static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -124,9 +126,9 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_SLOTS,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
-                                   (SPAAK_STATEMENT_PREFIX "+"),
+                                   any_statement,
                                    SPAAK_BODY_KEY,
-                                   (VEHICLE_RECORD_PREFIX "+"),
+                                   any_key,
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};

@@ -54,7 +54,13 @@ enum {
     SPAAK_SETTING_UNLOCK_MS,
     SPAAK_SETTING_KEY_S
 };
-enum { SPAAK_CLAIM_K, SPAAK_CLAIM_VERIFIERS, SPAAK_CLAIM_OWNER_KEY, SPAAK_CLAIM_AUTHENTICATED };
+enum {
+    SPAAK_CLAIM_K,
+    SPAAK_CLAIM_VERIFIERS,
+    SPAAK_CLAIM_OWNER_KEY,
+    SPAAK_CLAIM_AUTHENTICATED,
+    SPAAK_CLAIM_KEY
+};
 
 /* A provisioning state is named after what it waits for. */
 enum provisioning_state {

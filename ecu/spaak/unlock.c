@@ -180,6 +180,8 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
                          place == SPAAK_PAD ? "pad" : "door");
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
+    if (end->learnt == VEHICLE_LEARNT_RECEIPT)
+        env_trace_step(s->env, "OP-05/6", "the key is tracked");
     want_verifiers(s);
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;

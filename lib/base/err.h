@@ -106,6 +106,9 @@
     X(OWNER_KEY_HELD, 455, "the vehicle has an owner's key already")                            \
     X(IDENTITY_MISSING, 456, "the vehicle has no identity")                                     \
     X(USER_CANCELLED, 457, "the user cancelled it")                                             \
+    X(KTS_UNREACHABLE, 470, "the key tracking server does not answer")                          \
+    X(RECEIPT_PENDING, 471, "the key is registered, its receipt is not signed yet")             \
+    X(KEY_REGISTERED, 472, "the key is registered with other data")                             \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \

@@ -1,9 +1,10 @@
-/* Tokens that an attacker would make: of the same form as the one that the app was given, with other claims
- * or without a proof. */
+/* What an attacker would make: tokens of the same form as the one that the app was given, with other claims
+ * or without a proof; a key tracking receipt that no server has signed. */
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ccc/ecies.h"
 #include "lib/ccc/signature.h"
 #include "lib/token/base64url.h"
 #include "sim/actors/phone/phone_parts.h"
@@ -93,4 +94,43 @@ enum err phone_forge(struct phone *p, uint64_t how)
     out[w.len] = '\0';
     text_copy(p->token, sizeof p->token, out);
     return ERR_OK;
+}
+
+/* ---- a receipt ---- */
+
+static enum err sign_receipt(struct crypto *c, const struct digital_key *k, const struct p256_key *key,
+                             struct wr *plain)
+{
+    uint8_t receipt[ATTESTATION_MAX];
+    struct wr w = wr_of(receipt, sizeof receipt);
+    struct attestation a = {.slot = k->creation.slot};
+    memcpy(a.key_id, k->key_id, sizeof a.key_id);
+    memcpy(a.vehicle_id, k->creation.vehicle_id, sizeof a.vehicle_id);
+    enum err e = attestation_make(c, &a, ATTESTATION_RECEIPT, key, &w);
+    if (!e)
+        receipt_put(plain, span_of(receipt, w.len), span_of("{}", 2));
+    return e;
+}
+
+enum err phone_forge_receipt(struct phone *p, const struct digital_key *k, uint8_t ephemeral[P256_POINT],
+                             struct wr *sealed)
+{
+    uint8_t bytes[ATTESTATION_MAX + 8], receiver[P256_POINT];
+    struct crypto *c = p->env->crypto;
+    struct wr plain = wr_of(bytes, sizeof bytes);
+    struct p256_key *key = NULL;
+    p256_public(p->handset.device.enc_key, receiver);
+    enum err e = p256_generate(c, &key);
+    if (!e)
+        e = sign_receipt(c, k, key, &plain);
+    if (!e && plain.len + ECIES_OVERHEAD > sealed->cap)
+        e = ERR_NO_SPACE;
+    if (!e)
+        e = ecies_seal(c, key, receiver, span_of(bytes, plain.len), sealed->buf);
+    if (!e) {
+        p256_public(key, ephemeral);
+        sealed->len = plain.len + ECIES_OVERHEAD;
+    }
+    p256_free(key);
+    return e;
 }

@@ -25,8 +25,11 @@ static enum err put_key(struct phone *p, unsigned index)
 static enum err erase_key(struct phone *p, unsigned index)
 {
     char name[DK_RECORD_NAME_MAX];
+    char tracked[ENV_KEY_MAX];
     dk_record_key_name(index, name);
-    return env_store_delete(p->env, name);
+    handset_tracking_name(index, tracked);
+    enum err e = env_store_delete(p->env, tracked);
+    return e ? e : env_store_delete(p->env, name);
 }
 
 /* Beside the record, so that the judge of a run knows what must stand nowhere. */
@@ -131,6 +134,7 @@ enum err handset_open(struct phone *p)
     }
     for (unsigned i = 0; i < APPLET_KEYS; i++) /* the last life may have ended before it looked there */
         handset_collect(p, &h->applet.keys[i]);
+    handset_tracking_open(p);
     return handset_end(p, &t, dk_device_reset(&h->device, DK_CONTACTLESS));
 }
 
@@ -143,6 +147,7 @@ void handset_close(struct phone *p)
     }
     h->open = false;
     handset_phase0_stop(p);
+    handset_tracking_stop(p);
     for (size_t i = 0; i < HANDSET_DERIVING_MAX; i++)
         OPENSSL_cleanse(&h->deriving[i].from, sizeof h->deriving[i].from);
     env_timer_set(p->env, PHONE_TIMER_PASSWORD, ENV_NEVER);

@@ -5,6 +5,7 @@
  *   handset_steps.c    what happens to the framework, and every step that it asks for
  *   handset_contact.c  before which reader the phone lies; field and commands
  *   handset_phase0.c   asks the device OEM's server for the certificates of the instance CA
+ *   handset_tracking.c asks it for the receipts of keys that a vehicle has accepted
  *
  * Whatever happens to the framework happens in a turn: handset_begin, one call of dk_device, handset_end.
  * What the store refuses is as if it had not been asked for, and the device is loaded anew from its records.
@@ -14,6 +15,7 @@
 
 #include "lib/ccc/records/dk_records.h"
 #include "lib/env/env.h"
+#include "lib/msg/tracking.h"
 
 #define HANDSET_DERIVING_MAX 16  /* handed out, no result yet; one more fails */
 #define HANDSET_DERIVED_MAX  194 /* w0, w1, w0*M, w0*N */
@@ -35,6 +37,17 @@ struct handset_phase0 {
     uint8_t public_key[P256_POINT];
 };
 
+/* The key whose receipt is asked for; one at a time. */
+struct handset_tracking {
+    bool up, asks, waits; /* waits: for the time to ask again */
+    unsigned sent;        /* of all requests, for their tags */
+    uint64_t tries;       /* of this key, since the last pause */
+    unsigned index;
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    uint16_t refused; /* bit i: the server will not track key i; asked again in the next life */
+    bool forge;       /* an attacker's phone: puts a receipt of its own in the place of the server's */
+};
+
 struct handset {
     struct applet applet;
     struct dk_device device;
@@ -50,6 +63,7 @@ struct handset {
     char wanted[ENV_NAME_MAX], at[ENV_NAME_MAX]; /* where the user put it; where it was opened; "": nowhere */
     bool up, closing, field;                     /* the reader has taken it; it is leaving; powered */
     struct handset_phase0 phase0;
+    struct handset_tracking tracking;
 };
 
 /* What was before a turn. */
@@ -91,7 +105,8 @@ void handset_on_password_timer(struct phone *p);
 enum err handset_delete_key(struct phone *p, unsigned index);
 /* It opens nothing any more; deleted when its vehicle has heard so. Those of dk_device_terminate. */
 enum err handset_terminate_key(struct phone *p, unsigned index);
-/* The key tracking server's receipt for that key, sealed to the phone. The errors of dk_device_receipt. */
+/* The key tracking server's receipt for that key, sealed to the phone: into its mailbox, and the key is
+ * tracked, in one transaction. The errors of dk_device_receipt. */
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
                               struct span sealed);
 /* A work: scrypt. */
@@ -117,5 +132,21 @@ void handset_phase0_on_news(struct phone *p, const char *tag, const char *news);
 void handset_phase0_again(struct phone *p);
 void handset_phase0_late(struct phone *p);
 void handset_phase0_stop(struct phone *p);
+
+/* ---- handset_tracking.c ---- */
+
+/* Which keys are tracked. */
+void handset_tracking_name(unsigned index, char out[ENV_KEY_MAX]);
+/* After a start: claims them. */
+void handset_tracking_open(struct phone *p);
+/* A key was accepted and tried, perhaps: asks. */
+void handset_tracking_look(struct phone *p);
+void handset_tracking_on_link(struct phone *p, enum link_state state);
+bool handset_tracking_waits_for(const struct phone *p, const char *tag);
+void handset_tracking_on_response(struct phone *p, struct span bytes);
+void handset_tracking_on_news(struct phone *p, const char *news);
+void handset_tracking_again(struct phone *p);
+void handset_tracking_late(struct phone *p);
+void handset_tracking_stop(struct phone *p);
 
 #endif

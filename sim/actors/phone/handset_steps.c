@@ -239,6 +239,7 @@ enum err handset_end(struct phone *p, const struct handset_turn *t, struct dk_st
     tell(p, t);
     time_password(p);
     handset_show(p);
+    handset_tracking_look(p);
     return ERR_OK;
 }
 
@@ -320,7 +321,11 @@ enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t eph
     struct digital_key *k = key_at(p, index);
     if (!k)
         return ERR_NOT_FOUND;
+    char tracked[ENV_KEY_MAX];
+    handset_tracking_name(index, tracked);
     enum err e = dk_device_receipt(&p->handset.device, k, ephemeral, sealed);
+    if (!e)
+        e = env_store_put(p->env, tracked, span_of(k->key_id, ENDPOINT_KEY_ID));
     enum err stored = handset_end_call(p, &t);
     if (e || stored)
         return e ? e : stored;

@@ -32,6 +32,9 @@ static const struct timer_spec timers[] = {
     [PHONE_TIMER_RELOAD] = {.name = "reload"},
     [PHONE_TIMER_PHASE0_PATIENCE] = {.name = "phase 0 patience"},
     [PHONE_TIMER_PHASE0_RETRY] = {.name = "phase 0 retry"},
+    [PHONE_TIMER_TRACKING_PATIENCE] = {.name = "tracking patience"},
+    [PHONE_TIMER_TRACKING_RETRY] = {.name = "tracking retry"},
+    [PHONE_TIMER_TRACKING_PAUSE] = {.name = "tracking pause", .cyclic = true}, /* for ever */
 };
 
 static const struct setting_spec settings[] = {
@@ -40,6 +43,8 @@ static const struct setting_spec settings[] = {
     [PHONE_SETTING_RETRY_MS] = {.name = "retry_ms", .fallback = 500, .min = 10, .max = 60000},
     [PHONE_SETTING_TRIES] = {.name = "tries", .fallback = 5, .min = 1, .max = 100},
     [PHONE_SETTING_PASSWORD_S] = {.name = "password_s", .fallback = 600, .min = 1, .max = 86400},
+    /* after `tries` in vain for the receipt of a key: then it asks as often again */
+    [PHONE_SETTING_TRACKING_MS] = {.name = "tracking_ms", .fallback = 60000, .min = 10, .max = 86400000},
     {.name = NULL},
 };
 
@@ -53,20 +58,14 @@ static const struct claim_spec claims[] = {
     [PHONE_CLAIM_INSTANCE_CA] = {.name = "instance-ca",
                                  .kind = CLAIM_ONLY_AFTER,
                                  .after = "instance-ca-issued"},
+    [PHONE_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
     {.name = NULL}};
 static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
-static const char any_key[] = DK_RECORD_KEY_PREFIX "+";
-static const char *const keys[] = {PHONE_CLIENT,
-                                   PHONE_VEHICLE,
-                                   PHONE_KEY,
-                                   PHONE_SECRET,
-                                   PHONE_LINK_ID,
-                                   PHONE_LINK_PASSWORD,
-                                   PHONE_LINK_UNTOLD,
-                                   PHONE_PASSWORD,
-                                   DK_RECORD_FRAMEWORK_NAME,
-                                   any_key,
-                                   NULL};
+static const char any_key[] = DK_RECORD_KEY_PREFIX "+", any_tracked[] = PHONE_TRACKED "+";
+static const char *const keys[] = {PHONE_CLIENT,      PHONE_VEHICLE,  PHONE_KEY,
+                                   PHONE_SECRET,      PHONE_LINK_ID,  PHONE_LINK_PASSWORD,
+                                   PHONE_LINK_UNTOLD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME,
+                                   any_key,           any_tracked,    NULL};
 static const char *const secrets[] = {
     PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME, DK_RECORD_KEY_PREFIX, NULL};
 
@@ -201,6 +200,14 @@ static enum err call_terminate_key(void *self, const struct call_value *values)
     return handset_terminate_key(self, (unsigned)values[0].number);
 }
 
+static enum err call_forge_receipt(void *self, const struct call_value *values)
+{
+    struct phone *p = self;
+    (void)values;
+    p->handset.tracking.forge = true;
+    return ERR_OK;
+}
+
 /* As the medium takes it, which knows who is there. */
 static bool is_name(const char *text)
 {
@@ -247,6 +254,9 @@ static const struct call_spec calls[] = {
     {"place", "the user lays the phone before a reader", reader_parameter, call_place},
     {"lift", "the user takes it away", NULL, call_lift},
     {"battery", "the battery is empty, or charged again", battery_parameter, call_battery},
+    {"forge-receipt",
+     "an attacker's phone: puts a receipt that it has signed itself in the place of the next", NULL,
+     call_forge_receipt},
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
@@ -261,6 +271,8 @@ static void phone_on_bytes(void *self, unsigned port, const char *address, struc
         phone_on_response(self, address, bytes);
     else if (port == PHONE_PORT_NFC)
         handset_on_command(self, bytes);
+    else if (handset_tracking_waits_for(self, address))
+        handset_tracking_on_response(self, bytes);
     else
         handset_phase0_on_response(self, address, bytes);
 }
@@ -270,6 +282,8 @@ static void phone_on_news(void *self, unsigned port, const char *address, const 
     struct phone *p = self;
     if (port == PHONE_PORT_NFC)
         handset_on_news(p, news);
+    else if (port == PHONE_PORT_DEVICE && handset_tracking_waits_for(p, address))
+        handset_tracking_on_news(p, news);
     else if (port == PHONE_PORT_DEVICE)
         handset_phase0_on_news(p, address, news);
     else if (phone_waits_for(p, address))
@@ -280,8 +294,10 @@ static void phone_on_link(void *self, unsigned port, enum link_state state)
 {
     if (port == PHONE_PORT_NFC)
         handset_on_link(self, state);
-    else if (port == PHONE_PORT_DEVICE)
+    else if (port == PHONE_PORT_DEVICE) {
         handset_phase0_on_link(self, state);
+        handset_tracking_on_link(self, state);
+    }
 }
 
 static void reload(struct phone *p)
@@ -306,7 +322,10 @@ static void phone_on_timer(void *self, unsigned timer)
                                                     [PHONE_TIMER_PASSWORD] = handset_on_password_timer,
                                                     [PHONE_TIMER_RELOAD] = reload,
                                                     [PHONE_TIMER_PHASE0_PATIENCE] = handset_phase0_late,
-                                                    [PHONE_TIMER_PHASE0_RETRY] = handset_phase0_again};
+                                                    [PHONE_TIMER_PHASE0_RETRY] = handset_phase0_again,
+                                                    [PHONE_TIMER_TRACKING_PATIENCE] = handset_tracking_late,
+                                                    [PHONE_TIMER_TRACKING_RETRY] = handset_tracking_again,
+                                                    [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again};
     if (timer == PHONE_TIMER_PATIENCE)
         phone_retry(self, "no answer");
     else
@@ -328,6 +347,7 @@ static enum err phone_init(void *self, struct env *env, const struct component_a
     p->patience_us = args->settings[PHONE_SETTING_PATIENCE_MS] * 1000;
     p->retry_us = args->settings[PHONE_SETTING_RETRY_MS] * 1000;
     p->tries_max = args->settings[PHONE_SETTING_TRIES];
+    p->tracking_us = args->settings[PHONE_SETTING_TRACKING_MS] * 1000;
     p->password_s = args->settings[PHONE_SETTING_PASSWORD_S];
     enum err e = env_store_get(env, PHONE_CLIENT, client, sizeof client, &len);
     if (e == ERR_NOT_FOUND) {

@@ -21,6 +21,7 @@
 #define PHONE_LINK_UNTOLD   "link/unacknowledged" /* the TBE does not know yet that it is here */
 #define PHONE_PASSWORD      "framework/password"
 #define PHONE_ROOT          "partner/root" /* [J] of the vehicle OEM, from the plant */
+#define PHONE_TRACKED       "tracked/"     /* by index: id of a key whose receipt is here */
 
 #define PHONE_DIGITS 8 /* of a pairing password */
 

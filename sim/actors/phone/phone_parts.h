@@ -15,25 +15,34 @@ enum {
     PHONE_TIMER_PASSWORD,
     PHONE_TIMER_RELOAD,
     PHONE_TIMER_PHASE0_PATIENCE,
-    PHONE_TIMER_PHASE0_RETRY
+    PHONE_TIMER_PHASE0_RETRY,
+    PHONE_TIMER_TRACKING_PATIENCE,
+    PHONE_TIMER_TRACKING_RETRY,
+    PHONE_TIMER_TRACKING_PAUSE
 };
-enum { PHONE_SETTING_PATIENCE_MS, PHONE_SETTING_RETRY_MS, PHONE_SETTING_TRIES, PHONE_SETTING_PASSWORD_S };
+enum {
+    PHONE_SETTING_PATIENCE_MS,
+    PHONE_SETTING_RETRY_MS,
+    PHONE_SETTING_TRIES,
+    PHONE_SETTING_PASSWORD_S,
+    PHONE_SETTING_TRACKING_MS
+};
 enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK, PHONE_SHOW_KEYS, PHONE_SHOW_FIELD };
-enum { PHONE_CLAIM_PASSWORD, PHONE_CLAIM_INSTANCE_CA };
+enum { PHONE_CLAIM_PASSWORD, PHONE_CLAIM_INSTANCE_CA, PHONE_CLAIM_KEY };
 enum { PHONE_WORK_DERIVE };
 
 #define PHONE_ID          32 /* characters of client and key */
 #define PHONE_VEHICLE_MAX 32
 #define PHONE_LINK_MAX    80
-#define PHONE_OUT_MAX     4096
+#define PHONE_OUT_MAX     5120
 
 /* What the app is asking; one at a time. */
 enum phone_ask { PHONE_ASKS_NOTHING, PHONE_ASKS_TOKEN, PHONE_ASKS_LINK, PHONE_ACKNOWLEDGES };
 
 struct phone {
     struct env *env;
-    uint64_t patience_us, retry_us, tries_max, password_s; /* settings */
-    const struct phone_user *user;                         /* NULL: nobody has signed in */
+    uint64_t patience_us, retry_us, tries_max, password_s, tracking_us; /* settings */
+    const struct phone_user *user;                                      /* NULL: nobody has signed in */
     char token[TOKEN_MAX + 1];
     enum phone_ask asks;
     unsigned tries, sent; /* of this ask; of all requests, for their tags */
@@ -75,5 +84,8 @@ bool phone_digits_ok(const char *text);
 /* forge.c: puts a token in the place of the app's that looks like it. */
 enum { PHONE_FORGE_NONE, PHONE_FORGE_HS256, PHONE_FORGE_OTHER_KEY, PHONE_FORGE_OTHER_USER };
 enum err phone_forge(struct phone *p, uint64_t how);
+/* A receipt for that key as the server would write it, signed by a key of the phone's own. */
+enum err phone_forge_receipt(struct phone *p, const struct digital_key *k, uint8_t ephemeral[P256_POINT],
+                             struct wr *sealed);
 
 #endif
