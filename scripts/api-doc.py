@@ -12,8 +12,8 @@ KNOWN = {
     "path": {"servers", "parameters", *METHODS},
     "operation": {"operationId", "tags", "summary", "description", "security", "parameters", "requestBody", "responses", "x-scope"},
     "parameter": {"name", "in", "required", "description", "schema", "example"},
-    "header": {"description", "required", "schema", "x-required-by"},
-    "response": {"description", "headers", "content", "x-by", "x-retry"},
+    "header": {"description", "required", "schema"},
+    "response": {"description", "headers", "content", "x-by", "x-retry", "x-retry-reasons"},
     "components": {"securitySchemes", "parameters", "headers", "schemas", "responses"},
     "property": {"type", "description", "allOf", "$ref", "pattern", "const", "enum", "minimum", "maximum", "minLength", "maxLength"},
     "schema": {"type", "description", "pattern", "properties", "required", "additionalProperties"},
@@ -113,12 +113,16 @@ def reasons(response):
 
 
 def header_words(response):
-    words = []
-    for name, header in response.get("headers", {}).items():
-        h = known("header", follow(header))
-        always = h["required"] or "tbe" in h.get("x-required-by", ())
-        words.append(f"`{name}`: {form(h['schema'])}" + ("" if h["required"] else " (of the TBE)" if always else " (may lack)"))
-    return "; ".join(words)
+    headers = ((name, known("header", follow(h))) for name, h in response.get("headers", {}).items())
+    return "; ".join(f"`{name}`: {form(h['schema'])}" + ("" if h["required"] else " (may lack)") for name, h in headers)
+
+
+def asking_again(response):
+    """What all reasons have in common, then those that differ."""
+    by_word = {}
+    for name, word in response.get("x-retry-reasons", {}).items():
+        by_word.setdefault(word, []).append(f"`{name}`")
+    return "; ".join([f"`{response['x-retry']}`"] + [f"`{word}` with {', '.join(names)}" for word, names in by_word.items()])
 
 
 def good(status, response):
@@ -132,7 +136,7 @@ def good(status, response):
 def refusals(responses):
     yield ""
     yield from table(("status", "reasons", "asking again", "what", "headers"), (
-        (status, reasons(r), f"`{r['x-retry']}`", r["description"], header_words(r)) for status, r in responses))
+        (status, reasons(r), asking_again(r), r["description"], header_words(r)) for status, r in responses))
 
 
 def operation(path, item, method):

@@ -1,6 +1,7 @@
 /* explain: what a reason means, what it mostly comes from, where to look. One row for each reason of
  * lib/base/err.h; a test misses those that have none. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/bytes.h"
@@ -309,16 +310,36 @@ static const char *const names[] = {
 #undef X
         NULL};
 
+static const struct explanation *find_name(const char *upper)
+{
+    return err_name_known(upper) ? explain_find(err_from_name(upper)) : NULL;
+}
+
+/* As a message carries it: digits and nothing else. */
+static const struct explanation *find_number(const char *digits)
+{
+    size_t len = strspn(digits, "0123456789");
+    if (len == 0 || digits[len] != '\0')
+        return NULL;
+    unsigned long number = strtoul(digits, NULL, 10);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if ((unsigned long)rows[i].reason == number)
+            return &rows[i];
+    return NULL;
+}
+
 static bool explain_one(const char *name)
 {
     char upper[40];
     text_copy(upper, sizeof upper, name);
     for (char *p = upper; *p; p++)
         *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p == '-' ? '_' : *p;
-    const struct explanation *x = err_name_known(upper) ? explain_find(err_from_name(upper)) : NULL;
+    const struct explanation *x = find_name(upper);
+    if (!x)
+        x = find_number(name);
     if (x) {
-        printf("%s (%d): %s\n  mostly comes from: %s\n  look at:           %s\n", upper, (int)x->reason,
-               err_text(x->reason), x->causes, x->look);
+        printf("%s (%d): %s\n  mostly comes from: %s\n  look at:           %s\n", err_name(x->reason),
+               (int)x->reason, err_text(x->reason), x->causes, x->look);
         return true;
     }
     const char *best = text_closest(upper, names);

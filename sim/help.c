@@ -71,9 +71,10 @@ static const struct help {
     {"explain", "what a reason means, and what to look at", "explain [REASON...]",
      "Tells of a reason that stands in a trace or a verdict: what it says, what it mostly comes from, where "
      "to look.\n"
-     "Without REASON: names them all.\n",
+     "REASON is its name, or its number as messages carry it. Without REASON: names them all.\n",
      0,
      "  spaaksim explain CSR_ALREADY_ISSUED\n"
+     "  spaaksim explain 300\n"
      "  spaaksim explain\n",
      "exit: 0 it is known, 2 it is not\n"},
     {"dbc", "write the CAN message matrix as a DBC file", "dbc",

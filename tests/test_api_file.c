@@ -120,6 +120,15 @@ static void expect_reasons(const char *status, const json_t *response)
             cr_expect(api_has(reasons, json_string_value(json_array_get(list, i))), "%s", status);
     }
     cr_expect(names("no sign-in wait same", api_text(response, "x-retry")), "%s", status);
+    SCHEMA_EACH(json_object_get(response, "x-retry-reasons"), who, list)
+    {
+        cr_expect(api_has(reasons, who), "%s: %s", status, who);
+        cr_expect(
+            names("no sign-in wait same", api_text(json_object_get(response, "x-retry-reasons"), who)) &&
+                strcmp(api_text(response, "x-retry"),
+                       api_text(json_object_get(response, "x-retry-reasons"), who)) != 0,
+            "%s: %s is an exception", status, who);
+    }
 }
 
 static void expect_example(const json_t *content)

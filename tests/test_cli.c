@@ -82,6 +82,11 @@ static const struct {
     {"explain CSR_ALREADY_ISSUED", 0, "look at:           the VOS's or PKI's store"},
     {"explain", 0, "CSR_ALREADY_ISSUED"},
     {"explain csr-signature PKI_REFUSED", 0, "PKI_REFUSED (407)"},
+    {"explain 407", 0, "PKI_REFUSED (407)"},
+    {"explain 4070", 2, "no reason \"4070\""},
+    {"explain 407x", 2, "no reason \"407x\""},
+    {"explain 0", 2, "no reason \"0\""},
+    {"explain 18446744073709552023", 2, "no reason \"18446744073709552023\""}, /* 2^64 and 407 */
     {"explain CSR_ALREDY_ISSUED", 2, "did you mean \"CSR_ALREADY_ISSUED\"?"},
     {"", 2, "usage:"},
     {"rum pp01", 2, "unknown command \"rum\"; did you mean \"run\"?"},

@@ -44,6 +44,8 @@ static const struct {
     {.cast = "bin", .scenario = "pp01", .world = "process"},
     {.cast = "bin", .scenario = "pp01-broker-restart", .world = "process"},
     {.cast = "bin", .scenario = "pp01-rogue-node", .world = "virtual"},
+    {.cast = "bin", .scenario = "op01a", .world = "virtual"},
+    {.cast = "bin", .scenario = "op01b", .world = "virtual"},
     {.cast = "tests/cards/bin", .scenario = "tests/cards/cards-exchange.yaml", .world = "virtual"},
     {.cast = "tests/cards/bin", .scenario = "tests/cards/cards-told.yaml", .world = "process"},
 };

@@ -41,6 +41,7 @@ struct ask {
     unsigned port;
     enum http_method method;
     const char *path, *token, *key, *body, *type;
+    const char *scheme; /* before the token, with its blank; NULL: "Bearer " */
 };
 
 /* What was answered last; status 0: nothing. */
@@ -89,7 +90,7 @@ static void ask(const struct ask *a)
     struct wr w = wr_of(out, sizeof out);
     struct http_request q = {.method = a->method, .body = text_span(a->body)};
     if (a->token)
-        snprintf(authorization, sizeof authorization, "Bearer %s", a->token);
+        snprintf(authorization, sizeof authorization, "%s%s", a->scheme ? a->scheme : "Bearer ", a->token);
     q.words[HTTP_WORD_PATH] = text_span(a->path);
     q.words[HTTP_WORD_AUTHORIZATION] = text_span(authorization);
     q.words[HTTP_WORD_IDEMPOTENCY_KEY] = text_span(a->key);
@@ -218,6 +219,28 @@ static const struct {
      415,
      ERR_HTTP_TYPE},
     {"no token", {APP, HTTP_POST, .path = ASK, NULL, KEY, VEHICLE}, 401, ERR_TOKEN_MISSING},
+    {"a scheme in small letters",
+     {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, .scheme = "bearer "},
+     0,
+     ERR_OK},
+    {"a scheme in capitals, two blanks",
+     {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, .scheme = "BEARER  "},
+     0,
+     ERR_OK},
+    {"another scheme",
+     {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, .scheme = "Basic "},
+     401,
+     ERR_TOKEN_MISSING},
+    {"a scheme that only begins so",
+     {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, .scheme = "BearerX "},
+     401,
+     ERR_TOKEN_MISSING},
+    {"a scheme without a token",
+     {APP, HTTP_POST, .path = ASK, "", KEY, VEHICLE, .scheme = "Bearer"},
+     401,
+     ERR_TOKEN_MISSING},
+    {"no scheme", {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE, .scheme = ""}, 401, ERR_TOKEN_MISSING},
+    {"a status with a body", {APP, HTTP_GET, .path = STATUS, anna, NULL, "{}"}, 400, ERR_MSG_MALFORMED},
     {"no token at the acknowledgement", {APP, HTTP_POST, .path = ACK}, 401, ERR_TOKEN_MISSING},
     {"no token at the renewal", {OPERATOR, HTTP_POST, .path = RENEW, NULL, KEY}, 401, ERR_TOKEN_MISSING},
     {"no token that could be one",

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backend/tbe/tbe_portal.h"
 #include "lib/ccc/primitives.h"
@@ -126,13 +127,15 @@ void tbe_on_hash(struct tbe *t, enum err e, struct span hash)
     tbe_refuse(t, &s.caller, e, 0);
 }
 
-/* Credentials of another kind than Bearer are none. */
+/* Credentials of another kind than Bearer are none. A scheme is written in either case (RFC 9110, 11.1). */
 static bool take_token(struct span authorization, struct span *out)
 {
     static const char scheme[] = "Bearer ";
     size_t len = sizeof scheme - 1;
-    if (authorization.len <= len || memcmp(authorization.p, scheme, len) != 0)
+    if (authorization.len <= len || strncasecmp((const char *)authorization.p, scheme, len) != 0)
         return false;
+    while (len + 1 < authorization.len && authorization.p[len] == ' ')
+        len++;
     *out = span_of(authorization.p + len, authorization.len - len);
     return true;
 }
