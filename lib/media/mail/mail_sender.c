@@ -28,7 +28,7 @@ struct mail_sender {
     pthread_t thread;
     pthread_mutex_t lock; /* of all below */
     struct mail_progress progress;
-    bool stopped;
+    bool stopped, quit;
     int fds[SOCKETS_MAX]; /* open; -1: free */
 };
 
@@ -114,8 +114,6 @@ static unsigned code_of(const char *line, size_t len)
 /* What comes after the last word answers QUIT. */
 static void take_code(struct mail_progress *p, unsigned code)
 {
-    if (p->stage == MAIL_ANSWERED)
-        return;
     p->code = code;
     if (p->stage == MAIL_LEAVING)
         p->stage = MAIL_ANSWERED;
@@ -123,20 +121,46 @@ static void take_code(struct mail_progress *p, unsigned code)
         p->stage = MAIL_LEAVING;
 }
 
-static size_t on_line(char *line, size_t one, size_t len, void *ctx)
+/* libcurl gives up: an error was the last word, or there was none. */
+static void take_quit(struct mail_progress *p)
 {
-    struct mail_sender *s = ctx;
-    unsigned code = code_of(line, one * len);
-    if (!code)
-        return one * len;
+    if (p->stage != MAIL_TALKING)
+        return;
+    p->stage = MAIL_ANSWERED;
+    p->code = p->code < 400 ? 0 : p->code;
+}
+
+/* A line of the server's, code 0 for our QUIT. */
+static void take_word(struct mail_sender *s, unsigned code)
+{
     pthread_mutex_lock(&s->lock);
     enum mail_stage was = s->progress.stage;
-    take_code(&s->progress, code);
+    if (code && !s->quit)
+        take_code(&s->progress, code);
+    else if (!code)
+        take_quit(&s->progress);
+    s->quit = s->quit || s->progress.stage == MAIL_ANSWERED || !code;
     bool further = s->progress.stage != was;
     pthread_mutex_unlock(&s->lock);
     if (further)
         wake(s);
+}
+
+static size_t on_line(char *line, size_t one, size_t len, void *ctx)
+{
+    unsigned code = code_of(line, one * len);
+    if (code)
+        take_word(ctx, code);
     return one * len;
+}
+
+/* libcurl shows all that passes. */
+static int on_shown(CURL *easy, curl_infotype type, char *bytes, size_t len, void *ctx)
+{
+    (void)easy;
+    if (type == CURLINFO_HEADER_OUT && len >= 4 && memcmp(bytes, "QUIT", 4) == 0)
+        take_word(ctx, 0);
+    return 0;
 }
 
 static size_t on_read(char *out, size_t one, size_t cap, void *ctx)
@@ -210,6 +234,9 @@ static void set_reins(struct mail_sender *s)
     curl.easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, s);
     curl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_line);
     curl.easy_setopt(easy, CURLOPT_HEADERDATA, s);
+    curl.easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_shown);
+    curl.easy_setopt(easy, CURLOPT_DEBUGDATA, s);
+    curl.easy_setopt(easy, CURLOPT_VERBOSE, 1L);
     curl.easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl.easy_setopt(easy, CURLOPT_XFERINFODATA, s);
     curl.easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);

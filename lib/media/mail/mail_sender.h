@@ -12,12 +12,12 @@
 enum mail_stage {
     MAIL_TALKING, /* the server has nothing of the text */
     MAIL_LEAVING, /* it may have all of it */
-    MAIL_ANSWERED /* its last word is said; what follows is QUIT */
+    MAIL_ANSWERED /* its last word is said, or it had none; what follows is QUIT */
 };
 
 struct mail_progress {
     enum mail_stage stage;
-    unsigned code;   /* of the server's last whole answer; 0: none yet */
+    unsigned code;   /* of the server's last whole answer before QUIT; 0: none */
     bool over;       /* the thread has nothing more to do */
     const char *why; /* in words, once it is over */
 };
