@@ -445,8 +445,10 @@ static int listen_at(unsigned *port)
     return fd;
 }
 
-static void send_one(unsigned port, struct talk *t)
+/* Turns until the server has heard all, too. */
+static void send_one(unsigned port, pid_t server, struct talk *t)
 {
+    static const struct mail_limits limits = {2000, 1000, 2000};
     static const struct port_spec spec = {.name = "post", .medium = "mail"};
     char endpoint[80];
     uint8_t message[4096];
@@ -457,14 +459,20 @@ static void send_one(unsigned port, struct talk *t)
     snprintf(endpoint, sizeof endpoint, MAIL_SERVER "smtp://127.0.0.1:%u", port);
     o.event = event;
     o.hooks = (struct link_hooks){t, on_talk_state, NULL, on_talk_news};
-    struct link *l = link_driver_mail.open(&o, &reason);
+    struct link *l = mail_link_open(&o, &limits, &reason);
     cr_assert(l != NULL, "%s", reason);
     while (sd_event_run(event, 0) > 0)
         ;
     ASSERT_OK(l->ops->send(l, "t", stage_mail("driver@home.example", message)));
     l->ops->flush(l);
-    for (int i = 0; i < 1000 && !t->news[0]; i++)
+    bool done = false;
+    for (int i = 0; i < 1000 && (!t->news[0] || !done); i++) {
+        done = done || waitpid(server, NULL, WNOHANG) == server;
         sd_event_run(event, 10000);
+    }
+    cr_expect(done, "the server has heard the end");
+    if (!done)
+        kill(server, SIGKILL);
     l->ops->close(l);
     sd_event_unref(event);
 }
@@ -479,8 +487,7 @@ static void talk(const struct script *s, struct talk *t)
     if (server == 0)
         serve(listener, s, dialog);
     close(listener);
-    send_one(port, t);
-    waitpid(server, NULL, 0);
+    send_one(port, server, t);
     rewind(dialog);
     t->dialog[fread(t->dialog, 1, sizeof t->dialog - 1, dialog)] = '\0';
     fclose(dialog);

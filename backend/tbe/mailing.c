@@ -14,7 +14,7 @@
 
 #define SECOND_US   1000000u
 #define PAUSE_MAX   5             /* doublings: 32 s */
-#define NEWS_US     10000000      /* the medium promises half of it */
+#define NEWS_US     40000000      /* the medium promises news in 35 s */
 #define DEEP_LINK   MAIL_LINE_MAX /* stays on one line */
 #define TEMPORARILY 500           /* codes below it: for now */
 

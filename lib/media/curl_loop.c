@@ -1,7 +1,6 @@
 #include "lib/media/curl_loop.h"
 
 #include <dlfcn.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 struct curl_calls curl;
@@ -22,13 +21,13 @@ struct curl_loop {
     struct watch *watches;
 };
 
-static bool load(const char **reason)
+bool curl_load(const char **reason)
 {
+    if (curl.global_init)
+        return true;
     void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
     bool ok = library != NULL;
     *reason = "libcurl cannot be loaded";
-    if (curl.global_init)
-        return true;
 #define X(name) ok = ok && (*(void **)&curl.name = dlsym(library, "curl_" #name)) != NULL;
     CURL_CALLS(X)
 #undef X
@@ -134,7 +133,7 @@ static int on_timeout(CURLM *multi, long timeout_ms, void *ctx)
 struct curl_loop *curl_loop_open(sd_event *event, void (*done)(void *ctx, CURL *easy, CURLcode result),
                                  void *ctx, const char **reason)
 {
-    struct curl_loop *h = load(reason) ? calloc(1, sizeof *h) : NULL;
+    struct curl_loop *h = curl_load(reason) ? calloc(1, sizeof *h) : NULL;
     if (!h)
         return NULL;
     h->event = event;

@@ -6,12 +6,14 @@
 
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 #define CURL_CALLS(X)      \
     X(global_init)         \
     X(easy_init)           \
     X(easy_cleanup)        \
+    X(easy_perform)        \
     X(easy_setopt)         \
     X(easy_getinfo)        \
     X(easy_strerror)       \
@@ -26,13 +28,17 @@
     X(multi_socket_action) \
     X(multi_info_read)
 
-/* curl_easy_init is curl.easy_init, and so on; NULL before curl_loop_open. */
+/* curl_easy_init is curl.easy_init, and so on; NULL before the first curl_load. */
 struct curl_calls {
 #define X(name) __typeof__(&curl_##name) name;
     CURL_CALLS(X)
 #undef X
 };
 extern struct curl_calls curl;
+
+/* Loads libcurl and makes it ready, once in a process; in its first thread, before any other uses it. False
+ * and a reason. curl_loop_open does it by itself. */
+bool curl_load(const char **reason);
 
 struct curl_loop;
 

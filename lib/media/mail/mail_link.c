@@ -1,41 +1,46 @@
-/* The sending end in the process world: SMTP by libcurl, a connection for each message. */
+/* The sending end in the process world: a connection for each message, and a thread (mail_sender.h), which
+ * nobody waits for. What is told of a message is decided here, by how far it has come and by the clock. */
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "lib/base/err.h"
 #include "lib/host/link.h"
 #include "lib/media/curl_loop.h"
 #include "lib/media/mail/mail.h"
 #include "lib/media/mail/mail_ends.h"
+#include "lib/media/mail/mail_sender.h"
 #include "lib/media/media.h"
-
-#define DATA_MAY_COME 354               /* RFC 5321 4.2.1: what follows is the message */
-#define HELLO         "/sender.example" /* what EHLO says: not the name of this machine */
 
 struct letter {
     struct letter *next;
     struct mail_link *link;
-    CURL *easy; /* NULL: not begun, or over before it began */
-    struct curl_slist *to;
-    int fd;           /* of curl's, while it is under way */
-    const char *over; /* what is told of it; NULL: it is under way */
-    char tag[MAIL_TAG_MAX], news[MAIL_NEWS_MAX], from[MAIL_ADDRESS_MAX + 3];
-    size_t len, read;
+    struct mail_sender *sender; /* NULL: it has not begun, or is over */
+    bool flushed;               /* it may leave */
+    bool leaving;               /* its text may be at the server */
+    bool told;                  /* its component has heard of it; the sender is still there */
+    const char *over;           /* what is told of it; NULL: it is under way */
+    uint64_t due_us;            /* patience ends; UINT64_MAX: it has */
+    char tag[MAIL_TAG_MAX], news[MAIL_NEWS_MAX];
+    size_t len;
     uint8_t bytes[];
 };
 
 struct mail_link {
     struct link link;
     struct link_open o;
-    const char *socket, *url; /* in the endpoint, one of them NULL */
+    struct mail_limits limits;
+    struct mail_way way;
     bool cut, up;
     sd_event_source *teller; /* fires in the loop's next turn */
-    size_t count;
+    sd_event_source *further, *clock;
+    size_t count, senders; /* letters not told, threads */
     struct letter *first;
-    struct curl_loop *loop;
 };
 
 static void count_under_way(const struct mail_link *l)
@@ -44,48 +49,46 @@ static void count_under_way(const struct mail_link *l)
         atomic_store(&l->o.tally->under_way, (uint32_t)l->count);
 }
 
-static void stop(struct letter *m)
-{
-    if (m->easy)
-        curl.easy_cleanup(m->easy);
-    if (m->to)
-        curl.slist_free_all(m->to);
-    m->easy = NULL;
-    m->to = NULL;
-}
-
+/* Whose thread is over. */
 static void forget(struct letter *m)
 {
-    struct mail_link *l = m->link;
-    struct letter **at = &l->first;
+    struct letter **at = &m->link->first;
     while (*at != m)
         at = &(*at)->next;
     *at = m->next;
-    l->count--;
-    count_under_way(l);
-    stop(m);
     OPENSSL_cleanse(m, sizeof *m + m->len);
     free(m);
 }
 
 /* ---- what became of it ---- */
 
-/* The letter is gone before its component hears so: who hears may send again. */
+/* The letter counts no more before its component hears so: who hears may send again. */
+static void tell(struct letter *m)
+{
+    struct mail_link *l = m->link;
+    char tag[MAIL_TAG_MAX], news[MAIL_NEWS_MAX];
+    text_copy(tag, sizeof tag, m->tag);
+    text_copy(news, sizeof news, m->over);
+    m->told = true;
+    l->count--;
+    count_under_way(l);
+    if (!m->sender)
+        forget(m);
+    l->o.hooks.on_news(l->o.hooks.ctx, tag, news);
+}
+
 static int on_over(sd_event_source *source, void *ctx)
 {
     struct mail_link *l = ctx;
+    struct letter *m;
     (void)source;
-    for (struct letter *m = l->first; m; m = l->first) {
-        char tag[MAIL_TAG_MAX], news[MAIL_NEWS_MAX];
-        while (m && !m->over)
+    do {
+        m = l->first;
+        while (m && (!m->over || m->told))
             m = m->next;
-        if (!m)
-            break;
-        text_copy(tag, sizeof tag, m->tag);
-        text_copy(news, sizeof news, m->over);
-        forget(m);
-        l->o.hooks.on_news(l->o.hooks.ctx, tag, news);
-    }
+        if (m)
+            tell(m);
+    } while (m);
     return 0;
 }
 
@@ -102,130 +105,166 @@ static void end_with_code(struct letter *m, unsigned code)
 }
 
 /* By the last word of the server's. */
+static void end_by(struct letter *m, const struct mail_progress *p)
+{
+    if (p->stage == MAIL_LEAVING)
+        end(m, "unknown");
+    else if (p->stage == MAIL_ANSWERED && p->code == 250)
+        end_with_code(m, 250);
+    else
+        end_with_code(m, p->code >= 400 && p->code < 600 ? p->code : MAIL_UNREACHED);
+}
+
 static void end_unanswered(struct letter *m)
 {
-    long code = 0;
-    if (m->easy)
-        curl.easy_getinfo(m->easy, CURLINFO_RESPONSE_CODE, &code);
-    if (code == DATA_MAY_COME)
-        end(m, "unknown");
-    else
-        end_with_code(m, code >= 400 && code < 600 ? (unsigned)code : MAIL_UNREACHED);
+    struct mail_progress p = {.stage = MAIL_TALKING};
+    if (m->sender)
+        p = mail_sender_look(m->sender);
+    end_by(m, &p);
 }
 
-static void on_done(void *ctx, CURL *easy, CURLcode result)
+/* ---- the senders ---- */
+
+/* Not the loop's, whose turn may have begun a while ago. */
+static uint64_t now_us(void)
 {
-    struct mail_link *l = ctx;
-    struct letter *m = l->first;
-    while (m->easy != easy)
-        m = m->next;
-    if (result == CURLE_OK) {
-        end_with_code(m, 250);
-    } else {
-        fprintf(stderr, "%s: %s: %s\n", l->o.name, l->o.spec->name, curl.easy_strerror(result));
-        end_unanswered(m);
-    }
-    stop(m);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* ---- what goes out ---- */
-
-static size_t on_read(char *out, size_t one, size_t cap, void *ctx)
+static void be_patient(struct letter *m, unsigned ms)
 {
-    struct letter *m = ctx;
-    size_t left = m->len - m->read, len = left < cap * one ? left : cap * one;
-    memcpy(out, m->bytes + m->read, len);
-    m->read += len;
-    return len;
+    m->due_us = now_us() + ms * 1000ull;
 }
 
-static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+static void hang_up(struct letter *m)
 {
-    struct letter *m = ctx;
-    (void)purpose;
-    m->fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    return m->fd < 0 ? CURL_SOCKET_BAD : m->fd;
+    m->due_us = UINT64_MAX;
+    mail_sender_stop(m->sender);
 }
 
-/* Before anything of the letter is said: a socket in the postbox's place gets none. */
-static int on_leaving(void *ctx, char *to, char *from, int to_port, int from_port)
+static void log_end(const struct letter *m, const char *why)
 {
-    struct letter *m = ctx;
-    const struct link_open *o = &m->link->o;
-    (void)to;
-    (void)from;
-    (void)to_port;
-    (void)from_port;
-    if (link_is_ours(o, m->fd, LINK_RUNNER))
-        return CURL_PREREQFUNC_OK;
-    fprintf(stderr, "%s: %s: %s (%s)\n", o->name, o->spec->name, err_text(ERR_LINK_NOT_OURS),
-            err_name(ERR_LINK_NOT_OURS));
-    return CURL_PREREQFUNC_ABORT;
+    fprintf(stderr, "%s: %s: %s\n", m->link->o.name, m->link->o.spec->name, why);
 }
 
-static void set_server(struct mail_link *l, struct letter *m)
-{
-    CURL *easy = m->easy;
-    char url[300];
-    const char *user = getenv(MAIL_USER_VARIABLE), *password = getenv(MAIL_PASSWORD_VARIABLE);
-    if (l->socket) {
-        curl.easy_setopt(easy, CURLOPT_URL, "smtp://postbox" HELLO);
-        curl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, l->socket);
-        curl.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-        curl.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, m);
-        curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_leaving);
-        curl.easy_setopt(easy, CURLOPT_PREREQDATA, m);
-        return;
-    }
-    snprintf(url, sizeof url, "%.270s" HELLO, l->url);
-    curl.easy_setopt(easy, CURLOPT_URL, url);
-    curl.easy_setopt(easy, CURLOPT_USE_SSL, (long)(user ? CURLUSESSL_ALL : CURLUSESSL_TRY));
-    if (!user || !password)
-        return;
-    curl.easy_setopt(easy, CURLOPT_USERNAME, user);
-    curl.easy_setopt(easy, CURLOPT_PASSWORD, password);
-}
-
-static void set_letter(struct letter *m)
-{
-    CURL *easy = m->easy;
-    curl.easy_setopt(easy, CURLOPT_MAIL_FROM, m->from);
-    curl.easy_setopt(easy, CURLOPT_MAIL_RCPT, m->to);
-    curl.easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl.easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl.easy_setopt(easy, CURLOPT_READDATA, m);
-    curl.easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)m->len);
-    curl.easy_setopt(easy, CURLOPT_PROXY, "");
-    curl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-    curl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl.easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    curl.easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
-    curl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)MAIL_SEND_MS);
-    /* of the last word, QUIT, which curl waits for where it stands */
-    curl.easy_setopt(easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, MAIL_SEND_MS / 1000L);
-}
-
-static void begin(struct mail_link *l, struct letter *m)
+static void begin(struct letter *m)
 {
     uint8_t room[MAIL_ROOM];
-    char to[MAIL_ADDRESS_MAX + 3];
+    struct mail_link *l = m->link;
+    struct span text = span_of(m->bytes, m->len);
     struct mail mail;
-    if (mail_read(span_of(m->bytes, m->len), room, &mail)) {
+    if (mail_read(text, room, &mail)) {
         end_with_code(m, MAIL_NOT_TAKEN);
-        return;
+    } else {
+        m->sender = mail_sender_new(&l->way, &mail, text);
+        l->senders += m->sender != NULL;
+        be_patient(m, l->limits.send_ms);
+        if (!m->sender)
+            end_with_code(m, MAIL_UNREACHED);
     }
     OPENSSL_cleanse(room, sizeof room);
-    snprintf(m->from, sizeof m->from, "<%.*s>", (int)mail.from.len, (const char *)mail.from.p);
-    snprintf(to, sizeof to, "<%.*s>", (int)mail.to.len, (const char *)mail.to.p);
-    m->to = curl.slist_append(NULL, to);
-    m->easy = m->to ? curl.easy_init() : NULL;
-    if (!m->easy) {
-        end_with_code(m, MAIL_UNREACHED);
-        return;
+}
+
+/* Whose news is told makes room for who waits. */
+static void make_room(struct mail_link *l)
+{
+    for (struct letter *m = l->first; m; m = m->next)
+        if (m->sender && m->over)
+            hang_up(m);
+}
+
+static void begin_waiting(struct mail_link *l)
+{
+    for (struct letter *m = l->first; m; m = m->next) {
+        if (!m->flushed || m->sender || m->over)
+            continue;
+        if (l->senders == MAIL_UNDER_WAY) {
+            make_room(l);
+            return;
+        }
+        begin(m);
     }
-    set_server(l, m);
-    set_letter(m);
-    curl_loop_start(l->loop, m->easy);
+}
+
+static void look_further(struct letter *m, const struct mail_progress *p)
+{
+    const struct mail_limits *limits = &m->link->limits;
+    if (p->over || p->stage == MAIL_ANSWERED) {
+        end_by(m, p);
+        be_patient(m, limits->quit_ms);
+    } else if (p->stage == MAIL_LEAVING && !m->leaving) {
+        m->leaving = true;
+        be_patient(m, limits->answer_ms);
+    } else if (m->due_us <= now_us()) {
+        log_end(m, "the server is too slow");
+        end_by(m, p);
+        hang_up(m);
+    }
+}
+
+static void let_go(struct letter *m)
+{
+    mail_sender_free(m->sender);
+    m->sender = NULL;
+    m->link->senders--;
+    if (m->told)
+        forget(m);
+}
+
+static void follow(struct letter *m)
+{
+    struct mail_progress p = mail_sender_look(m->sender);
+    if (!m->over)
+        look_further(m, &p);
+    else if (m->due_us <= now_us())
+        hang_up(m);
+    if (!p.over)
+        return;
+    if (m->over && strcmp(m->over, "sent") != 0 && m->due_us != UINT64_MAX)
+        log_end(m, p.why);
+    let_go(m);
+}
+
+static void arm(struct mail_link *l)
+{
+    uint64_t next_us = UINT64_MAX;
+    for (const struct letter *m = l->first; m; m = m->next)
+        if (m->sender && m->due_us < next_us)
+            next_us = m->due_us;
+    sd_event_source_set_time(l->clock, next_us);
+    sd_event_source_set_enabled(l->clock, next_us == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static void follow_all(struct mail_link *l)
+{
+    for (struct letter *m = l->first, *next; m; m = next) {
+        next = m->next;
+        if (m->sender)
+            follow(m);
+    }
+    begin_waiting(l);
+    arm(l);
+}
+
+static int on_further(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+    uint64_t times;
+    (void)source;
+    (void)revents;
+    if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN)
+        return -errno;
+    follow_all(ctx);
+    return 0;
+}
+
+static int on_clock(sd_event_source *source, uint64_t at_us, void *ctx)
+{
+    (void)source;
+    (void)at_us;
+    follow_all(ctx);
+    return 0;
 }
 
 /* ---- the link ---- */
@@ -270,9 +309,15 @@ static void mail_lose(struct link *link, const char *tag, struct span bytes)
 static void mail_flush(struct link *link)
 {
     struct mail_link *l = (struct mail_link *)link;
-    for (struct letter *m = l->first; m; m = m->next)
-        if (!m->easy && !m->over)
-            begin(l, m);
+    bool waiting = false;
+    for (struct letter *m = l->first; m; m = m->next) {
+        waiting = waiting || !m->flushed;
+        m->flushed = true;
+    }
+    if (!waiting)
+        return;
+    begin_waiting(l);
+    arm(l);
 }
 
 static void mail_set_cut(struct link *link, bool cut)
@@ -284,9 +329,8 @@ static void mail_set_cut(struct link *link, bool cut)
     for (struct letter *m = l->first; cut && m; m = m->next) {
         if (!m->over)
             end_unanswered(m);
-        if (m->easy)
-            curl_loop_stop(l->loop, m->easy);
-        stop(m);
+        if (m->sender)
+            hang_up(m);
     }
     if (was != l->up)
         l->o.hooks.on_state(l->o.hooks.ctx, l->up ? LINK_UP : LINK_DOWN);
@@ -301,37 +345,51 @@ static int on_first_turn(sd_event_source *source, void *ctx)
     return 0;
 }
 
+/* All hang up before the first is waited for. */
 static void mail_close(struct link *link)
 {
     struct mail_link *l = (struct mail_link *)link;
-    for (struct letter *m = l->first, *next; m; m = next) {
-        next = m->next;
-        if (m->easy)
-            curl_loop_stop(l->loop, m->easy);
-        forget(m);
+    for (struct letter *m = l->first; m; m = m->next)
+        if (m->sender)
+            hang_up(m);
+    while (l->first) {
+        mail_sender_free(l->first->sender);
+        forget(l->first);
     }
-    curl_loop_close(l->loop);
+    l->count = 0;
+    count_under_way(l);
     sd_event_source_disable_unref(l->teller);
+    sd_event_source_disable_unref(l->further);
+    sd_event_source_disable_unref(l->clock);
+    if (l->way.wake_fd >= 0)
+        close(l->way.wake_fd);
     free(l);
 }
 
-static bool make_teller(struct mail_link *l)
+static bool make_sources(struct mail_link *l)
 {
-    return sd_event_add_defer(l->o.event, &l->teller, on_over, l) >= 0 &&
-           sd_event_source_set_enabled(l->teller, SD_EVENT_OFF) >= 0;
+    sd_event *event = l->o.event;
+    l->way.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return l->way.wake_fd >= 0 && sd_event_add_defer(event, &l->teller, on_over, l) >= 0 &&
+           sd_event_source_set_enabled(l->teller, SD_EVENT_OFF) >= 0 &&
+           sd_event_add_io(event, &l->further, l->way.wake_fd, EPOLLIN, on_further, l) >= 0 &&
+           sd_event_add_time(event, &l->clock, CLOCK_MONOTONIC, UINT64_MAX, 1, on_clock, l) >= 0 &&
+           sd_event_source_set_enabled(l->clock, SD_EVENT_OFF) >= 0;
 }
 
 static bool configure(struct mail_link *l)
 {
     const char *e = l->o.endpoint;
+    l->way.o = &l->o;
+    l->way.wake_fd = -1;
     if (strncmp(e, MAIL_OWN, strlen(MAIL_OWN)) == 0)
-        l->socket = e + strlen(MAIL_OWN);
+        l->way.socket = e + strlen(MAIL_OWN);
     else if (strncmp(e, MAIL_SERVER, strlen(MAIL_SERVER)) == 0)
-        l->url = e + strlen(MAIL_SERVER);
-    return l->socket || l->url;
+        l->way.url = e + strlen(MAIL_SERVER);
+    return l->way.socket || l->way.url;
 }
 
-static struct link *mail_open(const struct link_open *o, const char **reason)
+struct link *mail_link_open(const struct link_open *o, const struct mail_limits *limits, const char **reason)
 {
     static const struct link_ops ops = {.send = mail_send,
                                         .lose = mail_lose,
@@ -343,13 +401,20 @@ static struct link *mail_open(const struct link_open *o, const char **reason)
         return NULL;
     l->link.ops = &ops;
     l->o = *o;
+    l->limits = *limits;
     *reason = "a mail endpoint is " MAIL_OWN "<socket> or " MAIL_SERVER "<url>";
-    if (configure(l) && make_teller(l) && (l->loop = curl_loop_open(o->event, on_done, l, reason))) {
+    if (configure(l) && make_sources(l) && curl_load(reason)) {
         link_defer(o->event, on_first_turn, l);
         return &l->link;
     }
     mail_close(&l->link);
     return NULL;
+}
+
+static struct link *mail_open(const struct link_open *o, const char **reason)
+{
+    static const struct mail_limits limits = {MAIL_SEND_MS, MAIL_ANSWER_MS, MAIL_QUIT_MS};
+    return mail_link_open(o, &limits, reason);
 }
 
 const struct link_driver link_driver_mail = {&medium_mail, mail_open};

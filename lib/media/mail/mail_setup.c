@@ -12,7 +12,7 @@
 #include "lib/media/mail/postbox.h"
 #include "lib/media/media.h"
 
-#define BUSY_US (MAIL_SEND_MS * 1000u + 500000u)
+#define BUSY_US ((MAIL_SEND_MS + MAIL_ANSWER_MS) * 1000u + 500000u)
 
 struct mail_setup {
     bool own;
