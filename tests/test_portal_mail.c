@@ -197,7 +197,7 @@ Test(portal_mail, each_outcome_is_told)
     } rows[] = {
         {"taken", "sent", "sent", "was sent to anna@customer.example"},
         {"refused for good", "refused 550", "refused", "The mail server said 550."},
-        {"nobody knows", "unknown", "unknown", "does not work any more"},
+        {"nobody knows", "unknown", "unknown", "until your vehicle has been reached, it may still work"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char tag[96];

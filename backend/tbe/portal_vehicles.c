@@ -95,8 +95,8 @@ static const struct {
          "new link."},
     [TBE_MAILING_UNKNOWN] =
         {"unknown", "We do not know whether the mail has reached ",
-         ". To be safe, the link in it does not work any more. Please wait a few minutes, "
-         "then ask for a new one."},
+         ". To be safe, the link in it is being made void: until your vehicle has been reached, it may still "
+         "work. Please wait a few minutes, then ask for a new one."},
     [TBE_MAILING_FAILED] = {"failed", "", NULL},
 };
 
