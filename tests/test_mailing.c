@@ -689,7 +689,9 @@ Test(mailing, the_letter_has_the_link_and_no_name)
     cr_expect(strstr(l->link, "#vehicle=" SERIAL "&id=") != NULL, "%s", l->link);
     cr_expect(eq(str, l->link + strlen(l->link) - 8, digits));
     cr_expect(strstr(l->text, "counts once") != NULL);
-    cr_expect(strstr(l->text, "did not ask for it") != NULL);
+    cr_expect(strstr(l->text, "did not ask for it? Then please do not open the link, delete this mail,\n"
+                              "and change your secret for the portal") != NULL);
+    cr_expect(strstr(l->text, "void") == NULL, "nobody can do that for them");
     for (const char *c = l->text; *c; c++)
         cr_expect(strchr("\n", *c) || (*c >= ' ' && *c <= '~'), "plain");
 }

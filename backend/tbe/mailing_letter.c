@@ -20,9 +20,10 @@ static const char form[] = "Hello,\n"
                            "The link counts once. Please keep it to yourself: whoever has it can make\n"
                            "a phone of their own a key of your vehicle.\n"
                            "\n"
-                           "You did not ask for it? Then please do not open the link, and tell our\n"
-                           "hotline: we will make it void. The link holds a password. Nobody will ever\n"
-                           "ask you for it, neither by phone nor by mail.\n"
+                           "You did not ask for it? Then please do not open the link, delete this mail,\n"
+                           "and change your secret for the portal: somebody else may know it. The link\n"
+                           "holds a password. Nobody will ever ask you for it, neither by phone nor by\n"
+                           "mail.\n"
                            "\n"
                            "This mail was written by a machine that reads no answers.\n";
 
