@@ -25,7 +25,7 @@ struct site_answer {
     char lines[HTTP_LINES][1024];
     char body[8192];
     char title[80], h1[80], reason[40], outcome[20];
-    char csrf[48], once[32]; /* of the page's first form */
+    char csrf[48], once[48]; /* of the page's first form */
     bool has_cookie;         /* a new one came */
 };
 extern struct site_answer said;

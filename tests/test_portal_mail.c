@@ -11,7 +11,7 @@
 #define PORTAL  SITE_PORTAL
 #define HOTLINE SITE_HOTLINE
 #define CAR     "/vehicles/" SITE_CAR
-#define ONCE    "0123456789abcdef"
+#define ONCE    "fffffffffff-0123456789abcdef" /* younger than whatever was begun */
 
 static char anna[64], hugo[64];
 
@@ -230,7 +230,7 @@ Test(portal_mail, a_failure_says_what_to_do_next)
                                        ERR_ECU_UNKNOWN};
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         char once[32];
-        snprintf(once, sizeof once, ONCE "-%zu", i);
+        snprintf(once, sizeof once, ONCE "%zu", i);
         uint64_t asked = send_form(once);
         site_vos_says(asked, reasons[i], NULL, NULL);
         look();
@@ -283,6 +283,58 @@ Test(portal_mail, the_same_form_again_sends_nothing)
     site_post(PORTAL, CAR "/mail", anna, body);
     site_vos_has(one);
     cr_expect(eq(uint, site_vos_asks(&asked), 1), "another form is another mail");
+}
+
+static void post_mail(const char *token, const char *once)
+{
+    char body[200];
+    snprintf(body, sizeof body, "csrf=%s&once=%s", token, once);
+    site_post(PORTAL, CAR "/mail", anna, body);
+}
+
+/* Two forms were there, both have been sent and refused: the first, once more. */
+Test(portal_mail, an_older_form_again_sends_nothing)
+{
+    char token[48], once[2][48], tag[96];
+    uint64_t asked;
+    for (unsigned i = 0; i < 2; i++) {
+        look();
+        snprintf(once[i], sizeof once[i], "%s", said.once);
+        site_token(PORTAL, CAR, anna, CAR "/mail", token);
+        bench_run_ms(&site, 5);
+        post_mail(token, once[i]);
+        site_vos_has(one);
+        cr_expect(eq(uint, said.status, 303), "%u", i);
+        cr_assert(eq(uint, site_vos_asks(&asked), 1), "%u", i);
+        snprintf(tag, sizeof tag, "%s", mail_leaves(asked));
+        post_office(tag, "refused 550");
+        cr_assert(eq(uint, site_vos_asks(&asked), 1));
+        site_vos_says(asked, ERR_OK, NULL, NULL);
+    }
+    post_mail(token, once[0]);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 303));
+    cr_expect(eq(str, said.lines[HTTP_LINE_LOCATION], CAR));
+    cr_expect(eq(uint, site_vos_asks(&asked), 0), "nothing new");
+}
+
+Test(portal_mail, a_form_has_its_time)
+{
+    static const char *const bad[] = {"0123456789abcdef", "-0123456789abcdef", "0123456789abc-0123456789",
+                                      "19c000000-short", "XYZ-0123456789abcdef"};
+    char token[48], once[48];
+    uint64_t asked;
+    look();
+    snprintf(once, sizeof once, "%llx-", (unsigned long long)env_wall_ms(&site.node.env));
+    cr_expect(eq(int, strncmp(said.once, once, strlen(once)), 0), "%s", said.once);
+    cr_expect(eq(sz, strlen(said.once), strlen(once) + 22));
+    site_token(PORTAL, CAR, anna, CAR "/mail", token);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        post_mail(token, bad[i]);
+        cr_expect(eq(uint, said.status, 400), "%s", bad[i]);
+        cr_expect(eq(str, said.reason, "MSG_MALFORMED"), "%s", bad[i]);
+        cr_expect(eq(uint, site_vos_asks(&asked), 0), "%s", bad[i]);
+    }
 }
 
 Test(portal_mail, two_at_once_are_one_too_many)

@@ -25,7 +25,7 @@ struct mailing_record {
     bool settled;
     char operator_[TBE_WORD + 1], once[TBE_WORD + 1];
     char key[MAILING_KEY + 1], link_id[TBE_ID];
-    int64_t asked_s;
+    int64_t asked_ms; /* begun, wall clock */
     unsigned code, tries;
     enum err reason;
 };

@@ -28,7 +28,7 @@ static enum err unpack(struct span stored, struct mailing_record *out)
     text_copy(out->once, sizeof out->once, m->once);
     text_copy(out->key, sizeof out->key, m->idempotency_key);
     text_copy(out->link_id, sizeof out->link_id, m->link_id);
-    out->asked_s = m->asked_s;
+    out->asked_ms = m->asked_ms;
     out->code = m->code;
     out->tries = m->tries;
     out->reason = (enum err)m->reason;
@@ -59,7 +59,7 @@ enum err mailing_record_put(struct tbe *t, const struct mailing_record *r)
     m.settled = r->settled;
     m.operator_ = copy.operator_;
     m.once = copy.once;
-    m.asked_s = r->asked_s;
+    m.asked_ms = r->asked_ms;
     m.idempotency_key = copy.key;
     m.link_id = copy.link_id;
     m.code = r->code;
@@ -116,7 +116,7 @@ static void count_one(void *ctx, const struct mailing_record *r)
     if (strcmp(r->vehicle, c->vehicle) == 0)
         return;
     c->count++;
-    if (r->settled && (!*c->oldest.vehicle || r->asked_s < c->oldest.asked_s))
+    if (r->settled && (!*c->oldest.vehicle || r->asked_ms < c->oldest.asked_ms))
         c->oldest = *r;
 }
 

@@ -50,6 +50,7 @@ static void refuse_call(struct tbe *t, const struct tbe_page_visit *v, enum err 
 struct call_form {
     char customer[TBE_WORD + 1], vehicle[MSG_SERIAL_MAX + 1], code[TBE_WORD + 1], once[TBE_WORD + 1];
     char consent[4];
+    int64_t issued_ms; /* by `once` */
 };
 
 static enum err take_form(struct tbe *t, const struct tbe_page_visit *v, struct call_form *f)
@@ -62,7 +63,7 @@ static enum err take_form(struct tbe *t, const struct tbe_page_visit *v, struct 
     enum err e = tbe_form_take(t, v, fields, sizeof fields / sizeof fields[0]);
     if (e)
         return e;
-    if (!tbe_is_word(f->vehicle, 1) || !tbe_is_word(f->once, TBE_KEY_MIN))
+    if (!tbe_is_word(f->vehicle, 1) || !tbe_once_issued(f->once, &f->issued_ms))
         return ERR_MSG_MALFORMED;
     return strcmp(f->consent, "yes") == 0 ? ERR_OK : ERR_CONSENT_MISSING;
 }
@@ -76,6 +77,7 @@ static enum err begin(struct tbe *t, const struct tbe_page_visit *v, const struc
     g->customer = customer;
     text_copy(g->vehicle, sizeof g->vehicle, f->vehicle);
     text_copy(g->once, sizeof g->once, f->once);
+    g->issued_ms = f->issued_ms;
     enum err e = tbe_page_hash(t, g, customer < TBE_USERS ? tbe_users[customer].code_salt : NULL, f->code);
     if (e)
         tbe_page_end(g);

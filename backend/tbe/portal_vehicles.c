@@ -33,11 +33,12 @@ enum err tbe_get_vehicle(struct tbe *t, struct tbe_page_visit *v)
 enum err tbe_post_mail(struct tbe *t, struct tbe_page_visit *v)
 {
     char once[TBE_WORD + 1], who[ENV_TEXT_MAX];
+    int64_t issued_ms = 0;
     const struct form_field fields[] = {{"once", TBE_KEY_MIN, once, sizeof once}};
     env_trace_step(t->env, "OP-01b/1", "the portal is asked for a link by mail");
     v->step = "OP-01b/2";
     enum err e = tbe_form_take(t, v, fields, 1);
-    if (!e && !tbe_is_word(once, TBE_KEY_MIN))
+    if (!e && !tbe_once_issued(once, &issued_ms))
         e = ERR_MSG_MALFORMED;
     if (e)
         return e;
@@ -45,8 +46,10 @@ enum err tbe_post_mail(struct tbe *t, struct tbe_page_visit *v)
     env_trace_step(t->env, "OP-01b/2", who);
     v->step = "OP-01b/3";
     struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_MAIL);
-    if (g)
+    if (g) {
         text_copy(g->once, sizeof g->once, once);
+        g->issued_ms = issued_ms;
+    }
     return ask_vehicles(t, g);
 }
 
@@ -204,7 +207,8 @@ void tbe_mail_begin(struct tbe *t, struct tbe_page *g)
     const struct tbe_mailing_ask ask = {.vehicle = g->vehicle,
                                         .user = tbe_users[g->customer].name,
                                         .operator_ = is_portal ? "" : tbe_users[g->user].name,
-                                        .once = g->once};
+                                        .once = g->once,
+                                        .issued_ms = g->issued_ms};
     env_trace_step(t->env, "OP-01b/3", "the vehicle is the customer's");
     enum err e = tbe_mailing_begin(t, &ask);
     if (e) {

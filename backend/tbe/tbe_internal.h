@@ -152,6 +152,7 @@ struct tbe_page {
     size_t user;                /* who is signed in, or signs in */
     size_t customer;            /* whose vehicle; TBE_USERS: nobody that we know */
     char vehicle[MSG_SERIAL_MAX + 1], once[TBE_WORD + 1];
+    int64_t issued_ms; /* of the form */
     uint64_t until_us; /* for an outcome */
 };
 

@@ -71,6 +71,8 @@ const char *tbe_page_words(enum err reason);
 /* A form up to its first field: with the token, and `once` when something is begun. */
 void tbe_page_form(struct tbe *t, struct tbe_page_out *p, unsigned port, const uint8_t *id,
                    const char *action, bool has_once);
+/* When the form that `once` is of was made, wall clock; false: it is none of ours. */
+bool tbe_once_issued(const char *once, int64_t *issued_ms);
 /* `type` is what stands in its tag. */
 void tbe_page_field(struct tbe_page_out *p, const char *name, const char *label, const char *type);
 void tbe_page_paragraph(struct tbe_page_out *p, const char *text);
