@@ -495,6 +495,59 @@ Test(portal_mail, an_operator_sees_no_mailing_of_the_portal)
     cr_expect(eq(str, said.reason, "NOT_FOUND"));
 }
 
+/* For anna first, then for bert, whose it is now: whichever name comes first in a table. */
+Test(portal_mail, an_operator_hears_of_the_last_customer_of_a_vehicle_only)
+{
+    static const struct {
+        const char *name, *customers[2], *codes[2];
+    } rows[] = {
+        {"anna, then bert", {"anna", "bert"}, {SITE_CODE, SITE_CODE_BERT}},
+        {"bert, then anna", {"bert", "anna"}, {SITE_CODE_BERT, SITE_CODE}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t asked;
+        for (unsigned k = 0; k < 2; k++) {
+            call(rows[i].customers[k], SITE_CAR, rows[i].codes[k], "&consent=yes", k ? ONCE "2" : ONCE);
+            bench_finish_works(&site);
+            site_vos_has(one);
+            cr_assert(eq(uint, said.status, 303), "%s", rows[i].name);
+            cr_assert(eq(uint, site_vos_asks(&asked), 1), "%s", rows[i].name);
+            site_vos_says(asked, k ? ERR_VERIFIERS_MISSING : ERR_OK, NULL, k ? NULL : SITE_LINK);
+            if (!k)
+                post_office(site_mailed(), "sent");
+            site.now_us += 1000000;
+        }
+        site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+        cr_expect(eq(str, said.outcome, "failed"), "%s", rows[i].name);
+        cr_expect(eq(str, said.reason, "VERIFIERS_MISSING"), "%s", rows[i].name);
+        site_stop();
+        start();
+    }
+}
+
+/* bert begins one himself after the call: neither his nor anna's earlier one is the operator's to hear. */
+Test(portal_mail, what_the_customer_began_since_hides_the_call)
+{
+    uint64_t asked;
+    char bert[64], token[48], body[200];
+    for (unsigned k = 0; k < 2; k++) {
+        call(k ? "bert" : "anna", SITE_CAR, k ? SITE_CODE_BERT : SITE_CODE, "&consent=yes", ONCE);
+        bench_finish_works(&site);
+        site_vos_has(one);
+        cr_assert(eq(uint, site_vos_asks(&asked), 1));
+        site_vos_says(asked, ERR_VERIFIERS_MISSING, NULL, NULL);
+        site.now_us += 1000000;
+    }
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
+    site_token(PORTAL, CAR, bert, CAR "/mail", token);
+    snprintf(body, sizeof body, "csrf=%s&once=" ONCE "-bert", token);
+    site_post(PORTAL, CAR "/mail", bert, body);
+    site_vos_has(one);
+    cr_assert(eq(uint, said.status, 303));
+    site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+    cr_expect(eq(uint, said.status, 404), "%s", said.body);
+}
+
 Test(portal_mail, a_call_for_anothers_vehicle_is_refused)
 {
     uint64_t asked;

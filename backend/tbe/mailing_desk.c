@@ -38,6 +38,17 @@ static void new_record(struct tbe *t, const struct tbe_mailing_ask *ask, struct 
     hex_encode(key, sizeof key, out->key);
 }
 
+/* Whose call was the last stays known when the customer begins another at the portal. */
+static enum err note_call(struct tbe *t, struct mailing_record *r)
+{
+    struct mailing_record last;
+    enum err e = mailing_record_get(t, r->vehicle, r->user, &last);
+    const char *by = *r->operator_ ? r->operator_ : last.called_by;
+    text_copy(r->called_by, sizeof r->called_by, by);
+    r->called_ms = *r->operator_ ? r->asked_ms : last.called_ms;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 static enum err check_ask(const struct tbe_mailing_ask *ask)
 {
     if (!tbe_is_word(ask->vehicle, 1) || strlen(ask->vehicle) > MSG_SERIAL_MAX ||
@@ -73,7 +84,9 @@ static enum err begin(struct tbe *t, const struct tbe_mailing_ask *ask)
 {
     struct mailing_record r;
     new_record(t, ask, &r);
-    enum err e = mailing_record_make_room(t, ask->user, ask->vehicle);
+    enum err e = note_call(t, &r);
+    if (!e)
+        e = mailing_record_make_room(t, ask->user, ask->vehicle);
     if (!e)
         e = mailing_record_put(t, &r);
     if (!e)
@@ -112,6 +125,8 @@ enum err tbe_mailing_get(struct tbe *t, const char *vehicle, const char *user, s
         return e == ERR_NOT_FOUND ? ERR_OK : e;
     out->state = states[r.state];
     out->asked_ms = r.asked_ms;
+    out->called_ms = r.called_ms;
+    text_copy(out->called_by, sizeof out->called_by, r.called_by);
     out->code = r.state == MAILING_REFUSED ? r.code : 0;
     out->reason = r.state == MAILING_FAILED ? r.reason : ERR_OK;
     text_copy(out->user, sizeof out->user, r.user);

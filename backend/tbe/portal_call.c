@@ -146,15 +146,20 @@ void tbe_call_page(struct tbe *t, struct tbe_page *g, const struct tbe_vehicles 
 
 /* ---- the outcome ---- */
 
-/* Whose link it is stands with the mailing, if it is one of this operator's. */
+/* Of whom this operator spoke last, of that vehicle: another customer's outcome is not told again. */
 static size_t customer_called(struct tbe *t, const struct tbe_page_visit *v)
 {
     struct tbe_mailing m;
-    for (size_t i = 0; i < TBE_USERS; i++)
-        if (!tbe_mailing_get(t, v->id, tbe_users[i].name, &m) && m.state != TBE_MAILING_NONE &&
-            strcmp(m.operator_, tbe_users[v->session->user].name) == 0)
-            return i;
-    return TBE_USERS;
+    size_t found = TBE_USERS;
+    int64_t last_ms = -1;
+    for (size_t i = 0; i < TBE_USERS; i++) {
+        if (tbe_mailing_get(t, v->id, tbe_users[i].name, &m) || m.state == TBE_MAILING_NONE ||
+            strcmp(m.called_by, tbe_users[v->session->user].name) != 0 || m.called_ms <= last_ms)
+            continue;
+        found = i;
+        last_ms = m.called_ms;
+    }
+    return found;
 }
 
 enum err tbe_get_called(struct tbe *t, struct tbe_page_visit *v)

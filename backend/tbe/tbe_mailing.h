@@ -36,6 +36,8 @@ struct tbe_mailing {
     char user[TBE_WORD + 1];      /* whose link it is */
     char operator_[TBE_WORD + 1]; /* who asked on the user's behalf; "" at the portal */
     char once[TBE_WORD + 1];      /* of the form: the same form again begins nothing new */
+    int64_t called_ms;            /* of the last call */
+    char called_by[TBE_WORD + 1]; /* the last operator who began one, this or a former; "": none */
     int64_t asked_ms;             /* begun, wall clock */
     unsigned code;                /* REFUSED: of the mail server */
     enum err reason;              /* FAILED */
