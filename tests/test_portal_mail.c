@@ -486,6 +486,36 @@ Test(portal_mail, the_operator_hears_the_outcome_and_nothing_else)
     cr_expect(eq(str, said.outcome, "sent"));
 }
 
+static void move(const char *address)
+{
+    struct call_value values[2] = {{.text = "anna"}};
+    unsigned number;
+    cr_assert(component_call(&tbe_class, "set-address", &number));
+    snprintf(values[1].text, sizeof values[1].text, "%s", address);
+    node_on_call(&site.node, number, values);
+}
+
+/* The address is changed before the mail leaves, and after it has left. */
+Test(portal_mail, the_page_names_the_address_that_the_mail_went_to)
+{
+    uint64_t asked;
+    char tag[96];
+    call("anna", SITE_CAR, SITE_CODE, "&consent=yes", ONCE);
+    bench_finish_works(&site);
+    site_vos_has(one);
+    cr_assert(eq(uint, site_vos_asks(&asked), 1));
+    move("zoe@first.example");
+    snprintf(tag, sizeof tag, "%s", mail_leaves(asked));
+    move("mail@second.example");
+    post_office(tag, "sent");
+    look();
+    cr_expect(strstr(said.body, "was sent to zoe@first.example.") != NULL, "%s", said.body);
+    cr_expect(strstr(said.body, "goes to mail@second.example.") != NULL, "the next: %s", said.body);
+    site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+    cr_expect(strstr(said.body, "was sent to z***@first.example.") != NULL, "%s", said.body);
+    cr_expect(strstr(said.body, "second") == NULL);
+}
+
 /* What the customer began is no affair of the operator's. */
 Test(portal_mail, an_operator_sees_no_mailing_of_the_portal)
 {

@@ -226,12 +226,21 @@ static void settle(struct tbe *t, struct mailing *m)
     ask(t, m, &q);
 }
 
-/* OP-01b/6: that it leaves is stored before it does. */
+/* The address may have been changed since it was begun, or tried last. */
+static void set_address(struct tbe *t, struct mailing_record *r)
+{
+    size_t user = tbe_user_find(r->user);
+    if (user < TBE_USERS)
+        tbe_address_of(t, user, r->address);
+}
+
+/* OP-01b/6: that it leaves, and where to, is stored before it does. */
 static void send_mail(struct tbe *t, struct mailing *m, const char *link_id, const char *deep_link)
 {
     struct mailing_record r = m->r;
     r.state = MAILING_LEAVING;
     text_copy(r.link_id, sizeof r.link_id, link_id);
+    set_address(t, &r);
     enum err e = commit(t, &r);
     if (e) {
         trouble(t, m, e);

@@ -34,6 +34,7 @@ static void new_record(struct tbe *t, const struct tbe_mailing_ask *ask, struct 
     text_copy(out->user, sizeof out->user, ask->user);
     text_copy(out->operator_, sizeof out->operator_, ask->operator_);
     text_copy(out->once, sizeof out->once, ask->once);
+    tbe_address_of(t, tbe_user_find(ask->user), out->address);
     env_random(t->env, key, sizeof key);
     hex_encode(key, sizeof key, out->key);
 }
@@ -127,6 +128,7 @@ enum err tbe_mailing_get(struct tbe *t, const char *vehicle, const char *user, s
     out->asked_ms = r.asked_ms;
     out->called_ms = r.called_ms;
     text_copy(out->called_by, sizeof out->called_by, r.called_by);
+    text_copy(out->address, sizeof out->address, r.address);
     out->code = r.state == MAILING_REFUSED ? r.code : 0;
     out->reason = r.state == MAILING_FAILED ? r.reason : ERR_OK;
     text_copy(out->user, sizeof out->user, r.user);

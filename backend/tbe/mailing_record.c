@@ -4,7 +4,7 @@
 
 #include "backend/tbe/mailing_internal.h"
 
-#define RECORD_MAX   (5 * TBE_WORD + TBE_ID + 96)
+#define RECORD_MAX   (5 * TBE_WORD + MAIL_ADDRESS_MAX + TBE_ID + 96)
 #define RECORDS_USER TBE_VEHICLES_MAX /* of one user */
 
 static enum err key_of(const char *vehicle, const char *user, char out[ENV_KEY_MAX])
@@ -29,6 +29,7 @@ static enum err unpack(struct span stored, struct mailing_record *out)
     text_copy(out->key, sizeof out->key, m->idempotency_key);
     text_copy(out->link_id, sizeof out->link_id, m->link_id);
     text_copy(out->called_by, sizeof out->called_by, m->called_by);
+    text_copy(out->address, sizeof out->address, m->address);
     out->asked_ms = m->asked_ms;
     out->called_ms = m->called_ms;
     out->code = m->code;
@@ -63,6 +64,7 @@ enum err mailing_record_put(struct tbe *t, const struct mailing_record *r)
     m.once = copy.once;
     m.asked_ms = r->asked_ms;
     m.called_by = copy.called_by;
+    m.address = copy.address;
     m.called_ms = r->called_ms;
     m.idempotency_key = copy.key;
     m.link_id = copy.link_id;

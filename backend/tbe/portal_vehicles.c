@@ -103,18 +103,11 @@ static const struct {
     [TBE_MAILING_FAILED] = {"failed", "", NULL},
 };
 
-static void address_for(struct tbe *t, const struct tbe_page *g, char out[MAIL_ADDRESS_MAX + 1])
+/* Where it went, whatever the address is today. */
+static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, bool is_portal)
 {
-    char whole[MAIL_ADDRESS_MAX + 1];
-    tbe_address_of(t, g->customer, whole);
-    if (g->caller.port == TBE_PORT_PORTAL)
-        text_copy(out, MAIL_ADDRESS_MAX + 1, whole);
-    else
-        tbe_address_mask(whole, out);
-}
-
-static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, const char *address)
-{
+    char masked[MAIL_ADDRESS_MAX + 1];
+    tbe_address_mask(m->address, masked);
     html_raw(&p->w, "<p role=\"status\"");
     html_attribute(&p->w, "data-outcome", states[m->state].outcome);
     if (m->state == TBE_MAILING_FAILED)
@@ -122,7 +115,7 @@ static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, con
     html_raw(&p->w, ">");
     html_text(&p->w, m->state == TBE_MAILING_FAILED ? tbe_page_words(m->reason) : states[m->state].said);
     if (states[m->state].next) {
-        html_text(&p->w, address);
+        html_text(&p->w, is_portal ? m->address : masked);
         html_text(&p->w, states[m->state].next);
     }
     if (m->state == TBE_MAILING_REFUSED && m->code) {
@@ -134,9 +127,10 @@ static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, con
 }
 
 /* What the customer can do: at the portal only, an operator needs another call. */
-static void mail_form(struct tbe *t, struct tbe_page_out *p, const struct tbe_page *g, const char *address)
+static void mail_form(struct tbe *t, struct tbe_page_out *p, const struct tbe_page *g)
 {
-    char action[MSG_SERIAL_MAX + 20];
+    char action[MSG_SERIAL_MAX + 20], address[MAIL_ADDRESS_MAX + 1];
+    tbe_address_of(t, g->customer, address);
     snprintf(action, sizeof action, "/vehicles/%s/mail", g->vehicle);
     tbe_page_form(t, p, g->caller.port, g->id, action, true);
     html_raw(&p->w, "<p>The link with the pairing password goes to ");
@@ -164,16 +158,15 @@ static void link_paragraph(struct tbe_page_out *p, const char *before, const cha
 static void show_outcome(struct tbe *t, struct tbe_page *g, const struct tbe_mailing *m)
 {
     struct tbe_page_out p;
-    char title[MSG_SERIAL_MAX + 20], address[MAIL_ADDRESS_MAX + 1];
+    char title[MSG_SERIAL_MAX + 20];
     bool is_portal = g->caller.port == TBE_PORT_PORTAL;
     snprintf(title, sizeof title, "Vehicle %s", g->vehicle);
-    address_for(t, g, address);
     tbe_page_open(&p, 200, title);
-    say_outcome(&p, m, address);
+    say_outcome(&p, m, is_portal);
     if (m->state == TBE_MAILING_UNDER_WAY)
         link_paragraph(&p, is_portal ? "/vehicles/" : "/call/", g->vehicle, "Look again");
     else if (is_portal)
-        mail_form(t, &p, g, address);
+        mail_form(t, &p, g);
     link_paragraph(&p, tbe_page_home(g->caller.port), "", is_portal ? "All your vehicles" : "Another call");
     tbe_page_signed_in(t, &p, g->caller.port, g->id, g->user);
     note_told(t, m);

@@ -33,14 +33,15 @@ enum tbe_mailing_state {
 
 struct tbe_mailing {
     enum tbe_mailing_state state;
-    char user[TBE_WORD + 1];      /* whose link it is */
-    char operator_[TBE_WORD + 1]; /* who asked on the user's behalf; "" at the portal */
-    char once[TBE_WORD + 1];      /* of the form: the same form again begins nothing new */
-    int64_t called_ms;            /* of the last call */
-    char called_by[TBE_WORD + 1]; /* the last operator who began one, this or a former; "": none */
-    int64_t asked_ms;             /* begun, wall clock */
-    unsigned code;                /* REFUSED: of the mail server */
-    enum err reason;              /* FAILED */
+    char user[TBE_WORD + 1];            /* whose link it is */
+    char operator_[TBE_WORD + 1];       /* who asked on the user's behalf; "" at the portal */
+    char once[TBE_WORD + 1];            /* of the form: the same form again begins nothing new */
+    int64_t called_ms;                  /* of the last call */
+    char called_by[TBE_WORD + 1];       /* the last operator who began one, this or a former; "": none */
+    char address[MAIL_ADDRESS_MAX + 1]; /* where it goes; of one that has left: where it went */
+    int64_t asked_ms;                   /* begun, wall clock */
+    unsigned code;                      /* REFUSED: of the mail server */
+    enum err reason;                    /* FAILED */
 };
 
 struct tbe_mailing_ask {
