@@ -365,20 +365,51 @@ Test(portal_mail, who_is_gone_gets_nothing_and_leaves_nothing)
     cr_expect(eq(uint, said.status, 200));
 }
 
-Test(portal_mail, too_many_pages_at_once_are_refused)
+/* While the VOS is silent: nobody takes the places of others. */
+Test(portal_mail, too_many_pages_of_a_user_are_refused_and_of_others_none)
 {
+    char bert[64];
     unsigned waiting = 0;
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
     for (; waiting < 100; waiting++) {
         site_get(PORTAL, "/vehicles", anna);
         if (said.status)
             break;
     }
-    cr_expect(eq(uint, waiting, 64));
+    cr_expect(eq(uint, waiting, 16));
     cr_expect(eq(uint, said.status, 503));
     cr_expect(eq(str, said.reason, "BUSY"));
+    site_get(PORTAL, "/vehicles", bert);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 200));
     bench_run_ms(&site, 2001);
     look();
     cr_expect(eq(uint, said.status, 200));
+}
+
+/* One customer's look at a mailing that takes its time: four of them wait, nobody else does. */
+Test(portal_mail, the_fifth_page_for_an_outcome_is_answered_at_once)
+{
+    char bert[64];
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
+    (void)mail_leaves(send_form(ONCE));
+    for (unsigned i = 0; i < 64; i++) {
+        site_get(PORTAL, CAR, anna);
+        site_vos_has(one);
+        cr_expect(eq(uint, said.status, i < 4 ? 0 : 200), "%u", i);
+        cr_expect(eq(str, said.outcome, i < 4 ? "" : "under-way"), "%u", i);
+        cr_expect(eq(int, strstr(said.body, ">Look again</a>") != NULL, i >= 4), "%u", i);
+    }
+    site_get(PORTAL, CAR, bert);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 200));
+    cr_expect(eq(str, said.outcome, "none"));
+    site_get(HOTLINE, "/", NULL);
+    cr_expect(eq(uint, said.status, 200));
+    bench_run_ms(&site, 2001);
+    site_get(PORTAL, CAR, anna);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 0), "those have gone: it may wait again");
 }
 
 /* ---- the hotline ---- */

@@ -167,7 +167,7 @@ enum err tbe_get_called(struct tbe *t, struct tbe_page_visit *v)
     size_t customer = customer_called(t, v);
     if (customer == TBE_USERS)
         return ERR_NOT_FOUND;
-    struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_OUTCOME);
+    struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_CALLED);
     if (!g)
         return ERR_BUSY;
     g->customer = customer;

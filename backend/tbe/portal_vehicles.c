@@ -183,7 +183,7 @@ void tbe_outcome_page(struct tbe *t, struct tbe_page *g)
         tbe_page_fail(t, g, NULL, e, 0);
         return;
     }
-    if (m.state == TBE_MAILING_UNDER_WAY && env_now_us(t->env) < g->until_us) {
+    if (m.state == TBE_MAILING_UNDER_WAY && env_now_us(t->env) < g->until_us && tbe_page_may_wait(t, g)) {
         g->wants = TBE_PAGE_OUTCOME;
         tbe_pages_arm(t);
         return;

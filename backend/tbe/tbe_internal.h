@@ -123,7 +123,10 @@ struct tbe_signing {
 #define TBE_SESSION_ID    32 /* random bytes: what the cookie says */
 #define TBE_SESSIONS_EACH 4  /* of a user; one more ends the oldest */
 #define TBE_SESSIONS      (TBE_USERS * TBE_SESSIONS_EACH)
-#define TBE_PAGES_MAX     64 /* requests for pages that wait: for a hash, the VOS, an outcome */
+#define TBE_PAGES_EACH    16 /* requests for pages that wait, of a user: for a code, the VOS, an outcome */
+#define TBE_OUTCOMES_EACH 4  /* of them for an outcome: one more is answered at once */
+/* So nobody takes the places of others, nor of those who sign in. */
+#define TBE_PAGES_MAX (TBE_USERS * TBE_PAGES_EACH + TBE_SIGNING_MAX)
 
 /* user TBE_USERS: free. */
 struct tbe_session {
@@ -142,6 +145,7 @@ enum tbe_page_for {
     TBE_PAGE_VEHICLE,
     TBE_PAGE_MAIL,
     TBE_PAGE_CALL,
+    TBE_PAGE_CALLED,  /* waits for nothing yet */
     TBE_PAGE_OUTCOME, /* waits for the end of a mailing */
 };
 

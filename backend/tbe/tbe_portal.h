@@ -96,9 +96,11 @@ void tbe_page_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason,
 struct form_field;
 enum err tbe_form_take(struct tbe *t, const struct tbe_page_visit *v, const struct form_field *fields,
                        size_t n);
-/* A page that waits; NULL: too many do. Free again with tbe_page_end. */
+/* A page that waits; NULL: too many do, of this user. Free again with tbe_page_end. */
 struct tbe_page *tbe_page_begin(struct tbe *t, const struct tbe_page_visit *v, enum tbe_page_for wants);
 void tbe_page_end(struct tbe_page *g);
+/* For an outcome: few of a user at a time. */
+bool tbe_page_may_wait(const struct tbe *t, const struct tbe_page *g);
 /* Those that wait for an outcome wait no longer than they may. */
 void tbe_pages_arm(struct tbe *t);
 /* Refused: traced, and ended. */
