@@ -687,6 +687,25 @@ Test(mailing_limits, each_vehicle_has_its_allowance, .fini = stop)
     cr_expect(eq(int, begin("form-5"), ERR_OK));
 }
 
+Test(mailing_limits, a_strangers_mailings_take_nothing_from_the_owner, .fini = stop)
+{
+    const uint64_t settings[] = {900, 5, 60, 2000, 2, 5};
+    static const char *const sent[] = {"sent"};
+    char once[20];
+    start_with(settings);
+    wanted.user = "bert";
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(once, sizeof once, "form-%u", i);
+        cr_expect(eq(int, begin(once), ERR_OK), "%u", i);
+        cr_expect(eq(int, last("bert").reason, ERR_NOT_OWNER), "%u", i);
+    }
+    wanted.user = "anna";
+    send_news(sent, 1);
+    cr_expect(eq(int, begin("form-11"), ERR_OK));
+    cr_expect(eq(int, begin("form-12"), ERR_OK));
+    cr_expect(eq(int, begin("form-13"), ERR_HTTP_RATE), "the owner's own");
+}
+
 /* ---- the mail server is away ---- */
 
 Test(mailing, without_a_mail_server_it_fails_and_nobody_has_the_link)

@@ -261,6 +261,8 @@ static void send_mail(struct tbe *t, struct mailing *m, const char *link_id, con
 
 static void take_link(struct tbe *t, struct mailing *m, enum err e, const Init__V1__OpInitResponse *a)
 {
+    if (!m->r.tries) /* one is taken for all tries */
+        tbe_vehicle_judge(t, m->r.vehicle, e);
     if (!e && (!tbe_is_plain(a->link_id, TBE_ID - 1) || !tbe_is_plain(a->deep_link, DEEP_LINK)))
         e = ERR_INTERNAL;
     if (e)

@@ -190,6 +190,8 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
 /* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
  * many vehicles takes nothing from another but by chance. */
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
+/* The VOS has answered such an ask: a stranger's is given back. */
+void tbe_vehicle_judge(struct tbe *t, const char *vehicle, enum err answer);
 
 /* answer.c. The status of a reason; 500 for what is our own trouble. */
 unsigned tbe_status_of(enum err reason);
