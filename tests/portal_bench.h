@@ -8,14 +8,15 @@
 
 enum { SITE_APP, SITE_OPERATOR, SITE_INIT, SITE_MAIL, SITE_PORTAL, SITE_HOTLINE };
 
-#define SITE_ANNA  "lake-and-lantern"
-#define SITE_BERT  "field-and-feather"
-#define SITE_HUGO  "candle-and-compass"
-#define SITE_OLGA  "harbour-and-hinge"
-#define SITE_CODE  "48210973" /* anna's */
-#define SITE_CAR   "SPAAK00000001"
-#define SITE_OTHER "SPAAK00000002"
-#define SITE_LINK  "https://pair.example/pair#vehicle=" SITE_CAR "&id=0001&password=12345678"
+#define SITE_ANNA      "lake-and-lantern"
+#define SITE_BERT      "field-and-feather"
+#define SITE_HUGO      "candle-and-compass"
+#define SITE_OLGA      "harbour-and-hinge"
+#define SITE_CODE      "48210973" /* anna's */
+#define SITE_CODE_BERT "31415926"
+#define SITE_CAR       "SPAAK00000001"
+#define SITE_OTHER     "SPAAK00000002"
+#define SITE_LINK      "https://pair.example/pair#vehicle=" SITE_CAR "&id=0001&password=12345678"
 
 extern struct bench site;
 
@@ -25,7 +26,7 @@ struct site_answer {
     char lines[HTTP_LINES][1024];
     char body[8192];
     char title[80], h1[80], reason[40], outcome[20];
-    char csrf[48], once[32]; /* of the page's first form */
+    char csrf[48], once[48]; /* of the page's first form */
     bool has_cookie;         /* a new one came */
 };
 extern struct site_answer said;

@@ -589,14 +589,100 @@ Test(delivery, a_user_hears_of_at_most_sixteen_vehicles_of_their_own)
     server_stop(&s);
 }
 
+/* ---- another owner ---- */
+
+enum held { NOBODY_HAS, HANDED_OUT, DELIVERED, RELEASED, HELD_USED };
+
+static struct said held_by_anna(enum held held)
+{
+    begin(OWNED);
+    struct said said = {.error = ERR_OK};
+    if (held != NOBODY_HAS)
+        said = ask(SERIAL, "anna", "app-1", "key-1");
+    cr_assert(eq(int, said.error, ERR_OK));
+    if (held == DELIVERED || held == HELD_USED)
+        cr_assert(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_OK));
+    if (held == RELEASED)
+        cr_assert(eq(int, release(said.id, "anna", "app-1"), ERR_OK));
+    if (held == HELD_USED)
+        server_report(&s, span_of(set_id, RIG_SET_ID), USED);
+    s.b.sent_count = s.b.trace_count = 0;
+    return said;
+}
+
+static bool traced_step(const char *step)
+{
+    bool found = false;
+    for (size_t i = 0; i < s.b.trace_count; i++)
+        found |= strcmp(s.b.trace[i].step, step) == 0;
+    return found;
+}
+
+/* Before and after a kill: the record is gone, and the vehicle gets another set. */
+static void expect_new_set(const char *name, const char *user, const char *old_link)
+{
+    uint8_t record[400];
+    size_t len;
+    cr_expect(eq(int, store_get(s.b.node.store, VOS_DELIVERY_PREFIX SERIAL, record, sizeof record, &len),
+                 ERR_NOT_FOUND),
+              "%s", name);
+    cr_expect(eq(int, ask(SERIAL, user, "app-2", "key-2").error, ERR_VERIFIERS_MISSING), "%s", name);
+    s.b.sent_count = 0;
+    bench_finish_works(&s.b);
+    Spaak__V1__Spake2VerifierSet *set = server_pushed(&s);
+    cr_expect(ne(int, memcmp(set->set_id.data, set_id, RIG_SET_ID), 0), "%s", name);
+    spaak__v1__spake2_verifier_set__free_unpacked(set, NULL);
+    cr_expect(traced_step("PP-02/1") && traced_step("PP-02/2"), "%s", name);
+    struct said next = ask(SERIAL, user, "app-2", "key-2");
+    cr_expect(eq(int, next.error, ERR_OK), "%s", name);
+    cr_expect(ne(str, next.link, (char *)old_link), "%s", name);
+}
+
+Test(delivery, with_another_owner_the_link_of_the_former_one_is_void)
+{
+    static const struct {
+        const char *name;
+        enum held held;
+        const char *user;
+        unsigned commits;
+        bool burns;
+        enum err next; /* to who is the owner then */
+    } rows[] = {
+        {"handed out", HANDED_OUT, "bert", 1, true, ERR_OK},
+        {"delivered", DELIVERED, "bert", 1, true, ERR_OK},
+        {"nobody has it", NOBODY_HAS, "bert", 1, false, ERR_OK},
+        {"given back", RELEASED, "bert", 1, false, ERR_OK},
+        {"used up", HELD_USED, "bert", 1, false, ERR_VERIFIERS_BURNT},
+        {"the same owner, handed out", HANDED_OUT, "anna", 0, false, ERR_PASSWORD_PENDING},
+        {"the same owner, delivered", DELIVERED, "anna", 0, false, ERR_PASSWORD_DELIVERED},
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        const char *name = rows[i / 2].name;
+        struct said said = held_by_anna(rows[i / 2].held);
+        own(rows[i / 2].user);
+        cr_expect(eq(sz, bench_count(&s.b, TRACE_STORE, ERR_OK), rows[i / 2].commits), "%s", name);
+        if (i % 2)
+            server_restart(&s);
+        if (rows[i / 2].burns) {
+            expect_new_set(name, rows[i / 2].user, said.link);
+            cr_expect(eq(int, acknowledge(said.id, "anna", "app-1"), ERR_NOT_FOUND), "%s", name);
+        } else {
+            cr_expect(eq(int, ask(SERIAL, rows[i / 2].user, "app-2", "key-2").error, rows[i / 2].next), "%s",
+                      name);
+            cr_expect(eq(sz, s.b.work_count, 0), "%s: no new set", name);
+        }
+        server_stop(&s);
+    }
+}
+
 /* A new owner does not get the password that the old one knows. */
-Test(delivery, a_new_owner_needs_a_renewal_and_a_renewal_is_done_once_for_its_key)
+Test(delivery, a_new_owner_has_a_renewal_and_it_is_done_once_for_its_key)
 {
     begin(OWNED);
     struct said said = ask(SERIAL, "anna", "app-1", "key-1");
     own("bert");
     cr_expect(eq(int, ask(SERIAL, "anna", "app-1", "key-1").error, ERR_NOT_OWNER));
-    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_PASSWORD_PENDING));
+    cr_expect(eq(int, ask(SERIAL, "bert", "app-2", "key-2").error, ERR_VERIFIERS_MISSING));
     cr_expect(eq(int, renew("SPAAK00000009", "renewal-1"), ERR_ECU_UNKNOWN));
     cr_expect(eq(int, renew("SPAAK00000001/x", "renewal-1"), ERR_ECU_UNKNOWN));
     size_t stores = bench_count(&s.b, TRACE_STORE, ERR_OK);

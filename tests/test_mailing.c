@@ -225,9 +225,15 @@ static void send_news(const char *const *list, size_t count)
     news_next = 0;
 }
 
+static int64_t now_ms(void)
+{
+    return env_wall_ms(&b.node.env);
+}
+
 static enum err begin(const char *once)
 {
     wanted.once = once;
+    wanted.issued_ms = now_ms();
     begun = ERR_INTERNAL;
     node_on_news(&b.node, TBE_PORT_MAIL, "", "begin");
     carry();
@@ -561,6 +567,43 @@ Test(mailing, the_same_form_begins_nothing_new_and_two_do_not_run_at_a_time)
     cr_expect(eq(str, letters[0].link, letters[1].link), "nobody has had it");
 }
 
+static const struct {
+    const char *name;
+    int64_t issued_ms; /* since the last was begun */
+    int64_t clock_ms;  /* the wall clock since then */
+    size_t letters;
+} ages[] = {
+    {"made before", -1, 5000, 0},
+    {"made long before", -3600000, 5000, 0},
+    {"made in the same millisecond", 0, 5000, 1},
+    {"made after", 1, 5000, 1},
+    {"made before, by a clock that was set back since", -5000, -1000, 1},
+};
+
+/* It would be sent another time, after another form has come to its end. */
+Test(mailing_ages, a_form_that_was_made_before_the_last_mailing_begins_nothing)
+{
+    static const char *const gone[] = {"refused 550", "refused 550"};
+    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
+        start();
+        send_news(gone, 2);
+        ASSERT_OK(begin("form-2"));
+        struct tbe_mailing before = last("anna");
+        cr_expect(eq(i64, before.asked_ms, now_ms()));
+        b.wall_ms += ages[i].clock_ms;
+        wanted.once = "form-1";
+        wanted.issued_ms = before.asked_ms + ages[i].issued_ms;
+        begun = ERR_INTERNAL;
+        node_on_news(&b.node, TBE_PORT_MAIL, "", "begin");
+        carry();
+        carry();
+        cr_expect(eq(int, begun, ERR_OK), "%s", ages[i].name);
+        cr_expect(eq(sz, letter_count, 1 + ages[i].letters), "%s", ages[i].name);
+        cr_expect(eq(str, last("anna").once, ages[i].letters ? "form-1" : "form-2"), "%s", ages[i].name);
+        stop();
+    }
+}
+
 Test(mailing, what_is_no_ask_begins_nothing)
 {
     static char long_word[TBE_WORD + 2];
@@ -569,14 +612,14 @@ Test(mailing, what_is_no_ask_begins_nothing)
         struct tbe_mailing_ask ask;
         enum err reason;
     } rows[] = {
-        {"no vehicle", {"", "anna", "", "form-1"}, ERR_MSG_MALFORMED},
-        {"a path", {"../" SERIAL, "anna", "", "form-1"}, ERR_MSG_MALFORMED},
-        {"a long vehicle", {"SPAAK0000000100000000000000000000", "anna", "", "form-1"}, ERR_MSG_MALFORMED},
-        {"no form", {SERIAL, "anna", "", ""}, ERR_MSG_MALFORMED},
-        {"a long form", {SERIAL, "anna", "", long_word}, ERR_MSG_MALFORMED},
-        {"a line in the operator", {SERIAL, "anna", "olga\n", "form-1"}, ERR_MSG_MALFORMED},
-        {"nobody", {SERIAL, "carl", "", "form-1"}, ERR_NOT_FOUND},
-        {"no name", {SERIAL, "", "", "form-1"}, ERR_NOT_FOUND},
+        {"no vehicle", {"", "anna", "", "form-1", 0}, ERR_MSG_MALFORMED},
+        {"a path", {"../" SERIAL, "anna", "", "form-1", 0}, ERR_MSG_MALFORMED},
+        {"a long vehicle", {"SPAAK0000000100000000000000000000", "anna", "", "form-1", 0}, ERR_MSG_MALFORMED},
+        {"no form", {SERIAL, "anna", "", "", 0}, ERR_MSG_MALFORMED},
+        {"a long form", {SERIAL, "anna", "", long_word, 0}, ERR_MSG_MALFORMED},
+        {"a line in the operator", {SERIAL, "anna", "olga\n", "form-1", 0}, ERR_MSG_MALFORMED},
+        {"nobody", {SERIAL, "carl", "", "form-1", 0}, ERR_NOT_FOUND},
+        {"no name", {SERIAL, "", "", "form-1", 0}, ERR_NOT_FOUND},
     };
     memset(long_word, 'a', sizeof long_word - 1);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -586,7 +629,7 @@ Test(mailing, what_is_no_ask_begins_nothing)
     struct tbe_mailing none;
     ASSERT_OK(tbe_mailing_get(b.node.self, rows[2].ask.vehicle, long_word, &none));
     cr_expect(eq(int, none.state, TBE_MAILING_NONE));
-    wanted = (struct tbe_mailing_ask){SERIAL, "anna", "", "form-1"};
+    wanted = (struct tbe_mailing_ask){SERIAL, "anna", "", "form-1", 0};
     node_on_link(&b.node, TBE_PORT_INIT, LINK_DOWN);
     cr_expect(eq(int, begin("form-1"), ERR_VOS_UNREACHABLE));
     cr_expect(eq(int, last("anna").state, TBE_MAILING_NONE));
@@ -644,6 +687,25 @@ Test(mailing_limits, each_vehicle_has_its_allowance, .fini = stop)
     cr_expect(eq(int, begin("form-5"), ERR_OK));
 }
 
+Test(mailing_limits, a_strangers_mailings_take_nothing_from_the_owner, .fini = stop)
+{
+    const uint64_t settings[] = {900, 5, 60, 2000, 2, 5};
+    static const char *const sent[] = {"sent"};
+    char once[20];
+    start_with(settings);
+    wanted.user = "bert";
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(once, sizeof once, "form-%u", i);
+        cr_expect(eq(int, begin(once), ERR_OK), "%u", i);
+        cr_expect(eq(int, last("bert").reason, ERR_NOT_OWNER), "%u", i);
+    }
+    wanted.user = "anna";
+    send_news(sent, 1);
+    cr_expect(eq(int, begin("form-11"), ERR_OK));
+    cr_expect(eq(int, begin("form-12"), ERR_OK));
+    cr_expect(eq(int, begin("form-13"), ERR_HTTP_RATE), "the owner's own");
+}
+
 /* ---- the mail server is away ---- */
 
 Test(mailing, without_a_mail_server_it_fails_and_nobody_has_the_link)
@@ -689,7 +751,9 @@ Test(mailing, the_letter_has_the_link_and_no_name)
     cr_expect(strstr(l->link, "#vehicle=" SERIAL "&id=") != NULL, "%s", l->link);
     cr_expect(eq(str, l->link + strlen(l->link) - 8, digits));
     cr_expect(strstr(l->text, "counts once") != NULL);
-    cr_expect(strstr(l->text, "did not ask for it") != NULL);
+    cr_expect(strstr(l->text, "did not ask for it? Then please do not open the link, delete this mail,\n"
+                              "and change your secret for the portal") != NULL);
+    cr_expect(strstr(l->text, "void") == NULL, "nobody can do that for them");
     for (const char *c = l->text; *c; c++)
         cr_expect(strchr("\n", *c) || (*c >= ' ' && *c <= '~'), "plain");
 }

@@ -330,18 +330,18 @@ static const struct {
 } forms[] = {
     {"JSON", "{}", "application/json", 415, "HTTP_TYPE"},
     {"parts", "csrf=TOKEN", "multipart/form-data", 415, "HTTP_TYPE"},
-    {"without a token", "once=0123456789abcdef", NULL, 403, "FORM_FORGED"},
-    {"an empty token", "csrf=&once=0123456789abcdef", NULL, 403, "FORM_FORGED"},
-    {"a short token", "csrf=AAAA&once=0123456789abcdef", NULL, 403, "FORM_FORGED"},
-    {"a token of nobody", "csrf=" STRANGE "&once=0123456789abcdef", NULL, 403, "FORM_FORGED"},
-    {"a long token", "csrf=" STRANGE STRANGE "&once=0123456789abcdef", NULL, 413, "MSG_TOO_LONG"},
+    {"without a token", "once=fffffffffff-0123456789abcdef", NULL, 403, "FORM_FORGED"},
+    {"an empty token", "csrf=&once=fffffffffff-0123456789abcdef", NULL, 403, "FORM_FORGED"},
+    {"a short token", "csrf=AAAA&once=fffffffffff-0123456789abcdef", NULL, 403, "FORM_FORGED"},
+    {"a token of nobody", "csrf=" STRANGE "&once=fffffffffff-0123456789abcdef", NULL, 403, "FORM_FORGED"},
+    {"a long token", "csrf=" STRANGE STRANGE "&once=fffffffffff-0123456789abcdef", NULL, 413, "MSG_TOO_LONG"},
     {"no once", "csrf=TOKEN", NULL, 400, "MSG_MALFORMED"},
-    {"a short once", "csrf=TOKEN&once=0123456789abcde", NULL, 400, "MSG_MALFORMED"},
-    {"a once that is no word", "csrf=TOKEN&once=0123456789abcde%2F", NULL, 400, "MSG_MALFORMED"},
-    {"a field more", "csrf=TOKEN&once=0123456789abcdef&user=bert", NULL, 400, "MSG_MALFORMED"},
-    {"a field twice", "csrf=TOKEN&csrf=TOKEN&once=0123456789abcdef", NULL, 400, "MSG_MALFORMED"},
-    {"no UTF-8", "csrf=TOKEN&once=0123456789abcdef%FF", NULL, 400, "MSG_MALFORMED"},
-    {"as it should be", "csrf=TOKEN&once=0123456789abcdef", NULL, 0, ""},
+    {"a short once", "csrf=TOKEN&once=fffffffffff-012", NULL, 400, "MSG_MALFORMED"},
+    {"a once that is no word", "csrf=TOKEN&once=fffffffffff-0123456789abcde%2F", NULL, 400, "MSG_MALFORMED"},
+    {"a field more", "csrf=TOKEN&once=fffffffffff-0123456789abcdef&user=bert", NULL, 400, "MSG_MALFORMED"},
+    {"a field twice", "csrf=TOKEN&csrf=TOKEN&once=fffffffffff-0123456789abcdef", NULL, 400, "MSG_MALFORMED"},
+    {"no UTF-8", "csrf=TOKEN&once=fffffffffff-0123456789abcdef%FF", NULL, 400, "MSG_MALFORMED"},
+    {"as it should be", "csrf=TOKEN&once=fffffffffff-0123456789abcdef", NULL, 0, ""},
 };
 
 static void fill(char *out, size_t cap, const char *body, const char *token)
@@ -486,7 +486,7 @@ Test(portal, a_form_from_elsewhere_is_refused_with_a_good_token)
 {
     char token[48], body[200];
     site_token(PORTAL, "/vehicles/" SITE_CAR, anna, MAIL_FORM, token);
-    snprintf(body, sizeof body, "csrf=%s&once=0123456789abcdef", token);
+    snprintf(body, sizeof body, "csrf=%s&once=fffffffffff-0123456789abcdef", token);
     for (size_t i = 0; i < sizeof origins / sizeof origins[0]; i++) {
         uint64_t asked;
         site_ask(&(struct site_ask){.port = PORTAL,

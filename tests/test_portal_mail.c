@@ -11,7 +11,7 @@
 #define PORTAL  SITE_PORTAL
 #define HOTLINE SITE_HOTLINE
 #define CAR     "/vehicles/" SITE_CAR
-#define ONCE    "0123456789abcdef"
+#define ONCE    "fffffffffff-0123456789abcdef" /* younger than whatever was begun */
 
 static char anna[64], hugo[64];
 
@@ -197,7 +197,7 @@ Test(portal_mail, each_outcome_is_told)
     } rows[] = {
         {"taken", "sent", "sent", "was sent to anna@customer.example"},
         {"refused for good", "refused 550", "refused", "The mail server said 550."},
-        {"nobody knows", "unknown", "unknown", "does not work any more"},
+        {"nobody knows", "unknown", "unknown", "until your vehicle has been reached, it may still work"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char tag[96];
@@ -230,7 +230,7 @@ Test(portal_mail, a_failure_says_what_to_do_next)
                                        ERR_ECU_UNKNOWN};
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         char once[32];
-        snprintf(once, sizeof once, ONCE "-%zu", i);
+        snprintf(once, sizeof once, ONCE "%zu", i);
         uint64_t asked = send_form(once);
         site_vos_says(asked, reasons[i], NULL, NULL);
         look();
@@ -285,6 +285,58 @@ Test(portal_mail, the_same_form_again_sends_nothing)
     cr_expect(eq(uint, site_vos_asks(&asked), 1), "another form is another mail");
 }
 
+static void post_mail(const char *token, const char *once)
+{
+    char body[200];
+    snprintf(body, sizeof body, "csrf=%s&once=%s", token, once);
+    site_post(PORTAL, CAR "/mail", anna, body);
+}
+
+/* Two forms were there, both have been sent and refused: the first, once more. */
+Test(portal_mail, an_older_form_again_sends_nothing)
+{
+    char token[48], once[2][48], tag[96];
+    uint64_t asked;
+    for (unsigned i = 0; i < 2; i++) {
+        look();
+        snprintf(once[i], sizeof once[i], "%s", said.once);
+        site_token(PORTAL, CAR, anna, CAR "/mail", token);
+        bench_run_ms(&site, 5);
+        post_mail(token, once[i]);
+        site_vos_has(one);
+        cr_expect(eq(uint, said.status, 303), "%u", i);
+        cr_assert(eq(uint, site_vos_asks(&asked), 1), "%u", i);
+        snprintf(tag, sizeof tag, "%s", mail_leaves(asked));
+        post_office(tag, "refused 550");
+        cr_assert(eq(uint, site_vos_asks(&asked), 1));
+        site_vos_says(asked, ERR_OK, NULL, NULL);
+    }
+    post_mail(token, once[0]);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 303));
+    cr_expect(eq(str, said.lines[HTTP_LINE_LOCATION], CAR));
+    cr_expect(eq(uint, site_vos_asks(&asked), 0), "nothing new");
+}
+
+Test(portal_mail, a_form_has_its_time)
+{
+    static const char *const bad[] = {"0123456789abcdef", "-0123456789abcdef", "0123456789abc-0123456789",
+                                      "19c000000-short", "XYZ-0123456789abcdef"};
+    char token[48], once[48];
+    uint64_t asked;
+    look();
+    snprintf(once, sizeof once, "%llx-", (unsigned long long)env_wall_ms(&site.node.env));
+    cr_expect(eq(int, strncmp(said.once, once, strlen(once)), 0), "%s", said.once);
+    cr_expect(eq(sz, strlen(said.once), strlen(once) + 22));
+    site_token(PORTAL, CAR, anna, CAR "/mail", token);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        post_mail(token, bad[i]);
+        cr_expect(eq(uint, said.status, 400), "%s", bad[i]);
+        cr_expect(eq(str, said.reason, "MSG_MALFORMED"), "%s", bad[i]);
+        cr_expect(eq(uint, site_vos_asks(&asked), 0), "%s", bad[i]);
+    }
+}
+
 Test(portal_mail, two_at_once_are_one_too_many)
 {
     char token[48], body[200];
@@ -313,20 +365,51 @@ Test(portal_mail, who_is_gone_gets_nothing_and_leaves_nothing)
     cr_expect(eq(uint, said.status, 200));
 }
 
-Test(portal_mail, too_many_pages_at_once_are_refused)
+/* While the VOS is silent: nobody takes the places of others. */
+Test(portal_mail, too_many_pages_of_a_user_are_refused_and_of_others_none)
 {
+    char bert[64];
     unsigned waiting = 0;
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
     for (; waiting < 100; waiting++) {
         site_get(PORTAL, "/vehicles", anna);
         if (said.status)
             break;
     }
-    cr_expect(eq(uint, waiting, 64));
+    cr_expect(eq(uint, waiting, 16));
     cr_expect(eq(uint, said.status, 503));
     cr_expect(eq(str, said.reason, "BUSY"));
+    site_get(PORTAL, "/vehicles", bert);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 200));
     bench_run_ms(&site, 2001);
     look();
     cr_expect(eq(uint, said.status, 200));
+}
+
+/* One customer's look at a mailing that takes its time: four of them wait, nobody else does. */
+Test(portal_mail, the_fifth_page_for_an_outcome_is_answered_at_once)
+{
+    char bert[64];
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
+    (void)mail_leaves(send_form(ONCE));
+    for (unsigned i = 0; i < 64; i++) {
+        site_get(PORTAL, CAR, anna);
+        site_vos_has(one);
+        cr_expect(eq(uint, said.status, i < 4 ? 0 : 200), "%u", i);
+        cr_expect(eq(str, said.outcome, i < 4 ? "" : "under-way"), "%u", i);
+        cr_expect(eq(int, strstr(said.body, ">Look again</a>") != NULL, i >= 4), "%u", i);
+    }
+    site_get(PORTAL, CAR, bert);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 200));
+    cr_expect(eq(str, said.outcome, "none"));
+    site_get(HOTLINE, "/", NULL);
+    cr_expect(eq(uint, said.status, 200));
+    bench_run_ms(&site, 2001);
+    site_get(PORTAL, CAR, anna);
+    site_vos_has(one);
+    cr_expect(eq(uint, said.status, 0), "those have gone: it may wait again");
 }
 
 /* ---- the hotline ---- */
@@ -434,6 +517,36 @@ Test(portal_mail, the_operator_hears_the_outcome_and_nothing_else)
     cr_expect(eq(str, said.outcome, "sent"));
 }
 
+static void move(const char *address)
+{
+    struct call_value values[2] = {{.text = "anna"}};
+    unsigned number;
+    cr_assert(component_call(&tbe_class, "set-address", &number));
+    snprintf(values[1].text, sizeof values[1].text, "%s", address);
+    node_on_call(&site.node, number, values);
+}
+
+/* The address is changed before the mail leaves, and after it has left. */
+Test(portal_mail, the_page_names_the_address_that_the_mail_went_to)
+{
+    uint64_t asked;
+    char tag[96];
+    call("anna", SITE_CAR, SITE_CODE, "&consent=yes", ONCE);
+    bench_finish_works(&site);
+    site_vos_has(one);
+    cr_assert(eq(uint, site_vos_asks(&asked), 1));
+    move("zoe@first.example");
+    snprintf(tag, sizeof tag, "%s", mail_leaves(asked));
+    move("mail@second.example");
+    post_office(tag, "sent");
+    look();
+    cr_expect(strstr(said.body, "was sent to zoe@first.example.") != NULL, "%s", said.body);
+    cr_expect(strstr(said.body, "goes to mail@second.example.") != NULL, "the next: %s", said.body);
+    site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+    cr_expect(strstr(said.body, "was sent to z***@first.example.") != NULL, "%s", said.body);
+    cr_expect(strstr(said.body, "second") == NULL);
+}
+
 /* What the customer began is no affair of the operator's. */
 Test(portal_mail, an_operator_sees_no_mailing_of_the_portal)
 {
@@ -441,6 +554,59 @@ Test(portal_mail, an_operator_sees_no_mailing_of_the_portal)
     site_get(HOTLINE, "/call/" SITE_CAR, hugo);
     cr_expect(eq(uint, said.status, 404));
     cr_expect(eq(str, said.reason, "NOT_FOUND"));
+}
+
+/* For anna first, then for bert, whose it is now: whichever name comes first in a table. */
+Test(portal_mail, an_operator_hears_of_the_last_customer_of_a_vehicle_only)
+{
+    static const struct {
+        const char *name, *customers[2], *codes[2];
+    } rows[] = {
+        {"anna, then bert", {"anna", "bert"}, {SITE_CODE, SITE_CODE_BERT}},
+        {"bert, then anna", {"bert", "anna"}, {SITE_CODE_BERT, SITE_CODE}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t asked;
+        for (unsigned k = 0; k < 2; k++) {
+            call(rows[i].customers[k], SITE_CAR, rows[i].codes[k], "&consent=yes", k ? ONCE "2" : ONCE);
+            bench_finish_works(&site);
+            site_vos_has(one);
+            cr_assert(eq(uint, said.status, 303), "%s", rows[i].name);
+            cr_assert(eq(uint, site_vos_asks(&asked), 1), "%s", rows[i].name);
+            site_vos_says(asked, k ? ERR_VERIFIERS_MISSING : ERR_OK, NULL, k ? NULL : SITE_LINK);
+            if (!k)
+                post_office(site_mailed(), "sent");
+            site.now_us += 1000000;
+        }
+        site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+        cr_expect(eq(str, said.outcome, "failed"), "%s", rows[i].name);
+        cr_expect(eq(str, said.reason, "VERIFIERS_MISSING"), "%s", rows[i].name);
+        site_stop();
+        start();
+    }
+}
+
+/* bert begins one himself after the call: neither his nor anna's earlier one is the operator's to hear. */
+Test(portal_mail, what_the_customer_began_since_hides_the_call)
+{
+    uint64_t asked;
+    char bert[64], token[48], body[200];
+    for (unsigned k = 0; k < 2; k++) {
+        call(k ? "bert" : "anna", SITE_CAR, k ? SITE_CODE_BERT : SITE_CODE, "&consent=yes", ONCE);
+        bench_finish_works(&site);
+        site_vos_has(one);
+        cr_assert(eq(uint, site_vos_asks(&asked), 1));
+        site_vos_says(asked, ERR_VERIFIERS_MISSING, NULL, NULL);
+        site.now_us += 1000000;
+    }
+    site_sign_in(PORTAL, "bert", SITE_BERT, bert);
+    site_token(PORTAL, CAR, bert, CAR "/mail", token);
+    snprintf(body, sizeof body, "csrf=%s&once=" ONCE "-bert", token);
+    site_post(PORTAL, CAR "/mail", bert, body);
+    site_vos_has(one);
+    cr_assert(eq(uint, said.status, 303));
+    site_get(HOTLINE, "/call/" SITE_CAR, hugo);
+    cr_expect(eq(uint, said.status, 404), "%s", said.body);
 }
 
 Test(portal_mail, a_call_for_anothers_vehicle_is_refused)

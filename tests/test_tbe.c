@@ -639,6 +639,35 @@ Test(tbe_limits, each_vehicle_has_its_allowance, .fini = stop)
     cr_expect(eq(uint, said.status, 0));
 }
 
+/* What a stranger asks is given back, when the VOS has said that they are one. */
+Test(tbe_limits, a_strangers_asks_take_nothing_from_the_owner, .fini = stop)
+{
+    const uint64_t settings[] = {900, 5, 100000, 2000, 2, 5};
+    static const struct {
+        enum err answer;
+        bool given_back;
+    } rows[] = {{ERR_NOT_OWNER, true},
+                {ERR_ECU_UNKNOWN, true},
+                {ERR_PASSWORD_PENDING, false},
+                {ERR_VERIFIERS_MISSING, false}};
+    char bert[TOKEN_MAX + 1];
+    start_with(settings);
+    token_of(APP, "{\"user\":\"bert\",\"secret\":\"field-and-feather\",\"client\":\"" CLIENT "\"}", bert);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        b.now_us += 60000000;
+        for (unsigned k = 0; k < (rows[i].given_back ? 20 : 2); k++) {
+            ask_of(bert, "SPAAK00000001");
+            cr_assert(eq(uint, said.status, 0), "%s %u", err_name(rows[i].answer), k);
+            vos_says(asked_number(), rows[i].answer, NULL);
+        }
+        for (unsigned k = 0; k < 3; k++) {
+            ask_of(anna, "SPAAK00000001");
+            bool waits = !rows[i].given_back || k == 2;
+            cr_expect(eq(uint, said.status, waits ? 429 : 0), "%s %u", err_name(rows[i].answer), k);
+        }
+    }
+}
+
 /* ---- who asked for what ---- */
 
 static void expect_audit(unsigned number, const char *what, const char *way, enum err outcome)

@@ -226,12 +226,21 @@ static void settle(struct tbe *t, struct mailing *m)
     ask(t, m, &q);
 }
 
-/* OP-01b/6: that it leaves is stored before it does. */
+/* The address may have been changed since it was begun, or tried last. */
+static void set_address(struct tbe *t, struct mailing_record *r)
+{
+    size_t user = tbe_user_find(r->user);
+    if (user < TBE_USERS)
+        tbe_address_of(t, user, r->address);
+}
+
+/* OP-01b/6: that it leaves, and where to, is stored before it does. */
 static void send_mail(struct tbe *t, struct mailing *m, const char *link_id, const char *deep_link)
 {
     struct mailing_record r = m->r;
     r.state = MAILING_LEAVING;
     text_copy(r.link_id, sizeof r.link_id, link_id);
+    set_address(t, &r);
     enum err e = commit(t, &r);
     if (e) {
         trouble(t, m, e);
@@ -252,6 +261,8 @@ static void send_mail(struct tbe *t, struct mailing *m, const char *link_id, con
 
 static void take_link(struct tbe *t, struct mailing *m, enum err e, const Init__V1__OpInitResponse *a)
 {
+    if (!m->r.tries) /* one is taken for all tries */
+        tbe_vehicle_judge(t, m->r.vehicle, e);
     if (!e && (!tbe_is_plain(a->link_id, TBE_ID - 1) || !tbe_is_plain(a->deep_link, DEEP_LINK)))
         e = ERR_INTERNAL;
     if (e)

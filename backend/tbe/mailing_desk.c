@@ -29,13 +29,25 @@ static struct mailing *find_free(struct tbe *t)
 static void new_record(struct tbe *t, const struct tbe_mailing_ask *ask, struct mailing_record *out)
 {
     uint8_t key[MAILING_KEY / 2];
-    *out = (struct mailing_record){.state = MAILING_ASKING, .asked_s = env_wall_ms(t->env) / 1000};
+    *out = (struct mailing_record){.state = MAILING_ASKING, .asked_ms = env_wall_ms(t->env)};
     text_copy(out->vehicle, sizeof out->vehicle, ask->vehicle);
     text_copy(out->user, sizeof out->user, ask->user);
     text_copy(out->operator_, sizeof out->operator_, ask->operator_);
     text_copy(out->once, sizeof out->once, ask->once);
+    tbe_address_of(t, tbe_user_find(ask->user), out->address);
     env_random(t->env, key, sizeof key);
     hex_encode(key, sizeof key, out->key);
+}
+
+/* Whose call was the last stays known when the customer begins another at the portal. */
+static enum err note_call(struct tbe *t, struct mailing_record *r)
+{
+    struct mailing_record last;
+    enum err e = mailing_record_get(t, r->vehicle, r->user, &last);
+    const char *by = *r->operator_ ? r->operator_ : last.called_by;
+    text_copy(r->called_by, sizeof r->called_by, by);
+    r->called_ms = *r->operator_ ? r->asked_ms : last.called_ms;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 static enum err check_ask(const struct tbe_mailing_ask *ask)
@@ -46,12 +58,19 @@ static enum err check_ask(const struct tbe_mailing_ask *ask)
     return tbe_user_find(ask->user) < TBE_USERS ? ERR_OK : ERR_NOT_FOUND;
 }
 
-/* ERR_OK: `once` is that of the last; ERR_NOT_FOUND: it is new, and may begin. */
+/* Was it made before the last was begun? One that is sent again must not begin what another has come after.
+ * Of a clock that was set back since, nothing can be said. */
+static bool is_older(struct tbe *t, const struct tbe_mailing_ask *ask, const struct mailing_record *last)
+{
+    return ask->issued_ms < last->asked_ms && last->asked_ms <= env_wall_ms(t->env);
+}
+
+/* ERR_OK: `once` is that of the last, or older; ERR_NOT_FOUND: it is new, and may begin. */
 static enum err check_once(struct tbe *t, const struct tbe_mailing_ask *ask)
 {
     struct mailing_record last;
     enum err e = mailing_record_get(t, ask->vehicle, ask->user, &last);
-    if (!e && strcmp(last.once, ask->once) == 0)
+    if (!e && (strcmp(last.once, ask->once) == 0 || is_older(t, ask, &last)))
         return ERR_OK;
     if (e && e != ERR_NOT_FOUND)
         return e;
@@ -66,7 +85,9 @@ static enum err begin(struct tbe *t, const struct tbe_mailing_ask *ask)
 {
     struct mailing_record r;
     new_record(t, ask, &r);
-    enum err e = mailing_record_make_room(t, ask->user, ask->vehicle);
+    enum err e = note_call(t, &r);
+    if (!e)
+        e = mailing_record_make_room(t, ask->user, ask->vehicle);
     if (!e)
         e = mailing_record_put(t, &r);
     if (!e)
@@ -104,7 +125,10 @@ enum err tbe_mailing_get(struct tbe *t, const char *vehicle, const char *user, s
     if (e)
         return e == ERR_NOT_FOUND ? ERR_OK : e;
     out->state = states[r.state];
-    out->asked_s = r.asked_s;
+    out->asked_ms = r.asked_ms;
+    out->called_ms = r.called_ms;
+    text_copy(out->called_by, sizeof out->called_by, r.called_by);
+    text_copy(out->address, sizeof out->address, r.address);
     out->code = r.state == MAILING_REFUSED ? r.code : 0;
     out->reason = r.state == MAILING_FAILED ? r.reason : ERR_OK;
     text_copy(out->user, sizeof out->user, r.user);

@@ -25,7 +25,10 @@ struct mailing_record {
     bool settled;
     char operator_[TBE_WORD + 1], once[TBE_WORD + 1];
     char key[MAILING_KEY + 1], link_id[TBE_ID];
-    int64_t asked_s;
+    int64_t asked_ms;                   /* begun, wall clock */
+    char called_by[TBE_WORD + 1];       /* the last operator who began one, this or a former, and when */
+    char address[MAIL_ADDRESS_MAX + 1]; /* where it goes, or went */
+    int64_t called_ms;
     unsigned code, tries;
     enum err reason;
 };

@@ -20,9 +20,10 @@ static const char form[] = "Hello,\n"
                            "The link counts once. Please keep it to yourself: whoever has it can make\n"
                            "a phone of their own a key of your vehicle.\n"
                            "\n"
-                           "You did not ask for it? Then please do not open the link, and tell our\n"
-                           "hotline: we will make it void. The link holds a password. Nobody will ever\n"
-                           "ask you for it, neither by phone nor by mail.\n"
+                           "You did not ask for it? Then please do not open the link, delete this mail,\n"
+                           "and change your secret for the portal: somebody else may know it. The link\n"
+                           "holds a password. Nobody will ever ask you for it, neither by phone nor by\n"
+                           "mail.\n"
                            "\n"
                            "This mail was written by a machine that reads no answers.\n";
 
@@ -34,15 +35,11 @@ static struct span text_span(const char *text)
 static enum err write_letter(struct tbe *t, const struct mailing_record *r, const char *deep_link,
                              struct wr *w)
 {
-    char to[MAIL_ADDRESS_MAX + 1], text[TEXT_MAX];
-    size_t user = tbe_user_find(r->user);
-    if (user == TBE_USERS)
-        return ERR_NOT_FOUND;
-    tbe_address_of(t, user, to);
+    char text[TEXT_MAX];
     snprintf(text, sizeof text, form, r->vehicle, deep_link);
     struct mail m = {.date_s = env_wall_ms(t->env) / 1000,
                      .from = text_span(TBE_MAIL_FROM),
-                     .to = text_span(to),
+                     .to = text_span(r->address),
                      .subject = text_span(subject),
                      .text = text_span(text)};
     env_random(t->env, m.id, sizeof m.id);

@@ -4,7 +4,7 @@
 
 #include "backend/tbe/mailing_internal.h"
 
-#define RECORD_MAX   (4 * TBE_WORD + TBE_ID + 96)
+#define RECORD_MAX   (5 * TBE_WORD + MAIL_ADDRESS_MAX + TBE_ID + 96)
 #define RECORDS_USER TBE_VEHICLES_MAX /* of one user */
 
 static enum err key_of(const char *vehicle, const char *user, char out[ENV_KEY_MAX])
@@ -15,7 +15,7 @@ static enum err key_of(const char *vehicle, const char *user, char out[ENV_KEY_M
 
 static enum err unpack(struct span stored, struct mailing_record *out)
 {
-    uint8_t memory[1024];
+    uint8_t memory[2048];
     struct msg_arena arena;
     msg_arena_init(&arena, memory, sizeof memory);
     TbeRecords__V1__MailingRecord *m =
@@ -28,7 +28,10 @@ static enum err unpack(struct span stored, struct mailing_record *out)
     text_copy(out->once, sizeof out->once, m->once);
     text_copy(out->key, sizeof out->key, m->idempotency_key);
     text_copy(out->link_id, sizeof out->link_id, m->link_id);
-    out->asked_s = m->asked_s;
+    text_copy(out->called_by, sizeof out->called_by, m->called_by);
+    text_copy(out->address, sizeof out->address, m->address);
+    out->asked_ms = m->asked_ms;
+    out->called_ms = m->called_ms;
     out->code = m->code;
     out->tries = m->tries;
     out->reason = (enum err)m->reason;
@@ -59,7 +62,10 @@ enum err mailing_record_put(struct tbe *t, const struct mailing_record *r)
     m.settled = r->settled;
     m.operator_ = copy.operator_;
     m.once = copy.once;
-    m.asked_s = r->asked_s;
+    m.asked_ms = r->asked_ms;
+    m.called_by = copy.called_by;
+    m.address = copy.address;
+    m.called_ms = r->called_ms;
     m.idempotency_key = copy.key;
     m.link_id = copy.link_id;
     m.code = r->code;
@@ -116,7 +122,7 @@ static void count_one(void *ctx, const struct mailing_record *r)
     if (strcmp(r->vehicle, c->vehicle) == 0)
         return;
     c->count++;
-    if (r->settled && (!*c->oldest.vehicle || r->asked_s < c->oldest.asked_s))
+    if (r->settled && (!*c->oldest.vehicle || r->asked_ms < c->oldest.asked_ms))
         c->oldest = *r;
 }
 

@@ -180,8 +180,27 @@ const char *tbe_page_home(unsigned port)
 
 /* ---- pages that wait ---- */
 
+static size_t count_waiting(const struct tbe *t, size_t user, bool outcomes_only)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < TBE_PAGES_MAX; i++) {
+        const struct tbe_page *g = &t->pages[i];
+        bool counts = outcomes_only ? g->wants == TBE_PAGE_OUTCOME
+                                    : g->wants != TBE_PAGE_FREE && g->wants != TBE_PAGE_SIGN_IN;
+        count += counts && g->user == user;
+    }
+    return count;
+}
+
+bool tbe_page_may_wait(const struct tbe *t, const struct tbe_page *g)
+{
+    return g->wants == TBE_PAGE_OUTCOME || count_waiting(t, g->user, true) < TBE_OUTCOMES_EACH;
+}
+
 struct tbe_page *tbe_page_begin(struct tbe *t, const struct tbe_page_visit *v, enum tbe_page_for wants)
 {
+    if (wants != TBE_PAGE_SIGN_IN && count_waiting(t, v->session->user, false) >= TBE_PAGES_EACH)
+        return NULL;
     for (size_t i = 0; i < TBE_PAGES_MAX; i++) {
         struct tbe_page *g = &t->pages[i];
         if (g->wants != TBE_PAGE_FREE)

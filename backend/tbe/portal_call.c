@@ -50,6 +50,7 @@ static void refuse_call(struct tbe *t, const struct tbe_page_visit *v, enum err 
 struct call_form {
     char customer[TBE_WORD + 1], vehicle[MSG_SERIAL_MAX + 1], code[TBE_WORD + 1], once[TBE_WORD + 1];
     char consent[4];
+    int64_t issued_ms; /* by `once` */
 };
 
 static enum err take_form(struct tbe *t, const struct tbe_page_visit *v, struct call_form *f)
@@ -62,7 +63,7 @@ static enum err take_form(struct tbe *t, const struct tbe_page_visit *v, struct 
     enum err e = tbe_form_take(t, v, fields, sizeof fields / sizeof fields[0]);
     if (e)
         return e;
-    if (!tbe_is_word(f->vehicle, 1) || !tbe_is_word(f->once, TBE_KEY_MIN))
+    if (!tbe_is_word(f->vehicle, 1) || !tbe_once_issued(f->once, &f->issued_ms))
         return ERR_MSG_MALFORMED;
     return strcmp(f->consent, "yes") == 0 ? ERR_OK : ERR_CONSENT_MISSING;
 }
@@ -76,6 +77,7 @@ static enum err begin(struct tbe *t, const struct tbe_page_visit *v, const struc
     g->customer = customer;
     text_copy(g->vehicle, sizeof g->vehicle, f->vehicle);
     text_copy(g->once, sizeof g->once, f->once);
+    g->issued_ms = f->issued_ms;
     enum err e = tbe_page_hash(t, g, customer < TBE_USERS ? tbe_users[customer].code_salt : NULL, f->code);
     if (e)
         tbe_page_end(g);
@@ -144,15 +146,20 @@ void tbe_call_page(struct tbe *t, struct tbe_page *g, const struct tbe_vehicles 
 
 /* ---- the outcome ---- */
 
-/* Whose link it is stands with the mailing, if it is one of this operator's. */
+/* Of whom this operator spoke last, of that vehicle: another customer's outcome is not told again. */
 static size_t customer_called(struct tbe *t, const struct tbe_page_visit *v)
 {
     struct tbe_mailing m;
-    for (size_t i = 0; i < TBE_USERS; i++)
-        if (!tbe_mailing_get(t, v->id, tbe_users[i].name, &m) && m.state != TBE_MAILING_NONE &&
-            strcmp(m.operator_, tbe_users[v->session->user].name) == 0)
-            return i;
-    return TBE_USERS;
+    size_t found = TBE_USERS;
+    int64_t last_ms = -1;
+    for (size_t i = 0; i < TBE_USERS; i++) {
+        if (tbe_mailing_get(t, v->id, tbe_users[i].name, &m) || m.state == TBE_MAILING_NONE ||
+            strcmp(m.called_by, tbe_users[v->session->user].name) != 0 || m.called_ms <= last_ms)
+            continue;
+        found = i;
+        last_ms = m.called_ms;
+    }
+    return found;
 }
 
 enum err tbe_get_called(struct tbe *t, struct tbe_page_visit *v)
@@ -160,7 +167,7 @@ enum err tbe_get_called(struct tbe *t, struct tbe_page_visit *v)
     size_t customer = customer_called(t, v);
     if (customer == TBE_USERS)
         return ERR_NOT_FOUND;
-    struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_OUTCOME);
+    struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_CALLED);
     if (!g)
         return ERR_BUSY;
     g->customer = customer;

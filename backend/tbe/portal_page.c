@@ -7,6 +7,9 @@
 #include "lib/html/html.h"
 #include "lib/token/base64url.h"
 
+#define ONCE_TIME      12 /* hex digits of ms since 1970, at most */
+#define ONCE_TIME_MASK 0xffffffffffffull
+
 /* Part of the pages, so that there is nothing else to ask for. Colours are the browser's own, of the day or
  * of the night. */
 static const char style[] =
@@ -132,23 +135,42 @@ static void hidden(struct tbe_page_out *p, const char *name, const char *value)
     html_raw(&p->w, ">");
 }
 
+/* The time in hex, "-", and what is drawn. */
+static void hidden_once(struct tbe *t, struct tbe_page_out *p)
+{
+    uint8_t drawn[16];
+    char random[BASE64URL_LEN(sizeof drawn) + 1], once[ONCE_TIME + sizeof random + 1];
+    struct wr w = wr_of(random, sizeof random - 1);
+    env_random(t->env, drawn, sizeof drawn);
+    base64url_encode(span_of(drawn, sizeof drawn), &w);
+    random[w.len] = '\0';
+    snprintf(once, sizeof once, "%llx-%s", (unsigned long long)env_wall_ms(t->env) & ONCE_TIME_MASK, random);
+    hidden(p, "once", once);
+}
+
+bool tbe_once_issued(const char *once, int64_t *issued_ms)
+{
+    static const char digits[] = "0123456789abcdef";
+    size_t len = strspn(once, digits);
+    if (!len || len > ONCE_TIME || once[len] != '-' || !tbe_is_word(once, TBE_KEY_MIN))
+        return false;
+    *issued_ms = 0;
+    for (size_t i = 0; i < len; i++)
+        *issued_ms = *issued_ms << 4 | (strchr(digits, once[i]) - digits);
+    return true;
+}
+
 void tbe_page_form(struct tbe *t, struct tbe_page_out *p, unsigned port, const uint8_t *id,
                    const char *action, bool has_once)
 {
-    uint8_t drawn[16];
-    char token[TBE_FORM_TOKEN], once[BASE64URL_LEN(sizeof drawn) + 1];
-    struct wr w = wr_of(once, sizeof once - 1);
+    char token[TBE_FORM_TOKEN];
     tbe_form_token(t, port, id, action, token);
     html_raw(&p->w, "<form method=\"post\"");
     html_attribute(&p->w, "action", action);
     html_raw(&p->w, ">");
     hidden(p, "csrf", token);
-    if (has_once) {
-        env_random(t->env, drawn, sizeof drawn);
-        base64url_encode(span_of(drawn, sizeof drawn), &w);
-        once[w.len] = '\0';
-        hidden(p, "once", once);
-    }
+    if (has_once)
+        hidden_once(t, p);
     html_raw(&p->w, "\n");
     OPENSSL_cleanse(token, sizeof token);
 }

@@ -33,11 +33,12 @@ enum err tbe_get_vehicle(struct tbe *t, struct tbe_page_visit *v)
 enum err tbe_post_mail(struct tbe *t, struct tbe_page_visit *v)
 {
     char once[TBE_WORD + 1], who[ENV_TEXT_MAX];
+    int64_t issued_ms = 0;
     const struct form_field fields[] = {{"once", TBE_KEY_MIN, once, sizeof once}};
     env_trace_step(t->env, "OP-01b/1", "the portal is asked for a link by mail");
     v->step = "OP-01b/2";
     enum err e = tbe_form_take(t, v, fields, 1);
-    if (!e && !tbe_is_word(once, TBE_KEY_MIN))
+    if (!e && !tbe_once_issued(once, &issued_ms))
         e = ERR_MSG_MALFORMED;
     if (e)
         return e;
@@ -45,8 +46,10 @@ enum err tbe_post_mail(struct tbe *t, struct tbe_page_visit *v)
     env_trace_step(t->env, "OP-01b/2", who);
     v->step = "OP-01b/3";
     struct tbe_page *g = tbe_page_begin(t, v, TBE_PAGE_MAIL);
-    if (g)
+    if (g) {
         text_copy(g->once, sizeof g->once, once);
+        g->issued_ms = issued_ms;
+    }
     return ask_vehicles(t, g);
 }
 
@@ -95,23 +98,16 @@ static const struct {
          "new link."},
     [TBE_MAILING_UNKNOWN] =
         {"unknown", "We do not know whether the mail has reached ",
-         ". To be safe, the link in it does not work any more. Please wait a few minutes, "
-         "then ask for a new one."},
+         ". To be safe, the link in it is being made void: until your vehicle has been reached, it may still "
+         "work. Please wait a few minutes, then ask for a new one."},
     [TBE_MAILING_FAILED] = {"failed", "", NULL},
 };
 
-static void address_for(struct tbe *t, const struct tbe_page *g, char out[MAIL_ADDRESS_MAX + 1])
+/* Where it went, whatever the address is today. */
+static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, bool is_portal)
 {
-    char whole[MAIL_ADDRESS_MAX + 1];
-    tbe_address_of(t, g->customer, whole);
-    if (g->caller.port == TBE_PORT_PORTAL)
-        text_copy(out, MAIL_ADDRESS_MAX + 1, whole);
-    else
-        tbe_address_mask(whole, out);
-}
-
-static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, const char *address)
-{
+    char masked[MAIL_ADDRESS_MAX + 1];
+    tbe_address_mask(m->address, masked);
     html_raw(&p->w, "<p role=\"status\"");
     html_attribute(&p->w, "data-outcome", states[m->state].outcome);
     if (m->state == TBE_MAILING_FAILED)
@@ -119,7 +115,7 @@ static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, con
     html_raw(&p->w, ">");
     html_text(&p->w, m->state == TBE_MAILING_FAILED ? tbe_page_words(m->reason) : states[m->state].said);
     if (states[m->state].next) {
-        html_text(&p->w, address);
+        html_text(&p->w, is_portal ? m->address : masked);
         html_text(&p->w, states[m->state].next);
     }
     if (m->state == TBE_MAILING_REFUSED && m->code) {
@@ -131,9 +127,10 @@ static void say_outcome(struct tbe_page_out *p, const struct tbe_mailing *m, con
 }
 
 /* What the customer can do: at the portal only, an operator needs another call. */
-static void mail_form(struct tbe *t, struct tbe_page_out *p, const struct tbe_page *g, const char *address)
+static void mail_form(struct tbe *t, struct tbe_page_out *p, const struct tbe_page *g)
 {
-    char action[MSG_SERIAL_MAX + 20];
+    char action[MSG_SERIAL_MAX + 20], address[MAIL_ADDRESS_MAX + 1];
+    tbe_address_of(t, g->customer, address);
     snprintf(action, sizeof action, "/vehicles/%s/mail", g->vehicle);
     tbe_page_form(t, p, g->caller.port, g->id, action, true);
     html_raw(&p->w, "<p>The link with the pairing password goes to ");
@@ -161,16 +158,15 @@ static void link_paragraph(struct tbe_page_out *p, const char *before, const cha
 static void show_outcome(struct tbe *t, struct tbe_page *g, const struct tbe_mailing *m)
 {
     struct tbe_page_out p;
-    char title[MSG_SERIAL_MAX + 20], address[MAIL_ADDRESS_MAX + 1];
+    char title[MSG_SERIAL_MAX + 20];
     bool is_portal = g->caller.port == TBE_PORT_PORTAL;
     snprintf(title, sizeof title, "Vehicle %s", g->vehicle);
-    address_for(t, g, address);
     tbe_page_open(&p, 200, title);
-    say_outcome(&p, m, address);
+    say_outcome(&p, m, is_portal);
     if (m->state == TBE_MAILING_UNDER_WAY)
         link_paragraph(&p, is_portal ? "/vehicles/" : "/call/", g->vehicle, "Look again");
     else if (is_portal)
-        mail_form(t, &p, g, address);
+        mail_form(t, &p, g);
     link_paragraph(&p, tbe_page_home(g->caller.port), "", is_portal ? "All your vehicles" : "Another call");
     tbe_page_signed_in(t, &p, g->caller.port, g->id, g->user);
     note_told(t, m);
@@ -187,7 +183,7 @@ void tbe_outcome_page(struct tbe *t, struct tbe_page *g)
         tbe_page_fail(t, g, NULL, e, 0);
         return;
     }
-    if (m.state == TBE_MAILING_UNDER_WAY && env_now_us(t->env) < g->until_us) {
+    if (m.state == TBE_MAILING_UNDER_WAY && env_now_us(t->env) < g->until_us && tbe_page_may_wait(t, g)) {
         g->wants = TBE_PAGE_OUTCOME;
         tbe_pages_arm(t);
         return;
@@ -204,7 +200,8 @@ void tbe_mail_begin(struct tbe *t, struct tbe_page *g)
     const struct tbe_mailing_ask ask = {.vehicle = g->vehicle,
                                         .user = tbe_users[g->customer].name,
                                         .operator_ = is_portal ? "" : tbe_users[g->user].name,
-                                        .once = g->once};
+                                        .once = g->once,
+                                        .issued_ms = g->issued_ms};
     env_trace_step(t->env, "OP-01b/3", "the vehicle is the customer's");
     enum err e = tbe_mailing_begin(t, &ask);
     if (e) {

@@ -149,14 +149,26 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
     return 0;
 }
 
-unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle)
+static struct tbe_bucket *vehicle_bucket(struct tbe *t, const char *vehicle)
 {
     uint8_t digest[SHA256_SIZE];
     const struct span parts[] = {span_of(t->bucket_secret, sizeof t->bucket_secret),
                                  span_of(vehicle, strlen(vehicle))};
     crypto_sha256(t->env->crypto, parts, 2, digest);
-    size_t i = ((size_t)digest[0] << 8 | digest[1]) % TBE_VEHICLE_BUCKETS;
-    return tbe_bucket_take(t, &t->vehicle_buckets[i], t->vehicle_asks);
+    return &t->vehicle_buckets[((size_t)digest[0] << 8 | digest[1]) % TBE_VEHICLE_BUCKETS];
+}
+
+unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle)
+{
+    return tbe_bucket_take(t, vehicle_bucket(t, vehicle), t->vehicle_asks);
+}
+
+void tbe_vehicle_judge(struct tbe *t, const char *vehicle, enum err answer)
+{
+    struct tbe_bucket *b = vehicle_bucket(t, vehicle);
+    uint64_t each_us = MINUTE_US / t->vehicle_asks;
+    if (answer == ERR_NOT_OWNER || answer == ERR_ECU_UNKNOWN)
+        b->empty_us -= b->empty_us < each_us ? b->empty_us : each_us;
 }
 
 /* Who has a token, and has not asked too often with it. */

@@ -123,7 +123,10 @@ struct tbe_signing {
 #define TBE_SESSION_ID    32 /* random bytes: what the cookie says */
 #define TBE_SESSIONS_EACH 4  /* of a user; one more ends the oldest */
 #define TBE_SESSIONS      (TBE_USERS * TBE_SESSIONS_EACH)
-#define TBE_PAGES_MAX     64 /* requests for pages that wait: for a hash, the VOS, an outcome */
+#define TBE_PAGES_EACH    16 /* requests for pages that wait, of a user: for a code, the VOS, an outcome */
+#define TBE_OUTCOMES_EACH 4  /* of them for an outcome: one more is answered at once */
+/* So nobody takes the places of others, nor of those who sign in. */
+#define TBE_PAGES_MAX (TBE_USERS * TBE_PAGES_EACH + TBE_SIGNING_MAX)
 
 /* user TBE_USERS: free. */
 struct tbe_session {
@@ -142,6 +145,7 @@ enum tbe_page_for {
     TBE_PAGE_VEHICLE,
     TBE_PAGE_MAIL,
     TBE_PAGE_CALL,
+    TBE_PAGE_CALLED,  /* waits for nothing yet */
     TBE_PAGE_OUTCOME, /* waits for the end of a mailing */
 };
 
@@ -152,6 +156,7 @@ struct tbe_page {
     size_t user;                /* who is signed in, or signs in */
     size_t customer;            /* whose vehicle; TBE_USERS: nobody that we know */
     char vehicle[MSG_SERIAL_MAX + 1], once[TBE_WORD + 1];
+    int64_t issued_ms; /* of the form */
     uint64_t until_us; /* for an outcome */
 };
 
@@ -185,6 +190,8 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
 /* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
  * many vehicles takes nothing from another but by chance. */
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
+/* The VOS has answered such an ask: a stranger's is given back. */
+void tbe_vehicle_judge(struct tbe *t, const char *vehicle, enum err answer);
 
 /* answer.c. The status of a reason; 500 for what is our own trouble. */
 unsigned tbe_status_of(enum err reason);

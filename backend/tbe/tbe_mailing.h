@@ -33,19 +33,24 @@ enum tbe_mailing_state {
 
 struct tbe_mailing {
     enum tbe_mailing_state state;
-    char user[TBE_WORD + 1];      /* whose link it is */
-    char operator_[TBE_WORD + 1]; /* who asked on the user's behalf; "" at the portal */
-    char once[TBE_WORD + 1];      /* of the form: the same form again begins nothing new */
-    int64_t asked_s;
-    unsigned code;   /* REFUSED: of the mail server */
-    enum err reason; /* FAILED */
+    char user[TBE_WORD + 1];            /* whose link it is */
+    char operator_[TBE_WORD + 1];       /* who asked on the user's behalf; "" at the portal */
+    char once[TBE_WORD + 1];            /* of the form: the same form again begins nothing new */
+    int64_t called_ms;                  /* of the last call */
+    char called_by[TBE_WORD + 1];       /* the last operator who began one, this or a former; "": none */
+    char address[MAIL_ADDRESS_MAX + 1]; /* where it goes; of one that has left: where it went */
+    int64_t asked_ms;                   /* begun, wall clock */
+    unsigned code;                      /* REFUSED: of the mail server */
+    enum err reason;                    /* FAILED */
 };
 
 struct tbe_mailing_ask {
     const char *vehicle, *user, *operator_, *once; /* as in struct tbe_mailing; authorised by the caller */
+    int64_t issued_ms;                             /* when the form was made, wall clock */
 };
 
-/* ERR_OK: it has begun, or `once` is that of the last one. ERR_BUSY: another is under way for that vehicle,
+/* ERR_OK: it has begun; or `once` is that of the last one, or of a form that was made before that had begun.
+ * ERR_BUSY: another is under way for that vehicle,
  * or there are too many at all. ERR_HTTP_RATE: too many for this vehicle. ERR_VOS_UNREACHABLE: nothing was
  * begun. ERR_MSG_MALFORMED: vehicle, user, operator or `once` are no words; ERR_NOT_FOUND: no such user. */
 enum err tbe_mailing_begin(struct tbe *t, const struct tbe_mailing_ask *ask);

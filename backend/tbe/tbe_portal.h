@@ -71,6 +71,8 @@ const char *tbe_page_words(enum err reason);
 /* A form up to its first field: with the token, and `once` when something is begun. */
 void tbe_page_form(struct tbe *t, struct tbe_page_out *p, unsigned port, const uint8_t *id,
                    const char *action, bool has_once);
+/* When the form that `once` is of was made, wall clock; false: it is none of ours. */
+bool tbe_once_issued(const char *once, int64_t *issued_ms);
 /* `type` is what stands in its tag. */
 void tbe_page_field(struct tbe_page_out *p, const char *name, const char *label, const char *type);
 void tbe_page_paragraph(struct tbe_page_out *p, const char *text);
@@ -94,9 +96,11 @@ void tbe_page_refuse(struct tbe *t, const struct tbe_caller *c, enum err reason,
 struct form_field;
 enum err tbe_form_take(struct tbe *t, const struct tbe_page_visit *v, const struct form_field *fields,
                        size_t n);
-/* A page that waits; NULL: too many do. Free again with tbe_page_end. */
+/* A page that waits; NULL: too many do, of this user. Free again with tbe_page_end. */
 struct tbe_page *tbe_page_begin(struct tbe *t, const struct tbe_page_visit *v, enum tbe_page_for wants);
 void tbe_page_end(struct tbe_page *g);
+/* For an outcome: few of a user at a time. */
+bool tbe_page_may_wait(const struct tbe *t, const struct tbe_page *g);
 /* Those that wait for an outcome wait no longer than they may. */
 void tbe_pages_arm(struct tbe *t);
 /* Refused: traced, and ended. */

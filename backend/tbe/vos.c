@@ -253,6 +253,8 @@ static void answer_app(struct tbe *t, const struct tbe_asking *a, enum err e,
     else if (!e)
         tbe_answer(t, &a->caller, 204, NULL);
     audit(t, a, e);
+    if (a->ask == TBE_ASK_LINK)
+        tbe_vehicle_judge(t, a->audit.vehicle, e);
     if (!e)
         return;
     env_trace_reason(t->env, TRACE_REJECT, NULL, names[a->ask], e, 0, a->caller.address);

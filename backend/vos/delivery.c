@@ -333,13 +333,34 @@ enum err vos_link_revoke(struct vos *v, const char *id, const char *user, const 
     return h.d.state == DELIVERED ? ERR_PASSWORD_DELIVERED : revoke_set(v, h.serial);
 }
 
+/* ---- whose it is ---- */
+
+/* Has somebody the password of a set that would still pair? */
+static enum err find_holder(struct vos *v, const char *serial, bool *out)
+{
+    struct verifiers set;
+    struct delivery d = {.state = 0};
+    enum err e = find_set(v, serial, &set, &d);
+    *out = !e && d.state;
+    return e == ERR_VERIFIERS_MISSING || e == ERR_VERIFIERS_BURNT ? ERR_OK : e;
+}
+
 enum err vos_register_owner(struct vos *v, const char *serial, const char *user)
 {
     char key[ENV_KEY_MAX];
     struct vehicle r;
+    bool held = false;
     enum err e = record_load(v, serial, &r);
+    if (!e)
+        e = vos_check_owner(v, serial, user);
+    if (e != ERR_NOT_OWNER)
+        return e;
+    e = find_holder(v, serial, &held);
     key_of(key, VOS_OWNER_PREFIX, serial);
     if (!e)
         e = env_store_put(v->env, key, span_of(user, strlen(user)));
-    return e ? e : env_store_commit(v->env);
+    if (e || !held)
+        return e ? e : env_store_commit(v->env);
+    env_trace_note(v->env, TRACE_NOTE, "another owner: burns the set whose password the former one has");
+    return vos_verifiers_want(v, serial, &r);
 }

@@ -222,7 +222,8 @@ enum err vos_delivery_state(struct vos *v, const char *serial, const struct veri
                             Backend__V1__DeliveryRecord__State *out);
 /* Puts, without committing: nobody has a password of this ECU any more. */
 enum err vos_delivery_put_none(struct vos *v, const char *serial);
-/* Whose the vehicle is. The password that somebody already has stays: a new owner needs a renewal. */
+/* Whose the vehicle is. Of another than before: a set whose password somebody has, or may have, is burnt in
+ * the same transaction, and a new one is made. What has been paired stays: that needs a renewal. */
 enum err vos_register_owner(struct vos *v, const char *serial, const char *user);
 
 /* owner.c: what an owner may know. */
