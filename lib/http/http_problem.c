@@ -27,22 +27,22 @@ size_t http_problem_text(unsigned status, enum err reason, const char *detail, c
                             *json ? ",\"detail\":\"" : "", json, *json ? "\"" : "");
 }
 
-/* *r has its status, and lines of its own. */
-static size_t write_problem(struct http_response *r, enum err reason, const char *detail,
+/* r has its status, and lines of its own. */
+static size_t write_problem(struct http_response r, enum err reason, const char *detail,
                             uint8_t out[HTTP_PROBLEM_MAX])
 {
     char text[HTTP_PROBLEM_MAX];
     const char *type = http_type_name(HTTP_TYPE_PROBLEM);
     struct wr w = wr_of(out, HTTP_PROBLEM_MAX);
-    r->body = span_of(text, http_problem_text(r->status, reason, detail, text));
-    r->lines[HTTP_LINE_TYPE] = span_of(type, strlen(type));
-    return http_response_write(r, &w) ? 0 : w.len;
+    r.body = span_of(text, http_problem_text(r.status, reason, detail, text));
+    r.lines[HTTP_LINE_TYPE] = span_of(type, strlen(type));
+    return http_response_write(&r, &w) ? 0 : w.len;
 }
 
 size_t http_problem_write(unsigned status, enum err reason, const char *detail, uint8_t out[HTTP_PROBLEM_MAX])
 {
     struct http_response r = {.status = status};
-    return write_problem(&r, reason, detail, out);
+    return write_problem(r, reason, detail, out);
 }
 
 enum err http_problem_reason(const struct http_response *r, enum err *out)
@@ -99,5 +99,5 @@ size_t http_door_write(enum err reason, uint8_t out[HTTP_PROBLEM_MAX])
 {
     struct http_response r = {.status = http_door_status(reason)};
     http_door_lines(r.status, &r);
-    return write_problem(&r, r.status == 400 ? ERR_MSG_MALFORMED : reason, NULL, out);
+    return write_problem(r, r.status == 400 ? ERR_MSG_MALFORMED : reason, NULL, out);
 }
