@@ -1,4 +1,4 @@
-/* The one thread beside a component's own: does its works, one after the other, in the order in which they
+/* A thread beside a component's own, which does its works, one after the other, in the order in which they
  * came. It touches nothing but the bytes that it was given. */
 #ifndef lib_host_worker_h
 #define lib_host_worker_h

@@ -8,8 +8,10 @@
  *                421 when the server was not reached, or did not let the text begin to leave in MAIL_SEND_MS,
  *                and 554 for bytes that are no such message
  * "unknown"      the connection was lost, or MAIL_ANSWER_MS ran out, after the text began to leave: the
- * server may have it. Who sends again may send twice The news comes MAIL_SEND_MS and MAIL_ANSWER_MS after the
- * sending at the latest. Nobody waits meanwhile: a server may think, and a component goes on.
+ *                server may have it. Who sends again may send twice
+ *
+ * The news comes MAIL_SEND_MS and MAIL_ANSWER_MS after the sending at the latest. Nobody waits meanwhile: a
+ * server may think, and the component goes on.
  *
  * The port is PORT_SHARED, up while its component lives and it is not cut. ERR_BUSY for more than
  * MAIL_UNDER_WAY messages at a time, ERR_NO_SPACE for a tag that is too long. Messages may overtake each
