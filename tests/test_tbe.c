@@ -564,6 +564,28 @@ Test(tbe, who_signs_in_too_often_waits_and_others_do_not)
     cr_expect(eq(uint, said.status, 429), "and no more");
 }
 
+/* Whether a name is known, or at home there, does not show in how often it is let through, nor for how long
+ * it is not; and one name takes nothing from another. */
+Test(tbe, the_allowance_of_sign_ins_does_not_tell_who_is_known)
+{
+    static const struct {
+        unsigned port;
+        const char *name;
+    } rows[] = {{APP, "bert"},      {APP, "carl"},      {APP, "dora"},      {APP, "hugo"},
+                {OPERATOR, "carl"}, {OPERATOR, "bert"}, {OPERATOR, "olga"}, {APP, "olga"}};
+    b.now_us += 60000000;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (unsigned k = 0; k < 7; k++) {
+            char body[120];
+            snprintf(body, sizeof body, "{\"user\":\"%s\",\"secret\":\"x\",\"client\":\"" CLIENT "\"}",
+                     rows[i].name);
+            ask(&(struct ask){rows[i].port, HTTP_POST, .path = "/v1/tokens", .body = body});
+            cr_expect(eq(uint, said.status, k < 5 ? 0 : 429), "%s %u", rows[i].name, k);
+            cr_expect(eq(str, said.retry, k < 5 ? "" : "13"), "%s %u", rows[i].name, k);
+            bench_finish_works(&b);
+        }
+}
+
 Test(tbe_limits, who_asks_too_often_waits, .fini = stop)
 {
     const uint64_t settings[] = {900, 5, 3, 2000, 30, 5};

@@ -101,7 +101,7 @@ enum err tbe_post_call(struct tbe *t, struct tbe_page_visit *v)
     if (!e)
         v->wait_s = tbe_bucket_take(t, &t->call_buckets[v->session->user], CALLS_PER_MINUTE);
     if (!e && !v->wait_s)
-        v->wait_s = tbe_bucket_take(t, &t->code_buckets[customer], CODES_PER_MINUTE);
+        v->wait_s = tbe_code_take(t, customer, f.customer, CODES_PER_MINUTE);
     if (!e && v->wait_s)
         e = ERR_HTTP_RATE;
     if (!e) {

@@ -82,7 +82,7 @@ enum err tbe_post_sign_in(struct tbe *t, struct tbe_page_visit *v)
     if (!e && !v->session && !tbe_visitor_is(t, v->caller.port, v->cookie))
         e = ERR_FORM_FORGED;
     size_t i = e ? TBE_USERS : tbe_user_at(user, v->caller.port);
-    if (!e && (v->wait_s = tbe_bucket_take(t, &t->sign_in_buckets[i], t->sign_ins)))
+    if (!e && (v->wait_s = tbe_sign_in_take(t, v->caller.port, user)))
         e = ERR_HTTP_RATE;
     if (!e) {
         e = begin(t, v, i, secret);

@@ -29,18 +29,18 @@ enum {
 };
 enum { TBE_WORK_HASH };
 
-#define TBE_MESSAGE_MAX     (HTTP_HEAD_MAX + JSON_TEXT_MAX)
-#define TBE_ADDRESS         48  /* of a request, with its end (lib/media/http/http.h) */
-#define TBE_ASKING_MAX      128 /* requests that wait for the VOS */
-#define TBE_SIGNING_MAX     32  /* sign-ins that wait for their hash */
-#define TBE_WORD            64  /* characters of names, secrets, keys */
-#define TBE_ID              80  /* of a link, with its end */
-#define TBE_KEY_MIN         16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
-#define TBE_SALT            16
-#define TBE_VEHICLE_BUCKETS 4096
-#define TBE_PENDING_MAX     64 /* entries of the audit trail that wait for their commit */
-#define TBE_HASH            32
-#define TBE_POLICY          240 /* Content-Security-Policy, with its end */
+#define TBE_MESSAGE_MAX (HTTP_HEAD_MAX + JSON_TEXT_MAX)
+#define TBE_ADDRESS     48  /* of a request, with its end (lib/media/http/http.h) */
+#define TBE_ASKING_MAX  128 /* requests that wait for the VOS */
+#define TBE_SIGNING_MAX 32  /* sign-ins that wait for their hash */
+#define TBE_WORD        64  /* characters of names, secrets, keys */
+#define TBE_ID          80  /* of a link, with its end */
+#define TBE_KEY_MIN     16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
+#define TBE_SALT        16
+#define TBE_BUCKETS     4096
+#define TBE_PENDING_MAX 64 /* entries of the audit trail that wait for their commit */
+#define TBE_HASH        32
+#define TBE_POLICY      240 /* Content-Security-Policy, with its end */
 
 /* ---- who may sign in ---- */
 
@@ -170,10 +170,11 @@ struct tbe {
     struct tbe_asking asking[TBE_ASKING_MAX]; /* slot = request_id modulo that */
     struct tbe_signing signing[TBE_SIGNING_MAX];
     size_t signing_first, signing_count;
-    struct tbe_bucket sign_in_buckets[TBE_USERS + 1], ask_buckets[TBE_USERS];
-    uint64_t vehicle_asks, mail_tries; /* settings */
-    uint8_t bucket_secret[16];         /* nobody outside knows which vehicles share a bucket */
-    struct tbe_bucket vehicle_buckets[TBE_VEHICLE_BUCKETS];
+    struct tbe_bucket sign_in_buckets[TBE_USERS], ask_buckets[TBE_USERS];
+    uint64_t vehicle_asks, mail_tries;           /* settings */
+    uint8_t bucket_secret[16];                   /* nobody outside knows what shares a bucket */
+    struct tbe_bucket name_buckets[TBE_BUCKETS]; /* of users that are not known, or not there */
+    struct tbe_bucket vehicle_buckets[TBE_BUCKETS];
     struct tbe_mailings *mailings;
     uint64_t audit_number; /* of the last entry */
     struct tbe_audit pending[TBE_PENDING_MAX];
@@ -182,7 +183,7 @@ struct tbe {
     char style_policy[TBE_POLICY];
     struct tbe_session sessions[TBE_SESSIONS];
     struct tbe_page pages[TBE_PAGES_MAX];
-    struct tbe_bucket code_buckets[TBE_USERS + 1], call_buckets[TBE_USERS]; /* per customer, per operator */
+    struct tbe_bucket code_buckets[TBE_USERS], call_buckets[TBE_USERS]; /* per customer, per operator */
 };
 
 /* tbe.c: seconds until it would be let through; 0: it is. */
@@ -190,6 +191,10 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
 /* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
  * many vehicles takes nothing from another but by chance. */
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
+/* The same of a sign-in at that port, known or not: a name that nobody has there is let through as often as
+ * one that somebody has. And of a telephone code. */
+unsigned tbe_sign_in_take(struct tbe *t, unsigned port, const char *name);
+unsigned tbe_code_take(struct tbe *t, size_t customer, const char *name, uint64_t per_minute);
 /* The VOS has answered such an ask: a stranger's is given back. */
 void tbe_vehicle_judge(struct tbe *t, const char *vehicle, enum err answer);
 
