@@ -466,6 +466,26 @@ Test(portal_mail, a_call_needs_consent_and_code)
     }
 }
 
+static void count_audits(void *ctx, const char *key, struct span value)
+{
+    (void)key;
+    *(unsigned *)ctx += memmem(value.p, value.len, "code", 4) && memmem(value.p, value.len, "hugo", 4) &&
+                        memmem(value.p, value.len, "anna", 4);
+}
+
+Test(portal_mail, a_wrong_code_has_an_entry)
+{
+    static const char *const customers[] = {"anna", "carl", "anna"};
+    unsigned count = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        call(customers[i], SITE_CAR, "00000000", "&consent=yes", ONCE);
+        bench_finish_works(&site);
+    }
+    bench_run_ms(&site, 20);
+    store_scan(site.node.store, TBE_AUDIT_PREFIX, count_audits, &count);
+    cr_expect(eq(uint, count, 1));
+}
+
 /* Three codes of a customer in a minute, right ones too; of one that nobody knows as many. */
 Test(portal_mail, codes_are_not_guessed)
 {

@@ -98,6 +98,7 @@ void tbe_signed_in(struct tbe *t, struct tbe_page *g, bool is_right)
 {
     uint8_t id[TBE_SESSION_ID];
     if (!is_right) {
+        tbe_audit_sign_in(t, g->caller.port, g->user, "");
         tbe_sign_in_again(t, &g->caller, g->id, ERR_SIGN_IN, 0);
         tbe_page_end(g);
         return;

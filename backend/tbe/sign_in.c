@@ -121,6 +121,8 @@ void tbe_on_hash(struct tbe *t, enum err e, struct span hash)
         e = issue(t, &s);
     if (!e)
         return;
+    if (e == ERR_SIGN_IN)
+        tbe_audit_sign_in(t, s.caller.port, s.user, s.client);
     env_trace_reason(t->env, TRACE_REJECT, NULL, "sign-in", e, 0,
                      s.user < TBE_USERS ? tbe_users[s.user].name : "nobody that we know");
     tbe_refuse(t, &s.caller, e, 0);

@@ -76,6 +76,17 @@ struct tbe_audit {
     enum err outcome;
 };
 
+#define TBE_AUDIT_KINDS 8 /* entries of a user that more may be merged into */
+
+/* One that is in the store. number 0: none. */
+struct tbe_audited {
+    struct tbe_audit entry;
+    char what[32];         /* in the place of the entry's */
+    uint64_t number, used; /* used: in which order they were counted last */
+    int64_t at_s, since_s;
+    unsigned count;
+};
+
 /* ---- requests in our hands ---- */
 
 struct tbe_caller {
@@ -176,7 +187,8 @@ struct tbe {
     struct tbe_bucket name_buckets[TBE_BUCKETS]; /* of users that are not known, or not there */
     struct tbe_bucket vehicle_buckets[TBE_BUCKETS];
     struct tbe_mailings *mailings;
-    uint64_t audit_number; /* of the last entry */
+    uint64_t audit_number, audit_uses;                      /* of the last entry */
+    struct tbe_audited audited[TBE_USERS][TBE_AUDIT_KINDS]; /* the latest of each user, in no order */
     struct tbe_audit pending[TBE_PENDING_MAX];
     size_t pending_count;
     uint8_t form_key[SHA256_SIZE];
@@ -242,6 +254,8 @@ void tbe_forget(struct tbe *t, unsigned port, const char *address);
 enum err tbe_audit_put(struct tbe *t, const struct tbe_audit *a);
 /* In a transaction of its own, soon after this input: one that was refused stores nothing. */
 void tbe_audit_later(struct tbe *t, const struct tbe_audit *a);
+/* One that failed; of whom we do not know there is no entry. */
+void tbe_audit_sign_in(struct tbe *t, unsigned port, size_t user, const char *client);
 void tbe_audit_flush(struct tbe *t);
 enum err tbe_audit_load(struct tbe *t);
 
