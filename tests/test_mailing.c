@@ -812,7 +812,7 @@ Test(mailing_store, neither_mailings_nor_the_trail_grow, .fini = stop)
     const uint64_t settings[] = {900, 5, 60, 2000, 100000, 5};
     char serial[20];
     start_with(settings);
-    for (unsigned i = 0; i < 200; i++) {
+    for (unsigned i = 0; i < 300; i++) {
         snprintf(serial, sizeof serial, "OTHER%08u", i);
         wanted.vehicle = serial;
         cr_assert(eq(int, begin("form-1"), ERR_OK), "%u", i);
@@ -821,11 +821,12 @@ Test(mailing_store, neither_mailings_nor_the_trail_grow, .fini = stop)
     struct tally t = count_all(NULL);
     cr_expect(eq(uint, t.mailings, 16), "of one user");
     cr_expect(eq(uint, t.audits, TBE_AUDIT_MAX));
-    cr_expect(eq(u64, t.newest, 400));
+    cr_expect(eq(u64, t.newest, 302),
+              "300 begun; what came of them in one, and when that was out of the ring anew");
     struct tbe_mailing m;
-    ASSERT_OK(tbe_mailing_get(b.node.self, "OTHER00000184", "anna", &m));
+    ASSERT_OK(tbe_mailing_get(b.node.self, "OTHER00000284", "anna", &m));
     cr_expect(eq(int, m.reason, ERR_ECU_UNKNOWN), "the newest stay");
     kill_tbe();
     begin("form-2");
-    cr_expect(eq(u64, count_all(NULL).newest, 402), "counts on in the next life");
+    cr_expect(eq(u64, count_all(NULL).newest, 303), "counts on in the next life");
 }

@@ -289,7 +289,7 @@ Test(portal, a_session_is_a_new_random_id_of_which_the_store_has_the_digest)
     cr_expect(not(is_in(PORTAL, visitor)));
 }
 
-/* One allowance of a user over both ways, and one of all that are not known. */
+/* One allowance of a name over both ways. */
 Test(portal, who_signs_in_too_often_waits)
 {
     char cookie[64], body[200];

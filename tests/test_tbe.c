@@ -587,6 +587,28 @@ Test(tbe, who_signs_in_too_often_waits_and_others_do_not)
     cr_expect(eq(uint, said.status, 429), "and no more");
 }
 
+/* Whether a name is known, or at home there, does not show in how often it is let through, nor for how long
+ * it is not; and one name takes nothing from another. */
+Test(tbe, the_allowance_of_sign_ins_does_not_tell_who_is_known)
+{
+    static const struct {
+        unsigned port;
+        const char *name;
+    } rows[] = {{APP, "bert"},      {APP, "carl"},      {APP, "dora"},      {APP, "hugo"},
+                {OPERATOR, "carl"}, {OPERATOR, "bert"}, {OPERATOR, "olga"}, {APP, "olga"}};
+    b.now_us += 60000000;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (unsigned k = 0; k < 7; k++) {
+            char body[120];
+            snprintf(body, sizeof body, "{\"user\":\"%s\",\"secret\":\"x\",\"client\":\"" CLIENT "\"}",
+                     rows[i].name);
+            ask(&(struct ask){rows[i].port, HTTP_POST, .path = "/v1/tokens", .body = body});
+            cr_expect(eq(uint, said.status, k < 5 ? 0 : 429), "%s %u", rows[i].name, k);
+            cr_expect(eq(str, said.retry, k < 5 ? "" : "13"), "%s %u", rows[i].name, k);
+            bench_finish_works(&b);
+        }
+}
+
 Test(tbe_limits, who_asks_too_often_waits, .fini = stop)
 {
     const uint64_t settings[] = {900, 5, 3, 2000, 30, 5};
@@ -669,6 +691,79 @@ Test(tbe_limits, a_strangers_asks_take_nothing_from_the_owner, .fini = stop)
 }
 
 /* ---- who asked for what ---- */
+
+static void expect_count(unsigned number, const char *what, const char *vehicle, unsigned count,
+                         int64_t since_s, enum err outcome)
+{
+    char key[40];
+    uint8_t stored[400];
+    size_t len;
+    snprintf(key, sizeof key, TBE_AUDIT_PREFIX "%03u", number);
+    ASSERT_OK(store_get(b.node.store, key, stored, sizeof stored, &len));
+    TbeRecords__V1__AuditRecord *m = tbe_records__v1__audit_record__unpack(NULL, len, stored);
+    cr_assert(m != NULL);
+    cr_expect(eq(str, m->what, (char *)what));
+    cr_expect(eq(str, m->vehicle, (char *)vehicle), "%s", what);
+    cr_expect(eq(uint, m->count, count), "%s", what);
+    cr_expect(eq(i64, m->since_s, since_s), "%s", what);
+    cr_expect(eq(i64, m->at_s, env_wall_ms(&b.node.env) / 1000), "%s", what);
+    cr_expect(eq(uint, m->outcome, outcome), "%s", what);
+    tbe_records__v1__audit_record__free_unpacked(m, NULL);
+}
+
+static bool has_audit(unsigned number)
+{
+    char key[40];
+    uint8_t stored[400];
+    size_t len;
+    snprintf(key, sizeof key, TBE_AUDIT_PREFIX "%03u", number);
+    return store_get(b.node.store, key, stored, sizeof stored, &len) == ERR_OK;
+}
+
+/* What is made up, by turns with what is another's: one entry of each, and what was before is still there. */
+Test(tbe_limits, who_makes_up_ids_erases_no_entry, .fini = stop)
+{
+    const uint64_t settings[] = {900, 5, 100000, 2000, 100000, 5};
+    char path[160], vehicle[20];
+    start_with(settings);
+    ask_link(anna);
+    vos_says(asked_number(), ERR_PASSWORD_PENDING, NULL);
+    bench_run_ms(&b, 20);
+    int64_t since_s = env_wall_ms(&b.node.env) / 1000;
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(path, sizeof path, "/v1/pairing-passwords/OTHER%08u-%032u/acknowledge", i, i);
+        ask(&(struct ask){APP, HTTP_POST, .path = path, anna});
+        vos_says(asked_number(), ERR_NOT_FOUND, NULL);
+        snprintf(vehicle, sizeof vehicle, "OTHER%08u", i);
+        ask_of(anna, vehicle);
+        vos_says(asked_number(), ERR_ECU_UNKNOWN, NULL);
+        ask_of(anna, "SPAAK00000002");
+        vos_says(asked_number(), ERR_NOT_OWNER, NULL);
+        bench_run_ms(&b, 20);
+        b.trace_count = 0;
+    }
+    cr_expect(has_audit(1) && !has_audit(5));
+    expect_count(2, "acknowledgement", "", 300, since_s, ERR_NOT_FOUND);
+    expect_count(3, "link", "", 300, since_s, ERR_ECU_UNKNOWN);
+    expect_count(4, "link", "SPAAK00000002", 300, since_s, ERR_NOT_OWNER);
+}
+
+/* Nobody's has none. */
+Test(tbe, a_failed_sign_in_has_an_entry)
+{
+    int64_t now_s = env_wall_ms(&b.node.env) / 1000 + 60;
+    b.now_us += 60000000;
+    for (unsigned i = 0; i < 3; i++) {
+        sign_in(APP, "{\"user\":\"anna\",\"secret\":\"x\",\"client\":\"" CLIENT "\"}");
+        sign_in(APP, "{\"user\":\"carl\",\"secret\":\"x\",\"client\":\"" CLIENT "\"}");
+        cr_expect(eq(uint, said.status, 401));
+    }
+    sign_in(OPERATOR, "{\"user\":\"olga\",\"secret\":\"x\",\"client\":\"" CLIENT "\"}");
+    bench_run_ms(&b, 20);
+    expect_count(1, "sign-in", "", 3, now_s, ERR_SIGN_IN);
+    expect_count(2, "sign-in", "", 1, now_s, ERR_SIGN_IN);
+    cr_expect(not(has_audit(3)));
+}
 
 static void expect_audit(unsigned number, const char *what, const char *way, enum err outcome)
 {

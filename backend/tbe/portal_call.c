@@ -101,7 +101,7 @@ enum err tbe_post_call(struct tbe *t, struct tbe_page_visit *v)
     if (!e)
         v->wait_s = tbe_bucket_take(t, &t->call_buckets[v->session->user], CALLS_PER_MINUTE);
     if (!e && !v->wait_s)
-        v->wait_s = tbe_bucket_take(t, &t->code_buckets[customer], CODES_PER_MINUTE);
+        v->wait_s = tbe_code_take(t, customer, f.customer, CODES_PER_MINUTE);
     if (!e && v->wait_s)
         e = ERR_HTTP_RATE;
     if (!e) {
@@ -123,9 +123,20 @@ static void fail_call(struct tbe *t, struct tbe_page *g, const char *step, enum 
     tbe_page_end(g);
 }
 
+static void audit_code(struct tbe *t, const struct tbe_page *g)
+{
+    struct tbe_audit a = {.way = TBE_WAY_OPERATOR, .what = "code", .outcome = ERR_CONSENT_WRONG};
+    if (g->customer == TBE_USERS)
+        return;
+    text_copy(a.user, sizeof a.user, tbe_users[g->customer].name);
+    text_copy(a.by, sizeof a.by, tbe_users[g->user].name);
+    tbe_audit_later(t, &a);
+}
+
 void tbe_code_checked(struct tbe *t, struct tbe_page *g, bool is_right)
 {
     if (!is_right) {
+        audit_code(t, g);
         fail_call(t, g, "OP-01b/2", ERR_CONSENT_WRONG);
         return;
     }

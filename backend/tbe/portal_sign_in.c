@@ -82,7 +82,7 @@ enum err tbe_post_sign_in(struct tbe *t, struct tbe_page_visit *v)
     if (!e && !v->session && !tbe_visitor_is(t, v->caller.port, v->cookie))
         e = ERR_FORM_FORGED;
     size_t i = e ? TBE_USERS : tbe_user_at(user, v->caller.port);
-    if (!e && (v->wait_s = tbe_bucket_take(t, &t->sign_in_buckets[i], t->sign_ins)))
+    if (!e && (v->wait_s = tbe_sign_in_take(t, v->caller.port, user)))
         e = ERR_HTTP_RATE;
     if (!e) {
         e = begin(t, v, i, secret);
@@ -98,6 +98,7 @@ void tbe_signed_in(struct tbe *t, struct tbe_page *g, bool is_right)
 {
     uint8_t id[TBE_SESSION_ID];
     if (!is_right) {
+        tbe_audit_sign_in(t, g->caller.port, g->user, "");
         tbe_sign_in_again(t, &g->caller, g->id, ERR_SIGN_IN, 0);
         tbe_page_end(g);
         return;

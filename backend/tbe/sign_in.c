@@ -59,7 +59,7 @@ enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v)
     size_t i = e ? TBE_USERS : tbe_user_find(user);
     if (i < TBE_USERS && tbe_users[i].port != v->caller.port)
         i = TBE_USERS;
-    unsigned wait_s = e ? 0 : tbe_bucket_take(t, &t->sign_in_buckets[i], t->sign_ins);
+    unsigned wait_s = e ? 0 : tbe_sign_in_take(t, v->caller.port, user);
     struct tbe_signing s = {.caller = v->caller, .user = i};
     text_copy(s.client, sizeof s.client, client);
     if (!e && !wait_s)
@@ -122,6 +122,8 @@ void tbe_on_hash(struct tbe *t, enum err e, struct span hash)
         e = issue(t, &s);
     if (!e)
         return;
+    if (e == ERR_SIGN_IN)
+        tbe_audit_sign_in(t, s.caller.port, s.user, s.client);
     env_trace_reason(t->env, TRACE_REJECT, NULL, "sign-in", e, 0,
                      s.user < TBE_USERS ? tbe_users[s.user].name : "nobody that we know");
     tbe_refuse(t, &s.caller, e, 0);

@@ -149,13 +149,36 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
     return 0;
 }
 
-static struct tbe_bucket *vehicle_bucket(struct tbe *t, const char *vehicle)
+/* A place in a table of TBE_BUCKETS. */
+static size_t bucket_of(struct tbe *t, uint8_t kind, const char *name)
 {
     uint8_t digest[SHA256_SIZE];
-    const struct span parts[] = {span_of(t->bucket_secret, sizeof t->bucket_secret),
-                                 span_of(vehicle, strlen(vehicle))};
-    crypto_sha256(t->env->crypto, parts, 2, digest);
-    return &t->vehicle_buckets[((size_t)digest[0] << 8 | digest[1]) % TBE_VEHICLE_BUCKETS];
+    const struct span parts[] = {span_of(t->bucket_secret, sizeof t->bucket_secret), span_of(&kind, 1),
+                                 span_of(name, strlen(name))};
+    crypto_sha256(t->env->crypto, parts, 3, digest);
+    return ((size_t)digest[0] << 8 | digest[1]) % TBE_BUCKETS;
+}
+
+static struct tbe_bucket *vehicle_bucket(struct tbe *t, const char *vehicle)
+{
+    return &t->vehicle_buckets[bucket_of(t, 'v', vehicle)];
+}
+
+/* Customers have one allowance over portal and app. */
+unsigned tbe_sign_in_take(struct tbe *t, unsigned port, const char *name)
+{
+    unsigned home = port == TBE_PORT_PORTAL ? TBE_PORT_APP : port;
+    size_t i = tbe_user_at(name, port);
+    struct tbe_bucket *b =
+        i < TBE_USERS ? &t->sign_in_buckets[i] : &t->name_buckets[bucket_of(t, (uint8_t)home, name)];
+    return tbe_bucket_take(t, b, t->sign_ins);
+}
+
+unsigned tbe_code_take(struct tbe *t, size_t customer, const char *name, uint64_t per_minute)
+{
+    struct tbe_bucket *b =
+        customer < TBE_USERS ? &t->code_buckets[customer] : &t->name_buckets[bucket_of(t, 'c', name)];
+    return tbe_bucket_take(t, b, per_minute);
 }
 
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle)

@@ -29,18 +29,18 @@ enum {
 };
 enum { TBE_WORK_HASH };
 
-#define TBE_MESSAGE_MAX     (HTTP_HEAD_MAX + JSON_TEXT_MAX)
-#define TBE_ADDRESS         48  /* of a request, with its end (lib/media/http/http.h) */
-#define TBE_ASKING_MAX      128 /* requests that wait for the VOS */
-#define TBE_SIGNING_MAX     32  /* sign-ins that wait for their hash */
-#define TBE_WORD            64  /* characters of names, secrets, keys */
-#define TBE_ID              80  /* of a link, with its end */
-#define TBE_KEY_MIN         16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
-#define TBE_SALT            16
-#define TBE_VEHICLE_BUCKETS 4096
-#define TBE_PENDING_MAX     64 /* entries of the audit trail that wait for their commit */
-#define TBE_HASH            32
-#define TBE_POLICY          240 /* Content-Security-Policy, with its end */
+#define TBE_MESSAGE_MAX (HTTP_HEAD_MAX + JSON_TEXT_MAX)
+#define TBE_ADDRESS     48  /* of a request, with its end (lib/media/http/http.h) */
+#define TBE_ASKING_MAX  128 /* requests that wait for the VOS */
+#define TBE_SIGNING_MAX 32  /* sign-ins that wait for their hash */
+#define TBE_WORD        64  /* characters of names, secrets, keys */
+#define TBE_ID          80  /* of a link, with its end */
+#define TBE_KEY_MIN     16 /* characters of an idempotency key: who guesses one gains nothing, but may clash */
+#define TBE_SALT        16
+#define TBE_BUCKETS     4096
+#define TBE_PENDING_MAX 64 /* entries of the audit trail that wait for their commit */
+#define TBE_HASH        32
+#define TBE_POLICY      240 /* Content-Security-Policy, with its end */
 
 /* ---- who may sign in ---- */
 
@@ -74,6 +74,17 @@ struct tbe_audit {
     char user[TBE_WORD + 1], by[TBE_WORD + 1], vehicle[MSG_SERIAL_MAX + 1];
     const char *what; /* a literal */
     enum err outcome;
+};
+
+#define TBE_AUDIT_KINDS 8 /* entries of a user that more may be merged into */
+
+/* One that is in the store. number 0: none. */
+struct tbe_audited {
+    struct tbe_audit entry;
+    char what[32];         /* in the place of the entry's */
+    uint64_t number, used; /* used: in which order they were counted last */
+    int64_t at_s, since_s;
+    unsigned count;
 };
 
 /* ---- requests in our hands ---- */
@@ -170,19 +181,21 @@ struct tbe {
     struct tbe_asking asking[TBE_ASKING_MAX]; /* slot = request_id modulo that */
     struct tbe_signing signing[TBE_SIGNING_MAX];
     size_t signing_first, signing_count;
-    struct tbe_bucket sign_in_buckets[TBE_USERS + 1], ask_buckets[TBE_USERS];
-    uint64_t vehicle_asks, mail_tries; /* settings */
-    uint8_t bucket_secret[16];         /* nobody outside knows which vehicles share a bucket */
-    struct tbe_bucket vehicle_buckets[TBE_VEHICLE_BUCKETS];
+    struct tbe_bucket sign_in_buckets[TBE_USERS], ask_buckets[TBE_USERS];
+    uint64_t vehicle_asks, mail_tries;           /* settings */
+    uint8_t bucket_secret[16];                   /* nobody outside knows what shares a bucket */
+    struct tbe_bucket name_buckets[TBE_BUCKETS]; /* of users that are not known, or not there */
+    struct tbe_bucket vehicle_buckets[TBE_BUCKETS];
     struct tbe_mailings *mailings;
-    uint64_t audit_number; /* of the last entry */
+    uint64_t audit_number, audit_uses;                      /* of the last entry */
+    struct tbe_audited audited[TBE_USERS][TBE_AUDIT_KINDS]; /* the latest of each user, in no order */
     struct tbe_audit pending[TBE_PENDING_MAX];
     size_t pending_count;
     uint8_t form_key[SHA256_SIZE];
     char style_policy[TBE_POLICY];
     struct tbe_session sessions[TBE_SESSIONS];
     struct tbe_page pages[TBE_PAGES_MAX];
-    struct tbe_bucket code_buckets[TBE_USERS + 1], call_buckets[TBE_USERS]; /* per customer, per operator */
+    struct tbe_bucket code_buckets[TBE_USERS], call_buckets[TBE_USERS]; /* per customer, per operator */
 };
 
 /* tbe.c: seconds until it would be let through; 0: it is. */
@@ -190,6 +203,10 @@ unsigned tbe_bucket_take(struct tbe *t, struct tbe_bucket *b, uint64_t per_minut
 /* The same of a vehicle, for whoever asks for a link. The table is fixed, and its order is secret: who names
  * many vehicles takes nothing from another but by chance. */
 unsigned tbe_vehicle_take(struct tbe *t, const char *vehicle);
+/* The same of a sign-in at that port, known or not: a name that nobody has there is let through as often as
+ * one that somebody has. And of a telephone code. */
+unsigned tbe_sign_in_take(struct tbe *t, unsigned port, const char *name);
+unsigned tbe_code_take(struct tbe *t, size_t customer, const char *name, uint64_t per_minute);
 /* The VOS has answered such an ask: a stranger's is given back. */
 void tbe_vehicle_judge(struct tbe *t, const char *vehicle, enum err answer);
 
@@ -237,6 +254,8 @@ void tbe_forget(struct tbe *t, unsigned port, const char *address);
 enum err tbe_audit_put(struct tbe *t, const struct tbe_audit *a);
 /* In a transaction of its own, soon after this input: one that was refused stores nothing. */
 void tbe_audit_later(struct tbe *t, const struct tbe_audit *a);
+/* One that failed; of whom we do not know there is no entry. */
+void tbe_audit_sign_in(struct tbe *t, unsigned port, size_t user, const char *client);
 void tbe_audit_flush(struct tbe *t);
 enum err tbe_audit_load(struct tbe *t);
 
