@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "backend/tbe/tbe_portal.h"
 #include "lib/ccc/primitives.h"
@@ -132,13 +131,16 @@ void tbe_on_hash(struct tbe *t, enum err e, struct span hash)
 /* Credentials of another kind than Bearer are none. A scheme is written in either case (RFC 9110, 11.1). */
 static bool take_token(struct span authorization, struct span *out)
 {
-    static const char scheme[] = "Bearer ";
-    size_t len = sizeof scheme - 1;
-    if (authorization.len <= len || strncasecmp((const char *)authorization.p, scheme, len) != 0)
+    static const char scheme[] = "bearer";
+    struct rd r = rd_of(authorization.p, authorization.len);
+    for (const char *c = scheme; *c; c++)
+        if ((rd_u8(&r) | 0x20) != *c)
+            return false;
+    if (r.left < 2 || *r.p != ' ')
         return false;
-    while (len + 1 < authorization.len && authorization.p[len] == ' ')
-        len++;
-    *out = span_of(authorization.p + len, authorization.len - len);
+    while (r.left > 1 && *r.p == ' ')
+        rd_u8(&r);
+    *out = span_of(r.p, r.left);
     return true;
 }
 
