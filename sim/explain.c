@@ -185,7 +185,8 @@ static const struct explanation rows[] = {
     {ERR_MAIL_REFUSED, "an address that does not exist, or a mail server that has no time",
      "the code of the mail server in the detail; 4yz is tried again, 5yz is not"},
     {ERR_MAIL_UNKNOWN, "the mail server, or the sender, was lost when the mail had begun to leave",
-     "life events of both; the link is revoked, and a new mailing sends a new one"},
+     "life events of both; the link is being revoked, which the vehicle must hear; a new mailing sends a new "
+     "one"},
     {ERR_SUBJECT_OTHER_ECU, "a vehicle asks with the subject id of another one",
      "the ECU serials in both requests; foreign-ecu"},
     {ERR_COMMAND_MAC, "a forged or changed command, or two ends with another key",

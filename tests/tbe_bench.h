@@ -21,19 +21,20 @@
 
 enum { APP, OPERATOR, INIT };
 
-#define ADDRESS  "phone/1"
-#define CLIENT   "installation-0001"
-#define KEY      "idempotency-0001"
-#define VEHICLE  "{\"vehicle\":\"SPAAK00000001\"}"
-#define LINK_ID  "SPAAK00000001-000102030405060708090a0b0c0d0e0f"
-#define LINK     "https://pair.example/pair#password=12345678"
-#define PASSWORD "12345678"
-#define ANNA     "{\"user\":\"anna\",\"secret\":\"lake-and-lantern\",\"client\":\"" CLIENT "\"}"
-#define OLGA     "{\"user\":\"olga\",\"secret\":\"harbour-and-hinge\",\"client\":\"" CLIENT "\"}"
-#define ASK      "/v1/pairing-passwords"
-#define ACK      "/v1/pairing-passwords/" LINK_ID "/acknowledge"
-#define RENEW    "/v1/vehicles/SPAAK00000001/renew-identity"
-#define STATUS   "/v1/vehicles/SPAAK00000001/status"
+#define ADDRESS        "phone/1"
+#define CLIENT         "installation-0001"
+#define KEY            "idempotency-0001"
+#define VEHICLE        "{\"vehicle\":\"SPAAK00000001\"}"
+#define LINK_ID        "SPAAK00000001-000102030405060708090a0b0c0d0e0f"
+#define LINK           "https://pair.example/pair#password=12345678"
+#define PASSWORD       "12345678"
+#define ANNA           "{\"user\":\"anna\",\"secret\":\"lake-and-lantern\",\"client\":\"" CLIENT "\"}"
+#define OLGA           "{\"user\":\"olga\",\"secret\":\"harbour-and-hinge\",\"client\":\"" CLIENT "\"}"
+#define ASK            "/v1/pairing-passwords"
+#define ACK_OF(serial) "/v1/pairing-passwords/" serial "-000102030405060708090a0b0c0d0e0f/acknowledge"
+#define ACK            "/v1/pairing-passwords/" LINK_ID "/acknowledge"
+#define RENEW          "/v1/vehicles/SPAAK00000001/renew-identity"
+#define STATUS         "/v1/vehicles/SPAAK00000001/status"
 
 static struct bench b;
 static char anna[TOKEN_MAX + 1], olga[TOKEN_MAX + 1];

@@ -78,6 +78,14 @@ static const struct {
      ERR_MSG_MALFORMED},
     {"a link", {APP, HTTP_POST, .path = ASK, anna, KEY, VEHICLE}, 0, ERR_OK},
     {"an acknowledgement", {APP, HTTP_POST, .path = ACK, anna}, 0, ERR_OK},
+    {"an acknowledgement of the longest id",
+     {APP, HTTP_POST, .path = ACK_OF("SPAAK000000000000000000000000001"), anna},
+     0,
+     ERR_OK},
+    {"an acknowledgement of a longer one",
+     {APP, HTTP_POST, .path = ACK_OF("SPAAK000000000000000000000000001-00000000000000"), anna},
+     404,
+     ERR_NOT_FOUND},
     {"a renewal", {OPERATOR, HTTP_POST, .path = RENEW, olga, KEY}, 0, ERR_OK},
 };
 

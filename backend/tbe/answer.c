@@ -130,8 +130,14 @@ enum err tbe_read_body(const struct http_request *r, const struct json_field *fi
     return json_read(r->body, fields, n, JSON_REFUSE_OTHERS);
 }
 
-bool tbe_is_word(const char *text, size_t min)
+bool tbe_is_id(const char *text)
 {
     size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
-    return len >= min && len <= TBE_WORD && !text[len];
+    return len > 0 && len < TBE_ID && !text[len];
+}
+
+bool tbe_is_word(const char *text, size_t min)
+{
+    size_t len = strlen(text);
+    return len >= min && len <= TBE_WORD && (!len || tbe_is_id(text));
 }

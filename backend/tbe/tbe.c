@@ -119,7 +119,7 @@ static bool fits(const struct route *r, struct span path, char id[TBE_ID])
     size_t len = path.len - before - after;
     memcpy(id, path.p + before, len);
     id[len] = '\0';
-    return tbe_is_word(id, 1);
+    return r->act == tbe_acknowledge ? tbe_is_id(id) : tbe_is_word(id, 1);
 }
 
 /* NULL: none. Then `allow` names the methods that the path has; "": there is no such path. */

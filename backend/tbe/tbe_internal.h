@@ -222,6 +222,8 @@ void tbe_refuse_method(struct tbe *t, const struct tbe_caller *c, const char *al
 enum err tbe_read_body(const struct http_request *r, const struct json_field *fields, size_t n);
 /* Letters, digits, "-", "_" and "." of at least min and at most TBE_WORD characters. */
 bool tbe_is_word(const char *text, size_t min);
+/* The same characters, as many as an id of a link may have. */
+bool tbe_is_id(const char *text);
 
 /* sign_in.c. These and those below return why not, or ERR_OK: it was answered, or will be. */
 enum err tbe_sign_in(struct tbe *t, struct tbe_visit *v);
