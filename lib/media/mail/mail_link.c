@@ -352,9 +352,10 @@ static void mail_close(struct link *link)
     for (struct letter *m = l->first; m; m = m->next)
         if (m->sender)
             hang_up(m);
-    while (l->first) {
-        mail_sender_free(l->first->sender);
-        forget(l->first);
+    for (struct letter *m = l->first, *next; m; m = next) {
+        next = m->next;
+        mail_sender_free(m->sender);
+        forget(m);
     }
     l->count = 0;
     count_under_way(l);
