@@ -295,6 +295,12 @@ static const struct explanation rows[] = {
      "the KTS's events; the state of the key"},
     {ERR_DK_VALIDITY, "a key before its first or after its last day, or a clock that is wrong",
      "the validity in [H]; the clock of the vehicle"},
+    {ERR_DK_LINK_WEAK, "a link in the clear, or with a short or unauthenticated key",
+     "the radio's news of that link"},
+    {ERR_DK_OOB, "out-of-band data of another device, changed on their way, or none",
+     "First_Approach_RQ and _RS of that connection; who else is near"},
+    {ERR_DK_BOND, "somebody who pairs without a first approach: its data would come from one end alone",
+     "what came over the channel before the keys"},
 };
 
 const struct explanation *explain_find(enum err e)

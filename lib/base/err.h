@@ -171,7 +171,10 @@
     X(DK_NO_RECEIPT, 615, "the device has no key tracking receipt yet")                         \
     X(DK_TERMINATED, 616, "the key was terminated")                                             \
     X(DK_SUSPENDED, 617, "the key is suspended")                                                \
-    X(DK_VALIDITY, 618, "the key is not valid at this time")
+    X(DK_VALIDITY, 618, "the key is not valid at this time")                                    \
+    X(DK_LINK_WEAK, 630, "the Bluetooth link is not encrypted as Digital Key wants it")         \
+    X(DK_OOB, 631, "out-of-band pairing over Bluetooth has failed")                             \
+    X(DK_BOND, 632, "Bluetooth keys came that no first approach has asked for")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

@@ -1,4 +1,4 @@
-#include "lib/ccc/vehicle/first_approach.h"
+#include "lib/ccc/first_approach.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
