@@ -241,7 +241,8 @@ struct component_class {
      * like the bytes. */
     void (*on_bytes)(void *self, unsigned port, const char *address, struct span bytes);
     void (*on_link)(void *self, unsigned port, enum link_state state);
-    /* What a medium tells beside bytes, in a word of its own: "card-here", "field-off", "encrypted". */
+    /* What a medium tells beside bytes, in words of its own: "card-here", "field-off". What stands behind a
+     * "=" in them is secret, and in no trace. */
     void (*on_news)(void *self, unsigned port, const char *address, const char *news);
     void (*on_timer)(void *self, unsigned timer);
     /* The result of a work, in the order in which works were handed out. */
