@@ -8,18 +8,18 @@ static const char *const types[DK_TYPES] = {"Framework",     "SE",        "UWB",
 static const struct {
     enum dk_type type;
     uint8_t id;
-    const char *name;
+    const char *described, *name;
 } names[] = {
-    {DK_FRAMEWORK, DK_APDU_RQ, "DK_APDU_RQ"},
-    {DK_FRAMEWORK, DK_APDU_RS, "DK_APDU_RS"},
-    {DK_SE, DK_APDU_RQ, "DK_APDU_RQ"},
-    {DK_SE, DK_APDU_RS, "DK_APDU_RS"},
-    {DK_EVENT, DK_EVENT_NOTIFICATION, "notification"},
-    {DK_SUPPLEMENTARY, DK_TIME_SYNC, "Time_Sync"},
-    {DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RQ, "First_Approach_RQ"},
-    {DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RS, "First_Approach_RS"},
-    {DK_SUPPLEMENTARY, DK_RKE_RQ, "RKE_Auth_RQ"},
-    {DK_SUPPLEMENTARY, DK_RKE_RS, "RKE_Auth_RS"},
+    {DK_FRAMEWORK, DK_APDU_RQ, "DK_APDU_RQ", "DK_APDU_RQ"},
+    {DK_FRAMEWORK, DK_APDU_RS, "DK_APDU_RS", "DK_APDU_RS"},
+    {DK_SE, DK_APDU_RQ, "DK_APDU_RQ", "DK_APDU_RQ"},
+    {DK_SE, DK_APDU_RS, "DK_APDU_RS", "DK_APDU_RS"},
+    {DK_EVENT, DK_EVENT_NOTIFICATION, "notification", "DK_Event"},
+    {DK_SUPPLEMENTARY, DK_TIME_SYNC, "Time_Sync", "Time_Sync"},
+    {DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RQ, "First_Approach_RQ", "First_Approach_RQ"},
+    {DK_SUPPLEMENTARY, DK_FIRST_APPROACH_RS, "First_Approach_RS", "First_Approach_RS"},
+    {DK_SUPPLEMENTARY, DK_RKE_RQ, "RKE_Auth_RQ", "RKE_Auth_RQ"},
+    {DK_SUPPLEMENTARY, DK_RKE_RS, "RKE_Auth_RS", "RKE_Auth_RS"},
 };
 
 void dk_message_put_header(struct wr *w, enum dk_type type, uint8_t id, size_t len)
@@ -53,6 +53,17 @@ enum err dk_message_parse(struct span in, struct dk_message *out)
     return ERR_OK;
 }
 
+const char *dk_message_name(struct span in)
+{
+    struct dk_message m;
+    if (dk_message_parse(in, &m))
+        return NULL;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i].type == m.type && names[i].id == m.id)
+            return names[i].name;
+    return types[m.type];
+}
+
 void dk_message_describe(struct span in, char out[DK_LINE_MAX])
 {
     struct dk_message m;
@@ -62,7 +73,7 @@ void dk_message_describe(struct span in, char out[DK_LINE_MAX])
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (names[i].type == m.type && names[i].id == m.id) {
-            snprintf(out, DK_LINE_MAX, "%s %s, %zu bytes", types[m.type], names[i].name, m.data.len);
+            snprintf(out, DK_LINE_MAX, "%s %s, %zu bytes", types[m.type], names[i].described, m.data.len);
             return;
         }
     snprintf(out, DK_LINE_MAX, "%s %02X, %zu bytes", types[m.type], m.id, m.data.len);

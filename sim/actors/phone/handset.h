@@ -68,7 +68,7 @@ struct handset {
 
 /* What was before a turn. */
 struct handset_turn {
-    struct digital_key *session; /* of a transaction over contactless; NULL: none */
+    struct digital_key *sessions[DK_LINKS]; /* of a transaction over that link; NULL: none */
     enum dk_device_state state;
     bool had_password;
     uint8_t failures;
@@ -122,6 +122,8 @@ enum err handset_settle(struct phone *p);
 void handset_on_link(struct phone *p, enum link_state state);
 void handset_on_news(struct phone *p, const char *news);
 void handset_on_command(struct phone *p, struct span command);
+/* A link, or the field, came or went. */
+void handset_reset_link(struct phone *p, enum dk_link_id link);
 
 /* ---- handset_phase0.c ---- */
 

@@ -6,13 +6,18 @@
 
 #define AGAIN_US 200000 /* until it is offered again to a reader that lost it */
 
-static void reset(struct phone *p)
+void handset_reset_link(struct phone *p, enum dk_link_id link)
 {
     struct handset_turn t;
     if (handset_begin(p, &t))
-        handset_end(p, &t, dk_device_reset(&p->handset.device, DK_CONTACTLESS));
+        handset_end(p, &t, dk_device_reset(&p->handset.device, link));
     else
         handset_show(p);
+}
+
+static void reset(struct phone *p)
+{
+    handset_reset_link(p, DK_CONTACTLESS);
 }
 
 /* ---- lying somewhere ---- */

@@ -120,6 +120,10 @@ static enum err store(struct phone *p, struct dk_change change)
 
 static void answer(struct phone *p, const struct dk_step *s)
 {
+    if (s->link == DK_BLE) {
+        radio_answer(p, s->answer);
+        return;
+    }
     enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", s->answer);
     if (e) /* the field went while it was made */
         env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)s->answer.len, NULL);
@@ -204,10 +208,11 @@ bool handset_begin(struct phone *p, struct handset_turn *t)
         return false;
     h->device.now_s = env_wall_ms(p->env) / 1000;
     h->store = ERR_OK;
-    *t = (struct handset_turn){.session = applet_session_key(&h->applet, DK_CONTACTLESS),
-                               .state = h->device.state,
-                               .had_password = h->device.password_len != 0,
-                               .failures = h->device.evidence_failures};
+    *t = (struct handset_turn){
+        .sessions = {applet_session_key(&h->applet, DK_CONTACTLESS), applet_session_key(&h->applet, DK_BLE)},
+        .state = h->device.state,
+        .had_password = h->device.password_len != 0,
+        .failures = h->device.evidence_failures};
     return true;
 }
 
@@ -226,8 +231,9 @@ enum err handset_end(struct phone *p, const struct handset_turn *t, struct dk_st
     struct handset *h = &p->handset;
     do_steps(p, s);
     create_key(p);
-    if (t->session && applet_session_key(&h->applet, DK_CONTACTLESS) != t->session)
-        handset_collect(p, t->session);
+    for (unsigned i = 0; i < DK_LINKS; i++)
+        if (t->sessions[i] && applet_session_key(&h->applet, (enum dk_link_id)i) != t->sessions[i])
+            handset_collect(p, t->sessions[i]);
     struct dk_change changes = dk_device_changes(&h->device);
     changes.framework |= t->also.framework;
     if (changes.framework || changes.put || changes.erase)
@@ -240,6 +246,7 @@ enum err handset_end(struct phone *p, const struct handset_turn *t, struct dk_st
     time_password(p);
     handset_show(p);
     handset_tracking_look(p);
+    radio_look(p);
     return ERR_OK;
 }
 
@@ -293,7 +300,7 @@ enum err handset_delete_key(struct phone *p, unsigned index)
     struct digital_key *k = key_at(p, index);
     if (!k)
         return ERR_NOT_FOUND;
-    t.session = NULL; /* it ends with the key */
+    memset(t.sessions, 0, sizeof t.sessions); /* they end with the key */
     dk_device_delete(&p->handset.device, k);
     return handset_end_call(p, &t);
 }
@@ -306,7 +313,7 @@ enum err handset_terminate_key(struct phone *p, unsigned index)
     struct digital_key *k = key_at(p, index);
     if (!k)
         return ERR_NOT_FOUND;
-    t.session = NULL; /* it ends with the key */
+    memset(t.sessions, 0, sizeof t.sessions); /* they end with the key */
     enum err e = dk_device_terminate(&p->handset.device, k);
     enum err stored = handset_end_call(p, &t);
     return e ? e : stored;

@@ -22,6 +22,8 @@ static const struct port_spec ports[] = {
                            .server = "dos",
                            .optional = true,
                            .name_of = http_message_name},
+    [PHONE_PORT_RADIO] =
+        {.name = "radio", .medium = "ble", .end = PORT_ASKS, .optional = true, .name_of = dk_message_name},
 };
 
 static const struct timer_spec timers[] = {
@@ -35,6 +37,7 @@ static const struct timer_spec timers[] = {
     [PHONE_TIMER_TRACKING_PATIENCE] = {.name = "tracking patience"},
     [PHONE_TIMER_TRACKING_RETRY] = {.name = "tracking retry"},
     [PHONE_TIMER_TRACKING_PAUSE] = {.name = "tracking pause", .cyclic = true}, /* for ever */
+    [PHONE_TIMER_RADIO] = {.name = "radio"},
 };
 
 static const struct setting_spec settings[] = {
@@ -48,11 +51,9 @@ static const struct setting_spec settings[] = {
     {.name = NULL},
 };
 
-static const char *const shows[] = {[PHONE_SHOW_SCREEN] = "screen",
-                                    [PHONE_SHOW_FRAMEWORK] = "framework",
-                                    [PHONE_SHOW_KEYS] = "keys",
-                                    [PHONE_SHOW_FIELD] = "field",
-                                    NULL};
+static const char *const shows[] = {
+    [PHONE_SHOW_SCREEN] = "screen", [PHONE_SHOW_FRAMEWORK] = "framework", [PHONE_SHOW_KEYS] = "keys",
+    [PHONE_SHOW_FIELD] = "field",   [PHONE_SHOW_RADIO] = "radio",         NULL};
 static const struct claim_spec claims[] = {
     [PHONE_CLAIM_PASSWORD] = {.name = "pairing-password", .kind = CLAIM_AT_MOST_ONE},
     [PHONE_CLAIM_INSTANCE_CA] = {.name = "instance-ca",
@@ -61,13 +62,25 @@ static const struct claim_spec claims[] = {
     [PHONE_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
     {.name = NULL}};
 static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
-static const char any_key[] = DK_RECORD_KEY_PREFIX "+", any_tracked[] = PHONE_TRACKED "+";
-static const char *const keys[] = {PHONE_CLIENT,      PHONE_VEHICLE,  PHONE_KEY,
-                                   PHONE_SECRET,      PHONE_LINK_ID,  PHONE_LINK_PASSWORD,
-                                   PHONE_LINK_UNTOLD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME,
-                                   any_key,           any_tracked,    NULL};
+static const char any_key[] = DK_RECORD_KEY_PREFIX "+", any_tracked[] = PHONE_TRACKED "+",
+                  any_bond[] = PHONE_BOND "+";
+static const char *const keys[] = {PHONE_CLIENT,
+                                   PHONE_VEHICLE,
+                                   PHONE_KEY,
+                                   PHONE_SECRET,
+                                   PHONE_LINK_ID,
+                                   PHONE_LINK_PASSWORD,
+                                   PHONE_LINK_UNTOLD,
+                                   PHONE_PASSWORD,
+                                   DK_RECORD_FRAMEWORK_NAME,
+                                   any_key,
+                                   any_tracked,
+                                   PHONE_RADIO,
+                                   any_bond,
+                                   NULL};
 static const char *const secrets[] = {
-    PHONE_SECRET, PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME, DK_RECORD_KEY_PREFIX, NULL};
+    PHONE_SECRET,         PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME,
+    DK_RECORD_KEY_PREFIX, PHONE_RADIO,         PHONE_BOND,     NULL};
 
 /* w0 and w1 of a password; as long as N = 32768 takes. */
 static const struct work_spec works[] = {
@@ -169,6 +182,7 @@ static enum err battery_off(struct phone *p)
     p->handset.off = true;
     env_timer_set(p->env, PHONE_TIMER_RELOAD, ENV_NEVER);
     phone_app_stop(p);
+    radio_stop(p);
     handset_close(p);
     return handset_settle(p);
 }
@@ -177,6 +191,7 @@ static enum err battery_on(struct phone *p)
 {
     p->handset.off = false;
     enum err e = handset_open(p);
+    radio_begin(p);
     handset_phase0_again(p);
     return e ? e : handset_settle(p);
 }
@@ -198,6 +213,23 @@ static enum err call_delete_key(void *self, const struct call_value *values)
 static enum err call_terminate_key(void *self, const struct call_value *values)
 {
     return handset_terminate_key(self, (unsigned)values[0].number);
+}
+
+static enum err call_bluetooth(void *self, const struct call_value *values)
+{
+    return radio_switch(self, values[0].number == 1);
+}
+
+static enum err call_pair_by_bluetooth(void *self, const struct call_value *values)
+{
+    (void)values;
+    return radio_pair(self);
+}
+
+static enum err call_want(void *self, const struct call_value *values)
+{
+    (void)values;
+    return radio_want(self);
 }
 
 static enum err call_forge_receipt(void *self, const struct call_value *values)
@@ -257,6 +289,10 @@ static const struct call_spec calls[] = {
     {"forge-receipt",
      "an attacker's phone: puts a receipt that it has signed itself in the place of the next", NULL,
      call_forge_receipt},
+    {"bluetooth", "the user switches Bluetooth", battery_parameter, call_bluetooth},
+    {"pair-by-bluetooth", "the user wants to pair without laying the phone down", NULL,
+     call_pair_by_bluetooth},
+    {"want", "the app asks the vehicle nearby for a transaction", NULL, call_want},
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
@@ -271,6 +307,8 @@ static void phone_on_bytes(void *self, unsigned port, const char *address, struc
         phone_on_response(self, address, bytes);
     else if (port == PHONE_PORT_NFC)
         handset_on_command(self, bytes);
+    else if (port == PHONE_PORT_RADIO)
+        radio_on_bytes(self, bytes);
     else if (handset_tracking_waits_for(self, address))
         handset_tracking_on_response(self, bytes);
     else
@@ -282,6 +320,8 @@ static void phone_on_news(void *self, unsigned port, const char *address, const 
     struct phone *p = self;
     if (port == PHONE_PORT_NFC)
         handset_on_news(p, news);
+    else if (port == PHONE_PORT_RADIO)
+        radio_on_news(p, address, news);
     else if (port == PHONE_PORT_DEVICE && handset_tracking_waits_for(p, address))
         handset_tracking_on_news(p, news);
     else if (port == PHONE_PORT_DEVICE)
@@ -294,6 +334,8 @@ static void phone_on_link(void *self, unsigned port, enum link_state state)
 {
     if (port == PHONE_PORT_NFC)
         handset_on_link(self, state);
+    else if (port == PHONE_PORT_RADIO)
+        radio_on_link(self, state);
     else if (port == PHONE_PORT_DEVICE) {
         handset_phase0_on_link(self, state);
         handset_tracking_on_link(self, state);
@@ -325,7 +367,8 @@ static void phone_on_timer(void *self, unsigned timer)
                                                     [PHONE_TIMER_PHASE0_RETRY] = handset_phase0_again,
                                                     [PHONE_TIMER_TRACKING_PATIENCE] = handset_tracking_late,
                                                     [PHONE_TIMER_TRACKING_RETRY] = handset_tracking_again,
-                                                    [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again};
+                                                    [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again,
+                                                    [PHONE_TIMER_RADIO] = radio_late};
     if (timer == PHONE_TIMER_PATIENCE)
         phone_retry(self, "no answer");
     else
@@ -358,6 +401,7 @@ static enum err phone_init(void *self, struct env *env, const struct component_a
     if (e)
         return e;
     phone_remember(p);
+    radio_begin(p);
     return handset_open(p);
 }
 

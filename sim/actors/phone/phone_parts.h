@@ -6,8 +6,9 @@
 #include "lib/token/token.h"
 #include "sim/actors/phone/handset.h"
 #include "sim/actors/phone/phone.h"
+#include "sim/actors/phone/radio.h"
 
-enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORTS };
+enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORT_RADIO, PHONE_PORTS };
 enum {
     PHONE_TIMER_PATIENCE,
     PHONE_TIMER_RETRY,
@@ -18,7 +19,8 @@ enum {
     PHONE_TIMER_PHASE0_RETRY,
     PHONE_TIMER_TRACKING_PATIENCE,
     PHONE_TIMER_TRACKING_RETRY,
-    PHONE_TIMER_TRACKING_PAUSE
+    PHONE_TIMER_TRACKING_PAUSE,
+    PHONE_TIMER_RADIO
 };
 enum {
     PHONE_SETTING_PATIENCE_MS,
@@ -27,7 +29,7 @@ enum {
     PHONE_SETTING_PASSWORD_S,
     PHONE_SETTING_TRACKING_MS
 };
-enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK, PHONE_SHOW_KEYS, PHONE_SHOW_FIELD };
+enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK, PHONE_SHOW_KEYS, PHONE_SHOW_FIELD, PHONE_SHOW_RADIO };
 enum { PHONE_CLAIM_PASSWORD, PHONE_CLAIM_INSTANCE_CA, PHONE_CLAIM_KEY };
 enum { PHONE_WORK_DERIVE };
 
@@ -48,6 +50,7 @@ struct phone {
     unsigned tries, sent; /* of this ask; of all requests, for their tags */
     bool wants_link;      /* asked for before the sign-in had ended */
     struct handset handset;
+    struct phone_radio radio;
 };
 
 /* The app remembers the secrets of the test users, as a password manager would. */

@@ -1,0 +1,71 @@
+/* The phone's Bluetooth LE (lib/media/ble): it looks for the vehicles whose keys it holds, and approaches
+ * those that it hears (lib/ccc/device/device_approach.h); over the channel its applet and framework hear the
+ * vehicle, as over a reader. One vehicle at a time.
+ *
+ *   OFF         Bluetooth is switched off, there is no adapter, or no battery
+ *   IDLE        nothing to look for
+ *   SCANNING
+ *   CONNECTING  to the vehicle of `key`; with its bond, if there is one, also ENCRYPTING
+ *   READING     the SPSM, OPENING the channel
+ *   CONNECTED   the channel is open: the approach
+ *   LEAVING     until the link is down */
+#ifndef sim_actors_phone_radio_h
+#define sim_actors_phone_radio_h
+
+#include "lib/ccc/device/device_approach.h"
+#include "lib/env/env.h"
+#include "lib/media/ble/words.h"
+
+struct phone;
+
+enum radio_state {
+    RADIO_OFF,
+    RADIO_IDLE,
+    RADIO_SCANNING,
+    RADIO_CONNECTING,
+    RADIO_ENCRYPTING,
+    RADIO_READING,
+    RADIO_OPENING,
+    RADIO_CONNECTED,
+    RADIO_LEAVING,
+    RADIO_STATES
+};
+
+/* Store, by index of the key: its vehicle as Bluetooth knows it (secret). And who this phone is. */
+#define PHONE_BOND  "radio/bond/"
+#define PHONE_RADIO "radio/own"
+
+struct phone_radio {
+    bool on, up; /* switched on; the adapter is there */
+    enum radio_state state;
+    bool wants_pairing;             /* the user wants to pair over Bluetooth */
+    bool pairs;                     /* this link is for that */
+    unsigned key;                   /* index, unless it pairs */
+    bool bonded;                    /* there is a bond of that key, and the link goes by it */
+    bool distrusts;                 /* the vehicle did not know it: the next approach is a first one */
+    char vehicle[BLE_ADDRESS_TEXT]; /* its address on the link */
+    uint16_t spsm;
+    struct device_approach approach;
+};
+
+/* After a start, and when the battery is back. */
+void radio_begin(struct phone *p);
+/* As when the battery goes. */
+void radio_stop(struct phone *p);
+enum err radio_switch(struct phone *p, bool on);
+/* Owner pairing over Bluetooth, with the password that the framework holds. */
+enum err radio_pair(struct phone *p);
+/* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near. */
+enum err radio_want(struct phone *p);
+/* Keys or password have changed. */
+void radio_look(struct phone *p);
+void radio_on_link(struct phone *p, enum link_state state);
+void radio_on_news(struct phone *p, const char *address, const char *news);
+void radio_on_bytes(struct phone *p, struct span sdu);
+/* The framework's answer. */
+void radio_answer(struct phone *p, struct span message);
+/* An approach took too long, or a pause is over. */
+void radio_late(struct phone *p);
+void radio_show(struct phone *p);
+
+#endif
