@@ -127,6 +127,8 @@ void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transa
 
 /* ---- unlock.c ---- */
 
+/* For traces: "pad", "door", "Bluetooth". */
+const char *spaak_place_name(enum spaak_place place);
 /* Looks who must be asked for where: doors locked, start pressed, a key that waits. */
 void unlock_look(struct spaak *s);
 /* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */

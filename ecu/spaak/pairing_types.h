@@ -2,6 +2,7 @@
 #ifndef ecu_spaak_pairing_types_h
 #define ecu_spaak_pairing_types_h
 
+#include "ecu/spaak/radio.h"
 #include "lib/ccc/vehicle/vehicle_finish.h"
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader_channel.h"
@@ -11,7 +12,13 @@
 #define SPAAK_TOKEN 16 /* bytes of an immobilizer token */
 
 /* Numbers are those of enum reader_place. */
-enum spaak_place { SPAAK_PAD, SPAAK_DOOR, SPAAK_PLACES };
+enum spaak_place {
+    SPAAK_PAD,
+    SPAAK_DOOR,
+    SPAAK_PLACES,
+    SPAAK_AIR = SPAAK_PLACES, /* the first link over Bluetooth; the others follow */
+    SPAAK_ALL_PLACES = SPAAK_AIR + SPAAK_LINKS
+};
 
 struct spaak_keys {
     struct vehicle_key list[SPAAK_KEYS]; /* open */

@@ -121,6 +121,10 @@ static void say(struct spaak *s, enum spaak_place place, struct reader_command *
 
 void readers_poll(struct spaak *s, enum spaak_place place, struct span select, unsigned gap_ms)
 {
+    if (place >= SPAAK_AIR) {
+        radio_select(s, place - SPAAK_AIR, select, gap_ms);
+        return;
+    }
     struct reader_command c = {
         .type = gap_ms ? READER_REPOLL : READER_POLL, .gap_ms = (uint16_t)gap_ms, .apdu = select};
     struct spaak_reader *r = &s->readers[place];
@@ -153,6 +157,10 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
 
 void readers_send(struct spaak *s, enum spaak_place place, struct span command)
 {
+    if (place >= SPAAK_AIR) {
+        radio_send(s, place - SPAAK_AIR, command);
+        return;
+    }
     struct reader_command c = {.type = READER_APDU, .apdu = command};
     wait(s, place, true);
     s->readers[place].awaits = false;
@@ -167,6 +175,10 @@ void readers_send_again(struct spaak *s, enum spaak_place place, struct span com
 
 void readers_off(struct spaak *s, enum spaak_place place)
 {
+    if (place >= SPAAK_AIR) {
+        radio_deselect(s, place - SPAAK_AIR);
+        return;
+    }
     struct reader_command c = {.type = READER_OFF};
     wait(s, place, false);
     s->readers[place].awaits = false;
@@ -191,6 +203,8 @@ void readers_on_timer(struct spaak *s, enum spaak_place place)
 
 void readers_fini(struct spaak *s)
 {
+    for (unsigned i = SPAAK_AIR; i < SPAAK_ALL_PLACES; i++)
+        session_drop(s, (enum spaak_place)i);
     for (unsigned i = 0; i < SPAAK_PLACES; i++) {
         session_drop(s, (enum spaak_place)i);
         if (s->readers[i].channel)

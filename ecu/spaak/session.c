@@ -267,7 +267,7 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
             return;
         }
         if (step.what == VEHICLE_POLL || step.what == VEHICLE_RESET_LINK) {
-            n->gap_ms = step.what == VEHICLE_RESET_LINK ? RESET_MS : POLL_MS;
+            n->gap_ms = step.what == VEHICLE_POLL ? POLL_MS : n->over_radio ? 0 : RESET_MS;
             n->heard = n->protocol.pairing.state != VP_SELECTING;
             step = proceed(n);
         } else if (step.what == VEHICLE_OPEN) {
@@ -334,7 +334,7 @@ void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason)
         closed(s, place);
         return;
     }
-    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, reason, 0, place == SPAAK_PAD ? "pad" : "door");
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, reason, 0, spaak_place_name(place));
     drive(s, place, lost(n));
 }
 

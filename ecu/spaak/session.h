@@ -7,6 +7,7 @@
 
 struct session {
     enum session_kind kind;
+    bool over_radio;
     bool of_pairing;   /* who is told of its end: the pairing, or unlock.c */
     bool heard;        /* a phone has answered SELECT */
     uint64_t heard_us; /* and when */

@@ -68,12 +68,13 @@ static void drop_unused(struct session *n)
     free(n);
 }
 
-static enum err make(struct spaak *s, enum session_kind kind, struct session **out)
+static enum err make(struct spaak *s, enum session_kind kind, enum spaak_place place, struct session **out)
 {
     struct session *n = calloc(1, sizeof *n);
     if (!n)
         return ERR_NO_MEMORY;
     n->kind = kind;
+    n->over_radio = place >= SPAAK_AIR;
     enum err e = load_identity(s, n);
     if (e)
         drop_unused(n);
@@ -90,7 +91,8 @@ static enum err set_transaction(struct spaak *s, struct session *n, struct vehic
                                              .keys = s->keys.list,
                                              .n_keys = s->keys.count,
                                              .now_s = env_wall_ms(s->env) / 1000,
-                                             .interface = TRANSACTION_CONTACTLESS};
+                                             .interface =
+                                                 n->over_radio ? TRANSACTION_BLE : TRANSACTION_CONTACTLESS};
     p256_public(n->vehicle_key, c->vehicle_pk);
     return vehicle_identity_id(s, c->vehicle_id);
 }
@@ -197,7 +199,7 @@ static enum err set_pairing(struct spaak *s, struct session *n)
 enum err session_begin_pairing(struct spaak *s, enum spaak_place place, unsigned gap_ms)
 {
     struct session *n = NULL;
-    enum err e = make(s, SESSION_PAIRING, &n);
+    enum err e = make(s, SESSION_PAIRING, place, &n);
     if (!e)
         e = set_pairing(s, n);
     if (e) {
@@ -239,7 +241,7 @@ enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehi
                               struct vehicle_key *k, unsigned gap_ms)
 {
     struct session *n = NULL;
-    enum err e = make(s, SESSION_FINISH, &n);
+    enum err e = make(s, SESSION_FINISH, place, &n);
     if (e)
         return e;
     n->phase = phase;
@@ -268,7 +270,7 @@ enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehi
 enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint8_t purpose)
 {
     struct session *n = NULL;
-    enum err e = make(s, SESSION_TRANSACTION, &n);
+    enum err e = make(s, SESSION_TRANSACTION, place, &n);
     if (!e)
         e = set_transaction(s, n, &n->transaction_config);
     if (e) {

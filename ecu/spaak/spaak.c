@@ -5,8 +5,15 @@
 #include "ecu/spaak/pairing.h"
 #include "lib/ccc/records/vehicle_record.h"
 
+static const char *const radio_callers[] = {"phone", NULL};
 static const struct port_spec ports[] = {
     [SPAAK_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_SPAAK},
+    [SPAAK_PORT_RADIO] = {.name = "radio",
+                          .medium = "ble",
+                          .end = PORT_LISTENS,
+                          .optional = true,
+                          .callers = radio_callers,
+                          .name_of = dk_message_name},
 };
 
 static const struct timer_spec timers[] = {
@@ -31,6 +38,11 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_BCM] = {"BCM_Status missing", true},
     [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
     [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
+    [SPAAK_TIMER_LINK] = {"Bluetooth link 1", false},
+    [SPAAK_TIMER_LINK + 1] = {"Bluetooth link 2", false},
+    [SPAAK_TIMER_LINK + 2] = {"Bluetooth link 3", false},
+    [SPAAK_TIMER_LINK + 3] = {"Bluetooth link 4", false},
+    [SPAAK_TIMER_LINK + SPAAK_LINKS] = {"private address", true},
     [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
     [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
 };
@@ -80,16 +92,15 @@ static const struct defect_spec defects[] = {
     {.name = NULL},
 };
 
-static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT,
-                                      SPAAK_ECU_KEY,           SPAAK_PENDING_KEY,
-                                      SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
-                                      SPAAK_TRANSPORT_KEY,     SPAAK_VERIFIERS_W0,
-                                      SPAAK_VERIFIERS_L,       SPAAK_BODY_KEY,
-                                      SPAAK_TOKEN_KEY,         SPAAK_RADIO,
-                                      VEHICLE_RECORD_PREFIX,   NULL};
-static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
+static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,  SPAAK_LEVEL_PLANT,       SPAAK_ECU_KEY,
+                                      SPAAK_PENDING_KEY,     SPAAK_PENDING_TRANSPORT, SPAAK_VEHICLE_KEY,
+                                      SPAAK_TRANSPORT_KEY,   SPAAK_VERIFIERS_W0,      SPAAK_VERIFIERS_L,
+                                      SPAAK_BODY_KEY,        SPAAK_TOKEN_KEY,         SPAAK_RADIO,
+                                      VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX,       NULL};
+static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX, NULL};
 
-static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+";
+static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+",
+                  any_bond[] = SPAAK_BOND_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -129,6 +140,7 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    any_statement,
                                    SPAAK_BODY_KEY,
                                    any_key,
+                                   any_bond,
                                    NULL};
 
 static const struct parameter_spec no_parameters[] = {{.name = NULL}};
@@ -213,6 +225,30 @@ static void spaak_on_frame(void *self, unsigned port, const struct bus_frame *f)
     settle(self);
 }
 
+static void spaak_on_link(void *self, unsigned port, enum link_state state)
+{
+    if (port == SPAAK_PORT_RADIO)
+        radio_on_link(self, state);
+}
+
+static void spaak_on_news(void *self, unsigned port, const char *address, const char *news)
+{
+    struct spaak *s = self;
+    (void)port;
+    if (!diagnostic_silent(&s->diagnostic))
+        radio_on_news(s, address, news);
+    settle(s);
+}
+
+static void spaak_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
+{
+    struct spaak *s = self;
+    (void)port;
+    if (!diagnostic_silent(&s->diagnostic))
+        radio_on_bytes(s, address, bytes);
+    settle(s);
+}
+
 static void end_routine(struct spaak *s)
 {
     if (s->routine.pending == SPAAK_RID_KEY)
@@ -236,6 +272,8 @@ static void on_timer_of_many(struct spaak *s, unsigned timer)
         pairing_on_timer(s, timer);
     else if (timer < SPAAK_TIMER_PASS_REPORT)
         cabin_on_timer(s, timer);
+    else if (timer >= SPAAK_TIMER_LINK && timer < SPAAK_TIMER_DIAGNOSTIC_CHANNEL)
+        radio_on_timer(s, timer - SPAAK_TIMER_LINK);
 }
 
 static void on_timer(struct spaak *s, unsigned timer)
@@ -378,6 +416,7 @@ void spaak_down(void *spaak)
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_stop(&s->channels[i]);
     isotp_port_stop(&s->cabin.keys);
+    radio_stop(s);
     readers_fini(s);
     keys_close(s);
     s->pairing.state = PAIRING_OFF;
@@ -402,6 +441,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
 {
     struct spaak *s = self;
     s->env = env;
+    s->radio.oob_of = -1;
     s->retry_us = args->settings[SPAAK_SETTING_RETRY_MS] * 1000;
     s->back_off_us = args->settings[SPAAK_SETTING_BACK_OFF_MS] * 1000;
     s->pairing_mode_us = args->settings[SPAAK_SETTING_PAIRING_MODE_MS] * 1000;
@@ -448,5 +488,8 @@ const struct component_class spaak_class = {
     .init = spaak_init,
     .fini = spaak_fini,
     .on_frame = spaak_on_frame,
+    .on_link = spaak_on_link,
+    .on_news = spaak_on_news,
+    .on_bytes = spaak_on_bytes,
     .on_timer = spaak_on_timer,
 };

@@ -10,7 +10,7 @@
 #include "lib/msg/requester.h"
 #include "lib/pki/csr.h"
 
-enum { SPAAK_PORT_BODY };
+enum { SPAAK_PORT_BODY, SPAAK_PORT_RADIO };
 enum spaak_channel { SPAAK_VOS, SPAAK_GSDP, SPAAK_CHANNELS };
 /* Whose cyclic message is waited for. */
 enum spaak_sender { SPAAK_SENDER_TBM, SPAAK_SENDER_PAD, SPAAK_SENDER_DOOR, SPAAK_SENDERS };
@@ -41,7 +41,8 @@ enum {
     SPAAK_TIMER_BCM,
     SPAAK_TIMER_KEYS,
     SPAAK_TIMER_PASS_REPORT,
-    SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
+    SPAAK_TIMER_LINK, /* one for each link, and the private address */
+    SPAAK_TIMER_DIAGNOSTIC_CHANNEL = SPAAK_TIMER_LINK + SPAAK_LINKS + 1,
     SPAAK_TIMER_DIAGNOSTIC
 };
 enum {
@@ -132,7 +133,8 @@ struct spaak {
     struct requester verifiers;   /* PP-02: the report of a verifier set. PP-03: the request for one */
     struct requester pass_report; /* OP-04/7 */
     struct spaak_keys keys;
-    struct spaak_reader readers[SPAAK_PLACES];
+    struct spaak_reader readers[SPAAK_ALL_PLACES]; /* of a link only the session */
+    struct spaak_radio radio;
     struct pairing pairing;
     struct cabin cabin;
     uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,

@@ -8,6 +8,11 @@
 
 #define AGAIN_MS 1000 /* a phone that failed is asked again after this */
 
+const char *spaak_place_name(enum spaak_place place)
+{
+    return place >= SPAAK_AIR ? "Bluetooth" : place == SPAAK_PAD ? "pad" : "door";
+}
+
 /* ---- keys that have come to their end ---- */
 
 static struct vehicle_key *find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
@@ -24,13 +29,13 @@ static void delete_ended(struct spaak *s)
     struct vehicle_key *k = s->keys.ended ? find(s, s->keys.ended_id) : NULL;
     if (s->pairing.state != PAIRING_OFF && s->readers[SPAAK_PAD].session)
         return; /* its own waits, too */
-    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
             return;
     s->keys.ended = false;
     if (!k)
         return;
-    for (unsigned i = 0; i < SPAAK_PLACES; i++)
+    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         session_drop(s, (enum spaak_place)i);
     enum err e = keys_delete(s, k);
     s->keys.ended = e != ERR_OK;
@@ -93,14 +98,41 @@ static void look_at(struct spaak *s, enum spaak_place place)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
 }
 
+/* OP-06/7: a phone that has come near unlocks once; then it is asked for when somebody wants to start, or
+ * when its app wants. */
+static void look_at_link(struct spaak *s, unsigned link)
+{
+    const struct cabin_bcm_status *bcm = &s->cabin.bcm;
+    struct spaak_link *l = &s->radio.links[link];
+    const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
+    bool wanted = l->wanted || (bcm->locked && !l->has_opened) || bcm->start;
+    if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || !wanted ||
+        env_now_us(s->env) < s->readers[place].not_before_us)
+        return;
+    enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
+    if (e)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
+}
+
 void unlock_look(struct spaak *s)
 {
     delete_ended(s);
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        look_at_link(s, i);
+    radio_look(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         look_at(s, (enum spaak_place)i);
 }
 
 /* ---- who it was ---- */
+
+/* Over the air it is for what is wanted: a start that was pressed, or the doors. */
+static enum cabin_order order_at(const struct spaak *s, enum spaak_place place)
+{
+    if (place >= SPAAK_AIR)
+        return s->cabin.bcm.start ? CABIN_START : CABIN_UNLOCK;
+    return place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START;
+}
 
 enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,
                               uint64_t selected_us)
@@ -115,7 +147,9 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
              t->fast ? "fast" : "standard", (double)took_us / 1e3);
     env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
-    cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
+    if (place >= SPAAK_AIR)
+        s->radio.links[place - SPAAK_AIR].has_opened = true;
+    cabin_command(s, order_at(s, place), id);
     return ERR_OK;
 }
 
@@ -176,8 +210,7 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
     struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
     enum vehicle_phase next = k ? next_of(k, end) : VEHICLE_PHASES;
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
-        env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0,
-                         place == SPAAK_PAD ? "pad" : "door");
+        env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0, spaak_place_name(place));
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
     if (end->learnt == VEHICLE_LEARNT_RECEIPT)

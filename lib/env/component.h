@@ -10,7 +10,7 @@
 
 #define ENV_NAME_MAX 32 /* name of an instance with its end: "spaak", "door", "v0007.spaak" */
 #define ENV_PORTS    8  /* at most, per component */
-#define ENV_TIMERS   32
+#define ENV_TIMERS   48
 #define ENV_SETTINGS 8
 #define ENV_VALUES   8 /* parameters of a call */
 #define ENV_SHOWS    8

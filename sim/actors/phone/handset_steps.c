@@ -121,7 +121,7 @@ static enum err store(struct phone *p, struct dk_change change)
 static void answer(struct phone *p, const struct dk_step *s)
 {
     if (s->link == DK_BLE) {
-        radio_answer(p, s->answer);
+        handset_radio_answer(p, s->answer);
         return;
     }
     enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", s->answer);
@@ -246,7 +246,7 @@ enum err handset_end(struct phone *p, const struct handset_turn *t, struct dk_st
     time_password(p);
     handset_show(p);
     handset_tracking_look(p);
-    radio_look(p);
+    handset_radio_look(p);
     return ERR_OK;
 }
 

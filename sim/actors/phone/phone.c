@@ -182,7 +182,7 @@ static enum err battery_off(struct phone *p)
     p->handset.off = true;
     env_timer_set(p->env, PHONE_TIMER_RELOAD, ENV_NEVER);
     phone_app_stop(p);
-    radio_stop(p);
+    handset_radio_stop(p);
     handset_close(p);
     return handset_settle(p);
 }
@@ -191,7 +191,7 @@ static enum err battery_on(struct phone *p)
 {
     p->handset.off = false;
     enum err e = handset_open(p);
-    radio_begin(p);
+    handset_radio_begin(p);
     handset_phase0_again(p);
     return e ? e : handset_settle(p);
 }
@@ -217,19 +217,19 @@ static enum err call_terminate_key(void *self, const struct call_value *values)
 
 static enum err call_bluetooth(void *self, const struct call_value *values)
 {
-    return radio_switch(self, values[0].number == 1);
+    return handset_radio_switch(self, values[0].number == 1);
 }
 
 static enum err call_pair_by_bluetooth(void *self, const struct call_value *values)
 {
     (void)values;
-    return radio_pair(self);
+    return handset_radio_pair(self);
 }
 
 static enum err call_want(void *self, const struct call_value *values)
 {
     (void)values;
-    return radio_want(self);
+    return handset_radio_want(self);
 }
 
 static enum err call_forge_receipt(void *self, const struct call_value *values)
@@ -308,7 +308,7 @@ static void phone_on_bytes(void *self, unsigned port, const char *address, struc
     else if (port == PHONE_PORT_NFC)
         handset_on_command(self, bytes);
     else if (port == PHONE_PORT_RADIO)
-        radio_on_bytes(self, bytes);
+        handset_radio_on_bytes(self, bytes);
     else if (handset_tracking_waits_for(self, address))
         handset_tracking_on_response(self, bytes);
     else
@@ -321,7 +321,7 @@ static void phone_on_news(void *self, unsigned port, const char *address, const 
     if (port == PHONE_PORT_NFC)
         handset_on_news(p, news);
     else if (port == PHONE_PORT_RADIO)
-        radio_on_news(p, address, news);
+        handset_radio_on_news(p, address, news);
     else if (port == PHONE_PORT_DEVICE && handset_tracking_waits_for(p, address))
         handset_tracking_on_news(p, news);
     else if (port == PHONE_PORT_DEVICE)
@@ -335,7 +335,7 @@ static void phone_on_link(void *self, unsigned port, enum link_state state)
     if (port == PHONE_PORT_NFC)
         handset_on_link(self, state);
     else if (port == PHONE_PORT_RADIO)
-        radio_on_link(self, state);
+        handset_radio_on_link(self, state);
     else if (port == PHONE_PORT_DEVICE) {
         handset_phase0_on_link(self, state);
         handset_tracking_on_link(self, state);
@@ -368,7 +368,7 @@ static void phone_on_timer(void *self, unsigned timer)
                                                     [PHONE_TIMER_TRACKING_PATIENCE] = handset_tracking_late,
                                                     [PHONE_TIMER_TRACKING_RETRY] = handset_tracking_again,
                                                     [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again,
-                                                    [PHONE_TIMER_RADIO] = radio_late};
+                                                    [PHONE_TIMER_RADIO] = handset_radio_late};
     if (timer == PHONE_TIMER_PATIENCE)
         phone_retry(self, "no answer");
     else
@@ -401,7 +401,7 @@ static enum err phone_init(void *self, struct env *env, const struct component_a
     if (e)
         return e;
     phone_remember(p);
-    radio_begin(p);
+    handset_radio_begin(p);
     return handset_open(p);
 }
 

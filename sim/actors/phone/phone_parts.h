@@ -5,8 +5,8 @@
 #include "lib/http/http.h"
 #include "lib/token/token.h"
 #include "sim/actors/phone/handset.h"
+#include "sim/actors/phone/handset_radio.h"
 #include "sim/actors/phone/phone.h"
-#include "sim/actors/phone/radio.h"
 
 enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORT_RADIO, PHONE_PORTS };
 enum {

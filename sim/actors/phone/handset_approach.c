@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/actors/phone/handset_radio_parts.h"
 #include "sim/actors/phone/phone_parts.h"
-#include "sim/actors/phone/radio_parts.h"
 
 /* ---- bonds ---- */
 
@@ -13,7 +13,7 @@ static void bond_name(unsigned key, char out[ENV_KEY_MAX])
     snprintf(out, ENV_KEY_MAX, "%s%u", PHONE_BOND, key);
 }
 
-enum err radio_bond_get(struct phone *p, unsigned key, struct approach_bond *out)
+enum err handset_radio_bond_get(struct phone *p, unsigned key, struct approach_bond *out)
 {
     char name[ENV_KEY_MAX];
     size_t len;
@@ -35,7 +35,7 @@ static enum err bond_put(struct phone *p, unsigned key, const struct approach_bo
 static enum err keys_of(struct phone *p, unsigned index, struct first_approach_keys *out)
 {
     const struct dk_owned *o = &p->handset.device.owned[index];
-    const struct digital_key *k = radio_key_at(p, index);
+    const struct digital_key *k = handset_radio_key_at(p, index);
     if (!k)
         return ERR_NOT_FOUND;
     const struct slot_id *slot = &k->creation.slot;
@@ -49,7 +49,7 @@ static void set_clock(struct phone *p)
         (struct time_sync){.event_count = 1, .device_us = env_now_us(p->env), .max_ppm = 50, .success = true};
 }
 
-void radio_channel(struct phone *p)
+void handset_radio_channel(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     struct first_approach_keys keys;
@@ -58,16 +58,16 @@ void radio_channel(struct phone *p)
     r->approach = (struct device_approach){.crypto = p->env->crypto};
     set_clock(p);
     env_trace_step(p->env, "OP-06/3", "the channel is open");
-    radio_enter(p, RADIO_CONNECTED);
+    handset_radio_enter(p, RADIO_CONNECTED);
     if (r->pairs) {
-        radio_do(p, device_approach_begin_pairing(&r->approach));
-    } else if (r->bonded) { /* radio.c has looked at the link's security */
-        radio_do(p, device_approach_begin_bonded(&r->approach, APPROACH_LEVEL, APPROACH_KEY));
+        handset_radio_do(p, device_approach_begin_pairing(&r->approach));
+    } else if (r->bonded) { /* handset_radio.c has looked at the link's security */
+        handset_radio_do(p, device_approach_begin_bonded(&r->approach, APPROACH_LEVEL, APPROACH_KEY));
     } else if (keys_of(p, r->key, &keys) == ERR_OK) {
-        radio_do(p, device_approach_begin(&r->approach, &keys));
+        handset_radio_do(p, device_approach_begin(&r->approach, &keys));
         OPENSSL_cleanse(&keys, sizeof keys);
     } else {
-        radio_leave(p);
+        handset_radio_leave(p);
     }
 }
 
@@ -80,7 +80,7 @@ static void add_oob(struct phone *p, const struct approach_oob *oob)
         return;
     memcpy(said.confirm, oob->confirm, sizeof oob->confirm);
     memcpy(said.key, oob->random, sizeof oob->random);
-    radio_tell(p, "", BLE_TELL_OOB_OF, &said);
+    handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
     OPENSSL_cleanse(&said, sizeof said);
 }
 
@@ -98,7 +98,7 @@ static unsigned paired(const struct phone *p)
 {
     unsigned bits = 0;
     for (unsigned i = 0; i < APPLET_KEYS; i++)
-        bits |= radio_key_at(p, i) ? 1u << i : 0;
+        bits |= handset_radio_key_at(p, i) ? 1u << i : 0;
     return bits;
 }
 
@@ -139,14 +139,14 @@ static void do_one(struct phone *p, const struct approach_step *s)
     }
     case APPROACH_READ_OOB:
         env_trace_step(p->env, "OP-06/4", "first approach");
-        radio_tell(p, "", BLE_TELL_OOB, &nothing);
+        handset_radio_tell(p, "", BLE_TELL_OOB, &nothing);
         break;
     case APPROACH_ADD_OOB:
         add_oob(p, s->oob);
         break;
     case APPROACH_PAIR:
         env_trace_step(p->env, "OP-06/5", "pairs out of band");
-        radio_tell(p, r->vehicle, BLE_TELL_PAIR, &nothing);
+        handset_radio_tell(p, r->vehicle, BLE_TELL_PAIR, &nothing);
         break;
     case APPROACH_READY:
         env_trace_step(p->env, "OP-06/6", "Time_Sync is said");
@@ -159,26 +159,26 @@ static void do_one(struct phone *p, const struct approach_step *s)
     }
 }
 
-void radio_do(struct phone *p, struct approach_step s)
+void handset_radio_do(struct phone *p, struct approach_step s)
 {
     struct phone_radio *r = &p->radio;
     while (s.what != APPROACH_WAIT) {
         if (s.what == APPROACH_OVER) {
             if (s.reason)
                 env_trace_reason(p->env, TRACE_FAIL, NULL, NULL, s.reason, 0, "the approach has ended");
-            radio_leave(p);
+            handset_radio_leave(p);
             return;
         }
         do_one(p, &s);
         s = s.what == APPROACH_STORE_BOND ? store_bond(p, s.bond) : device_approach_proceed(&r->approach);
     }
     if (r->state == RADIO_CONNECTED)
-        radio_enter(p, RADIO_CONNECTED);
+        handset_radio_enter(p, RADIO_CONNECTED);
 }
 
 /* ---- what comes ---- */
 
-void radio_on_bytes(struct phone *p, struct span sdu)
+void handset_radio_on_bytes(struct phone *p, struct span sdu)
 {
     struct phone_radio *r = &p->radio;
     if (r->state != RADIO_CONNECTED)
@@ -187,10 +187,10 @@ void radio_on_bytes(struct phone *p, struct span sdu)
     if (s.what == APPROACH_APDU)
         hand_on(p, sdu);
     else
-        radio_do(p, s);
+        handset_radio_do(p, s);
 }
 
-void radio_answer(struct phone *p, struct span message)
+void handset_radio_answer(struct phone *p, struct span message)
 {
     enum err e = env_send_bytes(p->env, PHONE_PORT_RADIO, p->radio.vehicle, message);
     if (e) /* the link went while it was made */
@@ -202,16 +202,16 @@ static void on_own_oob(struct phone *p, const struct ble_said *said)
     struct phone_radio *r = &p->radio;
     struct radio_identity own;
     struct approach_oob oob;
-    bool known = radio_identity(p, &own) == ERR_OK;
+    bool known = handset_radio_identity(p, &own) == ERR_OK;
     memcpy(oob.address, own.address, sizeof oob.address);
     memcpy(oob.confirm, said->confirm, sizeof oob.confirm);
     memcpy(oob.random, said->key, sizeof oob.random);
-    radio_do(p, device_approach_oob(&r->approach, known ? &oob : NULL));
+    handset_radio_do(p, device_approach_oob(&r->approach, known ? &oob : NULL));
     OPENSSL_cleanse(&own, sizeof own);
     OPENSSL_cleanse(&oob, sizeof oob);
 }
 
-void radio_keys(struct phone *p, enum ble_news verb, const struct ble_said *said)
+void handset_radio_keys(struct phone *p, enum ble_news verb, const struct ble_said *said)
 {
     struct phone_radio *r = &p->radio;
     if (r->state != RADIO_CONNECTED)
@@ -219,25 +219,25 @@ void radio_keys(struct phone *p, enum ble_news verb, const struct ble_said *said
     if (verb == BLE_NEWS_OOB)
         on_own_oob(p, said);
     else if (verb == BLE_NEWS_NEW_LTK)
-        radio_do(p, device_approach_ltk(&r->approach, said->level == 3, said->number, said->key));
+        handset_radio_do(p, device_approach_ltk(&r->approach, said->level == 3, said->number, said->key));
     else if (verb == BLE_NEWS_NEW_IRK)
-        radio_do(p, device_approach_identity(&r->approach, said->address.octets, said->key));
+        handset_radio_do(p, device_approach_identity(&r->approach, said->address.octets, said->key));
 }
 
-void radio_late(struct phone *p)
+void handset_radio_late(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     if (r->state == RADIO_CONNECTED)
-        radio_do(p, device_approach_late(&r->approach));
+        handset_radio_do(p, device_approach_late(&r->approach));
     else
-        radio_look(p);
+        handset_radio_look(p);
 }
 
-enum err radio_want(struct phone *p)
+enum err handset_radio_want(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     if (r->state != RADIO_CONNECTED || r->approach.state != DA_READY)
         return ERR_MSG_UNEXPECTED;
-    radio_do(p, device_approach_want(&r->approach));
+    handset_radio_do(p, device_approach_want(&r->approach));
     return ERR_OK;
 }

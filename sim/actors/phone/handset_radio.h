@@ -9,8 +9,8 @@
  *   READING     the SPSM, OPENING the channel
  *   CONNECTED   the channel is open: the approach
  *   LEAVING     until the link is down */
-#ifndef sim_actors_phone_radio_h
-#define sim_actors_phone_radio_h
+#ifndef sim_actors_phone_handset_radio_h
+#define sim_actors_phone_handset_radio_h
 
 #include "lib/ccc/device/device_approach.h"
 #include "lib/env/env.h"
@@ -49,23 +49,23 @@ struct phone_radio {
 };
 
 /* After a start, and when the battery is back. */
-void radio_begin(struct phone *p);
+void handset_radio_begin(struct phone *p);
 /* As when the battery goes. */
-void radio_stop(struct phone *p);
-enum err radio_switch(struct phone *p, bool on);
+void handset_radio_stop(struct phone *p);
+enum err handset_radio_switch(struct phone *p, bool on);
 /* Owner pairing over Bluetooth, with the password that the framework holds. */
-enum err radio_pair(struct phone *p);
+enum err handset_radio_pair(struct phone *p);
 /* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near. */
-enum err radio_want(struct phone *p);
+enum err handset_radio_want(struct phone *p);
 /* Keys or password have changed. */
-void radio_look(struct phone *p);
-void radio_on_link(struct phone *p, enum link_state state);
-void radio_on_news(struct phone *p, const char *address, const char *news);
-void radio_on_bytes(struct phone *p, struct span sdu);
+void handset_radio_look(struct phone *p);
+void handset_radio_on_link(struct phone *p, enum link_state state);
+void handset_radio_on_news(struct phone *p, const char *address, const char *news);
+void handset_radio_on_bytes(struct phone *p, struct span sdu);
 /* The framework's answer. */
-void radio_answer(struct phone *p, struct span message);
+void handset_radio_answer(struct phone *p, struct span message);
 /* An approach took too long, or a pause is over. */
-void radio_late(struct phone *p);
-void radio_show(struct phone *p);
+void handset_radio_late(struct phone *p);
+void handset_radio_show(struct phone *p);
 
 #endif

@@ -1,13 +1,13 @@
-/* Which vehicle, from its advertisement to the open channel. The approach itself: radio_approach.c. */
-#include "sim/actors/phone/radio.h"
+/* Which vehicle, from its advertisement to the open channel. The approach itself: handset_approach.c. */
+#include "sim/actors/phone/handset_radio.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/crypto/smp.h"
+#include "sim/actors/phone/handset_radio_parts.h"
 #include "sim/actors/phone/phone_parts.h"
-#include "sim/actors/phone/radio_parts.h"
 
 #define PAUSE_US    1000000 /* after a link has ended */
 #define MTU         512
@@ -20,7 +20,7 @@ static const uint8_t pairing_ad[] = {0x03, 0x03, 0xF5, 0xFF};
 
 /* ---- who this phone is ---- */
 
-enum err radio_identity(struct phone *p, struct radio_identity *out)
+enum err handset_radio_identity(struct phone *p, struct radio_identity *out)
 {
     uint8_t stored[APPROACH_ADDRESS + CCC_KEY];
     size_t len;
@@ -42,7 +42,8 @@ enum err radio_identity(struct phone *p, struct radio_identity *out)
 
 /* ---- words ---- */
 
-enum err radio_tell(struct phone *p, const char *address, enum ble_tell verb, const struct ble_said *said)
+enum err handset_radio_tell(struct phone *p, const char *address, enum ble_tell verb,
+                            const struct ble_said *said)
 {
     char words[BLE_WORDS];
     ble_tell_write(verb, said, words);
@@ -66,65 +67,65 @@ static const char *text_of(const struct phone_radio *r)
     return r->approach.state == DA_READY ? "near the vehicle" : r->pairs ? "pairing" : "approaching";
 }
 
-void radio_show(struct phone *p)
+void handset_radio_show(struct phone *p)
 {
     env_show(p->env, PHONE_SHOW_RADIO, text_of(&p->radio));
 }
 
-void radio_enter(struct phone *p, enum radio_state state)
+void handset_radio_enter(struct phone *p, enum radio_state state)
 {
     p->radio.state = state;
     unsigned ms = state == RADIO_CONNECTED ? device_approach_patience_ms(&p->radio.approach) : 0;
     env_timer_set(p->env, PHONE_TIMER_RADIO, ms ? env_now_us(p->env) + ms * 1000ull : ENV_NEVER);
-    radio_show(p);
+    handset_radio_show(p);
 }
 
-void radio_leave(struct phone *p)
+void handset_radio_leave(struct phone *p)
 {
     struct ble_said said = {.reason = REASON_USER};
     device_approach_wipe(&p->radio.approach);
-    radio_enter(p, RADIO_LEAVING);
-    if (radio_tell(p, p->radio.vehicle, BLE_TELL_DISCONNECT, &said))
-        radio_down(p);
+    handset_radio_enter(p, RADIO_LEAVING);
+    if (handset_radio_tell(p, p->radio.vehicle, BLE_TELL_DISCONNECT, &said))
+        handset_radio_down(p);
 }
 
 static bool looks_for_keys(const struct phone *p)
 {
     for (unsigned i = 0; i < APPLET_KEYS; i++)
-        if (radio_key_at(p, i))
+        if (handset_radio_key_at(p, i))
             return true;
     return false;
 }
 
-const struct digital_key *radio_key_at(const struct phone *p, unsigned index)
+const struct digital_key *handset_radio_key_at(const struct phone *p, unsigned index)
 {
     const struct handset *h = &p->handset;
     const struct digital_key *k = &h->applet.keys[index];
     return h->open && h->device.owned[index].paired && k->state == APPLET_KEY_ACTIVE ? k : NULL;
 }
 
-void radio_look(struct phone *p)
+void handset_radio_look(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     bool wants = looks_for_keys(p) || (r->wants_pairing && p->handset.open && p->handset.device.password_len);
     if (r->state == RADIO_IDLE && wants) {
-        radio_enter(p, RADIO_SCANNING);
-        radio_tell(p, "", BLE_TELL_SCAN, &nothing);
+        handset_radio_enter(p, RADIO_SCANNING);
+        handset_radio_tell(p, "", BLE_TELL_SCAN, &nothing);
     } else if (r->state == RADIO_SCANNING && !wants) {
-        radio_enter(p, RADIO_IDLE);
-        radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
+        handset_radio_enter(p, RADIO_IDLE);
+        handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
     }
 }
 
 /* The link is gone, or never came. */
-void radio_down(struct phone *p)
+void handset_radio_down(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     bool reached = r->state == RADIO_CONNECTED;
     device_approach_wipe(&r->approach);
     r->pairs = r->bonded = false;
     *r->vehicle = '\0';
-    radio_enter(p, RADIO_IDLE);
+    handset_radio_enter(p, RADIO_IDLE);
     if (reached)
         handset_reset_link(p, DK_BLE);
     env_timer_in(p->env, PHONE_TIMER_RADIO, PAUSE_US);
@@ -134,15 +135,15 @@ static void be_up(struct phone *p)
 {
     struct radio_identity own;
     struct ble_said said = {.address = {.random = true}};
-    if (radio_identity(p, &own))
+    if (handset_radio_identity(p, &own))
         return;
     memcpy(said.address.octets, own.address, sizeof own.address);
     memcpy(said.confirm, own.irk, sizeof own.irk);
-    radio_enter(p, RADIO_IDLE);
-    radio_tell(p, "", BLE_TELL_IDENTITY, &said);
+    handset_radio_enter(p, RADIO_IDLE);
+    handset_radio_tell(p, "", BLE_TELL_IDENTITY, &said);
     OPENSSL_cleanse(&own, sizeof own);
     OPENSSL_cleanse(&said, sizeof said);
-    radio_look(p);
+    handset_radio_look(p);
 }
 
 static void settle(struct phone *p)
@@ -154,47 +155,47 @@ static void settle(struct phone *p)
     } else if (!works && r->state != RADIO_OFF) {
         bool reached = r->state == RADIO_CONNECTED;
         if (*r->vehicle && r->up)
-            radio_leave(p);
+            handset_radio_leave(p);
         if (r->up)
-            radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
+            handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
         device_approach_wipe(&r->approach);
         *r->vehicle = '\0';
-        radio_enter(p, RADIO_OFF);
+        handset_radio_enter(p, RADIO_OFF);
         if (reached)
             handset_reset_link(p, DK_BLE);
     }
 }
 
-void radio_begin(struct phone *p)
+void handset_radio_begin(struct phone *p)
 {
     p->radio.on = true;
     settle(p);
 }
 
-void radio_stop(struct phone *p)
+void handset_radio_stop(struct phone *p)
 {
     settle(p);
 }
 
-enum err radio_switch(struct phone *p, bool on)
+enum err handset_radio_switch(struct phone *p, bool on)
 {
     p->radio.on = on;
     settle(p);
     return ERR_OK;
 }
 
-void radio_on_link(struct phone *p, enum link_state state)
+void handset_radio_on_link(struct phone *p, enum link_state state)
 {
     p->radio.up = state != LINK_DOWN;
     settle(p);
 }
 
-enum err radio_pair(struct phone *p)
+enum err handset_radio_pair(struct phone *p)
 {
     if (!p->handset.open || !p->handset.device.password_len)
         return ERR_MSG_UNEXPECTED;
     p->radio.wants_pairing = true;
-    radio_look(p);
+    handset_radio_look(p);
     return ERR_OK;
 }
 
@@ -204,7 +205,7 @@ enum err radio_pair(struct phone *p)
 static bool is_of_key(struct phone *p, unsigned index, const struct ble_address *a)
 {
     const struct dk_owned *o = &p->handset.device.owned[index];
-    if (!radio_key_at(p, index))
+    if (!handset_radio_key_at(p, index))
         return false;
     return smp_resolves(p->env->crypto, o->irk, a->octets) ||
            (a->random && memcmp(a->octets, o->ble_address, sizeof o->ble_address) == 0);
@@ -220,14 +221,14 @@ static void connect(struct phone *p, const char *address)
     struct phone_radio *r = &p->radio;
     struct radio_identity own;
     struct ble_said said = {.address = {.random = true}};
-    if (radio_identity(p, &own) || smp_private_address(p->env->crypto, own.irk, said.address.octets))
+    if (handset_radio_identity(p, &own) || smp_private_address(p->env->crypto, own.irk, said.address.octets))
         return;
     OPENSSL_cleanse(&own, sizeof own);
     text_copy(r->vehicle, sizeof r->vehicle, address);
-    radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
-    radio_enter(p, RADIO_CONNECTING);
-    if (radio_tell(p, address, BLE_TELL_CONNECT, &said))
-        radio_down(p);
+    handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
+    handset_radio_enter(p, RADIO_CONNECTING);
+    if (handset_radio_tell(p, address, BLE_TELL_CONNECT, &said))
+        handset_radio_down(p);
 }
 
 static void on_heard(struct phone *p, const char *address, const struct ble_said *said)
@@ -255,9 +256,9 @@ static void on_heard(struct phone *p, const char *address, const struct ble_said
 static void read_spsm(struct phone *p)
 {
     struct ble_said said = {.uuid = spsm_uuid};
-    radio_enter(p, RADIO_READING);
-    if (radio_tell(p, p->radio.vehicle, BLE_TELL_READ, &said))
-        radio_leave(p);
+    handset_radio_enter(p, RADIO_READING);
+    if (handset_radio_tell(p, p->radio.vehicle, BLE_TELL_READ, &said))
+        handset_radio_leave(p);
 }
 
 /* Its bond encrypts the link before the channel opens. */
@@ -266,18 +267,18 @@ static void on_up(struct phone *p)
     struct phone_radio *r = &p->radio;
     struct approach_bond bond;
     struct ble_said said = {.level = 0};
-    r->bonded = !r->pairs && !r->distrusts && radio_bond_get(p, r->key, &bond) == ERR_OK;
+    r->bonded = !r->pairs && !r->distrusts && handset_radio_bond_get(p, r->key, &bond) == ERR_OK;
     if (!r->bonded) {
         read_spsm(p);
         return;
     }
     memcpy(said.confirm, bond.ltk, sizeof bond.ltk);
     OPENSSL_cleanse(&bond, sizeof bond);
-    radio_enter(p, RADIO_ENCRYPTING);
-    enum err e = radio_tell(p, r->vehicle, BLE_TELL_ENCRYPT, &said);
+    handset_radio_enter(p, RADIO_ENCRYPTING);
+    enum err e = handset_radio_tell(p, r->vehicle, BLE_TELL_ENCRYPT, &said);
     OPENSSL_cleanse(&said, sizeof said);
     if (e)
-        radio_leave(p);
+        handset_radio_leave(p);
 }
 
 static void on_value(struct phone *p, const struct ble_said *said)
@@ -287,24 +288,24 @@ static void on_value(struct phone *p, const struct ble_said *said)
     if (r->state != RADIO_READING)
         return;
     if (said->value_len != 2) {
-        radio_leave(p);
+        handset_radio_leave(p);
         return;
     }
     r->spsm = out.spsm = (uint16_t)(said->value[0] << 8 | said->value[1]);
-    radio_enter(p, RADIO_OPENING);
-    if (radio_tell(p, r->vehicle, BLE_TELL_OPEN, &out))
-        radio_leave(p);
+    handset_radio_enter(p, RADIO_OPENING);
+    if (handset_radio_tell(p, r->vehicle, BLE_TELL_OPEN, &out))
+        handset_radio_leave(p);
 }
 
 static void on_encrypted(struct phone *p, const struct ble_said *said)
 {
     struct phone_radio *r = &p->radio;
     if (r->state == RADIO_CONNECTED) {
-        radio_do(p, device_approach_encrypted(&r->approach, said->level, said->number));
+        handset_radio_do(p, device_approach_encrypted(&r->approach, said->level, said->number));
         return;
     }
     if (r->state != RADIO_ENCRYPTING || approach_check_security(said->level, said->number)) {
-        radio_leave(p);
+        handset_radio_leave(p);
         return;
     }
     read_spsm(p);
@@ -314,17 +315,17 @@ static void on_auth_failed(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     if (r->state == RADIO_CONNECTED) {
-        radio_do(p, device_approach_failed(&r->approach));
+        handset_radio_do(p, device_approach_failed(&r->approach));
         return;
     }
     /* the bond stays until another takes its place: anybody may say so over the air */
     r->distrusts = true;
     env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_BOND, 0,
                      "the vehicle does not know the bond");
-    radio_leave(p);
+    handset_radio_leave(p);
 }
 
-void radio_on_news(struct phone *p, const char *address, const char *news)
+void handset_radio_on_news(struct phone *p, const char *address, const char *news)
 {
     struct phone_radio *r = &p->radio;
     enum ble_news verb;
@@ -341,13 +342,13 @@ void radio_on_news(struct phone *p, const char *address, const char *news)
             on_up(p);
             break;
         case BLE_NEWS_DOWN:
-            radio_down(p);
+            handset_radio_down(p);
             break;
         case BLE_NEWS_VALUE:
             on_value(p, &said);
             break;
         case BLE_NEWS_CHANNEL:
-            radio_channel(p);
+            handset_radio_channel(p);
             break;
         case BLE_NEWS_ENCRYPTED:
             on_encrypted(p, &said);
@@ -358,10 +359,10 @@ void radio_on_news(struct phone *p, const char *address, const char *news)
         case BLE_NEWS_NO_VALUE:
         case BLE_NEWS_NO_CHANNEL:
         case BLE_NEWS_CHANNEL_CLOSED:
-            radio_leave(p);
+            handset_radio_leave(p);
             break;
         default:
-            radio_keys(p, verb, &said);
+            handset_radio_keys(p, verb, &said);
         }
     OPENSSL_cleanse(&said, sizeof said);
 }

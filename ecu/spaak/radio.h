@@ -1,0 +1,69 @@
+/* The SpaaK Module's Bluetooth LE (lib/media/ble; OP-06): it is on the air for phones that hold a key, and
+ * for owner pairing; each that opens the channel has a link here, whose approach
+ * (lib/ccc/vehicle/vehicle_approach.h) says who it is. A link that is READY is a place for sessions, as the
+ * readers are.
+ *
+ *   radio.c           what is advertised, links that come and go, the news of the radio
+ *   radio_approach.c  the steps of approaches, bonds in the store, APDUs of sessions */
+#ifndef ecu_spaak_radio_h
+#define ecu_spaak_radio_h
+
+#include "lib/ccc/vehicle/vehicle_approach.h"
+#include "lib/env/env.h"
+#include "lib/media/ble/words.h"
+
+struct spaak;
+
+#define SPAAK_LINKS       4          /* phones at a time; one more is sent away */
+#define SPAAK_BOND_PREFIX "dk/bond/" /* and keyID: how Bluetooth knows the phone of that key, sealed */
+#define SPAAK_SPSM        0x0080
+#define SPAAK_SELECT      32 /* a SELECT is at most so long */
+
+struct spaak_link {
+    bool used, channel;
+    char peer[BLE_ADDRESS_TEXT]; /* its address on the link */
+    bool bonded;                 /* encrypted with the bond of key_id */
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    unsigned level, key_size;     /* of the link */
+    bool waits_oob;               /* for its turn to have our out-of-band data */
+    bool has_opened;              /* doors, in this link's time */
+    bool wanted;                  /* the phone asks for a transaction */
+    bool awaits;                  /* an answer to an APDU */
+    uint8_t select[SPAAK_SELECT]; /* goes out when the timer fires */
+    size_t select_len;
+    struct vehicle_approach approach;
+};
+
+struct spaak_radio {
+    bool up;
+    bool on_air, for_pairing; /* advertises; with what pairing needs */
+    int oob_of;               /* link whose pairing has our out-of-band data; -1: none */
+    struct spaak_link links[SPAAK_LINKS];
+};
+
+/* After a start, and when keys, identity or pairing have changed: what is on the air. */
+void radio_look(struct spaak *s);
+/* The module goes down: nobody is told. */
+void radio_stop(struct spaak *s);
+void radio_on_link(struct spaak *s, enum link_state state);
+void radio_on_news(struct spaak *s, const char *address, const char *news);
+void radio_on_bytes(struct spaak *s, const char *address, struct span sdu);
+/* Of a link, or SPAAK_LINKS: another private address. */
+void radio_on_timer(struct spaak *s, unsigned link);
+
+/* ---- for sessions at a link, whose place is SPAAK_AIR + link ---- */
+
+/* After that gap, if not 0. */
+void radio_select(struct spaak *s, unsigned link, struct span select, unsigned gap_ms);
+void radio_send(struct spaak *s, unsigned link, struct span command);
+/* The transaction is over; the link stays. */
+void radio_deselect(struct spaak *s, unsigned link);
+/* A phone is there that may open the car: READY, no session under way. */
+bool radio_is_ready(const struct spaak *s, unsigned link);
+/* Owner pairing over this link has made a key that the phone knows. */
+void radio_accepted(struct spaak *s, unsigned link);
+void radio_drop(struct spaak *s, unsigned link);
+/* Puts: what Bluetooth knew of that key goes with it. */
+void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID]);
+
+#endif

@@ -1,0 +1,268 @@
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "ecu/spaak/radio_parts.h"
+#include "lib/ccc/apdu.h"
+
+#define ANSWER_MS 2000  /* T_APDU */
+#define VERIFY_MS 30000 /* the phone computes scrypt */
+
+/* ---- bonds ---- */
+
+static void bond_name(const uint8_t key_id[ENDPOINT_KEY_ID], char out[ENV_KEY_MAX])
+{
+    char hex[2 * ENDPOINT_KEY_ID + 1];
+    hex_encode(key_id, ENDPOINT_KEY_ID, hex);
+    text_copy(out, ENV_KEY_MAX, SPAAK_BOND_PREFIX);
+    text_copy(out + strlen(out), ENV_KEY_MAX - strlen(out), hex);
+}
+
+enum err radio_bond_get(struct spaak *s, const struct vehicle_key *k, struct approach_bond *out)
+{
+    char name[ENV_KEY_MAX];
+    size_t len;
+    bond_name(k->key_id, name);
+    enum err e = env_store_get(s->env, name, out, sizeof *out, &len);
+    return !e && len != sizeof *out ? ERR_STORE_FAILED : e;
+}
+
+static enum err bond_store(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID],
+                           const struct approach_bond *bond)
+{
+    char name[ENV_KEY_MAX];
+    bond_name(key_id, name);
+    enum err e = env_store_put(s->env, name, span_of(bond, sizeof *bond));
+    return e ? e : env_store_commit(s->env);
+}
+
+void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
+{
+    char name[ENV_KEY_MAX];
+    bond_name(key_id, name);
+    env_store_delete(s->env, name);
+}
+
+/* ---- the beginning ---- */
+
+static const struct vehicle_key *key_of(const struct spaak *s, const struct spaak_link *l)
+{
+    for (size_t i = 0; l->bonded && i < s->keys.count; i++)
+        if (memcmp(s->keys.list[i].key_id, l->key_id, sizeof l->key_id) == 0)
+            return &s->keys.list[i];
+    return NULL;
+}
+
+/* OP-06/3 */
+void radio_channel(struct spaak *s, unsigned link)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    if (l->channel) {
+        radio_leave(s, link); /* there is one to a link */
+        return;
+    }
+    l->channel = true;
+    l->approach = (struct vehicle_approach){.crypto = s->env->crypto,
+                                            .keys = s->keys.list,
+                                            .n_keys = s->keys.count,
+                                            .may_pair = s->radio.for_pairing};
+    env_trace_step(s->env, "OP-06/3",
+                   l->bonded ? "a phone that is known has opened the channel"
+                             : "a phone has opened the channel");
+    radio_do(s, link, vehicle_approach_begin(&l->approach, key_of(s, l), l->level, l->key_size));
+}
+
+/* ---- steps ---- */
+
+static void send_sdu(struct spaak *s, const struct spaak_link *l, struct span sdu)
+{
+    enum err e = env_send_bytes(s->env, SPAAK_PORT_RADIO, l->peer, sdu);
+    if (e)
+        env_trace_reason(s->env, TRACE_DROP, NULL, NULL, e, (uint32_t)sdu.len, NULL);
+}
+
+static const struct ble_said nothing;
+
+void radio_next_oob(struct spaak *s)
+{
+    struct spaak_radio *r = &s->radio;
+    for (unsigned i = 0; r->oob_of < 0 && i < SPAAK_LINKS; i++)
+        if (r->links[i].used && r->links[i].waits_oob) {
+            r->links[i].waits_oob = false;
+            r->oob_of = (int)i;
+            radio_tell(s, "", BLE_TELL_OOB, &nothing);
+        }
+}
+
+static void add_oob(struct spaak *s, const struct spaak_link *l, const struct approach_oob *oob)
+{
+    struct ble_said said = {.level = 0};
+    if (ble_address_read(l->peer, &said.address))
+        return;
+    memcpy(said.confirm, oob->confirm, sizeof oob->confirm);
+    memcpy(said.key, oob->random, sizeof oob->random);
+    radio_tell(s, "", BLE_TELL_OOB_OF, &said);
+    OPENSSL_cleanse(&said, sizeof said);
+}
+
+static struct approach_step store_bond(struct spaak *s, unsigned link, const struct approach_bond *bond)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    enum err e = bond_store(s, l->approach.key_id, bond);
+    env_trace_step(s->env, "OP-06/5", "paired out of band: the link is encrypted");
+    s->radio.oob_of = -1;
+    return vehicle_approach_stored(&l->approach, e);
+}
+
+static void on_wanted(struct spaak *s, unsigned link, enum dk_event event)
+{
+    const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
+    if (event == DK_EVENT_REQUEST_STANDARD)
+        s->radio.links[link].wanted = true;
+    else if (session_begin_pairing(s, place, 0))
+        radio_leave(s, link);
+}
+
+static void do_one(struct spaak *s, unsigned link, const struct approach_step *step)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    switch (step->what) {
+    case APPROACH_SEND:
+        send_sdu(s, l, step->sdu);
+        break;
+    case APPROACH_READ_OOB:
+        env_trace_step(s->env, "OP-06/4", "first approach of a key that is known");
+        l->waits_oob = true;
+        radio_next_oob(s);
+        break;
+    case APPROACH_ADD_OOB:
+        add_oob(s, l, step->oob);
+        break;
+    case APPROACH_READY:
+        memcpy(l->key_id, l->approach.key_id, sizeof l->key_id);
+        env_trace_step(s->env, "OP-06/6", "the phone's clock is known: transactions may be");
+        break;
+    case APPROACH_WANTED:
+        on_wanted(s, link, step->event);
+        break;
+    case APPROACH_APDU:
+        l->awaits = false;
+        session_on_answer(s, (enum spaak_place)(SPAAK_AIR + link), step->apdu);
+        break;
+    case APPROACH_REFUSED:
+        env_trace_reason(s->env, TRACE_REJECT, NULL, NULL, step->reason, 0, "over Bluetooth");
+        break;
+    default:
+        break;
+    }
+}
+
+static void set_timer(struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    unsigned ms = vehicle_approach_patience_ms(&l->approach);
+    if (l->used && !l->awaits && !l->select_len)
+        env_timer_set(s->env, SPAAK_TIMER_LINK + link, ms ? env_now_us(s->env) + ms * 1000ull : ENV_NEVER);
+}
+
+void radio_do(struct spaak *s, unsigned link, struct approach_step step)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    while (step.what != APPROACH_WAIT && l->used) {
+        if (step.what == APPROACH_OVER) {
+            if (step.reason)
+                env_trace_reason(s->env, TRACE_REJECT, "OP-06/4", NULL, step.reason, 0,
+                                 "the approach has ended");
+            radio_leave(s, link);
+            break;
+        }
+        do_one(s, link, &step);
+        if (!l->used)
+            break;
+        step = step.what == APPROACH_STORE_BOND ? store_bond(s, link, step.bond)
+                                                : vehicle_approach_proceed(&l->approach);
+    }
+    set_timer(s, link);
+    radio_next_oob(s);
+    unlock_look(s);
+}
+
+/* ---- for sessions ---- */
+
+static void send_apdu(struct spaak *s, unsigned link, struct span apdu)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    uint8_t out[DK_MESSAGE_HEADER + APDU_COMMAND_MAX];
+    struct wr w = wr_of(out, sizeof out);
+    const enum dk_type type = l->approach.state == VA_PAIRING ? DK_FRAMEWORK : DK_SE;
+    const struct dk_message m = {.type = type, .id = DK_APDU_RQ, .data = apdu};
+    dk_message_put(&w, &m);
+    bool slow = apdu.len > 1 && (apdu.p[1] == APDU_SPAKE2P_REQUEST || apdu.p[1] == APDU_SPAKE2P_VERIFY);
+    l->awaits = true;
+    env_timer_in(s->env, SPAAK_TIMER_LINK + link, (slow ? VERIFY_MS : ANSWER_MS) * 1000ull);
+    send_sdu(s, l, span_of(out, w.len));
+}
+
+void radio_send(struct spaak *s, unsigned link, struct span command)
+{
+    if (s->radio.links[link].used)
+        send_apdu(s, link, command);
+}
+
+void radio_select(struct spaak *s, unsigned link, struct span select, unsigned gap_ms)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    if (!l->used || select.len > sizeof l->select)
+        return;
+    if (!gap_ms) {
+        send_apdu(s, link, select);
+        return;
+    }
+    memcpy(l->select, select.p, select.len);
+    l->select_len = select.len;
+    env_timer_in(s->env, SPAAK_TIMER_LINK + link, gap_ms * 1000ull);
+}
+
+void radio_deselect(struct spaak *s, unsigned link)
+{
+    static const uint8_t event[] = {DK_EVENT, DK_EVENT_NOTIFICATION,     0,
+                                    2,        DK_EVENT_COMMAND_COMPLETE, DK_EVENT_DESELECT_SE};
+    struct spaak_link *l = &s->radio.links[link];
+    l->awaits = false;
+    l->wanted = false;
+    if (l->used && l->approach.state == VA_READY)
+        send_sdu(s, l, span_of(event, sizeof event));
+    if (l->used)
+        set_timer(s, link);
+}
+
+bool radio_is_ready(const struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    return l->used && l->channel && l->approach.state == VA_READY && !s->readers[SPAAK_AIR + link].session;
+}
+
+void radio_accepted(struct spaak *s, unsigned link)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    l->approach.keys = s->keys.list;
+    l->approach.n_keys = s->keys.count;
+    radio_do(s, link, vehicle_approach_accepted(&l->approach));
+}
+
+void radio_time(struct spaak *s, unsigned link)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    if (!l->used)
+        return;
+    if (l->select_len) {
+        struct span select = span_of(l->select, l->select_len);
+        l->select_len = 0;
+        send_apdu(s, link, select);
+    } else if (l->awaits || !l->channel) {
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, ERR_DK_TIMEOUT, 0, "over Bluetooth");
+        radio_leave(s, link);
+        unlock_look(s);
+    } else {
+        radio_do(s, link, vehicle_approach_late(&l->approach));
+    }
+}
