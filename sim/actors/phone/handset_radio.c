@@ -168,8 +168,11 @@ static void settle(struct phone *p)
 
 void handset_radio_begin(struct phone *p)
 {
-    p->radio.on = true;
+    uint8_t on;
+    size_t len;
+    p->radio.on = env_store_get(p->env, PHONE_RADIO_ON, &on, sizeof on, &len) == ERR_OK;
     settle(p);
+    handset_radio_show(p);
 }
 
 void handset_radio_stop(struct phone *p)
@@ -179,6 +182,15 @@ void handset_radio_stop(struct phone *p)
 
 enum err handset_radio_switch(struct phone *p, bool on)
 {
+    enum err e = ERR_OK;
+    if (on)
+        e = env_store_put(p->env, PHONE_RADIO_ON, span_of("\x01", 1));
+    else
+        env_store_delete(p->env, PHONE_RADIO_ON);
+    if (!e)
+        e = env_store_commit(p->env);
+    if (e)
+        return e;
     p->radio.on = on;
     settle(p);
     return ERR_OK;

@@ -32,8 +32,9 @@ enum radio_state {
 };
 
 /* Store, by index of the key: its vehicle as Bluetooth knows it (secret). And who this phone is. */
-#define PHONE_BOND  "radio/bond/"
-#define PHONE_RADIO "radio/own"
+#define PHONE_BOND     "radio/bond/"
+#define PHONE_RADIO    "radio/own"
+#define PHONE_RADIO_ON "radio/on" /* present when the user has switched Bluetooth on */
 
 struct phone_radio {
     bool on, up; /* switched on; the adapter is there */

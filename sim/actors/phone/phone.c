@@ -64,20 +64,11 @@ static const struct claim_spec claims[] = {
 static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
 static const char any_key[] = DK_RECORD_KEY_PREFIX "+", any_tracked[] = PHONE_TRACKED "+",
                   any_bond[] = PHONE_BOND "+";
-static const char *const keys[] = {PHONE_CLIENT,
-                                   PHONE_VEHICLE,
-                                   PHONE_KEY,
-                                   PHONE_SECRET,
-                                   PHONE_LINK_ID,
-                                   PHONE_LINK_PASSWORD,
-                                   PHONE_LINK_UNTOLD,
-                                   PHONE_PASSWORD,
-                                   DK_RECORD_FRAMEWORK_NAME,
-                                   any_key,
-                                   any_tracked,
-                                   PHONE_RADIO,
-                                   any_bond,
-                                   NULL};
+static const char *const keys[] = {PHONE_CLIENT,      PHONE_VEHICLE,  PHONE_KEY,
+                                   PHONE_SECRET,      PHONE_LINK_ID,  PHONE_LINK_PASSWORD,
+                                   PHONE_LINK_UNTOLD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME,
+                                   any_key,           any_tracked,    PHONE_RADIO,
+                                   PHONE_RADIO_ON,    any_bond,       NULL};
 static const char *const secrets[] = {
     PHONE_SECRET,         PHONE_LINK_PASSWORD, PHONE_PASSWORD, DK_RECORD_FRAMEWORK_NAME,
     DK_RECORD_KEY_PREFIX, PHONE_RADIO,         PHONE_BOND,     NULL};
