@@ -24,8 +24,8 @@ void keys_retire(struct spaak *s);
 enum err keys_put(struct spaak *s, const struct vehicle_key *k);
 /* Puts: none is left, with the identity that they belong to. */
 void keys_put_none(struct spaak *s);
-/* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. ERR_NO_SPACE.
- */
+/* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. A full list
+ * gives up the key that was paired first of those that are terminated. ERR_NO_SPACE: there is none. */
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
 enum err keys_store(struct spaak *s, const struct vehicle_key *k);
 enum err keys_delete(struct spaak *s, struct vehicle_key *k);
@@ -67,11 +67,11 @@ void readers_off(struct spaak *s, enum spaak_place place);
 /* Of [K]. ERR_NOT_FOUND without. */
 enum err vehicle_identity_id(struct spaak *s, uint8_t out[TRANSACTION_VEHICLE_ID]);
 
-/* Begins a session at that reader, which must have none, and asks for the phone. On an error nothing has
- * begun. */
+/* Begins a session at that reader, which must have none, and asks for the phone. of_pairing: its end is told
+ * to pairing.c, else to unlock.c. On an error nothing has begun. */
 enum err session_begin_pairing(struct spaak *s, enum spaak_place place, unsigned gap_ms);
 enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehicle_phase phase,
-                              struct vehicle_key *k, unsigned gap_ms);
+                              struct vehicle_key *k, unsigned gap_ms, bool of_pairing);
 enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint8_t purpose);
 /* From the reader: the answer to SELECT or to a command; the phone is gone. */
 void session_on_answer(struct spaak *s, enum spaak_place place, struct span response);
@@ -80,6 +80,7 @@ void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
 void session_repeat(struct spaak *s, enum spaak_place place);
 /* A phone has answered, and the session is not over. */
 bool session_is_heard(const struct spaak *s, enum spaak_place place);
+bool session_is_of_pairing(const struct spaak *s, enum spaak_place place);
 /* Ends it; nobody is told. True: a phone is in the middle of phase 2, and hears the abort when it has
  * answered; until then the session stays, and then turns the reader off. False: nothing is left of it. */
 bool session_abort(struct spaak *s, enum spaak_place place, enum err reason);
@@ -99,8 +100,13 @@ void pairing_on_timer(struct spaak *s, unsigned timer);
 void pairing_retired(struct spaak *s);
 /* A session of the pairing is over. */
 void pairing_on_session(struct spaak *s, const struct session_end *end);
-/* Pad and timers are the pairing's. */
+/* Pad and timers are the pairing's: phases 1 to 3. */
 bool pairing_is_on(const struct spaak *s);
+/* Phase 4 leaves the pad to what a person has asked for, and takes it up again when that is over. One that is
+ * in the middle of a transaction yields at its end. */
+void pairing_yield(struct spaak *s);
+/* Phase 4 ends with its key. */
+void pairing_on_key_ended(struct spaak *s);
 
 /* ---- pass_report.c ---- */
 
@@ -132,6 +138,8 @@ void unlock_look(struct spaak *s);
 /* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
 void unlock_terminate(struct spaak *s, struct vehicle_key *k);
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
+/* What a session has learnt beside its purpose: the device has ended its key. */
+void unlock_on_learnt(struct spaak *s, const struct session_end *end);
 /* A transaction has proved who is there, whose first answer came then: doors or engine. ERR_DK_TIMEOUT: it
  * took too long, and nothing moves. */
 enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,

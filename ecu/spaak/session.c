@@ -17,6 +17,12 @@ bool session_is_heard(const struct spaak *s, enum spaak_place place)
     return n && n->heard;
 }
 
+bool session_is_of_pairing(const struct spaak *s, enum spaak_place place)
+{
+    const struct session *n = s->readers[place].session;
+    return n && n->of_pairing;
+}
+
 static struct session *session_at(struct spaak *s, enum spaak_place place)
 {
     return s->readers[place].session;

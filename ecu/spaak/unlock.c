@@ -22,7 +22,7 @@ static struct vehicle_key *find(struct spaak *s, const uint8_t key_id[ENDPOINT_K
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? find(s, s->keys.ended_id) : NULL;
-    if (s->pairing.state != PAIRING_OFF && s->readers[SPAAK_PAD].session)
+    if (pairing_is_on(s) && s->readers[SPAAK_PAD].session)
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -30,6 +30,7 @@ static void delete_ended(struct spaak *s)
     s->keys.ended = false;
     if (!k)
         return;
+    pairing_yield(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         session_drop(s, (enum spaak_place)i);
     enum err e = keys_delete(s, k);
@@ -61,16 +62,23 @@ static bool is_wanted(struct spaak *s, enum spaak_place place)
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
     if (!s->finished || pairing_is_on(s) || !has_keys(s) || !s->cabin.bcm_heard)
         return false;
-    if (place == SPAAK_PAD)
-        return bcm->start && s->pairing.state == PAIRING_OFF;
-    return bcm->locked;
+    return place == SPAAK_PAD ? bcm->start : bcm->locked;
+}
+
+/* A pairing has the pad. Phase 4 has it while nobody wants something there. */
+static bool is_the_pairings(struct spaak *s, enum spaak_place place)
+{
+    if (place != SPAAK_PAD)
+        return false;
+    if (is_wanted(s, place))
+        pairing_yield(s);
+    return pairing_is_on(s) || session_is_of_pairing(s, place);
 }
 
 static void look_at(struct spaak *s, enum spaak_place place)
 {
     struct spaak_reader *r = &s->readers[place];
-    bool pairs = place == SPAAK_PAD && s->pairing.state != PAIRING_OFF;
-    if (pairs || session_is_heard(s, place))
+    if (is_the_pairings(s, place) || session_is_heard(s, place))
         return;
     bool had = r->session != NULL;
     if (had && r->follows_until_us) {
@@ -168,6 +176,15 @@ void unlock_terminate(struct spaak *s, struct vehicle_key *k)
     OPENSSL_cleanse(&update, sizeof update);
     keys_claim(s);
     cabin_notify(s, e ? CABIN_FAILED : CABIN_KEY_DELETED, e);
+    pairing_on_key_ended(s);
+    want_verifiers(s);
+}
+
+void unlock_on_learnt(struct spaak *s, const struct session_end *end)
+{
+    struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
+    if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
+        end_key(s, k);
     want_verifiers(s);
 }
 
@@ -178,14 +195,12 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0,
                          place == SPAAK_PAD ? "pad" : "door");
-    if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
-        end_key(s, k);
+    unlock_on_learnt(s, end);
     if (end->learnt == VEHICLE_LEARNT_RECEIPT)
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
-    want_verifiers(s);
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;
-    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK) {
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0, false) == ERR_OK) {
         r->follows_until_us = env_now_us(s->env) + AGAIN_MS * 1000;
     } else {
         readers_off(s, place);
