@@ -4,6 +4,7 @@
 #define tests_pairing_bench_h
 
 #include "lib/can/isotp.h"
+#include "lib/ccc/records/vehicle_record.h"
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader.h"
 #include "tests/pairing_rig.h"
@@ -53,6 +54,7 @@ struct pairing_bench {
     /* the head unit */
     struct cabin_notification notices[PAIRING_NOTICES];
     size_t notice_count;
+    size_t commands; /* to the body controller */
     struct cabin_heard heard;
     uint8_t hu_alive, bcm_alive;
 };
@@ -67,9 +69,14 @@ bool pairing_is_dead(const struct pairing_bench *p);
 
 /* Ignition on and a key fob there, as the body controller says every 100 ms. */
 void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob);
+/* All that it says. */
+void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s);
 void pairing_wish(struct pairing_bench *p, enum cabin_wish wish);
 void pairing_place(struct pairing_bench *p);
 void pairing_lift(struct pairing_bench *p);
+/* The store has a key that was terminated, of a phone that has never come to hear it; slot: of its
+ * identifier. Its name in the store. Known to the module's next life. */
+void pairing_put_ended(struct pairing_bench *p, unsigned slot, char name[VEHICLE_RECORD_NAME_MAX]);
 /* What the reader says every 500 ms. */
 void pairing_reader_status(struct pairing_bench *p, uint8_t flags);
 /* Any report, as if the reader had said it. */

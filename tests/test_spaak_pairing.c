@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include "ecu/spaak/pairing_types.h"
 #include "ecu/spaak/spaak.h"
 #include "tests/check.h"
 #include "tests/pairing_bench.h"
@@ -227,7 +228,7 @@ static const struct {
     [PAIRED] = {[ADD] = {CABIN_FAILED, false},
                 [ADD_WITHOUT_FOB] = {CABIN_FAILED, false},
                 [CANCEL] = {CABIN_PAIRED, false},
-                [MODE_TIMER] = {CABIN_PAIRED, false}},
+                [MODE_TIMER] = {0, false}},
 };
 
 Test(spaak_pairing, every_wish_in_every_state, .timeout = 120)
@@ -291,6 +292,75 @@ Test(spaak_pairing, reports_of_other_numbers_change_nothing)
     cr_expect(eq(sz, p.polls_heard, polls));
     wait_for_key(&p);
     expect_paired(&p, "other numbers", 0);
+    pairing_close(&p);
+}
+
+/* ---- phase 4, and people ---- */
+
+/* Every 100 ms, as the body controller says it. */
+static void press_start(struct pairing_bench *p, unsigned ms)
+{
+    for (unsigned i = 0; i < ms && !p->commands; i += 100) {
+        pairing_bcm(p, &(struct cabin_bcm_status){.ignition = true, .fob = true, .start = true});
+        pairing_run_ms(p, 100);
+    }
+}
+
+/* The receipt of a key is waited for, and the phone lies on the pad: a loop goes by, whoever is in it. */
+Test(spaak_pairing, phase_4_yields_to_the_start_button_and_is_taken_up_again)
+{
+    for (unsigned ms = 0; ms < 1200; ms += 50) {
+        struct pairing_bench p;
+        bring_to(&p, PAIRED);
+        pairing_run_ms(&p, ms);
+        press_start(&p, 2000);
+        cr_expect(eq(sz, p.commands, 1), "%u ms", ms);
+        pairing_bcm(&p, &(struct cabin_bcm_status){.ignition = true, .fob = true, .engine = true});
+        pairing_run_ms(&p, 2000);
+        size_t apdus = p.apdus;
+        pairing_run_ms(&p, 3000);
+        cr_expect(lt(sz, apdus, p.apdus), "%u ms: the loop goes on", ms);
+        cr_expect(eq(sz, p.commands, 1), "%u ms", ms);
+        pairing_close(&p);
+    }
+}
+
+Test(spaak_pairing, phase_4_ends_with_its_key_and_says_nothing_of_it)
+{
+    struct pairing_bench p;
+    bring_to(&p, PAIRED);
+    pairing_lift(&p);
+    pairing_run_ms(&p, 1500);
+    cr_assert(p.polls);
+    struct bus_frame f;
+    const struct cabin_request delete_first = {.wish = CABIN_DELETE_KEY, .key = 1};
+    cabin_write_request(&delete_first, &p.hu_alive, &f);
+    bench_frame(&p.b.node, 0, &f);
+    pairing_carry(&p);
+    cr_expect(not(p.polls));
+    pairing_run_ms(&p, 70000);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_KEY_DELETED));
+    cr_expect(eq(sz, p.notice_count, 1));
+    pairing_close(&p);
+}
+
+/* ---- the list is full ---- */
+
+/* Eight keys that were ended in the car, and whose phones never came: the ninth pairing takes the place of the
+ * first of them, and no other. */
+Test(spaak_pairing, a_key_that_was_terminated_first_makes_room, .timeout = 60)
+{
+    struct pairing_bench p;
+    char names[SPAAK_KEYS][VEHICLE_RECORD_NAME_MAX];
+    pairing_open(&p);
+    for (unsigned i = 0; i < SPAAK_KEYS; i++)
+        pairing_put_ended(&p, SPAAK_KEYS - i, names[SPAAK_KEYS - 1 - i]);
+    pairing_restart(&p);
+    press(&p);
+    wait_for_key(&p);
+    expect_paired(&p, "the ninth", 0);
+    for (unsigned i = 0; i < SPAAK_KEYS; i++)
+        cr_expect(eq(int, pairing_stored(&p, names[i]), i > 0), "key %u", i);
     pairing_close(&p);
 }
 
