@@ -116,6 +116,8 @@ Test(unlock, the_door_unlocks_and_the_pad_starts, .init = begin, .fini = finish)
 {
     unlock_lay(u, READER_DOOR);
     expect_command(CABIN_UNLOCK, "(fast)");
+    cr_expect(u->readers[READER_DOOR].field, "until the phone is gone");
+    unlock_lay(u, -1);
     cr_expect(not(u->readers[READER_DOOR].field), "nothing is left to do there");
     unlock_forget(u);
     u->bcm.start = true;
@@ -284,6 +286,82 @@ Test(unlock, a_store_that_refuses_opens_nothing_and_the_next_contact_does)
     finish();
 }
 
+/* ---- a phone that stays ---- */
+
+static void unlock_and_lock_again(void)
+{
+    unlock_lay(u, READER_DOOR);
+    cr_assert(eq(sz, u->commands, 1));
+    u->bcm.locked = true;
+    unlock_forget(u);
+}
+
+static void pass_with_status(unsigned ms)
+{
+    for (unsigned t = 0; t < ms; t += 500) {
+        unlock_pass(u, 500);
+        unlock_status(u, READER_DOOR);
+    }
+}
+
+Test(unlock, a_phone_that_stays_unlocks_once, .init = begin, .fini = finish)
+{
+    unlock_and_lock_again();
+    pass_with_status(10000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    cr_expect(eq(sz, u->readers[READER_DOOR].selects, 0), "nor is it asked");
+    unlock_lay(u, -1);
+    unlock_pass(u, 100);
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, u->commands, 1), "it has been away");
+}
+
+/* What the reader does not say, its status does. */
+static const struct {
+    const char *what;
+    bool reset, silent, lifted;
+    size_t commands;
+} stays[] = {
+    {"the reader begins anew, and finds it there", .reset = true, .commands = 0},
+    {"it is lifted, and the word of it gets lost", .silent = true, .lifted = true, .commands = 1},
+    {"it is lifted while the reader begins anew", .reset = true, .lifted = true, .commands = 1},
+};
+
+Test(unlock, a_phone_that_was_not_seen_is_looked_for)
+{
+    for (size_t i = 0; i < COUNT(stays); i++) {
+        begin();
+        struct unlock_reader *r = &u->readers[READER_DOOR];
+        unlock_and_lock_again();
+        r->silent = stays[i].silent;
+        if (stays[i].reset)
+            unlock_reset(u, READER_DOOR);
+        if (stays[i].lifted)
+            unlock_lay(u, -1);
+        r->silent = false;
+        pass_with_status(5000);
+        cr_expect(eq(sz, u->commands, 0), "%s", stays[i].what);
+        if (stays[i].lifted)
+            unlock_lay(u, READER_DOOR);
+        cr_expect(eq(sz, u->commands, stays[i].commands), "%s", stays[i].what);
+        cr_expect(r->field, "%s", stays[i].what);
+        finish();
+    }
+}
+
+/* Its end is that of the contact: a follow-up does not unlock either. */
+Test(unlock, a_phone_that_stays_behind_a_follow_up_unlocks_once)
+{
+    u = unlock_bench_new(false);
+    ASSERT_OK(rig_track_key(u->rig));
+    unlock_bench_start(u);
+    unlock_and_lock_again();
+    cr_expect(unlock_record(u).tracked);
+    pass_with_status(5000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    finish();
+}
+
 /* ---- what a key still waits for ---- */
 
 Test(unlock, an_untracked_key_gets_its_receipt_at_the_contact_that_unlocks)
@@ -297,10 +375,12 @@ Test(unlock, an_untracked_key_gets_its_receipt_at_the_contact_that_unlocks)
     expect_command(CABIN_UNLOCK, "(fast)");
     cr_expect(unlock_record(u).tracked);
     cr_expect(eq(sz, unlock_steps(u, "OP-05/5", ""), 1));
+    unlock_lay(u, -1);
     u->bcm.locked = true;
     unlock_forget(u);
     unlock_pass(u, 1200);
-    cr_expect(eq(sz, u->commands, 1), "it lay there still");
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, u->commands, 1), "it came again");
     cr_expect(eq(sz, u->readers[READER_DOOR].selects, 1), "and nothing is fetched any more");
     finish();
 }

@@ -3,6 +3,7 @@
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   pairing.c    phase 1, and which session comes next until the key is tracked
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
+ *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
  *   readers.c    the two NFC readers: who is asked for, what travels to a card
  *   keys.c       records of keys, slot identifiers, tokens */
@@ -61,6 +62,19 @@ void readers_send(struct spaak *s, enum spaak_place place, struct span command);
 /* The last command once more: a reader that has heard it says its answer again, if it has one. */
 void readers_send_again(struct spaak *s, enum spaak_place place, struct span command);
 void readers_off(struct spaak *s, enum spaak_place place);
+
+/* ---- presence.c ---- */
+
+/* The phone that is selected there has unlocked. */
+void presence_begin(struct spaak *s, enum spaak_place place);
+/* Somebody would be asked for there, but for it. */
+void presence_look(struct spaak *s, enum spaak_place place);
+/* The field goes off for another reason. */
+void presence_on_off(struct spaak *s, enum spaak_place place);
+/* From a reader that has no session. */
+void presence_on_selected(struct spaak *s, enum spaak_place place);
+void presence_on_lost(struct spaak *s, enum spaak_place place, enum reader_loss loss);
+void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
 
 /* ---- session.c, session_begin.c ---- */
 

@@ -23,6 +23,14 @@ struct spaak_keys {
 struct session;
 #define READER_SELECT 32 /* a SELECT is at most so long */
 
+/* Of a phone that has unlocked, at its reader (presence.c). */
+enum spaak_presence {
+    PRESENCE_NONE,   /* nobody has to leave before somebody is asked for */
+    PRESENCE_HERE,   /* selected; the field stays on until it is gone */
+    PRESENCE_UNSEEN, /* the field was off: it may be there still */
+    PRESENCE_ASKED   /* the field is on again: is it? */
+};
+
 struct spaak_reader {
     struct reader_channel *channel; /* from the first message on: most readers of a fleet never have one */
     uint8_t number;                 /* of the last command; answers repeat it */
@@ -36,6 +44,8 @@ struct spaak_reader {
     uint64_t polled_us;        /* when the field is on, at the latest */
     uint64_t not_before_us;    /* a phone that failed is asked again then */
     uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
+    bool opened;               /* the phone under way, follow-ups included, has unlocked */
+    enum spaak_presence presence;
 };
 
 enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };

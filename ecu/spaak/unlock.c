@@ -85,8 +85,14 @@ static void look_at(struct spaak *s, enum spaak_place place)
         if (env_now_us(s->env) < r->follows_until_us)
             return; /* the doors have moved, and it is not over for the key */
         session_drop(s, place);
+        r->opened = false; /* nobody came back */
     }
     r->follows_until_us = 0;
+    if (r->presence != PRESENCE_NONE) {
+        if (is_wanted(s, place))
+            presence_look(s, place);
+        return;
+    }
     if (!is_wanted(s, place)) {
         if (had) {
             session_drop(s, place);
@@ -124,6 +130,7 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
     cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
+    s->readers[place].opened = place == SPAAK_DOOR;
     return ERR_OK;
 }
 
@@ -188,6 +195,19 @@ void unlock_on_learnt(struct spaak *s, const struct session_end *end)
     want_verifiers(s);
 }
 
+/* Nothing is left to be said to the phone. */
+static void finish_contact(struct spaak *s, enum spaak_place place, bool gone)
+{
+    struct spaak_reader *r = &s->readers[place];
+    bool stays = r->opened && !gone;
+    r->opened = false;
+    r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    if (stays)
+        presence_begin(s, place);
+    else
+        readers_off(s, place);
+}
+
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end)
 {
     struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
@@ -200,11 +220,9 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;
-    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0, false) == ERR_OK) {
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0, false) == ERR_OK)
         r->follows_until_us = env_now_us(s->env) + AGAIN_MS * 1000;
-    } else {
-        readers_off(s, place);
-        r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
-    }
+    else
+        finish_contact(s, place, end->reason == ERR_DK_LINK_LOST);
     env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }
