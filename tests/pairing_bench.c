@@ -256,11 +256,22 @@ static void hear(struct pairing_bench *p, const struct bus_frame *f)
     p->notices[p->notice_count++] = n;
 }
 
+static void answer_ask(struct pairing_bench *p, const struct bus_frame *f)
+{
+    if (f->id != matrix_row(MATRIX_SPAAK_BCM_ASK)->id)
+        return;
+    must(cabin_read_ask(f, p->challenge) == ERR_OK, "SpaaK_BCM_Ask");
+    p->asks++;
+    if (!p->bcm_is_mute && p->answer_count < PAIRING_QUEUE)
+        p->answers[p->answer_count++] = pairing_answer(p, p->challenge, p->user.ignition, p->user.fob);
+}
+
 /* One frame from the module; what it completes is obeyed when all frames have been heard. */
 static bool take(struct pairing_bench *p, const struct bus_frame *f, uint8_t *pdu, size_t *len)
 {
     struct isotp_event ev;
     hear(p, f);
+    answer_ask(p, f);
     if (f->id != COMMANDS || p->mute)
         return false;
     isotp_input(&p->tp, f, p->b.now_us, &ev);
@@ -306,8 +317,10 @@ void pairing_carry(struct pairing_bench *p)
     if (p->carrying)
         return;
     p->carrying = true;
-    while (p->b.sent_count || p->queued) {
+    while (p->b.sent_count || p->queued || p->answer_count) {
         hear_all(p);
+        while (p->answer_count)
+            bench_frame(&p->b.node, 0, &p->answers[--p->answer_count]);
         if (p->queued)
             send_report(p);
     }
@@ -334,6 +347,7 @@ void pairing_run_ms(struct pairing_bench *p, unsigned ms)
 void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s)
 {
     struct bus_frame f;
+    p->user = (struct cabin_answer){.ignition = s->ignition, .fob = s->fob};
     cabin_write_bcm_status(s, &p->bcm_alive, &f);
     bench_frame(&p->b.node, 0, &f);
     pairing_carry(p);
@@ -342,6 +356,18 @@ void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s)
 void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob)
 {
     pairing_bcm(p, &(struct cabin_bcm_status){.ignition = ignition, .fob = fob});
+}
+
+struct bus_frame pairing_answer(struct pairing_bench *p, const uint8_t challenge[CABIN_CHALLENGE],
+                                bool ignition, bool fob)
+{
+    const struct cabin_answer a = {ignition, fob};
+    uint8_t key[CMAC_KEY];
+    size_t len;
+    struct bus_frame f;
+    must(store_get(p->spy.inner, SPAAK_BODY_KEY, key, sizeof key, &len) == ERR_OK, "the body key");
+    must(cabin_write_answer(test_crypto(), key, challenge, &a, &f) == ERR_OK, "BCM_SpaaK_Answer");
+    return f;
 }
 
 void pairing_wish(struct pairing_bench *p, enum cabin_wish wish)

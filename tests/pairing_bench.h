@@ -57,6 +57,13 @@ struct pairing_bench {
     size_t commands; /* to the body controller */
     struct cabin_heard heard;
     uint8_t hu_alive, bcm_alive;
+    /* the body controller */
+    struct cabin_answer user;
+    bool bcm_is_mute; /* answers nothing */
+    size_t asks;
+    uint8_t challenge[CABIN_CHALLENGE];      /* the last */
+    struct bus_frame answers[PAIRING_QUEUE]; /* still to be said */
+    size_t answer_count;
 };
 
 /* With verifiers of RIG_PASSWORD, which the phone has; it does not lie on the pad. */
@@ -72,6 +79,9 @@ void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob);
 /* All that it says. */
 void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s);
 void pairing_wish(struct pairing_bench *p, enum cabin_wish wish);
+/* Its answer to a challenge, under the key that both ends have; to be given or changed. */
+struct bus_frame pairing_answer(struct pairing_bench *p, const uint8_t challenge[CABIN_CHALLENGE],
+                                bool ignition, bool fob);
 void pairing_place(struct pairing_bench *p);
 void pairing_lift(struct pairing_bench *p);
 /* The store has a key that was terminated, of a phone that has never come to hear it; slot: of its

@@ -17,7 +17,7 @@ struct unlock_reader {
     uint8_t waiting[UNLOCK_WAITING][READER_PDU_MAX];
     size_t waiting_len[UNLOCK_WAITING], waits;
     bool field, silent; /* silent: nothing that it says comes */
-    uint8_t polled; /* number of the last POLL or REPOLL */
+    uint8_t polled;     /* number of the last POLL or REPOLL */
     uint8_t select[32];
     size_t select_len, selects, apdus;
     size_t lifted_at;  /* the phone is taken away when this APDU comes, from 1 on; 0: never */

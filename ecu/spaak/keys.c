@@ -190,7 +190,8 @@ bool keys_have_room(const struct spaak *s)
 {
     size_t living = 0;
     for (size_t i = 0; i < s->keys.count; i++)
-        living += s->keys.list[i].state == VEHICLE_KEY_ACTIVE || s->keys.list[i].state == VEHICLE_KEY_SUSPENDED;
+        living +=
+            s->keys.list[i].state == VEHICLE_KEY_ACTIVE || s->keys.list[i].state == VEHICLE_KEY_SUSPENDED;
     return living < SPAAK_KEYS;
 }
 

@@ -164,6 +164,12 @@ static void tell_again(struct spaak *s)
     cabin_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state], ERR_OK);
 }
 
+static void refuse_start(struct spaak *s, enum err e)
+{
+    env_trace_reason(s->env, TRACE_REJECT, NULL, "PhoneKey_Req", e, 0, NULL);
+    cabin_notify(s, e == ERR_FOB_AWAY ? CABIN_KEY_NEEDED : CABIN_FAILED, e);
+}
+
 void pairing_start(struct spaak *s)
 {
     if (pairing_is_on(s)) {
@@ -171,20 +177,28 @@ void pairing_start(struct spaak *s)
         return;
     }
     enum err e = check_start(s);
+    if (e)
+        refuse_start(s, e);
+    else
+        user_ask(s);
+}
+
+/* Others may have come between question and answer. */
+void pairing_on_user(struct spaak *s, enum err e)
+{
     if (!e)
-        e = cabin_check_user(s);
+        e = check_start(s);
     if (!e)
         e = store_on(s, true);
-    if (!e) {
+    if (e)
+        refuse_start(s, e);
+    else
         begin(s);
-        return;
-    }
-    env_trace_reason(s->env, TRACE_REJECT, NULL, "PhoneKey_Req", e, 0, NULL);
-    cabin_notify(s, e == ERR_FOB_AWAY ? CABIN_KEY_NEEDED : CABIN_FAILED, e);
 }
 
 void pairing_cancel(struct spaak *s)
 {
+    user_forget(s);
     if (pairing_is_on(s))
         leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
     else /* nothing is there to cancel, and a key stays */
@@ -363,7 +377,8 @@ void pairing_on_session(struct spaak *s, const struct session_end *end)
 
 void pairing_retired(struct spaak *s)
 {
-    bool on = s->pairing.state != PAIRING_OFF;
+    bool on = s->pairing.state != PAIRING_OFF || s->cabin.asked;
+    user_forget(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (!session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING))
             readers_off(s, (enum spaak_place)i);

@@ -1,6 +1,7 @@
 /* What the SpaaK Module's files of owner pairing (OP-02 to OP-05) and of unlocking share.
  *
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
+ *   user.c       has the user a key of the car: the body controller proves it
  *   pairing.c    phase 1, and which session comes next until the key is tracked
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   presence.c   a phone that has unlocked must leave before it unlocks again
@@ -107,6 +108,8 @@ void session_drop(struct spaak *s, enum spaak_place place);
 void pairing_init(struct spaak *s);
 /* OP-02/3 */
 void pairing_start(struct spaak *s);
+/* OP-02/4: the user may, or why not: ERR_IGNITION_OFF, ERR_FOB_AWAY, ERR_BCM_SILENT. */
+void pairing_on_user(struct spaak *s, enum err e);
 void pairing_cancel(struct spaak *s);
 void pairing_on_verifiers(struct spaak *s);
 void pairing_on_timer(struct spaak *s, unsigned timer);
@@ -140,10 +143,17 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
-/* May the user pair: ignition on, key fob in the car. */
-enum err cabin_check_user(const struct spaak *s);
 /* To the BCM, if it is heard. */
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION]);
+
+/* ---- user.c ---- */
+
+/* May the user pair: ignition on, key fob in the car? pairing_on_user has the answer. */
+void user_ask(struct spaak *s);
+/* Nobody wants to know any more. */
+void user_forget(struct spaak *s);
+void user_on_frame(struct spaak *s, const struct bus_frame *f);
+void user_on_timer(struct spaak *s);
 
 /* ---- unlock.c ---- */
 

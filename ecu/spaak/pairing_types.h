@@ -86,6 +86,8 @@ struct cabin {
     struct cabin_bcm_status bcm;
     struct cabin_heard request, status;
     uint8_t alive_notice, alive_status, alive_command;
+    unsigned asked; /* how often for the key fob, with this challenge; 0: no answer is awaited (user.c) */
+    uint8_t challenge[CABIN_CHALLENGE];
     struct isotp_port keys; /* the list for the head unit */
 };
 
