@@ -257,7 +257,7 @@ Test(cabin, readers_refuse)
 /* Signed rightly, and yet no command. */
 static void sign(struct bus_frame *f)
 {
-    const uint8_t id[] = {0x03, 0xC0};
+    const uint8_t id[] = {0x03, (uint8_t)f->id};
     const struct span parts[] = {span_of(id, 2), span_of(f->data, 16)};
     uint8_t mac[CMAC_SIZE];
     ASSERT_OK(crypto_cmac(test_crypto(), key, parts, 2, mac));

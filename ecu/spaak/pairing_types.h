@@ -59,6 +59,7 @@ struct session_end {
     enum vehicle_learnt learnt; /* FINISH */
     bool has_key;               /* who it was, or is about, though it may be refused */
     uint8_t key_id[ENDPOINT_KEY_ID];
+    bool lacks_slots; /* TRANSACTION: the device has handed out slots since */
     bool stored; /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
 };
 

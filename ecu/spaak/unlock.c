@@ -159,7 +159,7 @@ static enum vehicle_phase next_of(const struct vehicle_key *k, const struct sess
         return VEHICLE_PHASES;
     if (!k->tracked)
         return VEHICLE_PHASE_4;
-    return k->offered != 0xFF ? VEHICLE_REFILL : VEHICLE_PHASES;
+    return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
 /* PP-03/1: the vehicle has no owner any more. */
