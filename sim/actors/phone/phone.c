@@ -200,6 +200,11 @@ static enum err call_terminate_key(void *self, const struct call_value *values)
     return handset_terminate_key(self, (unsigned)values[0].number);
 }
 
+static enum err call_hand_out_slot(void *self, const struct call_value *values)
+{
+    return handset_hand_out_slot(self, (unsigned)values[0].number);
+}
+
 static enum err call_forge_receipt(void *self, const struct call_value *values)
 {
     struct phone *p = self;
@@ -260,6 +265,7 @@ static const struct call_spec calls[] = {
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
+    {"hand-out-slot", "the user hands a slot of a Digital Key to a friend", key_parameter, call_hand_out_slot},
     {.name = NULL},
 };
 
