@@ -6,7 +6,7 @@
 
 #include "sim/actors/skimmer/skimmer_parts.h"
 
-#define GAP_US 100000 /* field off before each contact */
+#define GAP_US 50000 /* field off before each contact: the shortest that a phone must notice */
 
 enum { TIMER_GAP };
 

@@ -30,7 +30,6 @@ enum command {
     C_FLOW
 };
 
-/* The last two of the framework leave it without a password. */
 static const enum command of_framework[] = {C_SELECT, C_REQUEST,  C_VERIFY, C_WRITE, C_GET,   C_RESPONSE,
                                             C_AUTH0,  C_COMPLETE, C_ABORT,  C_END,   C_ACCEPT};
 static const enum command of_applet[] = {C_SELECT_APPLET, C_AUTH0, C_AUTH1, C_EXCHANGE, C_FLOW, C_GET};
@@ -40,10 +39,13 @@ static bool of_the_applet(const struct skimmer *s)
     return skimmer_job(s)->state >= SKIMMER_FRAMEWORK_STATES;
 }
 
+/* C_END, where it leads on, leaves the phone without a password to get there again. */
 static size_t cells(const struct skimmer *s)
 {
-    return of_the_applet(s) ? sizeof of_applet / sizeof of_applet[0]
-                            : sizeof of_framework / sizeof of_framework[0];
+    const size_t all = sizeof of_framework / sizeof of_framework[0];
+    if (of_the_applet(s))
+        return sizeof of_applet / sizeof of_applet[0];
+    return skimmer_job(s)->state == SKIMMER_READ ? all - 1 : all;
 }
 
 static enum command command(const struct skimmer *s)
