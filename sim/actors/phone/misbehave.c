@@ -63,13 +63,12 @@ void phone_attack_close(struct phone *p)
 
 /* ---- certificates ---- */
 
-/* The same certificate of another key, or by another issuer's. */
+/* The same certificate, of another key perhaps; in it all is as if the issuer had signed it, key identifier
+ * and name. */
 static enum err forge(struct phone *p, struct span der, enum x509_profile profile, const uint8_t *public_key,
-                      uint8_t out[X509_MAX], size_t *len)
+                      const uint8_t *issuer, uint8_t out[X509_MAX], size_t *len)
 {
     struct x509 was;
-    uint8_t own[P256_POINT];
-    p256_public(p->attack.own, own);
     enum err e = x509_parse(der, &was);
     const struct x509_template t = {.profile = profile,
                                     .subject = was.subject,
@@ -77,7 +76,8 @@ static enum err forge(struct phone *p, struct span der, enum x509_profile profil
                                     .not_before_s = was.not_before_s,
                                     .not_after_s = was.not_after_s,
                                     .public_key = public_key ? public_key : was.public_key,
-                                    .issuer_public_key = own};
+                                    .issuer_public_key = issuer,
+                                    .ccc_value = was.ccc_value};
     return e ? e : x509_issue(p->env->crypto, &t, p->attack.own, out, len);
 }
 
@@ -90,30 +90,44 @@ static const struct p256_key *instance_ca(const struct phone *p, const char *id)
     return NULL;
 }
 
-/* [H] as its issuer would sign it, but for one thing. */
-static enum err forge_endpoint(struct phone *p, struct digital_key *k)
+/* [H] as the instance CA would sign it, but for one thing. */
+static enum err issue_endpoint(struct phone *p, struct digital_key *k, const struct x509 *was)
 {
     const enum phone_misbehaviour how = p->attack.how;
+    const bool expired = how == PHONE_ENDPOINT_EXPIRED;
     struct endpoint_creation creation = k->creation;
-    struct x509 was;
     uint8_t own[P256_POINT];
-    const bool by_itself = how == PHONE_ENDPOINT_ISSUER || how == PHONE_DEVICE_OEM;
-    const struct p256_key *issuer = by_itself ? p->attack.own : instance_ca(p, k->instance_ca_id);
-    enum err e = issuer ? x509_parse(span_of(k->certificate, k->certificate_len), &was) : ERR_NOT_FOUND;
-    if (e)
-        return e;
     p256_public(p->attack.own, own);
     creation.vehicle_id[0] ^= how == PHONE_FOREIGN_VEHICLE;
     creation.slot.b[0] ^= how == PHONE_FOREIGN_SLOT;
-    creation.options_1 |= how == PHONE_WIDER_OPTIONS ? ENDPOINT_EXCHANGE_AFTER_FAST : 0;
+    creation.options_1 |= how == PHONE_WIDER_OPTIONS ? ENDPOINT_STANDARD_WIRED : 0;
     const struct dk_cert_endpoint t = {
         .creation = &creation,
         .endpoint_id = k->endpoint_id,
         .instance_ca_id = k->instance_ca_id,
         .device_pk = how == PHONE_ENDPOINT_KEY ? own : k->device_pk,
-        .not_before_s = how == PHONE_ENDPOINT_EXPIRED ? was.not_before_s - DAY_S : was.not_before_s,
-        .not_after_s = how == PHONE_ENDPOINT_EXPIRED ? p->handset.device.now_s - DAY_S / 2 : was.not_after_s};
-    return dk_cert_issue_endpoint(p->env->crypto, &t, issuer, k->certificate, &k->certificate_len);
+        .not_before_s = expired ? was->not_before_s - DAY_S : was->not_before_s,
+        .not_after_s = expired ? p->handset.device.now_s - DAY_S / 2 : was->not_after_s};
+    const struct p256_key *ca = instance_ca(p, k->instance_ca_id);
+    return ca ? dk_cert_issue_endpoint(p->env->crypto, &t, ca, k->certificate, &k->certificate_len)
+              : ERR_NOT_FOUND;
+}
+
+static enum err forge_endpoint(struct phone *p, struct digital_key *k)
+{
+    uint8_t copy[X509_MAX], issuer[P256_POINT];
+    struct x509 was;
+    memcpy(copy, k->certificate, k->certificate_len);
+    const struct span der = span_of(copy, k->certificate_len);
+    const enum phone_misbehaviour how = p->attack.how;
+    enum err e = x509_parse(der, &was);
+    if (e || (how != PHONE_ENDPOINT_ISSUER && how != PHONE_DEVICE_OEM))
+        return e ? e : issue_endpoint(p, k, &was);
+    const struct p256_key *ca = instance_ca(p, k->instance_ca_id);
+    if (!ca)
+        return ERR_NOT_FOUND;
+    p256_public(how == PHONE_DEVICE_OEM ? p->attack.own : ca, issuer);
+    return forge(p, der, X509_ENDPOINT, NULL, issuer, k->certificate, &k->certificate_len);
 }
 
 /* [F] and [E] go out of a partner that only this pairing has. */
@@ -122,22 +136,27 @@ static enum err forge_chain(struct phone *p)
     struct dk_pairing *now = &p->handset.device.pairing;
     struct phone_attack *a = &p->attack;
     struct dk_partner *forged = &a->partner;
-    const size_t anchor = (size_t)(now->anchor - now->partner->anchors);
-    const struct span f = span_of(now->anchor->device_oem, now->anchor->device_oem_len);
+    struct dk_anchor *anchor = &forged->anchors[now->anchor - now->partner->anchors];
+    const struct span f_der = span_of(now->anchor->device_oem, now->anchor->device_oem_len);
     const struct span e_der = span_of(now->partner->instance_ca, now->partner->instance_ca_len);
-    uint8_t own[P256_POINT];
     const bool whole = a->how == PHONE_DEVICE_OEM;
+    struct x509 j, f;
+    uint8_t own[P256_POINT];
     p256_public(a->own, own);
     *forged = *now->partner;
-    enum err e =
-        forge(p, e_der, X509_INSTANCE_CA, whole ? own : NULL, forged->instance_ca, &forged->instance_ca_len);
+    enum err e = x509_parse(span_of(now->anchor->root, now->anchor->root_len), &j);
+    if (!e)
+        e = x509_parse(f_der, &f);
+    if (!e)
+        e = forge(p, e_der, X509_INSTANCE_CA, whole ? own : NULL, whole ? own : f.public_key,
+                  forged->instance_ca, &forged->instance_ca_len);
     if (!e && whole)
-        e = forge(p, f, X509_DEVICE_CROSS, own, forged->anchors[anchor].device_oem,
-                  &forged->anchors[anchor].device_oem_len);
+        e = forge(p, f_der, X509_DEVICE_CROSS, own, j.public_key, anchor->device_oem,
+                  &anchor->device_oem_len);
     if (e)
         return e;
     now->partner = forged;
-    now->anchor = &forged->anchors[anchor];
+    now->anchor = anchor;
     return ERR_OK;
 }
 

@@ -15,7 +15,7 @@ enum phone_misbehaviour {
     PHONE_POINT_OFF_CURVE,   /* X */
     PHONE_POINT_AT_INFINITY, /* X: the one byte that SEC 1 writes for it, then zeros */
     PHONE_EVIDENCE,          /* M[2] */
-    PHONE_DEVICE_OEM,        /* [F] signed by itself in J's name, and [E], [H] below it */
+    PHONE_DEVICE_OEM,        /* [F] that J has not signed, and [E], [H] of its own below it */
     PHONE_INSTANCE_CA,       /* [E] not signed by D */
     PHONE_ENDPOINT_ISSUER,   /* [H] not signed by the instance CA */
     PHONE_ENDPOINT_KEY,      /* [H] of a key that the phone does not have */
