@@ -206,7 +206,7 @@ bool handset_begin(struct phone *p, struct handset_turn *t)
     struct handset *h = &p->handset;
     if (!h->open)
         return false;
-    h->device.now_s = env_wall_ms(p->env) / 1000;
+    h->device.now_s = phone_attack_now_s(p);
     h->store = ERR_OK;
     *t = (struct handset_turn){.session = applet_session_key(&h->applet, DK_CONTACTLESS),
                                .state = h->device.state,

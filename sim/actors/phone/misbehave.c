@@ -25,6 +25,7 @@ const char *const phone_misbehaviour_names[] = {[PHONE_HONEST] = "no",
                                                 [PHONE_FOREIGN_SLOT] = "foreign-slot",
                                                 [PHONE_WIDER_OPTIONS] = "wider-options",
                                                 [PHONE_SIGNATURE] = "signature",
+                                                [PHONE_OLD_CLOCK] = "old-clock",
                                                 [PHONE_RECORDS] = "record",
                                                 [PHONE_REPLAYS] = "replay",
                                                 NULL};
@@ -51,8 +52,15 @@ enum err phone_misbehave(struct phone *p, enum phone_misbehaviour how)
         return ERR_NOT_FOUND;
     a->how = how;
     a->replayed = 0;
+    if (how == PHONE_RECORDS)
+        a->recorded_count = 0;
     set_versions(p);
     return ERR_OK;
+}
+
+int64_t phone_attack_now_s(const struct phone *p)
+{
+    return env_wall_ms(p->env) / 1000 - (p->attack.how == PHONE_OLD_CLOCK ? 2 * DAY_S : 0);
 }
 
 void phone_attack_close(struct phone *p)
@@ -234,8 +242,6 @@ void phone_attack_end(struct phone *p)
 
 static void record(struct phone_attack *a, struct span answer)
 {
-    if (a->ins == APDU_SELECT)
-        a->recorded_count = 0;
     if ((a->ins != APDU_AUTH0 && a->ins != APDU_AUTH1 && a->ins != APDU_EXCHANGE) ||
         a->recorded_count == PHONE_RECORDED || answer.len > PHONE_RECORDED_MAX)
         return;

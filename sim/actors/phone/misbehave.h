@@ -24,6 +24,7 @@ enum phone_misbehaviour {
     PHONE_FOREIGN_SLOT,      /* [H] names another slot */
     PHONE_WIDER_OPTIONS,     /* [H] may more than the vehicle gave */
     PHONE_SIGNATURE,         /* AUTH1: signed with another key */
+    PHONE_OLD_CLOCK,         /* lives two days ago: takes keys that have ended */
     PHONE_RECORDS,           /* honest, and remembers what it answers to AUTH0, AUTH1 and EXCHANGE */
     PHONE_REPLAYS,           /* answers with that, and asks no key */
     PHONE_MISBEHAVIOURS
@@ -61,6 +62,7 @@ void phone_attack_end(struct phone *p);
 void phone_attack_on_key(struct phone *p);
 /* What goes out in the place of an answer: the same, or a copy in `out`. */
 struct span phone_attack_answer(struct phone *p, struct span answer, uint8_t out[PHONE_RECORDED_MAX]);
+int64_t phone_attack_now_s(const struct phone *p);
 void phone_attack_close(struct phone *p);
 
 #endif
