@@ -157,6 +157,10 @@ enum plant_kind {
     PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
     PLANT_LEVEL_PLANT,        /* K for level 61 */
     PLANT_TESTER_SECRET,      /* M, from which a tester derives every K; in no ECU */
+    /* The private key and [K] of another vehicle of the make, whose subject id is `of`: out of a wreck, say
+     */
+    PLANT_VEHICLE_KEY,
+    PLANT_VEHICLE_CERTIFICATE,
     PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
