@@ -188,6 +188,12 @@ struct defect_spec {
     const char *key, *with;
 };
 
+/* An entry of its store that somebody outside needs who plays another component (sim/run/external.h). */
+struct handout_spec {
+    const char *to;  /* the class that is played */
+    const char *key; /* a filter like those of keys: "verifier-secrets/+/password" */
+};
+
 /* ---- work that takes long ---- */
 
 /* A pure function on bytes: no randomness, no state, no clock. Runs in a thread of its own in the process
@@ -234,6 +240,7 @@ struct component_class {
                                        them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
+    const struct handout_spec *handouts; /* ends with a NULL key; NULL: none */
     const struct work_spec *works;
 
     /* Any handler but init may be NULL. init may read the store, subscribe and set timers; links come up

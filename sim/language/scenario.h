@@ -35,6 +35,7 @@ struct member {
     const struct component_class *class; /* NULL: a medium's */
     unsigned group;                      /* its vehicle: 0 the first, n for "v000n." */
     char serial[SCENARIO_SERIAL];        /* of its vehicle; "" for who has none */
+    bool external;                       /* played by somebody outside the run (sim/run/external.h) */
 };
 
 struct given {
@@ -118,6 +119,8 @@ struct scenario {
     size_t expect_count;
     struct expect nevers[SCENARIO_EXPECTS];
     size_t never_count;
+    unsigned unjudged[SCENARIO_EXPECTS]; /* lines of what cannot be judged: it is of who is external */
+    size_t unjudged_count;
 };
 
 /* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem
