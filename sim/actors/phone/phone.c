@@ -368,6 +368,8 @@ static void phone_fini(void *self)
     handset_close(p);
 }
 
+static const struct upset_spec upset = {.away = "lift", .back = "place"};
+
 const struct component_class phone_class = {
     .name = "phone",
     .place = PLACE_OUTSIDE,
@@ -382,6 +384,7 @@ const struct component_class phone_class = {
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
     .calls = calls,
+    .upset = &upset,
     .shows = shows,
     .claims = claims,
     .secrets = secrets,
