@@ -214,7 +214,8 @@ static enum err node_store_commit(struct env *env)
     struct trace_event e = {.kind = TRACE_STORE, .length = (uint32_t)n->txn.count};
     if (n->dead)
         return ERR_KILLED;
-    const struct fault *refusal = is_planned(n) ? fault_refuse(n->plan, n->name) : NULL;
+    /* a component that could not even begin is another matter */
+    const struct fault *refusal = is_planned(n) && n->handling ? fault_refuse(n->plan, n->name) : NULL;
     if (refusal) {
         trace_fault(n, refusal);
         store_txn_clear(&n->txn);
