@@ -20,7 +20,7 @@ struct trial {
     struct run_trial hooks;
     const struct scenario *scenario;
     uint64_t heal_us, rest_us, round_us; /* all is healed; nobody is dead any more; the round began */
-    bool healed;
+    bool healed, waits; /* waits: for rest, and nothing else */
     unsigned round;
     size_t next_call; /* of the round */
     size_t own_calls; /* of the scenario; behind them are those of the schedule */

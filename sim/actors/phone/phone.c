@@ -133,12 +133,18 @@ static enum err call_ask_link(void *self, const struct call_value *values)
 static enum err call_open_link(void *self, const struct call_value *values)
 {
     (void)values;
-    return phone_open_link(self);
+    enum err e = phone_open_link(self);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_type_password(void *self, const struct call_value *values)
 {
-    return phone_enter(self, values[0].text);
+    enum err e = phone_enter(self, values[0].text);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_forget(void *self, const struct call_value *values)
