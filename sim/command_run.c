@@ -5,6 +5,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/chaos/random.h"
 #include "sim/commands.h"
 #include "sim/options.h"
 #include "sim/run/folder.h"
@@ -113,8 +114,8 @@ int run_file(const char *path, const struct run_options *options, const char *va
     struct scenario *variants = NULL;
     size_t count, i;
     int rc = EXIT_PASSED;
-    if (!catalogue_load(path, &variants, &count) ||
-        !mark_external(variants, count, options) || (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
+    if (!catalogue_load(path, &variants, &count) || !mark_external(variants, count, options) ||
+        (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
         free(variants);
         return EXIT_WRONG;
     }
@@ -159,7 +160,8 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
-    int rc = run_file(path, &o.run, NULL, NULL);
+    const struct random_options random = {&o.run, o.faults, o.seeds, o.jobs};
+    int rc = o.faults ? random_run(path, &random) : run_file(path, &o.run, NULL, NULL);
     past_forget();
     free(path);
     return rc;

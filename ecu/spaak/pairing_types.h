@@ -60,7 +60,7 @@ struct session_end {
     bool has_key;               /* who it was, or is about, though it may be refused */
     uint8_t key_id[ENDPOINT_KEY_ID];
     bool lacks_slots; /* TRANSACTION: the device has handed out slots since */
-    bool stored; /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
+    bool stored;      /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
 };
 
 /* What the pairing does now, and waits for. */

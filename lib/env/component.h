@@ -127,6 +127,12 @@ struct lasting_spec {
     const char *call, *done;
 };
 
+/* Two calls of a person's, between which what was put somewhere is away: random faults make them, once the
+ * scenario has made `back`, and with its values. */
+struct upset_spec {
+    const char *away, *back; /* "lift", "place" */
+};
+
 /* ---- what it lets others see ---- */
 
 enum claim_kind {
@@ -233,6 +239,7 @@ struct component_class {
     const struct topic_rule *topics; /* ends with a NULL filter */
     const struct call_spec *calls;
     const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */
+    const struct upset_spec *upset;     /* NULL: none */
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */

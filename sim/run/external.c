@@ -139,8 +139,7 @@ bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
     e->since_us = now_us;
     list_steps(r, steps, sizeof steps);
     say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, e->wish,
-        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps,
-        ")");
+        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps, ")");
     snprintf(note, sizeof note, "asked from outside: %s", e->wish);
     run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
     return true;
@@ -246,8 +245,8 @@ static void give_up(struct run *r, struct external_seat *e)
         run_fail(r, "%s was asked to %s, and nothing came of it within %.0f s", name, e->wish, s);
         return;
     }
-    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait", name,
-             s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
+    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
+             name, s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
 }
 
