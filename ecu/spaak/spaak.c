@@ -37,6 +37,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_STATUS] = {"SpaaK_Status", true},
     [SPAAK_TIMER_BCM] = {"BCM_Status missing", true},
     [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
+    [SPAAK_TIMER_USER] = {"answer of the BCM", false},
     [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
     [SPAAK_TIMER_LINK] = {"Bluetooth link 1", false},
     [SPAAK_TIMER_LINK + 1] = {"Bluetooth link 2", false},
@@ -289,6 +290,9 @@ static void on_timer(struct spaak *s, unsigned timer)
         break;
     case SPAAK_TIMER_PASS_REPORT:
         requester_on_timer(&s->pass_report);
+        break;
+    case SPAAK_TIMER_USER:
+        user_on_timer(s);
         break;
     case SPAAK_TIMER_LOOK:
         unlock_look(s);

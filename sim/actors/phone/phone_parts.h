@@ -6,6 +6,7 @@
 #include "lib/token/token.h"
 #include "sim/actors/phone/handset.h"
 #include "sim/actors/phone/handset_radio.h"
+#include "sim/actors/phone/misbehave.h"
 #include "sim/actors/phone/phone.h"
 
 enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORT_RADIO, PHONE_PORTS };
@@ -51,6 +52,7 @@ struct phone {
     bool wants_link;      /* asked for before the sign-in had ended */
     struct handset handset;
     struct phone_radio radio;
+    struct phone_attack attack;
 };
 
 /* The app remembers the secrets of the test users, as a password manager would. */
