@@ -286,6 +286,15 @@ static void obey_fault(struct process *p, const char *text)
     p->plan.faults[at] = f;
 }
 
+/* "<port> <name of the other> <the medium's words>" */
+static void obey_radio(struct process *p, char *word)
+{
+    unsigned port;
+    char *next = word, *link = strsep(&next, " "), *name = strsep(&next, " ");
+    if (next && component_port(p->node.class, link, &port) && p->links[port]->ops->radio)
+        p->links[port]->ops->radio(p->links[port], name, next);
+}
+
 static void obey(struct process *p, char *word)
 {
     bool cut = strncmp(word, "cut ", 4) == 0;
@@ -295,6 +304,8 @@ static void obey(struct process *p, char *word)
         obey_fault(p, word + 6);
     else if (strncmp(word, "call ", 5) == 0)
         obey_call(p, word + 5);
+    else if (strncmp(word, "radio ", 6) == 0)
+        obey_radio(p, word + 6);
 }
 
 /* One word from the runner; false when it has hung up. */
@@ -484,6 +495,8 @@ static void write_board(struct process *p)
         pending += p->due_us[i] != ENV_NEVER && !p->node.class->timers[i].cyclic;
     for (struct late *l = p->late; l; l = l->next)
         pending++;
+    for (size_t i = 0; i < p->node.class->port_count; i++)
+        pending += p->links[i]->ops->waits && p->links[i]->ops->waits(p->links[i]);
     atomic_store_explicit(&p->slot->pending, pending, memory_order_relaxed);
     atomic_store_explicit(&p->slot->ready, 1, memory_order_release);
 }

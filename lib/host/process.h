@@ -18,7 +18,7 @@
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",
  * "fault <text>", which takes the place of the fault of the same number, and "call <name>" with a value for
- * each parameter. Cuts are confirmed by a note of the same words.
+ * each parameter, "radio <port> <name> <words>". Cuts are confirmed by a note of the same words.
  */
 #ifndef lib_host_process_h
 #define lib_host_process_h
