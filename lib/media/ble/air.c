@@ -106,6 +106,13 @@ void ble_air_announce(struct ble_air *a)
     ble_air_put(a, BLE_ADVERTISEMENT, span_of(head, w.len), span_of(d->ad, d->ad_len));
 }
 
+void ble_air_listen(struct ble_air *a)
+{
+    const uint8_t flag = a->device->scans;
+    a->unsaid = false;
+    ble_air_put(a, BLE_LISTEN, span_of(&flag, 1), nothing);
+}
+
 static enum err take_listen(struct ble_air *a, struct span payload)
 {
     if (payload.len != 1 || payload.p[0] > 1)
@@ -309,6 +316,8 @@ static void lose(struct ble_air *a)
 
 void ble_air_run(struct ble_air *a)
 {
+    if (a->unsaid)
+        ble_air_listen(a);
     if (reaches(a))
         a->told_lost = false;
     else if (is_lost(a) && !a->told_lost)
@@ -337,9 +346,9 @@ static uint64_t cipher_due_us(const struct ble_cipher *c)
 uint64_t ble_air_due_us(const struct ble_air *a)
 {
     const struct ble_link *l = &a->link;
-    uint64_t due_us = BLE_NEVER;
+    uint64_t due_us = a->unsaid ? 0 : BLE_NEVER;
     if (reaches(a) && a->out.first)
-        due_us = a->out.first->due_us;
+        due_us = sooner(due_us, a->out.first->due_us);
     if (reaches(a) && a->in.first)
         due_us = sooner(due_us, a->in.first->due_us);
     if (!reaches(a) && !a->told_lost)

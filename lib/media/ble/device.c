@@ -256,11 +256,10 @@ static enum err set_listening(struct ble_device *d, const struct ble_said *said)
 
 static enum err set_scanning(struct ble_device *d, bool on)
 {
-    const uint8_t flag = on;
     d->scans = on;
     for (size_t i = 0; i < BLE_AIRS; i++)
         if (d->airs[i].there)
-            ble_air_put(&d->airs[i], BLE_LISTEN, span_of(&flag, 1), (struct span){NULL, 0});
+            ble_air_listen(&d->airs[i]);
     return ERR_OK;
 }
 
@@ -401,7 +400,6 @@ enum err ble_device_radio(struct ble_device *d, const char *name, const char *te
 
 enum err ble_device_join(struct ble_device *d, const char *name, unsigned *air)
 {
-    const uint8_t on = 1;
     const struct ble_place *p = place_of(d, name);
     unsigned i = 0;
     while (i < BLE_AIRS && d->airs[i].there)
@@ -413,8 +411,7 @@ enum err ble_device_join(struct ble_device *d, const char *name, unsigned *air)
     text_copy(a->name, sizeof a->name, name);
     ble_air_set_radio(a, p && *name ? &p->radio : &ble_radio_near);
     *air = i;
-    if (d->scans)
-        ble_air_put(a, BLE_LISTEN, span_of(&on, 1), (struct span){NULL, 0});
+    a->unsaid = d->scans;
     return ERR_OK;
 }
 

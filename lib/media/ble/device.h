@@ -140,7 +140,8 @@ struct ble_link {
 
 struct ble_air {
     struct ble_device *device;
-    bool there, listens; /* listens: the central scans */
+    bool there, listens; /* peripheral: the central scans */
+    bool unsaid;         /* central: it scans, and has not said so here */
     char name[ENV_NAME_MAX];
     struct ble_radio radio;
     struct ble_queue out, in; /* peripheral: frames on their way */

@@ -27,6 +27,8 @@ void ble_keys_clear(struct ble_keys *k);
 void ble_air_put(struct ble_air *a, enum ble_frame type, struct span head, struct span body);
 enum err ble_air_take(struct ble_air *a, enum ble_frame type, struct span payload);
 void ble_air_announce(struct ble_air *a);
+/* A central tells whether it scans. */
+void ble_air_listen(struct ble_air *a);
 void ble_air_set_radio(struct ble_air *a, const struct ble_radio *r);
 void ble_air_run(struct ble_air *a);
 uint64_t ble_air_due_us(const struct ble_air *a);

@@ -187,6 +187,7 @@ static void join(struct end *central, struct end *peripheral)
     }
     peripheral->ways[there].to_air = here;
     central->ways[here] = (struct way){.to = peripheral, .to_air = there, .number = airs->made};
+    schedule(central);
 }
 
 static bool reaches(const struct virtual_port *central, const struct virtual_port *peripheral)
