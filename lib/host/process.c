@@ -20,7 +20,8 @@
 
 #define BARRIERS_MAX 16
 #define WORD_MAX     1024 /* one word of the runner */
-#define LATER_MAX    8    /* words that wait for the end of a handler */
+#define RADIOS_MAX   16
+#define LATER_MAX    8 /* words that wait for the end of a handler */
 
 #define TRACE_DELAY_US 2000
 
@@ -72,6 +73,8 @@ struct process {
     } store_key, former_store_key;
     char store_path[512], serial[40], name[ENV_NAME_MAX], endpoints[ENV_PORTS][PROCESS_ENDPOINT_MAX];
     bool cut[ENV_PORTS], stop, dying;
+    char radios[RADIOS_MAX][WORD_MAX]; /* what its configuration says of distances */
+    size_t radio_count;
     unsigned sequence;
 };
 
@@ -615,6 +618,8 @@ static bool configure_text(struct process *p, const struct component_class *clas
         text_copy(p->endpoints[port], sizeof p->endpoints[port], value);
     else if (strcmp(key, "cut") == 0 && component_port(class, value, &port))
         p->cut[port] = true;
+    else if (strcmp(key, "radio") == 0 && p->radio_count < RADIOS_MAX)
+        text_copy(p->radios[p->radio_count++], sizeof p->radios[0], value);
     else if (strcmp(key, "fault") == 0 && p->plan.count < FAULT_MAX)
         return fault_parse(value, &p->plan.faults[p->plan.count++]) == ERR_OK;
     else if (strcmp(key, "barrier") == 0 && p->barrier_count < BARRIERS_MAX)
@@ -714,6 +719,8 @@ static bool open_links(struct process *p)
         if (p->cut[i])
             p->links[i]->ops->set_cut(p->links[i], true);
     }
+    for (size_t i = 0; i < p->radio_count; i++)
+        obey_radio(p, p->radios[i]);
     return true;
 }
 

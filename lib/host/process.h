@@ -8,6 +8,7 @@
  *   sequence                    first number of trace events (a restart goes on counting)
  *   link.<port>                 endpoint, in the form of its driver
  *   cut=<port>                  this link is cut at first
+ *   radio=<port> <name> <words> so far away is the other of that name (lib/host/link.h)
  *   fault=<text>                of lib/host/fault.h
  *   barrier=<step>              after tracing this step, wait for the runner's word
  *   set=<setting>=<number>      in place of the default

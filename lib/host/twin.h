@@ -32,7 +32,7 @@ struct twin {
     enum err (*subscribe)(struct virtual_port *p, const char *topic); /* NULL: no topics */
     enum err (*tell)(struct virtual_port *p, const char *address,
                      const char *news); /* NULL: nothing to tell */
-    /* The scenario says how far away the other of that name is, in the medium's words; NULL: no distances. */
+    /* As `radio` of lib/host/link.h; also while the component is not there. */
     enum err (*radio)(struct virtual_port *p, const char *name, const char *text);
     /* A frame from outside, of virtual_put; what is then heard there goes to virtual_outside. NULL: no
      * frames.

@@ -175,7 +175,7 @@ static bool find_call(const struct scenario *s, const struct tree *y, struct act
     char label[80];
     size_t n = 0;
     if (!to || !call)
-        return tree_bad(p, y->at, "an entry of do needs \"call\" and \"to\", or \"inject\"");
+        return tree_bad(p, y->at, "an entry of do needs \"call\" and \"to\", or \"inject\", or \"distance\"");
     if (!read_member(to, r->to, p) || !tree_text(call, r->call, sizeof r->call, p))
         return false;
     const struct member *m = scenario_member(s, r->to);
@@ -232,6 +232,13 @@ static bool read_action(struct scenario *s, const struct tree *y, struct tree_pr
     bool inject = tree_get(y, "inject");
     if (y->kind != TREE_MAP)
         return tree_bad(p, y->at, "an entry of do is a mapping, like {call: ..., to: ...}");
+    if (tree_get(y, "distance")) {
+        if (!read_distance_action(s, y, &r.action, p))
+            return false;
+        r.action.line = y->at.line;
+        s->actions[s->action_count++] = r.action;
+        return true;
+    }
     if (inject ? !find_injector(s, y, &r.action, p) : !find_call(s, y, &r, p))
         return false;
     if (!read_by_rows(s, y, inject ? inject_keys : call_keys, &r, p))

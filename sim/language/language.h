@@ -44,6 +44,10 @@ bool read_faults(void *out, const struct tree *y, struct tree_problem *p);
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p);
 bool read_nevers(void *out, const struct tree *y, struct tree_problem *p);
 
+/* distances.c */
+bool read_distance_action(const struct scenario *s, const struct tree *y, struct action *out,
+                          struct tree_problem *p);
+
 /* ---- dump.c ---- */
 
 /* What was made of every value of a tree: "faults[0].kill.after_ms = 200". */
@@ -59,6 +63,7 @@ struct entry_form {
     enum trace_kind event; /* expect: what meets it; TRACE_KINDS for several */
 };
 extern const struct entry_form fault_forms[], expect_forms[]; /* a NULL name at the end */
-extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[];
+extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], distance_keys[],
+    field_keys[];
 
 #endif
