@@ -226,34 +226,38 @@ static bool read_by_rows(const struct scenario *s, const struct tree *y, const s
            tree_bad(p, y->at, "%s", problem);
 }
 
-static bool read_action(struct scenario *s, const struct tree *y, struct tree_problem *p)
+bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
 {
     struct action_reading r = {.call = ""};
     bool inject = tree_get(y, "inject");
     if (y->kind != TREE_MAP)
         return tree_bad(p, y->at, "an entry of do is a mapping, like {call: ..., to: ...}");
-    if (tree_get(y, "distance")) {
-        if (!read_distance_action(s, y, &r.action, p))
-            return false;
-        r.action.line = y->at.line;
-        s->actions[s->action_count++] = r.action;
-        return true;
-    }
     if (inject ? !find_injector(s, y, &r.action, p) : !find_call(s, y, &r, p))
         return false;
     if (!read_by_rows(s, y, inject ? inject_keys : call_keys, &r, p))
         return false;
     r.action.line = y->at.line;
-    s->actions[s->action_count++] = r.action;
+    *out = r.action;
+    return true;
+}
+
+static bool read_action(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
+{
+    if (y->kind != TREE_MAP || !tree_get(y, "distance"))
+        return read_call(s, y, out, p);
+    if (!read_distance_action(s, y, out, p))
+        return false;
+    out->line = y->at.line;
     return true;
 }
 
 bool read_do(void *out, const struct tree *y, struct tree_problem *p)
 {
+    struct scenario *s = out;
     if (!tree_list(y, 1, SCENARIO_ACTIONS, "do must be a list", p))
         return false;
     for (size_t i = 0; i < y->count; i++)
-        if (!read_action(out, y->items[i], p))
+        if (!read_action(s, y->items[i], &s->actions[s->action_count++], p))
             return false;
     return true;
 }
