@@ -137,7 +137,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
-$(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_postbox test_readers test_records test_topics test_web): | $(CAST_BIN)
+$(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_media test_nfc test_postbox test_readers test_records test_topics test_web): | $(CAST_BIN)
 
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))

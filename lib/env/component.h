@@ -66,6 +66,8 @@ struct port_spec {
                   whose bench it stands; without that vehicle the link stays down and is not waited for */
     enum matrix_node node;                       /* can: whose messages to receive; 0 = all */
     const char *(*name_of)(struct span payload); /* message name for faults; NULL: messages have none */
+    const char *const *names; /* all that name_of gives, NULL at the end, of a port whose messages are not
+                                 those of the protocol; NULL: they are */
 };
 
 /* Topics of a medium that has them. The broker's rules, in both worlds, and the host's own check are made

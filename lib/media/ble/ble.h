@@ -60,7 +60,7 @@
 
 #include "lib/host/medium.h"
 
-#define BLE_LINKS          8  /* that one device has at a time, and others that hear it */
+#define BLE_AIRS           64 /* other devices, of one device */
 #define BLE_AD_MAX         31 /* octets of an advertisement */
 #define BLE_ATTRIBUTES     8  /* of a peripheral */
 #define BLE_VALUE_MAX      64 /* octets of an attribute */
