@@ -11,8 +11,8 @@
 #include "lib/ccc/records/vehicle_record.h"
 
 #define ALL_SLOTS 0xFF
-#define RESET_MS 100 /* field off between the two transactions of phase 2; at least 50 */
-#define POLL_MS  500 /* until a device that is not ready is asked again, field off */
+#define RESET_MS  100 /* field off between the two transactions of phase 2; at least 50 */
+#define POLL_MS   500 /* until a device that is not ready is asked again, field off */
 
 bool session_is_heard(const struct spaak *s, enum spaak_place place)
 {
