@@ -45,6 +45,7 @@ struct spaak_reader {
     uint64_t not_before_us;    /* a phone that failed is asked again then */
     uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
     bool opened;               /* the phone under way, follow-ups included, has unlocked */
+    bool obeyed;               /* the doors were unlocked since the last command */
     enum spaak_presence presence;
 };
 
@@ -60,7 +61,7 @@ struct session_end {
     bool has_key;               /* who it was, or is about, though it may be refused */
     uint8_t key_id[ENDPOINT_KEY_ID];
     bool lacks_slots; /* TRANSACTION: the device has handed out slots since */
-    bool stored; /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
+    bool stored;      /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
 };
 
 /* What the pairing does now, and waits for. */
