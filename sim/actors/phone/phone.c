@@ -265,7 +265,8 @@ static const struct call_spec calls[] = {
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
-    {"hand-out-slot", "the user hands a slot of a Digital Key to a friend", key_parameter, call_hand_out_slot},
+    {"hand-out-slot", "the user hands a slot of a Digital Key to a friend", key_parameter,
+     call_hand_out_slot},
     {.name = NULL},
 };
 
