@@ -194,6 +194,10 @@ static const struct {
     {"on add n11 add n1", "on", "click the link in your phone and follow its app", "", 2, 0},
     {"on add n1 off", "off", "click the link in your phone and follow its app", "", 1, 0},
     {"on add n1 off n7", "off", "cancelled", "", 1, 0},
+    {"on add n1 off cancel", "off", "one moment", "", 2, 0},
+    {"on add n1 off cancel n7", "off", "cancelled", "", 2, 0},
+    {"on add n1 off add", "off", "switch the ignition on first", "", 1, 1},
+    {"on add n5 off cancel", "off", "switch the ignition on first", "", 1, 1},
     {"on add n5 off", "off", "off", "", 1, 0},
     {"n2", "unknown", "put the phone on the charging pad", "", 0, 0},
     /* the list */

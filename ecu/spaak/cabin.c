@@ -127,6 +127,8 @@ static void on_bcm_status(struct spaak *s, const struct bus_frame *f)
     c->bcm_heard = true;
     c->bcm = status;
     env_timer_in(s->env, SPAAK_TIMER_BCM, matrix_row(MATRIX_BCM_STATUS)->cycle_ms * 1000ull * LOST_CYCLES);
+    if (!status.locked)
+        presence_on_unlocked(s);
     if (changed)
         unlock_look(s);
 }

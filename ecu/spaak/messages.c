@@ -97,9 +97,7 @@ void messages_transmit(void *spaak, unsigned channel, struct span bytes)
 {
     struct spaak *s = spaak;
     assert(channel < SPAAK_CHANNELS);
-    /* off by 28, or busy: the repetition comes */
-    if (!diagnostic_tx_off(&s->diagnostic))
-        isotp_port_send(&s->channels[channel], bytes);
+    uplink_send(s, (enum spaak_channel)channel, bytes);
 }
 
 bool messages_reachable(void *spaak)

@@ -68,6 +68,10 @@ void readers_off(struct spaak *s, enum spaak_place place);
 
 /* The phone that is selected there has unlocked. */
 void presence_begin(struct spaak *s, enum spaak_place place);
+/* It must leave first. Not when the command that it has caused moved nothing for a second. */
+bool presence_holds(struct spaak *s, enum spaak_place place);
+/* The doors are unlocked. */
+void presence_on_unlocked(struct spaak *s);
 /* Somebody would be asked for there, but for it. */
 void presence_look(struct spaak *s, enum spaak_place place);
 /* The field goes off for another reason. */

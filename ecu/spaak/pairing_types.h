@@ -45,6 +45,7 @@ struct spaak_reader {
     uint64_t not_before_us;    /* a phone that failed is asked again then */
     uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
     bool opened;               /* the phone under way, follow-ups included, has unlocked */
+    bool obeyed;               /* the doors were unlocked since the last command */
     enum spaak_presence presence;
 };
 

@@ -201,8 +201,10 @@ static void on_frame(struct spaak *s, const struct bus_frame *f)
     if (diagnostic_silent(&s->diagnostic) || diagnostic_rx_off(&s->diagnostic))
         return;
     senders_on_frame(s, f);
-    for (size_t i = 0; i < SPAAK_CHANNELS; i++)
+    for (unsigned i = 0; i < SPAAK_CHANNELS; i++) {
         isotp_port_input(&s->channels[i], f);
+        uplink_follow(s, (enum spaak_channel)i);
+    }
     cabin_on_frame(s, f);
     readers_on_frame(s, f);
 }
@@ -225,9 +227,10 @@ static void end_routine(struct spaak *s)
 /* Timers of which there is one for each channel, sender or place; and those of pairing. */
 static void on_timer_of_many(struct spaak *s, unsigned timer)
 {
-    if (timer < SPAAK_CHANNELS)
+    if (timer < SPAAK_CHANNELS) {
         isotp_port_timer(&s->channels[timer]);
-    else if (timer < SPAAK_TIMER_ROUTINE)
+        uplink_follow(s, (enum spaak_channel)timer);
+    } else if (timer < SPAAK_TIMER_ROUTINE)
         senders_on_timer(s, (enum spaak_sender)(timer - SPAAK_TIMER_SILENT));
     else if (timer < SPAAK_TIMER_ANSWER)
         readers_on_timer(s, (enum spaak_place)(timer - SPAAK_TIMER_READER));
@@ -381,6 +384,7 @@ void spaak_down(void *spaak)
         env_timer_set(s->env, timer, ENV_NEVER);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_stop(&s->channels[i]);
+    uplink_drop(s);
     isotp_port_stop(&s->cabin.keys);
     readers_fini(s);
     keys_close(s);
@@ -425,6 +429,7 @@ static void spaak_fini(void *self)
     p256_free(s->ecu_key);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_fini(&s->channels[i]);
+    uplink_drop(s);
     isotp_port_fini(&s->cabin.keys);
     readers_fini(s);
     keys_close(s);

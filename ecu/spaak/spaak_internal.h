@@ -121,6 +121,7 @@ struct spaak {
     enum spaak_hearing hearing[SPAAK_SENDERS];
     int alive[SPAAK_SENDERS]; /* last alive counter, -1 before the first */
     struct isotp_port channels[SPAAK_CHANNELS];
+    struct spaak_waiting *waiting[SPAAK_CHANNELS]; /* what a channel will carry next, the first at its head */
     struct p256_key *ecu_key;
     uint8_t ecu_certificate[X509_MAX];
     size_t ecu_certificate_len;
@@ -216,6 +217,13 @@ void trouble_test(struct spaak *s);
 void trouble_on_sender(struct spaak *s, enum spaak_sender sender);
 enum uds_nrc trouble_test_readers(void *spaak, const struct uds_routine_call *call, struct wr *out);
 void trouble_end_test(struct spaak *s);
+
+/* uplink.c: messages to the servers, one after the other. */
+void uplink_send(struct spaak *s, enum spaak_channel channel, struct span bytes);
+/* A channel may be free again. */
+void uplink_follow(struct spaak *s, enum spaak_channel channel);
+/* Forgets what waits. */
+void uplink_drop(struct spaak *s);
 
 /* messages.c: between the channels and the use cases. */
 void messages_on_bytes(struct spaak *s, enum spaak_channel channel, struct span bytes);

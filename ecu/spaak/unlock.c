@@ -88,7 +88,7 @@ static void look_at(struct spaak *s, enum spaak_place place)
         r->opened = false; /* nobody came back */
     }
     r->follows_until_us = 0;
-    if (r->presence != PRESENCE_NONE) {
+    if (presence_holds(s, place)) {
         if (is_wanted(s, place))
             presence_look(s, place);
         return;
@@ -131,6 +131,7 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
     cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
     s->readers[place].opened = place == SPAAK_DOOR;
+    s->readers[place].obeyed = false;
     return ERR_OK;
 }
 
