@@ -6,7 +6,7 @@
 #include "lib/ccc/dk_cert.h"
 #include "lib/ccc/ecies.h"
 #include "lib/ccc/transaction.h"
-#include "lib/ccc/vehicle/first_approach.h"
+#include "lib/ccc/first_approach.h"
 #include "tests/ccc_samples.h"
 #include "tests/failing_openssl.h"
 #include "tests/foreign_cert.h"
