@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ecu/wcp/wcp_internal.h"
+#include "lib/msg/cabin.h"
 
 static const char *const callers[] = {"phone", NULL};
 static const struct port_spec ports[WCP_PORTS] = {
@@ -118,6 +119,7 @@ static enum err wcp_init(void *self, struct env *env, const struct component_arg
     w->channel.on_message = commands_on_message;
     w->channel.on_failed = commands_on_failed;
     w->channel.owner = w;
+    w->alive = cabin_alive_begin(env->crypto) & 0x0F;
     field_show(w);
     env_timer_in(env, WCP_TIMER_STATUS, matrix_row(reader_row_status(w->place))->cycle_ms * 1000ull);
     return ERR_OK;

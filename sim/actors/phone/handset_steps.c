@@ -316,6 +316,27 @@ enum err handset_terminate_key(struct phone *p, unsigned index)
     return e ? e : stored;
 }
 
+enum err handset_hand_out_slot(struct phone *p, unsigned index)
+{
+    struct handset_turn t;
+    struct slot_id slot;
+    unsigned entry;
+    char hex[2 * sizeof slot.b + 1], note[64];
+    if (!handset_begin(p, &t))
+        return p->handset.broken ? p->handset.broken : ERR_MSG_UNEXPECTED;
+    struct digital_key *k = key_at(p, index);
+    if (!k)
+        return ERR_NOT_FOUND;
+    enum err e = dk_device_hand_out_slot(&p->handset.device, k, &slot, &entry);
+    enum err stored = handset_end_call(p, &t);
+    if (e || stored)
+        return e ? e : stored;
+    hex_encode(slot.b, slot.len, hex);
+    snprintf(note, sizeof note, "slot %u handed out: %s", entry, hex);
+    env_trace_note(p->env, TRACE_NOTE, note);
+    return ERR_OK;
+}
+
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
                               struct span sealed)
 {

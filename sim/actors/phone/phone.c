@@ -135,12 +135,18 @@ static enum err call_ask_link(void *self, const struct call_value *values)
 static enum err call_open_link(void *self, const struct call_value *values)
 {
     (void)values;
-    return phone_open_link(self);
+    enum err e = phone_open_link(self);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_type_password(void *self, const struct call_value *values)
 {
-    return phone_enter(self, values[0].text);
+    enum err e = phone_enter(self, values[0].text);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_forget(void *self, const struct call_value *values)
@@ -200,6 +206,11 @@ static enum err call_delete_key(void *self, const struct call_value *values)
 static enum err call_terminate_key(void *self, const struct call_value *values)
 {
     return handset_terminate_key(self, (unsigned)values[0].number);
+}
+
+static enum err call_hand_out_slot(void *self, const struct call_value *values)
+{
+    return handset_hand_out_slot(self, (unsigned)values[0].number);
 }
 
 static enum err call_forge_receipt(void *self, const struct call_value *values)
@@ -273,6 +284,8 @@ static const struct call_spec calls[] = {
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
+    {"hand-out-slot", "the user hands a slot of a Digital Key to a friend", key_parameter,
+     call_hand_out_slot},
     {.name = NULL},
 };
 
@@ -382,6 +395,8 @@ static void phone_fini(void *self)
     phone_attack_close(p);
 }
 
+static const struct upset_spec upset = {.away = "lift", .back = "place"};
+
 const struct component_class phone_class = {
     .name = "phone",
     .place = PLACE_OUTSIDE,
@@ -396,6 +411,7 @@ const struct component_class phone_class = {
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
     .calls = calls,
+    .upset = &upset,
     .shows = shows,
     .claims = claims,
     .secrets = secrets,
