@@ -6,8 +6,8 @@
 #include "lib/ccc/dk_message.h"
 #include "lib/ccc/ecies.h"
 #include "lib/ccc/exchange.h"
+#include "lib/ccc/first_approach.h"
 #include "lib/ccc/tlv.h"
-#include "lib/ccc/vehicle/first_approach.h"
 #include "lib/host/seeded.h"
 #include "tests/pairing_rig.h"
 

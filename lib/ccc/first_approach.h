@@ -4,8 +4,8 @@
  *
  *   phone    first_approach_create_request    ->  vehicle  first_approach_consume_request
  *   vehicle  first_approach_create_response   ->  phone    first_approach_consume_response */
-#ifndef lib_ccc_vehicle_first_approach_h
-#define lib_ccc_vehicle_first_approach_h
+#ifndef lib_ccc_first_approach_h
+#define lib_ccc_first_approach_h
 
 #include "lib/ccc/primitives.h"
 
