@@ -113,8 +113,8 @@ int run_file(const char *path, const struct run_options *options, const char *va
     struct scenario *variants = NULL;
     size_t count, i;
     int rc = EXIT_PASSED;
-    if (!catalogue_load(path, &variants, &count) ||
-        !mark_external(variants, count, options) || (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
+    if (!catalogue_load(path, &variants, &count) || !mark_external(variants, count, options) ||
+        (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
         free(variants);
         return EXIT_WRONG;
     }

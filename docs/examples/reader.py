@@ -54,6 +54,15 @@ def send_frame(bus, identifier, data):
     bus.send(b"\3" + identifier.to_bytes(4, "big") + bytes([0, len(data)]) + data)
 
 
+def send_status(bus):
+    """SpaaK_Status: whoever watches the bus knows that it lives. The last byte is the checksum of docs/messages.md."""
+    data = bytes([0x06, 0, 0, 0, 0, 0, 0])
+    checksum = 0xA5
+    for byte in b"\x03\xA8" + data:
+        checksum ^= byte
+    send_frame(bus, 0x3A8, data + bytes([checksum]))
+
+
 # ---- NFC, as the reader ----
 
 
@@ -262,10 +271,10 @@ def main():
         spaak, wcp = json.load(spaak_file), json.load(wcp_file)
     nfc = next(link for link in wcp["links"] if link["medium"] == "nfc")
     path = dk.options(nfc["endpoint"])["listen"]
-    listener = listen(path)
     try:
+        listener = listen(path)
         bus = join_bus(spaak["links"][0], spaak["name"])
-        send_frame(bus, 0x3A8, bytes(8))  # SpaaK_Status: whoever watches the bus knows that it lives
+        send_status(bus)
         card = Card(listener.accept()[0], nfc["tokens"])
         vehicle = Vehicle(spaak)
         device_pk = vehicle.pair(card)
@@ -274,7 +283,8 @@ def main():
         print("reader: %s: %s" % (type(e).__name__, e))
         return 1
     finally:
-        os.unlink(path)
+        if os.path.exists(path):
+            os.unlink(path)
     print("reader: the phone is the owner's key")
     return 0
 

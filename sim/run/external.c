@@ -139,8 +139,7 @@ bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
     e->since_us = now_us;
     list_steps(r, steps, sizeof steps);
     say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, e->wish,
-        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps,
-        ")");
+        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps, ")");
     snprintf(note, sizeof note, "asked from outside: %s", e->wish);
     run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
     return true;
@@ -237,17 +236,21 @@ void externals_tap(struct run *r, const struct tap_event *t)
 
 /* ---- bounds ---- */
 
-static void give_up(struct run *r, struct external_seat *e)
+/* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
+static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 {
+    char note[sizeof e->wish + 40];
     double s = (double)r->externals.wait_us / 1e6;
     const char *name = member_of(r, e)->name;
-    r->hopeless = true;
     if (e->there) {
-        run_fail(r, "%s was asked to %s, and nothing came of it within %.0f s", name, e->wish, s);
+        snprintf(note, sizeof note, "%s: nothing has come of it", e->wish);
+        e->wish[0] = '\0';
+        run_note(r, now_us, TRACE_NOTE, name, note, 0);
         return;
     }
-    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait", name,
-             s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
+    r->hopeless = true;
+    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
+             name, s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
 }
 
@@ -267,7 +270,7 @@ void externals_pump(struct run *r, uint64_t now_us)
         if (look)
             look_for(r, e, now_us);
         if (is_awaited(e) && now_us >= e->since_us + x->wait_us)
-            give_up(r, e);
+            give_up(r, e, now_us);
     }
     if (look)
         x->looked_us = now_us;

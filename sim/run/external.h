@@ -20,12 +20,12 @@ struct run;
 
 struct external_seat {
     size_t member;
-    bool stands;           /* must be there from the start */
-    bool there;            /* has been seen */
-    uint64_t since_us;     /* waited for since then */
-    char wish[160];        /* what it was asked to do and nothing shows yet; "": nothing */
-    char socket[108];      /* that it makes, when it listens; "": none */
-    char where[1200]; /* how it comes, for a person */
+    bool stands;       /* must be there from the start */
+    bool there;        /* has been seen */
+    uint64_t since_us; /* waited for since then */
+    char wish[160];    /* what it was asked to do and nothing shows yet; "": nothing */
+    char socket[108];  /* that it makes, when it listens; "": none */
+    char where[1200];  /* how it comes, for a person */
 };
 
 struct externals {

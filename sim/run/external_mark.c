@@ -25,15 +25,17 @@ static bool can_be_outside(const struct member *m, char problem[EXTERNAL_PROBLEM
         open += way_of(p) != NULL;
         if (way_of(p) || (p->end == PORT_ASKS && p->optional))
             continue;
-        snprintf(problem, EXTERNAL_PROBLEM,
-                 "--external: %s cannot be played from outside: its link %s goes over %s, and nobody outside can "
-                 "take an end of that yet",
-                 m->name, p->name, p->medium);
+        snprintf(
+            problem, EXTERNAL_PROBLEM,
+            "--external: %s cannot be played from outside: its link %s goes over %s, and nobody outside can "
+            "take an end of that yet",
+            m->name, p->name, p->medium);
         return false;
     }
     if (open)
         return true;
-    snprintf(problem, EXTERNAL_PROBLEM, "--external: %s has no link that somebody outside could take", m->name);
+    snprintf(problem, EXTERNAL_PROBLEM, "--external: %s has no link that somebody outside could take",
+             m->name);
     return false;
 }
 
@@ -50,8 +52,9 @@ static bool check_faults(const struct scenario *s, char problem[EXTERNAL_PROBLEM
         const char *name = s->faults.faults[i].component;
         if (!is_outside(s, name))
             continue;
-        snprintf(problem, EXTERNAL_PROBLEM, "%s:%u: %s is played from outside: this fault cannot be done to it",
-                 s->file, s->fault_lines[i], name);
+        snprintf(problem, EXTERNAL_PROBLEM,
+                 "%s:%u: %s is played from outside: this fault cannot be done to it", s->file,
+                 s->fault_lines[i], name);
         return false;
     }
     return true;
@@ -115,12 +118,9 @@ static void drop_hidden(struct scenario *s, struct expect *list, size_t *count)
 bool external_mark(struct scenario *s, const char *list, char problem[EXTERNAL_PROBLEM])
 {
     size_t count = 0;
-    for (const char *p = list; *p || p == list;) {
-        size_t len = strcspn(p, ",");
-        if (!mark_one(s, p, len, &count, problem))
+    for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        if (!mark_one(s, p, strcspn(p, ","), &count, problem))
             return false;
-        p += len + (p[len] == ',');
-    }
     drop_hidden(s, s->expects, &s->expect_count);
     drop_hidden(s, s->nevers, &s->never_count);
     return check_faults(s, problem);

@@ -97,13 +97,13 @@ struct run_options {
     int64_t epoch_ms;               /* virtual: wall clock at time 0; 0: VIRTUAL_EPOCH_MS */
     struct past *result;            /* virtual: gets what the run leaves; NULL: nobody wants it */
     uint64_t record_max;            /* bytes of a record; 0: RECORD_MAX */
-    const char *external;           /* names of members whom somebody outside plays: "phone,wcp"; NULL: none */
-    uint64_t wait_us;               /* for them, each time; 0: EXTERNAL_WAIT_US */
-    unsigned depth;                 /* lives that this one is the past of */
-    bool bytes;                     /* record all bytes that enter or leave a component */
-    bool keep_past;                 /* records of lives before the run, too */
-    bool open;                      /* no end of its own, and signals are the caller's: a person drives it */
-    unsigned columns;               /* of the terminal that shows it; 0: lines are as long as they are */
+    const char *external; /* names of members whom somebody outside plays: "phone,wcp"; NULL: none */
+    uint64_t wait_us;     /* for them, each time; 0: EXTERNAL_WAIT_US */
+    unsigned depth;       /* lives that this one is the past of */
+    bool bytes;           /* record all bytes that enter or leave a component */
+    bool keep_past;       /* records of lives before the run, too */
+    bool open;            /* no end of its own, and signals are the caller's: a person drives it */
+    unsigned columns;     /* of the terminal that shows it; 0: lines are as long as they are */
     bool quiet, colour, verbose;
     void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */
 };

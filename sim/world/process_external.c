@@ -45,8 +45,8 @@ static void put_hex(FILE *f, struct span bytes)
 static FILE *create(struct process_world *w, const char *name)
 {
     int folder = openat(records_folder(w->run), EXTERNAL_FOLDER, O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int fd = folder < 0 ? -1
-                        : openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd =
+        folder < 0 ? -1 : openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f)
         run_fail(w->run, "cannot write " EXTERNAL_FOLDER "/%s: %s", name, strerror(errno));
@@ -131,7 +131,7 @@ static bool put_link(struct process_world *w, struct child *c, unsigned port, FI
     put_text(f, p->medium);
     fputs(", \"endpoint\": ", f);
     put_text(f, endpoint);
-    if (p->node)
+    if (media_setups[m]->medium->frames)
         fprintf(f, ", \"segment\": %u", (unsigned)p->segment);
     put_tokens(f, &ring, p->name);
     fputs("}", f);
@@ -217,7 +217,8 @@ static void put_entry(void *ctx, const char *key, struct span value)
 static bool hand_over(struct process_world *w, const struct child *from, const struct child *to, FILE *f)
 {
     const struct component_class *class = from->member->class;
-    const struct handout_spec all = {to->member->class->name, NULL}, *spec = from == to ? &all : class->handouts;
+    const struct handout_spec all = {to->member->class->name, NULL},
+                              *spec = from == to ? &all : class->handouts;
     const char *reason;
     struct crypto *crypto = crypto_new(NULL);
     struct store *store = sqlite_store_open(from->store_path, SQLITE_STORE_READ, &reason);

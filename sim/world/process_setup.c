@@ -184,9 +184,9 @@ static size_t list_instances(struct process_world *w)
     size_t n = 0;
     for (size_t i = 0; i < s->member_count; i++)
         if (s->members[i].class)
-            w->instances[n++] = (struct setup_instance){s->members[i].name, s->members[i].class,
-                                                        s->members[i].serial, s->members[i].group,
-                                                        s->members[i].external};
+            w->instances[n++] =
+                (struct setup_instance){s->members[i].name, s->members[i].class, s->members[i].serial,
+                                        s->members[i].group, s->members[i].external};
     return n + process_connector_list(w, w->instances + n);
 }
 

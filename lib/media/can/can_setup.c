@@ -233,8 +233,7 @@ static bool can_open(struct setup_world *w, void *state)
         if (chosen)
             return fail(w, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it", problem);
     } else if (!chosen) {
-        text_copy(problem, sizeof problem,
-                  w->outsiders ? "others join it" : "this run reaches the network");
+        text_copy(problem, sizeof problem, w->outsiders ? "others join it" : "this run reaches the network");
     }
     snprintf(w->described, sizeof w->described, "CAN on our hub: %.80s", problem);
     return open_hub(w, c);

@@ -23,8 +23,8 @@
 #define NFC_APDU_MAX 4096 /* bytes; a longer frame ends the connection */
 #define NFC_CARDS    8    /* in one field, at most */
 #define NFC_HEADER   3
-#define NFC_OUT_MAX  65536 /* bytes that wait for one card; no more are taken for it */
-#define NFC_ADDRESS  16    /* "card12", with its end */
+#define NFC_OUT_MAX  65536      /* bytes that wait for one card; no more are taken for it */
+#define NFC_ADDRESS  16         /* "card12", with its end */
 #define NFC_FOREIGN  "foreign." /* option of a card's endpoint: somebody outside the run is that reader */
 
 enum nfc_frame { NFC_APDU, NFC_FIELD_ON, NFC_FIELD_OFF, NFC_TAG_LOST, NFC_FRAMES, NFC_GREETING = NFC_FRAMES };
