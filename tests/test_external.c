@@ -325,6 +325,46 @@ Test(external, the_phone_of_the_examples_is_paired)
     launch_remove(directory);
 }
 
+/* Carried from the pad to the door: there a fast transaction with the key of the first is enough. */
+Test(external, the_phone_of_the_examples_opens_the_door)
+{
+    static const char door[] = "schema: 1\n"
+                               "name: outside\n"
+                               "title: a phone from outside is paired and opens the door\n"
+                               "use_case: OP-06\n"
+                               "run: [dos, vos, gsdp, sgw, tbm, spaak, bcm, hu, wcp, door: wcp, phone]\n"
+                               "limit: %d s\n"
+                               "settings:\n"
+                               "  door: {place: 1}\n"
+                               "given:\n"
+                               "  after: pp02\n"
+                               "do:\n"
+                               "  - {call: fob, to: bcm, place: here}\n"
+                               "  - {call: ignition, to: bcm, power: \"on\"}\n"
+                               "  - {call: add-key, to: hu, after: 300 ms}\n"
+                               "  - {call: place, to: phone, reader: wcp, at: OP-02/7, after: 100 ms}\n"
+                               "  - {call: place, to: phone, reader: door, at: OP-04/6, after: 100 ms}\n"
+                               "expect:\n"
+                               "  - {step: OP-04/4, by: spaak}\n"
+                               "  - {event: step, by: spaak, step: OP-06/7, detail: (fast)}\n"
+                               "  - {shows: doors, by: bcm, is: unlocked}\n";
+    char directory[64], out[4096];
+    struct launch run;
+    need_python();
+    launch_directory(directory);
+    put_scenario(directory, door, 30);
+    launch_shell(&run, "exec '%s/bin/spaaksim' run %s/outside.yaml --external phone --out %s/o </dev/null",
+                 launch_build(), directory, directory);
+    cr_assert(launch_read(&run, "phone is played from outside"), "%s", run.text);
+    int code = launch_run(out, sizeof out,
+                          "python3 docs/examples/phone.py %s/o/external/phone.json --readers wcp,door 2>&1",
+                          directory);
+    cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(strstr(out, "phone: fast transaction done (01/00)") != NULL, "%s", out);
+    cr_expect(eq(int, launch_finish(&run), 0), "%s", run.text);
+    launch_remove(directory);
+}
+
 Test(external, a_wrong_password_is_seen_by_both)
 {
     char directory[64], out[4096];
@@ -365,6 +405,7 @@ Test(external, the_reader_of_the_examples_pairs_our_phone)
                    "python3 docs/examples/reader.py %s/o/external/spaak.json %s/o/external/wcp.json 2>&1",
                    directory, directory);
     cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(strstr(out, "reader: a fast transaction with it would open the door") != NULL, "%s", out);
     cr_expect(strstr(out, "reader: the phone is the owner's key") != NULL, "%s", out);
     cr_expect(eq(int, launch_finish(&run), 0), "%s", run.text);
     cr_expect(strstr(run.text, "PASS  reader-outside") != NULL, "%s", run.text);

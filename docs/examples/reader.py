@@ -232,7 +232,8 @@ class Vehicle:
         peer = dk.members(answer)[0x86]
         t = dk.Transaction(self.id, dk.point_of(ephemeral), peer, tid, flag)
         data = card.ask("AUTH1", apdu("80810000", dk.tlv(0x9E, dk.sign(self.key, t.signed(dk.BY_VEHICLE)))))
-        channel = dk.Channel(t.keys(ephemeral, peer)[0], False)
+        keys, self.kpersistent = t.keys(ephemeral, peer)
+        channel = dk.Channel(keys, False)
         plain = dk.members(channel.open_answer(data, b"\x90\x00"))
         if plain[0x4E] != SLOT:
             raise Failed("a key of another slot")
@@ -251,7 +252,22 @@ class Vehicle:
         if read != b"\x01" + SLOT + token:
             raise Failed("the mailboxes have %s" % read.hex())
         card.ask("CONTROL FLOW", bytes.fromhex("803C0107"))
+        card.reset()
+
+    def unlock(self, card, device_pk):
+        """A fast transaction: the cryptogram is enough."""
+        data, sw = card.select(dk.APPLET)
+        versions = dk.members(data)[0x5C]
+        ephemeral, tid, flag = dk.new_key(), secrets.token_bytes(16), b"\x01\x01"
+        answer = dk.members(card.ask("AUTH0", apdu("8080" + flag.hex(), dk.tlv(0x5C, dk.VERSION) + dk.tlv(
+            0x87, dk.point_of(ephemeral)) + dk.tlv(0x4C, tid) + dk.tlv(0x4D, self.id))))
+        t = dk.Transaction(self.id, dk.point_of(ephemeral), answer[0x86], tid, flag)
+        expected = t.fast(self.kpersistent, dk.point_of(self.key), device_pk, versions)[0]
+        if not secrets.compare_digest(answer[0x9D], expected):
+            raise Failed("the cryptogram of the fast transaction is wrong")
+        card.ask("CONTROL FLOW", bytes.fromhex("803C0100"))
         card.link.say(dk.FIELD_OFF)
+        print("reader: a fast transaction with it would open the door")
 
 
 def listen(path):
@@ -279,6 +295,7 @@ def main():
         vehicle = Vehicle(spaak)
         device_pk = vehicle.pair(card)
         vehicle.finish(card, device_pk)
+        vehicle.unlock(card, device_pk)
     except (Failed, InvalidSignature, OSError, ValueError, KeyError) as e:
         print("reader: %s: %s" % (type(e).__name__, e))
         return 1
