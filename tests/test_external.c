@@ -181,6 +181,23 @@ Test(external, who_does_not_come_is_missing)
     launch_remove(directory);
 }
 
+/* On a word that it is there, the run begins; what it then does not do is a failure. */
+Test(external, a_word_that_somebody_is_there)
+{
+    char directory[64], out[16000];
+    launch_directory(directory);
+    put_scenario(directory, outside, 1);
+    int code =
+        launch_run(out, sizeof out,
+                   "echo | '%s/bin/spaaksim' run %s/outside.yaml --external hu --wait 2 --out %s/o 2>&1",
+                   launch_build(), directory, directory);
+    cr_expect(eq(int, code, 1), "%s", out);
+    cr_expect(strstr(out, "external  hu is there\n") != NULL, "%s", out);
+    cr_expect(strstr(out, "external  now hu: add-key") != NULL, "%s", out);
+    cr_expect(strstr(out, "FAIL  outside") != NULL, "%s", out);
+    launch_remove(directory);
+}
+
 /* Ctrl-C while it waits: at once, and nothing stays behind. */
 Test(external, an_interrupted_wait_leaves_nothing)
 {
@@ -322,6 +339,11 @@ Test(external, the_phone_of_the_examples_is_paired)
     cr_expect(eq(int, code, 0), "%s", out);
     cr_expect(strstr(out, "phone.dos.cross-SPAAKSIM.pem\nphone.json\nphone.phone.partner-root.pem\n") != NULL,
               "%s", out);
+    code = launch_run(out, sizeof out,
+                      "'%s/bin/spaaksim' run sp02 --world virtual --quiet --out %s/o && ls %s/o",
+                      launch_build(), directory, directory);
+    cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(eq(ptr, strstr(out, "external"), NULL), "the next run there takes it away: %s", out);
     launch_remove(directory);
 }
 
@@ -457,7 +479,7 @@ Test(external, a_vandal_that_keeps_to_frames_ends_no_run_without_a_reason)
     static const struct deed rows[] = {{"garbage", "1", "show field  on"},
                                        {"garbage", "2", "show screen  pairing failed: "},
                                        {"garbage", "7", "show screen  pairing failed: "},
-                                       {"hang", "2", "note   place reader=wcp: nothing has come of it"}};
+                                       {"hang", "2", "> SPAKE2+ REQUEST"}};
     check_deeds(rows, sizeof rows / sizeof rows[0]);
 }
 

@@ -151,6 +151,7 @@ static void show(struct run *r, struct external_seat *e, uint64_t now_us)
     if (e->there)
         return;
     e->there = true;
+    say(r, "external  %s is there", member_of(r, e)->name);
     run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, "is there, from outside", 0);
 }
 
@@ -204,7 +205,8 @@ void externals_frame(struct run *r, uint64_t now_us, const char *bus, const stru
     for (size_t i = 0; row && i < r->externals.count; i++) {
         struct external_seat *e = &r->externals.seats[i];
         const struct member *m = member_of(r, e);
-        if (is_awaited(e) && !e->there && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
+        bool tells = is_awaited(e) && (!e->there || !row->cycle_ms); /* cyclic ones only say that it lives */
+        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
             show(r, e, now_us);
     }
 }
