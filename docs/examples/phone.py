@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""phone.py PARAMETERS [--readers LIST] [--socket PATH] [--password DIGITS]: a phone with a CCC Digital Key for whoever reads.
+"""phone.py PARAMETERS [--readers LIST] [--password DIGITS]: a phone with a CCC Digital Key for whoever reads.
 
     spaaksim run op03 --external phone          # in one terminal
     docs/examples/phone.py out/op03/external/phone.json
@@ -434,12 +434,12 @@ class Phone:
             return getattr(e, "sw", 0x6A80).to_bytes(2, "big")
 
 
-def greet(parameters, reader, path):
+def greet(parameters, reader):
     """In the field of a reader of the run."""
     entry = next(entry for entry in parameters["links"] if entry["medium"] == "nfc")
-    link = dk.Frames(dk.unix_socket(path or dk.options(entry["endpoint"])[reader]))
+    link = dk.Frames(dk.unix_socket(dk.options(entry["endpoint"])[reader]))
     token = entry["tokens"].get(reader)
-    if token and not path:
+    if token:  # none with --nfc: then anybody may be that card
         link.say(dk.GREETING, bytes.fromhex(token) + parameters["name"].encode())
     return link
 
@@ -462,7 +462,6 @@ def serve(phone, link, until):
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("parameters")
-    options.add_argument("--socket", help="of a reader that takes anybody (--nfc): no greeting is said")
     options.add_argument("--password")
     options.add_argument("--readers", default="wcp", help="where it is laid, one after the other, for a transaction: wcp,door")
     chosen = options.parse_args()
@@ -473,7 +472,7 @@ def main():
     readers = chosen.readers.split(",")
     try:
         for n, reader in enumerate(readers, 1):
-            link = greet(parameters, reader, chosen.socket)
+            link = greet(parameters, reader)
             serve(phone, link, n if n < len(readers) else float("inf"))
             link.stream.close()
             phone.reset()
