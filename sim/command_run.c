@@ -5,6 +5,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/chaos/random.h"
 #include "sim/commands.h"
 #include "sim/options.h"
 #include "sim/run/folder.h"
@@ -159,7 +160,8 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
-    int rc = run_file(path, &o.run, NULL, NULL);
+    const struct random_options random = {&o.run, o.faults, o.seeds, o.jobs};
+    int rc = o.faults ? random_run(path, &random) : run_file(path, &o.run, NULL, NULL);
     past_forget();
     free(path);
     return rc;

@@ -56,6 +56,7 @@ void run_begin(struct run *r, const struct scenario *s, const struct run_options
     r->limit_us = s->limit_us;
     r->plan = s->faults;
     externals_begin(r);
+    r->plan.census = options->census;
     matcher_begin(&r->matcher, s);
     claims_begin(&r->claims, s);
     links_begin(&r->links, s);
@@ -230,6 +231,8 @@ uint64_t run_next_due_us(const struct run *r)
             t = r->triggers[i].due_us;
     if (r->complete && r->complete_at_us + r->scenario->quiet_us < t)
         t = r->complete_at_us + r->scenario->quiet_us;
+    uint64_t trial_due = r->options->trial ? r->options->trial->due_us(r->options->trial->ctx) : UINT64_MAX;
+    t = trial_due < t ? trial_due : t;
     uint64_t guest_due = r->guest ? r->guest->due_us(r->guest->ctx) : UINT64_MAX;
     uint64_t externals_due = externals_due_us(r);
     t = guest_due < t ? guest_due : t;
@@ -310,6 +313,8 @@ void run_pump(struct run *r, uint64_t now_us)
     }
     if (r->guest)
         r->guest->pump(r->guest->ctx, now_us);
+    if (r->options->trial)
+        r->options->trial->pump(r->options->trial->ctx, r, now_us);
 }
 
 static bool triggers_done(const struct run *r)
@@ -327,6 +332,8 @@ bool run_finished(struct run *r, uint64_t now_us)
 {
     if (r->open)
         return false;
+    if (r->options->trial)
+        return r->hopeless;
     if (r->judged != r->event_count) {
         r->judged = r->event_count;
         bool complete = triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready;
@@ -339,7 +346,9 @@ bool run_finished(struct run *r, uint64_t now_us)
 
 void run_on_quiet(struct run *r, uint64_t now_us)
 {
-    (void)now_us;
+    const struct run_trial *trial = r->options->trial;
+    if (trial && trial->quiet(trial->ctx, r, now_us))
+        return;
     /* where time is real, a link may take longer than a quiet world does to be one */
     if (!r->open && !r->complete && run_idle(r) && (r->links.all_ready || r->in_order))
         r->hopeless = r->quiet_end = true;
