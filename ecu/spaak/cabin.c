@@ -127,8 +127,10 @@ static void on_bcm_status(struct spaak *s, const struct bus_frame *f)
     c->bcm_heard = true;
     c->bcm = status;
     env_timer_in(s->env, SPAAK_TIMER_BCM, matrix_row(MATRIX_BCM_STATUS)->cycle_ms * 1000ull * LOST_CYCLES);
-    if (changed)
+    if (changed) {
+        card_on_cabin(s);
         unlock_look(s);
+    }
 }
 
 enum err cabin_check_user(const struct spaak *s)
@@ -180,6 +182,7 @@ void cabin_on_timer(struct spaak *s, unsigned timer)
     } else {
         s->cabin.bcm_heard = false;
         env_trace_note(s->env, TRACE_NOTE, "BCM: silent");
+        card_on_cabin(s);
         unlock_look(s);
     }
 }

@@ -2,6 +2,7 @@
  *
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   card.c       a card key in the place of the key fob
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
  *   readers.c    the two NFC readers: who is asked for, what travels to a card
@@ -101,6 +102,19 @@ void pairing_retired(struct spaak *s);
 void pairing_on_session(struct spaak *s, const struct session_end *end);
 /* Pad and timers are the pairing's. */
 bool pairing_is_on(const struct spaak *s);
+
+/* Between pairing.c and card.c: the user has a key of the vehicle, a card or a fob, and the pairing begins;
+ * or the wait is over, and why. */
+void pairing_admit(struct spaak *s, bool by_card);
+void pairing_refuse(struct spaak *s, enum err reason);
+
+/* ---- card.c ---- */
+
+/* PAIRING_WAITS_CARD was entered, and the pad is free. */
+void card_begin(struct spaak *s);
+/* BCM_Status: a fob came, the ignition went off; or the BCM is silent. */
+void card_on_cabin(struct spaak *s);
+void card_on_session(struct spaak *s, const struct session_end *end);
 
 /* ---- pass_report.c ---- */
 

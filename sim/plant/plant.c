@@ -137,13 +137,13 @@ static enum err put_body_key(const struct plant_shift *s, const struct component
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
-    struct oem_identity client;
+    struct oem_identity client, card;
 };
 
 static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
                              const struct plant_item *item, const struct oem_identity *i, struct store *store)
 {
-    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY;
+    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_CARD_KEY;
     return key ? put_key(s, class, item->key, i->key, store)
                : store_set(store, item->key, span_of(i->der, i->len));
 }
@@ -159,6 +159,9 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
     case PLANT_CLIENT_KEY:
     case PLANT_CLIENT_CERTIFICATE:
         return put_identity(s, class, item, &b->client, store);
+    case PLANT_CARD_KEY:
+    case PLANT_CARD_CERTIFICATE:
+        return put_identity(s, class, item, &b->card, store);
     case PLANT_LEVEL_WORKSHOP:
     case PLANT_LEVEL_PLANT:
         uds_serial_of(item->of, b->serial, UDS_SERIAL_LEN, serial);
@@ -181,6 +184,21 @@ static bool is_client(const struct plant_item *i)
     return i->kind == PLANT_CLIENT_KEY || i->kind == PLANT_CLIENT_CERTIFICATE;
 }
 
+static bool is_card(const struct plant_item *i)
+{
+    return i->kind == PLANT_CARD_KEY || i->kind == PLANT_CARD_CERTIFICATE;
+}
+
+static enum err make_card(struct plant_shift *s, const char *of, const char *vehicle, enum oem_card_flaw flaw,
+                          struct oem_identity *out)
+{
+    enum oem_role role;
+    const char *serial = *vehicle ? vehicle : s->serials[0];
+    return serial && oem_role_find(of, &role)
+               ? oem_make_card(s->crypto, &s->oem, role, serial, flaw, s->now_s, out)
+               : ERR_NOT_FOUND;
+}
+
 /* Makes what the class needs of its own, each once. */
 static enum err make_bearer(struct plant_shift *s, const struct component_class *class, const char *vehicle,
                             struct bearer *out)
@@ -192,6 +210,8 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
         if (is_client(i) && !out->client.key) {
             uds_serial_of(i->of, vehicle, UDS_SERIAL_LEN, serial);
             e = oem_make_client(s->crypto, &s->oem, serial, s->now_s, &out->client);
+        } else if (is_card(i) && !out->card.key) {
+            e = make_card(s, i->of, vehicle, OEM_CARD_SOUND, &out->card);
         }
     }
     return e;
@@ -200,6 +220,7 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
 static void free_bearer(struct bearer *b)
 {
     oem_identity_free(&b->client);
+    oem_identity_free(&b->card);
 }
 
 static bool has_defect(const struct defect_spec *const *defects, size_t n, enum defect_kind kind,
@@ -264,6 +285,28 @@ static enum err make_expired(struct plant_shift *s, const struct component_class
     return e ? e : store_set(store, key, span_of(old.der, old.len));
 }
 
+/* In the place of the card that the plant has made: key and certificate, or the key alone. */
+static enum err make_bad_card(struct plant_shift *s, const struct component_class *class,
+                              const struct defect_spec *d, const char *serial, struct store *store)
+{
+    struct oem_identity card = {0};
+    const struct plant_item *i = class->plant;
+    while (i->key && strcmp(i->key, d->key) != 0)
+        i++;
+    enum oem_card_flaw flaw = d->kind == DEFECT_CARD_EXPIRED  ? OEM_CARD_EXPIRED
+                              : d->kind == DEFECT_CARD_FORGED ? OEM_CARD_FORGED
+                                                              : OEM_CARD_SOUND;
+    enum err e = i->key ? make_card(s, i->of, d->kind == DEFECT_CARD_OTHER_VEHICLE ? OTHER_SERIAL : serial,
+                                    flaw, &card)
+                        : ERR_NOT_FOUND;
+    if (!e)
+        e = put_key(s, class, d->key, card.key, store);
+    if (!e && d->kind != DEFECT_CARD_OTHER_KEY)
+        e = store_set(store, d->with, span_of(card.der, card.len));
+    oem_identity_free(&card);
+    return e;
+}
+
 /* What lies in the store stays as it is: who opens it next has both keys. */
 static enum err change_store_key(struct plant_shift *s)
 {
@@ -274,7 +317,7 @@ static enum err change_store_key(struct plant_shift *s)
 }
 
 static enum err apply(struct plant_shift *s, const struct component_class *class, const struct defect_spec *d,
-                      struct store *store)
+                      const char *serial, struct store *store)
 {
     switch (d->kind) {
     case DEFECT_ABSENT:
@@ -287,6 +330,11 @@ static enum err apply(struct plant_shift *s, const struct component_class *class
         return bad_csr_other_subject(s->crypto, store, d->key, d->with);
     case DEFECT_CSR_WEAK_KEY:
         return bad_csr_weak_key(s->crypto, store, d->key, d->with);
+    case DEFECT_CARD_OTHER_VEHICLE:
+    case DEFECT_CARD_EXPIRED:
+    case DEFECT_CARD_FORGED:
+    case DEFECT_CARD_OTHER_KEY:
+        return make_bad_card(s, class, d, serial, store);
     case DEFECT_STORE_KEY:
         return change_store_key(s);
     }
@@ -299,6 +347,6 @@ enum err plant_equip(struct plant_shift *s, const struct component_class *class,
 {
     enum err e = put_items(s, class, serial, first, defects, defect_count, store);
     for (size_t i = 0; !e && i < defect_count; i++)
-        e = apply(s, class, defects[i], store);
+        e = apply(s, class, defects[i], serial, store);
     return e;
 }
