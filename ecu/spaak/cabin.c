@@ -32,7 +32,7 @@ void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason)
     send(s, &f, MATRIX_HU_NTF);
 }
 
-static void send_status(struct spaak *s)
+void cabin_tell_status(struct spaak *s)
 {
     struct bus_frame f;
     uint8_t id[TRANSACTION_VEHICLE_ID];
@@ -176,7 +176,7 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f)
 void cabin_on_timer(struct spaak *s, unsigned timer)
 {
     if (timer == SPAAK_TIMER_STATUS) {
-        send_status(s);
+        cabin_tell_status(s);
     } else if (timer == SPAAK_TIMER_KEYS) {
         isotp_port_timer(&s->cabin.keys);
     } else {

@@ -68,6 +68,7 @@ void card_begin(struct spaak *s)
 {
     env_trace_step(s->env, "OP-02a/1", "no key fob: the pad looks for a card key");
     env_timer_in(s->env, SPAAK_TIMER_PAIRING_MODE, s->card_key_us);
+    cabin_tell_status(s);
     ask(s);
 }
 

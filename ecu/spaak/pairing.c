@@ -38,8 +38,17 @@ static void enter(struct spaak *s, enum pairing_state state)
     pairing(s)->state = state;
 }
 
+static bool is_stored_on(struct spaak *s)
+{
+    uint8_t flag;
+    size_t len;
+    return env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len) == ERR_OK;
+}
+
 static enum err store_on(struct spaak *s, bool on)
 {
+    if (!on && !is_stored_on(s))
+        return ERR_OK; /* a card that is refused stores nothing */
     if (on)
         env_store_put(s->env, SPAAK_PAIRING_ON, span_of("\1", 1));
     else
@@ -237,11 +246,8 @@ void pairing_on_verifiers(struct spaak *s)
 
 void pairing_init(struct spaak *s)
 {
-    uint8_t flag;
-    size_t len;
-    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len))
-        return;
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
+    if (is_stored_on(s))
+        env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
 }
 
 static void resume(struct spaak *s)

@@ -134,6 +134,8 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
+/* SpaaK_Status now, and then again in its cycle: whoever waits for us hears by it when we have forgotten. */
+void cabin_tell_status(struct spaak *s);
 /* May the user pair: ignition on, key fob in the car. */
 enum err cabin_check_user(const struct spaak *s);
 /* To the BCM, if it is heard. */
