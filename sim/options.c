@@ -37,7 +37,7 @@ static const struct {
     {"max-record", "MB",
      "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
     {"quiet", NULL, "say no event", 'q', BOTH, true},
-    {"verbose", NULL, "say every event", 'v', BOTH, true},
+    {"verbose", NULL, "say every event, APDUs in hex", 'v', BOTH, true},
 };
 
 #define OWN (sizeof own / sizeof own[0])
