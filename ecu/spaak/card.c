@@ -25,7 +25,7 @@ struct vehicle_step card_session_lost(void)
     return (struct vehicle_step){.what = VEHICLE_FAILED, .reason = ERR_DK_LINK_LOST};
 }
 
-void card_session_trace(struct spaak *s, struct session *n)
+void card_session_progress(struct spaak *s, struct session *n)
 {
     const struct card_check *c = &n->protocol.card;
     if (c->state == CARD_READING) {

@@ -232,7 +232,7 @@ static void trace_progress(struct spaak *s, struct session *n)
         return;
     n->traced = state;
     if (n->kind == SESSION_CARD) {
-        card_session_trace(s, n);
+        card_session_progress(s, n);
         return;
     }
     if (n->kind == SESSION_PAIRING && state == VP_REQUESTING)

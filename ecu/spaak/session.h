@@ -42,7 +42,7 @@ void session_start(struct spaak *s, enum spaak_place place, struct session *n, s
 /* card.c: of SESSION_CARD. */
 struct vehicle_step card_session_input(struct session *n, struct span answer);
 struct vehicle_step card_session_lost(void);
-void card_session_trace(struct spaak *s, struct session *n);
+void card_session_progress(struct spaak *s, struct session *n);
 /* What a session goes by when the phone comes, however long that took. */
 void session_set_time(struct session *n, int64_t now_s);
 
