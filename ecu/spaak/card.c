@@ -90,9 +90,12 @@ void card_on_session(struct spaak *s, const struct session_end *end)
 
 void card_on_cabin(struct spaak *s)
 {
-    if (s->pairing.state != PAIRING_WAITS_CARD)
-        return;
-    enum err e = cabin_check_user(s);
+    if (s->pairing.state == PAIRING_WAITS_CARD)
+        user_ask(s);
+}
+
+void card_on_user(struct spaak *s, enum err e)
+{
     if (!e)
         pairing_admit(s, false);
     else if (e != ERR_FOB_AWAY)

@@ -65,6 +65,9 @@ enum oem_card_flaw {
 };
 enum err oem_make_card(struct crypto *c, const struct oem *o, enum oem_role authority, const char *vehicle,
                        enum oem_card_flaw flaw, int64_t now_s, struct oem_identity *out);
+/* A vehicle's key and [K], below J1, with that subject id. */
+enum err oem_make_vehicle(struct crypto *c, const struct oem *o, const char *subject, int64_t now_s,
+                          struct oem_identity *out);
 /* The role's certificate as it would be if it had ended yesterday: same key. out->key stays NULL. */
 enum err oem_make_expired(struct crypto *c, const struct oem *o, enum oem_role role, int64_t now_s,
                           struct oem_identity *out);

@@ -137,13 +137,14 @@ static enum err put_body_key(const struct plant_shift *s, const struct component
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
-    struct oem_identity client, card;
+    struct oem_identity client, vehicle, card;
 };
 
 static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
                              const struct plant_item *item, const struct oem_identity *i, struct store *store)
 {
-    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_CARD_KEY;
+    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_VEHICLE_KEY ||
+               item->kind == PLANT_CARD_KEY;
     return key ? put_key(s, class, item->key, i->key, store)
                : store_set(store, item->key, span_of(i->der, i->len));
 }
@@ -162,6 +163,9 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
     case PLANT_CARD_KEY:
     case PLANT_CARD_CERTIFICATE:
         return put_identity(s, class, item, &b->card, store);
+    case PLANT_VEHICLE_KEY:
+    case PLANT_VEHICLE_CERTIFICATE:
+        return put_identity(s, class, item, &b->vehicle, store);
     case PLANT_LEVEL_WORKSHOP:
     case PLANT_LEVEL_PLANT:
         uds_serial_of(item->of, b->serial, UDS_SERIAL_LEN, serial);
@@ -199,6 +203,11 @@ static enum err make_card(struct plant_shift *s, const char *of, const char *veh
                : ERR_NOT_FOUND;
 }
 
+static bool is_vehicle(const struct plant_item *i)
+{
+    return i->kind == PLANT_VEHICLE_KEY || i->kind == PLANT_VEHICLE_CERTIFICATE;
+}
+
 /* Makes what the class needs of its own, each once. */
 static enum err make_bearer(struct plant_shift *s, const struct component_class *class, const char *vehicle,
                             struct bearer *out)
@@ -213,6 +222,8 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
         } else if (is_card(i) && !out->card.key) {
             e = make_card(s, i->of, vehicle, OEM_CARD_SOUND, &out->card);
         }
+        if (!e && is_vehicle(i) && !out->vehicle.key)
+            e = oem_make_vehicle(s->crypto, &s->oem, i->of, s->now_s, &out->vehicle);
     }
     return e;
 }
@@ -221,6 +232,7 @@ static void free_bearer(struct bearer *b)
 {
     oem_identity_free(&b->client);
     oem_identity_free(&b->card);
+    oem_identity_free(&b->vehicle);
 }
 
 static bool has_defect(const struct defect_spec *const *defects, size_t n, enum defect_kind kind,
