@@ -292,8 +292,8 @@ static void bring(struct desk *d, enum input input)
         pairing_bcm_says(&d->p, false, false);
         break;
     case BCM_SILENT:
-        d->p.mute = true;
-        pairing_run_ms(&d->p, 700);
+        d->p.mute = d->p.bcm_is_mute = true;
+        pairing_run_ms(&d->p, 1200);
         break;
     case RESTART:
         d->p.polls = false;
