@@ -190,7 +190,7 @@ static const struct {
     {"on add n11", "on", "bring a key fob, or put your card key on the charging pad", "", 1, 0},
     {"on add n13", "on", "take the card away, click the link in your phone and follow its app", "", 1, 0},
     {"on add n11 off", "off", "bring a key fob, or put your card key on the charging pad", "", 1, 0},
-    {"on spaak add n11 2500 on", "on", "no answer", "", 1, 0},
+    {"on spaak add n11 2500 on", "on", "ready", "", 1, 0},
     {"on add n11 add", "on", "one moment", "", 2, 0},
     {"on add n11 add n1", "on", "click the link in your phone and follow its app", "", 2, 0},
     {"on add n1 off", "off", "click the link in your phone and follow its app", "", 1, 0},
