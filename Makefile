@@ -26,7 +26,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # ---- what is made of what -------------------------------------------------------------------------------
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/html lib/mail lib/json lib/token lib/ccc lib/ccc/*)) \
+core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/html lib/mail lib/json lib/token lib/card lib/ccc lib/ccc/*)) \
             $(addprefix lib/host/,fault.c medium.c node.c node_tap.c seal.c store.c)
 # hosts and media: programs take from this library what they name, so a component's has no virtual world in it
 host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
@@ -143,11 +143,11 @@ $(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_reader.c lib/host/seeded.c)
+FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_reader.c tests/fuzz_card.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/vehicle_samples.c tests/uds_ecu.c tests/uds_ecu_table.c \
     tests/support.c lib/host/store.c lib/msg/diagnostic.c lib/msg/reader.c sim/plant/oem.c \
-    $(wildcard sgw/*.c lib/can/*.c lib/env/env.c lib/env/isotp_port.c lib/env/trace.c tests/rig_*.c lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/http/*.c lib/mail/*.c lib/ccc/*.c lib/ccc/*/*.c)) \
+    $(wildcard sgw/*.c lib/can/*.c lib/env/env.c lib/env/isotp_port.c lib/env/trace.c tests/rig_*.c lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/http/*.c lib/mail/*.c lib/card/*.c lib/ccc/*.c lib/ccc/*/*.c)) \
     $(addprefix $(BUILD)/obj/gen/proto/,dk_records.pb-c.o vehicle_records.pb-c.o) $(FUZZ_PART) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $(filter %.o,$^) $(call group,$(filter %.a,$^)) -lyaml -lsocketcan -lmosquitto $(HOST) -o $@

@@ -66,6 +66,12 @@ void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 void fuzz_reader(const uint8_t *p, size_t len);
 void fuzz_reader_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_card.c: answers of a card to the vehicle, commands of a reader to a card */
+void fuzz_card_check(const uint8_t *p, size_t len);
+void fuzz_card_chip(const uint8_t *p, size_t len);
+void fuzz_card_check_seeds(fuzz_emit *emit, void *arg);
+void fuzz_card_chip_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_mail.c */
 void fuzz_mail(const uint8_t *p, size_t len);
 void fuzz_mail_seeds(fuzz_emit *emit, void *arg);

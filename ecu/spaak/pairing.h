@@ -3,6 +3,7 @@
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   user.c       has the user a key of the car: the body controller proves it
  *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   card.c       a card key in the place of the key fob
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
@@ -129,6 +130,21 @@ void pairing_yield(struct spaak *s);
 /* Phase 4 ends with its key. */
 void pairing_on_key_ended(struct spaak *s);
 
+/* Between pairing.c and card.c: the user has a key of the vehicle, a card or a fob, and the pairing begins;
+ * or the wait is over, and why. */
+void pairing_admit(struct spaak *s, bool by_card);
+void pairing_refuse(struct spaak *s, enum err reason);
+
+/* ---- card.c ---- */
+
+/* PAIRING_WAITS_CARD was entered, and the pad is free. */
+void card_begin(struct spaak *s);
+/* BCM_Status has changed, or stays away: a fob may be there, the ignition off. The BCM is asked; its answer.
+ */
+void card_on_cabin(struct spaak *s);
+void card_on_user(struct spaak *s, enum err e);
+void card_on_session(struct spaak *s, const struct session_end *end);
+
 /* ---- pass_report.c ---- */
 
 void pass_report_init(struct spaak *s);
@@ -147,6 +163,8 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
+/* SpaaK_Status now, and then again in its cycle: whoever waits for us hears by it when we have forgotten. */
+void cabin_tell_status(struct spaak *s);
 /* To the BCM, if it is heard. */
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION]);
 

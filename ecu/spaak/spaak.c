@@ -55,6 +55,8 @@ static const struct setting_spec settings[] = {
     [SPAAK_SETTING_UNLOCK_MS] = {.name = "unlock_ms", .fallback = 2000, .min = 1, .max = 60000},
     /* a key that is paired is valid for so long; 0: without end */
     [SPAAK_SETTING_KEY_S] = {.name = "key_s", .fallback = 0, .min = 0, .max = 1000000000},
+    /* for a card key, when there is no fob */
+    [SPAAK_SETTING_CARD_KEY_MS] = {.name = "card_key_ms", .fallback = 60000, .min = 1, .max = 3600000},
     {.name = NULL},
 };
 
@@ -64,6 +66,7 @@ static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_OWNER_KEY] = {.name = "owner-key", .kind = CLAIM_AT_MOST_ONE},
     [SPAAK_CLAIM_AUTHENTICATED] = {.name = "authenticated", .kind = CLAIM_EQUAL},
     [SPAAK_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL, .shared = true},
+    [SPAAK_CLAIM_CARD] = {.name = "card-admitted", .kind = CLAIM_ONLY_AFTER, .after = "card-proof"},
     {.name = NULL},
 };
 
@@ -417,6 +420,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
     s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
     s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
+    s->card_key_us = args->settings[SPAAK_SETTING_CARD_KEY_MS] * 1000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     enum err e = spaak_diagnostics_init(s);
