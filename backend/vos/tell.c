@@ -45,9 +45,9 @@ static void ask(struct vos *v, unsigned port, const uint8_t key_id[TRACKING_KEY_
                          "it was not sent");
 }
 
-void vos_tell(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID])
+static void tell(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], unsigned whom)
 {
-    const unsigned due = vos_due_get(v, key_id);
+    const unsigned due = vos_due_get(v, key_id) & whom;
     struct vos_key k;
     if (!due)
         return;
@@ -62,9 +62,14 @@ void vos_tell(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID])
     if (due & VOS_DUE_KTS && v->kts_up)
         ask(v, VOS_PORT_KTS, key_id, &k);
     /* the phone is to bring the KTS's statement along */
-    bool waits = k.state == KEY_ACTIVE && due & VOS_DUE_KTS;
+    bool waits = k.state == KEY_ACTIVE && vos_due_get(v, key_id) & VOS_DUE_KTS;
     if (due & VOS_DUE_DOS && v->dos_up && !waits)
         ask(v, VOS_PORT_DOS, key_id, &k);
+}
+
+void vos_tell(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID])
+{
+    tell(v, key_id, VOS_DUE_ALL);
 }
 
 void vos_tell_again(struct vos *v)
@@ -80,17 +85,20 @@ enum err vos_due_put_heard(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID],
 }
 
 /* Which word it is about says the time; of another than the newest nothing follows. */
-static enum err take(struct vos *v, unsigned whom, const struct manage_answer *a)
+static enum err take(struct vos *v, unsigned whom, const struct manage_answer *a, bool *go_on)
 {
     struct vos_key k;
     enum err e = vos_key_get(v, a->key_id, &k);
     if (e)
         return e;
-    if (a->issued_ms != k.issued_ms || !(vos_due_get(v, a->key_id) & whom))
+    if (a->issued_ms != k.issued_ms)
         return ERR_MSG_REPLAYED;
+    if (!(vos_due_get(v, a->key_id) & whom))
+        return ERR_OK; /* it was asked twice */
     if (a->error && a->error != ERR_NOT_FOUND) /* NOT_FOUND: it never tracked that key, and has none to keep */
         return a->error;
-    if (whom == VOS_DUE_KTS && k.state == KEY_ACTIVE) {
+    *go_on = whom == VOS_DUE_KTS && k.state == KEY_ACTIVE; /* the DOS waits for the statement */
+    if (*go_on) {
         k.resumption_len = a->resumption.len;
         if (a->resumption.len)
             memcpy(k.resumption, a->resumption.p, a->resumption.len);
@@ -105,12 +113,13 @@ void vos_on_managed(struct vos *v, unsigned whom, struct span bytes)
 {
     struct tracking_memory memory;
     struct manage_answer a;
+    bool go_on = false;
     enum err e = manage_answer_read(bytes, &memory, &a);
     if (!e)
-        e = take(v, whom, &a);
+        e = take(v, whom, &a, &go_on);
     if (e)
         env_trace_reason(v->env, TRACE_REJECT, NULL, "ManageResponse", e, (uint32_t)bytes.len,
                          whom == VOS_DUE_KTS ? "kts" : "dos");
-    else if (whom == VOS_DUE_KTS && vos_due_get(v, a.key_id) & VOS_DUE_DOS)
-        vos_tell(v, a.key_id);
+    else if (go_on)
+        tell(v, a.key_id, VOS_DUE_DOS);
 }

@@ -180,6 +180,8 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
         manage_resumption_taken(s, k);
     if (end->learnt == VEHICLE_LEARNT_RECEIPT)
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
+    if (end->learnt == VEHICLE_LEARNT_RESUMED)
+        env_trace_step(s->env, "KM-01/9", "the phone has brought the word that its key is resumed");
     want_verifiers(s);
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;
