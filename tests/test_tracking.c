@@ -23,6 +23,7 @@ static uint8_t sealed[40] = {'s', 'e', 'a', 'l', 'e', 'd'};
 static void put_vehicle(void)
 {
     uint8_t stored[ENV_VALUE_MAX];
+    char id[2 * TRACKING_VEHICLE_ID + 1], name[ENV_KEY_MAX];
     struct x509 k;
     size_t len;
     ASSERT_OK(store_get(s.b.node.store, VOS_VEHICLE_PREFIX SERIAL, stored, sizeof stored, &len));
@@ -35,6 +36,9 @@ static void put_vehicle(void)
     len = backend__v1__vehicle_record__pack(&copy, stored);
     backend__v1__vehicle_record__free_unpacked(m, NULL);
     ASSERT_OK(store_set(s.b.node.store, VOS_VEHICLE_PREFIX SERIAL, span_of(stored, len)));
+    hex_encode(rig->key.vehicle_id, TRACKING_VEHICLE_ID, id);
+    snprintf(name, sizeof name, VOS_IDENTIFIER_PREFIX "%s", id);
+    ASSERT_OK(store_set(s.b.node.store, name, span_of(SERIAL, strlen(SERIAL))));
 }
 
 static void start(void)
