@@ -806,6 +806,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"mail", fuzz_mail, fuzz_mail_seeds},
     {"json", fuzz_json, fuzz_json_seeds},
     {"token", fuzz_token, fuzz_token_seeds},
+    {"keys", fuzz_keys, fuzz_keys_seeds},
     {"vos_init", fuzz_vos_init, fuzz_vos_init_seeds},
     {"tbe_vos", fuzz_tbe_vos, fuzz_tbe_vos_seeds},
     {"tbe_request", fuzz_tbe_request, fuzz_tbe_request_seeds},
