@@ -1,5 +1,5 @@
-/* Messages of key tracking and of the life of keys, as bytes; and the VOS, the KTS and the DOS that hear them,
- * whole components on a bench. Each input meets the same store and the same lives. */
+/* Messages of key tracking and of the life of keys, as bytes; and the VOS, the KTS and the DOS that hear
+ * them, whole components on a bench. Each input meets the same store and the same lives. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +26,8 @@ static void check_ask(struct span in, struct tracking_memory *m)
     MUST(a.number && a.action && a.action < KEY_ACTIONS && a.cause && a.cause < KEY_CAUSES);
     MUST(manage_ask_write(&a, &w) == ERR_OK);
     MUST(manage_ask_read(span_of(out, w.len), &other, &again) == ERR_OK);
-    MUST(again.event == a.event && again.issued_ms == a.issued_ms && span_equal(again.resumption, a.resumption));
+    MUST(again.event == a.event && again.issued_ms == a.issued_ms &&
+         span_equal(again.resumption, a.resumption));
 }
 
 static void check_answer(struct span in, struct tracking_memory *m)

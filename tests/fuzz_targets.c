@@ -806,11 +806,11 @@ const struct fuzz_target fuzz_targets[] = {
     {"mail", fuzz_mail, fuzz_mail_seeds},
     {"json", fuzz_json, fuzz_json_seeds},
     {"token", fuzz_token, fuzz_token_seeds},
-    {"keys", fuzz_keys, fuzz_keys_seeds},
     {"vos_init", fuzz_vos_init, fuzz_vos_init_seeds},
     {"tbe_vos", fuzz_tbe_vos, fuzz_tbe_vos_seeds},
     {"tbe_request", fuzz_tbe_request, fuzz_tbe_request_seeds},
     {"reader", fuzz_reader, fuzz_reader_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
+    {"keys", fuzz_keys, fuzz_keys_seeds},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

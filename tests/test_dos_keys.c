@@ -189,7 +189,8 @@ Test(dos_keys, the_vos_is_asked_until_it_has_answered)
     b.sent_count = 0;
     node_on_link(&b.node, TRACKING, LINK_UP);
     struct manage_ask again = asked();
-    cr_expect(again.action == KEY_SUSPEND && again.issued_ms == first.issued_ms, "the same, in the next life");
+    cr_expect(again.action == KEY_SUSPEND && again.issued_ms == first.issued_ms,
+              "the same, in the next life");
     call(KEY_RESUME, "phone");
     struct manage_ask later = asked();
     cr_expect(later.action == KEY_RESUME && later.issued_ms > first.issued_ms, "the newest takes its place");

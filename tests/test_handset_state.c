@@ -131,7 +131,8 @@ Test(handset_state, what_it_hears_changes_the_key_once)
 
 Test(handset_state, what_is_no_answer_changes_nothing)
 {
-    static const char *const rows[] = {"{\"state\":\"gone\",\"resumption\":\"\"}", "{\"state\":\"suspended\"}",
+    static const char *const rows[] = {"{\"state\":\"gone\",\"resumption\":\"\"}",
+                                       "{\"state\":\"suspended\"}",
                                        "{\"state\":\"suspended\",\"resumption\":\"*\"}", "[]",
                                        "{\"state\":\"unknown\",\"resumption\":\"\"}"};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -10,7 +10,8 @@
 
 TestSuite(manage);
 
-static const uint8_t key_id[TRACKING_KEY_ID] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
+static const uint8_t key_id[TRACKING_KEY_ID] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                                11, 12, 13, 14, 15, 16, 17, 18, 19, 20};
 static uint8_t resumption[5] = {'R', 'S', 'U', 'M', 1};
 
 static struct manage_ask ask_of(bool event, enum key_action action)
@@ -24,9 +25,9 @@ static struct manage_ask ask_of(bool event, enum key_action action)
 Test(manage, an_ask_has_these_bytes)
 {
     /* version, 602, number, key id, suspend, by the device OEM, 1000 */
-    static const uint8_t want[] = {0x08, 1,    0x10, 0xDA, 4,    0x18, 7,    0x22, 20,   1,    2,    3,
-                                   4,    5,    6,    7,    8,    9,    10,   11,   12,   13,   14,   15,
-                                   16,   17,   18,   19,   20,   0x28, 2,    0x30, 2,    0x38, 0xE8, 7};
+    static const uint8_t want[] = {0x08, 1,  0x10, 0xDA, 4,  0x18, 7,  0x22, 20, 1,    2,    3,
+                                   4,    5,  6,    7,    8,  9,    10, 11,   12, 13,   14,   15,
+                                   16,   17, 18,   19,   20, 0x28, 2,  0x30, 2,  0x38, 0xE8, 7};
     uint8_t out[200];
     struct wr w = wr_of(out, sizeof out);
     struct manage_ask a = ask_of(false, KEY_SUSPEND);
@@ -41,8 +42,11 @@ Test(manage, what_is_written_is_read)
         bool event;
         enum key_action action;
         size_t resumption;
-    } rows[] = {{false, KEY_TERMINATE, 0}, {false, KEY_SUSPEND, 0}, {false, KEY_RESUME, 0},
-                {false, KEY_RESUME, 5},    {true, KEY_TERMINATE, 0}};
+    } rows[] = {{false, KEY_TERMINATE, 0},
+                {false, KEY_SUSPEND, 0},
+                {false, KEY_RESUME, 0},
+                {false, KEY_RESUME, 5},
+                {true, KEY_TERMINATE, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t out[300];
         struct tracking_memory m;
@@ -65,10 +69,11 @@ Test(manage, what_is_no_ask)
     static const struct {
         enum what what;
         enum err reason;
-    } rows[] = {{NUMBER, ERR_MSG_MALFORMED},   {VERSION, ERR_MSG_VERSION},      {TYPE, ERR_MSG_MALFORMED},
-                {KEY, ERR_MSG_MALFORMED},      {ACTION, ERR_MSG_MALFORMED},     {NO_ACTION, ERR_MSG_MALFORMED},
-                {CAUSE, ERR_MSG_MALFORMED},    {NO_CAUSE, ERR_MSG_MALFORMED},   {TIME, ERR_MSG_MALFORMED},
-                {RESUMPTION, ERR_MSG_MALFORMED}, {LONG, ERR_MSG_MALFORMED}};
+    } rows[] = {
+        {NUMBER, ERR_MSG_MALFORMED},     {VERSION, ERR_MSG_VERSION},    {TYPE, ERR_MSG_MALFORMED},
+        {KEY, ERR_MSG_MALFORMED},        {ACTION, ERR_MSG_MALFORMED},   {NO_ACTION, ERR_MSG_MALFORMED},
+        {CAUSE, ERR_MSG_MALFORMED},      {NO_CAUSE, ERR_MSG_MALFORMED}, {TIME, ERR_MSG_MALFORMED},
+        {RESUMPTION, ERR_MSG_MALFORMED}, {LONG, ERR_MSG_MALFORMED}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const enum what w = rows[i].what;
         uint8_t out[600], id[TRACKING_KEY_ID] = {1}, text[TRACKING_RESUMPTION_MAX + 1] = {1};

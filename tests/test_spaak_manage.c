@@ -1,5 +1,5 @@
-/* The server's words about keys at the SpaaK Module: which it obeys, what it opens then, what it tells the VOS
- * until that has acknowledged. */
+/* The server's words about keys at the SpaaK Module: which it obeys, what it opens then, what it tells the
+ * VOS until that has acknowledged. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <string.h>
@@ -48,8 +48,8 @@ static void hear(struct msg_header h, struct span body)
     size_t len;
     text_copy(h.ecu_serial, sizeof h.ecu_serial, SERIAL);
     h.issued_at_ms = now_ms();
-    ASSERT_OK(msg_seal(test_crypto(), MSG_RESPONSE, &h, body, vos->key, span_of(vos->der, vos->len), out,
-                       &len));
+    ASSERT_OK(
+        msg_seal(test_crypto(), MSG_RESPONSE, &h, body, vos->key, span_of(vos->der, vos->len), out, &len));
     messages_on_bytes(module(), SPAAK_VOS, span_of(out, len));
 }
 

@@ -37,7 +37,8 @@ TestSuite(vos_keys, .init = start, .fini = stop);
 
 static enum err manage(enum key_action action)
 {
-    struct call_value values[ENV_VALUES] = {{.number = action - KEY_TERMINATE}, {.text = SERIAL}, {.text = ""}};
+    struct call_value values[ENV_VALUES] = {
+        {.number = action - KEY_TERMINATE}, {.text = SERIAL}, {.text = ""}};
     unsigned number;
     cr_assert(component_call(&vos_class, "manage-key", &number));
     size_t refused = bench_count(&s.b, TRACE_REJECT, ERR_OK);
@@ -157,7 +158,8 @@ Test(vos_keys, the_phone_gets_the_statement_of_the_kts)
     answer(KTS, &kts, ERR_OK, (struct span){NULL, 0});
     server_restart(&s);
     dos = asked(DOS);
-    cr_expect(span_equal(dos.resumption, span_of(statement, sizeof statement)), "the first holds, and is kept");
+    cr_expect(span_equal(dos.resumption, span_of(statement, sizeof statement)),
+              "the first holds, and is kept");
 }
 
 Test(vos_keys, what_has_ended_stays_ended)
@@ -165,7 +167,8 @@ Test(vos_keys, what_has_ended_stays_ended)
     EXPECT_ERR(manage(KEY_TERMINATE), ERR_OK);
     cr_expect(not(is_paired()));
     EXPECT_ERR(manage(KEY_RESUME), ERR_NOT_FOUND); /* the vehicle has no owner's key */
-    struct manage_ask a = {.number = 3, .action = KEY_RESUME, .cause = KEY_BY_DEVICE_OEM, .issued_ms = TEST_NOW_S * 1000 + 9000};
+    struct manage_ask a = {
+        .number = 3, .action = KEY_RESUME, .cause = KEY_BY_DEVICE_OEM, .issued_ms = TEST_NOW_S * 1000 + 9000};
     memcpy(a.key_id, key_id, sizeof key_id);
     uint8_t out[200];
     struct tracking_memory m;
@@ -255,8 +258,11 @@ Test(vos_keys, what_is_no_status_is_refused)
         enum key_state state;
         int cause;
         enum err error;
-    } rows[] = {{KEY_STATES, 1, 0}, {KEY_TERMINATED, 0, 0}, {KEY_TERMINATED, KEY_BY_DEVICE_OEM, 0},
-                {KEY_TERMINATED, KEY_CAUSES, 0}, {KEY_STATE_NONE, 0, 0}};
+    } rows[] = {{KEY_STATES, 1, 0},
+                {KEY_TERMINATED, 0, 0},
+                {KEY_TERMINATED, KEY_BY_DEVICE_OEM, 0},
+                {KEY_TERMINATED, KEY_CAUSES, 0},
+                {KEY_STATE_NONE, 0, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         status(rows[i].state, (enum key_cause)rows[i].cause, 0, rows[i].error);
         cr_expect(eq(sz, bench_count(&s.b, TRACE_REJECT, ERR_MSG_MALFORMED), i + 1), "row %zu", i);

@@ -35,7 +35,8 @@ static const struct plant_item plant[] = {{DOS_KEY, PLANT_KEY, "D"},
                                           {DOS_CERTIFICATE, PLANT_CERTIFICATE, "D"},
                                           {DOS_CROSS "SPAAKSIM", PLANT_CERTIFICATE, "F"},
                                           {.key = NULL}};
-static const char *const keys[] = {DOS_ISSUED "+/+", DOS_TRACKED "+/+", DOS_PHONE_OF "+", DOS_ASKING "+", NULL};
+static const char *const keys[] = {DOS_ISSUED "+/+", DOS_TRACKED "+/+", DOS_PHONE_OF "+", DOS_ASKING "+",
+                                   NULL};
 static const char *const secrets[] = {DOS_KEY, NULL};
 
 /* ---- routes ---- */
@@ -237,11 +238,7 @@ static enum err call_manage_keys(void *self, const struct call_value *values)
 
 static const struct parameter_spec manage_parameters[] = {
     {.name = "action", .kind = PARAMETER_WORD, .required = true, .words = key_action_names},
-    {.name = "phone",
-     .kind = PARAMETER_TEXT,
-     .required = true,
-     .check = dos_is_name,
-     .form = "phone"},
+    {.name = "phone", .kind = PARAMETER_TEXT, .required = true, .check = dos_is_name, .form = "phone"},
     {.name = NULL}};
 static const struct call_spec calls[] = {
     {"manage-keys", "a phone is lost, or was found: the VOS is asked to suspend, resume or end its keys",

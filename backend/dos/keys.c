@@ -1,6 +1,6 @@
-/* The life of keys behind their tracking, at the phones' maker: KM-01/1 a phone is lost, or was found, and its
- * keys are to be suspended, resumed, ended: the VOS is asked until it has answered; KM-01/7, KM-02/7 what the
- * VOS says has become of a key; and the phone asks what state its key is in. */
+/* The life of keys behind their tracking, at the phones' maker: KM-01/1 a phone is lost, or was found, and
+ * its keys are to be suspended, resumed, ended: the VOS is asked until it has answered; KM-01/7, KM-02/7 what
+ * the VOS says has become of a key; and the phone asks what state its key is in. */
 #include <stdio.h>
 #include <string.h>
 
@@ -220,8 +220,7 @@ void dos_on_managed(struct dos *d, struct span bytes)
 
 enum err dos_key_state(struct dos *d, const struct dos_visit *v)
 {
-    char prefix[ENV_KEY_MAX], text[BASE64URL_LEN(TRACKING_RESUMPTION_MAX) + 1] = "",
-                              json[sizeof text + 120];
+    char prefix[ENV_KEY_MAX], text[BASE64URL_LEN(TRACKING_RESUMPTION_MAX) + 1] = "", json[sizeof text + 120];
     uint8_t key_id[TRACKING_KEY_ID];
     struct tracking_record r;
     struct wr w = wr_of(text, sizeof text - 1);

@@ -6,7 +6,8 @@
  * prove. The same key gets the same receipt until it has ended; with other data it gets none.
  *
  * The VOS tells what has become of a key (KM-01/6, KM-02/6): its registration is kept, and one that has ended
- * is tracked no more. To whoever is resumed the KTS signs a statement, which the phone carries to the vehicle.
+ * is tracked no more. To whoever is resumed the KTS signs a statement, which the phone carries to the
+ * vehicle.
  */
 #ifndef backend_kts_kts_h
 #define backend_kts_kts_h

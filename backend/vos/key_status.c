@@ -23,9 +23,8 @@ static bool parse(struct span in, struct status *out)
         cause >= KEY_CAUSES || cause == KEY_BY_DEVICE_OEM || (state == KEY_TERMINATED && !cause) ||
         (!state && !m->error))
         return false;
-    *out = (struct status){.state = (enum key_state)state,
-                           .cause = (enum key_cause)cause,
-                           .issued_ms = m->issued_ms};
+    *out = (struct status){
+        .state = (enum key_state)state, .cause = (enum key_cause)cause, .issued_ms = m->issued_ms};
     memcpy(out->key_id, m->key_id.data, TRACKING_KEY_ID);
     return true;
 }

@@ -95,7 +95,8 @@ static enum err take(struct vos *v, unsigned whom, const struct manage_answer *a
         return ERR_MSG_REPLAYED;
     if (!(vos_due_get(v, a->key_id) & whom))
         return ERR_OK; /* it was asked twice */
-    if (a->error && a->error != ERR_NOT_FOUND) /* NOT_FOUND: it never tracked that key, and has none to keep */
+    if (a->error &&
+        a->error != ERR_NOT_FOUND) /* NOT_FOUND: it never tracked that key, and has none to keep */
         return a->error;
     *go_on = whom == VOS_DUE_KTS && k.state == KEY_ACTIVE; /* the DOS waits for the statement */
     if (*go_on) {

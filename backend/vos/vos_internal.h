@@ -122,7 +122,7 @@ struct vos {
     struct tracking *tracking; /* VOS_TRACKING_MAX slots; slot = request_id modulo that */
     uint64_t kts_us, tell_us;
     enum err retiring; /* inside vos_keys_put_retired */
-    size_t open_sets; /* wanted, or pushed and not reported yet */
+    size_t open_sets;  /* wanted, or pushed and not reported yet */
     uint32_t scrypt_n;
     bool push_after_identity;
     uint64_t renew_pause_us, push_pause_us;

@@ -140,8 +140,8 @@ static struct first find_first(struct spaak *s)
 /* KM-02/2 */
 static void go_on(struct spaak *s)
 {
-    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_KM_02,
-                                     SPAAK__V1__MESSAGE_TYPE__KEY_STATUS, SPAAK_VOS, "KM-02/2"};
+    static const struct request r = {SPAAK__V1__USE_CASE__USE_CASE_KM_02, SPAAK__V1__MESSAGE_TYPE__KEY_STATUS,
+                                     SPAAK_VOS, "KM-02/2"};
     Spaak__V1__KeyStatus m = SPAAK__V1__KEY_STATUS__INIT;
     uint8_t body[REPORT];
     struct first f = find_first(s);
@@ -256,7 +256,7 @@ static enum err answer_unknown(struct spaak *s, const struct said *said)
     if (find_first(s).count >= UNKNOWNS_MAX)
         return ERR_BUSY;
     enum err e = report_put(s, said->key_id, KEY_STATE_NONE, (enum key_cause)0, said->word.issued_ms,
-                   ERR_DK_UNKNOWN_KEY);
+                            ERR_DK_UNKNOWN_KEY);
     return e ? e : env_store_commit(s->env);
 }
 
@@ -265,8 +265,7 @@ static enum err answer_again(struct spaak *s, const struct vehicle_key *k)
     enum key_cause cause = k->state == VEHICLE_KEY_TERMINATED ? KEY_BY_SERVER : (enum key_cause)0;
     if (report_waits(s, k->key_id))
         return ERR_OK;
-    enum err e =
-        report_put(s, k->key_id, state_of(k), cause, word_get(s, k->key_id).issued_ms, ERR_OK);
+    enum err e = report_put(s, k->key_id, state_of(k), cause, word_get(s, k->key_id).issued_ms, ERR_OK);
     return e ? e : env_store_commit(s->env);
 }
 

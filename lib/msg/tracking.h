@@ -58,9 +58,9 @@ struct tracking_record {
     uint8_t ephemeral[P256_POINT], sealed[TRACKING_SEALED_MAX];
     size_t sealed_len; /* 0: registered, and not signed yet */
     int64_t registered_ms;
-    enum key_state state; /* from the beginning KEY_ACTIVE */
-    uint8_t cause;        /* enum key_cause */
-    int64_t state_ms;     /* when the word behind it was issued; 0: none */
+    enum key_state state;                        /* from the beginning KEY_ACTIVE */
+    uint8_t cause;                               /* enum key_cause */
+    int64_t state_ms;                            /* when the word behind it was issued; 0: none */
     uint8_t resumption[TRACKING_RESUMPTION_MAX]; /* of a RESUME: the statement of the KTS */
     size_t resumption_len;
     uint8_t slot[TRACKING_SLOT_MAX]; /* of the KTS */

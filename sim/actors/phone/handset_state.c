@@ -1,6 +1,6 @@
-/* KM-01/8: the phone asks its maker's server what has become of its tracked keys: when it is reached, when the
- * user opens the wallet, and after a while again. Suspension and resumption it hears from nobody else, an end
- * perhaps from the vehicle first: what it knows already changes nothing. */
+/* KM-01/8: the phone asks its maker's server what has become of its tracked keys: when it is reached, when
+ * the user opens the wallet, and after a while again. Suspension and resumption it hears from nobody else, an
+ * end perhaps from the vehicle first: what it knows already changes nothing. */
 #include <stdio.h>
 #include <string.h>
 
@@ -171,7 +171,7 @@ static enum err take(struct phone *p, const struct heard *h)
         return ERR_OK; /* it is loaded anew, and asks then */
     if (memcmp(k->key_id, state(p)->key_id, sizeof k->key_id) != 0 || k->state == APPLET_KEY_NONE)
         return ERR_OK; /* deleted meanwhile */
-    t.session = NULL; /* it ends with the key's state */
+    t.session = NULL;  /* it ends with the key's state */
     enum err e = apply(p, k, h, &what);
     enum err stored = handset_end_call(p, &t);
     if (!e)

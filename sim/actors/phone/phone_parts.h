@@ -45,7 +45,7 @@ enum phone_ask { PHONE_ASKS_NOTHING, PHONE_ASKS_TOKEN, PHONE_ASKS_LINK, PHONE_AC
 struct phone {
     struct env *env;
     uint64_t patience_us, retry_us, tries_max, password_s, tracking_us, state_us; /* settings */
-    const struct phone_user *user;                                      /* NULL: nobody has signed in */
+    const struct phone_user *user; /* NULL: nobody has signed in */
     char token[TOKEN_MAX + 1];
     enum phone_ask asks;
     unsigned tries, sent; /* of this ask; of all requests, for their tags */
