@@ -180,6 +180,8 @@ static const struct explanation rows[] = {
      "the hold events of kts; the phone asks again"},
     {ERR_KEY_REGISTERED, "a key id that was tracked before with another [H] or encryption key",
      "the first request with that key id; a phone whose store is not its own"},
+    {ERR_KEY_ENDED, "a key that a server, its phone, its vehicle or a new owner has ended",
+     "the first KM-01 or KM-02 event of that key; a new pairing makes another"},
     {ERR_MAIL_UNREACHABLE, "the mail server is down, or the link to it is cut",
      "life and link events of the postbox; a mailing tries mail_tries times"},
     {ERR_MAIL_REFUSED, "an address that does not exist, or a mail server that has no time",

@@ -813,5 +813,6 @@ const struct fuzz_target fuzz_targets[] = {
     {"card_check", fuzz_card_check, fuzz_card_check_seeds},
     {"card_chip", fuzz_card_chip, fuzz_card_chip_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
+    {"keys", fuzz_keys, fuzz_keys_seeds},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -90,4 +90,8 @@ void fuzz_vos_init_seeds(fuzz_emit *emit, void *arg);
 void fuzz_tbe_vos_seeds(fuzz_emit *emit, void *arg);
 void fuzz_tbe_request_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_keys.c: tracking.proto, and who hears it */
+void fuzz_keys(const uint8_t *p, size_t len);
+void fuzz_keys_seeds(fuzz_emit *emit, void *arg);
+
 #endif

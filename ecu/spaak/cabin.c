@@ -72,7 +72,7 @@ static void delete_key(struct spaak *s, uint8_t index)
 {
     struct vehicle_key *k = index && index <= s->keys.count ? &s->keys.list[index - 1] : NULL;
     if (k && k->state != VEHICLE_KEY_PENDING && k->state != VEHICLE_KEY_TERMINATED)
-        unlock_terminate(s, k);
+        unlock_terminate(s, k, KEY_IN_CAR);
     else
         cabin_notify(s, CABIN_FAILED, ERR_NOT_FOUND);
 }

@@ -2,7 +2,7 @@
  * is; carries what a use case's requester sends. A new use case brings its rows. */
 #include <assert.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 
 static const char *const peers[SPAAK_CHANNELS] = {[SPAAK_VOS] = "vos", [SPAAK_GSDP] = "gsdp"};
 
@@ -37,6 +37,9 @@ static const struct row {
      verifiers_on_answer},
     {SPAAK__V1__USE_CASE__USE_CASE_OP_04, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
      pass_report_on_ack},
+    {SPAAK__V1__USE_CASE__USE_CASE_KM_01, SPAAK__V1__MESSAGE_TYPE__KEY_MANAGE, SPAAK_VOS, manage_on_key},
+    {SPAAK__V1__USE_CASE__USE_CASE_KM_02, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
+     manage_on_ack},
 };
 
 static enum err dispatch(struct spaak *s, const struct spaak_message *m)

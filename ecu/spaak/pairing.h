@@ -8,11 +8,13 @@
  *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
  *   readers.c    the two NFC readers: who is asked for, what travels to a card
- *   keys.c       records of keys, slot identifiers, tokens */
+ *   keys.c       records of keys, slot identifiers, tokens
+ *   manage.c     servers suspend, resume and end keys, and hear what became of them (manage.h) */
 #ifndef ecu_spaak_pairing_h
 #define ecu_spaak_pairing_h
 
 #include "ecu/spaak/spaak_internal.h"
+#include "lib/msg/manage.h"
 
 /* ---- keys.c ---- */
 
@@ -32,6 +34,8 @@ void keys_put_none(struct spaak *s);
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
 enum err keys_store(struct spaak *s, const struct vehicle_key *k);
 enum err keys_delete(struct spaak *s, struct vehicle_key *k);
+/* NULL. */
+struct vehicle_key *keys_find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID]);
 bool keys_have_room(const struct spaak *s);
 /* The first of them; NULL. */
 struct vehicle_key *keys_in_state(struct spaak *s, enum vehicle_key_state state);
@@ -181,8 +185,9 @@ void user_on_timer(struct spaak *s);
 
 /* Looks who must be asked for where: doors locked, start pressed, a key that waits. */
 void unlock_look(struct spaak *s);
-/* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
-void unlock_terminate(struct spaak *s, struct vehicle_key *k);
+/* The vehicle ends a key, of its own or by the server's word: nothing opens from now on, and the phone hears
+ * it at its next contact. Commits what was put before, too. */
+enum err unlock_terminate(struct spaak *s, struct vehicle_key *k, enum key_cause cause);
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
 /* What a session has learnt beside its purpose: the device has ended its key. */
 void unlock_on_learnt(struct spaak *s, const struct session_end *end);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ecu/spaak/manage.h"
 #include "ecu/spaak/session.h"
 #include "lib/ccc/exchange.h"
 #include "lib/ccc/records/vehicle_record.h"
@@ -138,6 +139,10 @@ static enum err commit(struct spaak *s, const struct vehicle_step *step)
     case VEHICLE_STORE_OFFER:
         trace_offer(s, step->entries);
         slots_put_used(s, MAILBOX_SLOTS);
+        return keys_store(s, step->key);
+    case VEHICLE_STORE_TERMINATION:
+        manage_put_ended(s, step->key, KEY_BY_DEVICE);
+        put_statement(s, step);
         return keys_store(s, step->key);
     default:
         put_statement(s, step);

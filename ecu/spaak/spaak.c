@@ -2,7 +2,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 #include "lib/ccc/records/vehicle_record.h"
 
 static const struct port_spec ports[] = {
@@ -32,6 +32,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
     [SPAAK_TIMER_USER] = {"answer of the BCM", false},
     [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
+    [SPAAK_TIMER_MANAGE] = {"report of a key", false},
     [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
     [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
 };
@@ -67,6 +68,7 @@ static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_AUTHENTICATED] = {.name = "authenticated", .kind = CLAIM_EQUAL},
     [SPAAK_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL, .shared = true},
     [SPAAK_CLAIM_CARD] = {.name = "card-admitted", .kind = CLAIM_ONLY_AFTER, .after = "card-proof"},
+    [SPAAK_CLAIM_KEY_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -93,7 +95,8 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,    SPAAK_LEVEL_PLANT
                                       VEHICLE_RECORD_PREFIX,   NULL};
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, NULL};
 
-static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+";
+static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+",
+                  any_word[] = SPAAK_WORD_PREFIX "+", any_report[] = SPAAK_REPORT_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -131,6 +134,8 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
                                    any_statement,
+                                   any_word,
+                                   any_report,
                                    SPAAK_BODY_KEY,
                                    any_key,
                                    NULL};
@@ -172,6 +177,7 @@ static void begin_use_cases(struct spaak *s)
     provisioning_on_tbm_ready(s);
     verifiers_on_tbm_ready(s);
     pass_report_on_tbm_ready(s);
+    manage_on_tbm_ready(s);
 }
 
 void spaak_set_tbm_ready(struct spaak *s, bool ready)
@@ -192,6 +198,8 @@ static void settle(struct spaak *s)
         cabin_begin(s);
         begin_use_cases(s);
     }
+    if (!diagnostic_silent(&s->diagnostic))
+        manage_settle(s);
     if (s->retest && !diagnostic_silent(&s->diagnostic)) {
         s->retest = false;
         trouble_test(s);
@@ -258,6 +266,9 @@ static void on_timer(struct spaak *s, unsigned timer)
         break;
     case SPAAK_TIMER_PASS_REPORT:
         requester_on_timer(&s->pass_report);
+        break;
+    case SPAAK_TIMER_MANAGE:
+        requester_on_timer(&s->manage.requester);
         break;
     case SPAAK_TIMER_USER:
         user_on_timer(s);
@@ -368,6 +379,7 @@ static enum err begin(struct spaak *s)
     provisioning_init(s);
     verifiers_init(s);
     pass_report_init(s);
+    manage_init(s);
     enum err e = life == PLANT_UNREADABLE ? ERR_STORE_FAILED
                  : life == PLANT_DONE     ? begin_finished(s)
                                           : ERR_OK;

@@ -42,6 +42,7 @@ enum {
     SPAAK_TIMER_KEYS,
     SPAAK_TIMER_USER, /* whether a key fob is there */
     SPAAK_TIMER_PASS_REPORT,
+    SPAAK_TIMER_MANAGE,
     SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
     SPAAK_TIMER_DIAGNOSTIC
 };
@@ -62,7 +63,8 @@ enum {
     SPAAK_CLAIM_OWNER_KEY,
     SPAAK_CLAIM_AUTHENTICATED,
     SPAAK_CLAIM_KEY,
-    SPAAK_CLAIM_CARD
+    SPAAK_CLAIM_CARD,
+    SPAAK_CLAIM_KEY_STATE
 };
 
 /* A provisioning state is named after what it waits for. */
@@ -75,6 +77,15 @@ enum provisioning_state {
     PROVISIONING_WAIT_BACK_OFF,    /* the time of the next attempt */
     PROVISIONING_DONE,
     PROVISIONING_STATES
+};
+
+#define SPAAK_KEY_REPORT 12 /* state, cause, time of the server's word in 8 bytes, reason in 2 */
+
+/* What has become of keys, and the VOS is told: one at a time. */
+struct spaak_manage {
+    bool due; /* something was put, or can be told now */
+    uint8_t key_id[ENDPOINT_KEY_ID], sent[SPAAK_KEY_REPORT];
+    struct requester requester;
 };
 
 /* SP-02 and PP-01. */
@@ -135,6 +146,7 @@ struct spaak {
     struct provisioning provisioning;
     struct requester verifiers;   /* PP-02: the report of a verifier set. PP-03: the request for one */
     struct requester pass_report; /* OP-04/7 */
+    struct spaak_manage manage;   /* KM-02 */
     struct spaak_keys keys;
     struct spaak_reader readers[SPAAK_PLACES];
     struct pairing pairing;
