@@ -163,7 +163,8 @@ enum family { LOSE, REPEAT, DELAY, REORDER, CORRUPT, KILL, HELPER, CUT, REFUSE, 
 
 static void draw_one(struct drawing *d, enum family f)
 {
-    static const enum fault_kind kinds[] = {FAULT_LOSE, FAULT_REPEAT, FAULT_DELAY, FAULT_REORDER, FAULT_CORRUPT};
+    static const enum fault_kind kinds[] = {FAULT_LOSE, FAULT_REPEAT, FAULT_DELAY, FAULT_REORDER,
+                                            FAULT_CORRUPT};
     switch (f) {
     case KILL:
     case HELPER:

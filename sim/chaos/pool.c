@@ -83,7 +83,8 @@ bool pool_start(struct pool *p, uint64_t seed, const struct schedule *under)
 static void take_last_words(struct pool_slot *s, int status)
 {
     char *cause = s->result->cause;
-    off_t end = lseek(s->said, 0, SEEK_END), from = end > RUN_FAILURE_TEXT - 1 ? end - (RUN_FAILURE_TEXT - 1) : 0;
+    off_t end = lseek(s->said, 0, SEEK_END),
+          from = end > RUN_FAILURE_TEXT - 1 ? end - (RUN_FAILURE_TEXT - 1) : 0;
     ssize_t n = pread(s->said, cause, RUN_FAILURE_TEXT - 1, from);
     s->result->verdict = VERDICT_FAIL;
     cause[n > 0 ? n : 0] = '\0';

@@ -13,7 +13,7 @@ struct pool {
     const struct scenario *scenario;
     const struct census *census;
     const struct run_options *options; /* of each run, but for its seed and its folder */
-    const char *folder;                /* where runs that need one have theirs: FOLDER/seed-N; NULL: none do */
+    const char *folder; /* where runs that need one have theirs: FOLDER/seed-N; NULL: none do */
     long jobs;
     struct pool_slot {
         pid_t pid; /* 0: free */

@@ -144,7 +144,8 @@ static void note_row(struct random *x, const struct pool_slot *s)
     x->rows = more;
     struct report_row *row = &x->rows[x->row_count++];
     *row = (struct report_row){.verdict = s->result->verdict, .began_s = x->began_at_s};
-    snprintf(row->label, sizeof row->label, "%.60s seed %llu", x->scenario->name, (unsigned long long)s->seed);
+    snprintf(row->label, sizeof row->label, "%.60s seed %llu", x->scenario->name,
+             (unsigned long long)s->seed);
     text_copy(row->world, sizeof row->world, world_names[x->run.world]);
     text_copy(row->detail, sizeof row->detail, s->result->cause);
 }
@@ -205,7 +206,8 @@ static bool still_fails(void *ctx, const struct schedule *under)
     return s && s->result->verdict != VERDICT_PASS && same_kind(s->result->cause, k->kind->cause);
 }
 
-static void write_schedule(struct random *x, uint64_t seed, const struct schedule *under, char file[SEED_FILE])
+static void write_schedule(struct random *x, uint64_t seed, const struct schedule *under,
+                           char file[SEED_FILE])
 {
     snprintf(file, SEED_FILE, "seed-%llu.yaml", (unsigned long long)seed);
     FILE *f = folder_create(x->folder, file);
@@ -246,7 +248,8 @@ static bool write_junit(struct random *x)
         abort();
     x->rows = rows;
     struct report_row *row = &rows[x->row_count];
-    *row = (struct report_row){.verdict = VERDICT_PASS, .began_s = x->began_at_s, .seconds = now_s() - x->began_s};
+    *row = (struct report_row){
+        .verdict = VERDICT_PASS, .began_s = x->began_at_s, .seconds = now_s() - x->began_s};
     snprintf(row->label, sizeof row->label, "%.50s %llu of %llu seeds passed", x->scenario->name,
              (unsigned long long)(x->ended - x->failed), (unsigned long long)x->options->seeds);
     text_copy(row->world, sizeof row->world, world_names[x->run.world]);
@@ -277,9 +280,11 @@ static int sum_up(struct random *x)
     bool written = write_junit(x);
     tell_faults(x);
     if (interrupted)
-        printf("interrupted by %s: %llu of %llu seeds were not finished\n", spawn_signal_name(interrupt_heard()),
-               (unsigned long long)(x->options->seeds - x->ended), (unsigned long long)x->options->seeds);
-    printf("%s  %s under random faults: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, %llu failed  "
+        printf("interrupted by %s: %llu of %llu seeds were not finished\n",
+               spawn_signal_name(interrupt_heard()), (unsigned long long)(x->options->seeds - x->ended),
+               (unsigned long long)x->options->seeds);
+    printf("%s  %s under random faults: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
+           "%llu failed  "
            "(%s world; %.1f s, %.0f seeds a minute; %s/junit.xml)\n",
            x->failed || interrupted ? "FAIL" : "PASS", x->scenario->name, (unsigned long long)x->ended,
            (unsigned long long)x->run.seed, (unsigned long long)x->goals,
@@ -295,7 +300,8 @@ static int sum_up(struct random *x)
 static int run_many(struct random *x)
 {
     char problem[FOLDER_PROBLEM];
-    snprintf(x->out, sizeof x->out, "%s%s", x->run.out ? x->run.out : "out/", x->run.out ? "" : x->scenario->name);
+    snprintf(x->out, sizeof x->out, "%s%s", x->run.out ? x->run.out : "out/",
+             x->run.out ? "" : x->scenario->name);
     x->folder = folder_claim(x->out, problem);
     if (x->folder < 0 || !pool_open(&x->pool)) {
         fprintf(stderr, "spaaksim: %s\n", x->folder < 0 ? problem : strerror(errno));
@@ -350,11 +356,12 @@ static int run_one(struct random *x)
 
 static bool fits(const struct scenario *s, size_t variants, enum world_kind world)
 {
-    const char *why = variants > 1                ? "it has a foreach"
-                      : s->faults.count           ? "it has faults of its own"
-                      : !s->worlds[WORLD_VIRTUAL] ? "it is not made for the virtual world, where it is first looked at"
-                      : !s->worlds[world]         ? "it is not made for this world"
-                                                  : NULL;
+    const char *why = variants > 1      ? "it has a foreach"
+                      : s->faults.count ? "it has faults of its own"
+                      : !s->worlds[WORLD_VIRTUAL]
+                          ? "it is not made for the virtual world, where it is first looked at"
+                      : !s->worlds[world] ? "it is not made for this world"
+                                          : NULL;
     if (why)
         fprintf(stderr, "spaaksim: %s cannot be run under other faults: %s\n", s->name, why);
     return !why;
@@ -383,7 +390,8 @@ static void live_before(const struct random *x)
     o.out = NULL;
     int64_t now_ms = o.world == WORLD_VIRTUAL ? VIRTUAL_EPOCH_MS : (int64_t)time(NULL) * 1000;
     if (x->scenario->given.after[0])
-        past_of(x->scenario, &o, now_ms, problem, sizeof problem); /* one that cannot be lived is told by the run */
+        past_of(x->scenario, &o, now_ms, problem,
+                sizeof problem); /* one that cannot be lived is told by the run */
 }
 
 int random_run(const char *path, const struct random_options *options)
@@ -397,7 +405,8 @@ int random_run(const char *path, const struct random_options *options)
     x->path = path;
     x->run = *options->run;
     x->run.past_seed = RANDOM_PAST_SEED;
-    if (catalogue_load(path, &x->scenario, &variants) && fits(x->scenario, variants, x->run.world) && prepare(x)) {
+    if (catalogue_load(path, &x->scenario, &variants) && fits(x->scenario, variants, x->run.world) &&
+        prepare(x)) {
         live_before(x);
         rc = options->seeds == 1 ? run_one(x) : run_many(x);
     }

@@ -1,4 +1,5 @@
-/* `spaaksim run NAME --faults random [--seeds N]`: many runs of a scenario, each under a schedule of its own. */
+/* `spaaksim run NAME --faults random [--seeds N]`: many runs of a scenario, each under a schedule of its own.
+ */
 #ifndef sim_chaos_random_h
 #define sim_chaos_random_h
 

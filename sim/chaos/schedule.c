@@ -47,14 +47,16 @@ static void print_text(FILE *out, const char *name, const char *text)
 {
     bool plain = *text;
     for (const char *p = text; *p; p++)
-        plain = plain && (isalpha((unsigned char)*p) || strchr("_/-.", *p) || (p > text && isdigit((unsigned char)*p)));
+        plain = plain && (isalpha((unsigned char)*p) || strchr("_/-.", *p) ||
+                          (p > text && isdigit((unsigned char)*p)));
     fprintf(out, "%s: %s%s%s", name, plain ? "" : "\"", text, plain ? "" : "\"");
 }
 
 static void print_us(FILE *out, const char *name, uint64_t us)
 {
     if (us)
-        fprintf(out, ", %s: %llu %s", name, (unsigned long long)(us % 1000 ? us : us / 1000), us % 1000 ? "us" : "ms");
+        fprintf(out, ", %s: %llu %s", name, (unsigned long long)(us % 1000 ? us : us / 1000),
+                us % 1000 ? "us" : "ms");
 }
 
 static void print_ms(FILE *out, const char *name, uint32_t ms)

@@ -14,8 +14,8 @@
 struct disturbance {
     bool upset;
     struct fault fault;
-    uint64_t after_us;           /* of a fault at a step */
-    struct action away, back;    /* of an upset */
+    uint64_t after_us;        /* of a fault at a step */
+    struct action away, back; /* of an upset */
 };
 
 struct schedule {

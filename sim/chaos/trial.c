@@ -144,7 +144,8 @@ static void end_round(struct trial *t, struct run *r, uint64_t now_us)
         return;
     }
     t->waits = true;
-    /* nobody waits in real time for a world that only has timers to run down: who agrees is then not judged */
+    /* nobody waits in real time for a world that only has timers to run down: who agrees is then not judged
+     */
     if (!r->in_order && !is_missing)
         r->unsettled = r->hopeless = true;
 }
@@ -194,7 +195,8 @@ static void tell_missing(struct run *r, const struct trial *t, const struct expe
     if (x->kind == EXPECT_STATE) {
         for (size_t i = 0; i < x->state_count; i++)
             if (!judge_state_holds(r, &x->states[i]))
-                run_fail_as(r, FAILURE_EXPECT, "%s:%u: after all was healed, and %u rounds, %s should be %s in the store of %s",
+                run_fail_as(r, FAILURE_EXPECT,
+                            "%s:%u: after all was healed, and %u rounds, %s should be %s in the store of %s",
                             r->scenario->file, x->states[i].line, t->round, x->states[i].key,
                             x->states[i].present ? "present" : "absent", x->states[i].component);
         return;
@@ -211,7 +213,8 @@ static void judge(void *ctx, struct run *r)
     const struct expect *x = missing(r, u, true);
     t->result->end = -1;
     if (!r->quiet_end && !r->unsettled && !r->failure_count)
-        run_fail_as(r, FAILURE_EXPECT, "the world was not at rest when all was healed and %u rounds were over", u->rounds);
+        run_fail_as(r, FAILURE_EXPECT,
+                    "the world was not at rest when all was healed and %u rounds were over", u->rounds);
     for (size_t i = 0; x && i < u->end_count; i++)
         if (is_met(r, &u->ends[i], true)) {
             t->result->end = (int)i;
@@ -243,7 +246,8 @@ static uint64_t limit_of(const struct trial *t)
 {
     const struct under_faults *u = &t->scenario->under_faults;
     uint64_t last_us = u->repeat_count ? u->repeats[u->repeat_count - 1].when.after_us : 0;
-    return t->heal_us + (DRAW_DOWN_MAX_MS + 1000) * 1000ull + (u->rounds + 2) * (u->every_us + last_us) + REST_US;
+    return t->heal_us + (DRAW_DOWN_MAX_MS + 1000) * 1000ull + (u->rounds + 2) * (u->every_us + last_us) +
+           REST_US;
 }
 
 void trial_run(const struct scenario *s, const struct census *c, const struct schedule *under,

@@ -1,6 +1,7 @@
 /* One run under a schedule: faults act for a while, then nothing goes wrong any more, and whatever was taken
  * away comes back. People then do what the scenario says that they repeat, in rounds, until the goal is
- * reached. The run ends when the world is quiet, in the goal or in one of the clean ends, or it has failed. */
+ * reached. The run ends when the world is quiet, in the goal or in one of the clean ends, or it has failed.
+ */
 #ifndef sim_chaos_trial_h
 #define sim_chaos_trial_h
 
@@ -20,7 +21,7 @@ struct trial {
     struct run_trial hooks;
     const struct scenario *scenario;
     uint64_t heal_us, rest_us, round_us; /* all is healed; nobody is dead any more; the round began */
-    bool healed, waits; /* waits: for rest, and nothing else */
+    bool healed, waits;                  /* waits: for rest, and nothing else */
     unsigned round;
     size_t next_call; /* of the round */
     size_t own_calls; /* of the scenario; behind them are those of the schedule */
@@ -29,6 +30,7 @@ struct trial {
 
 /* Runs the scenario so, with options->seed. `tell`: called before the run is freed; NULL: nobody asks. */
 void trial_run(const struct scenario *s, const struct census *c, const struct schedule *under,
-               const struct run_options *options, struct trial_result *out, void (*tell)(const struct run *r));
+               const struct run_options *options, struct trial_result *out,
+               void (*tell)(const struct run *r));
 
 #endif

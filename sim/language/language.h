@@ -68,6 +68,7 @@ struct entry_form {
     enum trace_kind event; /* expect: what meets it; TRACE_KINDS for several */
 };
 extern const struct entry_form fault_forms[], expect_forms[]; /* a NULL name at the end */
-extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[], under_faults_keys[];
+extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[],
+    under_faults_keys[];
 
 #endif

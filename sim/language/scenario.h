@@ -101,10 +101,11 @@ struct expect {
 
 /* What counts, and what people do, in a run under faults that were drawn (sim/chaos). */
 struct under_faults {
-    bool given;                                             /* the scenario says so itself */
+    bool given;                                               /* the scenario says so itself */
     struct expect goal[SCENARIO_GOALS], ends[SCENARIO_GOALS]; /* all of the goal, or one of the clean ends */
     size_t goal_count, end_count;
-    struct action repeats[SCENARIO_ACTIONS]; /* made one after the other, each `after` after the round began */
+    struct action
+        repeats[SCENARIO_ACTIONS]; /* made one after the other, each `after` after the round began */
     size_t repeat_count;
     uint64_t every_us; /* from round to round */
     unsigned rounds;   /* at most */

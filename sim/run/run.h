@@ -64,9 +64,9 @@ struct run_guest {
     void (*close)(void *ctx);
 };
 
-/* Who puts a run to the test with faults that were drawn (sim/chaos): a fault that finds nothing to act on and
- * a call that is never made are then no failures, nothing that the scenario expects is looked for, and the run
- * ends when the trial says so. */
+/* Who puts a run to the test with faults that were drawn (sim/chaos): a fault that finds nothing to act on
+ * and a call that is never made are then no failures, nothing that the scenario expects is looked for, and
+ * the run ends when the trial says so. */
 struct run_trial {
     void *ctx;
     void (*pump)(void *ctx, struct run *r, uint64_t now_us);
@@ -113,8 +113,8 @@ struct run_options {
     bool keep_past;                 /* records of lives before the run, too */
     bool open;                      /* no end of its own, and signals are the caller's: a person drives it */
     unsigned columns;               /* of the terminal that shows it; 0: lines are as long as they are */
-    uint64_t past_seed;            /* of the lives before a virtual run; 0: the run's */
-    const struct run_trial *trial; /* NULL: the scenario judges */
+    uint64_t past_seed;             /* of the lives before a virtual run; 0: the run's */
+    const struct run_trial *trial;  /* NULL: the scenario judges */
     const struct fault_census *census; /* virtual: hears what faults could be meant for; NULL: nobody */
     bool quiet, colour, verbose;
     void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */
