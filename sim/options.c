@@ -32,6 +32,10 @@ static const struct {
      BOTH, true},
     {"keep-past", NULL, "keep the records of the lives before the run, too", 'p', BOTH, true},
     {"tap", "COMMAND", "run a shell command beside the buses, e.g. 'candump -L any'", 't', BOTH, true},
+    {"external", "LIST",
+     "components whom somebody outside plays, e.g. phone,wcp (docs/air.md); process world", 'x',
+     OPTIONS_OF_RUN, true},
+    {"wait", "SECONDS", "how long they are waited for, each time (default 60)", 'W', OPTIONS_OF_RUN, true},
     {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
     {"jobs", "N", "with --all or --seeds: runs at the same time (default: twice the processors)", 'j',
      OPTIONS_OF_RUN, true},
@@ -43,7 +47,7 @@ static const struct {
     {"max-record", "MB",
      "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
     {"quiet", NULL, "say no event", 'q', BOTH, true},
-    {"verbose", NULL, "say every event", 'v', BOTH, true},
+    {"verbose", NULL, "say every event, APDUs in hex", 'v', BOTH, true},
 };
 
 #define OWN (sizeof own / sizeof own[0])
@@ -123,6 +127,24 @@ static bool read_max(const char *text, struct options *o)
     return true;
 }
 
+/* "60" or "60s" */
+static bool read_wait(const char *text, struct options *o)
+{
+    char number[24];
+    uint64_t seconds;
+    size_t len = strlen(text);
+    len -= len && text[len - 1] == 's';
+    snprintf(number, sizeof number, "%.*s", (int)len, text);
+    if (!read_number(number, "--wait", &seconds))
+        return false;
+    if (seconds == 0 || seconds > 3600) {
+        fprintf(stderr, "spaaksim: --wait goes from 1 to 3600 seconds\n");
+        return false;
+    }
+    o->run.wait_us = seconds * 1000000;
+    return true;
+}
+
 static bool read_seeds(const char *text, struct options *o)
 {
     if (!read_number(text, "--seeds", &o->seeds))
@@ -154,6 +176,11 @@ static bool read_option(int letter, struct options *o)
         return read_jobs(optarg, o);
     case 'm':
         return read_max(optarg, o);
+    case 'x':
+        o->run.external = optarg;
+        return true;
+    case 'W':
+        return read_wait(optarg, o);
     case 'f':
         o->faults = optarg;
         return true;
@@ -198,7 +225,15 @@ static unsigned columns_of(int terminal)
 /* Names of the options that only real links and processes have a use for. */
 static bool check_world(const struct options *o)
 {
-    const char *name = o->run.beside ? "tap" : NULL;
+    const char *name = o->run.beside ? "tap" : o->run.external ? "external" : NULL;
+    if (o->all && o->run.external) {
+        fprintf(stderr, "spaaksim: --external is for one scenario at a time\n");
+        return false;
+    }
+    if (o->run.wait_us && !o->run.external) {
+        fprintf(stderr, "spaaksim: --wait is for those whom --external names\n");
+        return false;
+    }
     for (size_t i = 0; media_setups[i]; i++)
         if (o->run.choices[i])
             name = media_setups[i]->option;

@@ -163,6 +163,10 @@ enum plant_kind {
     PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
     PLANT_LEVEL_PLANT,        /* K for level 61 */
     PLANT_TESTER_SECRET,      /* M, from which a tester derives every K; in no ECU */
+    /* The private key and [K] of another vehicle of the make, whose subject id is `of`: out of a wreck, say
+     */
+    PLANT_VEHICLE_KEY,
+    PLANT_VEHICLE_CERTIFICATE,
     PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
@@ -188,6 +192,12 @@ struct defect_spec {
     const char *name, *value;
     enum defect_kind kind;
     const char *key, *with;
+};
+
+/* An entry of its store that somebody outside needs who plays another component (sim/run/external.h). */
+struct handout_spec {
+    const char *to;  /* the class that is played */
+    const char *key; /* a filter like those of keys: "verifier-secrets/+/password" */
 };
 
 /* ---- work that takes long ---- */
@@ -237,6 +247,7 @@ struct component_class {
                                        them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
+    const struct handout_spec *handouts; /* ends with a NULL key; NULL: none */
     const struct work_spec *works;
 
     /* Any handler but init may be NULL. init may read the store, subscribe and set timers; links come up

@@ -37,6 +37,7 @@ struct member {
     const struct component_class *class; /* NULL: a medium's */
     unsigned group;                      /* its vehicle: 0 the first, n for "v000n." */
     char serial[SCENARIO_SERIAL];        /* of its vehicle; "" for who has none */
+    bool external;                       /* played by somebody outside the run (sim/run/external.h) */
 };
 
 struct given {
@@ -132,6 +133,8 @@ struct scenario {
     size_t expect_count;
     struct expect nevers[SCENARIO_EXPECTS];
     size_t never_count;
+    unsigned unjudged[SCENARIO_EXPECTS]; /* lines of what cannot be judged: it is of who is external */
+    size_t unjudged_count;
     struct under_faults under_faults;
 };
 

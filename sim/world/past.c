@@ -170,8 +170,8 @@ struct past *past_of(const struct scenario *s, const struct run_options *options
                      char *problem, size_t cap)
 {
     for (struct past *p = lived; p; p = p->next)
-        if (strcmp(p->name, s->given.after) == 0 && p->world == options->world && p->seed == root_of(options) &&
-            p->depth == options->depth)
+        if (strcmp(p->name, s->given.after) == 0 && p->world == options->world &&
+            p->seed == root_of(options) && p->depth == options->depth)
             return p;
     if (options->depth == 0 && !past_check(s, problem, cap))
         return NULL;
