@@ -65,7 +65,7 @@ endif
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios play card list test check bench fuzz prove coverage memcheck guest-test real-test clean format
+.PHONY: all help setup scenario scenarios random play card list test check bench fuzz prove coverage memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -176,6 +176,13 @@ play: all
 ## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml
 scenarios: all
 	$(Q)$(BUILD)/bin/spaaksim run --all $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED))
+
+## make random         a thousand seeds of random faults (N=1000 SEED=1 NAME=pp01 WORLD=virtual)
+N       ?= 1000
+RANDOM_OF := pp01 unlock life pp02 op01a op05 op03
+random: all
+	$(Q)rc=0; for s in $(or $(NAME),$(RANDOM_OF)); do $(BUILD)/bin/spaaksim run $$s --world $(or $(WORLD),virtual) \
+	    --faults random --seeds $(N) --seed $(or $(SEED),1) --out out/random/$$s || rc=1; done; exit $$rc
 
 ## make card SOCKET=/path/of/reader [FILES=folder]  a phone with a Digital Key for a reader of your own
 card: $(BUILD)/tests/card_phone
