@@ -137,13 +137,13 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(LIBRIG) $(LIBSIM) $(LIBHOST) $(CORE)
 $(LIBRIG): $(call obj,$(RIG))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/tests/test_card_phone: | $(BUILD)/tests/card_phone
-$(addprefix $(BUILD)/tests/,test_attacks test_broken test_cards test_media test_nfc test_postbox test_readers test_records test_topics test_web): | $(CAST_BIN)
+$(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_media test_nfc test_postbox test_readers test_records test_topics test_web): | $(CAST_BIN)
 
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c lib/host/seeded.c)
+FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c tests/fuzz_ble.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/vehicle_samples.c tests/uds_ecu.c tests/uds_ecu_table.c \
     tests/support.c lib/host/store.c lib/msg/diagnostic.c lib/msg/reader.c sim/plant/oem.c \

@@ -56,7 +56,7 @@ static void do_verify(struct floor_tools *t)
 
 static void do_ecdh(struct floor_tools *t)
 {
-    figure_must(ccc_ecdh_x(t->c, t->a, t->b_pk, t->x) == ERR_OK, "ecdh");
+    figure_must(p256_ecdh_x(t->c, t->a, t->b_pk, t->x) == ERR_OK, "ecdh");
 }
 
 static void do_base_mul(struct floor_tools *t)

@@ -62,6 +62,10 @@ void fuzz_http_response(const uint8_t *p, size_t len);
 void fuzz_http_request_seeds(fuzz_emit *emit, void *arg);
 void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_ble.c: a device of Bluetooth LE, and its words */
+void fuzz_ble(const uint8_t *p, size_t len);
+void fuzz_ble_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_reader.c: SpaaK Module and NFC reader, both ways */
 void fuzz_reader(const uint8_t *p, size_t len);
 void fuzz_reader_seeds(fuzz_emit *emit, void *arg);

@@ -28,6 +28,7 @@ static const struct port_spec server_ports[] = {
     {.name = "web", .medium = "http", .end = PORT_LISTENS, .callers = callers},
     {.name = "fair", .medium = "http", .end = PORT_LISTENS, .callers = everybody},
     {.name = "post", .medium = "mail"},
+    {.name = "air", .medium = "ble", .end = PORT_LISTENS, .callers = callers},
 };
 static const struct port_spec asker_ports[] = {
     {.name = "desk", .medium = "call", .end = PORT_ASKS, .server = "server"},
@@ -35,6 +36,7 @@ static const struct port_spec asker_ports[] = {
     {.name = "web", .medium = "http", .end = PORT_ASKS, .server = "server"},
     {.name = "fair", .medium = "http", .end = PORT_ASKS, .server = "server"},
     {.name = "post", .medium = "mail"},
+    {.name = "air", .medium = "ble", .end = PORT_ASKS},
 };
 
 void stage_say(struct end *e, const char *who, const char *sign, const char *what, size_t len)
@@ -45,8 +47,17 @@ void stage_say(struct end *e, const char *who, const char *sign, const char *wha
     snprintf(e->log + used, sizeof e->log - used, "%s%s%.*s", who, sign, (int)len, what);
 }
 
+static bool hear_elsewhere(struct end *e, const char *address, char sign, struct span what)
+{
+    if (stage.on_heard)
+        stage.on_heard(e, address, sign, what);
+    return stage.on_heard;
+}
+
 static void hear_state(void *ctx, enum link_state state)
 {
+    if (hear_elsewhere(ctx, "", state == LINK_DOWN ? '-' : '+', span_of("", 0)))
+        return;
     stage_say(ctx, state == LINK_DOWN ? "down" : "up", "", "", 0);
 }
 
@@ -74,6 +85,8 @@ static bool is_http(void)
 static void hear_bytes(void *ctx, const char *address, struct span bytes)
 {
     char text[80];
+    if (hear_elsewhere(ctx, address, '=', bytes))
+        return;
     if (stage.on_request && ctx == stage_find("server")) {
         stage.on_request(address, bytes);
         return;
@@ -89,6 +102,8 @@ static void hear_bytes(void *ctx, const char *address, struct span bytes)
 
 static void hear_news(void *ctx, const char *address, const char *news)
 {
+    if (hear_elsewhere(ctx, address, ':', span_of(news, strlen(news))))
+        return;
     stage_say(ctx, address, ":", news, strlen(news));
 }
 
@@ -150,8 +165,8 @@ static void add_end(const char *name, const struct component_class *class)
 
 static const struct setup *setup_of_stage(void)
 {
-    static const struct setup *const setups[PORTS] = {&setup_call, &setup_nfc, &setup_http, &setup_http,
-                                                      &setup_mail};
+    static const struct setup *const setups[PORTS] = {&setup_call, &setup_nfc,  &setup_http,
+                                                      &setup_http, &setup_mail, &setup_ble};
     return setups[stage.port];
 }
 
@@ -338,8 +353,9 @@ void stage_flush(void)
 
 static void start_process(struct end *e)
 {
-    static const struct link_driver *const drivers[PORTS] = {
-        &link_driver_call, &link_driver_nfc, &link_driver_http, &link_driver_http, &link_driver_mail};
+    static const struct link_driver *const drivers[PORTS] = {&link_driver_call, &link_driver_nfc,
+                                                             &link_driver_http, &link_driver_http,
+                                                             &link_driver_mail, &link_driver_ble};
     const char *reason = "";
     struct link_open o = {.event = stage.event,
                           .spec = &e->class->ports[stage.port],
@@ -383,6 +399,12 @@ enum err stage_tell(struct end *e, const char *address, const char *news)
 {
     struct virtual_port *p = stage.process ? NULL : virtual_port(e->node, stage.port);
     return p ? p->twin->tell(p, address, news) : e->link->ops->tell(e->link, address, news);
+}
+
+enum err stage_radio(struct end *e, const char *name, const char *text)
+{
+    struct virtual_port *p = stage.process ? NULL : virtual_port(e->node, stage.port);
+    return p ? p->twin->radio(p, name, text) : e->link->ops->radio(e->link, name, text);
 }
 
 enum err stage_send_bytes(struct end *e, const char *address, struct span bytes)

@@ -17,8 +17,9 @@ enum {
     PORT_WEB,
     PORT_FAIR,
     PORT_POST,
+    PORT_AIR,
     PORTS
-}; /* call, nfc, http, http for everybody, mail */
+}; /* call, nfc, http, http for everybody, mail, ble */
 
 /* What an end heard, in words: "up down card1:card-here a=hello". On http a text is the body of a POST to
  * "/<text>" and of a response with status 200; another status stands for itself, with its reason:
@@ -54,6 +55,8 @@ struct stage {
     struct virtual *v;
     /* Takes what the server would hear on http; NULL: it stands in its log. */
     void (*on_request)(const char *address, struct span bytes);
+    /* Takes what any end hears; NULL: it stands in its log. `sign`: '=' bytes, ':' news, '+' up, '-' down. */
+    void (*on_heard)(struct end *e, const char *address, char sign, struct span what);
     struct span watched; /* the message of http that was heard last */
     uint8_t heard[4096];
     char kept_as[32]; /* what was kept last, virtual world */
@@ -76,6 +79,8 @@ void stage_start(struct end *e);
 void stage_kill(struct end *e);
 void stage_cut(struct end *e, bool cut);
 enum err stage_tell(struct end *e, const char *address, const char *news);
+/* Of the medium that has distances: how far away the other is. */
+enum err stage_radio(struct end *e, const char *name, const char *text);
 enum err stage_send(struct end *e, const char *address, const char *text);
 enum err stage_send_bytes(struct end *e, const char *address, struct span bytes);
 

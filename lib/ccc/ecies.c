@@ -11,7 +11,7 @@ static enum err derive(struct crypto *c, const struct p256_key *own, const uint8
     memcpy(shared, sender, P256_POINT);
     memcpy(shared + P256_POINT, receiver, P256_POINT);
     /* Zx; Key || IV */
-    enum err e = ccc_ecdh_x(c, own, peer, zx);
+    enum err e = p256_ecdh_x(c, own, peer, zx);
     if (!e)
         e = ccc_x963(c, span_of(zx, sizeof zx), span_of(shared, sizeof shared), okm, 32);
     OPENSSL_cleanse(zx, sizeof zx);

@@ -5,7 +5,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
-#include <openssl/ecdh.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
@@ -225,17 +224,4 @@ enum err ccc_ccm_open(struct crypto *c, const uint8_t key[CCC_KEY], struct span 
     bool genuine = EVP_CipherUpdate(ctx, out, &n, sealed.p, (int)sealed.len) == 1 && n == (int)sealed.len;
     EVP_CIPHER_CTX_free(ctx);
     return genuine ? ERR_OK : ERR_SIGNATURE_INVALID;
-}
-
-enum err ccc_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
-                    uint8_t x[32])
-{
-    struct p256_key *other;
-    enum err e = p256_from_public(c, peer, &other);
-    if (e)
-        return e;
-    if (ECDH_compute_key(x, 32, EC_KEY_get0_public_key(p256_openssl(other)), p256_openssl(own), NULL) != 32)
-        e = ERR_CRYPTO_FAILED;
-    p256_free(other);
-    return e;
 }

@@ -35,8 +35,5 @@ enum err ccc_ccm_seal(struct crypto *c, const uint8_t key[CCC_KEY], struct span 
                       uint8_t *out, uint8_t *tag, size_t tag_len);
 enum err ccc_ccm_open(struct crypto *c, const uint8_t key[CCC_KEY], struct span nonce, struct span sealed,
                       const uint8_t *tag, size_t tag_len, uint8_t *out);
-/* x coordinate of the shared point; ERR_KEY_INVALID when the peer's point is not on the curve. */
-enum err ccc_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
-                    uint8_t x[32]);
 
 #endif

@@ -71,7 +71,7 @@ enum err transaction_standard_keys(struct crypto *c, const struct transaction *t
     struct span root = {kdh, sizeof kdh};
     enum err e;
     /* Zx, Kdh */
-    if ((e = ccc_ecdh_x(c, own_ephemeral, peer_epk, zx)) ||
+    if ((e = p256_ecdh_x(c, own_ephemeral, peer_epk, zx)) ||
         (e = ccc_x963(c, span_of(zx, sizeof zx), span_of(t->id, sizeof t->id), kdh, sizeof kdh)))
         goto out;
     /* Kenc || Kmac || Krmac; Kpersistent (listing 15-20) */

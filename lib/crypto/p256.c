@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
+#include <openssl/ecdh.h>
 #include <openssl/ecdsa.h>
 #include <openssl/obj_mac.h>
 #include <openssl/rand.h>
@@ -274,4 +275,18 @@ enum err p256_verify(const struct p256_key *k, const uint8_t digest_bytes[SHA256
     if (ECDSA_verify(0, digest_bytes, SHA256_SIZE, sig.p, (int)sig.len, key_of(k)) != 1)
         return ERR_SIGNATURE_INVALID;
     return ERR_OK;
+}
+
+enum err p256_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
+                     uint8_t x[P256_SCALAR])
+{
+    struct p256_key *other;
+    enum err e = p256_from_public(c, peer, &other);
+    if (e)
+        return e;
+    if (ECDH_compute_key(x, P256_SCALAR, EC_KEY_get0_public_key(p256_openssl(other)), p256_openssl(own),
+                         NULL) != P256_SCALAR)
+        e = ERR_CRYPTO_FAILED;
+    p256_free(other);
+    return e;
 }

@@ -67,6 +67,10 @@ enum err p256_sign(const struct p256_key *k, const uint8_t digest[SHA256_SIZE], 
                    size_t *sig_len);
 /* ERR_SIGNATURE_INVALID when it does not verify. */
 enum err p256_verify(const struct p256_key *k, const uint8_t digest[SHA256_SIZE], struct span sig);
+/* x coordinate of the shared point; ERR_KEY_INVALID when the peer's point is not on the curve. The caller
+ * wipes x. */
+enum err p256_ecdh_x(struct crypto *c, const struct p256_key *own, const uint8_t peer[P256_POINT],
+                     uint8_t x[P256_SCALAR]);
 /* The OpenSSL object inside, for the few who write files (PEM). Borrowed. */
 EC_KEY *p256_openssl(const struct p256_key *k);
 

@@ -66,6 +66,8 @@ struct port_spec {
                   whose bench it stands; without that vehicle the link stays down and is not waited for */
     enum matrix_node node;                       /* can: whose messages to receive; 0 = all */
     const char *(*name_of)(struct span payload); /* message name for faults; NULL: messages have none */
+    const char *const *names; /* all that name_of gives, NULL at the end, of a port whose messages are not
+                                 those of the protocol; NULL: they are */
 };
 
 /* Topics of a medium that has them. The broker's rules, in both worlds, and the host's own check are made
@@ -266,7 +268,8 @@ struct component_class {
      * like the bytes. */
     void (*on_bytes)(void *self, unsigned port, const char *address, struct span bytes);
     void (*on_link)(void *self, unsigned port, enum link_state state);
-    /* What a medium tells beside bytes, in a word of its own: "card-here", "field-off", "encrypted". */
+    /* What a medium tells beside bytes, in words of its own: "card-here", "field-off". What stands behind a
+     * "=" in them is secret, and in no trace. */
     void (*on_news)(void *self, unsigned port, const char *address, const char *news);
     void (*on_timer)(void *self, unsigned timer);
     /* The result of a work, in the order in which works were handed out. */

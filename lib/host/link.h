@@ -28,6 +28,11 @@ struct link_ops {
     enum err (*tell)(struct link *l, const char *address, const char *news); /* NULL: nothing to tell */
     void (*flush)(struct link *l);
     void (*set_cut)(struct link *l, bool cut); /* fault: as if the cable were out */
+    /* The scenario says how far away the other of that name is and what is between: "<cm> <percent of packets
+     * lost> <delay, us> <a relay, 0 or 1> <jammed, 0 or 1>". At the listening end; NULL: no distances. */
+    enum err (*radio)(struct link *l, const char *name, const char *text);
+    /* Will it do something later by itself? A run is not quiet then. NULL: never. */
+    bool (*waits)(const struct link *l);
     void (*close)(struct link *l);
 };
 

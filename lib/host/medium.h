@@ -17,6 +17,7 @@ struct medium {
     /* Its bytes are APDUs, a command and an answer in turn; addresses at the listening end name cards. A run
      * hears that end and keeps a log of them (apdu.log). */
     bool apdus;
+    bool distances; /* between its devices, as a scenario says (the `radio` of lib/host/link.h) */
 };
 
 /* A program's choice of media: NULL at the end. */

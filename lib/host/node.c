@@ -466,7 +466,8 @@ void node_on_news(struct node *n, unsigned port, const char *address, const char
     assert(port < n->class->port_count);
     if (n->dead || !n->self)
         return;
-    snprintf(detail, sizeof detail, "%s %s", n->class->ports[port].name, news);
+    /* what stands behind '=' is secret */
+    snprintf(detail, sizeof detail, "%s %.*s", n->class->ports[port].name, (int)strcspn(news, "="), news);
     trace_as(n, TRACE_LINK, address, detail);
     NODE_INPUT(n, on_news, port, address, news);
 }

@@ -20,7 +20,8 @@
 
 #define BARRIERS_MAX 16
 #define WORD_MAX     1024 /* one word of the runner */
-#define LATER_MAX    8    /* words that wait for the end of a handler */
+#define RADIOS_MAX   16
+#define LATER_MAX    8 /* words that wait for the end of a handler */
 
 #define TRACE_DELAY_US 2000
 
@@ -72,6 +73,8 @@ struct process {
     } store_key, former_store_key;
     char store_path[512], serial[40], name[ENV_NAME_MAX], endpoints[ENV_PORTS][PROCESS_ENDPOINT_MAX];
     bool cut[ENV_PORTS], stop, dying;
+    char radios[RADIOS_MAX][WORD_MAX]; /* what its configuration says of distances */
+    size_t radio_count;
     unsigned sequence;
 };
 
@@ -286,6 +289,15 @@ static void obey_fault(struct process *p, const char *text)
     p->plan.faults[at] = f;
 }
 
+/* "<port> <name of the other> <the medium's words>" */
+static void obey_radio(struct process *p, char *word)
+{
+    unsigned port;
+    char *next = word, *link = strsep(&next, " "), *name = strsep(&next, " ");
+    if (next && component_port(p->node.class, link, &port) && p->links[port]->ops->radio)
+        p->links[port]->ops->radio(p->links[port], name, next);
+}
+
 static void obey(struct process *p, char *word)
 {
     bool cut = strncmp(word, "cut ", 4) == 0;
@@ -295,6 +307,8 @@ static void obey(struct process *p, char *word)
         obey_fault(p, word + 6);
     else if (strncmp(word, "call ", 5) == 0)
         obey_call(p, word + 5);
+    else if (strncmp(word, "radio ", 6) == 0)
+        obey_radio(p, word + 6);
 }
 
 /* One word from the runner; false when it has hung up. */
@@ -484,6 +498,8 @@ static void write_board(struct process *p)
         pending += p->due_us[i] != ENV_NEVER && !p->node.class->timers[i].cyclic;
     for (struct late *l = p->late; l; l = l->next)
         pending++;
+    for (size_t i = 0; i < p->node.class->port_count; i++)
+        pending += p->links[i]->ops->waits && p->links[i]->ops->waits(p->links[i]);
     atomic_store_explicit(&p->slot->pending, pending, memory_order_relaxed);
     atomic_store_explicit(&p->slot->ready, 1, memory_order_release);
 }
@@ -602,6 +618,8 @@ static bool configure_text(struct process *p, const struct component_class *clas
         text_copy(p->endpoints[port], sizeof p->endpoints[port], value);
     else if (strcmp(key, "cut") == 0 && component_port(class, value, &port))
         p->cut[port] = true;
+    else if (strcmp(key, "radio") == 0 && p->radio_count < RADIOS_MAX)
+        text_copy(p->radios[p->radio_count++], sizeof p->radios[0], value);
     else if (strcmp(key, "fault") == 0 && p->plan.count < FAULT_MAX)
         return fault_parse(value, &p->plan.faults[p->plan.count++]) == ERR_OK;
     else if (strcmp(key, "barrier") == 0 && p->barrier_count < BARRIERS_MAX)
@@ -701,6 +719,8 @@ static bool open_links(struct process *p)
         if (p->cut[i])
             p->links[i]->ops->set_cut(p->links[i], true);
     }
+    for (size_t i = 0; i < p->radio_count; i++)
+        obey_radio(p, p->radios[i]);
     return true;
 }
 

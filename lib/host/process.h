@@ -8,6 +8,7 @@
  *   sequence                    first number of trace events (a restart goes on counting)
  *   link.<port>                 endpoint, in the form of its driver
  *   cut=<port>                  this link is cut at first
+ *   radio=<port> <name> <words> so far away is the other of that name (lib/host/link.h)
  *   fault=<text>                of lib/host/fault.h
  *   barrier=<step>              after tracing this step, wait for the runner's word
  *   set=<setting>=<number>      in place of the default
@@ -18,7 +19,7 @@
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",
  * "fault <text>", which takes the place of the fault of the same number, and "call <name>" with a value for
- * each parameter. Cuts are confirmed by a note of the same words.
+ * each parameter, "radio <port> <name> <words>". Cuts are confirmed by a note of the same words.
  */
 #ifndef lib_host_process_h
 #define lib_host_process_h

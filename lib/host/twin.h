@@ -32,6 +32,8 @@ struct twin {
     enum err (*subscribe)(struct virtual_port *p, const char *topic); /* NULL: no topics */
     enum err (*tell)(struct virtual_port *p, const char *address,
                      const char *news); /* NULL: nothing to tell */
+    /* As `radio` of lib/host/link.h; also while the component is not there. */
+    enum err (*radio)(struct virtual_port *p, const char *name, const char *text);
     /* A frame from outside, of virtual_put; what is then heard there goes to virtual_outside. NULL: no
      * frames.
      */

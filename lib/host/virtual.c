@@ -490,6 +490,14 @@ bool virtual_cut(struct virtual_node *n, const char *link, bool cut)
     return true;
 }
 
+bool virtual_radio(struct virtual_node *n, const char *link, const char *name, const char *text)
+{
+    unsigned i;
+    if (!component_port(n->node.class, link, &i) || !n->ports[i].twin->radio)
+        return false;
+    return n->ports[i].twin->radio(&n->ports[i], name, text) == ERR_OK;
+}
+
 struct call_event {
     struct virtual_node *node;
     unsigned call;

@@ -64,6 +64,9 @@ bool virtual_helper(struct virtual *v, const char *name, bool alive);
 bool virtual_helper_known(const struct virtual *v, const char *name, bool *alive);
 /* Takes a link away from one component, or gives it back. False when the component has no such link. */
 bool virtual_cut(struct virtual_node *n, const char *link, bool cut);
+/* Says how far away the other of that name is, in the words of lib/host/link.h. False when the component
+ * has no such link, or its medium knows no distances or not these words. */
+bool virtual_radio(struct virtual_node *n, const char *link, const char *name, const char *text);
 
 /* Puts a frame on a vehicle's segment for somebody who is no component: it takes part in arbitration like any
  * other. ERR_LINK_DOWN while the segment carries nothing. */

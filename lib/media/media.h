@@ -14,7 +14,8 @@
     X(call)           \
     X(http)           \
     X(mail)           \
-    X(nfc)
+    X(nfc)            \
+    X(ble)
 
 #define X(m)                                         \
     extern const struct medium medium_##m;           \

@@ -175,7 +175,7 @@ static bool find_call(const struct scenario *s, const struct tree *y, struct act
     char label[80];
     size_t n = 0;
     if (!to || !call)
-        return tree_bad(p, y->at, "an entry of do needs \"call\" and \"to\", or \"inject\"");
+        return tree_bad(p, y->at, "an entry of do needs \"call\" and \"to\", or \"inject\", or \"distance\"");
     if (!read_member(to, r->to, p) || !tree_text(call, r->call, sizeof r->call, p))
         return false;
     const struct member *m = scenario_member(s, r->to);
@@ -241,13 +241,23 @@ bool read_call(struct scenario *s, const struct tree *y, struct action *out, str
     return true;
 }
 
+static bool read_action(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
+{
+    if (y->kind != TREE_MAP || !tree_get(y, "distance"))
+        return read_call(s, y, out, p);
+    if (!read_distance_action(s, y, out, p))
+        return false;
+    out->line = y->at.line;
+    return true;
+}
+
 bool read_do(void *out, const struct tree *y, struct tree_problem *p)
 {
     struct scenario *s = out;
     if (!tree_list(y, 1, SCENARIO_ACTIONS, "do must be a list", p))
         return false;
     for (size_t i = 0; i < y->count; i++)
-        if (!read_call(s, y->items[i], &s->actions[s->action_count++], p))
+        if (!read_action(s, y->items[i], &s->actions[s->action_count++], p))
             return false;
     return true;
 }

@@ -53,6 +53,10 @@ bool read_under_faults(void *out, const struct tree *y, struct tree_problem *p);
 /* What a scenario means that does not say it: the last that it expects in order, and its states. */
 void under_faults_default(struct scenario *s);
 
+/* distances.c */
+bool read_distance_action(const struct scenario *s, const struct tree *y, struct action *out,
+                          struct tree_problem *p);
+
 /* ---- dump.c ---- */
 
 /* What was made of every value of a tree: "faults[0].kill.after_ms = 200". */
@@ -68,7 +72,7 @@ struct entry_form {
     enum trace_kind event; /* expect: what meets it; TRACE_KINDS for several */
 };
 extern const struct entry_form fault_forms[], expect_forms[]; /* a NULL name at the end */
-extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[],
-    under_faults_keys[];
+extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], distance_keys[],
+    field_keys[], under_faults_keys[];
 
 #endif

@@ -60,13 +60,17 @@ struct moment {
     uint64_t after_us;
 };
 
-/* A call. */
+/* A call to a member; or, when it `moves`, how far away from it, on that port, the other is. */
 struct action {
     unsigned line;
     struct moment when;
     size_t member;
     unsigned call;
     struct call_value values[ENV_VALUES];
+    bool moves;
+    unsigned port;
+    size_t other;
+    char way[60]; /* in the words of lib/host/link.h */
 };
 
 enum expect_kind {

@@ -260,6 +260,19 @@ bool link_is_whole(const struct scenario *s, const struct member *m, unsigned po
 /* ---- messages: of the protocol, a row of the matrix, a request or a status of HTTP, whom a mail is to ----
  */
 
+/* A name that a port of this run gives its own messages. */
+static bool is_own_message(const char *text)
+{
+    for (size_t i = 0; i < current->member_count; i++) {
+        const struct component_class *c = current->members[i].class;
+        for (size_t port = 0; c && port < c->port_count; port++)
+            for (const char *const *n = c->ports[port].names; n && *n; n++)
+                if (strcmp(*n, text) == 0)
+                    return true;
+    }
+    return false;
+}
+
 static bool read_message(const struct tree_key *k, const struct tree *y, void *at, struct tree_problem *p)
 {
     const char *names[MESSAGES_MAX + MATRIX_MESSAGES + 1];
@@ -269,7 +282,8 @@ static bool read_message(const struct tree_key *k, const struct tree *y, void *a
         return false;
     text_copy(at, k->size, text);
     if (msg_type_from_name(text) || matrix_find_name(text) || http_message_name_ok(text) ||
-        mail_message_name_ok(text) || apdu_message_name_ok(text) || strcmp(text, "?") == 0)
+        mail_message_name_ok(text) || apdu_message_name_ok(text) || is_own_message(text) ||
+        strcmp(text, "?") == 0)
         return true;
     for (size_t i = 1; i < msg_type_count() && n < MESSAGES_MAX; i++)
         names[n++] = msg_type_at(i);

@@ -242,8 +242,13 @@ static void judge_calls(struct run *r)
             continue;
         const struct action *a = &r->scenario->actions[t->index];
         const struct member *m = &r->scenario->members[a->member];
-        run_fail_as(r, FAILURE_FAULT, "%s:%u: the call \"%s\" to %s was never made: %s", r->scenario->file,
-                    a->line, m->class->calls[a->call].name, m->name, why_unmade(t, why));
+        if (a->moves)
+            run_fail_as(r, FAILURE_FAULT, "%s:%u: nobody moved before the run ended: %s", r->scenario->file,
+                        a->line, why_unmade(t, why));
+        else
+            run_fail_as(r, FAILURE_FAULT, "%s:%u: the call \"%s\" to %s was never made: %s",
+                        r->scenario->file, a->line, m->class->calls[a->call].name, m->name,
+                        why_unmade(t, why));
     }
 }
 

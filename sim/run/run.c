@@ -19,12 +19,18 @@ const char *verdict_name(enum verdict v)
 
 /* ---- beginning ---- */
 
+/* Where somebody is at first must be so before anybody starts. */
+static bool is_place(const struct run *r, size_t index, struct moment when)
+{
+    return r->scenario->actions[index].moves && when.after_us == 0;
+}
+
 /* A call at the start waits until somebody can hear it: awaken_first_calls. */
 static void add_trigger(struct run *r, enum trigger_kind kind, size_t index, struct moment when)
 {
     struct trigger *t = &r->triggers[r->trigger_count++];
     *t = (struct trigger){.kind = kind, .when = when, .index = index};
-    if (!when.step[0] && kind != TRIGGER_ACTION) {
+    if (!when.step[0] && (kind != TRIGGER_ACTION || is_place(r, index, when))) {
         t->state = TRIGGER_DUE;
         t->due_us = when.after_us;
     }
@@ -263,13 +269,24 @@ void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
     follow_up(r, TRIGGER_RESTART, fault, now_us + r->plan.faults[fault].delay_ms * 1000ull);
 }
 
+static void move(struct run *r, const struct action *a, uint64_t now_us)
+{
+    const struct member *to = &r->scenario->members[a->member], *from = &r->scenario->members[a->other];
+    char text[120];
+    snprintf(text, sizeof text, "%.31s to %.31s: %s", from->name, to->name, a->way);
+    run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
+    r->ops->move(r, a);
+}
+
 static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
 {
     const struct fault *f = &r->plan.faults[t->index];
     char text[96];
     switch (t->kind) {
     case TRIGGER_ACTION:
-        if (!externals_call(r, &r->scenario->actions[t->index], now_us))
+        if (r->scenario->actions[t->index].moves)
+            move(r, &r->scenario->actions[t->index], now_us);
+        else if (!externals_call(r, &r->scenario->actions[t->index], now_us))
             r->ops->call(r, &r->scenario->actions[t->index]);
         break;
     case TRIGGER_KILL:

@@ -83,6 +83,8 @@ struct world_ops {
     void (*start)(struct run *r, const char *name);
     void (*cut)(struct run *r, const char *name, const char *link, bool cut);
     void (*call)(struct run *r, const struct action *a);
+    /* That is how far away they are from now on, also in lives that are to come. */
+    void (*move)(struct run *r, const struct action *a);
     /* A fault of r->plan is new or has changed: whoever keeps a copy hears of it. */
     void (*fault)(struct run *r, const struct fault *f);
     enum presence (*presence)(struct run *r, const char *name);

@@ -104,6 +104,19 @@ static void world_call(struct run *r, const struct action *a)
         process_say(c, word);
 }
 
+static void world_move(struct run *r, const struct action *a)
+{
+    struct process_world *w = world_of_run(r);
+    const struct member *m = &r->scenario->members[a->member];
+    struct child *c = process_setup_child(w, m->name);
+    char word[200];
+    w->moves[w->move_count++] = a; /* stands in the configuration of its next life */
+    snprintf(word, sizeof word, "radio %s %s %s", m->class->ports[a->port].name,
+             r->scenario->members[a->other].name, a->way);
+    if (c && c->control >= 0)
+        process_say(c, word);
+}
+
 static void world_fault(struct run *r, const struct fault *f)
 {
     struct process_world *w = world_of_run(r);
@@ -162,6 +175,7 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .start = world_start,
                                      .cut = world_cut,
                                      .call = world_call,
+                                     .move = world_move,
                                      .fault = world_fault,
                                      .presence = world_presence,
                                      .last_words = world_last_words,

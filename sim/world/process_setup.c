@@ -332,6 +332,18 @@ int process_setup_helper(struct process_world *w, struct child *c)
 
 /* ---- configuration ---- */
 
+/* How far away others are from a port, as it was said so far. */
+static void write_moves(const struct process_world *w, const struct child *c, unsigned port, FILE *f)
+{
+    const struct scenario *s = w->run->scenario;
+    for (size_t i = 0; i < w->move_count; i++) {
+        const struct action *a = w->moves[i];
+        if (&s->members[a->member] == c->member && a->port == port)
+            fprintf(f, "radio=%s %s %s\n", c->member->class->ports[port].name, s->members[a->other].name,
+                    a->way);
+    }
+}
+
 static bool write_links(struct process_world *w, struct child *c, struct token_ring *ring, FILE *f)
 {
     char endpoint[PROCESS_ENDPOINT_MAX];
@@ -357,6 +369,7 @@ static bool write_links(struct process_world *w, struct child *c, struct token_r
         fprintf(f, "link.%s=%s\n", class->ports[i].name, endpoint);
         if (c->cut[i])
             fprintf(f, "cut=%s\n", class->ports[i].name);
+        write_moves(w, c, i, f);
     }
     return true;
 }

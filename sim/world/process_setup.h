@@ -92,6 +92,8 @@ struct process_world {
     uint64_t activity, active_us; /* sum over the board, and when it last moved */
     char barriers[WORLD_BARRIERS][12];
     size_t barrier_count;
+    const struct action *moves[SCENARIO_ACTIONS]; /* in the order in which they came */
+    size_t move_count;
 };
 
 /* Directory, media, the zygote. False and a failure in the run. */

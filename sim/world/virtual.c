@@ -100,6 +100,13 @@ static void world_call(struct run *r, const struct action *a)
     virtual_call(world_of_run(r)->nodes[a->member], a->call, a->values);
 }
 
+static void world_move(struct run *r, const struct action *a)
+{
+    const struct member *m = &r->scenario->members[a->member];
+    virtual_radio(world_of_run(r)->nodes[a->member], m->class->ports[a->port].name,
+                  r->scenario->members[a->other].name, a->way);
+}
+
 /* All nodes share the plan of the run. */
 static void world_fault(struct run *r, const struct fault *f)
 {
@@ -142,6 +149,7 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .start = world_start,
                                      .cut = world_cut,
                                      .call = world_call,
+                                     .move = world_move,
                                      .fault = world_fault,
                                      .presence = world_presence,
                                      .connector = world_connector,
