@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/host/setup.h"
+#include "lib/host/work_memo.h"
 #include "lib/media/media.h"
 #include "sim/commands.h"
 #include "sim/options.h"
@@ -144,8 +145,10 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
+    o.run.memo = work_memo_new();
     int rc = run_file(path, &o.run, NULL, NULL);
     past_forget();
+    work_memo_free(o.run.memo);
     free(path);
     return rc;
 }

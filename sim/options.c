@@ -32,7 +32,7 @@ static const struct {
     {"keep-past", NULL, "keep the records of the lives before the run, too", 'p', BOTH, true},
     {"tap", "COMMAND", "run a shell command beside the buses, e.g. 'candump -L any'", 't', BOTH, true},
     {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
-    {"jobs", "N", "with --all: runs at the same time (default: twice the processors)", 'j', OPTIONS_OF_RUN,
+    {"jobs", "N", "with --all: runs at the same time (default: as many as the machine bears)", 'j', OPTIONS_OF_RUN,
      true},
     {"max-record", "MB",
      "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
@@ -200,7 +200,6 @@ bool options_read(enum options_of command, int argc, char **argv, struct options
     *out = (struct options){.run = {.seed = 1}};
     out->run.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     out->run.columns = columns_of(STDOUT_FILENO);
-    out->jobs = 2 * sysconf(_SC_NPROCESSORS_ONLN); /* runs in real time mostly wait */
     while ((letter = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
         if (!read_option(letter, out))
             return false;
