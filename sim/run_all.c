@@ -1,13 +1,13 @@
 #include "sim/run_all.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,8 +20,10 @@
 #include "sim/world/interrupt.h"
 #include "sim/world/past.h"
 
-#define PROCESS_RUNS 4  /* at the same time, for each processor */
-#define VIRTUAL_NICE 10
+/* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor. */
+#define PROCESS_RUNS_LEAST 2
+#define PROCESS_RUNS_MOST  8
+#define LOOK_NS            20000000 /* between two looks at the processors */
 
 struct job {
     char label[96], path[700], out[700], log[100];
@@ -38,7 +40,8 @@ struct job {
 struct batch {
     struct job *jobs;
     size_t count, started, running[WORLDS], limits[WORLDS];
-    size_t limit; /* of both worlds together */
+    size_t limit, least; /* of both worlds together; of real time on a busy machine */
+    bool one_world;
     struct run_options options;
     const char *out;
     int folder, worlds[WORLDS];       /* descriptors of the folders */
@@ -60,8 +63,11 @@ static int work_job(const struct batch *b, const struct job *j)
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* nothing goes on when the whole is killed */
     if (!log || dup2(fileno(log), STDOUT_FILENO) < 0 || dup2(fileno(log), STDERR_FILENO) < 0)
         return EXIT_FAILED;
-    if (j->world == WORLD_VIRTUAL) /* real time goes first */
-        setpriority(PRIO_PROCESS, 0, VIRTUAL_NICE);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (j->world == WORLD_VIRTUAL && !b->one_world) /* only what real time leaves over */
+        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){.sched_priority = 0});
     options.world = j->world;
     options.out = j->out;
     options.colour = false;
@@ -125,13 +131,36 @@ static void end_job(struct batch *b, struct job *j, int status)
     fflush(stdout);
 }
 
-static void reap_one(struct batch *b)
+static void reap(struct batch *b)
 {
     int status;
-    pid_t pid = waitpid(-1, &status, 0);
-    for (size_t i = 0; pid > 0 && i < b->count; i++)
-        if (b->jobs[i].pid == pid)
-            end_job(b, &b->jobs[i], status);
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (size_t i = 0; i < b->count; i++)
+            if (b->jobs[i].pid == pid)
+                end_job(b, &b->jobs[i], status);
+}
+
+/* Until a run ends, or it is time to look at the processors again. */
+static void wait_a_moment(struct batch *b)
+{
+    const struct timespec moment = {.tv_nsec = LOOK_NS};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigtimedwait(&ends, NULL, &moment);
+    reap(b);
+}
+
+/* Does somebody wait for a processor, beside runs in virtual time, which let everybody go first? This process is
+ * among those that run. Where /proc does not say it, yes. */
+static bool processors_are_busy(const struct batch *b)
+{
+    unsigned runnable;
+    FILE *f = fopen("/proc/loadavg", "re");
+    bool known = f && fscanf(f, "%*s %*s %*s %u", &runnable) == 1;
+    if (f)
+        fclose(f);
+    return !known || runnable > 1 + b->running[WORLD_VIRTUAL] + b->limits[WORLD_VIRTUAL];
 }
 
 /* Roughly, from what the file says of time: only the order follows from it. */
@@ -259,24 +288,34 @@ static struct job *next_job(const struct batch *b)
 {
     if (b->running[WORLD_PROCESS] + b->running[WORLD_VIRTUAL] >= b->limit)
         return NULL;
+    bool full[WORLDS];
+    for (unsigned w = 0; w < WORLDS; w++)
+        full[w] = b->running[w] >= b->limits[w];
+    if (!full[WORLD_PROCESS] && b->running[WORLD_PROCESS] >= b->least)
+        full[WORLD_PROCESS] = processors_are_busy(b);
     for (size_t i = 0; i < b->count; i++)
-        if (!b->jobs[i].started && b->running[b->jobs[i].world] < b->limits[b->jobs[i].world])
+        if (!b->jobs[i].started && !full[b->jobs[i].world])
             return &b->jobs[i];
     return NULL;
 }
 
 static void work_all(struct batch *b)
 {
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ends, &before);
     while ((b->started < b->count || b->running[WORLD_PROCESS] || b->running[WORLD_VIRTUAL]) &&
            !interrupt_heard()) {
         struct job *j = next_job(b);
         if (!j) {
-            reap_one(b);
+            wait_a_moment(b);
         } else if (!start_job(b, j)) {
             fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->label, strerror(errno));
             j->row.verdict = VERDICT_BLOCKED;
         }
     }
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int stop_all(struct batch *b)
@@ -309,8 +348,9 @@ static void end_batch(struct batch *b)
 static void set_limits(struct batch *b, long jobs)
 {
     size_t processors = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    b->limits[WORLD_PROCESS] = jobs ? (size_t)jobs : PROCESS_RUNS * processors;
+    b->limits[WORLD_PROCESS] = jobs ? (size_t)jobs : PROCESS_RUNS_MOST * processors;
     b->limits[WORLD_VIRTUAL] = jobs ? (size_t)jobs : processors;
+    b->least = jobs ? (size_t)jobs : PROCESS_RUNS_LEAST * processors;
     b->limit = jobs ? (size_t)jobs : b->limits[WORLD_PROCESS] + b->limits[WORLD_VIRTUAL];
 }
 
@@ -318,6 +358,7 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
 {
     struct batch b = {
         .options = *options, .out = options->out ? options->out : "out", .folder = -1, .worlds = {-1, -1}};
+    b.one_world = one_world;
     b.options.memo = work_memo_new();
     set_limits(&b, jobs);
     int rc = collect(&b, one_world);

@@ -16,6 +16,7 @@
 #include "lib/media/media.h"
 #include "sim/run/boxes.h"
 #include "sim/world/process_connector.h"
+#include "sim/world/process_life.h"
 
 #define STORE_KEY_FILE        "store.key"
 #define FORMER_STORE_KEY_FILE "former-store.key"
@@ -188,6 +189,24 @@ static size_t list_instances(struct process_world *w)
     return n + process_connector_list(w, w->instances + n);
 }
 
+/* Somebody has come to the door of a helper that was not started yet. */
+static int on_door(sd_event_source *s, int fd, uint32_t revents, void *ctx)
+{
+    struct child *c = ctx;
+    (void)s;
+    (void)fd;
+    (void)revents;
+    if (!c->world->ending && !c->pid)
+        process_start(c->world, c);
+    return 0;
+}
+
+/* Who is named may be killed, and who drives by hand may do that, too: then it must be there. */
+static bool may_wait(const struct process_world *w, const struct setup_helper *h, const char *name)
+{
+    return h->door > 0 && !w->run->options->open && !scenario_member(w->run->scenario, name);
+}
+
 static bool open_helper(struct process_world *w, size_t i)
 {
     const struct setup *setup = media_setups[i];
@@ -199,11 +218,18 @@ static bool open_helper(struct process_world *w, size_t i)
         return false;
     c->setup = setup;
     c->state = w->states[i];
-    int rc = process_setup_helper(w, c);
-    if (rc == 0)
-        return process_setup_watch(w, c);
-    run_fail(w->run, "%s cannot be started: %s", h.arguments[0], strerror(rc));
-    return false;
+    if (!may_wait(w, &h, c->name))
+        return process_start(w, c);
+    sd_event_source *source = NULL;
+    int rc = sd_event_add_io(w->event, &source, h.door, EPOLLIN, on_door, c);
+    if (rc >= 0)
+        rc = sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    if (rc >= 0)
+        rc = sd_event_source_set_floating(source, 1);
+    sd_event_source_unref(source);
+    if (rc < 0)
+        run_fail(w->run, "%s cannot be waited for: %s", c->name, strerror(-rc));
+    return rc >= 0;
 }
 
 static bool open_medium(struct process_world *w, size_t i, size_t instances, bool network)
