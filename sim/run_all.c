@@ -20,7 +20,8 @@
 #include "sim/world/interrupt.h"
 #include "sim/world/past.h"
 
-/* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor. */
+/* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor.
+ */
 #define PROCESS_RUNS_LEAST 2
 #define PROCESS_RUNS_MOST  8
 #define LOOK_NS            20000000 /* between two looks at the processors */
@@ -151,8 +152,8 @@ static void wait_a_moment(struct batch *b)
     reap(b);
 }
 
-/* Does somebody wait for a processor, beside runs in virtual time, which let everybody go first? This process is
- * among those that run. Where /proc does not say it, yes. */
+/* Does somebody wait for a processor, beside runs in virtual time, which let everybody go first? This process
+ * is among those that run. Where /proc does not say it, yes. */
 static bool processors_are_busy(const struct batch *b)
 {
     unsigned runnable;

@@ -65,8 +65,8 @@ enum err work_memo_run(struct work_memo *m, struct crypto *c, const char *class,
                        struct span in, uint8_t *out, size_t *len)
 {
     uint8_t digest[SHA256_SIZE];
-    const struct span parts[] = {span_of(class, strlen(class) + 1), span_of(spec->name, strlen(spec->name) + 1),
-                                 in};
+    const struct span parts[] = {span_of(class, strlen(class) + 1),
+                                 span_of(spec->name, strlen(spec->name) + 1), in};
     bool known;
     if (!m)
         return spec->run(in, out, spec->result_max, len);
