@@ -81,11 +81,9 @@ static void go_deaf(struct station *n)
 
 static void node_remove(struct hub *h, struct station *n)
 {
-    size_t kept = 0;
     for (size_t i = 0; i < h->count; i++)
-        if (h->nodes[i] != n)
-            h->nodes[kept++] = h->nodes[i];
-    h->count = kept;
+        if (h->nodes[i] == n)
+            h->nodes[i] = h->nodes[--h->count];
     size_t unsent = h->pace ? pace_forget(h->pace, n) : 0;
     if (h->setup->ring)
         atomic_fetch_add(&h->setup->ring->unsent[n->hello.segment], unsent);
@@ -291,21 +289,6 @@ static void end_former_life(struct hub *h, const struct hub_hello *hello)
     }
 }
 
-static size_t interests(const struct station *n)
-{
-    return n->hello.everything ? SIZE_MAX : n->hello.id_count;
-}
-
-/* Whom few identifiers concern hears first: a frame is mostly meant for that one, and who listens to
- * everything, a gateway, would take the processor that it is woken on. */
-static void take_place(struct hub *h, struct station *n)
-{
-    size_t i = h->count++;
-    for (; i > 0 && interests(h->nodes[i - 1]) > interests(n); i--)
-        h->nodes[i] = h->nodes[i - 1];
-    h->nodes[i] = n;
-}
-
 static bool admit_node(void *ctx, int fd, const struct hub_hello *hello)
 {
     static const uint8_t welcome = HUB_WELCOME;
@@ -320,7 +303,7 @@ static bool admit_node(void *ctx, int fd, const struct hub_hello *hello)
     n->fd = fd;
     n->hello = *hello;
     n->progress_ms = now_ns() / 1000000;
-    take_place(h, n);
+    h->nodes[h->count++] = n;
     node_send(h, n, &welcome, 1);
     return true;
 }
