@@ -1,17 +1,17 @@
 #!/bin/sh
 # check.sh BUILD [PART...]: what reviewers need not look for. The arrows between folders, and these parts or some of them: form,
-# what components may reach, scenario files, lint by the other compiler, lengths, the API's description.
+# what components may reach, scenario files, lint by the other compiler, lengths, the API's description, the sequence of a pairing.
 set -u
 build=$1
 shift
-parts=${*:-format symbols scenarios lint length api}
+parts=${*:-format symbols scenarios lint length api sequence}
 bad=0
 say() { printf '  %-10s %s\n' "$1" "$2"; }
 wanted() { # part, what it looks at
     case " $parts " in *" $1 "*) say "$1" "$2" ;; *) return 1 ;; esac
 }
 for part in $parts; do
-    case $part in format | symbols | scenarios | lint | length | api) ;; *) echo "check: there is no part \"$part\"" >&2; exit 2 ;; esac
+    case $part in format | symbols | scenarios | lint | length | api | sequence) ;; *) echo "check: there is no part \"$part\"" >&2; exit 2 ;; esac
 done
 fail() { echo "check: $1" >&2; bad=1; }
 sources=$(scripts/sources.sh)
@@ -108,5 +108,9 @@ fi
 
 if wanted api "docs/api.json, and the page that is made of it"; then
     scripts/check-api.sh "$build" || fail "docs/api.json or docs/api.md"
+fi
+
+if wanted sequence "docs/sequence.md is what op05 does"; then
+    /usr/bin/python3 scripts/sequence-doc.py "$build" docs/sequence.md || bad=1
 fi
 exit $bad

@@ -6,6 +6,7 @@
 
 #include "ecu/spaak/spaak.h"
 #include "lib/ccc/apdu.h"
+#include "lib/host/seal.h"
 #include "tests/history.h"
 #include "tests/rig_parts.h"
 
@@ -94,6 +95,29 @@ static void make_store(struct pairing_bench *p)
              ERR_OK,
          "the plant");
     put_identity(p);
+}
+
+void pairing_put_ended(struct pairing_bench *p, unsigned slot, char name[VEHICLE_RECORD_NAME_MAX])
+{
+    const struct seal seal = {test_crypto(), &spaak_class, test_store_key};
+    struct vehicle_key k = {.role = VEHICLE_KEY_OWNER,
+                            .state = VEHICLE_KEY_TERMINATED,
+                            .map = mailbox_map_default,
+                            .slot = {.b = {[7] = (uint8_t)slot}, .len = 8}};
+    struct p256_key *device;
+    struct seal_value v;
+    uint8_t record[VEHICLE_RECORD_MAX];
+    size_t len;
+    memcpy(k.vehicle_id, p->rig->finish_config.transaction.vehicle_id, sizeof k.vehicle_id);
+    must(p256_generate(test_crypto(), &device) == ERR_OK, "a key");
+    p256_public(device, k.device_pk);
+    p256_free(device);
+    x509_key_id(test_crypto(), k.device_pk, k.key_id);
+    must(vehicle_record_save(test_crypto(), &k, record, sizeof record, &len) == ERR_OK, "a record");
+    vehicle_record_name(k.key_id, name);
+    must(seal_make(&seal, name, span_of(record, len), &v) == ERR_OK, "a seal");
+    put(p, name, v.bytes, v.len);
+    seal_value_free(&v);
 }
 
 /* ---- the reader ---- */
@@ -224,6 +248,7 @@ void pairing_reader_status(struct pairing_bench *p, uint8_t flags)
 static void hear(struct pairing_bench *p, const struct bus_frame *f)
 {
     struct cabin_notification n;
+    p->commands += f->id == matrix_row(MATRIX_SPAAK_BCM_CMD)->id;
     if (f->id != matrix_row(MATRIX_HU_NTF)->id)
         return;
     must(cabin_read_notification(f, p->b.now_us, &p->heard, &n) == ERR_OK, "HU_NTF");
@@ -231,11 +256,22 @@ static void hear(struct pairing_bench *p, const struct bus_frame *f)
     p->notices[p->notice_count++] = n;
 }
 
+static void answer_ask(struct pairing_bench *p, const struct bus_frame *f)
+{
+    if (f->id != matrix_row(MATRIX_SPAAK_BCM_ASK)->id)
+        return;
+    must(cabin_read_ask(f, p->challenge) == ERR_OK, "SpaaK_BCM_Ask");
+    p->asks++;
+    if (!p->bcm_is_mute && p->answer_count < PAIRING_QUEUE)
+        p->answers[p->answer_count++] = pairing_answer(p, p->challenge, p->user.ignition, p->user.fob);
+}
+
 /* One frame from the module; what it completes is obeyed when all frames have been heard. */
 static bool take(struct pairing_bench *p, const struct bus_frame *f, uint8_t *pdu, size_t *len)
 {
     struct isotp_event ev;
     hear(p, f);
+    answer_ask(p, f);
     if (f->id != COMMANDS || p->mute)
         return false;
     isotp_input(&p->tp, f, p->b.now_us, &ev);
@@ -281,8 +317,10 @@ void pairing_carry(struct pairing_bench *p)
     if (p->carrying)
         return;
     p->carrying = true;
-    while (p->b.sent_count || p->queued) {
+    while (p->b.sent_count || p->queued || p->answer_count) {
         hear_all(p);
+        while (p->answer_count)
+            bench_frame(&p->b.node, 0, &p->answers[--p->answer_count]);
         if (p->queued)
             send_report(p);
     }
@@ -306,12 +344,30 @@ void pairing_run_ms(struct pairing_bench *p, unsigned ms)
 
 /* ---- people ---- */
 
-void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob)
+void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s)
 {
     struct bus_frame f;
-    cabin_write_bcm_status(&(struct cabin_bcm_status){.ignition = ignition, .fob = fob}, &p->bcm_alive, &f);
+    p->user = (struct cabin_answer){.ignition = s->ignition, .fob = s->fob};
+    cabin_write_bcm_status(s, &p->bcm_alive, &f);
     bench_frame(&p->b.node, 0, &f);
     pairing_carry(p);
+}
+
+void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob)
+{
+    pairing_bcm(p, &(struct cabin_bcm_status){.ignition = ignition, .fob = fob});
+}
+
+struct bus_frame pairing_answer(struct pairing_bench *p, const uint8_t challenge[CABIN_CHALLENGE],
+                                bool ignition, bool fob)
+{
+    const struct cabin_answer a = {ignition, fob};
+    uint8_t key[CMAC_KEY];
+    size_t len;
+    struct bus_frame f;
+    must(store_get(p->spy.inner, SPAAK_BODY_KEY, key, sizeof key, &len) == ERR_OK, "the body key");
+    must(cabin_write_answer(test_crypto(), key, challenge, &a, &f) == ERR_OK, "BCM_SpaaK_Answer");
+    return f;
 }
 
 void pairing_wish(struct pairing_bench *p, enum cabin_wish wish)

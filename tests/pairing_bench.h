@@ -4,6 +4,7 @@
 #define tests_pairing_bench_h
 
 #include "lib/can/isotp.h"
+#include "lib/ccc/records/vehicle_record.h"
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader.h"
 #include "tests/pairing_rig.h"
@@ -53,8 +54,16 @@ struct pairing_bench {
     /* the head unit */
     struct cabin_notification notices[PAIRING_NOTICES];
     size_t notice_count;
+    size_t commands; /* to the body controller */
     struct cabin_heard heard;
     uint8_t hu_alive, bcm_alive;
+    /* the body controller */
+    struct cabin_answer user;
+    bool bcm_is_mute; /* answers nothing */
+    size_t asks;
+    uint8_t challenge[CABIN_CHALLENGE];      /* the last */
+    struct bus_frame answers[PAIRING_QUEUE]; /* still to be said */
+    size_t answer_count;
 };
 
 /* With verifiers of RIG_PASSWORD, which the phone has; it does not lie on the pad. */
@@ -67,9 +76,17 @@ bool pairing_is_dead(const struct pairing_bench *p);
 
 /* Ignition on and a key fob there, as the body controller says every 100 ms. */
 void pairing_bcm_says(struct pairing_bench *p, bool ignition, bool fob);
+/* All that it says. */
+void pairing_bcm(struct pairing_bench *p, const struct cabin_bcm_status *s);
 void pairing_wish(struct pairing_bench *p, enum cabin_wish wish);
+/* Its answer to a challenge, under the key that both ends have; to be given or changed. */
+struct bus_frame pairing_answer(struct pairing_bench *p, const uint8_t challenge[CABIN_CHALLENGE],
+                                bool ignition, bool fob);
 void pairing_place(struct pairing_bench *p);
 void pairing_lift(struct pairing_bench *p);
+/* The store has a key that was terminated, of a phone that has never come to hear it; slot: of its
+ * identifier. Its name in the store. Known to the module's next life. */
+void pairing_put_ended(struct pairing_bench *p, unsigned slot, char name[VEHICLE_RECORD_NAME_MAX]);
 /* What the reader says every 500 ms. */
 void pairing_reader_status(struct pairing_bench *p, uint8_t flags);
 /* Any report, as if the reader had said it. */

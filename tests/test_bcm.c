@@ -368,7 +368,7 @@ Test(bcm, a_counter_that_does_not_move_is_refused)
 Test(bcm, others_identifiers_are_not_looked_at)
 {
     struct bus_frame f = command(CABIN_UNLOCK);
-    f.id = 0x3C1;
+    f.id = 0x3C2;
     size_t traced = b.trace_count;
     give(f);
     cr_expect(eq(sz, b.trace_count, traced));
@@ -384,6 +384,54 @@ Test(bcm, without_its_key_it_takes_nothing)
     play("unlock");
     cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_NOT_FOUND), 1));
     cr_expect(eq(str, (char *)shown("doors"), "locked"));
+}
+
+/* ---- what it proves ---- */
+
+static const struct {
+    const char *words;
+    struct cabin_answer answer;
+} users[] = {
+    {"", {false, false}},   {"on", {true, false}},         {"on fob", {true, true}},
+    {"fob", {false, true}}, {"on fob off", {false, true}},
+};
+
+static const struct bus_frame *ask(const char *question)
+{
+    struct bus_frame f;
+    ASSERT_OK(bus_frame_parse(question, &f));
+    give(f);
+    return last_frame();
+}
+
+Test(bcm, answers_a_challenge_at_once)
+{
+    const uint8_t challenge[CABIN_CHALLENGE] = {1, 2, 3, 4, 5, 6, 7, 8};
+    for (size_t i = 0; i < COUNT(users); i++) {
+        struct cabin_answer got;
+        stop();
+        start();
+        play(users[i].words);
+        size_t sent = b.sent_count;
+        const struct bus_frame *f = ask("3C1#0102030405060708");
+        cr_assert(eq(sz, b.sent_count, sent + 1), "%s", users[i].words);
+        ASSERT_OK(cabin_read_answer(test_crypto(), key, challenge, f, &got));
+        cr_expect(eq(int, got.ignition, users[i].answer.ignition), "%s", users[i].words);
+        cr_expect(eq(int, got.fob, users[i].answer.fob), "%s", users[i].words);
+    }
+}
+
+Test(bcm, answers_nothing_else_and_nothing_without_its_key)
+{
+    size_t sent = b.sent_count;
+    ask("3C1#01020304050607");
+    cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_BUS_LENGTH), 1));
+    ask("3C1##50102030405060708");
+    cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_BUS_FLAGS), 1));
+    ASSERT_OK(store_set(b.node.store, "body-key", span_of(key, 15)));
+    ask("3C1#0102030405060708");
+    cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_STORE_FAILED), 1));
+    cr_expect(eq(sz, b.sent_count, sent));
 }
 
 /* ---- a store that refuses ---- */

@@ -257,7 +257,7 @@ Test(cabin, readers_refuse)
 /* Signed rightly, and yet no command. */
 static void sign(struct bus_frame *f)
 {
-    const uint8_t id[] = {0x03, 0xC0};
+    const uint8_t id[] = {0x03, (uint8_t)f->id};
     const struct span parts[] = {span_of(id, 2), span_of(f->data, 16)};
     uint8_t mac[CMAC_SIZE];
     ASSERT_OK(crypto_cmac(test_crypto(), key, parts, 2, mac));
@@ -293,6 +293,76 @@ Test(cabin, a_right_mac_is_not_enough)
     struct cabin_command got;
     uint8_t other[CMAC_KEY] = {0};
     cr_expect(eq(int, cabin_read_command(test_crypto(), other, nonce, &f, 0, &heard, &got), ERR_COMMAND_MAC));
+}
+
+/* ---- what is asked for, and proved ---- */
+
+static const uint8_t challenge[CABIN_CHALLENGE] = {0xA0, 0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 0xA7};
+
+Test(cabin, a_question_is_its_challenge)
+{
+    static const struct {
+        const char *frame;
+        enum err reason;
+    } questions[] = {
+        {"3C1#A0A1A2A3A4A5A6A7", ERR_OK},
+        {"3C1#A0A1A2A3A4A5A6", ERR_BUS_LENGTH},
+        {"3C1##5A0A1A2A3A4A5A6A7", ERR_BUS_FLAGS},
+        {"3C1#R8", ERR_BUS_FLAGS},
+    };
+    struct bus_frame f;
+    cabin_write_ask(challenge, &f);
+    expect_frame(&f, questions[0].frame);
+    for (size_t i = 0; i < COUNT(questions); i++) {
+        uint8_t got[CABIN_CHALLENGE] = {0};
+        f = frame(questions[i].frame);
+        cr_expect(eq(int, cabin_read_ask(&f, got), questions[i].reason), "%s", questions[i].frame);
+        cr_expect(eq(int, memcmp(got, challenge, sizeof got) == 0, !questions[i].reason));
+    }
+}
+
+/* MACs as those of the commands. */
+#define FOB_HERE "3C2##50300000000000000A0A1A2A3A4A5A6A7E4F0D7589B50BDE6"
+#define FOB_AWAY "3C2##50100000000000000A0A1A2A3A4A5A6A7140CB5424D144900"
+
+static const struct {
+    const char *what, *frame;
+    bool again; /* signed again, with the right key */
+    enum err reason;
+} answers[] = {
+    {"a key fob", FOB_HERE, false, ERR_OK},
+    {"none", FOB_AWAY, false, ERR_OK},
+    {"a bit that was set", "3C2##50300000000000000A0A1A2A3A4A5A6A7140CB5424D144900", false, ERR_ANSWER_MAC},
+    {"no MAC", "3C2##50300000000000000A0A1A2A3A4A5A6A70000000000000000", false, ERR_ANSWER_MAC},
+    {"its last bit", "3C2##50300000000000000A0A1A2A3A4A5A6A7E4F0D7589B50BDE7", false, ERR_ANSWER_MAC},
+    {"another challenge", "3C2##50300000000000000A0A1A2A3A4A5A6A80000000000000000", true, ERR_MSG_REPLAYED},
+    {"no challenge", "3C2##5030000000000000000000000000000000000000000000000", true, ERR_MSG_REPLAYED},
+    {"a third bit", "3C2##50700000000000000A0A1A2A3A4A5A6A70000000000000000", true, ERR_MSG_MALFORMED},
+    {"byte 7", "3C2##50300000000000001A0A1A2A3A4A5A6A70000000000000000", true, ERR_MSG_MALFORMED},
+    {"20 bytes", "3C2##50300000000000000A0A1A2A3A4A5A6A7E4F0D758", false, ERR_BUS_LENGTH},
+    {"a classic frame", "3C2#0300000000000000", false, ERR_BUS_LENGTH},
+};
+
+Test(cabin, an_answer_is_proved)
+{
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        struct bus_frame f = frame(answers[i].frame);
+        struct cabin_answer got = {false, true};
+        if (answers[i].again)
+            sign(&f);
+        cr_expect(eq(int, cabin_read_answer(test_crypto(), key, challenge, &f, &got), answers[i].reason),
+                  "%s", answers[i].what);
+        cr_expect(eq(int, got.ignition, !answers[i].reason), "%s", answers[i].what);
+        if (answers[i].reason)
+            continue;
+        ASSERT_OK(cabin_write_answer(test_crypto(), key, challenge, &got, &f));
+        expect_frame(&f, answers[i].frame);
+    }
+    /* nor is a command an answer, or the other way round */
+    struct bus_frame f = frame(UNLOCK);
+    struct cabin_answer got;
+    f.id = 0x3C2;
+    cr_expect(eq(int, cabin_read_answer(test_crypto(), key, challenge, &f, &got), ERR_ANSWER_MAC));
 }
 
 /* ---- counters ---- */

@@ -21,12 +21,13 @@ Test(matrix, what_spaak_hears_on_the_body_segment)
 {
     uint32_t ids[16];
     size_t n = matrix_filter(NODE_SPAAK, SEGMENT_BODY, ids, 16);
-    cr_assert(eq(sz, n, 12));
+    cr_assert(eq(sz, n, 13));
     cr_assert(eq(u32, ids[0], 0x3A0));
     cr_assert(eq(u32, ids[5], 0x3B1));
     cr_assert(eq(u32, ids[7], 0x6C9));
     cr_assert(eq(u32, ids[9], 0x3B8));
-    cr_assert(eq(u32, ids[11], 0x7DF));
+    cr_assert(eq(u32, ids[10], 0x3C2));
+    cr_assert(eq(u32, ids[12], 0x7DF));
     cr_assert(eq(sz, matrix_filter(NODE_SPAAK, SEGMENT_TELEMATICS, ids, 16), 0));
 }
 
@@ -38,7 +39,7 @@ static const struct {
 } cabin[] = {
     {NODE_HU, SEGMENT_INFOTAINMENT, 4, {0x5A8, 0x3A8, 0x6D0, 0x3B8}},
     {NODE_HU, SEGMENT_BODY, 0, {0}},
-    {NODE_BCM, SEGMENT_BODY, 1, {0x3C0}},
+    {NODE_BCM, SEGMENT_BODY, 2, {0x3C0, 0x3C1}},
     {NODE_BCM, SEGMENT_INFOTAINMENT, 0, {0}},
 };
 

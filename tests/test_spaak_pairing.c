@@ -3,9 +3,12 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include "ecu/spaak/pairing_types.h"
 #include "ecu/spaak/spaak.h"
 #include "tests/check.h"
 #include "tests/pairing_bench.h"
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static void press(struct pairing_bench *p)
 {
@@ -227,7 +230,7 @@ static const struct {
     [PAIRED] = {[ADD] = {CABIN_FAILED, false},
                 [ADD_WITHOUT_FOB] = {CABIN_FAILED, false},
                 [CANCEL] = {CABIN_PAIRED, false},
-                [MODE_TIMER] = {CABIN_PAIRED, false}},
+                [MODE_TIMER] = {0, false}},
 };
 
 Test(spaak_pairing, every_wish_in_every_state, .timeout = 120)
@@ -243,6 +246,80 @@ Test(spaak_pairing, every_wish_in_every_state, .timeout = 120)
                       input_names[i]);
             pairing_close(&p);
         }
+}
+
+/* ---- has the user a key of the car? ---- */
+
+/* The body controller is silent, and somebody else answers in its name. */
+static const struct {
+    const char *what;
+    bool other_challenge, other_key, asked;
+    uint8_t bit; /* changed in byte 0 */
+    enum err reason;
+} lies[] = {
+    {"to an earlier challenge", .other_challenge = true, .asked = true, .reason = ERR_MSG_REPLAYED},
+    {"with another key", .other_key = true, .asked = true, .reason = ERR_ANSWER_MAC},
+    {"changed: a fob", .bit = 2, .asked = true, .reason = ERR_ANSWER_MAC},
+    {"nobody has asked", .reason = ERR_MSG_UNEXPECTED},
+};
+
+Test(spaak_pairing, nobody_else_says_that_a_key_fob_is_there)
+{
+    for (size_t i = 0; i < COUNT(lies); i++) {
+        struct pairing_bench p;
+        pairing_open(&p);
+        pairing_bcm_says(&p, true, true);
+        p.bcm_is_mute = true;
+        if (lies[i].asked)
+            pairing_wish(&p, CABIN_ADD_PHONE);
+        p.challenge[3] ^= lies[i].other_challenge;
+        struct bus_frame f = pairing_answer(&p, p.challenge, true, !lies[i].bit);
+        f.data[0] ^= lies[i].bit;
+        f.data[20] ^= lies[i].other_key;
+        bench_frame(&p.b.node, 0, &f);
+        cr_expect(eq(sz, bench_count(&p.b, TRACE_REJECT, lies[i].reason), 1), "%s", lies[i].what);
+        cr_expect(not(pairing_stored(&p, SPAAK_PAIRING_ON)), "%s", lies[i].what);
+        pairing_run_ms(&p, 400);
+        cr_expect(eq(sz, p.notice_count, lies[i].asked), "%s", lies[i].what);
+        cr_expect(not(pairing_stored(&p, SPAAK_PAIRING_ON)), "%s", lies[i].what);
+        cr_expect(eq(sz, p.asks, lies[i].asked ? 3 : 0), "%s", lies[i].what);
+        p.bcm_is_mute = false;
+        pairing_wish(&p, CABIN_ADD_PHONE);
+        cr_expect(pairing_stored(&p, SPAAK_PAIRING_ON), "%s", lies[i].what);
+        pairing_close(&p);
+    }
+}
+
+/* BCM_Status says that a fob is there, the proof says that none is; and the other way round. */
+Test(spaak_pairing, the_proof_counts_and_the_status_does_not)
+{
+    for (int fob = 0; fob < 2; fob++) {
+        struct pairing_bench p;
+        pairing_open(&p);
+        pairing_bcm_says(&p, true, !fob);
+        p.user.fob = fob;
+        pairing_wish(&p, CABIN_ADD_PHONE);
+        cr_expect(eq(int, (int)pairing_said(&p), fob ? CABIN_CLICK_LINK : CABIN_KEY_NEEDED));
+        cr_expect(eq(int, pairing_stored(&p, SPAAK_PAIRING_ON), fob));
+        pairing_close(&p);
+    }
+}
+
+Test(spaak_pairing, a_wish_can_be_cancelled_before_it_is_answered)
+{
+    struct pairing_bench p;
+    pairing_open(&p);
+    p.bcm_is_mute = true;
+    press(&p);
+    pairing_wish(&p, CABIN_CANCEL);
+    struct bus_frame f = pairing_answer(&p, p.challenge, true, true);
+    bench_frame(&p.b.node, 0, &f);
+    pairing_run_ms(&p, 400);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_CANCELLED));
+    cr_expect(eq(sz, p.notice_count, 1));
+    cr_expect(not(pairing_stored(&p, SPAAK_PAIRING_ON)));
+    cr_expect(eq(sz, p.asks, 1));
+    pairing_close(&p);
 }
 
 /* The phone has still to answer: the abort waits for that, and nothing comes behind it but OFF. */
@@ -291,6 +368,75 @@ Test(spaak_pairing, reports_of_other_numbers_change_nothing)
     cr_expect(eq(sz, p.polls_heard, polls));
     wait_for_key(&p);
     expect_paired(&p, "other numbers", 0);
+    pairing_close(&p);
+}
+
+/* ---- phase 4, and people ---- */
+
+/* Every 100 ms, as the body controller says it. */
+static void press_start(struct pairing_bench *p, unsigned ms)
+{
+    for (unsigned i = 0; i < ms && !p->commands; i += 100) {
+        pairing_bcm(p, &(struct cabin_bcm_status){.ignition = true, .fob = true, .start = true});
+        pairing_run_ms(p, 100);
+    }
+}
+
+/* The receipt of a key is waited for, and the phone lies on the pad: a loop goes by, whoever is in it. */
+Test(spaak_pairing, phase_4_yields_to_the_start_button_and_is_taken_up_again)
+{
+    for (unsigned ms = 0; ms < 1200; ms += 50) {
+        struct pairing_bench p;
+        bring_to(&p, PAIRED);
+        pairing_run_ms(&p, ms);
+        press_start(&p, 2000);
+        cr_expect(eq(sz, p.commands, 1), "%u ms", ms);
+        pairing_bcm(&p, &(struct cabin_bcm_status){.ignition = true, .fob = true, .engine = true});
+        pairing_run_ms(&p, 2000);
+        size_t apdus = p.apdus;
+        pairing_run_ms(&p, 3000);
+        cr_expect(lt(sz, apdus, p.apdus), "%u ms: the loop goes on", ms);
+        cr_expect(eq(sz, p.commands, 1), "%u ms", ms);
+        pairing_close(&p);
+    }
+}
+
+Test(spaak_pairing, phase_4_ends_with_its_key_and_says_nothing_of_it)
+{
+    struct pairing_bench p;
+    bring_to(&p, PAIRED);
+    pairing_lift(&p);
+    pairing_run_ms(&p, 1500);
+    cr_assert(p.polls);
+    struct bus_frame f;
+    const struct cabin_request delete_first = {.wish = CABIN_DELETE_KEY, .key = 1};
+    cabin_write_request(&delete_first, &p.hu_alive, &f);
+    bench_frame(&p.b.node, 0, &f);
+    pairing_carry(&p);
+    cr_expect(not(p.polls));
+    pairing_run_ms(&p, 70000);
+    cr_expect(eq(int, (int)pairing_said(&p), CABIN_KEY_DELETED));
+    cr_expect(eq(sz, p.notice_count, 1));
+    pairing_close(&p);
+}
+
+/* ---- the list is full ---- */
+
+/* Eight keys that were ended in the car, and whose phones never came: the ninth pairing takes the place of
+ * the first of them, and no other. */
+Test(spaak_pairing, a_key_that_was_terminated_first_makes_room, .timeout = 60)
+{
+    struct pairing_bench p;
+    char names[SPAAK_KEYS][VEHICLE_RECORD_NAME_MAX];
+    pairing_open(&p);
+    for (unsigned i = 0; i < SPAAK_KEYS; i++)
+        pairing_put_ended(&p, SPAAK_KEYS - i, names[SPAAK_KEYS - 1 - i]);
+    pairing_restart(&p);
+    press(&p);
+    wait_for_key(&p);
+    expect_paired(&p, "the ninth", 0);
+    for (unsigned i = 0; i < SPAAK_KEYS; i++)
+        cr_expect(eq(int, pairing_stored(&p, names[i]), i > 0), "key %u", i);
     pairing_close(&p);
 }
 

@@ -116,6 +116,8 @@ Test(unlock, the_door_unlocks_and_the_pad_starts, .init = begin, .fini = finish)
 {
     unlock_lay(u, READER_DOOR);
     expect_command(CABIN_UNLOCK, "(fast)");
+    cr_expect(u->readers[READER_DOOR].field, "until the phone is gone");
+    unlock_lay(u, -1);
     cr_expect(not(u->readers[READER_DOOR].field), "nothing is left to do there");
     unlock_forget(u);
     u->bcm.start = true;
@@ -247,7 +249,7 @@ Test(unlock, frames_in_a_readers_name_open_nothing, .init = begin, .fini = finis
 
 Test(unlock, a_phone_that_is_lifted_at_any_apdu_unlocks_when_it_comes_again)
 {
-    for (size_t at = 1; at <= 3; at++) {
+    for (size_t at = 1; at <= 4; at++) {
         u = unlock_bench_new(true);
         u->rig->key.has_kpersistent = false;
         rig_store_key(u->rig, &u->rig->key);
@@ -256,7 +258,7 @@ Test(unlock, a_phone_that_is_lifted_at_any_apdu_unlocks_when_it_comes_again)
         u->readers[READER_DOOR].lifted_at = at;
         unlock_lay(u, READER_DOOR);
         cr_expect(eq(int, u->phone, -1));
-        cr_expect(eq(sz, u->commands, at > 2), "AUTH0, AUTH1, CONTROL FLOW: %zu", at);
+        cr_expect(eq(sz, u->commands, at > 2), "AUTH0, AUTH1, EXCHANGE, CONTROL FLOW: %zu", at);
         cr_expect(eq(sz, bench_count(&u->b, TRACE_FAIL, ERR_DK_LINK_LOST), 1), "%zu", at);
         unlock_forget(u);
         u->readers[READER_DOOR].lifted_at = 0;
@@ -284,6 +286,82 @@ Test(unlock, a_store_that_refuses_opens_nothing_and_the_next_contact_does)
     finish();
 }
 
+/* ---- a phone that stays ---- */
+
+static void unlock_and_lock_again(void)
+{
+    unlock_lay(u, READER_DOOR);
+    cr_assert(eq(sz, u->commands, 1));
+    u->bcm.locked = true;
+    unlock_forget(u);
+}
+
+static void pass_with_status(unsigned ms)
+{
+    for (unsigned t = 0; t < ms; t += 500) {
+        unlock_pass(u, 500);
+        unlock_status(u, READER_DOOR);
+    }
+}
+
+Test(unlock, a_phone_that_stays_unlocks_once, .init = begin, .fini = finish)
+{
+    unlock_and_lock_again();
+    pass_with_status(10000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    cr_expect(eq(sz, u->readers[READER_DOOR].selects, 0), "nor is it asked");
+    unlock_lay(u, -1);
+    unlock_pass(u, 100);
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, u->commands, 1), "it has been away");
+}
+
+/* What the reader does not say, its status does. */
+static const struct {
+    const char *what;
+    bool reset, silent, lifted;
+    size_t commands;
+} stays[] = {
+    {"the reader begins anew, and finds it there", .reset = true, .commands = 0},
+    {"it is lifted, and the word of it gets lost", .silent = true, .lifted = true, .commands = 1},
+    {"it is lifted while the reader begins anew", .reset = true, .lifted = true, .commands = 1},
+};
+
+Test(unlock, a_phone_that_was_not_seen_is_looked_for)
+{
+    for (size_t i = 0; i < COUNT(stays); i++) {
+        begin();
+        struct unlock_reader *r = &u->readers[READER_DOOR];
+        unlock_and_lock_again();
+        r->silent = stays[i].silent;
+        if (stays[i].reset)
+            unlock_reset(u, READER_DOOR);
+        if (stays[i].lifted)
+            unlock_lay(u, -1);
+        r->silent = false;
+        pass_with_status(5000);
+        cr_expect(eq(sz, u->commands, 0), "%s", stays[i].what);
+        if (stays[i].lifted)
+            unlock_lay(u, READER_DOOR);
+        cr_expect(eq(sz, u->commands, stays[i].commands), "%s", stays[i].what);
+        cr_expect(r->field, "%s", stays[i].what);
+        finish();
+    }
+}
+
+/* Its end is that of the contact: a follow-up does not unlock either. */
+Test(unlock, a_phone_that_stays_behind_a_follow_up_unlocks_once)
+{
+    u = unlock_bench_new(false);
+    ASSERT_OK(rig_track_key(u->rig));
+    unlock_bench_start(u);
+    unlock_and_lock_again();
+    cr_expect(unlock_record(u).tracked);
+    pass_with_status(5000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    finish();
+}
+
 /* ---- what a key still waits for ---- */
 
 Test(unlock, an_untracked_key_gets_its_receipt_at_the_contact_that_unlocks)
@@ -297,12 +375,51 @@ Test(unlock, an_untracked_key_gets_its_receipt_at_the_contact_that_unlocks)
     expect_command(CABIN_UNLOCK, "(fast)");
     cr_expect(unlock_record(u).tracked);
     cr_expect(eq(sz, unlock_steps(u, "OP-05/5", ""), 1));
+    unlock_lay(u, -1);
     u->bcm.locked = true;
     unlock_forget(u);
     unlock_pass(u, 1200);
-    cr_expect(eq(sz, u->commands, 1), "it lay there still");
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, u->commands, 1), "it came again");
     cr_expect(eq(sz, u->readers[READER_DOOR].selects, 1), "and nothing is fetched any more");
     finish();
+}
+
+/* Fast or not: the vehicle sees after the doors' command that slots are missing, and fills them at this
+ * contact with others; of the two that were never handed out nothing changes. */
+Test(unlock, slots_that_were_handed_out_are_filled_again)
+{
+    for (int fast = 0; fast < 2; fast++) {
+        struct slot_id given[6];
+        unsigned entry;
+        u = unlock_bench_new(true);
+        u->rig->key.has_kpersistent &= fast;
+        rig_store_key(u->rig, &u->rig->key);
+        /* behind those that the rig gave out in its pairing */
+        ASSERT_OK(store_set(u->b.node.store, SPAAK_SLOTS, span_of("\0\0\0\0\0\1\0\0", 8)));
+        unlock_bench_start(u);
+        const struct vehicle_key before = unlock_record(u);
+        for (size_t i = 0; i < COUNT(given); i++)
+            ASSERT_OK(dk_device_hand_out_slot(&u->rig->device, &u->rig->applet.keys[0], &given[i], &entry));
+        unlock_forget(u);
+        unlock_lay(u, READER_DOOR);
+        expect_command(CABIN_UNLOCK, fast ? "(fast)" : "(standard)");
+        const struct vehicle_key after = unlock_record(u);
+        cr_expect(eq(int, rig_phone_mailbox(u->rig)[1], 0xFF), "the list is full");
+        for (size_t i = 0; i < MAILBOX_SLOTS; i++) {
+            bool same = slot_id_equal(&before.offers[i], &after.offers[i]);
+            cr_expect(eq(int, same, i == 0 || i == 7), "entry %zu", i);
+            for (size_t g = 0; g < COUNT(given); g++)
+                cr_expect(not(slot_id_equal(&after.offers[i], &given[g])), "entry %zu", i);
+        }
+        u->bcm.locked = true;
+        unlock_lay(u, -1);
+        unlock_forget(u);
+        unlock_pass(u, 1200);
+        unlock_lay(u, READER_DOOR);
+        cr_expect(eq(sz, u->readers[READER_DOOR].selects, 1), "nothing is missing any more");
+        finish();
+    }
 }
 
 static void expect_gone(void)

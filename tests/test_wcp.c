@@ -499,6 +499,20 @@ Test(wcp, status_is_cyclic_and_tells_reader_field_and_card)
         }
 }
 
+/* Another life's first counter is not the last one of the life before, as a rule. */
+Test(wcp, each_life_begins_its_counter_anywhere)
+{
+    unsigned seen = 0;
+    for (unsigned life = 0; life < 64; life++) {
+        open_shop(READER_PAD);
+        cr_assert(eq(u32, shop.bench.sent[0].frame.id, 0x3B0));
+        cr_assert(lt(u8, shop.bench.sent[0].frame.data[1], 16));
+        seen |= 1u << shop.bench.sent[0].frame.data[1];
+        bench_free(&shop.bench);
+    }
+    cr_expect(__builtin_popcount(seen) > 4, "%04X", seen);
+}
+
 /* ---- its place ---- */
 
 Test(wcp, the_other_places_commands_are_none_of_its)

@@ -135,6 +135,8 @@ void unlock_bench_free(struct unlock_bench *u)
 static void say(struct unlock_reader *r, const struct reader_report *report)
 {
     cr_assert(lt(sz, r->waits, UNLOCK_WAITING));
+    if (r->silent)
+        return;
     struct wr w = wr_of(r->waiting[r->waits], sizeof r->waiting[0]);
     reader_report_put(&w, report);
     r->waiting_len[r->waits++] = w.len;
@@ -306,6 +308,26 @@ void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key)
     cabin_write_request(&(struct cabin_request){.wish = wish, .key = key}, &u->request_alive, &f);
     bench_frame(&u->b.node, 0, &f);
     carry(u);
+}
+
+void unlock_status(struct unlock_bench *u, enum reader_place place)
+{
+    const struct unlock_reader *r = &u->readers[place];
+    bool card = r->field && u->phone == (int)place;
+    struct bus_frame f = {.id = matrix_row(reader_row_status(place))->id, .len = READER_STATUS_LENGTH};
+    f.data[0] = (uint8_t)(READER_STATUS_WORKS | (r->field ? READER_STATUS_FIELD : 0) |
+                          (card ? READER_STATUS_CARD : 0));
+    f.data[1] = u->status_alive = (u->status_alive + 1) & 0x0F;
+    f.data[READER_STATUS_LENGTH - 1] = matrix_checksum(f.id, f.data, f.len);
+    bench_frame(&u->b.node, 0, &f);
+    carry(u);
+}
+
+void unlock_reset(struct unlock_bench *u, enum reader_place place)
+{
+    u->readers[place].field = false;
+    u->readers[place].select_len = 0;
+    rig_phone_reset(u->rig);
 }
 
 void unlock_forge(struct unlock_bench *u, enum reader_place place, const struct reader_report *r)

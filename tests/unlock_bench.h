@@ -16,8 +16,8 @@ struct unlock_reader {
     uint8_t rx[READER_PDU_MAX];
     uint8_t waiting[UNLOCK_WAITING][READER_PDU_MAX];
     size_t waiting_len[UNLOCK_WAITING], waits;
-    bool field;
-    uint8_t polled; /* number of the last POLL or REPOLL */
+    bool field, silent; /* silent: nothing that it says comes */
+    uint8_t polled;     /* number of the last POLL or REPOLL */
     uint8_t select[32];
     size_t select_len, selects, apdus;
     size_t lifted_at;  /* the phone is taken away when this APDU comes, from 1 on; 0: never */
@@ -31,7 +31,7 @@ struct unlock_bench {
     int phone; /* enum reader_place; -1: nowhere */
     struct cabin_bcm_status bcm;
     bool bcm_speaks;
-    uint8_t alive, request_alive, body_key[CMAC_KEY];
+    uint8_t alive, status_alive, request_alive, body_key[CMAC_KEY];
     struct cabin_heard heard;
     size_t commands, refused; /* that the body controller took, and did not */
     struct cabin_command last;
@@ -55,6 +55,10 @@ void unlock_tell(struct unlock_bench *u);
 void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key);
 /* The module's record of the key as stored; state 0: none. Not open. */
 struct vehicle_key unlock_record(struct unlock_bench *u);
+/* Its cyclic status, as it is. */
+void unlock_status(struct unlock_bench *u, enum reader_place place);
+/* It loses power, and has it again: field off, nobody selected. The phone is told of nothing else. */
+void unlock_reset(struct unlock_bench *u, enum reader_place place);
 /* Messages of that reader that it has not said, as somebody else on the bus. */
 void unlock_forge(struct unlock_bench *u, enum reader_place place, const struct reader_report *r);
 /* How often a step was traced since the last unlock_forget. */

@@ -255,13 +255,17 @@ static void trace_command(struct bcm *b, const struct bus_frame *f, const struct
                       span_of(f->data, f->len), detail);
 }
 
+static enum err get_key(struct bcm *b, uint8_t key[CMAC_KEY])
+{
+    size_t len = 0;
+    enum err e = env_store_get(b->env, KEY_BODY, key, CMAC_KEY, &len);
+    return !e && len != CMAC_KEY ? ERR_STORE_FAILED : e;
+}
+
 static enum err read_command(struct bcm *b, const struct bus_frame *f, struct cabin_command *out)
 {
     uint8_t key[CMAC_KEY];
-    size_t len = 0;
-    enum err e = env_store_get(b->env, KEY_BODY, key, sizeof key, &len);
-    if (!e && len != sizeof key)
-        e = ERR_STORE_FAILED;
+    enum err e = get_key(b, key);
     if (!e)
         e = cabin_read_command(b->env->crypto, key, b->nonce, f, env_now_us(b->env), &b->heard, out);
     OPENSSL_cleanse(key, sizeof key);
@@ -269,14 +273,10 @@ static enum err read_command(struct bcm *b, const struct bus_frame *f, struct ca
 }
 
 /* A command that was read is used up, whatever becomes of it: it is never read again. */
-static void bcm_on_frame(void *self, unsigned port, const struct bus_frame *f)
+static void on_command(struct bcm *b, const struct bus_frame *f)
 {
-    struct bcm *b = self;
     const struct matrix_row *row = matrix_row(MATRIX_SPAAK_BCM_CMD);
     struct cabin_command m;
-    (void)port;
-    if (f->id != row->id)
-        return;
     enum err e = read_command(b, f, &m);
     if (e) {
         env_trace_reason(b->env, TRACE_REJECT, NULL, row->name, e, f->len, NULL);
@@ -289,6 +289,38 @@ static void bcm_on_frame(void *self, unsigned port, const struct bus_frame *f)
     if (e)
         env_trace_reason(b->env, TRACE_FAIL, NULL, row->name, e, f->len, NULL);
     tell(b);
+}
+
+/* ---- is the user there? ---- */
+
+static enum err answer(struct bcm *b, const struct bus_frame *f)
+{
+    const struct cabin_answer a = {.ignition = b->ignition, .fob = b->fob};
+    uint8_t key[CMAC_KEY], challenge[CABIN_CHALLENGE];
+    struct bus_frame out;
+    enum err e = cabin_read_ask(f, challenge);
+    if (!e)
+        e = get_key(b, key);
+    if (!e)
+        e = cabin_write_answer(b->env->crypto, key, challenge, &a, &out);
+    OPENSSL_cleanse(key, sizeof key);
+    return e ? e : env_send_frame(b->env, PORT_BODY, &out);
+}
+
+static void on_ask(struct bcm *b, const struct bus_frame *f)
+{
+    enum err e = answer(b, f);
+    if (e)
+        env_trace_reason(b->env, TRACE_REJECT, NULL, matrix_row(MATRIX_SPAAK_BCM_ASK)->name, e, f->len, NULL);
+}
+
+static void bcm_on_frame(void *self, unsigned port, const struct bus_frame *f)
+{
+    (void)port;
+    if (f->id == matrix_row(MATRIX_SPAAK_BCM_CMD)->id)
+        on_command(self, f);
+    else if (f->id == matrix_row(MATRIX_SPAAK_BCM_ASK)->id)
+        on_ask(self, f);
 }
 
 /* ---- what a person does ---- */

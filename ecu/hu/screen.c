@@ -20,7 +20,7 @@ static const struct {
     [CABIN_TIME_OVER] = {"time is over: begin again", false},
     [CABIN_KEY_DELETED] = {"key deleted", false},
     [CABIN_NO_VERIFIERS] = {"the car is being prepared, please wait", true},
-    [CABIN_KEY_NEEDED] = {"bring a key fob or a card key into the car", true},
+    [CABIN_KEY_NEEDED] = {"bring a key fob or a card key into the car", false},
     [CABIN_LIST_FOLLOWS] = {"the keys are being read", true},
 };
 

@@ -131,15 +131,6 @@ static void on_bcm_status(struct spaak *s, const struct bus_frame *f)
         unlock_look(s);
 }
 
-enum err cabin_check_user(const struct spaak *s)
-{
-    if (!s->cabin.bcm_heard)
-        return ERR_BCM_SILENT;
-    if (!s->cabin.bcm.ignition)
-        return ERR_IGNITION_OFF;
-    return s->cabin.bcm.fob ? ERR_OK : ERR_FOB_AWAY;
-}
-
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION])
 {
     uint8_t key[CMAC_KEY];
@@ -167,6 +158,8 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f)
         on_request(s, f);
     else if (f->id == matrix_row(MATRIX_BCM_STATUS)->id)
         on_bcm_status(s, f);
+    else if (f->id == matrix_row(MATRIX_BCM_SPAAK_ANSWER)->id)
+        user_on_frame(s, f);
     else
         isotp_port_input(&s->cabin.keys, f);
 }
@@ -196,6 +189,7 @@ void cabin_init(struct spaak *s)
 {
     struct cabin *c = &s->cabin;
     c->bcm_heard = false;
+    c->asked = 0;
     c->alive_notice = cabin_alive_begin(s->env->crypto);
     c->alive_status = cabin_alive_begin(s->env->crypto);
     c->alive_command = cabin_alive_begin(s->env->crypto);

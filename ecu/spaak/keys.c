@@ -98,14 +98,46 @@ static void forget_pending(struct spaak *s, bool put)
         }
 }
 
+/* Slot identifiers count up over the vehicle's life. */
+static bool was_paired_before(const struct vehicle_key *a, const struct vehicle_key *b)
+{
+    return memcmp(a->slot.b, b->slot.b, SPAAK_SLOT) < 0;
+}
+
+/* Who must go for another key, where the list is full: of those that were terminated, and whose phones never
+ * came to hear it, the one that was paired first. NULL: there is room, or none to be had. */
+static struct vehicle_key *find_outworn(struct spaak *s)
+{
+    struct vehicle_key *first = NULL;
+    size_t lasting = 0;
+    for (size_t i = 0; i < s->keys.count; i++) {
+        struct vehicle_key *k = &s->keys.list[i];
+        lasting += k->state != VEHICLE_KEY_PENDING;
+        if (k->state == VEHICLE_KEY_TERMINATED && (!first || was_paired_before(k, first)))
+            first = k;
+    }
+    return lasting < SPAAK_KEYS ? NULL : first;
+}
+
+static void forget_outworn(struct spaak *s, struct vehicle_key *k)
+{
+    char hex[2 * ENDPOINT_KEY_ID + 1], note[96];
+    hex_encode(k->key_id, 4, hex);
+    snprintf(note, sizeof note, "key %s was terminated, and makes room for another", hex);
+    env_trace_note(s->env, TRACE_NOTE, note);
+    forget(s, (size_t)(k - s->keys.list));
+}
+
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k)
 {
-    struct vehicle_key opened = *k;
+    struct vehicle_key opened = *k, *outworn = find_outworn(s);
     enum err e = vehicle_key_open(s->env->crypto, &opened);
     if (!e && !keys_have_room(s))
         e = ERR_NO_SPACE;
     if (!e) {
         forget_pending(s, true);
+        if (outworn)
+            put_gone(s, outworn);
         slots_put_used(s, 1);
         e = keys_put(s, k);
     }
@@ -115,6 +147,8 @@ enum err keys_store_new(struct spaak *s, const struct vehicle_key *k)
         vehicle_key_close(&opened);
         return e;
     }
+    if (outworn)
+        forget_outworn(s, outworn);
     forget_pending(s, false);
     s->keys.list[s->keys.count++] = opened;
     return ERR_OK;
@@ -154,10 +188,11 @@ void keys_put_none(struct spaak *s)
 
 bool keys_have_room(const struct spaak *s)
 {
-    size_t lasting = 0;
+    size_t living = 0;
     for (size_t i = 0; i < s->keys.count; i++)
-        lasting += s->keys.list[i].state != VEHICLE_KEY_PENDING;
-    return lasting < SPAAK_KEYS;
+        living +=
+            s->keys.list[i].state == VEHICLE_KEY_ACTIVE || s->keys.list[i].state == VEHICLE_KEY_SUSPENDED;
+    return living < SPAAK_KEYS;
 }
 
 struct vehicle_key *keys_in_state(struct spaak *s, enum vehicle_key_state state)

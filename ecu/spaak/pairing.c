@@ -87,7 +87,7 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
                   pending ? env_now_us(s->env) + (TURN_MS + gap_ms) * 1000ull : ENV_NEVER);
     if (pending && !turned) {
         enter(s, PAIRING_PHASE_3);
-        e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_3, pending, gap_ms);
+        e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_3, pending, gap_ms, true);
     } else {
         enter(s, PAIRING_PHASE_2);
         e = session_begin_pairing(s, SPAAK_PAD, gap_ms);
@@ -164,6 +164,12 @@ static void tell_again(struct spaak *s)
     cabin_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state], ERR_OK);
 }
 
+static void refuse_start(struct spaak *s, enum err e)
+{
+    env_trace_reason(s->env, TRACE_REJECT, NULL, "PhoneKey_Req", e, 0, NULL);
+    cabin_notify(s, e == ERR_FOB_AWAY ? CABIN_KEY_NEEDED : CABIN_FAILED, e);
+}
+
 void pairing_start(struct spaak *s)
 {
     if (pairing_is_on(s)) {
@@ -171,20 +177,28 @@ void pairing_start(struct spaak *s)
         return;
     }
     enum err e = check_start(s);
+    if (e)
+        refuse_start(s, e);
+    else
+        user_ask(s);
+}
+
+/* Others may have come between question and answer. */
+void pairing_on_user(struct spaak *s, enum err e)
+{
     if (!e)
-        e = cabin_check_user(s);
+        e = check_start(s);
     if (!e)
         e = store_on(s, true);
-    if (!e) {
+    if (e)
+        refuse_start(s, e);
+    else
         begin(s);
-        return;
-    }
-    env_trace_reason(s->env, TRACE_REJECT, NULL, "PhoneKey_Req", e, 0, NULL);
-    cabin_notify(s, e == ERR_FOB_AWAY ? CABIN_KEY_NEEDED : CABIN_FAILED, e);
 }
 
 void pairing_cancel(struct spaak *s)
 {
+    user_forget(s);
     if (pairing_is_on(s))
         leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
     else /* nothing is there to cancel, and a key stays */
@@ -217,22 +231,53 @@ static void resume(struct spaak *s)
 
 /* ---- phases 2 to 4 ---- */
 
+/* The head unit was told at OP-04/6, and shows something else by now. */
+static void end_phase_4(struct spaak *s)
+{
+    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, ENV_NEVER);
+    if (session_is_of_pairing(s, SPAAK_PAD)) {
+        session_drop(s, SPAAK_PAD);
+        readers_off(s, SPAAK_PAD);
+    }
+    enter(s, PAIRING_OFF);
+    unlock_look(s);
+}
+
+/* Until the key is tracked, or the time for it over. Who else is asked for at the pad goes before. */
 static void begin_phase_4(struct spaak *s)
 {
     struct vehicle_key *k = keys_owner(s);
-    if (!k || env_now_us(s->env) >= pairing(s)->until_us) {
-        leave(s, CABIN_PAIRED, ERR_OK);
+    bool others = s->readers[SPAAK_PAD].session && !session_is_of_pairing(s, SPAAK_PAD);
+    if (!k || k->tracked || env_now_us(s->env) >= pairing(s)->until_us) {
+        end_phase_4(s);
         return;
     }
-    if (session_is_heard(s, SPAAK_PAD)) {
+    if (others || session_is_heard(s, SPAAK_PAD)) {
         env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
         return;
     }
     session_drop(s, SPAAK_PAD);
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, pairing(s)->until_us); /* a phone may not come back */
-    enum err e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_4, k, NEXT_MS);
-    if (e)
-        leave(s, CABIN_FAILED, e);
+    enum err e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_4, k, NEXT_MS, true);
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_FAIL, "OP-05/3", NULL, e, 0, "nobody can be asked for a receipt");
+    end_phase_4(s);
+}
+
+void pairing_yield(struct spaak *s)
+{
+    if (pairing(s)->state != PAIRING_PHASE_4 || !session_is_of_pairing(s, SPAAK_PAD) ||
+        session_is_heard(s, SPAAK_PAD))
+        return;
+    session_drop(s, SPAAK_PAD);
+    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
+}
+
+void pairing_on_key_ended(struct spaak *s)
+{
+    if (pairing(s)->state == PAIRING_PHASE_4 && !keys_owner(s) && !session_is_heard(s, SPAAK_PAD))
+        end_phase_4(s);
 }
 
 /* OP-04/6, 7: owner pairing is complete */
@@ -258,6 +303,13 @@ static unsigned gap_after(enum err reason)
     return reason == ERR_DK_EVIDENCE ? RETYPE_MS : AGAIN_MS;
 }
 
+/* What the head unit shows for a moment stays in the trace; a phone that was taken away is no failure. */
+static void trace_failure(struct spaak *s, const struct session_end *end, const char *phase)
+{
+    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, end->reason, 0, phase);
+}
+
 /* The set may be used up by now: PP-03, and another pairing. */
 static void phase_2_failed(struct spaak *s, const struct session_end *end)
 {
@@ -272,6 +324,7 @@ static void phase_2_failed(struct spaak *s, const struct session_end *end)
 
 static void on_phase_2(struct spaak *s, const struct session_end *end)
 {
+    trace_failure(s, end, "phase 2");
     if (!end->stored) {
         phase_2_failed(s, end);
         return;
@@ -289,10 +342,15 @@ static void on_phase_3(struct spaak *s, const struct session_end *end)
         succeed(s);
         return;
     }
+    trace_failure(s, end, "phase 3");
     pairing(s)->tries += end->reason != ERR_DK_LINK_LOST;
+    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PHASE_3_TRIES;
     if (end->reason == ERR_DK_STATUS)
         pairing(s)->tries = PHASE_3_TRIES;
-    cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
+    else if (in_vain) /* it needs a password again, which only its user has */
+        cabin_notify(s, CABIN_FAILED, end->reason);
+    if (end->reason == ERR_DK_STATUS || !in_vain)
+        cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
     ask_phone(s, end->reason == ERR_DK_LINK_LOST ? 0 : NEXT_MS);
 }
 
@@ -300,13 +358,17 @@ static void on_phase_4(struct spaak *s, const struct session_end *end)
 {
     if (end->learnt == VEHICLE_LEARNT_RECEIPT) {
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
-        leave(s, CABIN_PAIRED, ERR_OK);
+        readers_off(s, SPAAK_PAD);
+        end_phase_4(s);
         return;
     }
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-05/5", NULL, end->reason, 0, "no receipt");
     readers_off(s, SPAAK_PAD);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
+    unlock_on_learnt(s, end);
+    pairing_on_key_ended(s);
+    unlock_look(s);
 }
 
 void pairing_on_session(struct spaak *s, const struct session_end *end)
@@ -328,7 +390,8 @@ void pairing_on_session(struct spaak *s, const struct session_end *end)
 
 void pairing_retired(struct spaak *s)
 {
-    bool on = s->pairing.state != PAIRING_OFF;
+    bool on = s->pairing.state != PAIRING_OFF || s->cabin.asked;
+    user_forget(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (!session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING))
             readers_off(s, (enum spaak_place)i);

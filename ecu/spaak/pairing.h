@@ -1,8 +1,10 @@
 /* What the SpaaK Module's files of owner pairing (OP-02 to OP-05) and of unlocking share.
  *
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
+ *   user.c       has the user a key of the car: the body controller proves it
  *   pairing.c    phase 1, and which session comes next until the key is tracked
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
+ *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
  *   readers.c    the two NFC readers: who is asked for, what travels to a card
  *   keys.c       records of keys, slot identifiers, tokens */
@@ -24,8 +26,8 @@ void keys_retire(struct spaak *s);
 enum err keys_put(struct spaak *s, const struct vehicle_key *k);
 /* Puts: none is left, with the identity that they belong to. */
 void keys_put_none(struct spaak *s);
-/* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. ERR_NO_SPACE.
- */
+/* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. A full list
+ * gives up the key that was paired first of those that are terminated. ERR_NO_SPACE: there is none. */
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
 enum err keys_store(struct spaak *s, const struct vehicle_key *k);
 enum err keys_delete(struct spaak *s, struct vehicle_key *k);
@@ -62,16 +64,29 @@ void readers_send(struct spaak *s, enum spaak_place place, struct span command);
 void readers_send_again(struct spaak *s, enum spaak_place place, struct span command);
 void readers_off(struct spaak *s, enum spaak_place place);
 
+/* ---- presence.c ---- */
+
+/* The phone that is selected there has unlocked. */
+void presence_begin(struct spaak *s, enum spaak_place place);
+/* Somebody would be asked for there, but for it. */
+void presence_look(struct spaak *s, enum spaak_place place);
+/* The field goes off for another reason. */
+void presence_on_off(struct spaak *s, enum spaak_place place);
+/* From a reader that has no session. */
+void presence_on_selected(struct spaak *s, enum spaak_place place);
+void presence_on_lost(struct spaak *s, enum spaak_place place, enum reader_loss loss);
+void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
+
 /* ---- session.c, session_begin.c ---- */
 
 /* Of [K]. ERR_NOT_FOUND without. */
 enum err vehicle_identity_id(struct spaak *s, uint8_t out[TRANSACTION_VEHICLE_ID]);
 
-/* Begins a session at that reader, which must have none, and asks for the phone. On an error nothing has
- * begun. */
+/* Begins a session at that reader, which must have none, and asks for the phone. of_pairing: its end is told
+ * to pairing.c, else to unlock.c. On an error nothing has begun. */
 enum err session_begin_pairing(struct spaak *s, enum spaak_place place, unsigned gap_ms);
 enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehicle_phase phase,
-                              struct vehicle_key *k, unsigned gap_ms);
+                              struct vehicle_key *k, unsigned gap_ms, bool of_pairing);
 enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint8_t purpose);
 /* From the reader: the answer to SELECT or to a command; the phone is gone. */
 void session_on_answer(struct spaak *s, enum spaak_place place, struct span response);
@@ -80,6 +95,7 @@ void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
 void session_repeat(struct spaak *s, enum spaak_place place);
 /* A phone has answered, and the session is not over. */
 bool session_is_heard(const struct spaak *s, enum spaak_place place);
+bool session_is_of_pairing(const struct spaak *s, enum spaak_place place);
 /* Ends it; nobody is told. True: a phone is in the middle of phase 2, and hears the abort when it has
  * answered; until then the session stays, and then turns the reader off. False: nothing is left of it. */
 bool session_abort(struct spaak *s, enum spaak_place place, enum err reason);
@@ -92,6 +108,8 @@ void session_drop(struct spaak *s, enum spaak_place place);
 void pairing_init(struct spaak *s);
 /* OP-02/3 */
 void pairing_start(struct spaak *s);
+/* OP-02/4: the user may, or why not: ERR_IGNITION_OFF, ERR_FOB_AWAY, ERR_BCM_SILENT. */
+void pairing_on_user(struct spaak *s, enum err e);
 void pairing_cancel(struct spaak *s);
 void pairing_on_verifiers(struct spaak *s);
 void pairing_on_timer(struct spaak *s, unsigned timer);
@@ -99,8 +117,13 @@ void pairing_on_timer(struct spaak *s, unsigned timer);
 void pairing_retired(struct spaak *s);
 /* A session of the pairing is over. */
 void pairing_on_session(struct spaak *s, const struct session_end *end);
-/* Pad and timers are the pairing's. */
+/* Pad and timers are the pairing's: phases 1 to 3. */
 bool pairing_is_on(const struct spaak *s);
+/* Phase 4 leaves the pad to what a person has asked for, and takes it up again when that is over. One that is
+ * in the middle of a transaction yields at its end. */
+void pairing_yield(struct spaak *s);
+/* Phase 4 ends with its key. */
+void pairing_on_key_ended(struct spaak *s);
 
 /* ---- pass_report.c ---- */
 
@@ -120,10 +143,17 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
-/* May the user pair: ignition on, key fob in the car. */
-enum err cabin_check_user(const struct spaak *s);
 /* To the BCM, if it is heard. */
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION]);
+
+/* ---- user.c ---- */
+
+/* May the user pair: ignition on, key fob in the car? pairing_on_user has the answer. */
+void user_ask(struct spaak *s);
+/* Nobody wants to know any more. */
+void user_forget(struct spaak *s);
+void user_on_frame(struct spaak *s, const struct bus_frame *f);
+void user_on_timer(struct spaak *s);
 
 /* ---- unlock.c ---- */
 
@@ -132,6 +162,8 @@ void unlock_look(struct spaak *s);
 /* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
 void unlock_terminate(struct spaak *s, struct vehicle_key *k);
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
+/* What a session has learnt beside its purpose: the device has ended its key. */
+void unlock_on_learnt(struct spaak *s, const struct session_end *end);
 /* A transaction has proved who is there, whose first answer came then: doors or engine. ERR_DK_TIMEOUT: it
  * took too long, and nothing moves. */
 enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,

@@ -23,6 +23,14 @@ struct spaak_keys {
 struct session;
 #define READER_SELECT 32 /* a SELECT is at most so long */
 
+/* Of a phone that has unlocked, at its reader (presence.c). */
+enum spaak_presence {
+    PRESENCE_NONE,   /* nobody has to leave before somebody is asked for */
+    PRESENCE_HERE,   /* selected; the field stays on until it is gone */
+    PRESENCE_UNSEEN, /* the field was off: it may be there still */
+    PRESENCE_ASKED   /* the field is on again: is it? */
+};
+
 struct spaak_reader {
     struct reader_channel *channel; /* from the first message on: most readers of a fleet never have one */
     uint8_t number;                 /* of the last command; answers repeat it */
@@ -36,6 +44,8 @@ struct spaak_reader {
     uint64_t polled_us;        /* when the field is on, at the latest */
     uint64_t not_before_us;    /* a phone that failed is asked again then */
     uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
+    bool opened;               /* the phone under way, follow-ups included, has unlocked */
+    enum spaak_presence presence;
 };
 
 enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };
@@ -49,7 +59,8 @@ struct session_end {
     enum vehicle_learnt learnt; /* FINISH */
     bool has_key;               /* who it was, or is about, though it may be refused */
     uint8_t key_id[ENDPOINT_KEY_ID];
-    bool stored; /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
+    bool lacks_slots; /* TRANSACTION: the device has handed out slots since */
+    bool stored;      /* PAIRING: its key is in the store, pending: phase 3 comes before another phase 2 */
 };
 
 /* What the pairing does now, and waits for. */
@@ -76,6 +87,8 @@ struct cabin {
     struct cabin_bcm_status bcm;
     struct cabin_heard request, status;
     uint8_t alive_notice, alive_status, alive_command;
+    unsigned asked; /* how often for the key fob, with this challenge; 0: no answer is awaited (user.c) */
+    uint8_t challenge[CABIN_CHALLENGE];
     struct isotp_port keys; /* the list for the head unit */
 };
 

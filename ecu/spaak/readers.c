@@ -22,12 +22,23 @@ static void wait(struct spaak *s, enum spaak_place place, bool on)
 
 /* ---- from a reader ---- */
 
+/* Nobody's session: a phone may be on its way out (presence.c). */
+static void on_presence(struct spaak *s, enum spaak_place place, const struct reader_report *r)
+{
+    if (r->type == READER_SELECTED)
+        presence_on_selected(s, place);
+    else if (r->type == READER_LOST)
+        presence_on_lost(s, place, r->loss);
+}
+
 static void on_report(struct spaak *s, enum spaak_place place, const struct reader_report *r)
 {
     struct spaak_reader *reader = &s->readers[place];
     bool of_polling = r->type == READER_SELECTED || r->type == READER_LOST;
     if (r->number != (of_polling ? reader->polled : reader->number))
         return; /* of a time that is over */
+    if (!reader->session)
+        on_presence(s, place, r);
     if (r->type == READER_SELECTED || r->type == READER_RESPONSE) {
         wait(s, place, false);
         reader->awaits &= r->type != READER_SELECTED;
@@ -138,6 +149,8 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
     struct spaak_reader *r = &s->readers[place];
     uint8_t select[READER_SELECT];
     bool waits = r->session && r->awaits && r->select_len;
+    if (!r->session)
+        presence_on_status(s, place, flags);
     if (r->waited > 1 && !(flags & READER_STATUS_CARD)) { /* LOST got lost, or the reader began anew */
         wait(s, place, false);
         session_on_lost(s, place, ERR_DK_LINK_LOST);
@@ -168,6 +181,7 @@ void readers_send_again(struct spaak *s, enum spaak_place place, struct span com
 void readers_off(struct spaak *s, enum spaak_place place)
 {
     struct reader_command c = {.type = READER_OFF};
+    presence_on_off(s, place);
     wait(s, place, false);
     s->readers[place].awaits = false;
     if (s->readers[place].channel)
@@ -197,5 +211,6 @@ void readers_fini(struct spaak *s)
             reader_channel_fini(s->readers[i].channel);
         free(s->readers[i].channel);
         s->readers[i].channel = NULL;
+        s->readers[i].presence = PRESENCE_NONE;
     }
 }

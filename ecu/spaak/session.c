@@ -2,19 +2,28 @@
  * its end is told to who began it. */
 #include <assert.h>
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ecu/spaak/session.h"
+#include "lib/ccc/exchange.h"
 #include "lib/ccc/records/vehicle_record.h"
 
-#define RESET_MS 100 /* field off between the two transactions of phase 2; at least 50 */
-#define POLL_MS  500 /* until a device that is not ready is asked again, field off */
+#define ALL_SLOTS 0xFF
+#define RESET_MS  100 /* field off between the two transactions of phase 2; at least 50 */
+#define POLL_MS   500 /* until a device that is not ready is asked again, field off */
 
 bool session_is_heard(const struct spaak *s, enum spaak_place place)
 {
     const struct session *n = s->readers[place].session;
     return n && n->heard;
+}
+
+bool session_is_of_pairing(const struct spaak *s, enum spaak_place place)
+{
+    const struct session *n = s->readers[place].session;
+    return n && n->of_pairing;
 }
 
 static struct session *session_at(struct spaak *s, enum spaak_place place)
@@ -106,6 +115,13 @@ static enum err store_active(struct spaak *s, const struct vehicle_key *k)
     return e ? e : env_store_commit(s->env);
 }
 
+static void trace_offer(struct spaak *s, uint8_t entries)
+{
+    char note[64];
+    snprintf(note, sizeof note, "offers slots and tokens: entries %02X", entries);
+    env_trace_note(s->env, TRACE_NOTE, note);
+}
+
 static enum err commit(struct spaak *s, const struct vehicle_step *step)
 {
     switch (step->what) {
@@ -116,6 +132,7 @@ static enum err commit(struct spaak *s, const struct vehicle_step *step)
     case VEHICLE_STORE_ACTIVE:
         return store_active(s, step->key);
     case VEHICLE_STORE_OFFER:
+        trace_offer(s, step->entries);
         slots_put_used(s, MAILBOX_SLOTS);
         return keys_store(s, step->key);
     default:
@@ -164,6 +181,7 @@ static void end(struct spaak *s, enum spaak_place place, const struct vehicle_st
     const struct vehicle_key *k = whose(n);
     bool pairing = n->of_pairing;
     out.stored = n->stored;
+    out.lacks_slots = n->lacks_slots;
     out.has_key = k != NULL;
     if (n->kind == SESSION_PAIRING && n->stored) {
         out.has_key = true;
@@ -254,6 +272,30 @@ static bool is_select(struct span apdu)
     return apdu.len > 1 && apdu.p[1] == 0xA4;
 }
 
+/* Doors and engine have their command; then, while the device is still here: has it handed out slots? */
+static struct vehicle_step open_for(struct spaak *s, enum spaak_place place, struct session *n)
+{
+    struct vehicle_transaction *t = &n->protocol.transaction;
+    uint8_t plain[16];
+    struct wr w = wr_of(plain, sizeof plain);
+    enum err e = unlock_authenticated(s, place, t, n->heard_us);
+    if (e)
+        return vehicle_transaction_fail(t, e);
+    exchange_begin(&w, EXCHANGE_COMMIT);
+    exchange_put_read(&w, MAILBOX_PRIVATE, t->key->map.slot_bitmap, 1);
+    return w.failed ? vehicle_transaction_fail(t, ERR_NO_SPACE)
+                    : vehicle_transaction_exchange(t, span_of(plain, w.len));
+}
+
+static struct vehicle_step take_slots(struct session *n)
+{
+    struct vehicle_transaction *t = &n->protocol.transaction;
+    if (t->len != 1)
+        return vehicle_transaction_fail(t, ERR_DK_ANSWER);
+    n->lacks_slots = t->data[0] != ALL_SLOTS;
+    return vehicle_transaction_end(t, 0x01, 0x00);
+}
+
 static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step step)
 {
     struct session *n = session_at(s, place);
@@ -271,11 +313,10 @@ static void drive(struct spaak *s, enum spaak_place place, struct vehicle_step s
             n->heard = n->protocol.pairing.state != VP_SELECTING;
             step = proceed(n);
         } else if (step.what == VEHICLE_OPEN) {
-            enum err e = unlock_authenticated(s, place, &n->protocol.transaction, n->heard_us);
-            step = e ? vehicle_transaction_fail(&n->protocol.transaction, e)
-                     : vehicle_transaction_end(&n->protocol.transaction, 0x01, 0x00);
+            step = open_for(s, place, n);
+        } else if (step.what == VEHICLE_DATA) {
+            step = take_slots(n);
         } else {
-            assert(step.what != VEHICLE_DATA); /* nothing is exchanged in a plain transaction */
             step = store(s, n, &step);
         }
     }

@@ -11,6 +11,7 @@ struct session {
     bool heard;        /* a phone has answered SELECT */
     uint64_t heard_us; /* and when */
     bool stored;       /* PAIRING: came to STORE_KEY */
+    bool lacks_slots;  /* TRANSACTION: entries of its slot list are free */
     bool closing;      /* PAIRING: only the abort is still to be said */
     enum err closes;   /* why */
     int traced;        /* state of the protocol whose milestone stands in the trace */

@@ -236,7 +236,7 @@ static enum err set_attestation(struct spaak *s, struct session *n, const struct
 }
 
 enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehicle_phase phase,
-                              struct vehicle_key *k, unsigned gap_ms)
+                              struct vehicle_key *k, unsigned gap_ms, bool of_pairing)
 {
     struct session *n = NULL;
     enum err e = make(s, SESSION_FINISH, &n);
@@ -244,7 +244,7 @@ enum err session_begin_finish(struct spaak *s, enum spaak_place place, enum vehi
         return e;
     n->phase = phase;
     n->gap_ms = gap_ms;
-    n->of_pairing = s->pairing.state != PAIRING_OFF && place == SPAAK_PAD;
+    n->of_pairing = of_pairing;
     e = set_transaction(s, n, &n->finish_config.transaction);
     n->finish_config.transaction.keys = k;
     n->finish_config.transaction.n_keys = 1;

@@ -30,6 +30,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_STATUS] = {"SpaaK_Status", true},
     [SPAAK_TIMER_BCM] = {"BCM_Status missing", true},
     [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
+    [SPAAK_TIMER_USER] = {"answer of the BCM", false},
     [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
     [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
     [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
@@ -251,6 +252,9 @@ static void on_timer(struct spaak *s, unsigned timer)
         break;
     case SPAAK_TIMER_PASS_REPORT:
         requester_on_timer(&s->pass_report);
+        break;
+    case SPAAK_TIMER_USER:
+        user_on_timer(s);
         break;
     case SPAAK_TIMER_LOOK:
         unlock_look(s);

@@ -40,6 +40,7 @@ enum {
     SPAAK_TIMER_STATUS, /* of the cabin */
     SPAAK_TIMER_BCM,
     SPAAK_TIMER_KEYS,
+    SPAAK_TIMER_USER, /* whether a key fob is there */
     SPAAK_TIMER_PASS_REPORT,
     SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
     SPAAK_TIMER_DIAGNOSTIC

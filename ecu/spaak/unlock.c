@@ -22,7 +22,7 @@ static struct vehicle_key *find(struct spaak *s, const uint8_t key_id[ENDPOINT_K
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? find(s, s->keys.ended_id) : NULL;
-    if (s->pairing.state != PAIRING_OFF && s->readers[SPAAK_PAD].session)
+    if (pairing_is_on(s) && s->readers[SPAAK_PAD].session)
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -30,6 +30,7 @@ static void delete_ended(struct spaak *s)
     s->keys.ended = false;
     if (!k)
         return;
+    pairing_yield(s);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         session_drop(s, (enum spaak_place)i);
     enum err e = keys_delete(s, k);
@@ -61,24 +62,37 @@ static bool is_wanted(struct spaak *s, enum spaak_place place)
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
     if (!s->finished || pairing_is_on(s) || !has_keys(s) || !s->cabin.bcm_heard)
         return false;
-    if (place == SPAAK_PAD)
-        return bcm->start && s->pairing.state == PAIRING_OFF;
-    return bcm->locked;
+    return place == SPAAK_PAD ? bcm->start : bcm->locked;
+}
+
+/* A pairing has the pad. Phase 4 has it while nobody wants something there. */
+static bool is_the_pairings(struct spaak *s, enum spaak_place place)
+{
+    if (place != SPAAK_PAD)
+        return false;
+    if (is_wanted(s, place))
+        pairing_yield(s);
+    return pairing_is_on(s) || session_is_of_pairing(s, place);
 }
 
 static void look_at(struct spaak *s, enum spaak_place place)
 {
     struct spaak_reader *r = &s->readers[place];
-    bool pairs = place == SPAAK_PAD && s->pairing.state != PAIRING_OFF;
-    if (pairs || session_is_heard(s, place))
+    if (is_the_pairings(s, place) || session_is_heard(s, place))
         return;
     bool had = r->session != NULL;
     if (had && r->follows_until_us) {
         if (env_now_us(s->env) < r->follows_until_us)
             return; /* the doors have moved, and it is not over for the key */
         session_drop(s, place);
+        r->opened = false; /* nobody came back */
     }
     r->follows_until_us = 0;
+    if (r->presence != PRESENCE_NONE) {
+        if (is_wanted(s, place))
+            presence_look(s, place);
+        return;
+    }
     if (!is_wanted(s, place)) {
         if (had) {
             session_drop(s, place);
@@ -116,6 +130,7 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
     cabin_command(s, place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START, id);
+    s->readers[place].opened = place == SPAAK_DOOR;
     return ERR_OK;
 }
 
@@ -144,7 +159,7 @@ static enum vehicle_phase next_of(const struct vehicle_key *k, const struct sess
         return VEHICLE_PHASES;
     if (!k->tracked)
         return VEHICLE_PHASE_4;
-    return k->offered != 0xFF ? VEHICLE_REFILL : VEHICLE_PHASES;
+    return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
 /* PP-03/1: the vehicle has no owner any more. */
@@ -168,7 +183,29 @@ void unlock_terminate(struct spaak *s, struct vehicle_key *k)
     OPENSSL_cleanse(&update, sizeof update);
     keys_claim(s);
     cabin_notify(s, e ? CABIN_FAILED : CABIN_KEY_DELETED, e);
+    pairing_on_key_ended(s);
     want_verifiers(s);
+}
+
+void unlock_on_learnt(struct spaak *s, const struct session_end *end)
+{
+    struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
+    if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
+        end_key(s, k);
+    want_verifiers(s);
+}
+
+/* Nothing is left to be said to the phone. */
+static void finish_contact(struct spaak *s, enum spaak_place place, bool gone)
+{
+    struct spaak_reader *r = &s->readers[place];
+    bool stays = r->opened && !gone;
+    r->opened = false;
+    r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
+    if (stays)
+        presence_begin(s, place);
+    else
+        readers_off(s, place);
 }
 
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end)
@@ -178,18 +215,14 @@ void unlock_on_session(struct spaak *s, enum spaak_place place, const struct ses
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0,
                          place == SPAAK_PAD ? "pad" : "door");
-    if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
-        end_key(s, k);
+    unlock_on_learnt(s, end);
     if (end->learnt == VEHICLE_LEARNT_RECEIPT)
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
-    want_verifiers(s);
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;
-    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0) == ERR_OK) {
+    if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0, false) == ERR_OK)
         r->follows_until_us = env_now_us(s->env) + AGAIN_MS * 1000;
-    } else {
-        readers_off(s, place);
-        r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
-    }
+    else
+        finish_contact(s, place, end->reason == ERR_DK_LINK_LOST);
     env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }

@@ -3,11 +3,16 @@
 #include <string.h>
 
 #include "ecu/wcp/wcp_internal.h"
+#include "lib/msg/cabin.h"
 
 static const char *const callers[] = {"phone", NULL};
 static const struct port_spec ports[WCP_PORTS] = {
     [WCP_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_WCP},
-    [WCP_PORT_NFC] = {.name = "nfc", .medium = "nfc", .end = PORT_LISTENS, .callers = callers},
+    [WCP_PORT_NFC] = {.name = "nfc",
+                      .medium = "nfc",
+                      .end = PORT_LISTENS,
+                      .callers = callers,
+                      .name_of = apdu_command_name},
 };
 
 static const struct timer_spec timers[WCP_TIMERS] = {
@@ -114,6 +119,7 @@ static enum err wcp_init(void *self, struct env *env, const struct component_arg
     w->channel.on_message = commands_on_message;
     w->channel.on_failed = commands_on_failed;
     w->channel.owner = w;
+    w->alive = cabin_alive_begin(env->crypto) & 0x0F;
     field_show(w);
     env_timer_in(env, WCP_TIMER_STATUS, matrix_row(reader_row_status(w->place))->cycle_ms * 1000ull);
     return ERR_OK;

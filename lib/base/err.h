@@ -106,6 +106,7 @@
     X(OWNER_KEY_HELD, 455, "the vehicle has an owner's key already")                            \
     X(IDENTITY_MISSING, 456, "the vehicle has no identity")                                     \
     X(USER_CANCELLED, 457, "the user cancelled it")                                             \
+    X(ANSWER_MAC, 465, "the body controller's answer has a wrong MAC")                          \
     X(KTS_UNREACHABLE, 470, "the key tracking server does not answer")                          \
     X(RECEIPT_PENDING, 471, "the key is registered, its receipt is not signed yet")             \
     X(KEY_REGISTERED, 472, "the key is registered with other data")                             \

@@ -71,6 +71,19 @@ static const struct matrix_row rows[MATRIX_MESSAGES] = {
                               .formats = MATRIX_FD,
                               .burst = 4,
                               .per_second = 10},
+    [MATRIX_SPAAK_BCM_ASK] =
+        FRAME_ROW(0x3C1, "SpaaK_BCM_Ask", NODE_SPAAK, NODE_BCM, BODY, TO(BODY), 8, 0, 4, 20),
+    [MATRIX_BCM_SPAAK_ANSWER] = {.id = 0x3C2,
+                                 .name = "BCM_SpaaK_Answer",
+                                 .kind = MATRIX_FRAME,
+                                 .sender = NODE_BCM,
+                                 .receivers = NODE_SPAAK,
+                                 .from = SEGMENT_BODY,
+                                 .to = TO(BODY),
+                                 .length = 24,
+                                 .formats = MATRIX_FD,
+                                 .burst = 4,
+                                 .per_second = 20},
     [MATRIX_UDS_SPAAK_REQ] =
         DIAGNOSTIC_ROW(0x7A0, "UDS_SpaaK_Req", NODE_TESTER, NODE_SPAAK, DIAGNOSTIC, TO(BODY)),
     [MATRIX_UDS_SPAAK_RSP] =

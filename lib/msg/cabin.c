@@ -6,6 +6,7 @@
 
 enum { BYTE_COUNTER = 1, BYTE_CHECKSUM = 7, FRAME_LENGTH = 8 };
 enum { BYTE_TRANSACTION = 2, BYTE_NONCE = 10, BYTE_ZEROS = 14, BYTE_MAC = 16 };
+enum { BYTE_CHALLENGE = 8 };
 
 /* Bits of SpaaK_Status and BCM_Status, byte 0. */
 enum { SPAAK_PAIRING = 1, SPAAK_VERIFIERS = 2, SPAAK_IDENTITY = 4 };
@@ -247,38 +248,44 @@ enum err cabin_read_bcm_status(const struct bus_frame *f, uint64_t now_us, struc
     return ERR_OK;
 }
 
-/* ---- SpaaK_BCM_Cmd ---- */
+/* ---- SpaaK_BCM_Cmd, BCM_SpaaK_Answer: bytes 0 to 15 and a MAC ---- */
 
-static enum err command_mac(struct crypto *c, const uint8_t key[CMAC_KEY], const struct bus_frame *f,
-                            uint8_t out[CMAC_SIZE])
+static enum err frame_mac(struct crypto *c, const uint8_t key[CMAC_KEY], const struct bus_frame *f,
+                          uint8_t out[CMAC_SIZE])
 {
     const uint8_t id[2] = {(uint8_t)(f->id >> 8), (uint8_t)f->id};
     const struct span parts[] = {span_of(id, sizeof id), span_of(f->data, BYTE_MAC)};
     return crypto_cmac(c, key, parts, 2, out);
 }
 
+static enum err put_mac(struct crypto *c, const uint8_t key[CMAC_KEY], struct bus_frame *f)
+{
+    uint8_t mac[CMAC_SIZE];
+    enum err e = frame_mac(c, key, f, mac);
+    if (!e)
+        memcpy(f->data + BYTE_MAC, mac, CABIN_COMMAND_MAC);
+    OPENSSL_cleanse(mac, sizeof mac);
+    return e;
+}
+
 enum err cabin_write_command(struct crypto *c, const uint8_t key[CMAC_KEY], const struct cabin_command *m,
                              uint8_t *alive, struct bus_frame *out)
 {
-    uint8_t mac[CMAC_SIZE];
     assert(m->order >= CABIN_UNLOCK && m->order <= CABIN_START);
     begin_frame(MATRIX_SPAAK_BCM_CMD, alive, out);
     out->data[0] = (uint8_t)m->order;
     memcpy(out->data + BYTE_TRANSACTION, m->transaction, CABIN_TRANSACTION);
     memcpy(out->data + BYTE_NONCE, m->nonce, CABIN_NONCE);
-    enum err e = command_mac(c, key, out, mac);
-    if (!e)
-        memcpy(out->data + BYTE_MAC, mac, CABIN_COMMAND_MAC);
-    OPENSSL_cleanse(mac, sizeof mac);
-    return e;
+    return put_mac(c, key, out);
 }
 
-static enum err check_mac(struct crypto *c, const uint8_t key[CMAC_KEY], const struct bus_frame *f)
+static enum err check_mac(struct crypto *c, const uint8_t key[CMAC_KEY], const struct bus_frame *f,
+                          enum err wrong)
 {
     uint8_t mac[CMAC_SIZE];
-    enum err e = command_mac(c, key, f, mac);
+    enum err e = frame_mac(c, key, f, mac);
     if (!e && !bytes_equal_ct(mac, f->data + BYTE_MAC, CABIN_COMMAND_MAC))
-        e = ERR_COMMAND_MAC;
+        e = wrong;
     OPENSSL_cleanse(mac, sizeof mac);
     return e;
 }
@@ -295,7 +302,7 @@ enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const
 {
     enum err e = check_form(MATRIX_SPAAK_BCM_CMD, f);
     if (!e)
-        e = check_mac(c, key, f);
+        e = check_mac(c, key, f, ERR_COMMAND_MAC);
     if (!e && !bytes_equal_ct(nonce, f->data + BYTE_NONCE, CABIN_NONCE))
         e = ERR_COMMAND_NONCE;
     if (!e && is_stale(heard, f, now_us))
@@ -309,6 +316,56 @@ enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const
     memcpy(out->transaction, f->data + BYTE_TRANSACTION, CABIN_TRANSACTION);
     memcpy(out->nonce, f->data + BYTE_NONCE, CABIN_NONCE);
     return ERR_OK;
+}
+
+/* ---- SpaaK_BCM_Ask, BCM_SpaaK_Answer ---- */
+
+void cabin_write_ask(const uint8_t challenge[CABIN_CHALLENGE], struct bus_frame *out)
+{
+    const struct matrix_row *row = matrix_row(MATRIX_SPAAK_BCM_ASK);
+    *out = (struct bus_frame){.id = row->id, .len = row->length};
+    memcpy(out->data, challenge, CABIN_CHALLENGE);
+}
+
+enum err cabin_read_ask(const struct bus_frame *f, uint8_t challenge[CABIN_CHALLENGE])
+{
+    enum err e = check_form(MATRIX_SPAAK_BCM_ASK, f);
+    if (!e)
+        memcpy(challenge, f->data, CABIN_CHALLENGE);
+    return e;
+}
+
+enum err cabin_write_answer(struct crypto *c, const uint8_t key[CMAC_KEY],
+                            const uint8_t challenge[CABIN_CHALLENGE], const struct cabin_answer *a,
+                            struct bus_frame *out)
+{
+    const struct matrix_row *row = matrix_row(MATRIX_BCM_SPAAK_ANSWER);
+    *out = (struct bus_frame){.id = row->id, .len = row->length, .flags = BUS_FD | BUS_BRS};
+    out->data[0] = (uint8_t)((a->ignition ? BCM_IGNITION : 0) | (a->fob ? BCM_FOB : 0));
+    memcpy(out->data + BYTE_CHALLENGE, challenge, CABIN_CHALLENGE);
+    return put_mac(c, key, out);
+}
+
+static bool answer_is_sound(const struct bus_frame *f)
+{
+    static const uint8_t zeros[BYTE_CHALLENGE - 1];
+    return !(f->data[0] & ~(BCM_IGNITION | BCM_FOB)) && memcmp(f->data + 1, zeros, sizeof zeros) == 0;
+}
+
+enum err cabin_read_answer(struct crypto *c, const uint8_t key[CMAC_KEY],
+                           const uint8_t challenge[CABIN_CHALLENGE], const struct bus_frame *f,
+                           struct cabin_answer *out)
+{
+    enum err e = check_form(MATRIX_BCM_SPAAK_ANSWER, f);
+    if (!e)
+        e = check_mac(c, key, f, ERR_ANSWER_MAC);
+    if (!e && !bytes_equal_ct(challenge, f->data + BYTE_CHALLENGE, CABIN_CHALLENGE))
+        e = ERR_MSG_REPLAYED;
+    if (!e && !answer_is_sound(f))
+        e = ERR_MSG_MALFORMED;
+    if (!e)
+        *out = (struct cabin_answer){.ignition = f->data[0] & BCM_IGNITION, .fob = f->data[0] & BCM_FOB};
+    return e;
 }
 
 struct span cabin_transaction_text(const uint8_t transaction[CABIN_TRANSACTION],

@@ -134,6 +134,31 @@ enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const
                             const struct bus_frame *f, uint64_t now_us, struct cabin_heard *heard,
                             struct cabin_command *out);
 
+/* ---- SpaaK_BCM_Ask, 3C1: SpaaK to BCM; BCM_SpaaK_Answer, 3C2: BCM to SpaaK, CAN FD ---- */
+
+/* What a pairing depends on is asked for with a challenge that was never used, and answered at once, with a
+ * MAC: BCM_Status says the same to whoever shows it, and anybody on the segment can say it. No counter, no
+ * checksum. */
+#define CABIN_CHALLENGE     8 /* bytes 0 to 7 of the question */
+#define CABIN_ANSWER_LENGTH 24
+struct cabin_answer {
+    bool ignition; /* byte 0, bit 0 */
+    bool fob;      /* bit 1: in the car; bytes 1 to 7 are 0 */
+};
+void cabin_write_ask(const uint8_t challenge[CABIN_CHALLENGE], struct bus_frame *out);
+/* ERR_BUS_LENGTH, ERR_BUS_FLAGS. */
+enum err cabin_read_ask(const struct bus_frame *f, uint8_t challenge[CABIN_CHALLENGE]);
+/* Bytes 8 to 15 are the challenge, 16 to 23 a MAC as that of the command, with its own identifier.
+ * ERR_CRYPTO_FAILED. */
+enum err cabin_write_answer(struct crypto *c, const uint8_t key[CMAC_KEY],
+                            const uint8_t challenge[CABIN_CHALLENGE], const struct cabin_answer *a,
+                            struct bus_frame *out);
+/* ERR_BUS_LENGTH, ERR_BUS_FLAGS, ERR_ANSWER_MAC, ERR_MSG_REPLAYED (to another challenge), ERR_MSG_MALFORMED;
+ * ERR_CRYPTO_FAILED. */
+enum err cabin_read_answer(struct crypto *c, const uint8_t key[CMAC_KEY],
+                           const uint8_t challenge[CABIN_CHALLENGE], const struct bus_frame *f,
+                           struct cabin_answer *out);
+
 /* The claims `authenticated`, `unlocked` and `started` have this value: the transaction in lower-case hex. */
 #define CABIN_TRANSACTION_TEXT (2 * CABIN_TRANSACTION + 1)
 struct span cabin_transaction_text(const uint8_t transaction[CABIN_TRANSACTION],

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/media/media.h"
+#include "sim/run/apdu_hex.h"
 #include "sim/run/boxes.h"
 #include "sim/run/folder.h"
 
@@ -28,6 +29,7 @@ struct record {
 struct records {
     int folder, logs;                /* descriptors, -1: not open */
     struct record can, bytes, apdus; /* apdus: of a run that has a reader */
+    struct apdu_hex *hex;            /* the same for the console; NULL: not wanted */
     size_t printed;                  /* events before this one are on the console */
 };
 
@@ -75,8 +77,10 @@ static void drop_folders(int folder)
 {
     static const char *const logs[] = {".log", NULL};
     static const char *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
+    static const char *const parameters[] = {".json", ".pem", NULL};
     folder_drop(folder, RECORDS_LOGS, logs);
     folder_drop(folder, RECORDS_STORES, stores);
+    folder_drop(folder, EXTERNAL_FOLDER, parameters);
 }
 
 /* Of the life before an earlier run, and of those before that. */
@@ -140,6 +144,13 @@ static bool any_reader(const struct run *r)
     return false;
 }
 
+static bool open_apdus(struct run *r)
+{
+    if (r->options->verbose)
+        r->records->hex = apdu_hex_new();
+    return open_record(r, &r->records->apdus, RECORDS_APDUS);
+}
+
 bool records_open(struct run *r)
 {
     r->records = calloc(1, sizeof *r->records);
@@ -148,7 +159,7 @@ bool records_open(struct run *r)
     r->records->folder = r->records->logs = -1;
     return open_folder(r) && remove_old(r) && boxes_open(r) && open_record(r, &r->records->can, "can.log") &&
            (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl")) &&
-           (!any_reader(r) || open_record(r, &r->records->apdus, RECORDS_APDUS));
+           (!any_reader(r) || open_apdus(r));
 }
 
 bool records_inside(struct run *r, const char *name, unsigned mode)
@@ -187,6 +198,7 @@ void records_close(struct run *r)
     close_record(&r->records->can);
     close_record(&r->records->bytes);
     close_record(&r->records->apdus);
+    apdu_hex_free(r->records->hex);
     if (r->records->folder >= 0)
         close(r->records->folder);
     free(r->records);
@@ -246,18 +258,25 @@ static void fit(char text[TRACE_TEXT_MAX], unsigned columns)
     snprintf(cut, TRACE_TEXT_MAX - (size_t)(cut - text), ELLIPSIS "%s", plain);
 }
 
+static void print_line(const struct run *r, const char *text)
+{
+    if (r->options->print)
+        r->options->print(text);
+    else
+        puts(text);
+}
+
 static void print_event(const struct run *r, const struct trace_event *e)
 {
-    char text[TRACE_TEXT_MAX];
+    char text[TRACE_TEXT_MAX], hex[APDU_HEX_LINE];
     if (r->options->quiet || !worth_a_line(r, e))
         return;
     trace_text(e, r->options->colour, text);
     if (r->options->columns)
         fit(text, r->options->columns);
-    if (r->options->print)
-        r->options->print(text);
-    else
-        puts(text);
+    print_line(r, text);
+    for (size_t i = 0; r->records->hex && apdu_hex_row(r->records->hex, e, i, hex); i++)
+        print_line(r, hex);
 }
 
 static void print_until(struct run *r, uint64_t time_us)
@@ -340,7 +359,11 @@ static void write_hex(struct record *k, struct span bytes)
 static void log_apdu(struct run *r, const struct tap_event *e)
 {
     struct record *k = &r->records->apdus;
-    if (!*e->from || !*e->to || !has_apdus(e->medium) || !has_room(r, k, e->time_us, 2 * e->bytes.len + 80))
+    if (!*e->from || !*e->to || !has_apdus(e->medium))
+        return;
+    if (r->records->hex)
+        apdu_hex_keep(r->records->hex, e->bytes);
+    if (!has_room(r, k, e->time_us, 2 * e->bytes.len + 80))
         return;
     k->written += (uint64_t)fprintf(k->f, "%12.3f ms  %s %s %c ", (double)e->time_us / 1000.0,
                                     e->out ? e->from : e->to, e->out ? e->to : e->from, e->out ? '>' : '<');

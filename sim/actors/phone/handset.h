@@ -105,6 +105,9 @@ void handset_on_password_timer(struct phone *p);
 enum err handset_delete_key(struct phone *p, unsigned index);
 /* It opens nothing any more; deleted when its vehicle has heard so. Those of dk_device_terminate. */
 enum err handset_terminate_key(struct phone *p, unsigned index);
+/* The user hands a slot of that key to a friend: the next vehicle contact fills its place again. Those of
+ * dk_device_hand_out_slot. */
+enum err handset_hand_out_slot(struct phone *p, unsigned index);
 /* The key tracking server's receipt for that key, sealed to the phone: into its mailbox, and the key is
  * tracked, in one transaction. The errors of dk_device_receipt. */
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],
@@ -131,6 +134,8 @@ void handset_phase0_on_news(struct phone *p, const char *tag, const char *news);
 /* Time to ask again, or no answer came. */
 void handset_phase0_again(struct phone *p);
 void handset_phase0_late(struct phone *p);
+/* Somebody wants to pair: asks anew when all was in vain before. */
+void handset_phase0_wanted(struct phone *p);
 void handset_phase0_stop(struct phone *p);
 
 /* ---- handset_tracking.c ---- */

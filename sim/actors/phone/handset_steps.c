@@ -120,9 +120,11 @@ static enum err store(struct phone *p, struct dk_change change)
 
 static void answer(struct phone *p, const struct dk_step *s)
 {
-    enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", s->answer);
+    uint8_t changed[PHONE_RECORDED_MAX];
+    struct span out = phone_attack_answer(p, s->answer, changed);
+    enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", out);
     if (e) /* the field went while it was made */
-        env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)s->answer.len, NULL);
+        env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)out.len, NULL);
 }
 
 static void do_steps(struct phone *p, struct dk_step s)
@@ -144,6 +146,8 @@ static void create_key(struct phone *p)
         env_trace_reason(p->env, TRACE_FAIL, "OP-03/5", NULL, e, 0, NULL);
     else
         env_trace_step(p->env, "OP-03/5", "makes its key");
+    if (!e)
+        phone_attack_on_key(p);
 }
 
 /* Else a transaction would store the key once more for nothing. */
@@ -202,7 +206,7 @@ bool handset_begin(struct phone *p, struct handset_turn *t)
     struct handset *h = &p->handset;
     if (!h->open)
         return false;
-    h->device.now_s = env_wall_ms(p->env) / 1000;
+    h->device.now_s = phone_attack_now_s(p);
     h->store = ERR_OK;
     *t = (struct handset_turn){.session = applet_session_key(&h->applet, DK_CONTACTLESS),
                                .state = h->device.state,
@@ -310,6 +314,27 @@ enum err handset_terminate_key(struct phone *p, unsigned index)
     enum err e = dk_device_terminate(&p->handset.device, k);
     enum err stored = handset_end_call(p, &t);
     return e ? e : stored;
+}
+
+enum err handset_hand_out_slot(struct phone *p, unsigned index)
+{
+    struct handset_turn t;
+    struct slot_id slot;
+    unsigned entry;
+    char hex[2 * sizeof slot.b + 1], note[64];
+    if (!handset_begin(p, &t))
+        return p->handset.broken ? p->handset.broken : ERR_MSG_UNEXPECTED;
+    struct digital_key *k = key_at(p, index);
+    if (!k)
+        return ERR_NOT_FOUND;
+    enum err e = dk_device_hand_out_slot(&p->handset.device, k, &slot, &entry);
+    enum err stored = handset_end_call(p, &t);
+    if (e || stored)
+        return e ? e : stored;
+    hex_encode(slot.b, slot.len, hex);
+    snprintf(note, sizeof note, "slot %u handed out: %s", entry, hex);
+    env_trace_note(p->env, TRACE_NOTE, note);
+    return ERR_OK;
 }
 
 enum err handset_take_receipt(struct phone *p, unsigned index, const uint8_t ephemeral[P256_POINT],

@@ -1,0 +1,79 @@
+/* A phone that has unlocked the doors and stays at the handle does not unlock them again when they are locked
+ * beside it: it must have left the field in between. So its reader keeps the field until the phone is gone,
+ * and where that was not to be seen (the field was off for a while) it looks whether somebody is still there.
+ */
+#include <string.h>
+
+#include "ecu/spaak/pairing.h"
+
+#define SEEN_MS 1000 /* a field is on so long before it says that nobody is there */
+
+static void free_reader(struct spaak *s, enum spaak_place place)
+{
+    s->readers[place].presence = PRESENCE_NONE;
+    env_trace_note(s->env, TRACE_NOTE, "the phone has left the door");
+    readers_off(s, place);
+    unlock_look(s);
+}
+
+/* The same polling as before, with nobody behind it but this file. */
+static void ask(struct spaak *s, enum spaak_place place)
+{
+    struct spaak_reader *r = &s->readers[place];
+    uint8_t select[READER_SELECT];
+    memcpy(select, r->select, r->select_len);
+    r->presence = PRESENCE_ASKED;
+    readers_poll(s, place, span_of(select, r->select_len), 0);
+}
+
+void presence_begin(struct spaak *s, enum spaak_place place)
+{
+    s->readers[place].presence = PRESENCE_HERE;
+}
+
+void presence_look(struct spaak *s, enum spaak_place place)
+{
+    if (s->readers[place].presence == PRESENCE_UNSEEN)
+        ask(s, place);
+}
+
+void presence_on_off(struct spaak *s, enum spaak_place place)
+{
+    if (s->readers[place].presence != PRESENCE_NONE)
+        s->readers[place].presence = PRESENCE_UNSEEN;
+}
+
+void presence_on_selected(struct spaak *s, enum spaak_place place)
+{
+    if (s->readers[place].presence == PRESENCE_ASKED)
+        s->readers[place].presence = PRESENCE_HERE;
+}
+
+/* Lifted; or a second phone has come: somebody has acted either way. */
+void presence_on_lost(struct spaak *s, enum spaak_place place, enum reader_loss loss)
+{
+    enum spaak_presence p = s->readers[place].presence;
+    if (p != PRESENCE_HERE && p != PRESENCE_ASKED)
+        return;
+    if (loss == READER_LOST_LIFTED || loss == READER_LOST_SECOND)
+        free_reader(s, place);
+    else
+        s->readers[place].presence = PRESENCE_UNSEEN;
+}
+
+/* What the reader said may have got lost, or the reader may have begun anew. */
+void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
+{
+    struct spaak_reader *r = &s->readers[place];
+    bool field = flags & READER_STATUS_FIELD, card = flags & READER_STATUS_CARD;
+    if (r->presence == PRESENCE_NONE)
+        return;
+    bool seen = r->presence == PRESENCE_ASKED && env_now_us(s->env) >= r->polled_us + SEEN_MS * 1000;
+    if (seen && card)
+        r->presence = PRESENCE_HERE;
+    else if (seen && field)
+        free_reader(s, place);
+    else if (seen || (r->presence == PRESENCE_HERE && !card))
+        r->presence = PRESENCE_UNSEEN;
+    unlock_look(s);
+}
