@@ -26,7 +26,7 @@ say      = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 # ---- what is made of what -------------------------------------------------------------------------------
 PROTO    := $(wildcard proto/*.proto)
 GEN      := $(PROTO:proto/%.proto=$(BUILD)/gen/proto/%.pb-c.c)
-core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/html lib/mail lib/json lib/token lib/ccc lib/ccc/*)) \
+core_SRC := $(wildcard $(addsuffix /*.c,lib/base lib/crypto lib/can lib/pki lib/env lib/msg lib/uds lib/http lib/html lib/mail lib/json lib/token lib/card lib/ccc lib/ccc/*)) \
             $(addprefix lib/host/,fault.c medium.c node.c node_tap.c seal.c store.c)
 # hosts and media: programs take from this library what they name, so a component's has no virtual world in it
 host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/*.c lib/media/*/*.c))
@@ -65,7 +65,7 @@ endif
 # kept, so that a second `make test` has nothing to do
 .SECONDARY:
 
-.PHONY: all help setup scenario scenarios play card list test check bench fuzz prove coverage memcheck guest-test real-test clean format
+.PHONY: all help setup scenario scenarios random play card list test check bench fuzz prove coverage memcheck guest-test real-test clean format
 all: setup $(BIN)
 
 help:
@@ -142,12 +142,15 @@ $(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_me
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
+# each of OpenSSL's functions that bench_pairing.c times goes through it
+$(BUILD)/tests/bench_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's,^TIMED.int. \([A-Za-z0-9_]*\).*,\1,p' tests/bench_pairing.c))
+
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_reader.c lib/host/seeded.c)
+FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c tests/fuzz_ble.c lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/vehicle_samples.c tests/uds_ecu.c tests/uds_ecu_table.c \
     tests/support.c lib/host/store.c lib/msg/diagnostic.c lib/msg/reader.c sim/plant/oem.c \
-    $(wildcard sgw/*.c lib/can/*.c lib/env/env.c lib/env/isotp_port.c lib/env/trace.c tests/rig_*.c lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/http/*.c lib/mail/*.c lib/ccc/*.c lib/ccc/*/*.c)) \
+    $(wildcard sgw/*.c lib/can/*.c lib/env/env.c lib/env/isotp_port.c lib/env/trace.c tests/rig_*.c lib/base/*.c lib/crypto/*.c lib/pki/*.c lib/uds/*.c lib/http/*.c lib/mail/*.c lib/card/*.c lib/ccc/*.c lib/ccc/*/*.c)) \
     $(addprefix $(BUILD)/obj/gen/proto/,dk_records.pb-c.o vehicle_records.pb-c.o) $(FUZZ_PART) $(LIBSIM) $(LIBHOST) $(CORE)
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D) && $(CC) $(LDFLAGS) $(OPT) -fsanitize=fuzzer $(filter %.o,$^) $(call group,$(filter %.a,$^)) -lyaml -lsocketcan -lmosquitto $(HOST) -o $@
@@ -176,6 +179,13 @@ play: all
 ## make scenarios      run all scenarios in both worlds, several at a time; out/junit.xml
 scenarios: all
 	$(Q)$(BUILD)/bin/spaaksim run --all $(if $(WORLD),--world $(WORLD)) $(if $(SEED),--seed $(SEED))
+
+## make random         a thousand seeds of random faults (N=1000 SEED=1 NAME=pp01 WORLD=virtual)
+N       ?= 1000
+RANDOM_OF := pp01 unlock life pp02 op01a op05 op03
+random: all
+	$(Q)rc=0; for s in $(or $(NAME),$(RANDOM_OF)); do $(BUILD)/bin/spaaksim run $$s --world $(or $(WORLD),virtual) \
+	    --faults random --seeds $(N) --seed $(or $(SEED),1) --out out/random/$$s || rc=1; done; exit $$rc
 
 ## make card SOCKET=/path/of/reader [FILES=folder]  a phone with a Digital Key for a reader of your own
 card: $(BUILD)/tests/card_phone

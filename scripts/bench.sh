@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench.sh BUILD [BASE]: all figures as JSON lines on standard output; nothing else. One core for what is said to be on one core.
 #
-# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, plant, ccc, records, hub, run, idle, runner, door, unlock, rebuild), or the rows whose names match (grep -E)
+# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, plant, ccc, pairing, records, hub, run, idle, runner, door, unlock, rebuild), or the rows whose names match (grep -E)
 # BASE          a commit to compare with: built beside, by its own Makefile, and measured in turn with this tree, ROUNDS (3)
 #               times each. A row is then the run with this tree's median value, with "base", the other's median,
 #               "base_ratio": above 1 is better here, for rates and for times; and "spread", how far the rounds of one side
@@ -19,13 +19,14 @@ verifiers verifier_sets vos_pp01_while_deriving_two_cores
 batch pki_batch_certificates
 plant plant_batch_certificates virtual_uds_requests life_to_the_verifiers
 ccc spake2p_exchanges standard_transactions fast_transactions owner_pairings stranger_auth0 stranger_auth0_fast stranger_auth1
+pairing virtual_owner_pairings
 hub hub_transfers_1kB_11_nodes hub_transfers_1kB_to_can_isotp
 run process_pp01_wall
 idle run_idle_day
 records phone_records_8_keys phone_records_8_keys_us
 runner runner_event_at_100000 life_before_a_run
 door token_checks door_passwords
-unlock process_unlock process_unlock_p99
+unlock process_unlock process_unlock_p99 process_unlock_to_wake_ups process_unlock_p99_to_wake_ups
 rebuild rebuild_one_component'
 
 one_core="" two_cores=""
@@ -50,6 +51,7 @@ measure() { # part, build folder whose programs are meant
     plant) [ ! -x "$2/tests/bench_plant" ] || $one_core "$2/tests/bench_plant" ;;
     batch) [ ! -x "$2/tests/bench_pki" ] || $one_core "$2/tests/bench_pki" ;;
     ccc) [ ! -x "$2/tests/bench_ccc" ] || $one_core "$2/tests/bench_ccc" ;;
+    pairing) [ ! -x "$2/tests/bench_pairing" ] || $one_core "$2/tests/bench_pairing" ;;
     records) [ ! -x "$2/tests/bench_records" ] || $one_core "$2/tests/bench_records" ;;
     hub) "$2/tests/bench_process" hub ;;
     run) "$2/tests/bench_process" run "$2" ;;

@@ -49,6 +49,7 @@ for object in $(objects $components lib/can lib/msg lib/crypto lib/pki lib/ccc l
     nm -u "$object" | grep -E ' (virtual_|seeded_|process_|link_|can_socket|sqlite|hub_|node_)' &&
         { echo "check: $object knows its host" >&2; bad=1; }
 done
+scripts/check-ends.sh "$1" || bad=1
 # and no component's program contains it
 for program in bin/zygote bin/hub $(ls tests/*/cast.c | sed 's,cast.c$,bin/zygote,'); do
     nm "$1/$program" 2>/dev/null | grep -q ' seeded_' && { echo "check: $program contains the seeded generator" >&2; bad=1; }

@@ -13,6 +13,7 @@
 #include "ecu/wcp/wcp.h"
 #include "sgw/sgw.h"
 #include "sim/actors/browser/browser.h"
+#include "sim/actors/card/card.h"
 #include "sim/actors/phone/phone.h"
 #include "sim/actors/rogue/rogue.h"
 #include "sim/actors/skimmer/skimmer.h"
@@ -21,9 +22,9 @@
 #include "tbm/tbm.h"
 
 static const struct component_class *const classes[] = {
-    &pki_class,    &vos_class,   &tbe_class,   &dos_class,     &kts_class,      &gsdp_class,
-    &sgw_class,    &tbm_class,   &wcp_class,   &spaak_class,   &bcm_class,      &hu_class,
-    &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class, &skimmer_class,
+    &pki_class,   &vos_class,     &tbe_class,      &dos_class,     &kts_class,  &gsdp_class,   &sgw_class,
+    &tbm_class,   &wcp_class,     &spaak_class,    &bcm_class,     &hu_class,   &tester_class, &rogue_class,
+    &phone_class, &browser_class, &stranger_class, &skimmer_class, &card_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

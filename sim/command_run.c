@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/host/setup.h"
+#include "lib/host/work_memo.h"
 #include "lib/media/media.h"
 #include "sim/chaos/random.h"
 #include "sim/commands.h"
@@ -160,9 +161,12 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
-    const struct random_options random = {&o.run, o.faults, o.seeds, o.jobs};
+    o.run.memo = work_memo_new();
+    const long jobs = o.jobs ? o.jobs : 2 * sysconf(_SC_NPROCESSORS_ONLN);
+    const struct random_options random = {&o.run, o.faults, o.seeds, jobs};
     int rc = o.faults ? random_run(path, &random) : run_file(path, &o.run, NULL, NULL);
     past_forget();
+    work_memo_free(o.run.memo);
     free(path);
     return rc;
 }

@@ -111,6 +111,12 @@ static bool check_class(const struct cast *c, const struct component_class *clas
                      class->name, l->call);
             return false;
         }
+    for (const struct handout_spec *h = class->handouts; h && h->key; h++)
+        if (!find(c, h->to)) {
+            snprintf(problem, DECLARATION_PROBLEM, "%s hands \"%s\" to \"%s\", which is not in the cast",
+                     class->name, h->key, h->to);
+            return false;
+        }
     if (!class->init) {
         snprintf(problem, DECLARATION_PROBLEM, "%s has no init", class->name);
         return false;

@@ -32,6 +32,7 @@ static const struct help {
      "  spaaksim run pp01\n"
      "  spaaksim run pp01 --world virtual --seed 7\n"
      "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
+     "  spaaksim run op03 --external phone --wait 120\n"
      "  spaaksim run pp01 --world virtual --faults random --seeds 1000\n"
      "  spaaksim run --all\n",
      EXITS},
@@ -59,6 +60,16 @@ static const struct help {
      "  spaaksim uds pp01 all raw 3E00 --hex\n",
      "exit: 0 a positive answer, 1 a negative one or silence, 2 the command line is wrong, 3 no such world "
      "runs,\nor it runs without that ECU\n"},
+    {"export", "what somebody outside needs to play a component of a run",
+     "export NAME|FOLDER --for MEMBER DIR",
+     "Copies what a run with --external has written for that member to a folder for this user alone: its "
+     "links "
+     "and what\nproves it there, the password, roots, a CA key for tests, as JSON, and certificates as PEM "
+     "(docs/air.md).\n",
+     0,
+     "  spaaksim run op03 --external phone      # leaves it in out/op03/external, too\n"
+     "  spaaksim export op03 --for phone /tmp/phone\n",
+     "exit: 0 copied, 1 it could not be, 2 the command line is wrong, 3 no run has left it\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
      "  spaaksim list\n", EXITS},
     {"check", "check scenario files without running them", "check [--dump] [FILE...]",

@@ -37,7 +37,7 @@ static const struct {
      OPTIONS_OF_RUN, true},
     {"wait", "SECONDS", "how long they are waited for, each time (default 60)", 'W', OPTIONS_OF_RUN, true},
     {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
-    {"jobs", "N", "with --all or --seeds: runs at the same time (default: twice the processors)", 'j',
+    {"jobs", "N", "with --all or --seeds: runs at the same time (default: what the machine bears)", 'j',
      OPTIONS_OF_RUN, true},
     {"faults", "random|FILE",
      "under faults that are drawn from the seed, or a schedule that was (docs/random.md)", 'f',
@@ -267,7 +267,6 @@ bool options_read(enum options_of command, int argc, char **argv, struct options
     *out = (struct options){.run = {.seed = 1}, .seeds = 1};
     out->run.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     out->run.columns = columns_of(STDOUT_FILENO);
-    out->jobs = 2 * sysconf(_SC_NPROCESSORS_ONLN); /* runs in real time mostly wait */
     while ((letter = getopt_long(argc, argv, "qv", longs, NULL)) != -1)
         if (!read_option(letter, out))
             return false;

@@ -1,6 +1,7 @@
 #include "sim/run_all.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,15 +14,25 @@
 
 #include "lib/host/spawn.h"
 #include "lib/host/virtual.h"
+#include "lib/host/work_memo.h"
 #include "sim/commands.h"
 #include "sim/run/folder.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/past.h"
 
+/* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor.
+ */
+#define PROCESS_RUNS_LEAST 2
+#define PROCESS_RUNS_MOST  8
+#define LOOK_NS            20000000 /* between two looks at the processors */
+
 struct job {
     char label[96], path[700], out[700], log[100];
     char variant[SCENARIO_VARIANT];
     enum world_kind world;
+    bool started;
+    size_t number;        /* as the files come, and in the report */
+    uint64_t expected_us; /* in real time: the longer, the earlier it begins */
     pid_t pid;
     double started_s;
     struct report_row row;
@@ -29,8 +40,10 @@ struct job {
 
 struct batch {
     struct job *jobs;
-    size_t count, next, running;
-    const struct run_options *options;
+    size_t count, started, running[WORLDS], limits[WORLDS];
+    size_t limit, least; /* of both worlds together; of real time on a busy machine */
+    bool one_world;
+    struct run_options options;
     const char *out;
     int folder, worlds[WORLDS];       /* descriptors of the folders */
     char (*causes)[RUN_FAILURE_TEXT]; /* of each job, in memory that its process shares */
@@ -46,11 +59,16 @@ static double now_s(void)
 /* In the child: the run, with its output in a file. What was lived before is in memory already. */
 static int work_job(const struct batch *b, const struct job *j)
 {
-    struct run_options options = *b->options;
+    struct run_options options = b->options;
     FILE *log = folder_create(b->worlds[j->world], j->log);
     prctl(PR_SET_PDEATHSIG, SIGTERM); /* nothing goes on when the whole is killed */
     if (!log || dup2(fileno(log), STDOUT_FILENO) < 0 || dup2(fileno(log), STDERR_FILENO) < 0)
         return EXIT_FAILED;
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (j->world == WORLD_VIRTUAL && !b->one_world) /* only what real time leaves over */
+        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){.sched_priority = 0});
     options.world = j->world;
     options.out = j->out;
     options.colour = false;
@@ -67,7 +85,8 @@ static void live_before(const struct batch *b, const struct job *j)
     struct scenario *s;
     size_t n;
     char problem[600];
-    struct run_options options = *b->options;
+    struct run_options options = b->options;
+    options.world = j->world;
     options.out = NULL;
     if (options.keep_past || !scenario_load(j->path, &s, &n, &wrong))
         return;
@@ -79,6 +98,8 @@ static void live_before(const struct batch *b, const struct job *j)
 
 static bool start_job(struct batch *b, struct job *j)
 {
+    j->started = true;
+    b->started++;
     live_before(b, j);
     fflush(stdout);
     j->started_s = now_s();
@@ -87,7 +108,7 @@ static bool start_job(struct batch *b, struct job *j)
     if (pid == 0)
         exit(work_job(b, j));
     j->pid = pid > 0 ? pid : 0; /* never -1: who ends that, ends everybody */
-    b->running += pid > 0;
+    b->running[j->world] += pid > 0;
     return pid > 0;
 }
 
@@ -95,7 +116,7 @@ static void end_job(struct batch *b, struct job *j, int status)
 {
     static const enum verdict verdicts[] = {VERDICT_PASS, VERDICT_FAIL, VERDICT_FAIL, VERDICT_BLOCKED};
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    b->running--;
+    b->running[j->world]--;
     j->pid = 0;
     text_copy(j->row.label, sizeof j->row.label, j->label);
     text_copy(j->row.world, sizeof j->row.world, world_names[j->world]);
@@ -111,13 +132,57 @@ static void end_job(struct batch *b, struct job *j, int status)
     fflush(stdout);
 }
 
-static void reap_one(struct batch *b)
+static void reap(struct batch *b)
 {
     int status;
-    pid_t pid = waitpid(-1, &status, 0);
-    for (size_t i = 0; pid > 0 && i < b->count; i++)
-        if (b->jobs[i].pid == pid)
-            end_job(b, &b->jobs[i], status);
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+        for (size_t i = 0; i < b->count; i++)
+            if (b->jobs[i].pid == pid)
+                end_job(b, &b->jobs[i], status);
+}
+
+/* Until a run ends, or it is time to look at the processors again. */
+static void wait_a_moment(struct batch *b)
+{
+    const struct timespec moment = {.tv_nsec = LOOK_NS};
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigtimedwait(&ends, NULL, &moment);
+    reap(b);
+}
+
+/* Does somebody wait for a processor, beside runs in virtual time, which let everybody go first? This process
+ * is among those that run. Where /proc does not say it, yes. */
+static bool processors_are_busy(const struct batch *b)
+{
+    unsigned runnable;
+    FILE *f = fopen("/proc/loadavg", "re");
+    bool known = f && fscanf(f, "%*s %*s %*s %u", &runnable) == 1;
+    if (f)
+        fclose(f);
+    return !known || runnable > 1 + b->running[WORLD_VIRTUAL] + b->limits[WORLD_VIRTUAL];
+}
+
+/* Roughly, from what the file says of time: only the order follows from it. */
+static uint64_t expected_us(const struct scenario *s)
+{
+    uint64_t latest_us = 0;
+    for (size_t i = 0; i < s->action_count; i++)
+        latest_us = s->actions[i].when.after_us > latest_us ? s->actions[i].when.after_us : latest_us;
+    for (size_t i = 0; i < s->faults.count; i++)
+        latest_us = s->fault_after_us[i] > latest_us ? s->fault_after_us[i] : latest_us;
+    return latest_us + s->quiet_us + s->limit_us / 8;
+}
+
+static int longest_first(const void *a, const void *b)
+{
+    const struct job *x = a, *y = b;
+    if (x->world != y->world)
+        return x->world < y->world ? -1 : 1;
+    if (x->world == WORLD_PROCESS && x->expected_us != y->expected_us)
+        return x->expected_us > y->expected_us ? -1 : 1;
+    return x->number < y->number ? -1 : x->number > y->number;
 }
 
 static bool add_job(struct batch *b, const char *path, const struct scenario *s, enum world_kind world)
@@ -129,6 +194,8 @@ static bool add_job(struct batch *b, const char *path, const struct scenario *s,
     struct job *j = &b->jobs[b->count++];
     memset(j, 0, sizeof *j);
     j->world = world;
+    j->number = b->count;
+    j->expected_us = expected_us(s);
     scenario_label(s, j->label);
     text_copy(j->variant, sizeof j->variant, s->variant);
     text_copy(j->path, sizeof j->path, path);
@@ -149,7 +216,7 @@ static int collect(struct batch *b, bool one_world)
             struct tree_problem problem = {0};
             struct scenario *s;
             size_t n;
-            if (one_world && w != b->options->world)
+            if (one_world && w != b->options.world)
                 continue;
             if (!scenario_load(paths[i], &s, &n, &problem)) {
                 fprintf(stderr, "%s:%u:%u: %s\n", paths[i], problem.line, problem.column, problem.text);
@@ -172,8 +239,8 @@ static int summarise(const struct batch *b)
     size_t counts[4] = {0};
     struct report_row *rows = calloc(b->count + 1, sizeof *rows);
     for (size_t i = 0; rows && i < b->count; i++) {
-        rows[i] = b->jobs[i].row;
-        counts[rows[i].verdict]++;
+        rows[b->jobs[i].number] = b->jobs[i].row;
+        counts[b->jobs[i].row.verdict]++;
     }
     FILE *f = rows ? folder_create(b->folder, "junit.xml") : NULL;
     bool written = f && report_write_junit(f, rows, b->count);
@@ -217,19 +284,39 @@ static bool share_causes(struct batch *b)
     return b->causes;
 }
 
-static void work_all(struct batch *b, size_t jobs)
+/* The next that may begin beside those that run; NULL: one must end first, or none is left. */
+static struct job *next_job(const struct batch *b)
 {
-    while ((b->next < b->count || b->running) && !interrupt_heard()) {
-        if (b->next < b->count && b->running < jobs) {
-            struct job *j = &b->jobs[b->next++];
-            if (!start_job(b, j)) {
-                fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->label, strerror(errno));
-                j->row.verdict = VERDICT_BLOCKED;
-            }
-        } else {
-            reap_one(b);
+    if (b->running[WORLD_PROCESS] + b->running[WORLD_VIRTUAL] >= b->limit)
+        return NULL;
+    bool full[WORLDS];
+    for (unsigned w = 0; w < WORLDS; w++)
+        full[w] = b->running[w] >= b->limits[w];
+    if (!full[WORLD_PROCESS] && b->running[WORLD_PROCESS] >= b->least)
+        full[WORLD_PROCESS] = processors_are_busy(b);
+    for (size_t i = 0; i < b->count; i++)
+        if (!b->jobs[i].started && !full[b->jobs[i].world])
+            return &b->jobs[i];
+    return NULL;
+}
+
+static void work_all(struct batch *b)
+{
+    sigset_t ends, before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &ends, &before);
+    while ((b->started < b->count || b->running[WORLD_PROCESS] || b->running[WORLD_VIRTUAL]) &&
+           !interrupt_heard()) {
+        struct job *j = next_job(b);
+        if (!j) {
+            wait_a_moment(b);
+        } else if (!start_job(b, j)) {
+            fprintf(stderr, "spaaksim: cannot start %s: %s\n", j->label, strerror(errno));
+            j->row.verdict = VERDICT_BLOCKED;
         }
     }
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 static int stop_all(struct batch *b)
@@ -240,7 +327,7 @@ static int stop_all(struct batch *b)
     while (waitpid(-1, NULL, 0) > 0)
         ;
     printf("interrupted by %s: %zu of %zu runs were not finished\n", spawn_signal_name(interrupt_heard()),
-           b->count - b->next + b->running, b->count);
+           b->count - b->started + b->running[WORLD_PROCESS] + b->running[WORLD_VIRTUAL], b->count);
     return EXIT_FAILED;
 }
 
@@ -255,18 +342,33 @@ static void end_batch(struct batch *b)
         munmap(b->causes, (b->count + 1) * sizeof *b->causes);
     free(b->jobs);
     past_forget();
+    work_memo_free(b->options.memo);
+}
+
+/* Runs in real time mostly wait, those in virtual time never do. */
+static void set_limits(struct batch *b, long jobs)
+{
+    size_t processors = (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    b->limits[WORLD_PROCESS] = jobs ? (size_t)jobs : PROCESS_RUNS_MOST * processors;
+    b->limits[WORLD_VIRTUAL] = jobs ? (size_t)jobs : processors;
+    b->least = jobs ? (size_t)jobs : PROCESS_RUNS_LEAST * processors;
+    b->limit = jobs ? (size_t)jobs : b->limits[WORLD_PROCESS] + b->limits[WORLD_VIRTUAL];
 }
 
 int run_all(const struct run_options *options, bool one_world, long jobs)
 {
     struct batch b = {
-        .options = options, .out = options->out ? options->out : "out", .folder = -1, .worlds = {-1, -1}};
+        .options = *options, .out = options->out ? options->out : "out", .folder = -1, .worlds = {-1, -1}};
+    b.one_world = one_world;
+    b.options.memo = work_memo_new();
+    set_limits(&b, jobs);
     int rc = collect(&b, one_world);
     if (rc == EXIT_PASSED && (!make_out(&b) || !share_causes(&b)))
         rc = EXIT_MISSING;
     if (rc == EXIT_PASSED) {
+        qsort(b.jobs, b.count, sizeof *b.jobs, longest_first);
         interrupt_watch();
-        work_all(&b, (size_t)jobs);
+        work_all(&b);
         rc = interrupt_heard() ? stop_all(&b) : summarise(&b);
     }
     end_batch(&b);

@@ -4,8 +4,8 @@
 
 #include "sim/run/records.h"
 
-/* Exit code of the whole. With `one_world`, only options->world. Records: out/<world>/<scenario>,
- * out/junit.xml. */
+/* Exit code of the whole. With `one_world`, only options->world. `jobs` at a time; 0: as many as the machine
+ * bears, real time before virtual time. Records: out/<world>/<scenario>, out/junit.xml. */
 int run_all(const struct run_options *options, bool one_world, long jobs);
 
 #endif

@@ -810,6 +810,10 @@ const struct fuzz_target fuzz_targets[] = {
     {"tbe_vos", fuzz_tbe_vos, fuzz_tbe_vos_seeds},
     {"tbe_request", fuzz_tbe_request, fuzz_tbe_request_seeds},
     {"reader", fuzz_reader, fuzz_reader_seeds},
+    {"card_check", fuzz_card_check, fuzz_card_check_seeds},
+    {"card_chip", fuzz_card_chip, fuzz_card_chip_seeds},
+    {"ble", fuzz_ble, fuzz_ble_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
+    {"keys", fuzz_keys, fuzz_keys_seeds},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -62,9 +62,19 @@ void fuzz_http_response(const uint8_t *p, size_t len);
 void fuzz_http_request_seeds(fuzz_emit *emit, void *arg);
 void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_ble.c: a device of Bluetooth LE, and its words */
+void fuzz_ble(const uint8_t *p, size_t len);
+void fuzz_ble_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_reader.c: SpaaK Module and NFC reader, both ways */
 void fuzz_reader(const uint8_t *p, size_t len);
 void fuzz_reader_seeds(fuzz_emit *emit, void *arg);
+
+/* fuzz_card.c: answers of a card to the vehicle, commands of a reader to a card */
+void fuzz_card_check(const uint8_t *p, size_t len);
+void fuzz_card_chip(const uint8_t *p, size_t len);
+void fuzz_card_check_seeds(fuzz_emit *emit, void *arg);
+void fuzz_card_chip_seeds(fuzz_emit *emit, void *arg);
 
 /* fuzz_mail.c */
 void fuzz_mail(const uint8_t *p, size_t len);
@@ -83,5 +93,9 @@ void fuzz_tbe_request(const uint8_t *p, size_t len);
 void fuzz_vos_init_seeds(fuzz_emit *emit, void *arg);
 void fuzz_tbe_vos_seeds(fuzz_emit *emit, void *arg);
 void fuzz_tbe_request_seeds(fuzz_emit *emit, void *arg);
+
+/* fuzz_keys.c: tracking.proto, and who hears it */
+void fuzz_keys(const uint8_t *p, size_t len);
+void fuzz_keys_seeds(fuzz_emit *emit, void *arg);
 
 #endif

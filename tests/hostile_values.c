@@ -144,8 +144,8 @@ char *value_of_kind(struct chance *c, const struct tree_key *k)
 
 /* ---- the tables ---- */
 
-static const struct tree_key *const plain_tables[] = {scenario_keys, given_keys,    call_keys,
-                                                      inject_keys,   distance_keys, field_keys};
+static const struct tree_key *const plain_tables[] = {
+    scenario_keys, given_keys, call_keys, inject_keys, field_keys, distance_keys, under_faults_keys};
 
 static size_t form_count(const struct entry_form *forms)
 {

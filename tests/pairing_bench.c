@@ -130,7 +130,10 @@ static void say(struct pairing_bench *p, enum reader_type type, uint8_t number, 
 static void to_phone(struct pairing_bench *p, struct span command)
 {
     struct wr w = wr_of(p->answer, sizeof p->answer);
-    rig_phone_input(p->rig, command, &w);
+    if (p->card)
+        card_chip_input(p->card, command, &w);
+    else
+        rig_phone_input(p->rig, command, &w);
     p->answer_len = w.len;
 }
 

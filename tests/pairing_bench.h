@@ -4,6 +4,7 @@
 #define tests_pairing_bench_h
 
 #include "lib/can/isotp.h"
+#include "lib/card/card_chip.h"
 #include "lib/ccc/records/vehicle_record.h"
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader.h"
@@ -34,7 +35,8 @@ struct pairing_bench {
     uint8_t rx[512];
     bool polls, selected, here, mute; /* mute: it has heard nothing, and says nothing */
     uint8_t polled;
-    uint64_t off_until_us; /* field off */
+    struct card_chip *card; /* lies there in the place of the phone; NULL: the phone does */
+    uint64_t off_until_us;  /* field off */
     uint8_t select[READER_COMMAND_MAX], answer[READER_RESPONSE_MAX];
     size_t select_len, answer_len, apdus;               /* APDU commands that reached the phone */
     uint8_t last_number, last_apdu[READER_COMMAND_MAX]; /* what the phone heard last */

@@ -160,7 +160,7 @@ static void add_end(const char *name, const struct component_class *class)
 {
     struct end *e = &stage.ends[stage.count];
     *e = (struct end){.name = name, .class = class, .listen_fd = -1};
-    stage.instances[stage.count++] = (struct setup_instance){name, class, "", 0};
+    stage.instances[stage.count++] = (struct setup_instance){.name = name, .class = class, .serial = ""};
 }
 
 static const struct setup *setup_of_stage(void)

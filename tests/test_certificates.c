@@ -67,6 +67,12 @@ static void put_oem(void)
     cr_assert(eq(int, oem_make_client(test_crypto(), o, "TBM0000000001", TEST_NOW_S, &ecu), ERR_OK));
     put("client", ecu.der, ecu.len);
     oem_identity_free(&ecu);
+    cr_assert(eq(int,
+                 oem_make_card(test_crypto(), o, OEM_J_PHYSICAL_KEY, "SPAAK00000001", OEM_CARD_SOUND,
+                               TEST_NOW_S, &ecu),
+                 ERR_OK));
+    put("card", ecu.der, ecu.len);
+    oem_identity_free(&ecu);
     put_k(o);
 }
 
@@ -122,6 +128,7 @@ static const struct {
     {.leaf = "ecu-ca", .between = "", .root = "J", .ccc_above = true},
     {.leaf = "ecu", .between = "ecu-ca", .root = "J", .ccc_above = true},
     {.leaf = "client", .between = "ecu-ca", .root = "J", .ccc_above = true},
+    {.leaf = "card", .between = "", .root = "J_PhysicalKey", .ccc_above = true},
     {.leaf = "tester-eol", .between = "J1", .root = "J", .ccc_above = true},
     {.leaf = "tester-workshop", .between = "J1", .root = "J", .ccc_above = true},
     {.leaf = "pairing-K", .between = "pairing-J1", .root = "pairing-J", .ccc = "1", .ccc_above = true},

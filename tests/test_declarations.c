@@ -68,6 +68,9 @@ static const struct {
     {{.init = init, .shows = nine_shows}, "more than 8 shows"},
     {{.init = init, .lasting = (const struct lasting_spec[]){{"ring", "rang"}, {.call = NULL}}},
      "door says when its call \"ring\" is done, and has none"},
+    {{.init = init, .handouts = (const struct handout_spec[]){{"nobody", "key"}, {.key = NULL}}},
+     "door hands \"key\" to \"nobody\", which is not in the cast"},
+    {{.init = init, .handouts = (const struct handout_spec[]){{"other", "key"}, {.key = NULL}}}, NULL},
     {{.init = init, .calls = long_call}, "the call \"long\" of door has more than 8 parameters"},
 };
 

@@ -253,7 +253,8 @@ Test(dos_tracking, what_the_vos_cannot_do_the_phone_hears)
         enum err said;
         unsigned status;
     } rows[] = {{ERR_KTS_UNREACHABLE, 503}, {ERR_RECEIPT_PENDING, 503},   {ERR_MSG_NO_ANSWER, 504},
-                {ERR_KEY_REGISTERED, 409},  {ERR_SIGNATURE_INVALID, 403}, {ERR_ECU_UNKNOWN, 404}};
+                {ERR_KEY_REGISTERED, 409},  {ERR_SIGNATURE_INVALID, 403}, {ERR_ECU_UNKNOWN, 404},
+                {ERR_KEY_ENDED, 410}};
     enum err reason;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         vos_says(pass_on(), rows[i].said);

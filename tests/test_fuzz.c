@@ -84,7 +84,7 @@ ParameterizedTest(size_t *index, fuzz, every_target)
     cr_assert(lt(sz, 0, s.n), "%s has no seed", t->name);
     for (size_t i = 0; i < s.n; i++)
         t->run(s.s[i].p, s.s[i].len);
-    static const char slow_ones[] = "device vehicle_pairing vehicle_finish vos_init tbe_vos tbe_request";
+    static const char slow_ones[] = "device vehicle_pairing vehicle_finish vos_init tbe_vos tbe_request keys";
     bool slow = strstr(slow_ones, t->name) != NULL;
     for (int i = 0; i < (slow ? 1000 : 10000); i++)
         t->run(in, mutate(&s, &state, in));

@@ -40,7 +40,7 @@ static const struct bench_sent *ask_anew(void)
     h->b.sent_count = 0;
     node_on_link(&h->b.node, PHONE_PORT_DEVICE, LINK_UP);
     for (size_t i = 0; i < h->b.sent_count; i++)
-        if (h->b.sent[i].port == PHONE_PORT_DEVICE)
+        if (h->b.sent[i].port == PHONE_PORT_DEVICE && h->b.sent[i].address[0] == 'k') /* no state of a key */
             return &h->b.sent[i];
     return NULL;
 }

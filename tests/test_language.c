@@ -389,8 +389,8 @@ static bool names_key(const char *document, const char *key)
 
 Test(language, the_document_names_every_key)
 {
-    static const struct tree_key *const tables[] = {scenario_keys, given_keys,    call_keys,
-                                                    inject_keys,   distance_keys, field_keys};
+    static const struct tree_key *const tables[] = {
+        scenario_keys, given_keys, call_keys, inject_keys, field_keys, distance_keys, under_faults_keys};
     static const struct entry_form *const forms[] = {fault_forms, expect_forms};
     char *document = NULL;
     size_t cap = 0;

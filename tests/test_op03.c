@@ -111,7 +111,7 @@ static size_t live_all(const char *const *files)
     for (; *files; files++) {
         struct scenario *s = NULL;
         size_t n = 0;
-        snprintf(path, sizeof path, "scenarios/op03/%s.yaml", *files);
+        snprintf(path, sizeof path, "scenarios/%.4s/%s.yaml", *files, *files);
         cr_assert(catalogue_load(path, &s, &n), "%s", path);
         for (size_t i = 0; i < n; i++, lived++)
             live(&s[i]);
@@ -147,4 +147,30 @@ Test(op03, the_vehicle_its_reader_or_the_phone_is_killed_at_each_step, .timeout 
 {
     static const char *const files[] = {"op03-killed-spaak", "op03-killed-wcp", "op03-killed-phone", NULL};
     cr_expect(eq(sz, live_all(files), 51));
+}
+
+Test(op03, what_was_forged_leaves_nothing_behind, .timeout = 120)
+{
+    static const char *const files[] = {"op03-version-mismatch",
+                                        "op03-version-mismatch-applet",
+                                        "op03-version-mismatch-reader",
+                                        "op03-invalid-point",
+                                        "op03-invalid-point-reader",
+                                        "op03-bad-evidence",
+                                        "op03-bad-evidence-reader",
+                                        "op03-bad-chain",
+                                        "op03-bad-chain-expired",
+                                        "op03-bad-chain-identifiers",
+                                        "op03-foreign-vehicle-identifier",
+                                        "op03-foreign-vehicle-identifier-reader",
+                                        "op03-tampered-write",
+                                        "op03-tampered-write-answer",
+                                        NULL};
+    cr_expect(eq(sz, live_all(files), 33));
+}
+
+Test(op03, the_phone_is_lifted_at_each_APDU_of_phase_3, .timeout = 120)
+{
+    static const char *const files[] = {"op04-lifted", "op04-apdu-lost", NULL};
+    cr_expect(eq(sz, live_all(files), 27));
 }

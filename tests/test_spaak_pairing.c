@@ -371,6 +371,39 @@ Test(spaak_pairing, reports_of_other_numbers_change_nothing)
     pairing_close(&p);
 }
 
+/* Lifted and put back, and LOST got lost: what the phone says to SELECT is no answer to the command before.
+ */
+Test(spaak_pairing, a_second_selected_says_that_the_phone_was_away)
+{
+    struct pairing_bench p;
+    bring_to(&p, TALKS);
+    rig_phone_reset(p.rig);
+    pairing_report(&p, &(struct reader_report){.type = READER_SELECTED,
+                                               .number = p.polled,
+                                               .apdu = span_of("\x5A\x02\x01\x00\x90\x00", 6)});
+    cr_assert(ge(sz, p.notice_count, 1));
+    cr_expect(eq(int, (int)p.notices[0].what, CABIN_PUT_PHONE));
+    p.trouble = PAIRING_NO_TROUBLE;
+    wait_for_key(&p);
+    expect_paired(&p, "selected twice", 0);
+    pairing_close(&p);
+}
+
+/* Whoever says RESPONSE while a phone is waited for is not that phone. */
+Test(spaak_pairing, an_answer_that_nobody_waits_for_is_none)
+{
+    struct pairing_bench p;
+    bring_to(&p, WAITS);
+    pairing_report(&p, &(struct reader_report){.type = READER_RESPONSE,
+                                               .number = p.polled,
+                                               .apdu = span_of("\x5A\x02\x01\x00\x90\x00", 6)});
+    cr_expect(eq(sz, p.notice_count, 0));
+    cr_expect(eq(sz, p.apdus, 0));
+    wait_for_key(&p);
+    expect_paired(&p, "response first", 0);
+    pairing_close(&p);
+}
+
 /* ---- phase 4, and people ---- */
 
 /* Every 100 ms, as the body controller says it. */

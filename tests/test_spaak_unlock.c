@@ -316,6 +316,23 @@ Test(unlock, a_phone_that_stays_unlocks_once, .init = begin, .fini = finish)
     cr_expect(eq(sz, u->commands, 1), "it has been away");
 }
 
+/* A command that got lost, or that the body controller refused. */
+Test(unlock, a_phone_that_stays_before_doors_that_did_not_move_is_asked_again, .init = begin, .fini = finish)
+{
+    u->bcm_is_deaf = true;
+    unlock_lay(u, READER_DOOR);
+    unlock_pass(u, 2500);
+    cr_expect(u->bcm.locked);
+    cr_expect(eq(sz, unlock_steps(u, "OP-06/7", ""), 3), "once a second");
+    u->bcm_is_deaf = false;
+    unlock_pass(u, 1000);
+    cr_expect(not(u->bcm.locked));
+    u->bcm.locked = true;
+    unlock_forget(u);
+    pass_with_status(5000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+}
+
 /* What the reader does not say, its status does. */
 static const struct {
     const char *what;

@@ -241,7 +241,7 @@ static struct setup_instance instances[WHO];
 static void broker_begin(void)
 {
     for (int i = 0; i < WHO; i++)
-        instances[i] = (struct setup_instance){names[i], &classes[i], serials[i], 0};
+        instances[i] = (struct setup_instance){names[i], &classes[i], serials[i], 0, false};
     if (!mqtt_broker_begin(instances, WHO))
         cr_skip("mosquitto is not installed");
     heard = (struct heard){0};

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "backend/vos/vos.h"
+#include "lib/msg/manage.h"
 #include "proto/backend.pb-c.h"
 #include "tests/check.h"
 #include "tests/tracking_rig.h"
@@ -23,6 +24,7 @@ static uint8_t sealed[40] = {'s', 'e', 'a', 'l', 'e', 'd'};
 static void put_vehicle(void)
 {
     uint8_t stored[ENV_VALUE_MAX];
+    char id[2 * TRACKING_VEHICLE_ID + 1], name[ENV_KEY_MAX];
     struct x509 k;
     size_t len;
     ASSERT_OK(store_get(s.b.node.store, VOS_VEHICLE_PREFIX SERIAL, stored, sizeof stored, &len));
@@ -35,6 +37,9 @@ static void put_vehicle(void)
     len = backend__v1__vehicle_record__pack(&copy, stored);
     backend__v1__vehicle_record__free_unpacked(m, NULL);
     ASSERT_OK(store_set(s.b.node.store, VOS_VEHICLE_PREFIX SERIAL, span_of(stored, len)));
+    hex_encode(rig->key.vehicle_id, TRACKING_VEHICLE_ID, id);
+    snprintf(name, sizeof name, VOS_IDENTIFIER_PREFIX "%s", id);
+    ASSERT_OK(store_set(s.b.node.store, name, span_of(SERIAL, strlen(SERIAL))));
 }
 
 static void start(void)
@@ -175,6 +180,65 @@ Test(tracking, without_the_kts_the_caller_hears_so)
     cr_expect(not(is_tracked()));
     kts_says(pass_on(&m).number, ERR_OK);
     cr_expect(is_tracked());
+}
+
+/* The vehicle says that the key of the rig has ended. */
+static void end_key(void)
+{
+    uint8_t body[64], key_id[TRACKING_KEY_ID];
+    Spaak__V1__KeyStatus m = SPAAK__V1__KEY_STATUS__INIT;
+    memcpy(key_id, rig->applet.keys[0].key_id, sizeof key_id);
+    m.key_id = (ProtobufCBinaryData){sizeof key_id, key_id};
+    m.state = SPAAK__V1__KEY_STATUS__STATE__STATE_TERMINATED;
+    m.cause = SPAAK__V1__KEY_STATUS__CAUSE__CAUSE_DEVICE;
+    server_hear(&s, SPAAK__V1__MESSAGE_TYPE__KEY_STATUS, SPAAK__V1__USE_CASE__USE_CASE_KM_02, true,
+                span_of(body, spaak__v1__key_status__pack(&m, body)));
+}
+
+static size_t told_kts(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.b.sent_count; i++)
+        n += s.b.sent[i].port == KTS &&
+             tracking_peek(span_of(s.b.sent[i].bytes, s.b.sent[i].len)) == TRACKING_MANAGE;
+    return n;
+}
+
+Test(tracking, a_key_that_has_ended_is_not_tracked)
+{
+    struct tracking_memory m;
+    struct tracking_ask a = tracking_rig_ask(rig, false), asked;
+    end_key();
+    for (int life = 0; life < 2; life++) {
+        EXPECT_ERR(tracking_rig_tell(&s.b, TRACKING, &a, &m).error, ERR_KEY_ENDED);
+        cr_expect(not(tracking_rig_asked(&s.b, KTS, &m, &asked)));
+        server_restart(&s);
+    }
+}
+
+Test(tracking, a_key_that_ends_on_its_way_ends_at_the_kts_too)
+{
+    struct tracking_memory m;
+    uint64_t number = pass_on(&m).number;
+    end_key();
+    cr_expect(eq(sz, told_kts(), 0), "it has not said that it knows of it");
+    kts_says(number, ERR_OK);
+    EXPECT_ERR(tracking_rig_last(&s.b, TRACKING, &m).error, ERR_KEY_ENDED);
+    cr_expect(eq(sz, told_kts(), 1));
+    cr_expect(not(is_tracked()));
+}
+
+Test(tracking, with_the_identity_its_identifier_leads_nowhere)
+{
+    char name[ENV_KEY_MAX], id[2 * TRACKING_VEHICLE_ID + 1];
+    struct tracking_memory m;
+    struct tracking_ask a = tracking_rig_ask(rig, false);
+    hex_encode(rig->key.vehicle_id, TRACKING_VEHICLE_ID, id);
+    snprintf(name, sizeof name, VOS_IDENTIFIER_PREFIX "%s", id);
+    cr_assert(is_stored(name));
+    server_call(&s, "renew-vehicle-identity");
+    cr_expect(not(is_stored(name)));
+    EXPECT_ERR(tracking_rig_tell(&s.b, TRACKING, &a, &m).error, ERR_ECU_UNKNOWN);
 }
 
 /* ---- OP-04/7 ---- */

@@ -334,7 +334,7 @@ Test(vos_verifiers, a_set_says_with_which_n_it_was_derived)
                 {2048, ERR_SETTING_RANGE},
                 {131072, ERR_SETTING_RANGE}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const uint64_t settings[ENV_SETTINGS] = {5000, 30000, rows[i].n, 0, 900, 1500};
+        const uint64_t settings[ENV_SETTINGS] = {5000, 30000, rows[i].n, 0, 900, 1500, 10000};
         struct server s;
         if (rows[i].reason) {
             bench_prepare(&s.b, &vos_class, test_crypto());

@@ -17,6 +17,8 @@ enum { BODY, NFC };
 
 #define FRAMEWORK "00A404000DA000000809434343444B46763100"
 #define APPLET    "00A404000DA000000809434343444B41763100"
+#define CARD_KEY  "00A404000BF0535041414B434152440100"
+#define HELLO     "80030101BA9000"
 #define READY     "5A0201005C020100D401029000" /* of the framework */
 #define VERSIONS  "5C0201009000"               /* of the applet */
 #define POLL      "> 0101" FRAMEWORK "; < 8401; "
@@ -255,6 +257,26 @@ static const struct {
     {"long commands go whole",
      SELECTED "> 020280D40000B4" LONG_60 LONG_60 LONG_60 "; card1 > 80D40000B4" LONG_60 LONG_60 LONG_60
               "; card1 < 9000; < 82029000"},
+
+    /* the card key */
+    {"the card key", "> 0101" CARD_KEY "; < 8401; card1 here; card1 > " CARD_KEY "; card1 < " HELLO
+                     "; < 8101" HELLO "; shows here; > 020200B0000000; card1 > 00B0000000; card1 < 6985; "
+                     "< 82026985"},
+    {"a phone is no card key",
+     "> 0101" CARD_KEY "; < 8401; card1 here; card1 > " CARD_KEY "; card1 < 6A82; wait 100; card1 > " CARD_KEY
+     "; card1 < " READY "; shows none; card2 here; card2 > " CARD_KEY "; card2 < " HELLO "; < 8101" HELLO
+     "; shows here; wait 100; card1 > " CARD_KEY},
+    {"a card key is no phone, and no second one",
+     POLL "card1 here; card1 > " FRAMEWORK "; card1 < 6A82; card2 here; card2 > " FRAMEWORK "; card2 < " READY
+          "; < 8101" READY "; wait 100; card1 > " FRAMEWORK "; card1 < " HELLO "; shows here"},
+    {"two card keys: neither",
+     "> 0101" CARD_KEY "; < 8401; card1 here; card1 > " CARD_KEY "; card2 here; card2 > " CARD_KEY
+     "; card1 < " HELLO "; card2 < " HELLO "; < 830103; shows two"},
+    {"from the card to the phone beside it",
+     "> 0101" CARD_KEY "; < 8401; card1 here; card1 > " CARD_KEY "; card1 < " HELLO "; < 8101" HELLO
+     "; > 0102" FRAMEWORK "; < 8402; card1 > " FRAMEWORK "; card1 < 6A82; card2 here; card2 > " FRAMEWORK
+     "; card2 < " READY "; < 8102" READY "; shows here"},
+    {"no SELECT of ours", "> 010100A404000BF0535041414B434152440200; < 85010005"},
 
     /* who is no Digital Key device */
     {"another card is asked again every 100 ms, and nothing forwarded",

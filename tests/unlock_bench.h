@@ -30,7 +30,7 @@ struct unlock_bench {
     struct unlock_reader readers[READER_PLACES];
     int phone; /* enum reader_place; -1: nowhere */
     struct cabin_bcm_status bcm;
-    bool bcm_speaks;
+    bool bcm_speaks, bcm_is_deaf; /* deaf: commands do not come */
     uint8_t alive, status_alive, request_alive, body_key[CMAC_KEY];
     struct cabin_heard heard;
     size_t commands, refused; /* that the body controller took, and did not */

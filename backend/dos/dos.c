@@ -7,6 +7,7 @@
 #include "lib/http/http_problem.h"
 
 static const char *const callers[] = {"phone", NULL};
+static const char *const key_callers[] = {"vos", NULL};
 static const struct port_spec ports[] = {
     [DOS_PORT_DEVICE] = {.name = "device",
                          .medium = "http",
@@ -14,22 +15,28 @@ static const struct port_spec ports[] = {
                          .callers = callers,
                          .name_of = http_message_name},
     /* without it no key can be tracked */
-    [DOS_PORT_TRACKING] = {
-        .name = "tracking", .medium = "call", .end = PORT_ASKS, .server = "vos", .optional = true}};
-static const struct timer_spec timers[] = {[DOS_TIMER_VOS] = {.name = "answer of the VOS"}};
+    [DOS_PORT_TRACKING] =
+        {.name = "tracking", .medium = "call", .end = PORT_ASKS, .server = "vos", .optional = true},
+    [DOS_PORT_KEYS] = {.name = "keys", .medium = "call", .end = PORT_LISTENS, .callers = key_callers}};
+static const struct timer_spec timers[] = {[DOS_TIMER_VOS] = {.name = "answer of the VOS"},
+                                           [DOS_TIMER_ASKS] = {.name = "what the VOS is asked to do"}};
 static const struct setting_spec settings[] = {
     /* the door itself waits 3 s */
     [DOS_SETTING_VOS_MS] = {.name = "vos_ms", .fallback = 2000, .min = 10, .max = 2500},
+    /* until the VOS is asked again to suspend, resume or end a key */
+    [DOS_SETTING_AGAIN_MS] = {.name = "again_ms", .fallback = 10000, .min = 10, .max = 86400000},
     {.name = NULL}};
 static const struct claim_spec claims[] = {
     [DOS_CLAIM_INSTANCE_CA] = {.name = "instance-ca-issued", .kind = CLAIM_AT_MOST_ONE},
     [DOS_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
+    [DOS_CLAIM_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
     {.name = NULL}};
 static const struct plant_item plant[] = {{DOS_KEY, PLANT_KEY, "D"},
                                           {DOS_CERTIFICATE, PLANT_CERTIFICATE, "D"},
                                           {DOS_CROSS "SPAAKSIM", PLANT_CERTIFICATE, "F"},
                                           {.key = NULL}};
-static const char *const keys[] = {DOS_ISSUED "+/+", DOS_TRACKED "+/+", NULL};
+static const char *const keys[] = {DOS_ISSUED "+/+", DOS_TRACKED "+/+", DOS_PHONE_OF "+", DOS_ASKING "+",
+                                   NULL};
 static const char *const secrets[] = {DOS_KEY, NULL};
 /* A phone of its own make certifies its instance CA itself. */
 static const struct handout_spec handouts[] = {
@@ -37,13 +44,15 @@ static const struct handout_spec handouts[] = {
 
 /* ---- routes ---- */
 
-/* All are POST. Between `path` and `after` stands a key id; after NULL: `path` is all. */
+/* Between `path` and `after` stands a key id; after NULL: `path` is all. */
 static const struct route {
+    enum http_method method;
     const char *path, *after, *what;
     enum err (*act)(struct dos *d, const struct dos_visit *v);
 } routes[] = {
-    {"/v1/instance-cas", NULL, "InstanceCA", dos_certify_instance_ca},
-    {"/v1/keys/", "/tracking", "TrackKey", dos_track},
+    {HTTP_POST, "/v1/instance-cas", NULL, "InstanceCA", dos_certify_instance_ca},
+    {HTTP_POST, "/v1/keys/", "/tracking", "TrackKey", dos_track},
+    {HTTP_GET, "/v1/keys/", "", "KeyState", dos_key_state},
 };
 
 /* Lower-case hex digits and nothing else. */
@@ -74,6 +83,14 @@ static const struct route *find_route(struct dos_visit *v)
     return NULL;
 }
 
+static const struct route *find_named(const char *what)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)
+        if (strcmp(routes[i].what, what) == 0)
+            return &routes[i];
+    return NULL;
+}
+
 static const struct {
     enum err reason;
     unsigned status;
@@ -92,6 +109,7 @@ static const struct {
     {ERR_BUSY, 503},
     {ERR_MSG_NO_ANSWER, 504},
     {ERR_KEY_REGISTERED, 409},
+    {ERR_KEY_ENDED, 410},
     {ERR_ECU_UNKNOWN, 404},
     {ERR_SIGNATURE_INVALID, 403},
     {ERR_DK_ATTESTATION, 403},
@@ -145,15 +163,26 @@ void dos_answer(struct dos *d, const char *address, unsigned status, const char 
 /* Our own trouble is no phone's affair, and may pass. */
 void dos_refuse(struct dos *d, const char *address, const char *what, enum err reason, uint32_t len)
 {
+    const struct route *route = what ? find_named(what) : NULL;
     char text[HTTP_PROBLEM_MAX];
     unsigned status = status_of(reason);
     struct http_response r = {.status = status};
     env_trace_reason(d->env, status >= 500 ? TRACE_FAIL : TRACE_REJECT, NULL, what, reason, len, address);
     if (status == 405)
-        r.lines[HTTP_LINE_ALLOW] = text_span("POST");
+        r.lines[HTTP_LINE_ALLOW] = text_span(http_method_name(route ? route->method : HTTP_POST));
     r.lines[HTTP_LINE_TYPE] = text_span(http_type_name(HTTP_TYPE_PROBLEM));
     r.body = span_of(text, http_problem_text(status, status == 500 ? ERR_INTERNAL : reason, NULL, text));
     send(d, address, &r);
+}
+
+static void on_vos(struct dos *d, unsigned port, const char *address, struct span bytes)
+{
+    if (port == DOS_PORT_KEYS)
+        dos_on_manage(d, address, bytes);
+    else if (tracking_peek(bytes) == TRACKING_MANAGED)
+        dos_on_managed(d, bytes);
+    else
+        dos_on_tracked(d, bytes);
 }
 
 static void dos_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
@@ -161,8 +190,8 @@ static void dos_on_bytes(void *self, unsigned port, const char *address, struct 
     struct http_request request;
     struct dos_visit v = {.address = address, .request = &request};
     size_t len = strcspn(address, "/");
-    if (port == DOS_PORT_TRACKING) {
-        dos_on_tracked(self, bytes);
+    if (port != DOS_PORT_DEVICE) {
+        on_vos(self, port, address, bytes);
         return;
     }
     if (len < sizeof v.phone)
@@ -172,7 +201,7 @@ static void dos_on_bytes(void *self, unsigned port, const char *address, struct 
     if (!e && *v.phone)
         r = find_route(&v);
     if (!e)
-        e = !r ? ERR_NOT_FOUND : request.method == HTTP_POST ? r->act(self, &v) : ERR_HTTP_METHOD;
+        e = !r ? ERR_NOT_FOUND : request.method == r->method ? r->act(self, &v) : ERR_HTTP_METHOD;
     if (e)
         dos_refuse(self, address, r ? r->what : NULL, e, (uint32_t)bytes.len);
 }
@@ -191,13 +220,33 @@ static void dos_on_link(void *self, unsigned port, enum link_state state)
     d->vos_up = state != LINK_DOWN;
     if (!d->vos_up)
         dos_vos_lost(d);
+    else
+        dos_ask_again(d);
 }
 
 static void dos_on_timer(void *self, unsigned timer)
 {
-    (void)timer;
-    dos_vos_late(self);
+    if (timer == DOS_TIMER_ASKS)
+        dos_ask_again(self);
+    else
+        dos_vos_late(self);
 }
+
+/* ---- calls ---- */
+
+static enum err call_manage_keys(void *self, const struct call_value *values)
+{
+    return dos_manage_keys(self, (enum key_action)(values[0].number + KEY_TERMINATE), values[1].text);
+}
+
+static const struct parameter_spec manage_parameters[] = {
+    {.name = "action", .kind = PARAMETER_WORD, .required = true, .words = key_action_names},
+    {.name = "phone", .kind = PARAMETER_TEXT, .required = true, .check = dos_is_name, .form = "phone"},
+    {.name = NULL}};
+static const struct call_spec calls[] = {
+    {"manage-keys", "a phone is lost, or was found: the VOS is asked to suspend, resume or end its keys",
+     manage_parameters, call_manage_keys},
+    {.name = NULL}};
 
 /* ---- life ---- */
 
@@ -223,13 +272,14 @@ static enum err dos_init(void *self, struct env *env, const struct component_arg
     struct dos *d = self;
     d->env = env;
     d->vos_us = args->settings[DOS_SETTING_VOS_MS] * 1000;
+    d->again_us = args->settings[DOS_SETTING_AGAIN_MS] * 1000;
     env_random(env, &d->next_request_id, sizeof d->next_request_id);
     d->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
     enum err e = load_key(d);
     if (!e)
         e = env_store_get(env, DOS_CERTIFICATE, d->certificate, sizeof d->certificate, &d->certificate_len);
     if (!e)
-        dos_claim_all(d);
+        manage_claim_all(env, DOS_CLAIM_KEY, DOS_CLAIM_STATE, DOS_TRACKED);
     return e;
 }
 
@@ -251,6 +301,7 @@ const struct component_class dos_class = {
     .timers = timers,
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
+    .calls = calls,
     .claims = claims,
     .secrets = secrets,
     .sealed = secrets,

@@ -4,13 +4,13 @@
 
 #include "backend/dos/dos.h"
 #include "lib/http/http.h"
-#include "lib/msg/tracking.h"
+#include "lib/msg/manage.h"
 #include "lib/pki/x509.h"
 
-enum { DOS_PORT_DEVICE, DOS_PORT_TRACKING };
-enum { DOS_CLAIM_INSTANCE_CA, DOS_CLAIM_KEY };
-enum { DOS_TIMER_VOS };
-enum { DOS_SETTING_VOS_MS };
+enum { DOS_PORT_DEVICE, DOS_PORT_TRACKING, DOS_PORT_KEYS };
+enum { DOS_CLAIM_INSTANCE_CA, DOS_CLAIM_KEY, DOS_CLAIM_STATE };
+enum { DOS_TIMER_VOS, DOS_TIMER_ASKS };
+enum { DOS_SETTING_VOS_MS, DOS_SETTING_AGAIN_MS };
 
 #define DOS_OUT_MAX         4096
 #define DOS_MESSAGE_MAX     5120 /* a request of a phone, with its head */
@@ -34,7 +34,7 @@ struct dos {
     uint8_t certificate[X509_MAX];
     size_t certificate_len;
     bool vos_up;
-    uint64_t vos_us, next_request_id;
+    uint64_t vos_us, again_us, next_request_id;
     struct dos_tracking tracking[DOS_TRACKING_MAX]; /* slot = request_id modulo that */
 };
 
@@ -62,6 +62,20 @@ void dos_vos_lost(struct dos *d);
 void dos_vos_late(struct dos *d);
 /* Nobody waits at that address any more. */
 void dos_forget(struct dos *d, const char *address);
-void dos_claim_all(struct dos *d);
+
+/* keys.c */
+/* Below which a phone's keys are tracked. */
+void dos_tracked_prefix(const char *phone, char out[ENV_KEY_MAX]);
+/* Puts. */
+enum err dos_key_put_phone(struct dos *d, const uint8_t key_id[TRACKING_KEY_ID], const char *phone);
+/* By the operator: all keys of that phone. ERR_NOT_FOUND: it has none. */
+enum err dos_manage_keys(struct dos *d, enum key_action action, const char *phone);
+/* What is asked and not answered. */
+void dos_ask_again(struct dos *d);
+void dos_on_managed(struct dos *d, struct span bytes);
+/* The VOS says what has become of a key. */
+void dos_on_manage(struct dos *d, const char *caller, struct span bytes);
+/* Answers a phone, or gives the reason of a refusal. */
+enum err dos_key_state(struct dos *d, const struct dos_visit *v);
 
 #endif

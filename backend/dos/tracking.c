@@ -108,11 +108,6 @@ static void hand_over(struct dos *d, const char *address, const struct tracking_
     dos_answer(d, address, 200, json);
 }
 
-static void prefix_of(const char *phone, char out[ENV_KEY_MAX])
-{
-    snprintf(out, ENV_KEY_MAX, DOS_TRACKED "%s/", phone);
-}
-
 /* ---- asking the VOS ---- */
 
 static struct dos_tracking *slot_of(struct dos *d, uint64_t request_id)
@@ -169,7 +164,7 @@ enum err dos_track(struct dos *d, const struct dos_visit *v)
     struct ask a;
     struct tracking_record known;
     enum err e = read_ask(d, v, &a);
-    prefix_of(v->phone, prefix);
+    dos_tracked_prefix(v->phone, prefix);
     if (!e)
         e = tracking_record_find(d->env, prefix, &a.ask, &known);
     else if (e == ERR_NOT_FOUND)
@@ -192,10 +187,12 @@ static void refuse(struct dos *d, const struct dos_tracking *t, enum err reason)
 static enum err store(struct dos *d, struct dos_tracking *t, const struct tracking_answer *a)
 {
     char prefix[ENV_KEY_MAX];
-    prefix_of(t->phone, prefix);
+    dos_tracked_prefix(t->phone, prefix);
     enum err e = tracking_record_answer(&t->record, a);
     if (!e)
         e = tracking_record_put(d->env, prefix, t->key_id, &t->record);
+    if (!e)
+        e = dos_key_put_phone(d, t->key_id, t->phone);
     return e ? e : env_store_commit(d->env);
 }
 
@@ -211,7 +208,7 @@ static void take(struct dos *d, const struct tracking_answer *a)
         return;
     }
     env_trace_note(d->env, TRACE_NOTE, "keeps a key's receipt, and hands it on");
-    tracking_claim(d->env, DOS_CLAIM_KEY, t.key_id, t.record.vehicle_id, t.record.device_pk);
+    manage_claim_record(d->env, DOS_CLAIM_KEY, DOS_CLAIM_STATE, t.key_id, &t.record);
     if (*t.address)
         hand_over(d, t.address, &t.record);
 }
@@ -258,11 +255,4 @@ void dos_forget(struct dos *d, const char *address)
     for (size_t i = 0; i < DOS_TRACKING_MAX; i++)
         if (strcmp(d->tracking[i].address, address) == 0)
             d->tracking[i].address[0] = '\0';
-}
-
-/* ---- after a start ---- */
-
-void dos_claim_all(struct dos *d)
-{
-    tracking_claim_all(d->env, DOS_CLAIM_KEY, DOS_TRACKED);
 }

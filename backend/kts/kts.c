@@ -14,6 +14,7 @@ static const struct setting_spec settings[] = {
     [KTS_SETTING_SIGN_MS] = {.name = "sign_ms", .fallback = 0, .min = 0, .max = 86400000},
     {.name = NULL}};
 static const struct claim_spec claims[] = {[KTS_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
+                                           [KTS_CLAIM_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
                                            {.name = NULL}};
 static const struct plant_item plant[] = {{KTS_KEY, PLANT_KEY, "ZZ2"},
                                           {KTS_CERTIFICATE, PLANT_CERTIFICATE, "ZZ2"},
@@ -75,12 +76,24 @@ static enum err sign_and_store(struct kts *k, const struct tracking_ask *a, cons
     return e;
 }
 
-static enum err find_or_register(struct kts *k, const struct tracking_ask *a, struct tracking_record *r)
+static enum err begin(struct kts *k, const struct tracking_ask *a, const struct attestation *said,
+                      struct tracking_record *r)
+{
+    enum err e = tracking_record_begin(k->env, a, r);
+    if (e)
+        return e;
+    memcpy(r->slot, said->slot.b, said->slot.len);
+    r->slot_len = said->slot.len;
+    return ERR_OK;
+}
+
+static enum err find_or_register(struct kts *k, const struct tracking_ask *a, const struct attestation *said,
+                                 struct tracking_record *r)
 {
     enum err e = tracking_record_find(k->env, KTS_REGISTERED, a, r);
     if (e != ERR_NOT_FOUND)
         return e;
-    e = tracking_record_begin(k->env, a, r);
+    e = begin(k, a, said, r);
     if (!e && k->sign_ms) {
         e = commit(k, a, r);
         if (!e)
@@ -94,7 +107,7 @@ static enum err serve(struct kts *k, const struct tracking_ask *a, struct tracki
     struct attestation said;
     enum err e = kts_check(k, a, &said);
     if (!e)
-        e = find_or_register(k, a, r);
+        e = find_or_register(k, a, &said, r);
     if (e || r->sealed_len)
         return e;
     if (env_wall_ms(k->env) - r->registered_ms < k->sign_ms)
@@ -123,13 +136,11 @@ static void tell(struct kts *k, enum err e, size_t len)
                          "TrackRequest", e, (uint32_t)len, NULL);
 }
 
-static void kts_on_bytes(void *self, unsigned port, const char *caller, struct span bytes)
+static void on_track(struct kts *k, const char *caller, struct span bytes)
 {
-    struct kts *k = self;
     struct tracking_memory memory;
     struct tracking_record r;
     struct tracking_ask a;
-    (void)port;
     enum err e = tracking_ask_read(bytes, &memory, &a);
     if (e) {
         tell(k, e, bytes.len); /* nobody knows which request it answers */
@@ -138,11 +149,20 @@ static void kts_on_bytes(void *self, unsigned port, const char *caller, struct s
     struct tracking_answer said = {.number = a.number, .error = serve(k, &a, &r)};
     tell(k, said.error, bytes.len);
     if (!said.error) {
-        tracking_claim(k->env, KTS_CLAIM_KEY, a.key_id, r.vehicle_id, r.device_pk);
+        manage_claim_record(k->env, KTS_CLAIM_KEY, KTS_CLAIM_STATE, a.key_id, &r);
         memcpy(said.ephemeral, r.ephemeral, P256_POINT);
         said.sealed = span_of(r.sealed, r.sealed_len);
     }
     answer(k, caller, &said);
+}
+
+static void kts_on_bytes(void *self, unsigned port, const char *caller, struct span bytes)
+{
+    (void)port;
+    if (tracking_peek(bytes) == TRACKING_MANAGE)
+        kts_on_manage(self, caller, bytes);
+    else
+        on_track(self, caller, bytes);
 }
 
 /* ---- life ---- */
@@ -183,7 +203,7 @@ static enum err kts_init(void *self, struct env *env, const struct component_arg
     if (!e)
         e = load_certificate(k, KTS_SUB_CA, &k->sub_ca);
     if (!e)
-        tracking_claim_all(env, KTS_CLAIM_KEY, KTS_REGISTERED);
+        manage_claim_all(env, KTS_CLAIM_KEY, KTS_CLAIM_STATE, KTS_REGISTERED);
     return e;
 }
 

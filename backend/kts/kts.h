@@ -3,7 +3,12 @@
  * the vehicle's certificate along.
  *
  * Nothing is registered but a key that a vehicle of this OEM has attested, and that a phone's certificates
- * prove. The same key gets the same receipt for ever; with other data it gets none. */
+ * prove. The same key gets the same receipt until it has ended; with other data it gets none.
+ *
+ * The VOS tells what has become of a key (KM-01/6, KM-02/6): its registration is kept, and one that has ended
+ * is tracked no more. To whoever is resumed the KTS signs a statement, which the phone carries to the
+ * vehicle.
+ */
 #ifndef backend_kts_kts_h
 #define backend_kts_kts_h
 

@@ -4,11 +4,11 @@
 
 #include "backend/kts/kts.h"
 #include "lib/ccc/attestation.h"
-#include "lib/msg/tracking.h"
+#include "lib/msg/manage.h"
 
 enum { KTS_PORT_VOS };
 enum { KTS_SETTING_SIGN_MS };
-enum { KTS_CLAIM_KEY };
+enum { KTS_CLAIM_KEY, KTS_CLAIM_STATE };
 
 struct kts_anchor {
     uint8_t der[X509_MAX];
@@ -27,5 +27,8 @@ struct kts {
  * ERR_CERT_*, ERR_DER_SYNTAX: [K], or the chain to [H]. ERR_SIGNATURE_INVALID: the attestation. ERR_DK_*:
  * they speak of different keys. ERR_KEY_INVALID: Device.Enc. */
 enum err kts_check(struct kts *k, const struct tracking_ask *a, struct attestation *out);
+
+/* manage.c: a key is suspended, resumed, ended; what was said is answered. */
+void kts_on_manage(struct kts *k, const char *caller, struct span bytes);
 
 #endif

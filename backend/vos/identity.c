@@ -52,7 +52,9 @@ enum err vos_on_subject_request(struct vos *v, const struct msg_opened *m, struc
         r->state = BACKEND__V1__VEHICLE_RECORD__STATE__STATE_SUBJECT_ISSUED;
         r->generation++;
     }
-    enum err e = commit_record(v, m->header.ecu_serial, r);
+    enum err e = record_put_identifier(v, m->header.ecu_serial, r, true);
+    if (!e)
+        e = commit_record(v, m->header.ecu_serial, r);
     if (e)
         return e;
     env_trace_step(v->env, "PP-01/5",

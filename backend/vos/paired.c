@@ -23,22 +23,33 @@ static bool parse(struct span in, uint8_t key_id[SHA1_SIZE])
     return true;
 }
 
-enum err vos_on_pass_ack(struct vos *v, const struct msg_opened *m, struct vehicle *r)
+/* The report may come late: what has ended meanwhile, with its identity or by itself, is nobody's. */
+static enum err put(struct vos *v, const char *serial, const struct vehicle *r,
+                    const uint8_t key_id[SHA1_SIZE], struct vos_key *k)
 {
     char key[ENV_KEY_MAX];
+    if (r->state != BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE)
+        return ERR_OK;
+    enum err e = vos_key_put_new(v, key_id, serial, k);
+    key_of(key, serial);
+    return e || k->state == KEY_TERMINATED ? e : env_store_put(v->env, key, span_of(key_id, SHA1_SIZE));
+}
+
+enum err vos_on_pass_ack(struct vos *v, const struct msg_opened *m, struct vehicle *r)
+{
     uint8_t key_id[SHA1_SIZE];
+    struct vos_key k = {.state = KEY_STATE_NONE};
     if (!parse(m->body, key_id))
         return ERR_MSG_MALFORMED;
-    key_of(key, m->header.ecu_serial);
-    enum err e = ERR_OK;
-    if (r->state == BACKEND__V1__VEHICLE_RECORD__STATE__STATE_ACTIVE) /* else its keys are gone meanwhile */
-        e = env_store_put(v->env, key, span_of(key_id, sizeof key_id));
+    enum err e = put(v, m->header.ecu_serial, r, key_id, &k);
     if (!e)
         e = record_put(v, m->header.ecu_serial, r); /* the order of its requests */
     if (!e)
         e = env_store_commit(v->env);
     if (e)
         return e;
+    if (k.state)
+        vos_claim_key(v, key_id, &k);
     struct response response = {
         .use_case = SPAAK__V1__USE_CASE__USE_CASE_OP_04,
         .type = SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK,
@@ -49,13 +60,19 @@ enum err vos_on_pass_ack(struct vos *v, const struct msg_opened *m, struct vehic
     return responder_send(&v->responder, &response);
 }
 
-bool vos_is_paired(struct vos *v, const char *serial)
+enum err vos_paired_key(struct vos *v, const char *serial, uint8_t key_id[TRACKING_KEY_ID])
 {
     char key[ENV_KEY_MAX];
-    uint8_t key_id[SHA1_SIZE];
     size_t len;
     key_of(key, serial);
-    return env_store_get(v->env, key, key_id, sizeof key_id, &len) == ERR_OK && len == sizeof key_id;
+    enum err e = env_store_get(v->env, key, key_id, TRACKING_KEY_ID, &len);
+    return !e && len != TRACKING_KEY_ID ? ERR_STORE_FAILED : e;
+}
+
+bool vos_is_paired(struct vos *v, const char *serial)
+{
+    uint8_t key_id[TRACKING_KEY_ID];
+    return vos_paired_key(v, serial, key_id) == ERR_OK;
 }
 
 enum err vos_put_unpaired(struct vos *v, const char *serial)
@@ -63,4 +80,12 @@ enum err vos_put_unpaired(struct vos *v, const char *serial)
     char key[ENV_KEY_MAX];
     key_of(key, serial);
     return env_store_delete(v->env, key);
+}
+
+enum err vos_put_unpaired_key(struct vos *v, const char *serial, const uint8_t key_id[TRACKING_KEY_ID])
+{
+    uint8_t paired[TRACKING_KEY_ID];
+    if (vos_paired_key(v, serial, paired) || memcmp(paired, key_id, sizeof paired) != 0)
+        return ERR_OK;
+    return vos_put_unpaired(v, serial);
 }

@@ -28,6 +28,10 @@ enum err vos_renew(struct vos *v, const char *serial)
         e = vos_verifiers_put_retired(v, serial);
     if (!e)
         e = vos_put_unpaired(v, serial); /* all keys go with the identity */
+    if (!e)
+        e = vos_keys_put_retired(v, serial);
+    if (!e)
+        e = record_put_identifier(v, serial, &r, false);
     if (e)
         return e;
     if (r.certificate_len)
@@ -44,6 +48,7 @@ enum err vos_renew(struct vos *v, const char *serial)
     if (e)
         return e;
     vos_verifiers_retired(v, serial, &set);
+    vos_keys_retired(v, serial);
     env_timer_in(v->env, VOS_TIMER_RENEW, v->renew_pause_us);
     push(v, serial); /* GSDP down: the timer repeats it */
     return ERR_OK;

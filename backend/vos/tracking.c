@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "backend/vos/vos_internal.h"
-#include "lib/ccc/dk_cert.h"
 
 /* ---- answers ---- */
 
@@ -53,34 +52,6 @@ static void arm(struct vos *v)
     env_timer_set(v->env, VOS_TIMER_KTS, next_us);
 }
 
-struct finding {
-    struct vos *v;
-    const uint8_t *vehicle_id;
-    struct vehicle *out;
-    bool found;
-};
-
-static void look(void *ctx, const char *key, struct span value)
-{
-    struct finding *f = ctx;
-    struct vehicle r;
-    uint8_t id[TRACKING_VEHICLE_ID];
-    (void)value;
-    if (f->found || record_load(f->v, key + strlen(VOS_VEHICLE_PREFIX), &r) || !r.certificate_len ||
-        dk_cert_vehicle_id(r.subject_id, id) || memcmp(id, f->vehicle_id, sizeof id) != 0)
-        return;
-    *f->out = r;
-    f->found = true;
-}
-
-/* ERR_ECU_UNKNOWN: no vehicle has this identity, or not any more. */
-static enum err find_vehicle(struct vos *v, const struct tracking_ask *a, struct vehicle *out)
-{
-    struct finding f = {.v = v, .vehicle_id = a->vehicle_id, .out = out};
-    enum err e = env_store_scan(v->env, VOS_VEHICLE_PREFIX, look, &f);
-    return !e && !f.found ? ERR_ECU_UNKNOWN : e;
-}
-
 static enum err send(struct vos *v, struct tracking_ask a, const struct vehicle *r)
 {
     uint8_t out[TRACKING_MESSAGE_MAX];
@@ -103,7 +74,7 @@ static enum err ask_kts(struct vos *v, const char *caller, const struct tracking
     struct vehicle r;
     enum err e = tracking_record_begin(v->env, a, &t.record);
     if (!e)
-        e = find_vehicle(v, a, &r);
+        e = record_find(v, a->vehicle_id, t.serial, &r);
     if (!e)
         e = send(v, *a, &r);
     if (e)
@@ -117,6 +88,23 @@ static enum err ask_kts(struct vos *v, const char *caller, const struct tracking
     return ERR_OK;
 }
 
+/* Who asks anew for a key that is suspended may not have kept that it is. */
+static enum err find(struct vos *v, const struct tracking_ask *a, struct tracking_record *out)
+{
+    struct vos_key k;
+    enum err e = vos_key_get(v, a->key_id, &k);
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    if (!e && k.state == KEY_TERMINATED)
+        return ERR_KEY_ENDED;
+    const bool tell = !e && k.state == KEY_SUSPENDED;
+    e = tracking_record_find(v->env, VOS_TRACKED_PREFIX, a, out);
+    if (e || !tell)
+        return e;
+    e = vos_due_put(v, a->key_id, vos_due_get(v, a->key_id) | VOS_DUE_DOS);
+    return e ? e : env_store_commit(v->env);
+}
+
 void vos_on_track(struct vos *v, const char *caller, struct span bytes)
 {
     struct tracking_memory memory;
@@ -127,9 +115,10 @@ void vos_on_track(struct vos *v, const char *caller, struct span bytes)
         e = ERR_MSG_UNEXPECTED; /* which vehicle it is nobody says but us */
     bool was_read = a.number != 0;
     if (!e)
-        e = tracking_record_find(v->env, VOS_TRACKED_PREFIX, &a, &known);
+        e = find(v, &a, &known);
     if (!e) {
         hand_over(v, caller, a.number, &known);
+        vos_tell(v, a.key_id);
         return;
     }
     if (e == ERR_NOT_FOUND)
@@ -143,12 +132,31 @@ void vos_on_track(struct vos *v, const char *caller, struct span bytes)
 
 /* ---- what the KTS says ---- */
 
+/* What has become of the key meanwhile the KTS hears behind its registration, and the DOS behind this. */
+static enum err put_key(struct vos *v, const struct tracking *t, struct vos_key *k)
+{
+    enum err e = vos_key_put_new(v, t->key_id, t->serial, k);
+    if (e || k->state == KEY_ACTIVE)
+        return e;
+    return vos_due_put(v, t->key_id,
+                       vos_due_get(v, t->key_id) | VOS_DUE_KTS |
+                           (k->state == KEY_SUSPENDED ? VOS_DUE_DOS : 0));
+}
+
 static enum err store(struct vos *v, struct tracking *t, const struct tracking_answer *a)
 {
+    struct vos_key k;
     enum err e = tracking_record_answer(&t->record, a);
     if (!e)
+        e = put_key(v, t, &k);
+    const bool ended = !e && k.state == KEY_TERMINATED;
+    if (!e && !ended)
         e = tracking_record_put(v->env, VOS_TRACKED_PREFIX, t->key_id, &t->record);
-    return e ? e : env_store_commit(v->env);
+    if (!e)
+        e = env_store_commit(v->env);
+    if (!e && !ended)
+        vos_claim_key(v, t->key_id, &k);
+    return !e && ended ? ERR_KEY_ENDED : e;
 }
 
 static void take(struct vos *v, const struct tracking_answer *a)
@@ -160,11 +168,11 @@ static void take(struct vos *v, const struct tracking_answer *a)
     if (e) {
         env_trace_reason(v->env, TRACE_FAIL, "OP-04/5", "TrackResponse", e, 0, "no receipt");
         refuse(v, t.caller, t.number, e);
-        return;
+    } else {
+        env_trace_note(v->env, TRACE_NOTE, "keeps a key's receipt, and hands it on");
+        hand_over(v, t.caller, t.number, &t.record);
     }
-    env_trace_note(v->env, TRACE_NOTE, "keeps a key's receipt, and hands it on");
-    tracking_claim(v->env, VOS_CLAIM_KEY, t.key_id, t.record.vehicle_id, t.record.device_pk);
-    hand_over(v, t.caller, t.number, &t.record);
+    vos_tell(v, t.key_id);
 }
 
 void vos_on_tracked(struct vos *v, struct span bytes)

@@ -24,6 +24,8 @@ static const struct port_spec ports[] = {
                            .callers = tracking_callers},
     /* without it the VOS answers that no key can be tracked */
     [VOS_PORT_KTS] = {.name = "kts", .medium = "call", .end = PORT_ASKS, .server = "kts", .optional = true},
+    /* without it no phone hears from its server what became of its key */
+    [VOS_PORT_DOS] = {.name = "keys", .medium = "call", .end = PORT_ASKS, .server = "dos", .optional = true},
 };
 
 static const struct topic_rule topics[] = {
@@ -33,6 +35,7 @@ static const struct timer_spec timers[] = {
     [VOS_TIMER_RENEW] = {"renewal", false},
     [VOS_TIMER_VERIFIERS] = {"verifier sets", false},
     [VOS_TIMER_KTS] = {"answer of the KTS", false},
+    [VOS_TIMER_KEYS] = {"what became of keys", false},
 };
 
 static const struct setting_spec settings[] = {
@@ -49,6 +52,8 @@ static const struct setting_spec settings[] = {
     [VOS_SETTING_LINK_S] = {.name = "link_s", .fallback = 900, .min = 1, .max = 86400},
     /* less than the DOS waits */
     [VOS_SETTING_KTS_MS] = {.name = "kts_ms", .fallback = 1500, .min = 10, .max = 60000},
+    /* until who has not answered hears again what became of a key */
+    [VOS_SETTING_TELL_MS] = {.name = "tell_ms", .fallback = 10000, .min = 10, .max = 86400000},
     {.name = NULL},
 };
 
@@ -56,6 +61,7 @@ static const struct claim_spec claims[] = {
     [VOS_CLAIM_K] = {.name = "K", .kind = CLAIM_EQUAL},
     [VOS_CLAIM_VERIFIERS] = {.name = "verifiers", .kind = CLAIM_EQUAL},
     [VOS_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
+    [VOS_CLAIM_KEY_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -78,7 +84,9 @@ static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}",   VOS_RETIRED_
                                    VOS_VERIFIERS_PREFIX "{serial}", VOS_VERIFIER_SECRETS "{serial}/+",
                                    VOS_OWNER_PREFIX "{serial}",     VOS_DELIVERY_PREFIX "{serial}",
                                    VOS_RENEWAL_PREFIX "{serial}",   VOS_PAIRED_PREFIX "{serial}",
-                                   VOS_TRACKED_PREFIX "+",          NULL};
+                                   VOS_TRACKED_PREFIX "+",          VOS_KEY_PREFIX "+",
+                                   VOS_KEYS_OF_PREFIX "{serial}/+", VOS_KEY_DUE_PREFIX "+",
+                                   VOS_IDENTIFIER_PREFIX "+",       NULL};
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
 static const struct handout_spec handouts[] = {{"phone", VOS_VERIFIER_SECRETS "+/password"}, {.key = NULL}};
@@ -108,6 +116,7 @@ static const struct served {
     {SPAAK__V1__MESSAGE_TYPE__OP_SPAKE2_REQUEST, VOS_LINE_VERIFIERS, "PP-03/3", vos_on_verifier_request,
      vos_refuse_verifiers},
     {SPAAK__V1__MESSAGE_TYPE__OWNER_PAIRING_PASS_ACK, VOS_LINE_PAIRING, "OP-04/7", vos_on_pass_ack, NULL},
+    {SPAAK__V1__MESSAGE_TYPE__KEY_STATUS, VOS_LINE_KEYS, "KM-02/3", vos_on_key_status, NULL},
 };
 
 static const struct served *find_served(Spaak__V1__MessageType type)
@@ -189,6 +198,18 @@ static enum err call_register_owner(void *self, const struct call_value *values)
     return vos_register_owner(self, values[0].text, values[1].text);
 }
 
+static enum err call_manage_key(void *self, const struct call_value *values)
+{
+    return vos_manage_key(self, (enum key_action)(values[0].number + KEY_TERMINATE), values[1].text,
+                          values[2].text);
+}
+
+static bool key_ok(const char *text)
+{
+    size_t len = strspn(text, "0123456789abcdef");
+    return len == TRACKING_KEY_TEXT - 1 && !text[len];
+}
+
 static bool user_ok(const char *text)
 {
     size_t len = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -198,6 +219,15 @@ static bool user_ok(const char *text)
 static const struct parameter_spec owner_parameters[] = {
     {.name = "vehicle", .kind = PARAMETER_VEHICLE},
     {.name = "user", .kind = PARAMETER_TEXT, .required = true, .check = user_ok, .form = "anna"},
+    {.name = NULL}};
+
+static const struct parameter_spec key_parameters[] = {
+    {.name = "action", .kind = PARAMETER_WORD, .required = true, .words = key_action_names},
+    {.name = "vehicle", .kind = PARAMETER_VEHICLE},
+    {.name = "key",
+     .kind = PARAMETER_TEXT,
+     .check = key_ok,
+     .form = "6b1fc52a9e04d3c78812ab5e60f79d1c44a3be07"},
     {.name = NULL}};
 
 static const struct parameter_spec vehicle_only[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
@@ -212,8 +242,24 @@ static const struct call_spec calls[] = {
      vehicle_only, call_replace_verifiers},
     {"register-owner", "says whose a vehicle is: the pairing password is handed to nobody else",
      owner_parameters, call_register_owner},
+    {"manage-key", "suspends, resumes or ends a key, everywhere: the owner's of a vehicle, or that one",
+     key_parameters, call_manage_key},
     {.name = NULL},
 };
+
+/* Of DOS and KTS. */
+static void on_key_server(struct vos *v, unsigned port, const char *address, struct span bytes)
+{
+    bool managed = tracking_peek(bytes) == TRACKING_MANAGED;
+    if (port == VOS_PORT_DOS || (port == VOS_PORT_KTS && managed))
+        vos_on_managed(v, port == VOS_PORT_DOS ? VOS_DUE_DOS : VOS_DUE_KTS, bytes);
+    else if (port == VOS_PORT_KTS)
+        vos_on_tracked(v, bytes);
+    else if (tracking_peek(bytes) == TRACKING_MANAGE)
+        vos_on_manage(v, address, bytes);
+    else
+        vos_on_track(v, address, bytes);
+}
 
 static void vos_on_bytes(void *self, unsigned port, const char *address, struct span bytes)
 {
@@ -222,12 +268,10 @@ static void vos_on_bytes(void *self, unsigned port, const char *address, struct 
         on_request(v, address, bytes);
     else if (port == VOS_PORT_PKI)
         vos_on_issued(v, bytes);
-    else if (port == VOS_PORT_TRACKING)
-        vos_on_track(v, address, bytes);
-    else if (port == VOS_PORT_KTS)
-        vos_on_tracked(v, bytes);
-    else
+    else if (port == VOS_PORT_INIT)
         vos_on_init(v, address, bytes);
+    else
+        on_key_server(v, port, address, bytes);
 }
 
 static void vos_on_link(void *self, unsigned port, enum link_state state)
@@ -240,10 +284,15 @@ static void vos_on_link(void *self, unsigned port, enum link_state state)
         if (!v->kts_up)
             vos_kts_lost(v);
     }
+    if (port == VOS_PORT_DOS)
+        v->dos_up = state != LINK_DOWN;
+    if ((port == VOS_PORT_DOS || port == VOS_PORT_KTS) && state != LINK_DOWN)
+        vos_tell_again(v);
     if (port != VOS_PORT_GSDP || state != LINK_SUBSCRIBED)
         return;
     vos_renew_again(v);
     vos_verifiers_push_again(v);
+    vos_tell_again(v);
 }
 
 static void vos_on_timer(void *self, unsigned timer)
@@ -252,6 +301,8 @@ static void vos_on_timer(void *self, unsigned timer)
         vos_renew_again(self);
     else if (timer == VOS_TIMER_VERIFIERS)
         vos_verifiers_push_again(self);
+    else if (timer == VOS_TIMER_KEYS)
+        vos_tell_again(self);
     else
         vos_kts_late(self);
 }
@@ -272,6 +323,7 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     v->push_after_identity = args->settings[VOS_SETTING_PUSH_AFTER_IDENTITY];
     v->link_ms = (int64_t)args->settings[VOS_SETTING_LINK_S] * 1000;
     v->kts_us = args->settings[VOS_SETTING_KTS_MS] * 1000;
+    v->tell_us = args->settings[VOS_SETTING_TELL_MS] * 1000;
     if (v->scrypt_n & (v->scrypt_n - 1))
         return ERR_SETTING_RANGE;
     v->issuing = calloc(VOS_ISSUING_MAX, sizeof *v->issuing);
@@ -283,7 +335,7 @@ static enum err vos_init(void *self, struct env *env, const struct component_arg
     v->next_request_id >>= 8; /* room to count; an answer to a former life does not match */
     enum err e = responder_init(&v->responder, env, VOS_PORT_GSDP, "vos", "spaak");
     if (!e)
-        tracking_claim_all(env, VOS_CLAIM_KEY, VOS_TRACKED_PREFIX);
+        vos_claim_keys(v);
     return e ? e : vos_claim_all(v);
 }
 

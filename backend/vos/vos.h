@@ -23,6 +23,13 @@
 
 /* Keys that were tracked, by key id (tracking.v1.TrackedKey). */
 #define VOS_TRACKED_PREFIX "tracked/"
+/* Keys of vehicles, tracked or not, by key id (backend.v1.KeyRecord); which a vehicle has or had, by serial
+ * and key id; who has not heard yet what has become of one, by key id (a byte, enum vos_due). */
+#define VOS_KEY_PREFIX     "key/"
+#define VOS_KEYS_OF_PREFIX "keys-of/"
+#define VOS_KEY_DUE_PREFIX "key-due/"
+/* Whose a vehicle identifier is: 16 hex digits, the serial of the ECU that has it in its subject id. */
+#define VOS_IDENTIFIER_PREFIX "identifier/"
 
 #define VOS_LINK_PAGE "https://pair.example/pair" /* of deep links; what follows # reaches no server */
 

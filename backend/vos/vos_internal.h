@@ -4,14 +4,14 @@
 
 #include "backend/vos/vos.h"
 #include "lib/ccc/spake2p.h"
+#include "lib/msg/manage.h"
 #include "lib/msg/responder.h"
-#include "lib/msg/tracking.h"
 #include "lib/pki/csr.h"
 #include "proto/backend.pb-c.h"
 #include "proto/init.pb-c.h"
 
-enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT, VOS_PORT_TRACKING, VOS_PORT_KTS };
-enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS, VOS_TIMER_KTS };
+enum { VOS_PORT_GSDP, VOS_PORT_PKI, VOS_PORT_INIT, VOS_PORT_TRACKING, VOS_PORT_KTS, VOS_PORT_DOS };
+enum { VOS_TIMER_RENEW, VOS_TIMER_VERIFIERS, VOS_TIMER_KTS, VOS_TIMER_KEYS };
 enum {
     VOS_SETTING_RENEW_MS,
     VOS_SETTING_PUSH_MS,
@@ -19,8 +19,11 @@ enum {
     VOS_SETTING_PUSH_AFTER_IDENTITY,
     VOS_SETTING_LINK_S,
     VOS_SETTING_KTS_MS,
+    VOS_SETTING_TELL_MS,
 };
-enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS, VOS_CLAIM_KEY };
+enum { VOS_CLAIM_K, VOS_CLAIM_VERIFIERS, VOS_CLAIM_KEY, VOS_CLAIM_KEY_STATE };
+/* Who has not heard of a key's state; stored. */
+enum vos_due { VOS_DUE_VEHICLE = 1, VOS_DUE_KTS = 2, VOS_DUE_DOS = 4, VOS_DUE_ALL = 7 };
 enum { VOS_WORK_DERIVE };
 
 #define VOS_ISSUING_MAX  4096 /* CSRs at the PKI at the same time */
@@ -42,7 +45,7 @@ enum { VOS_WORK_DERIVE };
 #define VERIFIERS_USED   BACKEND__V1__VERIFIER_RECORD__STATE__STATE_USED
 
 /* A vehicle has one exchange under way in each line, and those of different lines overtake each other. */
-enum vos_line { VOS_LINE_IDENTITY, VOS_LINE_VERIFIERS, VOS_LINE_PAIRING, VOS_LINES };
+enum vos_line { VOS_LINE_IDENTITY, VOS_LINE_VERIFIERS, VOS_LINE_PAIRING, VOS_LINE_KEYS, VOS_LINES };
 
 /* The newest request accepted in a line. */
 struct vos_newest {
@@ -85,8 +88,21 @@ struct deriving {
     uint32_t scrypt_n;
 };
 
+/* A key of a vehicle (stored as backend.v1.KeyRecord). */
+struct vos_key {
+    char serial[MSG_SERIAL_MAX + 1];
+    enum key_state state;
+    enum key_cause cause;
+    int64_t issued_ms; /* of the word behind the state, as others are told; 0: none yet */
+    int64_t asked_ms;  /* when it was asked for */
+    enum key_action asked;
+    uint8_t resumption[TRACKING_RESUMPTION_MAX]; /* of the KTS */
+    size_t resumption_len;
+};
+
 /* A key that waits for the KTS. */
 struct tracking {
+    char serial[MSG_SERIAL_MAX + 1];
     uint64_t request_id; /* to the KTS; 0: free */
     uint64_t number;     /* of who asked */
     char caller[ENV_NAME_MAX];
@@ -98,14 +114,15 @@ struct tracking {
 struct vos {
     struct env *env;
     struct responder responder;
-    bool pki_up, kts_up;
+    bool pki_up, kts_up, dos_up;
     uint64_t next_request_id;
     struct issuing *issuing;   /* VOS_ISSUING_MAX slots; slot = request_id modulo that */
     struct deriving *deriving; /* a ring of VOS_DERIVING_MAX */
     size_t deriving_first, deriving_count;
     struct tracking *tracking; /* VOS_TRACKING_MAX slots; slot = request_id modulo that */
-    uint64_t kts_us;
-    size_t open_sets; /* wanted, or pushed and not reported yet */
+    uint64_t kts_us, tell_us;
+    enum err retiring; /* inside vos_keys_put_retired */
+    size_t open_sets;  /* wanted, or pushed and not reported yet */
     uint32_t scrypt_n;
     bool push_after_identity;
     uint64_t renew_pause_us, push_pause_us;
@@ -118,6 +135,11 @@ enum err record_load(struct vos *v, const char *serial, struct vehicle *out);
 /* Puts, without committing. */
 enum err record_put(struct vos *v, const char *serial, const struct vehicle *r);
 enum err record_put_retired(struct vos *v, const char *serial, const struct vehicle *r);
+/* Puts: the identifier in its subject id leads to it, or no longer does. */
+enum err record_put_identifier(struct vos *v, const char *serial, const struct vehicle *r, bool there);
+/* Whose identity in force has this identifier. ERR_ECU_UNKNOWN: nobody's, or not any more. */
+enum err record_find(struct vos *v, const uint8_t id[TRACKING_VEHICLE_ID], char serial[MSG_SERIAL_MAX + 1],
+                     struct vehicle *out);
 
 /* identity.c: PP-01. Each handles an opened request of a known vehicle and answers it. */
 enum err vos_on_subject_request(struct vos *v, const struct msg_opened *m, struct vehicle *r);
@@ -181,6 +203,48 @@ enum err vos_on_pass_ack(struct vos *v, const struct msg_opened *m, struct vehic
 bool vos_is_paired(struct vos *v, const char *serial);
 /* Puts, without committing: the vehicle has no owner's key any more. */
 enum err vos_put_unpaired(struct vos *v, const char *serial);
+/* If it is that one. */
+enum err vos_put_unpaired_key(struct vos *v, const char *serial, const uint8_t key_id[TRACKING_KEY_ID]);
+/* ERR_NOT_FOUND. */
+enum err vos_paired_key(struct vos *v, const char *serial, uint8_t key_id[TRACKING_KEY_ID]);
+
+/* key_record.c: keys in the store. Those with put in their names put, without committing. */
+enum err vos_key_get(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], struct vos_key *out);
+enum err vos_key_put(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], const struct vos_key *k);
+/* The record, or one that is active. ERR_KEY_REGISTERED: it is another vehicle's. */
+enum err vos_key_put_new(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], const char *serial,
+                         struct vos_key *out);
+unsigned vos_due_get(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID]);
+enum err vos_due_put(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], unsigned bits);
+bool vos_is_tracked(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID]);
+/* All below a prefix whose keys end with a key id. */
+void vos_keys_each(struct vos *v, const char *prefix,
+                   void (*each)(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID]));
+void vos_claim_key(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], const struct vos_key *k);
+/* After a start. */
+void vos_claim_keys(struct vos *v);
+
+/* manage.c: KM-01. */
+/* Puts a new state, and that those of `whom` who know of the key are to hear of it. */
+enum err vos_key_put_state(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], struct vos_key *k,
+                           enum key_state to, enum key_cause cause, int64_t at_ms, unsigned whom);
+/* By the operator; of the key in hex, or without one of the owner's. ERR_NOT_FOUND, ERR_KEY_ENDED. */
+enum err vos_manage_key(struct vos *v, enum key_action action, const char *serial, const char *hex);
+/* An ask of the DOS. */
+void vos_on_manage(struct vos *v, const char *caller, struct span bytes);
+
+/* tell.c: vehicle, KTS and DOS hear what has become of a key. */
+void vos_tell(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID]);
+void vos_tell_again(struct vos *v);
+enum err vos_due_put_heard(struct vos *v, const uint8_t key_id[TRACKING_KEY_ID], unsigned whom);
+/* An answer of KTS or DOS. */
+void vos_on_managed(struct vos *v, unsigned whom, struct span bytes);
+
+/* key_status.c: KM-02, what the vehicle says of its keys. */
+enum err vos_on_key_status(struct vos *v, const struct msg_opened *m, struct vehicle *r);
+/* Puts: with the identity all keys of that vehicle end. After the commit the second tells it. */
+enum err vos_keys_put_retired(struct vos *v, const char *serial);
+void vos_keys_retired(struct vos *v, const char *serial);
 
 /* tracking.c: OP-04/5, from the DOS to the KTS and back. */
 void vos_on_track(struct vos *v, const char *caller, struct span bytes);

@@ -198,12 +198,12 @@ def unpad(data):
 
 class Channel:
     """Of the framework: header and status word are part of the MACs, counting begins at 1. Of the applet: they are not, and
-    it begins at 0 with the answer to AUTH1."""
+    it begins at 0 with the answer to AUTH1, or at 1 with EXCHANGE after a fast transaction."""
 
-    def __init__(self, keys, framework):
+    def __init__(self, keys, framework, counter=None):
         self.enc, self.mac, self.rmac = keys[:16], keys[16:32], keys[32:48]
         self.framework = framework
-        self.counter, self.mcv = int(framework), bytes(16)
+        self.counter, self.mcv = int(framework if counter is None else counter), bytes(16)
 
     def _cbc(self, answer):
         block = (b"\x80" if answer else b"\0") + bytes(14) + bytes([self.counter])
@@ -274,6 +274,14 @@ class Transaction:
         info = self.vehicle_x + self.endpoint_x + self.tid + b"\x5E" + self.flag
         end = tlv(0x5C, VERSION)
         return hkdf(kdh, info + b"Volatile" + end, 48), hkdf(kdh, info + b"Persistent" + end, 32)
+
+
+    def fast(self, kpersistent, vehicle_pk, device_pk, versions):
+        """Cryptogram (16), and 48 bytes for the channel. `versions`: all that the applet has offered at SELECT."""
+        info = (vehicle_pk[1:33] + b"VolatileFast" + self.vehicle_id + device_pk[1:33] + b"\x5E" + tlv(0x5C, versions) +
+                tlv(0x5C, VERSION) + self.vehicle_x + self.tid + self.flag + self.endpoint_x)
+        out = hkdf(kpersistent, info, 64)
+        return out[:16], out[16:]
 
 
 # ---- the link ----

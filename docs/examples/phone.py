@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""phone.py PARAMETERS [--socket PATH] [--password DIGITS]: a phone with a CCC Digital Key for whoever reads.
+"""phone.py PARAMETERS [--readers LIST] [--password DIGITS]: a phone with a CCC Digital Key for whoever reads.
 
     spaaksim run op03 --external phone          # in one terminal
     docs/examples/phone.py out/op03/external/phone.json
@@ -113,7 +113,7 @@ class Key:
         name = "E.%s.%s" % (instance.maker, secrets.token_hex(8).upper())
         self.certificate = certify(self.key.public_key(), name_of(name), instance.certificate.subject, instance.key, "4",
                                    endpoint_extension(self.creation), False)
-        self.accepted, self.attestation, self.transactions = False, None, 0
+        self.accepted, self.attestation, self.kpersistent, self.transactions = False, None, None, 0
 
     def shown_parts(self):
         """The parts of the mailboxes that AUTH1 returns."""
@@ -303,8 +303,22 @@ class Applet:
         dk.decode(body[0x87])
         self.ephemeral, self.vehicle_epk = dk.new_key(), body[0x87]
         self.transaction = dk.Transaction(body[0x4D], body[0x87], dk.point_of(self.ephemeral), body[0x4C], header[2:4])
-        fast = dk.tlv(0x9D, secrets.token_bytes(16)) if header[2] & 1 else b""  # this phone keeps nothing for fast ones
-        return dk.tlv(0x86, dk.point_of(self.ephemeral)) + fast
+        return dk.tlv(0x86, dk.point_of(self.ephemeral)) + (dk.tlv(0x9D, self.fast()) if header[2] & 1 else b"")
+
+    def fast(self):
+        """The cryptogram; a random one for a vehicle that has no key here, or none for fast transactions yet."""
+        key, t = self.usable(), self.transaction
+        if t.vehicle_id != key.vehicle_id or not key.kpersistent:
+            return secrets.token_bytes(16)
+        cryptogram, keys = t.fast(key.kpersistent, key.vehicle_pk, dk.point_of(key.key), dk.VERSION)
+        if int.from_bytes(key.creation[0x46], "big") & 0x80:
+            self.open(keys, 1)
+        return cryptogram
+
+    def open(self, keys, counter):
+        key = self.usable()
+        self.channel = dk.Channel(keys, False, counter)
+        self.staged = bytearray(key.private), bytearray(key.confidential)
 
     def auth1(self, data):
         require(self.transaction, 0x6985, "AUTH1 before AUTH0")
@@ -314,8 +328,8 @@ class Applet:
             dk.verify(key.vehicle_pk, dk.members(data)[0x9E], t.signed(dk.BY_VEHICLE))
         except (InvalidSignature, KeyError):
             raise Refused(0x6A80, "the vehicle's signature") from None
-        self.channel = dk.Channel(t.keys(self.ephemeral, self.vehicle_epk)[0], False)
-        self.staged = bytearray(key.private), bytearray(key.confidential)
+        keys, key.kpersistent = t.keys(self.ephemeral, self.vehicle_epk)
+        self.open(keys, 0)
         plain = dk.tlv(0x4E, key.slot) + dk.tlv(0x9E, dk.sign(key.key, t.signed(dk.BY_DEVICE))) + key.shown_parts()
         return self.channel.answer(plain, b"\x90\x00")
 
@@ -357,7 +371,8 @@ class Applet:
     def flow(self, p1, p2):
         if self.usable() and p1 == 1:
             self.usable().transactions += 1
-        print("phone: transaction %s (%02X/%02X)" % ("done" if p1 == 1 else "failed", p1, p2))
+        kind = "fast" if self.transaction and self.transaction.flag[0] & 1 else "standard"
+        print("phone: %s transaction %s (%02X/%02X)" % (kind, "done" if p1 == 1 else "failed", p1, p2))
         self.reset()
         return b""
 
@@ -419,8 +434,19 @@ class Phone:
             return getattr(e, "sw", 0x6A80).to_bytes(2, "big")
 
 
-def serve(phone, link):
-    while True:
+def greet(parameters, reader):
+    """In the field of a reader of the run."""
+    entry = next(entry for entry in parameters["links"] if entry["medium"] == "nfc")
+    link = dk.Frames(dk.unix_socket(dk.options(entry["endpoint"])[reader]))
+    token = entry["tokens"].get(reader)
+    if token:  # none with --nfc: then anybody may be that card
+        link.say(dk.GREETING, bytes.fromhex(token) + parameters["name"].encode())
+    return link
+
+
+def serve(phone, link, until):
+    """Until the reader is gone, or so many transactions are done."""
+    while not phone.applet.usable() or phone.applet.usable().transactions < until:
         try:
             kind, body = link.hear()
         except ConnectionError:
@@ -436,24 +462,23 @@ def serve(phone, link):
 def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("parameters")
-    options.add_argument("--socket", help="of a reader that takes anybody (--nfc): no greeting is said")
     options.add_argument("--password")
+    options.add_argument("--readers", default="wcp", help="where it is laid, one after the other, for a transaction: wcp,door")
     chosen = options.parse_args()
     with open(chosen.parameters, encoding="utf-8") as f:
         parameters = json.load(f)
     instance = Instance(parameters)
     phone = Phone(instance, chosen.password or instance.password)
+    readers = chosen.readers.split(",")
     try:
-        entry = next(entry for entry in parameters["links"] if entry["medium"] == "nfc")
-        reader, path = next(iter(dk.options(entry["endpoint"]).items()))
-        link = dk.Frames(dk.unix_socket(chosen.socket or path))
-        token = entry["tokens"].get(reader)
-        if token and not chosen.socket:
-            link.say(dk.GREETING, bytes.fromhex(token) + parameters["name"].encode())
+        for n, reader in enumerate(readers, 1):
+            link = greet(parameters, reader)
+            serve(phone, link, n if n < len(readers) else float("inf"))
+            link.stream.close()
+            phone.reset()
     except OSError as e:
         print("phone: no reader: %s" % e, file=sys.stderr)
         return 3
-    serve(phone, link)
     key = phone.applet.usable()
     if not key:
         print("phone: no key was paired")

@@ -54,6 +54,15 @@ def send_frame(bus, identifier, data):
     bus.send(b"\3" + identifier.to_bytes(4, "big") + bytes([0, len(data)]) + data)
 
 
+def send_status(bus):
+    """SpaaK_Status: whoever watches the bus knows that it lives. The last byte is the checksum of docs/messages.md."""
+    data = bytes([0x06, 0, 0, 0, 0, 0, 0])
+    checksum = 0xA5
+    for byte in b"\x03\xA8" + data:
+        checksum ^= byte
+    send_frame(bus, 0x3A8, data + bytes([checksum]))
+
+
 # ---- NFC, as the reader ----
 
 
@@ -61,12 +70,16 @@ class Card:
     def __init__(self, stream, tokens):
         stream.settimeout(WAIT_S)
         self.link = dk.Frames(stream)
+        name = self.greeted(tokens) if tokens else "somebody"  # with --nfc nobody greets
+        print("reader: %s is in the field" % name)
+        self.link.say(dk.FIELD_ON)
+
+    def greeted(self, tokens):
         kind, said = self.link.hear()
         name = said[32:].decode()
         if kind != dk.GREETING or not secrets.compare_digest(said[:32].hex(), tokens.get(name, "")):
             raise Failed("a card that nobody knows")
-        print("reader: %s is in the field" % name)
-        self.link.say(dk.FIELD_ON)
+        return name
 
     def reset(self):
         self.link.say(dk.FIELD_OFF)
@@ -223,7 +236,8 @@ class Vehicle:
         peer = dk.members(answer)[0x86]
         t = dk.Transaction(self.id, dk.point_of(ephemeral), peer, tid, flag)
         data = card.ask("AUTH1", apdu("80810000", dk.tlv(0x9E, dk.sign(self.key, t.signed(dk.BY_VEHICLE)))))
-        channel = dk.Channel(t.keys(ephemeral, peer)[0], False)
+        keys, self.kpersistent = t.keys(ephemeral, peer)
+        channel = dk.Channel(keys, False)
         plain = dk.members(channel.open_answer(data, b"\x90\x00"))
         if plain[0x4E] != SLOT:
             raise Failed("a key of another slot")
@@ -242,7 +256,22 @@ class Vehicle:
         if read != b"\x01" + SLOT + token:
             raise Failed("the mailboxes have %s" % read.hex())
         card.ask("CONTROL FLOW", bytes.fromhex("803C0107"))
+        card.reset()
+
+    def unlock(self, card, device_pk):
+        """A fast transaction: the cryptogram is enough."""
+        data, sw = card.select(dk.APPLET)
+        versions = dk.members(data)[0x5C]
+        ephemeral, tid, flag = dk.new_key(), secrets.token_bytes(16), b"\x01\x01"
+        answer = dk.members(card.ask("AUTH0", apdu("8080" + flag.hex(), dk.tlv(0x5C, dk.VERSION) + dk.tlv(
+            0x87, dk.point_of(ephemeral)) + dk.tlv(0x4C, tid) + dk.tlv(0x4D, self.id))))
+        t = dk.Transaction(self.id, dk.point_of(ephemeral), answer[0x86], tid, flag)
+        expected = t.fast(self.kpersistent, dk.point_of(self.key), device_pk, versions)[0]
+        if not secrets.compare_digest(answer[0x9D], expected):
+            raise Failed("the cryptogram of the fast transaction is wrong")
+        card.ask("CONTROL FLOW", bytes.fromhex("803C0100"))
         card.link.say(dk.FIELD_OFF)
+        print("reader: a fast transaction with it would open the door")
 
 
 def listen(path):
@@ -262,19 +291,21 @@ def main():
         spaak, wcp = json.load(spaak_file), json.load(wcp_file)
     nfc = next(link for link in wcp["links"] if link["medium"] == "nfc")
     path = dk.options(nfc["endpoint"])["listen"]
-    listener = listen(path)
     try:
+        listener = listen(path)
         bus = join_bus(spaak["links"][0], spaak["name"])
-        send_frame(bus, 0x3A8, bytes(8))  # SpaaK_Status: whoever watches the bus knows that it lives
+        send_status(bus)
         card = Card(listener.accept()[0], nfc["tokens"])
         vehicle = Vehicle(spaak)
         device_pk = vehicle.pair(card)
         vehicle.finish(card, device_pk)
+        vehicle.unlock(card, device_pk)
     except (Failed, InvalidSignature, OSError, ValueError, KeyError) as e:
         print("reader: %s: %s" % (type(e).__name__, e))
         return 1
     finally:
-        os.unlink(path)
+        if os.path.exists(path):
+            os.unlink(path)
     print("reader: the phone is the owner's key")
     return 0
 

@@ -182,9 +182,10 @@ static void hu_on_frame(void *self, unsigned port, const struct bus_frame *f)
 
 /* ---- what a person presses ---- */
 
-static enum err may_ask(struct hu *h)
+/* What is under way can be cancelled with the ignition off, too. */
+static enum err may_ask(struct hu *h, enum cabin_wish wish)
 {
-    if (h->ignition == HU_IGNITION_ON)
+    if (h->ignition == HU_IGNITION_ON || (wish == CABIN_CANCEL && h->under_way))
         return ERR_OK;
     screen_show(h, "switch the ignition on first");
     return ERR_IGNITION_OFF;
@@ -204,7 +205,7 @@ static void ask(struct hu *h, const struct cabin_request *r)
 static enum err ask_for(struct hu *h, enum cabin_wish wish, uint8_t key)
 {
     const struct cabin_request r = {.wish = wish, .key = key};
-    enum err e = may_ask(h);
+    enum err e = may_ask(h, wish);
     if (!e)
         ask(h, &r);
     return e;
@@ -214,7 +215,7 @@ static enum err call_add_key(void *self, const struct call_value *values)
 {
     struct hu *h = self;
     (void)values;
-    enum err e = may_ask(h);
+    enum err e = may_ask(h, CABIN_ADD_PHONE);
     if (e)
         return e;
     env_trace_step(h->env, "OP-02/2", "\"add digital key\" was chosen");

@@ -20,8 +20,9 @@ static const struct {
     [CABIN_TIME_OVER] = {"time is over: begin again", false},
     [CABIN_KEY_DELETED] = {"key deleted", false},
     [CABIN_NO_VERIFIERS] = {"the car is being prepared, please wait", true},
-    [CABIN_KEY_NEEDED] = {"bring a key fob or a card key into the car", false},
+    [CABIN_KEY_NEEDED] = {"bring a key fob, or put your card key on the charging pad", true},
     [CABIN_LIST_FOLLOWS] = {"the keys are being read", true},
+    [CABIN_TAKE_CARD] = {"take the card away, click the link in your phone and follow its app", true},
 };
 
 static const char *const key_states[] = {[CABIN_KEY_PENDING] = "pending",

@@ -32,7 +32,7 @@ void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason)
     send(s, &f, MATRIX_HU_NTF);
 }
 
-static void send_status(struct spaak *s)
+void cabin_tell_status(struct spaak *s)
 {
     struct bus_frame f;
     uint8_t id[TRANSACTION_VEHICLE_ID];
@@ -72,7 +72,7 @@ static void delete_key(struct spaak *s, uint8_t index)
 {
     struct vehicle_key *k = index && index <= s->keys.count ? &s->keys.list[index - 1] : NULL;
     if (k && k->state != VEHICLE_KEY_PENDING && k->state != VEHICLE_KEY_TERMINATED)
-        unlock_terminate(s, k);
+        unlock_terminate(s, k, KEY_IN_CAR);
     else
         cabin_notify(s, CABIN_FAILED, ERR_NOT_FOUND);
 }
@@ -127,8 +127,12 @@ static void on_bcm_status(struct spaak *s, const struct bus_frame *f)
     c->bcm_heard = true;
     c->bcm = status;
     env_timer_in(s->env, SPAAK_TIMER_BCM, matrix_row(MATRIX_BCM_STATUS)->cycle_ms * 1000ull * LOST_CYCLES);
-    if (changed)
+    if (!status.locked)
+        presence_on_unlocked(s);
+    if (changed) {
+        card_on_cabin(s);
         unlock_look(s);
+    }
 }
 
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION])
@@ -167,12 +171,13 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f)
 void cabin_on_timer(struct spaak *s, unsigned timer)
 {
     if (timer == SPAAK_TIMER_STATUS) {
-        send_status(s);
+        cabin_tell_status(s);
     } else if (timer == SPAAK_TIMER_KEYS) {
         isotp_port_timer(&s->cabin.keys);
     } else {
         s->cabin.bcm_heard = false;
         env_trace_note(s->env, TRACE_NOTE, "BCM: silent");
+        card_on_cabin(s);
         unlock_look(s);
     }
 }

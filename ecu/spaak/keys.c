@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 #include "lib/ccc/records/vehicle_record.h"
 #include "lib/msg/tracking.h"
 
@@ -74,12 +74,13 @@ static void put_gone(struct spaak *s, const struct vehicle_key *k)
     char name[VEHICLE_RECORD_NAME_MAX];
     vehicle_record_name(k->key_id, name);
     env_store_delete(s->env, name);
+    manage_put_gone(s, k);
 }
 
 static void forget(struct spaak *s, size_t i)
 {
     struct spaak_keys *keys = &s->keys;
-    tracking_unclaim(s->env, SPAAK_CLAIM_KEY, keys->list[i].key_id);
+    manage_key_unclaim(s, &keys->list[i]);
     vehicle_key_close(&keys->list[i]);
     keys->count--;
     memmove(&keys->list[i], &keys->list[i + 1], (keys->count - i) * sizeof keys->list[0]);
@@ -173,15 +174,17 @@ enum err keys_delete(struct spaak *s, struct vehicle_key *k)
 void keys_retire(struct spaak *s)
 {
     for (size_t i = 0; i < s->keys.count; i++)
-        tracking_unclaim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id);
+        manage_key_unclaim(s, &s->keys.list[i]);
     keys_close(s);
     keys_claim(s);
 }
 
 void keys_put_none(struct spaak *s)
 {
-    for (size_t i = 0; i < s->keys.count; i++)
+    for (size_t i = 0; i < s->keys.count; i++) {
+        manage_put_ended(s, &s->keys.list[i], KEY_OWNER_CHANGE);
         put_gone(s, &s->keys.list[i]);
+    }
 }
 
 /* ---- questions ---- */
@@ -193,6 +196,14 @@ bool keys_have_room(const struct spaak *s)
         living +=
             s->keys.list[i].state == VEHICLE_KEY_ACTIVE || s->keys.list[i].state == VEHICLE_KEY_SUSPENDED;
     return living < SPAAK_KEYS;
+}
+
+struct vehicle_key *keys_find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
+{
+    for (size_t i = 0; i < s->keys.count; i++)
+        if (memcmp(s->keys.list[i].key_id, key_id, ENDPOINT_KEY_ID) == 0)
+            return &s->keys.list[i];
+    return NULL;
 }
 
 struct vehicle_key *keys_in_state(struct spaak *s, enum vehicle_key_state state)
@@ -218,9 +229,7 @@ void keys_claim(struct spaak *s)
     env_claim(s->env, SPAAK_CLAIM_OWNER_KEY, s->serial,
               k ? span_of(k->key_id, sizeof k->key_id) : (struct span){NULL, 0});
     for (size_t i = 0; i < s->keys.count; i++)
-        if (s->keys.list[i].tracked)
-            tracking_claim(s->env, SPAAK_CLAIM_KEY, s->keys.list[i].key_id, s->keys.list[i].vehicle_id,
-                           s->keys.list[i].device_pk);
+        manage_key_claim(s, &s->keys.list[i]);
 }
 
 /* ---- slot identifiers and tokens ---- */

@@ -2,7 +2,7 @@
  * is; carries what a use case's requester sends. A new use case brings its rows. */
 #include <assert.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 
 static const char *const peers[SPAAK_CHANNELS] = {[SPAAK_VOS] = "vos", [SPAAK_GSDP] = "gsdp"};
 
@@ -37,6 +37,9 @@ static const struct row {
      verifiers_on_answer},
     {SPAAK__V1__USE_CASE__USE_CASE_OP_04, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
      pass_report_on_ack},
+    {SPAAK__V1__USE_CASE__USE_CASE_KM_01, SPAAK__V1__MESSAGE_TYPE__KEY_MANAGE, SPAAK_VOS, manage_on_key},
+    {SPAAK__V1__USE_CASE__USE_CASE_KM_02, SPAAK__V1__MESSAGE_TYPE__C2V_USECASE_COMPLETION_ACK, SPAAK_VOS,
+     manage_on_ack},
 };
 
 static enum err dispatch(struct spaak *s, const struct spaak_message *m)
@@ -97,9 +100,7 @@ void messages_transmit(void *spaak, unsigned channel, struct span bytes)
 {
     struct spaak *s = spaak;
     assert(channel < SPAAK_CHANNELS);
-    /* off by 28, or busy: the repetition comes */
-    if (!diagnostic_tx_off(&s->diagnostic))
-        isotp_port_send(&s->channels[channel], bytes);
+    uplink_send(s, (enum spaak_channel)channel, bytes);
 }
 
 bool messages_reachable(void *spaak)

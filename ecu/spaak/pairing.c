@@ -28,6 +28,7 @@ static void enter(struct spaak *s, enum pairing_state state)
 {
     static const char *const names[PAIRING_STATES] = {
         [PAIRING_OFF] = "pairing mode left",
+        [PAIRING_WAITS_CARD] = "pairing waits for a card key on the pad",
         [PAIRING_WAITS_VERIFIERS] = "pairing waits for verifiers",
         [PAIRING_PHASE_2] = "pairing mode: waits for a phone on the pad",
         [PAIRING_PHASE_3] = "pairing: the key is there, and is tried",
@@ -37,8 +38,17 @@ static void enter(struct spaak *s, enum pairing_state state)
     pairing(s)->state = state;
 }
 
+static bool is_stored_on(struct spaak *s)
+{
+    uint8_t flag;
+    size_t len;
+    return env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len) == ERR_OK;
+}
+
 static enum err store_on(struct spaak *s, bool on)
 {
+    if (!on && !is_stored_on(s))
+        return ERR_OK; /* a card that is refused stores nothing */
     if (on)
         env_store_put(s->env, SPAAK_PAIRING_ON, span_of("\1", 1));
     else
@@ -59,6 +69,7 @@ static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
 {
     for (unsigned t = SPAAK_TIMER_PAIRING_MODE; t <= SPAAK_TIMER_NEXT_PHASE; t++)
         env_timer_set(s->env, t, ENV_NEVER);
+    user_forget(s);
     if (!session_abort(s, SPAAK_PAD, reason))
         readers_off(s, SPAAK_PAD);
     enter(s, PAIRING_OFF);
@@ -115,7 +126,7 @@ static void turn(struct spaak *s)
 static void enter_pairing_mode(struct spaak *s)
 {
     env_trace_step(s->env, "OP-02/5", "asks the user to open the link in the phone");
-    cabin_notify(s, CABIN_CLICK_LINK, ERR_OK);
+    cabin_notify(s, pairing(s)->by_card ? CABIN_TAKE_CARD : CABIN_CLICK_LINK, ERR_OK);
     env_trace_step(s->env, "OP-02/6", "pairing mode: the pad looks for a phone");
     env_timer_in(s->env, SPAAK_TIMER_PAIRING_MODE, mode_us(s));
     env_trace_step(s->env, "OP-02/7", "the time for owner pairing runs");
@@ -135,13 +146,19 @@ static enum err check_start(struct spaak *s)
     return keys_have_room(s) ? ERR_OK : ERR_NO_SPACE;
 }
 
-static void begin(struct spaak *s)
+static void free_readers(struct spaak *s)
 {
-    pairing(s)->tries = 0;
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, ENV_NEVER);
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         session_drop(s, (enum spaak_place)i); /* POLL and OFF end what was under way */
     readers_off(s, SPAAK_DOOR);
+}
+
+static void begin(struct spaak *s)
+{
+    pairing(s)->tries = 0;
+    user_forget(s);
+    free_readers(s);
     enum err e = verifiers_start_pairing_mode(s); /* OP-02/4 */
     if (e) {
         leave(s, CABIN_FAILED, e);
@@ -157,7 +174,8 @@ static void begin(struct spaak *s)
 /* Pressed twice: says where it stands. */
 static void tell_again(struct spaak *s)
 {
-    static const enum cabin_notice what[PAIRING_STATES] = {[PAIRING_WAITS_VERIFIERS] = CABIN_NO_VERIFIERS,
+    static const enum cabin_notice what[PAIRING_STATES] = {[PAIRING_WAITS_CARD] = CABIN_KEY_NEEDED,
+                                                           [PAIRING_WAITS_VERIFIERS] = CABIN_NO_VERIFIERS,
                                                            [PAIRING_PHASE_2] = CABIN_CLICK_LINK,
                                                            [PAIRING_PHASE_3] = CABIN_LEAVE_PHONE};
     bool pairs = pairing(s)->state == PAIRING_PHASE_2 && session_is_heard(s, SPAAK_PAD);
@@ -167,7 +185,36 @@ static void tell_again(struct spaak *s)
 static void refuse_start(struct spaak *s, enum err e)
 {
     env_trace_reason(s->env, TRACE_REJECT, NULL, "PhoneKey_Req", e, 0, NULL);
-    cabin_notify(s, e == ERR_FOB_AWAY ? CABIN_KEY_NEEDED : CABIN_FAILED, e);
+    cabin_notify(s, CABIN_FAILED, e);
+}
+
+void pairing_admit(struct spaak *s, bool by_card)
+{
+    enum err e = store_on(s, true);
+    pairing(s)->by_card = by_card;
+    if (!e) {
+        begin(s);
+        return;
+    }
+    env_trace_reason(s->env, TRACE_FAIL, NULL, "PhoneKey_Req", e, 0, "the pairing was not stored");
+    leave(s, CABIN_FAILED, e);
+}
+
+void pairing_refuse(struct spaak *s, enum err reason)
+{
+    leave(s, CABIN_FAILED, reason);
+}
+
+/* What was on, and was to go on after a start, ends: nobody is known to have a key now. */
+static enum err wait_for_card(struct spaak *s)
+{
+    enum err e = store_on(s, false);
+    if (e)
+        return e;
+    free_readers(s);
+    enter(s, PAIRING_WAITS_CARD);
+    card_begin(s);
+    return ERR_OK;
 }
 
 void pairing_start(struct spaak *s)
@@ -186,14 +233,19 @@ void pairing_start(struct spaak *s)
 /* Others may have come between question and answer. */
 void pairing_on_user(struct spaak *s, enum err e)
 {
-    if (!e)
-        e = check_start(s);
-    if (!e)
-        e = store_on(s, true);
-    if (e)
-        refuse_start(s, e);
-    else
-        begin(s);
+    if (pairing(s)->state == PAIRING_WAITS_CARD) {
+        card_on_user(s, e);
+        return;
+    }
+    enum err start = e && e != ERR_FOB_AWAY ? e : check_start(s);
+    if (!start && !e) {
+        pairing_admit(s, false);
+        return;
+    }
+    if (!start)
+        start = wait_for_card(s);
+    if (start)
+        refuse_start(s, start);
 }
 
 void pairing_cancel(struct spaak *s)
@@ -213,11 +265,8 @@ void pairing_on_verifiers(struct spaak *s)
 
 void pairing_init(struct spaak *s)
 {
-    uint8_t flag;
-    size_t len;
-    if (env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len))
-        return;
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
+    if (is_stored_on(s))
+        env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
 }
 
 static void resume(struct spaak *s)
@@ -374,6 +423,9 @@ static void on_phase_4(struct spaak *s, const struct session_end *end)
 void pairing_on_session(struct spaak *s, const struct session_end *end)
 {
     switch (pairing(s)->state) {
+    case PAIRING_WAITS_CARD:
+        card_on_session(s, end);
+        break;
     case PAIRING_PHASE_2:
         on_phase_2(s, end);
         break;

@@ -3,15 +3,18 @@
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   user.c       has the user a key of the car: the body controller proves it
  *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   card.c       a card key in the place of the key fob
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
  *   readers.c    the two NFC readers: who is asked for, what travels to a card
- *   keys.c       records of keys, slot identifiers, tokens */
+ *   keys.c       records of keys, slot identifiers, tokens
+ *   manage.c     servers suspend, resume and end keys, and hear what became of them (manage.h) */
 #ifndef ecu_spaak_pairing_h
 #define ecu_spaak_pairing_h
 
 #include "ecu/spaak/spaak_internal.h"
+#include "lib/msg/manage.h"
 
 /* ---- keys.c ---- */
 
@@ -31,6 +34,8 @@ void keys_put_none(struct spaak *s);
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
 enum err keys_store(struct spaak *s, const struct vehicle_key *k);
 enum err keys_delete(struct spaak *s, struct vehicle_key *k);
+/* NULL. */
+struct vehicle_key *keys_find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID]);
 bool keys_have_room(const struct spaak *s);
 /* The first of them; NULL. */
 struct vehicle_key *keys_in_state(struct spaak *s, enum vehicle_key_state state);
@@ -68,6 +73,10 @@ void readers_off(struct spaak *s, enum spaak_place place);
 
 /* The phone that is selected there has unlocked. */
 void presence_begin(struct spaak *s, enum spaak_place place);
+/* It must leave first. Not when the command that it has caused moved nothing for a second. */
+bool presence_holds(struct spaak *s, enum spaak_place place);
+/* The doors are unlocked. */
+void presence_on_unlocked(struct spaak *s);
 /* Somebody would be asked for there, but for it. */
 void presence_look(struct spaak *s, enum spaak_place place);
 /* The field goes off for another reason. */
@@ -125,6 +134,21 @@ void pairing_yield(struct spaak *s);
 /* Phase 4 ends with its key. */
 void pairing_on_key_ended(struct spaak *s);
 
+/* Between pairing.c and card.c: the user has a key of the vehicle, a card or a fob, and the pairing begins;
+ * or the wait is over, and why. */
+void pairing_admit(struct spaak *s, bool by_card);
+void pairing_refuse(struct spaak *s, enum err reason);
+
+/* ---- card.c ---- */
+
+/* PAIRING_WAITS_CARD was entered, and the pad is free. */
+void card_begin(struct spaak *s);
+/* BCM_Status has changed, or stays away: a fob may be there, the ignition off. The BCM is asked; its answer.
+ */
+void card_on_cabin(struct spaak *s);
+void card_on_user(struct spaak *s, enum err e);
+void card_on_session(struct spaak *s, const struct session_end *end);
+
 /* ---- pass_report.c ---- */
 
 void pass_report_init(struct spaak *s);
@@ -143,6 +167,8 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
+/* SpaaK_Status now, and then again in its cycle: whoever waits for us hears by it when we have forgotten. */
+void cabin_tell_status(struct spaak *s);
 /* To the BCM, if it is heard. */
 void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transaction[CABIN_TRANSACTION]);
 
@@ -161,8 +187,9 @@ void user_on_timer(struct spaak *s);
 const char *spaak_place_name(enum spaak_place place);
 /* Looks who must be asked for where: doors locked, start pressed, a key that waits. */
 void unlock_look(struct spaak *s);
-/* The vehicle ends a key: nothing opens from now on, and the phone hears it at its next contact. */
-void unlock_terminate(struct spaak *s, struct vehicle_key *k);
+/* The vehicle ends a key, of its own or by the server's word: nothing opens from now on, and the phone hears
+ * it at its next contact. Commits what was put before, too. */
+enum err unlock_terminate(struct spaak *s, struct vehicle_key *k, enum key_cause cause);
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end);
 /* What a session has learnt beside its purpose: the device has ended its key. */
 void unlock_on_learnt(struct spaak *s, const struct session_end *end);

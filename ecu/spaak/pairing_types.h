@@ -3,6 +3,7 @@
 #define ecu_spaak_pairing_types_h
 
 #include "ecu/spaak/radio.h"
+#include "lib/card/card_check.h"
 #include "lib/ccc/vehicle/vehicle_finish.h"
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader_channel.h"
@@ -52,10 +53,11 @@ struct spaak_reader {
     uint64_t not_before_us;    /* a phone that failed is asked again then */
     uint64_t follows_until_us; /* a follow-up waits so long for the same phone; 0: the session is none */
     bool opened;               /* the phone under way, follow-ups included, has unlocked */
+    bool obeyed;               /* the doors were unlocked since the last command */
     enum spaak_presence presence;
 };
 
-enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION };
+enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION, SESSION_CARD };
 
 /* How a session ended. */
 struct session_end {
@@ -73,6 +75,7 @@ struct session_end {
 /* What the pairing does now, and waits for. */
 enum pairing_state {
     PAIRING_OFF,
+    PAIRING_WAITS_CARD,      /* OP-02a: nothing is stored */
     PAIRING_WAITS_VERIFIERS, /* PP-03 */
     PAIRING_PHASE_2,
     PAIRING_PHASE_3,
@@ -86,6 +89,8 @@ struct pairing {
     unsigned tries;                  /* of phase 3 */
     bool turned;       /* a pending key is there, and phase 2 looks for its phone all the same */
     uint64_t until_us; /* phase 4 */
+    bool by_card;      /* it has stood in for the fob: still lies on the pad */
+    uint8_t challenge[CARD_CHALLENGE]; /* the last that a card was asked to sign */
 };
 
 /* What is heard of head unit and body controller. */

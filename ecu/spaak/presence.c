@@ -31,6 +31,21 @@ void presence_begin(struct spaak *s, enum spaak_place place)
     s->readers[place].presence = PRESENCE_HERE;
 }
 
+void presence_on_unlocked(struct spaak *s)
+{
+    s->readers[SPAAK_DOOR].obeyed = true;
+}
+
+bool presence_holds(struct spaak *s, enum spaak_place place)
+{
+    struct spaak_reader *r = &s->readers[place];
+    if (r->presence != PRESENCE_NONE && !r->obeyed && env_now_us(s->env) >= r->not_before_us) {
+        env_trace_note(s->env, TRACE_NOTE, "the doors have not moved: the phone is asked again");
+        r->presence = PRESENCE_NONE;
+    }
+    return r->presence != PRESENCE_NONE;
+}
+
 void presence_look(struct spaak *s, enum spaak_place place)
 {
     if (s->readers[place].presence == PRESENCE_UNSEEN)

@@ -31,6 +31,27 @@ static void on_presence(struct spaak *s, enum spaak_place place, const struct re
         presence_on_lost(s, place, r->loss);
 }
 
+/* In the middle of a session it says that the phone was away, and that LOST got lost. */
+static void on_selected(struct spaak *s, enum spaak_place place, struct span answer)
+{
+    bool awaited = s->readers[place].awaits;
+    wait(s, place, false);
+    s->readers[place].awaits = false;
+    if (awaited)
+        session_on_answer(s, place, answer);
+    else
+        session_on_lost(s, place, ERR_DK_LINK_LOST);
+}
+
+/* The same answer may be said twice. */
+static void on_response(struct spaak *s, enum spaak_place place, struct span answer)
+{
+    if (!s->readers[place].waited)
+        return;
+    wait(s, place, false);
+    session_on_answer(s, place, answer);
+}
+
 static void on_report(struct spaak *s, enum spaak_place place, const struct reader_report *r)
 {
     struct spaak_reader *reader = &s->readers[place];
@@ -39,10 +60,10 @@ static void on_report(struct spaak *s, enum spaak_place place, const struct read
         return; /* of a time that is over */
     if (!reader->session)
         on_presence(s, place, r);
-    if (r->type == READER_SELECTED || r->type == READER_RESPONSE) {
-        wait(s, place, false);
-        reader->awaits &= r->type != READER_SELECTED;
-        session_on_answer(s, place, r->apdu);
+    if (r->type == READER_SELECTED) {
+        on_selected(s, place, r->apdu);
+    } else if (r->type == READER_RESPONSE) {
+        on_response(s, place, r->apdu);
     } else if (r->type == READER_LOST) {
         wait(s, place, false);
         session_on_lost(s, place, ERR_DK_LINK_LOST);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ecu/spaak/manage.h"
 #include "ecu/spaak/session.h"
 #include "lib/ccc/exchange.h"
 #include "lib/ccc/records/vehicle_record.h"
@@ -31,7 +32,7 @@ static struct session *session_at(struct spaak *s, enum spaak_place place)
     return s->readers[place].session;
 }
 
-/* ---- the three protocols under one roof ---- */
+/* ---- the protocols under one roof ---- */
 
 static struct vehicle_step input(struct session *n, struct span response)
 {
@@ -40,6 +41,8 @@ static struct vehicle_step input(struct session *n, struct span response)
         return vehicle_pairing_input(&n->protocol.pairing, response);
     case SESSION_FINISH:
         return vehicle_finish_input(&n->protocol.finish, response);
+    case SESSION_CARD:
+        return card_session_input(n, response);
     default:
         return vehicle_transaction_input(&n->protocol.transaction, response);
     }
@@ -76,6 +79,8 @@ static struct vehicle_step lost(struct session *n)
         return vehicle_pairing_link_lost(&n->protocol.pairing);
     case SESSION_FINISH:
         return vehicle_finish_link_lost(&n->protocol.finish);
+    case SESSION_CARD:
+        return card_session_lost();
     default:
         return vehicle_transaction_link_lost(&n->protocol.transaction);
     }
@@ -87,7 +92,7 @@ static void wipe(struct session *n)
         vehicle_pairing_wipe(&n->protocol.pairing);
     else if (n->kind == SESSION_FINISH)
         vehicle_finish_wipe(&n->protocol.finish);
-    else
+    else if (n->kind == SESSION_TRANSACTION)
         vehicle_transaction_wipe(&n->protocol.transaction);
 }
 
@@ -134,6 +139,10 @@ static enum err commit(struct spaak *s, const struct vehicle_step *step)
     case VEHICLE_STORE_OFFER:
         trace_offer(s, step->entries);
         slots_put_used(s, MAILBOX_SLOTS);
+        return keys_store(s, step->key);
+    case VEHICLE_STORE_TERMINATION:
+        manage_put_ended(s, step->key, KEY_BY_DEVICE);
+        put_statement(s, step);
         return keys_store(s, step->key);
     default:
         put_statement(s, step);
@@ -231,13 +240,24 @@ static const struct milestone {
       {.step = NULL},
 };
 
+static int state_of(const struct session *n)
+{
+    if (n->kind == SESSION_CARD)
+        return (int)n->protocol.card.state;
+    return n->kind == SESSION_PAIRING ? (int)n->protocol.pairing.state : (int)n->protocol.finish.state;
+}
+
 static void trace_progress(struct spaak *s, struct session *n)
 {
     const struct milestone *m = NULL;
-    int state = n->kind == SESSION_PAIRING ? (int)n->protocol.pairing.state : (int)n->protocol.finish.state;
+    int state = state_of(n);
     if (state == n->traced || n->kind == SESSION_TRANSACTION)
         return;
     n->traced = state;
+    if (n->kind == SESSION_CARD) {
+        card_session_progress(s, n);
+        return;
+    }
     if (n->kind == SESSION_PAIRING && state == VP_REQUESTING)
         cabin_notify(s, CABIN_PAIRING, ERR_OK);
     if (n->kind == SESSION_PAIRING)

@@ -27,6 +27,7 @@ struct session {
     struct spake2p_verifier_set verifier;
     uint8_t known[SPAAK_KEYS][P256_POINT], kts_pk[P256_POINT];
     uint8_t tokens[MAILBOX_SLOTS * SPAAK_TOKEN];
+    struct spaak_anchor physical; /* CARD */
     struct vehicle_pairing_config pairing_config;
     struct vehicle_finish_config finish_config;
     struct vehicle_transaction_config transaction_config;
@@ -34,11 +35,16 @@ struct session {
         struct vehicle_pairing pairing;
         struct vehicle_finish finish;
         struct vehicle_transaction transaction;
+        struct card_check card;
     } protocol;
 };
 
 /* Hands it over; its first step is done. */
 void session_start(struct spaak *s, enum spaak_place place, struct session *n, struct vehicle_step first);
+/* card.c: of SESSION_CARD. */
+struct vehicle_step card_session_input(struct session *n, struct span answer);
+struct vehicle_step card_session_lost(void);
+void card_session_progress(struct spaak *s, struct session *n);
 /* What a session goes by when the phone comes, however long that took. */
 void session_set_time(struct session *n, int64_t now_s);
 

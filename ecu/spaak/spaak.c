@@ -2,7 +2,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 #include "lib/ccc/records/vehicle_record.h"
 
 static const char *const radio_callers[] = {"phone", NULL};
@@ -39,6 +39,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_KEYS] = {"ISO-TP keys", false},
     [SPAAK_TIMER_USER] = {"answer of the BCM", false},
     [SPAAK_TIMER_PASS_REPORT] = {"report of a pairing", false},
+    [SPAAK_TIMER_MANAGE] = {"report of a key", false},
     [SPAAK_TIMER_LINK] = {"Bluetooth link 1", false},
     [SPAAK_TIMER_LINK + 1] = {"Bluetooth link 2", false},
     [SPAAK_TIMER_LINK + 2] = {"Bluetooth link 3", false},
@@ -67,6 +68,8 @@ static const struct setting_spec settings[] = {
     [SPAAK_SETTING_UNLOCK_MS] = {.name = "unlock_ms", .fallback = 2000, .min = 1, .max = 60000},
     /* a key that is paired is valid for so long; 0: without end */
     [SPAAK_SETTING_KEY_S] = {.name = "key_s", .fallback = 0, .min = 0, .max = 1000000000},
+    /* for a card key, when there is no fob */
+    [SPAAK_SETTING_CARD_KEY_MS] = {.name = "card_key_ms", .fallback = 60000, .min = 1, .max = 3600000},
     {.name = NULL},
 };
 
@@ -76,6 +79,8 @@ static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_OWNER_KEY] = {.name = "owner-key", .kind = CLAIM_AT_MOST_ONE},
     [SPAAK_CLAIM_AUTHENTICATED] = {.name = "authenticated", .kind = CLAIM_EQUAL},
     [SPAAK_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL, .shared = true},
+    [SPAAK_CLAIM_CARD] = {.name = "card-admitted", .kind = CLAIM_ONLY_AFTER, .after = "card-proof"},
+    [SPAAK_CLAIM_KEY_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -101,7 +106,8 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,  SPAAK_LEVEL_PLANT, 
 static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX, NULL};
 
 static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+",
-                  any_bond[] = SPAAK_BOND_PREFIX "+";
+                  any_bond[] = SPAAK_BOND_PREFIX "+", any_word[] = SPAAK_WORD_PREFIX "+",
+                  any_report[] = SPAAK_REPORT_PREFIX "+";
 static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_PLANT_LIFE,
                                    SPAAK_VIN,
@@ -139,6 +145,8 @@ static const char *const keys[] = {DIAGNOSTIC_STORED,
                                    SPAAK_TOKEN_KEY,
                                    SPAAK_RADIO,
                                    any_statement,
+                                   any_word,
+                                   any_report,
                                    SPAAK_BODY_KEY,
                                    any_key,
                                    any_bond,
@@ -181,6 +189,7 @@ static void begin_use_cases(struct spaak *s)
     provisioning_on_tbm_ready(s);
     verifiers_on_tbm_ready(s);
     pass_report_on_tbm_ready(s);
+    manage_on_tbm_ready(s);
 }
 
 void spaak_set_tbm_ready(struct spaak *s, bool ready)
@@ -201,6 +210,8 @@ static void settle(struct spaak *s)
         cabin_begin(s);
         begin_use_cases(s);
     }
+    if (!diagnostic_silent(&s->diagnostic))
+        manage_settle(s);
     if (s->retest && !diagnostic_silent(&s->diagnostic)) {
         s->retest = false;
         trouble_test(s);
@@ -213,8 +224,10 @@ static void on_frame(struct spaak *s, const struct bus_frame *f)
     if (diagnostic_silent(&s->diagnostic) || diagnostic_rx_off(&s->diagnostic))
         return;
     senders_on_frame(s, f);
-    for (size_t i = 0; i < SPAAK_CHANNELS; i++)
+    for (unsigned i = 0; i < SPAAK_CHANNELS; i++) {
         isotp_port_input(&s->channels[i], f);
+        uplink_follow(s, (enum spaak_channel)i);
+    }
     cabin_on_frame(s, f);
     readers_on_frame(s, f);
 }
@@ -261,9 +274,10 @@ static void end_routine(struct spaak *s)
 /* Timers of which there is one for each channel, sender or place; and those of pairing. */
 static void on_timer_of_many(struct spaak *s, unsigned timer)
 {
-    if (timer < SPAAK_CHANNELS)
+    if (timer < SPAAK_CHANNELS) {
         isotp_port_timer(&s->channels[timer]);
-    else if (timer < SPAAK_TIMER_ROUTINE)
+        uplink_follow(s, (enum spaak_channel)timer);
+    } else if (timer < SPAAK_TIMER_ROUTINE)
         senders_on_timer(s, (enum spaak_sender)(timer - SPAAK_TIMER_SILENT));
     else if (timer < SPAAK_TIMER_ANSWER)
         readers_on_timer(s, (enum spaak_place)(timer - SPAAK_TIMER_READER));
@@ -290,6 +304,9 @@ static void on_timer(struct spaak *s, unsigned timer)
         break;
     case SPAAK_TIMER_PASS_REPORT:
         requester_on_timer(&s->pass_report);
+        break;
+    case SPAAK_TIMER_MANAGE:
+        requester_on_timer(&s->manage.requester);
         break;
     case SPAAK_TIMER_USER:
         user_on_timer(s);
@@ -400,6 +417,7 @@ static enum err begin(struct spaak *s)
     provisioning_init(s);
     verifiers_init(s);
     pass_report_init(s);
+    manage_init(s);
     enum err e = life == PLANT_UNREADABLE ? ERR_STORE_FAILED
                  : life == PLANT_DONE     ? begin_finished(s)
                                           : ERR_OK;
@@ -419,6 +437,7 @@ void spaak_down(void *spaak)
         env_timer_set(s->env, timer, ENV_NEVER);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_stop(&s->channels[i]);
+    uplink_drop(s);
     isotp_port_stop(&s->cabin.keys);
     radio_stop(s);
     readers_fini(s);
@@ -453,6 +472,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
     s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
     s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
+    s->card_key_us = args->settings[SPAAK_SETTING_CARD_KEY_MS] * 1000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;
     text_copy(s->serial, sizeof s->serial, args->serial);
     enum err e = spaak_diagnostics_init(s);
@@ -465,6 +485,7 @@ static void spaak_fini(void *self)
     p256_free(s->ecu_key);
     for (size_t i = 0; i < SPAAK_CHANNELS; i++)
         isotp_port_fini(&s->channels[i]);
+    uplink_drop(s);
     isotp_port_fini(&s->cabin.keys);
     readers_fini(s);
     keys_close(s);

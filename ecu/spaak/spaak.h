@@ -44,6 +44,8 @@
 #define SPAAK_TOKEN_KEY           "dk/token-key"       /* immobilizer tokens are made with it, 32 bytes */
 #define SPAAK_RADIO               "dk/radio"           /* IRK and address of Bluetooth LE, 22 bytes */
 #define SPAAK_STATEMENT_PREFIX    "dk/statement/"      /* and keyID: the last signed one about that key */
+#define SPAAK_WORD_PREFIX         "dk/word/"           /* and keyID: the server's last word about that key */
+#define SPAAK_REPORT_PREFIX       "dk/report/"         /* and keyID: of which the VOS has not heard */
 #define SPAAK_BODY_KEY            "body-key"           /* of commands to the body controller, 16 bytes */
 #define SPAAK_LAST_RENEW          "renew/last_ms"      /* newest renewal obeyed, 8 bytes */
 

@@ -42,6 +42,7 @@ enum {
     SPAAK_TIMER_KEYS,
     SPAAK_TIMER_USER, /* whether a key fob is there */
     SPAAK_TIMER_PASS_REPORT,
+    SPAAK_TIMER_MANAGE,
     SPAAK_TIMER_LINK, /* one for each link, and the private address */
     SPAAK_TIMER_DIAGNOSTIC_CHANNEL = SPAAK_TIMER_LINK + SPAAK_LINKS + 1,
     SPAAK_TIMER_DIAGNOSTIC
@@ -54,14 +55,17 @@ enum {
     SPAAK_SETTING_KTS_MS,
     SPAAK_SETTING_KTS_LOOP_MS,
     SPAAK_SETTING_UNLOCK_MS,
-    SPAAK_SETTING_KEY_S
+    SPAAK_SETTING_KEY_S,
+    SPAAK_SETTING_CARD_KEY_MS
 };
 enum {
     SPAAK_CLAIM_K,
     SPAAK_CLAIM_VERIFIERS,
     SPAAK_CLAIM_OWNER_KEY,
     SPAAK_CLAIM_AUTHENTICATED,
-    SPAAK_CLAIM_KEY
+    SPAAK_CLAIM_KEY,
+    SPAAK_CLAIM_CARD,
+    SPAAK_CLAIM_KEY_STATE
 };
 
 /* A provisioning state is named after what it waits for. */
@@ -74,6 +78,15 @@ enum provisioning_state {
     PROVISIONING_WAIT_BACK_OFF,    /* the time of the next attempt */
     PROVISIONING_DONE,
     PROVISIONING_STATES
+};
+
+#define SPAAK_KEY_REPORT 12 /* state, cause, time of the server's word in 8 bytes, reason in 2 */
+
+/* What has become of keys, and the VOS is told: one at a time. */
+struct spaak_manage {
+    bool due; /* something was put, or can be told now */
+    uint8_t key_id[ENDPOINT_KEY_ID], sent[SPAAK_KEY_REPORT];
+    struct requester requester;
 };
 
 /* SP-02 and PP-01. */
@@ -122,6 +135,7 @@ struct spaak {
     enum spaak_hearing hearing[SPAAK_SENDERS];
     int alive[SPAAK_SENDERS]; /* last alive counter, -1 before the first */
     struct isotp_port channels[SPAAK_CHANNELS];
+    struct spaak_waiting *waiting[SPAAK_CHANNELS]; /* what a channel will carry next, the first at its head */
     struct p256_key *ecu_key;
     uint8_t ecu_certificate[X509_MAX];
     size_t ecu_certificate_len;
@@ -133,13 +147,14 @@ struct spaak {
     struct provisioning provisioning;
     struct requester verifiers;   /* PP-02: the report of a verifier set. PP-03: the request for one */
     struct requester pass_report; /* OP-04/7 */
+    struct spaak_manage manage;   /* KM-02 */
     struct spaak_keys keys;
     struct spaak_reader readers[SPAAK_ALL_PLACES]; /* of a link only the session */
     struct spaak_radio radio;
     struct pairing pairing;
     struct cabin cabin;
-    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,
-        key_us; /* settings */
+    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us, key_us,
+        card_key_us; /* settings */
 };
 
 /* A message that has been opened and verified; only its order is still to be judged. */
@@ -218,6 +233,13 @@ void trouble_test(struct spaak *s);
 void trouble_on_sender(struct spaak *s, enum spaak_sender sender);
 enum uds_nrc trouble_test_readers(void *spaak, const struct uds_routine_call *call, struct wr *out);
 void trouble_end_test(struct spaak *s);
+
+/* uplink.c: messages to the servers, one after the other. */
+void uplink_send(struct spaak *s, enum spaak_channel channel, struct span bytes);
+/* A channel may be free again. */
+void uplink_follow(struct spaak *s, enum spaak_channel channel);
+/* Forgets what waits. */
+void uplink_drop(struct spaak *s);
 
 /* messages.c: between the channels and the use cases. */
 void messages_on_bytes(struct spaak *s, enum spaak_channel channel, struct span bytes);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 
 #define AGAIN_MS 1000 /* a phone that failed is asked again after this */
 
@@ -15,18 +15,10 @@ const char *spaak_place_name(enum spaak_place place)
 
 /* ---- keys that have come to their end ---- */
 
-static struct vehicle_key *find(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
-{
-    for (size_t i = 0; i < s->keys.count; i++)
-        if (memcmp(s->keys.list[i].key_id, key_id, ENDPOINT_KEY_ID) == 0)
-            return &s->keys.list[i];
-    return NULL;
-}
-
 /* Sessions look at the list of keys: none may be under way. Those that wait for a phone begin anew. */
 static void delete_ended(struct spaak *s)
 {
-    struct vehicle_key *k = s->keys.ended ? find(s, s->keys.ended_id) : NULL;
+    struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
     if (pairing_is_on(s) && s->readers[SPAAK_PAD].session)
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
@@ -93,7 +85,7 @@ static void look_at(struct spaak *s, enum spaak_place place)
         r->opened = false; /* nobody came back */
     }
     r->follows_until_us = 0;
-    if (r->presence != PRESENCE_NONE) {
+    if (presence_holds(s, place)) {
         if (is_wanted(s, place))
             presence_look(s, place);
         return;
@@ -165,6 +157,7 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
         s->radio.links[place - SPAAK_AIR].has_opened = true;
     cabin_command(s, order_at(s, place), id);
     s->readers[place].opened = place == SPAAK_DOOR;
+    s->readers[place].obeyed = false;
     return ERR_OK;
 }
 
@@ -179,7 +172,7 @@ static bool has_been_told(const struct session_end *end)
 }
 
 /* VEHICLE_PHASES: nothing. */
-static enum vehicle_phase next_of(const struct vehicle_key *k, const struct session_end *end)
+static enum vehicle_phase next_of(struct spaak *s, const struct vehicle_key *k, const struct session_end *end)
 {
     if (has_been_told(end))
         return VEHICLE_TERMINATION;
@@ -193,6 +186,8 @@ static enum vehicle_phase next_of(const struct vehicle_key *k, const struct sess
         return VEHICLE_PHASES;
     if (!k->tracked)
         return VEHICLE_PHASE_4;
+    if (manage_resumption_is_due(s, k))
+        return VEHICLE_RESUMPTION;
     return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
@@ -207,10 +202,11 @@ static void want_verifiers(struct spaak *s)
     verifiers_go_on(s);
 }
 
-void unlock_terminate(struct spaak *s, struct vehicle_key *k)
+enum err unlock_terminate(struct spaak *s, struct vehicle_key *k, enum key_cause cause)
 {
     struct vehicle_key update = *k;
     vehicle_key_terminate(&update);
+    manage_put_ended(s, k, cause);
     enum err e = keys_store(s, &update);
     if (!e)
         vehicle_key_terminate(k);
@@ -219,11 +215,12 @@ void unlock_terminate(struct spaak *s, struct vehicle_key *k)
     cabin_notify(s, e ? CABIN_FAILED : CABIN_KEY_DELETED, e);
     pairing_on_key_ended(s);
     want_verifiers(s);
+    return e;
 }
 
 void unlock_on_learnt(struct spaak *s, const struct session_end *end)
 {
-    struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
+    struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
     want_verifiers(s);
@@ -244,13 +241,17 @@ static void finish_contact(struct spaak *s, enum spaak_place place, bool gone)
 
 void unlock_on_session(struct spaak *s, enum spaak_place place, const struct session_end *end)
 {
-    struct vehicle_key *k = end->has_key ? find(s, end->key_id) : NULL;
-    enum vehicle_phase next = k ? next_of(k, end) : VEHICLE_PHASES;
+    struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
+    enum vehicle_phase next = k ? next_of(s, k, end) : VEHICLE_PHASES;
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-06/7", NULL, end->reason, 0, spaak_place_name(place));
+    if (k && end->what == VEHICLE_DONE && end->kind == SESSION_FINISH && end->phase == VEHICLE_RESUMPTION)
+        manage_resumption_taken(s, k);
     unlock_on_learnt(s, end);
     if (end->learnt == VEHICLE_LEARNT_RECEIPT)
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
+    if (end->learnt == VEHICLE_LEARNT_RESUMED)
+        env_trace_step(s->env, "KM-01/9", "the phone has brought the word that its key is resumed");
     struct spaak_reader *r = &s->readers[place];
     r->follows_until_us = 0;
     if (next != VEHICLE_PHASES && session_begin_finish(s, place, next, k, 0, false) == ERR_OK)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ecu/wcp/wcp_internal.h"
+#include "lib/card/card.h"
 #include "lib/ccc/applet_message.h"
 #include "lib/ccc/tlv.h"
 
@@ -76,14 +77,22 @@ static void trace_apdu(struct wcp *w, const struct wcp_card *c, bool command, st
 
 /* ---- SELECT ---- */
 
-bool cards_select_ok(struct span command, bool *applet)
+const char *const cards_targets[WCP_TARGETS] = {"framework", "applet", "card key"};
+
+bool cards_select_ok(struct span command, enum wcp_target *target)
 {
+    const struct span aids[WCP_TARGETS] = {[WCP_FRAMEWORK] = {apdu_aid_framework, APDU_AID},
+                                           [WCP_APPLET] = {apdu_aid_applet, APDU_AID},
+                                           [WCP_CARD_KEY] = {card_aid, CARD_AID}};
     struct apdu_command c;
+    unsigned t = 0;
     if (apdu_command_parse(command, &c) || c.cla != APDU_CLA_ISO || c.ins != APDU_SELECT || c.p1 != 0x04 ||
         c.p2 != 0x00)
         return false;
-    *applet = span_equal(c.data, span_of(apdu_aid_applet, APDU_AID));
-    return *applet || span_equal(c.data, span_of(apdu_aid_framework, APDU_AID));
+    while (t < WCP_TARGETS && !span_equal(c.data, aids[t]))
+        t++;
+    *target = (enum wcp_target)t;
+    return t < WCP_TARGETS;
 }
 
 static void ask(struct wcp *w, struct wcp_card *c)
@@ -106,7 +115,8 @@ static void tell(struct wcp *w, struct wcp_card *c, const char *why)
     if (c->told)
         return;
     c->told = true;
-    snprintf(text, sizeof text, "%s is no Digital Key device: %s", c->address, why);
+    snprintf(text, sizeof text, "%s is no %s: %s", c->address,
+             w->target == WCP_CARD_KEY ? "card key" : "Digital Key device", why);
     env_trace_note(w->env, TRACE_NOTE, text);
 }
 
@@ -114,8 +124,11 @@ static enum err check_select(const struct wcp *w, struct span data)
 {
     struct op_select framework;
     struct op_versions versions;
+    struct card_hello hello;
     struct tlv t;
-    if (!w->applet)
+    if (w->target == WCP_CARD_KEY)
+        return card_hello_parse(data, &hello);
+    if (w->target == WCP_FRAMEWORK)
         return op_select_parse(data, &framework);
     enum err e = tlv_find_once(data, APPLET_TAG_VERSION, &t);
     return e ? e : op_versions_parse(t.value, &versions);
@@ -174,8 +187,10 @@ static bool any_mute(const struct wcp *w)
 static void serve(struct wcp *w, struct wcp_card *c)
 {
     w->selected = c;
-    env_trace_step(w->env, w->applet ? "OP-04/1" : "OP-03/1",
-                   w->applet ? "selected the applet, forwards" : "selected the framework, forwards");
+    static const char *const steps[WCP_TARGETS] = {"OP-03/1", "OP-04/1", "OP-02a/2"};
+    char text[48];
+    snprintf(text, sizeof text, "selected the %s, forwards", cards_targets[w->target]);
+    env_trace_step(w->env, steps[w->target], text);
     trace_apdu(w, c, true, span_of(w->select, w->select_len));
     trace_apdu(w, c, false, span_of(c->answer, c->answer_len));
     commands_say(w, READER_SELECTED, w->number, span_of(c->answer, c->answer_len));

@@ -1,4 +1,5 @@
 /* What the SpaaK Module asks of the reader, and what it is told. */
+#include <stdio.h>
 #include <string.h>
 
 #include "ecu/wcp/wcp_internal.h"
@@ -47,8 +48,9 @@ static void replace(struct wcp *w)
     w->apdu.under_way = w->apdu.answered = false;
 }
 
-static void poll(struct wcp *w, const struct reader_command *c, bool applet)
+static void poll(struct wcp *w, const struct reader_command *c, enum wcp_target target)
 {
+    char text[32];
     replace(w);
     if (!w->nfc_up) {
         commands_refuse(w, c->number, reader_type_name(c->type), ERR_LINK_DOWN);
@@ -56,10 +58,11 @@ static void poll(struct wcp *w, const struct reader_command *c, bool applet)
     }
     w->polling = w->owes_done = true;
     w->number = c->number;
-    w->applet = applet;
+    w->target = target;
     memcpy(w->select, c->apdu.p, c->apdu.len);
     w->select_len = c->apdu.len;
-    env_trace_state(w->env, applet ? "polls for the applet" : "polls for the framework");
+    snprintf(text, sizeof text, "polls for the %s", cards_targets[target]);
+    env_trace_state(w->env, text);
     if (c->type == READER_REPOLL)
         field_gap(w, c->gap_ms * 1000ull);
     else if (w->field != WCP_FIELD_GAP && field_on(w) == ERR_OK)
@@ -107,15 +110,15 @@ static void send_apdu(struct wcp *w, const struct reader_command *c)
 
 static void run(struct wcp *w, const struct reader_command *c)
 {
-    bool applet;
+    enum wcp_target target;
     if (c->type == READER_APDU)
         send_apdu(w, c);
     else if (c->type == READER_OFF)
         off(w, c);
-    else if (!cards_select_ok(c->apdu, &applet))
+    else if (!cards_select_ok(c->apdu, &target))
         commands_refuse(w, c->number, reader_type_name(c->type), ERR_BAD_ARGUMENT);
     else
-        poll(w, c, applet);
+        poll(w, c, target);
 }
 
 void commands_on_message(void *wcp, struct reader_channel *channel, struct span pdu)

@@ -5,7 +5,7 @@
 #include "ecu/wcp/wcp_internal.h"
 #include "lib/msg/cabin.h"
 
-static const char *const callers[] = {"phone", NULL};
+static const char *const callers[] = {"phone", "card", NULL};
 static const struct port_spec ports[WCP_PORTS] = {
     [WCP_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_WCP},
     [WCP_PORT_NFC] = {.name = "nfc",

@@ -23,6 +23,9 @@ enum {
 enum { WCP_SETTING_PLACE, WCP_SETTING_POLL_MS, WCP_SETTING_CARD_MS, WCP_SETTING_IDLE_MS };
 enum { WCP_SHOW_FIELD, WCP_SHOW_CARD };
 
+/* Whose AID is polled for. */
+enum wcp_target { WCP_FRAMEWORK, WCP_APPLET, WCP_CARD_KEY, WCP_TARGETS };
+
 /* What a card's answer to the SELECT has shown it to be. */
 enum wcp_kind { WCP_KIND_UNKNOWN, WCP_KIND_OTHER, WCP_KIND_DEVICE };
 
@@ -62,7 +65,7 @@ struct wcp {
     uint8_t number; /* of the POLL or REPOLL */
     uint8_t select[READER_COMMAND_MAX];
     size_t select_len;
-    bool applet; /* whose AID it has, else the framework's */
+    enum wcp_target target; /* whose AID it has */
     struct wcp_card cards[WCP_CARDS];
     struct wcp_card *selected;
     bool two; /* Digital Key devices, or more: nobody is served */
@@ -109,7 +112,8 @@ void cards_leave(struct wcp *w);
 void cards_forget(struct wcp *w);
 /* To the card that is selected (asserted). */
 enum err cards_send(struct wcp *w, struct span apdu);
-/* Of an AID that we poll for? *applet tells whose. */
-bool cards_select_ok(struct span command, bool *applet);
+/* Of an AID that we poll for? */
+bool cards_select_ok(struct span command, enum wcp_target *target);
+extern const char *const cards_targets[WCP_TARGETS]; /* for people */
 
 #endif

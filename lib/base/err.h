@@ -110,6 +110,10 @@
     X(KTS_UNREACHABLE, 470, "the key tracking server does not answer")                          \
     X(RECEIPT_PENDING, 471, "the key is registered, its receipt is not signed yet")             \
     X(KEY_REGISTERED, 472, "the key is registered with other data")                             \
+    X(KEY_ENDED, 473, "the key has ended, for good")                                            \
+    X(CARD_ANSWER, 480, "the card answers otherwise than a card key does")                      \
+    X(CARD_OTHER_VEHICLE, 481, "the card key belongs to another vehicle")                       \
+    X(CARD_PROOF, 482, "the card does not have the key of its certificate")                     \
     /* host and links: 500..599 */                                                              \
     X(LINK_DOWN, 500, "the link is down")                                                       \
     X(LINK_PEER_STALLED, 501, "the peer stopped reading")                                       \

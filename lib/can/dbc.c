@@ -77,7 +77,7 @@ static const struct {
       .name = "Notice",
       .values = "1 \"click link\" 2 \"put phone on pad\" 3 \"pairing\" 4 \"leave phone there\" 5 \"paired\" "
                 "6 \"failed\" 7 \"cancelled\" 8 \"time over\" 9 \"key deleted\" 10 \"no verifiers yet\" "
-                "11 \"fob or card key needed\" 12 \"key list follows\""}},
+                "11 \"fob or card key needed\" 12 \"key list follows\" 13 \"take card away\""}},
     {MATRIX_HU_NTF, {.start = 16, .bits = 8, .name = "KeyIndex"}},
     {MATRIX_HU_NTF,
      {.start = 31,

@@ -25,6 +25,8 @@ static const struct {
     {APDU_AUTH1, "AUTH1"},
     {APDU_EXCHANGE, "EXCHANGE"},
     {APDU_CREATE_RANGING_KEY, "CREATE RANGING KEY"},
+    {0x88, "INTERNAL AUTHENTICATE"}, /* ISO 7816-4, of the card key */
+    {0xB0, "READ BINARY"},
 };
 
 static const struct {

@@ -11,7 +11,7 @@
 #define ENV_NAME_MAX 32 /* name of an instance with its end: "spaak", "door", "v0007.spaak" */
 #define ENV_PORTS    8  /* at most, per component */
 #define ENV_TIMERS   48
-#define ENV_SETTINGS 8
+#define ENV_SETTINGS 12
 #define ENV_VALUES   8 /* parameters of a call */
 #define ENV_SHOWS    8
 #define ENV_TEXT_MAX 96 /* a line that is shown, with its end */
@@ -169,13 +169,15 @@ enum plant_kind {
      */
     PLANT_VEHICLE_KEY,
     PLANT_VEHICLE_CERTIFICATE,
+    PLANT_CARD_KEY, /* the private key of a card key of the vehicle, or of the run's first for who has none */
+    PLANT_CARD_CERTIFICATE, /* its certificate, DER */
     PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
     const char *key;
     enum plant_kind kind;
-    /* KEY, CERTIFICATE: an authority of sim/plant. CLIENT, LEVEL: the letters of its serial number in
-     * diagnostics (lib/uds/uds_serial.h). */
+    /* KEY, CERTIFICATE: an authority of sim/plant. CARD: the one that certifies it. CLIENT, LEVEL: the
+     * letters of its serial number in diagnostics (lib/uds/uds_serial.h). */
     const char *of;
 };
 
@@ -185,8 +187,13 @@ enum defect_kind {
     DEFECT_FOREIGN, /* the private key at `key` and the identity certificate at `with` are those of another
                        ECU, validly certified */
     DEFECT_EXPIRED, /* the certificate ended yesterday */
-    DEFECT_CSR_OTHER_SUBJECT, /* the CSR at `key` names another subject; signed with the key at `with` */
-    DEFECT_CSR_WEAK_KEY,      /* the CSR at `key` has a key on P-224 */
+    DEFECT_CSR_OTHER_SUBJECT,  /* the CSR at `key` names another subject; signed with the key at `with` */
+    DEFECT_CSR_WEAK_KEY,       /* the CSR at `key` has a key on P-224 */
+    DEFECT_CARD_OTHER_VEHICLE, /* key at `key` and certificate at `with` are those of another vehicle's card
+                                */
+    DEFECT_CARD_EXPIRED,       /* they are a card's whose certificate ended yesterday */
+    DEFECT_CARD_FORGED,        /* the card has signed its certificate itself, in the authority's name */
+    DEFECT_CARD_OTHER_KEY,     /* the key at `key` is not the certificate's: who copied a card has no other */
     DEFECT_STORE_KEY /* no defect, but nothing that a life does: the key of what is sealed was changed,
                         and both are handed in */
 };

@@ -83,6 +83,8 @@ struct setup_helper {
     bool leads;                           /* tied, with processes of its own (lib/host/spawn.h) */
     bool by_signal;                       /* ended by SIGTERM; else by `stop` */
     char variable[200];                   /* tied: "NAME=value" in its environment; "": none */
+    int door; /* a socket that listens already: who comes there first may start it; 0: it starts with the run
+               */
 };
 
 /* How much a port has handed over; `ctx` is setup_world's. NULL when nobody counted. */

@@ -1,6 +1,7 @@
 /* Tokens: what one end of a link proves itself by. The runner draws each once in a run; beside it only the
  * two ends of that link know it. They travel as a ring in a sealed memory file, handed down as a descriptor:
- * no file, argument, environment or log ever has one. */
+ * no file, argument, environment or log ever has one; but those of who is played from outside the run, for
+ * whom they stand in a file of its own (sim/run/external.h). */
 #ifndef lib_host_token_h
 #define lib_host_token_h
 

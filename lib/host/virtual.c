@@ -43,6 +43,7 @@ struct virtual
 {
     struct virtual_hooks hooks;
     struct fault_plan *plan;
+    struct work_memo *memo;
     uint64_t seed, now_us, next_sequence, taken;
     uint64_t at_once; /* events taken at this instant */
     int64_t epoch_ms;
@@ -343,7 +344,7 @@ static enum err host_work(struct node *node, unsigned number, struct span in)
     if (!w)
         return ERR_NO_MEMORY;
     *w = (struct work){.node = n, .life = n->life, .number = number};
-    w->e = spec->run(in, w->result, spec->result_max, &w->len);
+    w->e = work_memo_run(n->world->memo, n->world->crypto, node->class->name, spec, in, w->result, &w->len);
     /* one after the other, as the one thread of a process would */
     uint64_t now_us = n->world->now_us, start_us = n->work_until_us > now_us ? n->work_until_us : now_us;
     n->work_until_us = start_us + spec->virtual_us;
@@ -654,6 +655,7 @@ struct virtual *virtual_new(const struct virtual_options *options)
         return NULL;
     v->hooks = options->hooks;
     v->plan = options->plan;
+    v->memo = options->memo;
     v->seed = options->seed;
     v->epoch_ms = options->epoch_ms ? options->epoch_ms : VIRTUAL_EPOCH_MS;
     v->nodes_end = &v->nodes;

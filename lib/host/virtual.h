@@ -8,6 +8,7 @@
 #define lib_host_virtual_h
 
 #include "lib/host/node.h"
+#include "lib/host/work_memo.h"
 
 struct virtual;
 struct virtual_node;
@@ -35,6 +36,7 @@ struct virtual_options {
     const struct twin *const *twins;
     struct virtual_hooks hooks;
     struct fault_plan *plan; /* borrowed; NULL for no faults */
+    struct work_memo *memo;  /* borrowed; NULL: every work is done */
 };
 
 /* NULL when OpenSSL or memory fail. */

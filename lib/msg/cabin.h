@@ -51,10 +51,11 @@ enum cabin_notice {
     CABIN_TIME_OVER = 8,
     CABIN_KEY_DELETED = 9,
     CABIN_NO_VERIFIERS = 10, /* yet: they were asked for */
-    CABIN_KEY_NEEDED = 11,   /* a key fob or card key */
-    CABIN_LIST_FOLLOWS = 12
+    CABIN_KEY_NEEDED = 11,   /* a key fob, or a card key on the pad */
+    CABIN_LIST_FOLLOWS = 12,
+    CABIN_TAKE_CARD = 13 /* away, and as CLICK_LINK: the card key has done its part */
 };
-#define CABIN_NOTICES 13
+#define CABIN_NOTICES 14
 struct cabin_notification {
     enum cabin_notice what; /* byte 0 */
     uint8_t key;            /* byte 2: index, or 0 */

@@ -28,7 +28,8 @@
  *
  * REFUSED: NOT_FOUND (no card is selected), BUSY (an APDU is under way), LINK_DOWN (the reader cannot make a
  * field; nothing has begun), MSG_MALFORMED (no such type), MSG_WRONG_DIRECTION, TRUNCATED, TRAILING_BYTES,
- * MSG_TOO_LONG, BAD_ARGUMENT (a gap out of its range, no SELECT of framework or applet, no C-APDU). */
+ * MSG_TOO_LONG, BAD_ARGUMENT (a gap out of its range, no SELECT of framework, applet or card key, no C-APDU).
+ */
 #ifndef lib_msg_reader_h
 #define lib_msg_reader_h
 

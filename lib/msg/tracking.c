@@ -31,7 +31,8 @@ static bool take(ProtobufCBinaryData in, uint8_t *out, size_t len)
 {
     if (in.len != len)
         return false;
-    memcpy(out, in.data, len);
+    if (len)
+        memcpy(out, in.data, len);
     return true;
 }
 
@@ -159,7 +160,7 @@ enum err tracking_record_begin(struct env *env, const struct tracking_ask *a, st
     crypto_sha1(env->crypto, span_of(h.public_key, P256_POINT), key_id);
     if (memcmp(key_id, a->key_id, sizeof key_id) != 0)
         return ERR_DK_KEY_MISMATCH;
-    *out = (struct tracking_record){.registered_ms = env_wall_ms(env)};
+    *out = (struct tracking_record){.registered_ms = env_wall_ms(env), .state = KEY_ACTIVE};
     crypto_sha256(env->crypto, parts, sizeof parts / sizeof parts[0], out->digest);
     memcpy(out->vehicle_id, a->vehicle_id, TRACKING_VEHICLE_ID);
     memcpy(out->device_pk, h.public_key, P256_POINT);
@@ -176,6 +177,20 @@ enum err tracking_record_answer(struct tracking_record *r, const struct tracking
     return ERR_OK;
 }
 
+static bool take_life(const Tracking__V1__TrackedKey *m, struct tracking_record *r)
+{
+    int state = (int)m->state, cause = (int)m->cause;
+    if (state < 0 || state >= KEY_STATES || cause < 0 || cause > UINT8_MAX ||
+        m->resumption.len > sizeof r->resumption || m->slot.len > sizeof r->slot)
+        return false;
+    r->state = state ? (enum key_state)state : KEY_ACTIVE;
+    r->cause = (uint8_t)cause;
+    r->state_ms = m->state_ms;
+    r->resumption_len = m->resumption.len;
+    r->slot_len = m->slot.len;
+    return take(m->resumption, r->resumption, m->resumption.len) && take(m->slot, r->slot, m->slot.len);
+}
+
 static enum err unpack(struct span stored, struct tracking_record *out)
 {
     uint8_t memory[TRACKING_RECORD_MAX + 512];
@@ -186,7 +201,7 @@ static enum err unpack(struct span stored, struct tracking_record *out)
     if (!m || !take(m->digest, r.digest, SHA256_SIZE) ||
         !take(m->vehicle_id, r.vehicle_id, TRACKING_VEHICLE_ID) ||
         !take(m->device_pk, r.device_pk, P256_POINT) || m->sealed.len > sizeof r.sealed ||
-        (m->sealed.len && !take(m->ephemeral_key, r.ephemeral, P256_POINT)))
+        (m->sealed.len && !take(m->ephemeral_key, r.ephemeral, P256_POINT)) || !take_life(m, &r))
         return ERR_STORE_FAILED;
     r.sealed_len = m->sealed.len;
     if (r.sealed_len)
@@ -221,6 +236,11 @@ enum err tracking_record_put(struct env *env, const char *prefix, const uint8_t 
         m.sealed = fixed(r->sealed, r->sealed_len);
     }
     m.registered_ms = r->registered_ms;
+    m.state = (Tracking__V1__KeyState)r->state;
+    m.cause = (Tracking__V1__KeyCause)r->cause;
+    m.state_ms = r->state_ms;
+    m.resumption = fixed(r->resumption, r->resumption_len);
+    m.slot = fixed(r->slot, r->slot_len);
     name_of(name, prefix, key_id);
     return env_store_put(env, name, span_of(packed, tracking__v1__tracked_key__pack(&m, packed)));
 }
@@ -236,51 +256,60 @@ enum err tracking_record_find(struct env *env, const char *prefix, const struct 
         return e;
     if (memcmp(asked.digest, known.digest, SHA256_SIZE) != 0)
         return ERR_KEY_REGISTERED;
+    if (known.state == KEY_TERMINATED)
+        return ERR_KEY_ENDED;
     *out = known;
     return ERR_OK;
 }
 
-/* ---- the claim ---- */
-
-#define SUBJECT 15 /* bytes of a key id that a trace has room for */
-
-void tracking_claim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID],
-                    const uint8_t vehicle_id[TRACKING_VEHICLE_ID], const uint8_t device_pk[P256_POINT])
-{
-    char hex[2 * SUBJECT + 1];
-    uint8_t fact[TRACKING_VEHICLE_ID + P256_POINT];
-    memcpy(fact, vehicle_id, TRACKING_VEHICLE_ID);
-    memcpy(fact + TRACKING_VEHICLE_ID, device_pk, P256_POINT);
-    hex_encode(key_id, SUBJECT, hex);
-    env_claim(env, claim, hex, span_of(fact, sizeof fact));
-}
-
-void tracking_unclaim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID])
-{
-    char hex[2 * SUBJECT + 1];
-    hex_encode(key_id, SUBJECT, hex);
-    env_claim(env, claim, hex, (struct span){NULL, 0});
-}
-
-struct claiming {
+struct scanning {
     struct env *env;
-    unsigned claim;
+    void (*each)(void *ctx, const uint8_t key_id[TRACKING_KEY_ID], const struct tracking_record *r);
+    void *ctx;
 };
 
-static void claim_one(void *ctx, const char *key, struct span value)
+static void scan_one(void *ctx, const char *key, struct span value)
 {
-    const struct claiming *c = ctx;
+    const struct scanning *s = ctx;
     const char *hex = strrchr(key, '/') + 1;
     uint8_t key_id[TRACKING_KEY_ID];
     struct tracking_record r;
     if (hex_decode(hex, strlen(hex), key_id, sizeof key_id) != (long)sizeof key_id || unpack(value, &r))
-        env_trace_reason(c->env, TRACE_FAIL, NULL, NULL, ERR_STORE_FAILED, (uint32_t)value.len, key);
-    else if (r.sealed_len)
-        tracking_claim(c->env, c->claim, key_id, r.vehicle_id, r.device_pk);
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, ERR_STORE_FAILED, (uint32_t)value.len, key);
+    else
+        s->each(s->ctx, key_id, &r);
 }
 
-void tracking_claim_all(struct env *env, unsigned claim, const char *prefix)
+void tracking_record_scan(struct env *env, const char *prefix,
+                          void (*each)(void *ctx, const uint8_t key_id[TRACKING_KEY_ID],
+                                       const struct tracking_record *r),
+                          void *ctx)
 {
-    struct claiming c = {env, claim};
-    env_store_scan(env, prefix, claim_one, &c);
+    struct scanning s = {env, each, ctx};
+    env_store_scan(env, prefix, scan_one, &s);
+}
+
+/* ---- the claim ---- */
+
+void tracking_subject(const uint8_t key_id[TRACKING_KEY_ID], char out[TRACKING_SUBJECT])
+{
+    hex_encode(key_id, TRACKING_SUBJECT / 2, out);
+}
+
+void tracking_claim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID],
+                    const uint8_t vehicle_id[TRACKING_VEHICLE_ID], const uint8_t device_pk[P256_POINT])
+{
+    char subject[TRACKING_SUBJECT];
+    uint8_t fact[TRACKING_VEHICLE_ID + P256_POINT];
+    memcpy(fact, vehicle_id, TRACKING_VEHICLE_ID);
+    memcpy(fact + TRACKING_VEHICLE_ID, device_pk, P256_POINT);
+    tracking_subject(key_id, subject);
+    env_claim(env, claim, subject, span_of(fact, sizeof fact));
+}
+
+void tracking_unclaim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID])
+{
+    char subject[TRACKING_SUBJECT];
+    tracking_subject(key_id, subject);
+    env_claim(env, claim, subject, (struct span){NULL, 0});
 }

@@ -15,7 +15,9 @@
 #define TRACKING_ATTESTATION_MAX 512
 #define TRACKING_SEALED_MAX      640
 #define TRACKING_MESSAGE_MAX     4096 /* four certificates and an attestation of the longest fit */
-#define TRACKING_RECORD_MAX      (TRACKING_SEALED_MAX + 320)
+#define TRACKING_RESUMPTION_MAX  224
+#define TRACKING_SLOT_MAX        16
+#define TRACKING_RECORD_MAX      (TRACKING_SEALED_MAX + TRACKING_RESUMPTION_MAX + 360)
 
 /* To unpack into. */
 struct tracking_memory {
@@ -47,12 +49,22 @@ enum err tracking_answer_read(struct span in, struct tracking_memory *m, struct 
 
 /* ---- what each hop keeps ---- */
 
+/* Numbers travel and are stored; 0 is none (manage.h). */
+enum key_state { KEY_STATE_NONE, KEY_ACTIVE, KEY_SUSPENDED, KEY_TERMINATED, KEY_STATES };
+
 struct tracking_record {
     uint8_t digest[SHA256_SIZE]; /* of what the key is */
     uint8_t vehicle_id[TRACKING_VEHICLE_ID], device_pk[P256_POINT];
     uint8_t ephemeral[P256_POINT], sealed[TRACKING_SEALED_MAX];
     size_t sealed_len; /* 0: registered, and not signed yet */
     int64_t registered_ms;
+    enum key_state state;                        /* from the beginning KEY_ACTIVE */
+    uint8_t cause;                               /* enum key_cause */
+    int64_t state_ms;                            /* when the word behind it was issued; 0: none */
+    uint8_t resumption[TRACKING_RESUMPTION_MAX]; /* of a RESUME: the statement of the KTS */
+    size_t resumption_len;
+    uint8_t slot[TRACKING_SLOT_MAX]; /* of the KTS */
+    size_t slot_len;
 };
 
 /* Of what is asked for: the public key of [H], which is read here. The attestation is not part of it: a
@@ -67,19 +79,25 @@ enum err tracking_record_get(struct env *env, const char *prefix, const uint8_t 
 /* Puts, without committing. */
 enum err tracking_record_put(struct env *env, const char *prefix, const uint8_t key_id[TRACKING_KEY_ID],
                              const struct tracking_record *r);
-/* What was kept of the same key. ERR_NOT_FOUND; ERR_KEY_REGISTERED: with other data. */
+/* What was kept of the same key. ERR_NOT_FOUND; ERR_KEY_REGISTERED: with other data; ERR_KEY_ENDED. */
 enum err tracking_record_find(struct env *env, const char *prefix, const struct tracking_ask *a,
                               struct tracking_record *out);
 
+/* All below prefix, in the order of their keys; the key id is what follows the last slash. One that cannot be
+ * read is traced. */
+void tracking_record_scan(struct env *env, const char *prefix,
+                          void (*each)(void *ctx, const uint8_t key_id[TRACKING_KEY_ID],
+                                       const struct tracking_record *r),
+                          void *ctx);
+
 /* ---- the claim "key" ---- */
 
+#define TRACKING_SUBJECT 31 /* characters of a key id that a trace has room for, with their end */
+void tracking_subject(const uint8_t key_id[TRACKING_KEY_ID], char out[TRACKING_SUBJECT]);
 /* Of a key, by the beginning of its id: which vehicle's it is, and its public key. All who know it claim the
- * same. */
+ * same, until it has ended. */
 void tracking_claim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID],
                     const uint8_t vehicle_id[TRACKING_VEHICLE_ID], const uint8_t device_pk[P256_POINT]);
 void tracking_unclaim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID]);
-/* After a start: of all that were answered, below prefix ("tracked/"); the key id is what follows the last
- * slash. */
-void tracking_claim_all(struct env *env, unsigned claim, const char *prefix);
 
 #endif

@@ -37,6 +37,7 @@ static const struct profile {
     [X509_DEVICE_OEM] = {true, -1, USAGE_CA, 0, 0},      [X509_DEVICE_CROSS] = {true, 1, USAGE_CA, 2, 0},
     [X509_INSTANCE_CA] = {true, 0, USAGE_CA, 3, 0},      [X509_ENDPOINT] = {false, -1, USAGE_SIGN, 4, 0},
     [X509_TESTER] = {false, -1, USAGE_SIGN, 0, 0},       [X509_ECU_CLIENT] = {false, -1, USAGE_SIGN, 0, 5},
+    [X509_CARD_KEY] = {false, -1, USAGE_SIGN, 0, 6},
 };
 
 void x509_key_id(struct crypto *c, const uint8_t point[P256_POINT], uint8_t out[SHA1_SIZE])

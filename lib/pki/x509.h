@@ -26,6 +26,7 @@ enum x509_profile {
     X509_ENDPOINT,     /* [H]: CCC extension .4, whose value is lib/ccc's */
     X509_TESTER,       /* who may open the SGW's gate; role in the OU */
     X509_ECU_CLIENT,   /* an ECU as client of a server */
+    X509_CARD_KEY,     /* a card key, below [J_PhysicalKey]; CN: the serial of its vehicle */
     X509_PROFILES
 };
 

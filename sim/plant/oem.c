@@ -144,6 +144,33 @@ static enum err make_below(struct crypto *c, struct x509_template t, const struc
     return e;
 }
 
+enum err oem_make_card(struct crypto *c, const struct oem *o, enum oem_role authority, const char *vehicle,
+                       enum oem_card_flaw flaw, int64_t now_s, struct oem_identity *out)
+{
+    const bool expired = flaw == OEM_CARD_EXPIRED;
+    const struct oem_identity *ca = &o->roles[authority];
+    uint8_t point[P256_POINT], issuer_point[P256_POINT];
+    struct x509_template t = {
+        .profile = X509_CARD_KEY,
+        .subject = vehicle,
+        .issuer = plan[authority].subject,
+        .not_before_s = now_s - (expired ? YEAR_S : DAY_S),
+        .not_after_s = now_s + (expired ? -DAY_S : 20 * YEAR_S),
+        .public_key = point,
+        .issuer_public_key = issuer_point,
+    };
+    memset(out, 0, sizeof *out);
+    p256_public(ca->key, issuer_point);
+    enum err e = p256_generate(c, &out->key);
+    if (e)
+        return e;
+    p256_public(out->key, point);
+    e = x509_issue(c, &t, flaw == OEM_CARD_FORGED ? out->key : ca->key, out->der, &out->len);
+    if (e)
+        oem_identity_free(out);
+    return e;
+}
+
 enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                          struct oem_identity *out)
 {

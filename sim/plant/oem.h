@@ -5,7 +5,7 @@
  *   J  ----------- ECU identity authority ---- one identity per SpaaK Module, one client per TBM
  *   J  ----------- ZZ2 (KTS signer)
  *        J1 ------ testers: end of line, workshop
- *   J_PhysicalKey (root of the physical keys)
+ *   J_PhysicalKey (root of the physical keys) ---- card keys
  *
  * And the device OEM's: D (root), which J has cross-certified as F. */
 #ifndef sim_plant_oem_h
@@ -57,6 +57,14 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
 /* An ECU as client of a server, by its own serial number. */
 enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                          struct oem_identity *out);
+/* A card key, which opens nothing but the vehicle of that serial number. */
+enum oem_card_flaw {
+    OEM_CARD_SOUND,
+    OEM_CARD_EXPIRED, /* ended yesterday */
+    OEM_CARD_FORGED   /* signed with its own key, in the authority's name */
+};
+enum err oem_make_card(struct crypto *c, const struct oem *o, enum oem_role authority, const char *vehicle,
+                       enum oem_card_flaw flaw, int64_t now_s, struct oem_identity *out);
 /* A vehicle's key and [K], below J1, with that subject id. */
 enum err oem_make_vehicle(struct crypto *c, const struct oem *o, const char *subject, int64_t now_s,
                           struct oem_identity *out);

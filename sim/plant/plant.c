@@ -137,13 +137,14 @@ static enum err put_body_key(const struct plant_shift *s, const struct component
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
-    struct oem_identity client, vehicle;
+    struct oem_identity client, vehicle, card;
 };
 
 static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
                              const struct plant_item *item, const struct oem_identity *i, struct store *store)
 {
-    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_VEHICLE_KEY;
+    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_VEHICLE_KEY ||
+               item->kind == PLANT_CARD_KEY;
     return key ? put_key(s, class, item->key, i->key, store)
                : store_set(store, item->key, span_of(i->der, i->len));
 }
@@ -159,6 +160,9 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
     case PLANT_CLIENT_KEY:
     case PLANT_CLIENT_CERTIFICATE:
         return put_identity(s, class, item, &b->client, store);
+    case PLANT_CARD_KEY:
+    case PLANT_CARD_CERTIFICATE:
+        return put_identity(s, class, item, &b->card, store);
     case PLANT_VEHICLE_KEY:
     case PLANT_VEHICLE_CERTIFICATE:
         return put_identity(s, class, item, &b->vehicle, store);
@@ -184,6 +188,21 @@ static bool is_client(const struct plant_item *i)
     return i->kind == PLANT_CLIENT_KEY || i->kind == PLANT_CLIENT_CERTIFICATE;
 }
 
+static bool is_card(const struct plant_item *i)
+{
+    return i->kind == PLANT_CARD_KEY || i->kind == PLANT_CARD_CERTIFICATE;
+}
+
+static enum err make_card(struct plant_shift *s, const char *of, const char *vehicle, enum oem_card_flaw flaw,
+                          struct oem_identity *out)
+{
+    enum oem_role role;
+    const char *serial = *vehicle ? vehicle : s->serials[0];
+    return serial && oem_role_find(of, &role)
+               ? oem_make_card(s->crypto, &s->oem, role, serial, flaw, s->now_s, out)
+               : ERR_NOT_FOUND;
+}
+
 static bool is_vehicle(const struct plant_item *i)
 {
     return i->kind == PLANT_VEHICLE_KEY || i->kind == PLANT_VEHICLE_CERTIFICATE;
@@ -200,6 +219,8 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
         if (is_client(i) && !out->client.key) {
             uds_serial_of(i->of, vehicle, UDS_SERIAL_LEN, serial);
             e = oem_make_client(s->crypto, &s->oem, serial, s->now_s, &out->client);
+        } else if (is_card(i) && !out->card.key) {
+            e = make_card(s, i->of, vehicle, OEM_CARD_SOUND, &out->card);
         }
         if (!e && is_vehicle(i) && !out->vehicle.key)
             e = oem_make_vehicle(s->crypto, &s->oem, i->of, s->now_s, &out->vehicle);
@@ -210,6 +231,7 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
 static void free_bearer(struct bearer *b)
 {
     oem_identity_free(&b->client);
+    oem_identity_free(&b->card);
     oem_identity_free(&b->vehicle);
 }
 
@@ -275,6 +297,28 @@ static enum err make_expired(struct plant_shift *s, const struct component_class
     return e ? e : store_set(store, key, span_of(old.der, old.len));
 }
 
+/* In the place of the card that the plant has made: key and certificate, or the key alone. */
+static enum err make_bad_card(struct plant_shift *s, const struct component_class *class,
+                              const struct defect_spec *d, const char *serial, struct store *store)
+{
+    struct oem_identity card = {0};
+    const struct plant_item *i = class->plant;
+    while (i->key && strcmp(i->key, d->key) != 0)
+        i++;
+    enum oem_card_flaw flaw = d->kind == DEFECT_CARD_EXPIRED  ? OEM_CARD_EXPIRED
+                              : d->kind == DEFECT_CARD_FORGED ? OEM_CARD_FORGED
+                                                              : OEM_CARD_SOUND;
+    enum err e = i->key ? make_card(s, i->of, d->kind == DEFECT_CARD_OTHER_VEHICLE ? OTHER_SERIAL : serial,
+                                    flaw, &card)
+                        : ERR_NOT_FOUND;
+    if (!e)
+        e = put_key(s, class, d->key, card.key, store);
+    if (!e && d->kind != DEFECT_CARD_OTHER_KEY)
+        e = store_set(store, d->with, span_of(card.der, card.len));
+    oem_identity_free(&card);
+    return e;
+}
+
 /* What lies in the store stays as it is: who opens it next has both keys. */
 static enum err change_store_key(struct plant_shift *s)
 {
@@ -285,7 +329,7 @@ static enum err change_store_key(struct plant_shift *s)
 }
 
 static enum err apply(struct plant_shift *s, const struct component_class *class, const struct defect_spec *d,
-                      struct store *store)
+                      const char *serial, struct store *store)
 {
     switch (d->kind) {
     case DEFECT_ABSENT:
@@ -298,6 +342,11 @@ static enum err apply(struct plant_shift *s, const struct component_class *class
         return bad_csr_other_subject(s->crypto, store, d->key, d->with);
     case DEFECT_CSR_WEAK_KEY:
         return bad_csr_weak_key(s->crypto, store, d->key, d->with);
+    case DEFECT_CARD_OTHER_VEHICLE:
+    case DEFECT_CARD_EXPIRED:
+    case DEFECT_CARD_FORGED:
+    case DEFECT_CARD_OTHER_KEY:
+        return make_bad_card(s, class, d, serial, store);
     case DEFECT_STORE_KEY:
         return change_store_key(s);
     }
@@ -310,6 +359,6 @@ enum err plant_equip(struct plant_shift *s, const struct component_class *class,
 {
     enum err e = put_items(s, class, serial, first, defects, defect_count, store);
     for (size_t i = 0; !e && i < defect_count; i++)
-        e = apply(s, class, defects[i], store);
+        e = apply(s, class, defects[i], serial, store);
     return e;
 }

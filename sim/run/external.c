@@ -151,6 +151,7 @@ static void show(struct run *r, struct external_seat *e, uint64_t now_us)
     if (e->there)
         return;
     e->there = true;
+    say(r, "external  %s is there", member_of(r, e)->name);
     run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, "is there, from outside", 0);
 }
 
@@ -204,7 +205,8 @@ void externals_frame(struct run *r, uint64_t now_us, const char *bus, const stru
     for (size_t i = 0; row && i < r->externals.count; i++) {
         struct external_seat *e = &r->externals.seats[i];
         const struct member *m = member_of(r, e);
-        if (is_awaited(e) && !e->there && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
+        bool tells = is_awaited(e) && (!e->there || !row->cycle_ms); /* cyclic ones only say that it lives */
+        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
             show(r, e, now_us);
     }
 }
@@ -236,15 +238,19 @@ void externals_tap(struct run *r, const struct tap_event *t)
 
 /* ---- bounds ---- */
 
-static void give_up(struct run *r, struct external_seat *e)
+/* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
+static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 {
+    char note[sizeof e->wish + 40];
     double s = (double)r->externals.wait_us / 1e6;
     const char *name = member_of(r, e)->name;
-    r->hopeless = true;
     if (e->there) {
-        run_fail(r, "%s was asked to %s, and nothing came of it within %.0f s", name, e->wish, s);
+        snprintf(note, sizeof note, "%s: nothing has come of it", e->wish);
+        e->wish[0] = '\0';
+        run_note(r, now_us, TRACE_NOTE, name, note, 0);
         return;
     }
+    r->hopeless = true;
     run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
              name, s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
@@ -266,7 +272,7 @@ void externals_pump(struct run *r, uint64_t now_us)
         if (look)
             look_for(r, e, now_us);
         if (is_awaited(e) && now_us >= e->since_us + x->wait_us)
-            give_up(r, e);
+            give_up(r, e, now_us);
     }
     if (look)
         x->looked_us = now_us;

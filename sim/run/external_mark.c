@@ -118,12 +118,9 @@ static void drop_hidden(struct scenario *s, struct expect *list, size_t *count)
 bool external_mark(struct scenario *s, const char *list, char problem[EXTERNAL_PROBLEM])
 {
     size_t count = 0;
-    for (const char *p = list; *p || p == list;) {
-        size_t len = strcspn(p, ",");
-        if (!mark_one(s, p, len, &count, problem))
+    for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
+        if (!mark_one(s, p, strcspn(p, ","), &count, problem))
             return false;
-        p += len + (p[len] == ',');
-    }
     drop_hidden(s, s->expects, &s->expect_count);
     drop_hidden(s, s->nevers, &s->never_count);
     return check_faults(s, problem);

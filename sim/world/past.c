@@ -100,6 +100,7 @@ static bool live(struct past *p, const struct scenario *s, const struct run_opti
         .result = p,
         .depth = asker->depth + 1,
         .keep_past = asker->keep_past,
+        .memo = asker->memo,
         .quiet = true,
     };
     if (!r)

@@ -50,7 +50,7 @@ static void world_start(struct run *r, const char *name)
     struct process_world *w = world_of_run(r);
     struct child *c = process_setup_child(w, name);
     struct zygote_report report;
-    if (!c)
+    if (!c || (c->pid && !c->killed)) /* of two kills that meet, the first has brought it back */
         return;
     /* killed, perhaps not yet reaped */
     while (c->pid && c->forked && zygote_read(w->zygote, &report, true))

@@ -131,7 +131,7 @@ static bool put_link(struct process_world *w, struct child *c, unsigned port, FI
     put_text(f, p->medium);
     fputs(", \"endpoint\": ", f);
     put_text(f, endpoint);
-    if (p->node)
+    if (media_setups[m]->medium->frames)
         fprintf(f, ", \"segment\": %u", (unsigned)p->segment);
     put_tokens(f, &ring, p->name);
     fputs("}", f);
@@ -284,10 +284,12 @@ void process_external_hear(struct process_world *w)
     sd_event_source_set_enabled(w->word_source, SD_EVENT_ON);
 }
 
-/* Of a file, or nothing, epoll says that it is always there or never: then nobody says anything. */
+/* Of a file, or nothing, epoll takes none: then nobody says anything. Nor in the background of a terminal,
+ * where who reads is stopped. */
 static void open_words(struct process_world *w)
 {
-    if (w->run->externals.count)
+    bool behind = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) != getpgrp();
+    if (w->run->externals.count && !behind)
         sd_event_add_io(w->event, &w->word_source, STDIN_FILENO, EPOLLIN, on_words, w);
 }
 

@@ -60,7 +60,7 @@ struct child *process_setup_child(struct process_world *w, const char *name)
     return NULL;
 }
 
-static struct child *new_child(struct process_world *w, const char *name)
+struct child *process_setup_child_new(struct process_world *w, const char *name)
 {
     if (w->child_count == CHILDREN_MAX) {
         run_fail(w->run, "too many processes");
@@ -78,7 +78,7 @@ static struct child *new_child(struct process_world *w, const char *name)
 struct child *process_setup_add(struct process_world *w, const struct member *m)
 {
     char file[80];
-    struct child *c = new_child(w, m->name);
+    struct child *c = process_setup_child_new(w, m->name);
     if (!c)
         return NULL;
     c->member = m;
@@ -190,24 +190,6 @@ static size_t list_instances(struct process_world *w)
     return n + process_connector_list(w, w->instances + n);
 }
 
-static bool open_helper(struct process_world *w, size_t i)
-{
-    const struct setup *setup = media_setups[i];
-    struct setup_helper h;
-    if (!setup->helper_is || !setup->helper_is(&w->media[i], w->states[i], &h))
-        return true;
-    struct child *c = new_child(w, setup->helper);
-    if (!c)
-        return false;
-    c->setup = setup;
-    c->state = w->states[i];
-    int rc = process_setup_helper(w, c);
-    if (rc == 0)
-        return process_setup_watch(w, c);
-    run_fail(w->run, "%s cannot be started: %s", h.arguments[0], strerror(rc));
-    return false;
-}
-
 static bool open_medium(struct process_world *w, size_t i, size_t instances, bool network)
 {
     const struct setup *setup = media_setups[i];
@@ -264,14 +246,6 @@ static bool open_media(struct process_world *w)
     return true;
 }
 
-static bool start_helpers(struct process_world *w)
-{
-    for (size_t i = 0; i < w->media_open; i++)
-        if (w->states[i] && !open_helper(w, i))
-            return false;
-    return true;
-}
-
 void process_setup_drain(struct process_world *w)
 {
     for (size_t i = 0; i < w->media_open; i++)
@@ -305,29 +279,6 @@ void process_setup_audit(struct process_world *w)
         if (w->states[i] && media_setups[i]->audit)
             media_setups[i]->audit(&w->media[i], w->states[i], tally_of);
     w->auditing = false;
-}
-
-static size_t medium_index(const struct setup *setup)
-{
-    size_t i = 0;
-    while (media_setups[i] != setup)
-        i++;
-    return i;
-}
-
-int process_setup_helper(struct process_world *w, struct child *c)
-{
-    struct setup_helper h;
-    char log[760], *argv[SETUP_ARGUMENTS + 1] = {NULL};
-    size_t i = medium_index(c->setup);
-    if (!c->setup->helper_is(&w->media[i], w->states[i], &h))
-        return ENOENT;
-    for (size_t k = 0; k < SETUP_ARGUMENTS && h.arguments[k][0]; k++)
-        argv[k] = h.arguments[k];
-    c->tied = h.by_signal;
-    process_setup_log(w, c->name, log, sizeof log);
-    const struct spawn_how how = {h.fds, h.tied, h.leads, h.variable[0] ? h.variable : NULL};
-    return spawn_with(argv, log, &how, &c->pid);
 }
 
 /* ---- configuration ---- */
@@ -516,7 +467,7 @@ static bool start_beside(struct process_world *w)
 {
     char shell[] = "/bin/sh", flag[] = "-c", command[1024], log[760];
     char *argv[] = {shell, flag, command, NULL};
-    struct child *c = w->run->options->beside ? new_child(w, "tap") : NULL;
+    struct child *c = w->run->options->beside ? process_setup_child_new(w, "tap") : NULL;
     if (!w->run->options->beside || !c)
         return !w->run->options->beside;
     text_copy(command, sizeof command, w->run->options->beside);
@@ -550,7 +501,7 @@ static bool open_media_together(struct process_world *w)
 static bool start_zygote(struct process_world *w)
 {
     char program[560], log[760];
-    struct child *c = new_child(w, "zygote");
+    struct child *c = process_setup_child_new(w, "zygote");
     if (!c)
         return false;
     c->is_zygote = true;
@@ -594,7 +545,7 @@ bool process_setup_open(struct process_world *w)
         return false;
     }
     collect_barriers(w);
-    return open_media_together(w) && start_helpers(w) && start_beside(w);
+    return open_media_together(w) && process_helpers_open(w) && start_beside(w);
 }
 
 void process_setup_close(struct process_world *w)

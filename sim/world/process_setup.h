@@ -105,6 +105,11 @@ struct child *process_setup_add(struct process_world *w, const struct member *m)
 bool process_setup_stores(struct process_world *w);
 /* Writes a component's configuration file, and its ring of tokens. */
 bool process_setup_configure(struct process_world *w, struct child *c);
+/* A place for another process; NULL and a failure when there is none. */
+struct child *process_setup_child_new(struct process_world *w, const char *name);
+/* process_helper.c: starts the helpers of all media that are open; one at whose door nobody stands may start
+ * later. */
+bool process_helpers_open(struct process_world *w);
 /* Starts a medium's helper. 0 or an errno. */
 int process_setup_helper(struct process_world *w, struct child *c);
 /* Takes over a child that was just started: its exit is then seen by the loop. */

@@ -287,6 +287,7 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
                   .on_keep = on_keep,
                   .on_outside = on_outside},
         .plan = &r->plan,
+        .memo = options->memo,
     };
     w->v = virtual_new(&o);
     if (!w->v || !populate(r))

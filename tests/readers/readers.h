@@ -5,7 +5,7 @@
 
 #include "lib/env/env.h"
 
-/* wcp: the product's, taken as it is. */
-extern const struct component_class asker_class, phone_class, wcp_class;
+/* wcp and card: the product's, taken as they are. */
+extern const struct component_class asker_class, phone_class, wcp_class, card_class;
 
 #endif

@@ -58,6 +58,16 @@ bool vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s)
     return true;
 }
 
+bool vehicle_key_resume(struct vehicle_key *k, int64_t issued_s)
+{
+    assert(k && k->role);
+    bool may = k->state == VEHICLE_KEY_ACTIVE || k->state == VEHICLE_KEY_SUSPENDED;
+    if (!may || issued_s <= k->suspended_s)
+        return false;
+    k->state = VEHICLE_KEY_ACTIVE;
+    return true;
+}
+
 void vehicle_key_terminate(struct vehicle_key *k)
 {
     assert(k && k->role);

@@ -60,6 +60,8 @@ void vehicle_key_close(struct vehicle_key *k);
 /* The server's word, issued then. False: the key is pending or terminated and stays what it is; whoever
  * suspends a pending key must say it again when it is active. */
 bool vehicle_key_suspend(struct vehicle_key *k, int64_t issued_s);
+/* The same: active again. False also: it was not issued after the last suspension. */
+bool vehicle_key_resume(struct vehicle_key *k, int64_t issued_s);
 /* By the vehicle's own word (VEHICLE_TERMINATE_KEY then tells the device), or the device's: for good. */
 void vehicle_key_terminate(struct vehicle_key *k);
 /* ERR_DK_VALIDITY outside of what tags 51 and 52 gave, borders included. */

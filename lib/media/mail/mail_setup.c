@@ -90,7 +90,8 @@ static bool mail_helper(struct setup_world *w, void *state, struct setup_helper 
                                          {POSTBOX_TEXT_FD, s->text_fd},
                                          {-1, -1}},
                                  .tied = true,
-                                 .by_signal = true};
+                                 .by_signal = true,
+                                 .door = s->listen_fd};
     text_copy(out->arguments[0], sizeof out->arguments[0], POSTBOX_PYTHON);
     text_copy(out->arguments[1], sizeof out->arguments[0], "-IB");
     snprintf(out->arguments[2], sizeof out->arguments[0], "/proc/self/fd/%d", POSTBOX_TEXT_FD);

@@ -148,6 +148,7 @@ void handset_close(struct phone *p)
     h->open = false;
     handset_phase0_stop(p);
     handset_tracking_stop(p);
+    handset_state_stop(p);
     for (size_t i = 0; i < HANDSET_DERIVING_MAX; i++)
         OPENSSL_cleanse(&h->deriving[i].from, sizeof h->deriving[i].from);
     env_timer_set(p->env, PHONE_TIMER_PASSWORD, ENV_NEVER);

@@ -6,6 +6,7 @@
  *   handset_contact.c  before which reader the phone lies; field and commands
  *   handset_phase0.c   asks the device OEM's server for the certificates of the instance CA
  *   handset_tracking.c asks it for the receipts of keys that a vehicle has accepted
+ *   handset_state.c    asks it what has become of them
  *
  * Whatever happens to the framework happens in a turn: handset_begin, one call of dk_device, handset_end.
  * What the store refuses is as if it had not been asked for, and the device is loaded anew from its records.
@@ -46,6 +47,17 @@ struct handset_tracking {
     uint8_t key_id[ENDPOINT_KEY_ID];
     uint16_t refused; /* bit i: the server will not track key i; asked again in the next life */
     bool forge;       /* an attacker's phone: puts a receipt of its own in the place of the server's */
+    uint16_t claimed; /* bit i: key i, whose id is that */
+    uint8_t claimed_ids[APPLET_KEYS][ENDPOINT_KEY_ID];
+};
+
+/* The key whose state is asked for; one at a time. */
+struct handset_state {
+    bool up, asks;
+    unsigned sent; /* of all requests, for their tags */
+    unsigned index;
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    uint16_t due; /* bit i: key i is to be asked for, if it is tracked */
 };
 
 struct handset {
@@ -64,6 +76,7 @@ struct handset {
     bool up, closing, field;                     /* the reader has taken it; it is leaving; powered */
     struct handset_phase0 phase0;
     struct handset_tracking tracking;
+    struct handset_state state;
 };
 
 /* What was before a turn. */
@@ -155,5 +168,18 @@ void handset_tracking_on_news(struct phone *p, const char *news);
 void handset_tracking_again(struct phone *p);
 void handset_tracking_late(struct phone *p);
 void handset_tracking_stop(struct phone *p);
+bool handset_is_tracked(struct phone *p, unsigned index);
+
+/* ---- handset_state.c ---- */
+
+/* The user opens the wallet. ERR_LINK_DOWN: the server is not reached. */
+enum err handset_check_keys(struct phone *p);
+/* Time to ask. */
+void handset_state_look(struct phone *p);
+void handset_state_on_link(struct phone *p, enum link_state state);
+bool handset_state_waits_for(const struct phone *p, const char *tag);
+void handset_state_on_response(struct phone *p, struct span bytes);
+void handset_state_late(struct phone *p);
+void handset_state_stop(struct phone *p);
 
 #endif

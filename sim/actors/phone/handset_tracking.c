@@ -28,7 +28,7 @@ void handset_tracking_name(unsigned index, char out[ENV_KEY_MAX])
     snprintf(out, ENV_KEY_MAX, PHONE_TRACKED "%u", index);
 }
 
-static bool is_tracked(struct phone *p, unsigned index)
+bool handset_is_tracked(struct phone *p, unsigned index)
 {
     char name[ENV_KEY_MAX];
     uint8_t key_id[ENDPOINT_KEY_ID];
@@ -38,17 +38,36 @@ static bool is_tracked(struct phone *p, unsigned index)
            memcmp(key_id, p->handset.applet.keys[index].key_id, sizeof key_id) == 0;
 }
 
+/* Until it has ended. */
 static void claim(struct phone *p, unsigned index)
 {
     const struct digital_key *k = &p->handset.applet.keys[index];
+    tracking(p)->claimed |= (uint16_t)(1u << index);
+    memcpy(tracking(p)->claimed_ids[index], k->key_id, ENDPOINT_KEY_ID);
     tracking_claim(p->env, PHONE_CLAIM_KEY, k->key_id, k->creation.vehicle_id, k->device_pk);
+}
+
+static void unclaim_ended(struct phone *p)
+{
+    struct handset_tracking *t = tracking(p);
+    for (unsigned i = 0; p->handset.open && i < APPLET_KEYS; i++) {
+        const struct digital_key *k = &p->handset.applet.keys[i];
+        bool lives = (k->state == APPLET_KEY_ACTIVE || k->state == APPLET_KEY_SUSPENDED) &&
+                     memcmp(k->key_id, t->claimed_ids[i], sizeof k->key_id) == 0;
+        if (lives || !(t->claimed & 1u << i))
+            continue;
+        t->claimed &= (uint16_t) ~(1u << i);
+        tracking_unclaim(p->env, PHONE_CLAIM_KEY, t->claimed_ids[i]);
+    }
 }
 
 void handset_tracking_open(struct phone *p)
 {
     tracking(p)->refused = 0;
     for (unsigned i = 0; i < APPLET_KEYS; i++)
-        if (p->handset.applet.keys[i].state != APPLET_KEY_NONE && is_tracked(p, i))
+        if ((p->handset.applet.keys[i].state == APPLET_KEY_ACTIVE ||
+             p->handset.applet.keys[i].state == APPLET_KEY_SUSPENDED) &&
+            handset_is_tracked(p, i))
             claim(p, i);
 }
 
@@ -69,7 +88,7 @@ static bool is_due(struct phone *p, unsigned index)
     struct handset *h = &p->handset;
     struct digital_key *k = &h->applet.keys[index];
     return k->state == APPLET_KEY_ACTIVE && h->device.owned[index].attestation_len &&
-           !(tracking(p)->refused & 1u << index) && !is_tracked(p, index) && is_finished(p, k);
+           !(tracking(p)->refused & 1u << index) && !handset_is_tracked(p, index) && is_finished(p, k);
 }
 
 /* ---- asking ---- */
@@ -173,6 +192,7 @@ static void send(struct phone *p)
 void handset_tracking_look(struct phone *p)
 {
     struct handset_tracking *t = tracking(p);
+    unclaim_ended(p);
     if (!t->up || !p->handset.open || t->asks || t->waits)
         return;
     for (unsigned i = 0; i < APPLET_KEYS; i++)

@@ -40,6 +40,8 @@ static const struct timer_spec timers[] = {
     [PHONE_TIMER_TRACKING_RETRY] = {.name = "tracking retry"},
     [PHONE_TIMER_TRACKING_PAUSE] = {.name = "tracking pause", .cyclic = true}, /* for ever */
     [PHONE_TIMER_RADIO] = {.name = "radio"},
+    [PHONE_TIMER_STATE_PATIENCE] = {.name = "key state patience"},
+    [PHONE_TIMER_STATE] = {.name = "key state", .cyclic = true},
 };
 
 static const struct setting_spec settings[] = {
@@ -50,6 +52,8 @@ static const struct setting_spec settings[] = {
     [PHONE_SETTING_PASSWORD_S] = {.name = "password_s", .fallback = 600, .min = 1, .max = 86400},
     /* after `tries` in vain for the receipt of a key: then it asks as often again */
     [PHONE_SETTING_TRACKING_MS] = {.name = "tracking_ms", .fallback = 60000, .min = 10, .max = 86400000},
+    /* it asks what has become of its keys, at the latest */
+    [PHONE_SETTING_STATE_MS] = {.name = "state_ms", .fallback = 60000, .min = 10, .max = 86400000},
     {.name = NULL},
 };
 
@@ -231,6 +235,12 @@ static enum err call_want(void *self, const struct call_value *values)
     return handset_radio_want(self);
 }
 
+static enum err call_check_keys(void *self, const struct call_value *values)
+{
+    (void)values;
+    return handset_check_keys(self);
+}
+
 static enum err call_hand_out_slot(void *self, const struct call_value *values)
 {
     return handset_hand_out_slot(self, (unsigned)values[0].number);
@@ -311,6 +321,8 @@ static const struct call_spec calls[] = {
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
+    {"check-keys", "the user opens the wallet: the maker's server is asked what has become of the keys", NULL,
+     call_check_keys},
     {"hand-out-slot", "the user hands a slot of a Digital Key to a friend", key_parameter,
      call_hand_out_slot},
     {.name = NULL},
@@ -328,6 +340,8 @@ static void phone_on_bytes(void *self, unsigned port, const char *address, struc
         handset_radio_on_bytes(self, bytes);
     else if (handset_tracking_waits_for(self, address))
         handset_tracking_on_response(self, bytes);
+    else if (handset_state_waits_for(self, address))
+        handset_state_on_response(self, bytes);
     else
         handset_phase0_on_response(self, address, bytes);
 }
@@ -341,6 +355,8 @@ static void phone_on_news(void *self, unsigned port, const char *address, const 
         handset_radio_on_news(p, address, news);
     else if (port == PHONE_PORT_DEVICE && handset_tracking_waits_for(p, address))
         handset_tracking_on_news(p, news);
+    else if (port == PHONE_PORT_DEVICE && handset_state_waits_for(p, address))
+        handset_state_late(p);
     else if (port == PHONE_PORT_DEVICE)
         handset_phase0_on_news(p, address, news);
     else if (phone_waits_for(p, address))
@@ -356,6 +372,7 @@ static void phone_on_link(void *self, unsigned port, enum link_state state)
     else if (port == PHONE_PORT_DEVICE) {
         handset_phase0_on_link(self, state);
         handset_tracking_on_link(self, state);
+        handset_state_on_link(self, state);
     }
 }
 
@@ -386,10 +403,12 @@ static void phone_on_timer(void *self, unsigned timer)
                                                     [PHONE_TIMER_TRACKING_RETRY] = handset_tracking_again,
                                                     [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again,
                                                     [PHONE_TIMER_RADIO] = handset_radio_late};
-    if (timer == PHONE_TIMER_PATIENCE)
-        phone_retry(self, "no answer");
-    else
-        fired[timer](self);
+    [PHONE_TIMER_STATE_PATIENCE] = handset_state_late, [PHONE_TIMER_STATE] = handset_state_look
+};
+if (timer == PHONE_TIMER_PATIENCE)
+    phone_retry(self, "no answer");
+else
+    fired[timer](self);
 }
 
 static void phone_on_work(void *self, unsigned work, enum err e, struct span result)
@@ -408,6 +427,7 @@ static enum err phone_init(void *self, struct env *env, const struct component_a
     p->retry_us = args->settings[PHONE_SETTING_RETRY_MS] * 1000;
     p->tries_max = args->settings[PHONE_SETTING_TRIES];
     p->tracking_us = args->settings[PHONE_SETTING_TRACKING_MS] * 1000;
+    p->state_us = args->settings[PHONE_SETTING_STATE_MS] * 1000;
     p->password_s = args->settings[PHONE_SETTING_PASSWORD_S];
     enum err e = env_store_get(env, PHONE_CLIENT, client, sizeof client, &len);
     if (e == ERR_NOT_FOUND) {

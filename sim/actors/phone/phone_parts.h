@@ -21,14 +21,17 @@ enum {
     PHONE_TIMER_TRACKING_PATIENCE,
     PHONE_TIMER_TRACKING_RETRY,
     PHONE_TIMER_TRACKING_PAUSE,
-    PHONE_TIMER_RADIO
+    PHONE_TIMER_RADIO,
+    PHONE_TIMER_STATE_PATIENCE,
+    PHONE_TIMER_STATE
 };
 enum {
     PHONE_SETTING_PATIENCE_MS,
     PHONE_SETTING_RETRY_MS,
     PHONE_SETTING_TRIES,
     PHONE_SETTING_PASSWORD_S,
-    PHONE_SETTING_TRACKING_MS
+    PHONE_SETTING_TRACKING_MS,
+    PHONE_SETTING_STATE_MS
 };
 enum { PHONE_SHOW_SCREEN, PHONE_SHOW_FRAMEWORK, PHONE_SHOW_KEYS, PHONE_SHOW_FIELD, PHONE_SHOW_RADIO };
 enum { PHONE_CLAIM_PASSWORD, PHONE_CLAIM_INSTANCE_CA, PHONE_CLAIM_KEY };
@@ -44,8 +47,8 @@ enum phone_ask { PHONE_ASKS_NOTHING, PHONE_ASKS_TOKEN, PHONE_ASKS_LINK, PHONE_AC
 
 struct phone {
     struct env *env;
-    uint64_t patience_us, retry_us, tries_max, password_s, tracking_us; /* settings */
-    const struct phone_user *user;                                      /* NULL: nobody has signed in */
+    uint64_t patience_us, retry_us, tries_max, password_s, tracking_us, state_us; /* settings */
+    const struct phone_user *user; /* NULL: nobody has signed in */
     char token[TOKEN_MAX + 1];
     enum phone_ask asks;
     unsigned tries, sent; /* of this ask; of all requests, for their tags */

@@ -8,7 +8,7 @@
 
 struct job {
     struct bus_frame frame;
-    unsigned port;
+    unsigned port, counting; /* counting: the byte that is one more in each frame; 0: none */
     uint64_t left, every_us, sent, due_us;
 };
 
@@ -51,6 +51,8 @@ static void proceed(struct rogue *r, unsigned number)
     for (unsigned n = 0; j->left && now_us >= j->due_us && n < PER_TURN; n++) {
         if (env_send_frame(r->env, j->port, &j->frame))
             break;
+        if (j->counting)
+            j->frame.data[j->counting]++;
         j->left--;
         j->sent++;
         j->due_us += j->every_us;
@@ -80,7 +82,7 @@ static void rogue_on_timer(void *self, unsigned timer)
 
 /* ---- the call ---- */
 
-enum { INJECT_FRAME, INJECT_SEGMENT, INJECT_COUNT, INJECT_EVERY };
+enum { INJECT_FRAME, INJECT_SEGMENT, INJECT_COUNT, INJECT_EVERY, INJECT_COUNTING };
 
 static bool is_frame(const char *text)
 {
@@ -99,6 +101,7 @@ static const struct parameter_spec inject_parameters[] = {
                         .fallback = SEGMENT_DIAGNOSTIC},
     [INJECT_COUNT] = {.name = "count", .kind = PARAMETER_NUMBER, .fallback = 1, .min = 1, .max = 1000000},
     [INJECT_EVERY] = {.name = "every", .kind = PARAMETER_DURATION, .fallback = 1000, .max = 3600000000ull},
+    [INJECT_COUNTING] = {.name = "counting", .kind = PARAMETER_NUMBER, .max = BUS_FD_MAX - 1},
     {.name = NULL},
 };
 
@@ -115,6 +118,9 @@ static enum err inject(void *self, const struct call_value *values)
                               .every_us = values[INJECT_EVERY].number,
                               .due_us = env_now_us(r->env)};
     enum err e = bus_frame_parse(values[INJECT_FRAME].text, &r->jobs[i].frame);
+    r->jobs[i].counting = (unsigned)values[INJECT_COUNTING].number;
+    if (!e && r->jobs[i].counting && r->jobs[i].counting >= r->jobs[i].frame.len)
+        e = ERR_BAD_ARGUMENT;
     if (e)
         r->jobs[i].left = 0;
     else

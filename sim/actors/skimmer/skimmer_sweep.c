@@ -239,12 +239,16 @@ static bool put_follow(struct skimmer *s, struct wr *w)
 
 /* ---- reaching the state ---- */
 
-static void say(struct skimmer *s, void (*put)(struct skimmer *s, struct wr *w), enum skimmer_awaits awaits)
+static void say_command(struct skimmer *s)
 {
     uint8_t apdu[APDU_COMMAND_MAX];
+    char text[ENV_TEXT_MAX];
     struct wr w = wr_of(apdu, sizeof apdu);
-    put(s, &w);
-    skimmer_send(s, span_of(apdu, w.len), awaits);
+    put_command(s, &w);
+    snprintf(text, sizeof text, "%s: %s %02X/%02X", skimmer_state_names[skimmer_job(s)->state],
+             apdu_command_name(span_of(apdu, w.len)), apdu[2], apdu[3]);
+    env_trace_state(s->env, text);
+    skimmer_send(s, span_of(apdu, w.len), SKIMMER_CELL);
 }
 
 static bool is_there(const struct skimmer *s, const struct vehicle_step *step)
@@ -302,7 +306,7 @@ bool skimmer_sweep_reached(struct skimmer *s, const struct vehicle_step *step)
         s->next.len = step->apdu.len;
     }
     take_channel(s);
-    say(s, put_command, SKIMMER_CELL);
+    say_command(s);
     return true;
 }
 
@@ -315,7 +319,7 @@ void skimmer_sweep_contact(struct skimmer *s)
     if (s->follows)
         skimmer_send(s, span_of(apdu, w.len), SKIMMER_FOLLOW_SELECT);
     else if (state == SKIMMER_UNSELECTED)
-        say(s, put_command, SKIMMER_CELL);
+        say_command(s);
     else if (state == SKIMMER_NOT_READY)
         skimmer_send(s, span_of(apdu, w.len), SKIMMER_SELECT);
     else
@@ -351,7 +355,7 @@ static void next_cell(struct skimmer *s, const char *left)
         channel_close(&s->channel);
         skimmer_finish(s, "swept", skimmer_state_names[job->state]);
     } else if (job->state == SKIMMER_PAIRED) {
-        say(s, put_command, SKIMMER_CELL);
+        say_command(s);
     } else {
         skimmer_field_gap(s);
     }
@@ -396,7 +400,10 @@ static bool is_protected(enum command c)
 
 static void on_cell(struct skimmer *s, struct span data, uint16_t sw)
 {
+    char text[16];
     s->sw = sw;
+    snprintf(text, sizeof text, "answer: %04X", sw);
+    env_trace_state(s->env, text);
     if (sw == APDU_SW_OK && s->channel.open && is_protected(command(s)) && belongs(s, data, sw))
         s->channel = s->used;
     follow(s);
@@ -420,7 +427,7 @@ void skimmer_sweep_on_answer(struct skimmer *s, enum skimmer_awaits awaited, str
         return;
     }
     if (awaited == SKIMMER_SELECT) {
-        say(s, put_command, SKIMMER_CELL);
+        say_command(s);
     } else if (awaited == SKIMMER_FOLLOW_SELECT) {
         s->follows = false;
         follow_now(s);
