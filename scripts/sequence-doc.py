@@ -79,7 +79,7 @@ def arrow_of(event):
     if kind == "note" and who in ("dos", "vos"):
         return who, "note", who, detail
     if kind == "send" and event.get("peer") in COLUMNS:
-        return who, "->>", event["peer"], f"{step} {event['message']} ({event['length']} B)"
+        return who, "->>", event["peer"], f"{step} {event['message']}"
     if kind == "apdu":
         arrow, text = apdu(event)
         return (who, "->>", "phone", text) if arrow == ">" else ("phone", "-->>", who, text)

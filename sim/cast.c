@@ -15,6 +15,7 @@
 #include "sim/actors/browser/browser.h"
 #include "sim/actors/phone/phone.h"
 #include "sim/actors/rogue/rogue.h"
+#include "sim/actors/skimmer/skimmer.h"
 #include "sim/actors/stranger/stranger.h"
 #include "sim/actors/tester/tester.h"
 #include "tbm/tbm.h"
@@ -22,7 +23,7 @@
 static const struct component_class *const classes[] = {
     &pki_class,    &vos_class,   &tbe_class,   &dos_class,     &kts_class,      &gsdp_class,
     &sgw_class,    &tbm_class,   &wcp_class,   &spaak_class,   &bcm_class,      &hu_class,
-    &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class,
+    &tester_class, &rogue_class, &phone_class, &browser_class, &stranger_class, &skimmer_class,
 };
 
 const struct cast cast = {classes, sizeof classes / sizeof classes[0]};

@@ -5,6 +5,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/chaos/random.h"
 #include "sim/commands.h"
 #include "sim/options.h"
 #include "sim/run/folder.h"
@@ -19,12 +20,16 @@
 static void print_result(const struct run *r, const char *label)
 {
     static const char *const colours[] = {"\033[32m", "\033[31m", "\033[33m", "\033[33m"};
+    char unjudged[200];
     const char *on = r->options->colour ? colours[r->verdict] : "", *off = *on ? "\033[0m" : "";
     for (size_t i = 0; i < r->failure_count; i++)
         printf("%s%s%s\n", on, r->failures[i], off);
     printf("%s%s%s  %s  (%s world%s%s; %.1f ms)%s%s\n", on, verdict_name(r->verdict), off, label,
            world_names[r->options->world], r->transport[0] ? ", " : "", r->transport, r->wall_ms,
            records_are_kept(r) ? "  records in " : "", records_are_kept(r) ? r->options->out : "");
+    external_unjudged(r->scenario, unjudged);
+    if (unjudged[0])
+        printf("%s\n", unjudged);
 }
 
 /* out/NAME, or what --out says; of several variants each has a folder in it. */
@@ -93,12 +98,23 @@ static bool check_choices(const struct scenario *s, const struct run_options *op
     return true;
 }
 
+static bool mark_external(struct scenario *variants, size_t count, const struct run_options *options)
+{
+    char problem[EXTERNAL_PROBLEM];
+    for (size_t i = 0; options->external && i < count; i++)
+        if (!external_mark(&variants[i], options->external, problem)) {
+            fprintf(stderr, "spaaksim: %s\n", problem);
+            return false;
+        }
+    return true;
+}
+
 int run_file(const char *path, const struct run_options *options, const char *variant, char *cause)
 {
     struct scenario *variants = NULL;
     size_t count, i;
     int rc = EXIT_PASSED;
-    if (!catalogue_load(path, &variants, &count) ||
+    if (!catalogue_load(path, &variants, &count) || !mark_external(variants, count, options) ||
         (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
         free(variants);
         return EXIT_WRONG;
@@ -144,7 +160,8 @@ int command_run(int argc, char **argv)
     if (!path)
         return EXIT_WRONG;
     interrupt_watch();
-    int rc = run_file(path, &o.run, NULL, NULL);
+    const struct random_options random = {&o.run, o.faults, o.seeds, o.jobs};
+    int rc = o.faults ? random_run(path, &random) : run_file(path, &o.run, NULL, NULL);
     past_forget();
     free(path);
     return rc;

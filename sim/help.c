@@ -32,6 +32,7 @@ static const struct help {
      "  spaaksim run pp01\n"
      "  spaaksim run pp01 --world virtual --seed 7\n"
      "  spaaksim run scenarios/pp01/pp01-lost-response.yaml --verbose\n"
+     "  spaaksim run pp01 --world virtual --faults random --seeds 1000\n"
      "  spaaksim run --all\n",
      EXITS},
     {"play", "drive a scenario's world by hand, line by line", "play [NAME|FILE] [options]",

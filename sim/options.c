@@ -13,6 +13,7 @@
 
 #define MEDIUM_OPTION 0x1000 /* and the number of the medium in the table */
 #define OPTIONS_MAX   24
+#define SEEDS_MAX     10000000
 
 #define BOTH (OPTIONS_OF_RUN | OPTIONS_OF_PLAY)
 
@@ -31,8 +32,17 @@ static const struct {
      BOTH, true},
     {"keep-past", NULL, "keep the records of the lives before the run, too", 'p', BOTH, true},
     {"tap", "COMMAND", "run a shell command beside the buses, e.g. 'candump -L any'", 't', BOTH, true},
+    {"external", "LIST",
+     "components whom somebody outside plays, e.g. phone,wcp (docs/air.md); process world", 'x',
+     OPTIONS_OF_RUN, true},
+    {"wait", "SECONDS", "how long they are waited for, each time (default 60)", 'W', OPTIONS_OF_RUN, true},
     {"all", NULL, "all scenarios, in both worlds unless one is named", 'a', OPTIONS_OF_RUN, true},
-    {"jobs", "N", "with --all: runs at the same time (default: twice the processors)", 'j', OPTIONS_OF_RUN,
+    {"jobs", "N", "with --all or --seeds: runs at the same time (default: twice the processors)", 'j',
+     OPTIONS_OF_RUN, true},
+    {"faults", "random|FILE",
+     "under faults that are drawn from the seed, or a schedule that was (docs/random.md)", 'f',
+     OPTIONS_OF_RUN, true},
+    {"seeds", "N", "with --faults: so many runs, their seeds from --seed on (default 1)", 'n', OPTIONS_OF_RUN,
      true},
     {"max-record", "MB",
      "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
@@ -117,6 +127,34 @@ static bool read_max(const char *text, struct options *o)
     return true;
 }
 
+/* "60" or "60s" */
+static bool read_wait(const char *text, struct options *o)
+{
+    char number[24];
+    uint64_t seconds;
+    size_t len = strlen(text);
+    len -= len && text[len - 1] == 's';
+    snprintf(number, sizeof number, "%.*s", (int)len, text);
+    if (!read_number(number, "--wait", &seconds))
+        return false;
+    if (seconds == 0 || seconds > 3600) {
+        fprintf(stderr, "spaaksim: --wait goes from 1 to 3600 seconds\n");
+        return false;
+    }
+    o->run.wait_us = seconds * 1000000;
+    return true;
+}
+
+static bool read_seeds(const char *text, struct options *o)
+{
+    if (!read_number(text, "--seeds", &o->seeds))
+        return false;
+    if (o->seeds >= 1 && o->seeds <= SEEDS_MAX)
+        return true;
+    fprintf(stderr, "spaaksim: --seeds goes from 1 to %d\n", SEEDS_MAX);
+    return false;
+}
+
 static bool read_option(int letter, struct options *o)
 {
     if (letter >= MEDIUM_OPTION) {
@@ -138,6 +176,16 @@ static bool read_option(int letter, struct options *o)
         return read_jobs(optarg, o);
     case 'm':
         return read_max(optarg, o);
+    case 'x':
+        o->run.external = optarg;
+        return true;
+    case 'W':
+        return read_wait(optarg, o);
+    case 'f':
+        o->faults = optarg;
+        return true;
+    case 'n':
+        return read_seeds(optarg, o);
     case 'b':
         return o->run.bytes = true;
     case 'p':
@@ -177,11 +225,19 @@ static unsigned columns_of(int terminal)
 /* Names of the options that only real links and processes have a use for. */
 static bool check_world(const struct options *o)
 {
-    const char *name = o->run.beside ? "tap" : NULL;
+    const char *name = o->run.beside ? "tap" : o->run.external ? "external" : NULL;
+    if (o->all && o->run.external) {
+        fprintf(stderr, "spaaksim: --external is for one scenario at a time\n");
+        return false;
+    }
+    if (o->run.wait_us && !o->run.external) {
+        fprintf(stderr, "spaaksim: --wait is for those whom --external names\n");
+        return false;
+    }
     for (size_t i = 0; media_setups[i]; i++)
         if (o->run.choices[i])
             name = media_setups[i]->option;
-    if (o->seed_given && o->run.world == WORLD_PROCESS && !o->all) {
+    if (o->seed_given && o->run.world == WORLD_PROCESS && !o->all && !o->faults) {
         fprintf(stderr, "spaaksim: --seed is for the virtual world; processes in real time repeat nothing\n");
         return false;
     }
@@ -192,12 +248,23 @@ static bool check_world(const struct options *o)
     return false;
 }
 
+static bool check_faults(const struct options *o)
+{
+    if (!o->faults && o->seeds > 1)
+        fprintf(stderr, "spaaksim: --seeds goes with --faults random\n");
+    else if (o->faults && o->all)
+        fprintf(stderr, "spaaksim: --faults is for one scenario, not for --all\n");
+    else
+        return true;
+    return false;
+}
+
 bool options_read(enum options_of command, int argc, char **argv, struct options *out)
 {
     struct option longs[OPTIONS_MAX];
     int letter;
     list_options(command, longs);
-    *out = (struct options){.run = {.seed = 1}};
+    *out = (struct options){.run = {.seed = 1}, .seeds = 1};
     out->run.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     out->run.columns = columns_of(STDOUT_FILENO);
     out->jobs = 2 * sysconf(_SC_NPROCESSORS_ONLN); /* runs in real time mostly wait */
@@ -207,7 +274,7 @@ bool options_read(enum options_of command, int argc, char **argv, struct options
     if (optind < argc)
         out->name = argv[optind++];
     if (optind == argc)
-        return check_world(out);
+        return check_faults(out) && check_world(out);
     fprintf(stderr, "spaaksim %s takes one scenario, not \"%s\" too; try spaaksim --help\n", argv[0],
             argv[optind]);
     return false;

@@ -17,6 +17,8 @@ struct options {
     struct run_options run;
     const char *name; /* of a scenario, or its path; NULL: none was given */
     bool all, world_given, seed_given;
+    const char *faults; /* "random", or a schedule's file; NULL: those of the scenario */
+    uint64_t seeds;     /* how many runs, with faults */
     long jobs;
 };
 

@@ -31,6 +31,9 @@ static const struct plant_item plant[] = {{DOS_KEY, PLANT_KEY, "D"},
                                           {.key = NULL}};
 static const char *const keys[] = {DOS_ISSUED "+/+", DOS_TRACKED "+/+", NULL};
 static const char *const secrets[] = {DOS_KEY, NULL};
+/* A phone of its own make certifies its instance CA itself. */
+static const struct handout_spec handouts[] = {
+    {"phone", DOS_KEY}, {"phone", DOS_CROSS "SPAAKSIM"}, {.key = NULL}};
 
 /* ---- routes ---- */
 
@@ -252,6 +255,7 @@ const struct component_class dos_class = {
     .secrets = secrets,
     .sealed = secrets,
     .plant = plant,
+    .handouts = handouts,
     .init = dos_init,
     .fini = dos_fini,
     .on_bytes = dos_on_bytes,

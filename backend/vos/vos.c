@@ -81,6 +81,8 @@ static const char *const keys[] = {VOS_VEHICLE_PREFIX "{serial}",   VOS_RETIRED_
                                    VOS_TRACKED_PREFIX "+",          NULL};
 static const char *const secrets[] = {RESPONDER_KEY, VOS_VERIFIER_SECRETS, NULL};
 
+static const struct handout_spec handouts[] = {{"phone", VOS_VERIFIER_SECRETS "+/password"}, {.key = NULL}};
+
 static const struct work_spec works[] = {
     [VOS_WORK_DERIVE] = {.name = "scrypt", .run = vos_derive, .virtual_us = 6000, .result_max = VOS_SECRETS},
     {.name = NULL},
@@ -313,6 +315,7 @@ const struct component_class vos_class = {
     .claims = claims,
     .plant = plant,
     .defects = defects,
+    .handouts = handouts,
     .secrets = secrets,
     .sealed = secrets,
     .works = works,

@@ -303,6 +303,13 @@ static unsigned gap_after(enum err reason)
     return reason == ERR_DK_EVIDENCE ? RETYPE_MS : AGAIN_MS;
 }
 
+/* What the head unit shows for a moment stays in the trace; a phone that was taken away is no failure. */
+static void trace_failure(struct spaak *s, const struct session_end *end, const char *phase)
+{
+    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
+        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, end->reason, 0, phase);
+}
+
 /* The set may be used up by now: PP-03, and another pairing. */
 static void phase_2_failed(struct spaak *s, const struct session_end *end)
 {
@@ -317,6 +324,7 @@ static void phase_2_failed(struct spaak *s, const struct session_end *end)
 
 static void on_phase_2(struct spaak *s, const struct session_end *end)
 {
+    trace_failure(s, end, "phase 2");
     if (!end->stored) {
         phase_2_failed(s, end);
         return;
@@ -334,10 +342,15 @@ static void on_phase_3(struct spaak *s, const struct session_end *end)
         succeed(s);
         return;
     }
+    trace_failure(s, end, "phase 3");
     pairing(s)->tries += end->reason != ERR_DK_LINK_LOST;
+    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PHASE_3_TRIES;
     if (end->reason == ERR_DK_STATUS)
         pairing(s)->tries = PHASE_3_TRIES;
-    cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
+    else if (in_vain) /* it needs a password again, which only its user has */
+        cabin_notify(s, CABIN_FAILED, end->reason);
+    if (end->reason == ERR_DK_STATUS || !in_vain)
+        cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
     ask_phone(s, end->reason == ERR_DK_LINK_LOST ? 0 : NEXT_MS);
 }
 

@@ -8,7 +8,11 @@
 static const char *const callers[] = {"phone", NULL};
 static const struct port_spec ports[WCP_PORTS] = {
     [WCP_PORT_BODY] = {.name = "body", .medium = "can", .segment = SEGMENT_BODY, .node = NODE_WCP},
-    [WCP_PORT_NFC] = {.name = "nfc", .medium = "nfc", .end = PORT_LISTENS, .callers = callers},
+    [WCP_PORT_NFC] = {.name = "nfc",
+                      .medium = "nfc",
+                      .end = PORT_LISTENS,
+                      .callers = callers,
+                      .name_of = apdu_command_name},
 };
 
 static const struct timer_spec timers[WCP_TIMERS] = {

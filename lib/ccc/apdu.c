@@ -186,6 +186,31 @@ static const char *instruction_name(uint8_t ins)
     return "unknown command";
 }
 
+const char *apdu_command_name(struct span in)
+{
+    struct apdu_command c;
+    return apdu_command_parse(in, &c) ? "?" : instruction_name(c.ins);
+}
+
+const char *apdu_response_name(struct span in)
+{
+    static _Thread_local char name[5];
+    struct span data;
+    uint16_t sw;
+    if (apdu_response_parse(in, &data, &sw))
+        return "?";
+    snprintf(name, sizeof name, "%04X", sw);
+    return name;
+}
+
+bool apdu_message_name_ok(const char *name)
+{
+    for (size_t i = 0; i < sizeof instructions / sizeof instructions[0]; i++)
+        if (strcmp(instructions[i].name, name) == 0)
+            return true;
+    return strlen(name) == 4 && strspn(name, "0123456789ABCDEF") == 4 && (name[0] == '6' || name[0] == '9');
+}
+
 /* ": 5B SPAKE2+ version (2), 99 (1)" when the data are TLVs from end to end; nothing otherwise (ciphertext).
  */
 static void append_tags(char out[APDU_LINE_MAX], uint8_t ins, struct span data)

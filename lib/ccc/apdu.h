@@ -83,6 +83,11 @@ void apdu_command_put(struct wr *w, const struct apdu_command *c);
 /* Splits a response; ERR_TRUNCATED without a status word. */
 enum err apdu_response_parse(struct span in, struct span *data, uint16_t *sw);
 
+/* What link faults call it: "WRITE DATA", "9000"; "?" of what is none. Good until the thread's next call. */
+const char *apdu_command_name(struct span in);
+const char *apdu_response_name(struct span in);
+/* Could that be one of them? */
+bool apdu_message_name_ok(const char *name);
 const char *apdu_status_name(uint16_t sw);
 /* "abort: device evidence wrong"; NULL for a pair that OP CONTROL FLOW does not have. */
 const char *apdu_flow_name(uint8_t p1, uint8_t p2);

@@ -127,6 +127,12 @@ struct lasting_spec {
     const char *call, *done;
 };
 
+/* Two calls of a person's, between which what was put somewhere is away: random faults make them, once the
+ * scenario has made `back`, and with its values. */
+struct upset_spec {
+    const char *away, *back; /* "lift", "place" */
+};
+
 /* ---- what it lets others see ---- */
 
 enum claim_kind {
@@ -157,6 +163,10 @@ enum plant_kind {
     PLANT_LEVEL_WORKSHOP,     /* K of this ECU for security level 01 of UDS, 16 bytes */
     PLANT_LEVEL_PLANT,        /* K for level 61 */
     PLANT_TESTER_SECRET,      /* M, from which a tester derives every K; in no ECU */
+    /* The private key and [K] of another vehicle of the make, whose subject id is `of`: out of a wreck, say
+     */
+    PLANT_VEHICLE_KEY,
+    PLANT_VEHICLE_CERTIFICATE,
     PLANT_BODY_KEY /* of this vehicle's commands to its body controller, 16 bytes: the same in all its ECUs */
 };
 struct plant_item {
@@ -182,6 +192,12 @@ struct defect_spec {
     const char *name, *value;
     enum defect_kind kind;
     const char *key, *with;
+};
+
+/* An entry of its store that somebody outside needs who plays another component (sim/run/external.h). */
+struct handout_spec {
+    const char *to;  /* the class that is played */
+    const char *key; /* a filter like those of keys: "verifier-secrets/+/password" */
 };
 
 /* ---- work that takes long ---- */
@@ -223,6 +239,7 @@ struct component_class {
     const struct topic_rule *topics; /* ends with a NULL filter */
     const struct call_spec *calls;
     const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */
+    const struct upset_spec *upset;     /* NULL: none */
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */
@@ -230,6 +247,7 @@ struct component_class {
                                        them open. NULL: none */
     const struct plant_item *plant; /* ends with a NULL key */
     const struct defect_spec *defects;
+    const struct handout_spec *handouts; /* ends with a NULL key; NULL: none */
     const struct work_spec *works;
 
     /* Any handler but init may be NULL. init may read the store, subscribe and set timers; links come up

@@ -67,6 +67,8 @@ void fault_describe(const struct fault *f, char out[96])
         snprintf(out, 96, "kill %s at %s", f->component, f->step);
     else if (f->kind == FAULT_CUT)
         snprintf(out, 96, "cut %s%s%s", f->link, *f->component ? " of " : "", f->component);
+    else if (f->kind == FAULT_REFUSE)
+        snprintf(out, 96, "refuse commit %u of %s", f->nth, f->component);
     else if (f->nth == FAULT_ALWAYS)
         snprintf(out, 96, "%s each %s on %s", fault_kind_name(f->kind), f->message, f->link);
     else
@@ -96,6 +98,7 @@ static void act(const struct fault *f, uint8_t *bytes, size_t len, struct fault_
         break;
     case FAULT_KILL:
     case FAULT_CUT:
+    case FAULT_REFUSE:
     case FAULT_KINDS:
         break;
     }
@@ -106,6 +109,8 @@ void fault_apply(struct fault_plan *plan, const char *link, const char *message,
 {
     size_t fired = 0;
     *out = (struct fault_outcome){.copies = 1};
+    if (plan->census)
+        plan->census->message(plan->census->ctx, link, message);
     for (size_t i = 0; i < plan->count; i++) {
         struct fault *f = &plan->faults[i];
         if (f->kind >= FAULT_KILL || strcmp(f->link, link) != 0 || strcmp(f->message, message) != 0)
@@ -128,4 +133,20 @@ struct fault *fault_kill_at(struct fault_plan *plan, const char *component, cons
             return f;
     }
     return NULL;
+}
+
+const struct fault *fault_refuse(struct fault_plan *plan, const char *component)
+{
+    const struct fault *meant = NULL;
+    if (plan->census)
+        plan->census->commit(plan->census->ctx, component);
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fault *f = &plan->faults[i];
+        if (f->kind != FAULT_REFUSE || strcmp(f->component, component) != 0)
+            continue;
+        f->seen++;
+        if (f->nth == FAULT_ALWAYS || (f->seen >= f->nth && f->seen - f->nth < f->times))
+            meant = f;
+    }
+    return meant;
 }

@@ -1,5 +1,6 @@
 /* Injected faults. Link faults act where a component's bytes enter a link, whatever the link is; a kill acts
- * where the component traces a step. Each keeps count, and reports through the caller when it took effect. */
+ * where the component traces a step; a refusal where it commits to its store. Each keeps count, and reports
+ * through the caller when it took effect. */
 #ifndef lib_host_fault_h
 #define lib_host_fault_h
 
@@ -13,7 +14,8 @@
     X(REORDER, "reorder")  \
     X(CORRUPT, "corrupt")  \
     X(KILL, "kill")        \
-    X(CUT, "cut")
+    X(CUT, "cut")          \
+    X(REFUSE, "refuse")
 
 enum fault_kind {
 #define X(name, text) FAULT_##name,
@@ -30,19 +32,27 @@ struct fault {
     enum fault_kind kind;
     char link[16];      /* "gsdp", "pki", or a segment's name */
     char message[64];   /* message name, or matrix row on CAN */
-    char component[32]; /* kill, cut: whom; "" for cut = everyone on the link */
+    char component[32]; /* kill, cut, refuse: whom; "" for cut = everyone on the link */
     char step[12];      /* kill, cut: when; "" = at the start */
-    unsigned nth;       /* link faults: which one, from 1; FAULT_ALWAYS = each */
-    unsigned times;     /* repeat: further copies */
+    unsigned nth;       /* link faults: which message, refuse: which commit, from 1; FAULT_ALWAYS = each */
+    unsigned times;     /* repeat: further copies; refuse: commits one after the other */
     bool late;          /* kill: not at the step but some time after it, which is the runner's affair */
     uint32_t delay_ms;  /* delay, repeat: how much later; kill: restart after; cut: heal after */
     unsigned byte;      /* corrupt: which byte is inverted, modulo the length */
-    unsigned seen;      /* messages counted so far */
+    unsigned seen;      /* messages or commits counted so far */
+};
+
+/* Hears what faults could be meant for, each time that it comes by. */
+struct fault_census {
+    void *ctx;
+    void (*message)(void *ctx, const char *link, const char *message);
+    void (*commit)(void *ctx, const char *component);
 };
 
 struct fault_plan {
     struct fault faults[FAULT_MAX];
     size_t count;
+    const struct fault_census *census; /* NULL: nobody counts */
 };
 
 const char *fault_kind_name(enum fault_kind k);
@@ -68,5 +78,7 @@ void fault_apply(struct fault_plan *plan, const char *link, const char *message,
 /* The kill meant for this component right at this step, taken out of the plan by `number` = 0; NULL for none.
  */
 struct fault *fault_kill_at(struct fault_plan *plan, const char *component, const char *step);
+/* The refusal meant for this commit of the component; NULL for none. */
+const struct fault *fault_refuse(struct fault_plan *plan, const char *component);
 
 #endif

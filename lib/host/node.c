@@ -97,6 +97,11 @@ static enum err send_with_faults(struct node *n, unsigned port, const char *addr
     return e;
 }
 
+static bool is_planned(const struct node *n)
+{
+    return n->plan && (n->plan->count || n->plan->census);
+}
+
 static enum err node_send_frame(struct env *env, unsigned port, const struct bus_frame *f)
 {
     struct node *n = node_of(env);
@@ -109,7 +114,7 @@ static enum err node_send_frame(struct env *env, unsigned port, const struct bus
         return ERR_KILLED;
     if (!n->host->link_up(n, port))
         return ERR_LINK_DOWN;
-    if (!n->plan || !n->plan->count)
+    if (!is_planned(n))
         return put(n, port, "", bytes, 0);
     const struct matrix_row *row = matrix_find(f->id);
     return send_with_faults(n, port, "", bytes, row ? row->name : "?", offsetof(struct bus_frame, data),
@@ -129,7 +134,7 @@ static enum err node_send_bytes(struct env *env, unsigned port, const char *addr
         return ERR_TOPIC_NOT_ALLOWED;
     if (!n->host->link_up(n, port))
         return ERR_LINK_DOWN;
-    if (!n->plan || !n->plan->count || !spec->name_of)
+    if (!is_planned(n) || !spec->name_of)
         return put(n, port, address, bytes, 0);
     return send_with_faults(n, port, address, bytes, spec->name_of(bytes), 0, bytes.len);
 }
@@ -209,6 +214,13 @@ static enum err node_store_commit(struct env *env)
     struct trace_event e = {.kind = TRACE_STORE, .length = (uint32_t)n->txn.count};
     if (n->dead)
         return ERR_KILLED;
+    /* a component that could not even begin is another matter */
+    const struct fault *refusal = is_planned(n) && n->handling ? fault_refuse(n->plan, n->name) : NULL;
+    if (refusal) {
+        trace_fault(n, refusal);
+        store_txn_clear(&n->txn);
+        return ERR_STORE_FAILED;
+    }
     enum err err = store_apply(n->store, n->txn.puts, n->txn.count);
     size_t used = 0;
     for (size_t i = 0; i < n->txn.count && used + 2 < sizeof e.detail; i++)

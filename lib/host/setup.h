@@ -16,6 +16,7 @@ struct setup_instance {
     const struct component_class *class;
     const char *serial; /* of its vehicle; "" for who has none */
     unsigned group;     /* its vehicle */
+    bool external;      /* nothing here starts it: somebody outside the run takes its ends */
 };
 
 /* A key with its TLS certificate, as the run's plant makes them; the caller wipes the key. */
@@ -42,6 +43,7 @@ struct setup_world {
     const char *choice;      /* value of the medium's option, "auto" when not given */
     bool needs_network;      /* a medium of this run lies outside this machine */
     bool by_hand;            /* a person drives it, who may want to come in from outside */
+    bool outsiders;          /* somebody outside takes part, and must be able to reach the ends of others */
     bool wire_time;          /* buses take the time of real ones; a set-up that cannot do it fails */
     const struct setup_instance *instances;
     size_t count;
@@ -99,6 +101,8 @@ struct setup {
     /* Does it listen to others on this machine? Then it is opened before any other, one of which may take the
      * run into a network of its own. NULL: never. */
     bool (*faces_machine)(const char *choice, bool by_hand);
+    /* Where it is written how somebody outside takes an end of it; NULL: nobody can. */
+    const char *outside;
     const char *helper;                        /* name of its process, as scenarios may kill it; NULL: none */
     size_t size;                               /* of its state, zeroed */
     bool (*needs_network)(const char *choice); /* NULL: never */

@@ -226,7 +226,7 @@ static bool read_by_rows(const struct scenario *s, const struct tree *y, const s
            tree_bad(p, y->at, "%s", problem);
 }
 
-static bool read_action(struct scenario *s, const struct tree *y, struct tree_problem *p)
+bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
 {
     struct action_reading r = {.call = ""};
     bool inject = tree_get(y, "inject");
@@ -237,16 +237,17 @@ static bool read_action(struct scenario *s, const struct tree *y, struct tree_pr
     if (!read_by_rows(s, y, inject ? inject_keys : call_keys, &r, p))
         return false;
     r.action.line = y->at.line;
-    s->actions[s->action_count++] = r.action;
+    *out = r.action;
     return true;
 }
 
 bool read_do(void *out, const struct tree *y, struct tree_problem *p)
 {
+    struct scenario *s = out;
     if (!tree_list(y, 1, SCENARIO_ACTIONS, "do must be a list", p))
         return false;
     for (size_t i = 0; i < y->count; i++)
-        if (!read_action(out, y->items[i], p))
+        if (!read_call(s, y->items[i], &s->actions[s->action_count++], p))
             return false;
     return true;
 }

@@ -250,7 +250,7 @@ static bool check_shows(const struct expect *e, const struct tree *y, struct tre
     return tree_bad(p, tree_get(y, "by")->at, "%s has no \"%s\" to show", m->name, e->message);
 }
 
-static bool read_expect(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p)
+bool read_expectation(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p)
 {
     const struct entry_form *f = expect_forms;
     while (f->name && !tree_get(y, f->name))
@@ -271,7 +271,7 @@ bool read_expects(void *out, const struct tree *y, struct tree_problem *p)
     if (!tree_list(y, 1, SCENARIO_EXPECTS, "expect must be a list", p))
         return false;
     for (size_t i = 0; i < y->count; i++)
-        if (!read_expect(&s->expects[s->expect_count++], y->items[i], "an expectation", p))
+        if (!read_expectation(&s->expects[s->expect_count++], y->items[i], "an expectation", p))
             return false;
     return true;
 }
@@ -294,7 +294,7 @@ bool read_nevers(void *out, const struct tree *y, struct tree_problem *p)
         return false;
     for (size_t i = 0; i < y->count; i++) {
         struct expect *e = &s->nevers[s->never_count++];
-        if (!read_expect(e, y->items[i], "an entry of never", p) || !check_never(e, y->items[i], p))
+        if (!read_expectation(e, y->items[i], "an entry of never", p) || !check_never(e, y->items[i], p))
             return false;
     }
     return true;

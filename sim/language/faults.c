@@ -61,6 +61,10 @@ static const struct tree_key cut_keys[] = {
     KEY("link", link, struct fault_reading, fault.link, .required = true),
     KEY("component", member, struct fault_reading, fault.component, .required = true), MOMENT_KEYS,
     DELAY_KEY("heal_after", .required = true), END_OF_KEYS};
+static const struct tree_key refuse_keys[] = {
+    KEY("component", member, struct fault_reading, fault.component, .required = true),
+    KEY("nth", nth, struct fault_reading, fault.nth, .max = NTH_MAX),
+    KEY("times", count, struct fault_reading, fault.times, .min = 1, .max = NTH_MAX), END_OF_KEYS};
 
 const struct entry_form fault_forms[] = {
     {"lose", message_keys, FAULT_LOSE, TRACE_KINDS},
@@ -70,6 +74,7 @@ const struct entry_form fault_forms[] = {
     {"corrupt", corrupt_keys, FAULT_CORRUPT, TRACE_KINDS},
     {"kill", kill_keys, FAULT_KILL, TRACE_KINDS},
     {"cut", cut_keys, FAULT_CUT, TRACE_KINDS},
+    {"refuse", refuse_keys, FAULT_REFUSE, TRACE_KINDS},
     {.name = NULL},
 };
 
@@ -120,6 +125,8 @@ static bool check_fault(const struct scenario *s, const struct fault *f, const s
     unsigned port;
     if (f->kind == FAULT_KILL && !f->step[0])
         return tree_bad(p, y->at, "nobody is there to be killed at the start; name a step");
+    if (f->kind == FAULT_REFUSE && (!m || !m->class || !m->class->stores))
+        return tree_bad(p, y->at, "\"%s\" keeps no store that could refuse", f->component);
     if (f->kind != FAULT_CUT)
         return true;
     if (!m || !m->class)

@@ -43,6 +43,15 @@ bool read_do(void *out, const struct tree *y, struct tree_problem *p);
 bool read_faults(void *out, const struct tree *y, struct tree_problem *p);
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p);
 bool read_nevers(void *out, const struct tree *y, struct tree_problem *p);
+/* One entry of do, or of a list like it. */
+bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p);
+bool read_expectation(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p);
+
+/* ---- under_faults.c ---- */
+
+bool read_under_faults(void *out, const struct tree *y, struct tree_problem *p);
+/* What a scenario means that does not say it: the last that it expects in order, and its states. */
+void under_faults_default(struct scenario *s);
 
 /* ---- dump.c ---- */
 
@@ -59,6 +68,7 @@ struct entry_form {
     enum trace_kind event; /* expect: what meets it; TRACE_KINDS for several */
 };
 extern const struct entry_form fault_forms[], expect_forms[]; /* a NULL name at the end */
-extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[];
+extern const struct tree_key scenario_keys[], given_keys[], call_keys[], inject_keys[], field_keys[],
+    under_faults_keys[];
 
 #endif

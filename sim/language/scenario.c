@@ -98,6 +98,7 @@ const struct tree_key scenario_keys[] = {
     PART("faults", read_faults),
     PART("expect", read_expects, .required = true),
     PART("never", read_nevers),
+    PART("under_faults", read_under_faults),
     END_OF_KEYS,
 };
 
@@ -281,6 +282,8 @@ static bool read_variant(const struct loading *l, size_t index, struct scenario 
         text_copy(s->variant, sizeof s->variant,
                   tree_get(tree_get(y, "foreach"), l->variable)->items[index]->text);
     bool ok = put_value(y, l->variable, s->variant, l->problem) && read_whole(s, l->file, y, l->problem);
+    if (ok && !s->under_faults.given)
+        under_faults_default(s);
     if (ok && l->dump)
         dump_write(s, y, l->dump);
     tree_free(y);

@@ -13,6 +13,8 @@
 
 #define SCENARIO_MEMBERS  48
 #define SCENARIO_ACTIONS  16
+#define SCENARIO_UPSETS   8 /* calls beside those of `do`, that a schedule of faults makes (sim/chaos) */
+#define SCENARIO_GOALS    8
 #define SCENARIO_EXPECTS  48
 #define SCENARIO_SETTINGS 16
 #define SCENARIO_DEFECTS  8
@@ -35,6 +37,7 @@ struct member {
     const struct component_class *class; /* NULL: a medium's */
     unsigned group;                      /* its vehicle: 0 the first, n for "v000n." */
     char serial[SCENARIO_SERIAL];        /* of its vehicle; "" for who has none */
+    bool external;                       /* played by somebody outside the run (sim/run/external.h) */
 };
 
 struct given {
@@ -97,6 +100,18 @@ struct expect {
     size_t state_count;
 };
 
+/* What counts, and what people do, in a run under faults that were drawn (sim/chaos). */
+struct under_faults {
+    bool given;                                               /* the scenario says so itself */
+    struct expect goal[SCENARIO_GOALS], ends[SCENARIO_GOALS]; /* all of the goal, or one of the clean ends */
+    size_t goal_count, end_count;
+    struct action
+        repeats[SCENARIO_ACTIONS]; /* made one after the other, each `after` after the round began */
+    size_t repeat_count;
+    uint64_t every_us; /* from round to round */
+    unsigned rounds;   /* at most */
+};
+
 struct scenario {
     char file[256], name[SCENARIO_NAME], title[120], use_case[8];
     char variant[SCENARIO_VARIANT]; /* value of the foreach variable in this variant, or "" */
@@ -109,7 +124,7 @@ struct scenario {
     struct given given;
     struct setting settings[SCENARIO_SETTINGS];
     size_t setting_count;
-    struct action actions[SCENARIO_ACTIONS];
+    struct action actions[SCENARIO_ACTIONS + SCENARIO_UPSETS];
     size_t action_count;
     struct fault_plan faults;
     uint64_t fault_after_us[FAULT_MAX]; /* kill, cut: delay after their step */
@@ -118,6 +133,9 @@ struct scenario {
     size_t expect_count;
     struct expect nevers[SCENARIO_EXPECTS];
     size_t never_count;
+    unsigned unjudged[SCENARIO_EXPECTS]; /* lines of what cannot be judged: it is of who is external */
+    size_t unjudged_count;
+    struct under_faults under_faults;
 };
 
 /* Reads a file; a foreach makes several scenarios of it. Free *out with free(). False and a problem

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ccc/apdu.h"
 #include "lib/host/medium.h"
 #include "lib/http/http.h"
 #include "lib/mail/mail.h"
@@ -268,7 +269,7 @@ static bool read_message(const struct tree_key *k, const struct tree *y, void *a
         return false;
     text_copy(at, k->size, text);
     if (msg_type_from_name(text) || matrix_find_name(text) || http_message_name_ok(text) ||
-        mail_message_name_ok(text) || strcmp(text, "?") == 0)
+        mail_message_name_ok(text) || apdu_message_name_ok(text) || strcmp(text, "?") == 0)
         return true;
     for (size_t i = 1; i < msg_type_count() && n < MESSAGES_MAX; i++)
         names[n++] = msg_type_at(i);

@@ -130,23 +130,34 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
     return e;
 }
 
-enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
-                         struct oem_identity *out)
+static enum err make_below(struct crypto *c, struct x509_template t, const struct oem_identity *issuer,
+                           int64_t now_s, struct oem_identity *out)
 {
-    struct x509_template t = {
-        .profile = X509_ECU_CLIENT,
-        .subject = serial,
-        .issuer = plan[OEM_ECU_CA].subject,
-        .not_before_s = now_s - DAY_S,
-        .not_after_s = now_s + 25 * YEAR_S,
-    };
+    t.not_before_s = now_s - DAY_S;
+    t.not_after_s = now_s + 25 * YEAR_S;
     memset(out, 0, sizeof *out);
     enum err e = p256_generate(c, &out->key);
     if (!e)
-        e = certify(c, out->key, t, &o->roles[OEM_ECU_CA], out);
+        e = certify(c, out->key, t, issuer, out);
     if (e)
         oem_identity_free(out);
     return e;
+}
+
+enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
+                         struct oem_identity *out)
+{
+    const struct x509_template t = {
+        .profile = X509_ECU_CLIENT, .subject = serial, .issuer = plan[OEM_ECU_CA].subject};
+    return make_below(c, t, &o->roles[OEM_ECU_CA], now_s, out);
+}
+
+enum err oem_make_vehicle(struct crypto *c, const struct oem *o, const char *subject, int64_t now_s,
+                          struct oem_identity *out)
+{
+    const struct x509_template t = {
+        .profile = X509_VEHICLE, .subject = subject, .issuer = plan[OEM_J1].subject};
+    return make_below(c, t, &o->roles[OEM_J1], now_s, out);
 }
 
 void oem_identity_free(struct oem_identity *i)

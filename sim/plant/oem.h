@@ -57,6 +57,9 @@ enum err oem_make_ecu(struct crypto *c, const struct oem *o, const char *serial,
 /* An ECU as client of a server, by its own serial number. */
 enum err oem_make_client(struct crypto *c, const struct oem *o, const char *serial, int64_t now_s,
                          struct oem_identity *out);
+/* A vehicle's key and [K], below J1, with that subject id. */
+enum err oem_make_vehicle(struct crypto *c, const struct oem *o, const char *subject, int64_t now_s,
+                          struct oem_identity *out);
 /* The role's certificate as it would be if it had ended yesterday: same key. out->key stays NULL. */
 enum err oem_make_expired(struct crypto *c, const struct oem *o, enum oem_role role, int64_t now_s,
                           struct oem_identity *out);

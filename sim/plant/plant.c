@@ -137,13 +137,13 @@ static enum err put_body_key(const struct plant_shift *s, const struct component
 /* Whose key and certificate are put: the plant's own, or this ECU's. */
 struct bearer {
     const char *serial; /* of its vehicle */
-    struct oem_identity client;
+    struct oem_identity client, vehicle;
 };
 
 static enum err put_identity(const struct plant_shift *s, const struct component_class *class,
                              const struct plant_item *item, const struct oem_identity *i, struct store *store)
 {
-    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY;
+    bool key = item->kind == PLANT_KEY || item->kind == PLANT_CLIENT_KEY || item->kind == PLANT_VEHICLE_KEY;
     return key ? put_key(s, class, item->key, i->key, store)
                : store_set(store, item->key, span_of(i->der, i->len));
 }
@@ -159,6 +159,9 @@ static enum err put_item(const struct plant_shift *s, const struct component_cla
     case PLANT_CLIENT_KEY:
     case PLANT_CLIENT_CERTIFICATE:
         return put_identity(s, class, item, &b->client, store);
+    case PLANT_VEHICLE_KEY:
+    case PLANT_VEHICLE_CERTIFICATE:
+        return put_identity(s, class, item, &b->vehicle, store);
     case PLANT_LEVEL_WORKSHOP:
     case PLANT_LEVEL_PLANT:
         uds_serial_of(item->of, b->serial, UDS_SERIAL_LEN, serial);
@@ -181,6 +184,11 @@ static bool is_client(const struct plant_item *i)
     return i->kind == PLANT_CLIENT_KEY || i->kind == PLANT_CLIENT_CERTIFICATE;
 }
 
+static bool is_vehicle(const struct plant_item *i)
+{
+    return i->kind == PLANT_VEHICLE_KEY || i->kind == PLANT_VEHICLE_CERTIFICATE;
+}
+
 /* Makes what the class needs of its own, each once. */
 static enum err make_bearer(struct plant_shift *s, const struct component_class *class, const char *vehicle,
                             struct bearer *out)
@@ -193,6 +201,8 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
             uds_serial_of(i->of, vehicle, UDS_SERIAL_LEN, serial);
             e = oem_make_client(s->crypto, &s->oem, serial, s->now_s, &out->client);
         }
+        if (!e && is_vehicle(i) && !out->vehicle.key)
+            e = oem_make_vehicle(s->crypto, &s->oem, i->of, s->now_s, &out->vehicle);
     }
     return e;
 }
@@ -200,6 +210,7 @@ static enum err make_bearer(struct plant_shift *s, const struct component_class 
 static void free_bearer(struct bearer *b)
 {
     oem_identity_free(&b->client);
+    oem_identity_free(&b->vehicle);
 }
 
 static bool has_defect(const struct defect_spec *const *defects, size_t n, enum defect_kind kind,

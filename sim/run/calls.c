@@ -7,7 +7,7 @@ static const struct lasting_spec *lasting(const struct run *r, size_t action)
 {
     const struct action *a = &r->scenario->actions[action];
     const struct component_class *class = r->scenario->members[a->member].class;
-    const struct lasting_spec *l = class->lasting;
+    const struct lasting_spec *l = r->scenario->members[a->member].external ? NULL : class->lasting;
     while (l && l->call && strcmp(l->call, class->calls[a->call].name) != 0)
         l++;
     return l && l->call ? l : NULL;

@@ -18,6 +18,8 @@ static bool is_awaited(const struct scenario *s, const struct link_watch *w)
 {
     const struct port_spec *p = spec_of(s, w);
     unsigned reached;
+    if (s->members[w->member].external)
+        return false;
     if (p->end != PORT_ASKS)
         return !p->optional && (!p->bench || link_is_whole(s, &s->members[w->member], w->port));
     return p->server && scenario_server(s, &s->members[w->member], w->port, &reached);
@@ -36,7 +38,7 @@ void links_begin(struct links *l, const struct scenario *s)
             struct link_watch *w = &l->watched[l->count++];
             *w = (struct link_watch){.member = i, .port = k};
             w->awaited = is_awaited(s, w);
-            w->gated = spec_of(s, w)->waits;
+            w->gated = spec_of(s, w)->waits && !s->members[i].external;
         }
 }
 

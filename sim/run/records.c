@@ -77,8 +77,10 @@ static void drop_folders(int folder)
 {
     static const char *const logs[] = {".log", NULL};
     static const char *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
+    static const char *const parameters[] = {".json", ".pem", NULL};
     folder_drop(folder, RECORDS_LOGS, logs);
     folder_drop(folder, RECORDS_STORES, stores);
+    folder_drop(folder, EXTERNAL_FOLDER, parameters);
 }
 
 /* Of the life before an earlier run, and of those before that. */

@@ -55,6 +55,8 @@ void run_begin(struct run *r, const struct scenario *s, const struct run_options
     r->began_ms = records_clock_ms();
     r->limit_us = s->limit_us;
     r->plan = s->faults;
+    externals_begin(r);
+    r->plan.census = options->census;
     matcher_begin(&r->matcher, s);
     claims_begin(&r->claims, s);
     links_begin(&r->links, s);
@@ -85,7 +87,22 @@ static void awaken_triggers(struct run *r, const struct trace_event *e)
         }
         t->state = TRIGGER_DUE;
         t->due_us = e->time_us + t->when.after_us;
+        externals_moved(r, e->time_us);
     }
+}
+
+bool run_take_step(struct run *r, const char *step, uint64_t now_us)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->trigger_count; i++) {
+        struct trigger *t = &r->triggers[i];
+        if (t->state != TRIGGER_WAITS || !t->when.step[0] || strcmp(t->when.step, step) != 0)
+            continue;
+        t->state = TRIGGER_DUE;
+        t->due_us = now_us + t->when.after_us;
+        any = true;
+    }
+    return any;
 }
 
 /* The links are ready: for calls the run begins now, in both worlds. */
@@ -153,11 +170,13 @@ void run_on_event(struct run *r, const struct trace_event *e)
 void run_on_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
     r->frames++;
+    externals_frame(r, now_us, bus, f);
     records_frame(r, now_us, bus, f);
 }
 
 void run_on_tap(struct run *r, const struct tap_event *e)
 {
+    externals_tap(r, e);
     records_tap(r, e);
 }
 
@@ -212,8 +231,12 @@ uint64_t run_next_due_us(const struct run *r)
             t = r->triggers[i].due_us;
     if (r->complete && r->complete_at_us + r->scenario->quiet_us < t)
         t = r->complete_at_us + r->scenario->quiet_us;
+    uint64_t trial_due = r->options->trial ? r->options->trial->due_us(r->options->trial->ctx) : UINT64_MAX;
+    t = trial_due < t ? trial_due : t;
     uint64_t guest_due = r->guest ? r->guest->due_us(r->guest->ctx) : UINT64_MAX;
+    uint64_t externals_due = externals_due_us(r);
     t = guest_due < t ? guest_due : t;
+    t = externals_due < t ? externals_due : t;
     return links_due < t ? links_due : t;
 }
 
@@ -222,6 +245,8 @@ bool run_idle(const struct run *r)
     for (size_t i = 0; i < r->trigger_count; i++)
         if (r->triggers[i].state == TRIGGER_DUE)
             return false;
+    if (externals_awaited(r))
+        return false;
     return !r->guest || !r->guest->busy(r->guest->ctx);
 }
 
@@ -244,7 +269,8 @@ static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
     char text[96];
     switch (t->kind) {
     case TRIGGER_ACTION:
-        r->ops->call(r, &r->scenario->actions[t->index]);
+        if (!externals_call(r, &r->scenario->actions[t->index], now_us))
+            r->ops->call(r, &r->scenario->actions[t->index]);
         break;
     case TRIGGER_KILL:
         fault_describe(f, text);
@@ -274,7 +300,8 @@ void run_pump(struct run *r, uint64_t now_us)
 {
     records_pump(r, now_us);
     links_pump(r, now_us);
-    if (r->links.all_ready)
+    externals_pump(r, now_us);
+    if (r->links.all_ready && externals_there(r))
         awaken_first_calls(r, now_us);
     for (size_t i = 0; i < r->trigger_count; i++) {
         struct trigger *t = &r->triggers[i];
@@ -286,6 +313,8 @@ void run_pump(struct run *r, uint64_t now_us)
     }
     if (r->guest)
         r->guest->pump(r->guest->ctx, now_us);
+    if (r->options->trial)
+        r->options->trial->pump(r->options->trial->ctx, r, now_us);
 }
 
 static bool triggers_done(const struct run *r)
@@ -303,6 +332,8 @@ bool run_finished(struct run *r, uint64_t now_us)
 {
     if (r->open)
         return false;
+    if (r->options->trial)
+        return r->hopeless;
     if (r->judged != r->event_count) {
         r->judged = r->event_count;
         bool complete = triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready;
@@ -315,7 +346,9 @@ bool run_finished(struct run *r, uint64_t now_us)
 
 void run_on_quiet(struct run *r, uint64_t now_us)
 {
-    (void)now_us;
+    const struct run_trial *trial = r->options->trial;
+    if (trial && trial->quiet(trial->ctx, r, now_us))
+        return;
     /* where time is real, a link may take longer than a quiet world does to be one */
     if (!r->open && !r->complete && run_idle(r) && (r->links.all_ready || r->in_order))
         r->hopeless = r->quiet_end = true;

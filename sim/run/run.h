@@ -7,6 +7,7 @@
 #include "lib/host/node.h"
 #include "sim/language/scenario.h"
 #include "sim/run/claims.h"
+#include "sim/run/external.h"
 #include "sim/run/links.h"
 #include "sim/run/match.h"
 
@@ -15,7 +16,7 @@ const char *verdict_name(enum verdict v);
 
 #define RUN_FAILURES      24
 #define RUN_FAILURE_TEXT  700
-#define RUN_TRIGGERS      (SCENARIO_ACTIONS + 2 * FAULT_MAX)
+#define RUN_TRIGGERS      (SCENARIO_ACTIONS + SCENARIO_UPSETS + 2 * FAULT_MAX)
 #define RUN_MEDIA         8
 #define RUN_ANNOUNCEMENTS 16
 
@@ -64,6 +65,18 @@ struct run_guest {
     void (*close)(void *ctx);
 };
 
+/* Who puts a run to the test with faults that were drawn (sim/chaos): a fault that finds nothing to act on
+ * and a call that is never made are then no failures, nothing that the scenario expects is looked for, and
+ * the run ends when the trial says so. */
+struct run_trial {
+    void *ctx;
+    void (*pump)(void *ctx, struct run *r, uint64_t now_us);
+    uint64_t (*due_us)(void *ctx); /* UINT64_MAX: nothing */
+    /* The world is quiet; true: something was set off, and the run goes on. */
+    bool (*quiet)(void *ctx, struct run *r, uint64_t now_us);
+    void (*judge)(void *ctx, struct run *r); /* adds failures; stores are there */
+};
+
 /* What a world must be able to do. Names are those of members, and of the media's helpers. */
 struct world_ops {
     void (*kill)(struct run *r, const char *name);
@@ -96,11 +109,16 @@ struct run_options {
     int64_t epoch_ms;               /* virtual: wall clock at time 0; 0: VIRTUAL_EPOCH_MS */
     struct past *result;            /* virtual: gets what the run leaves; NULL: nobody wants it */
     uint64_t record_max;            /* bytes of a record; 0: RECORD_MAX */
-    unsigned depth;                 /* lives that this one is the past of */
-    bool bytes;                     /* record all bytes that enter or leave a component */
-    bool keep_past;                 /* records of lives before the run, too */
-    bool open;                      /* no end of its own, and signals are the caller's: a person drives it */
-    unsigned columns;               /* of the terminal that shows it; 0: lines are as long as they are */
+    const char *external;          /* names of members whom somebody outside plays: "phone,wcp"; NULL: none */
+    uint64_t wait_us;              /* for them, each time; 0: EXTERNAL_WAIT_US */
+    unsigned depth;                /* lives that this one is the past of */
+    bool bytes;                    /* record all bytes that enter or leave a component */
+    bool keep_past;                /* records of lives before the run, too */
+    bool open;                     /* no end of its own, and signals are the caller's: a person drives it */
+    unsigned columns;              /* of the terminal that shows it; 0: lines are as long as they are */
+    uint64_t past_seed;            /* of the lives before a virtual run; 0: the run's */
+    const struct run_trial *trial; /* NULL: the scenario judges */
+    const struct fault_census *census; /* virtual: hears what faults could be meant for; NULL: nobody */
     bool quiet, colour, verbose;
     void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */
 };
@@ -123,13 +141,14 @@ struct run {
     /* triggers */
     struct fault_plan plan; /* the scenario's faults, with their counters in this run */
     bool fault_fired[FAULT_MAX];
-    bool call_done[SCENARIO_ACTIONS]; /* of those that take time: see calls.h */
+    bool call_done[SCENARIO_ACTIONS + SCENARIO_UPSETS]; /* of those that take time: see calls.h */
     struct trigger triggers[RUN_TRIGGERS];
     size_t trigger_count;
     /* progress */
     struct matcher matcher;
     struct claims claims;
     struct links links;
+    struct externals externals;
     size_t judged;
     bool complete;
     uint64_t complete_at_us;
@@ -175,6 +194,8 @@ void run_restart_later(struct run *r, size_t fault, uint64_t now_us);
 /* Everything expected was seen, every fault fired, and the quiet time is over; or nothing more can come of
  * it. */
 bool run_finished(struct run *r, uint64_t now_us);
+/* On somebody's word a step has been reached: what waits for it is done. False when nothing does. */
+bool run_take_step(struct run *r, const char *step, uint64_t now_us);
 /* The world is quiet: nothing in flight, no timer pending but cyclic ones. Ends a run that still misses
  * something. */
 void run_on_quiet(struct run *r, uint64_t now_us);

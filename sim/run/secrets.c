@@ -101,13 +101,21 @@ enum where {
 
 static void search_folder(struct search *s, int folder, const char *path, enum where where, unsigned depth);
 
+/* What somebody outside needs is written there on purpose, for this user alone. */
+static bool is_handed_over(int folder, const char *name)
+{
+    struct stat about;
+    return strcmp(name, EXTERNAL_FOLDER) == 0 && fstatat(folder, name, &about, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(about.st_mode) && about.st_uid == geteuid() && !(about.st_mode & (S_IRWXG | S_IRWXO));
+}
+
 /* Folders of the records that are not searched, and why. */
 static bool may_hold(int folder, const char *name)
 {
     for (size_t i = 0; media[i]; i++)
         if (media[i]->keeps && strcmp(media[i]->name, name) == 0)
             return true; /* it is judged by who may look into it */
-    return strcmp(name, RECORDS_STORES) == 0 ||
+    return strcmp(name, RECORDS_STORES) == 0 || is_handed_over(folder, name) ||
            (strcmp(name, RECORDS_PAST) != 0 && folder_is_marked(folder, name));
 }
 
@@ -177,7 +185,7 @@ static void miss_logs(struct run *r)
     records_path(r, RECORDS_LOGS, logs, sizeof logs);
     for (size_t i = 0; r->ops->last_words && i < r->scenario->member_count; i++) {
         snprintf(path, sizeof path, "%s/%s.log", logs, r->scenario->members[i].name);
-        if (r->scenario->members[i].class && access(path, R_OK) != 0)
+        if (r->scenario->members[i].class && !r->scenario->members[i].external && access(path, R_OK) != 0)
             run_fail_as(r, FAILURE_RECORD, "%s is gone: %s", path, strerror(errno));
     }
 }

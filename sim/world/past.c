@@ -83,6 +83,11 @@ static uint64_t fresh_seed(void)
     return seed;
 }
 
+static uint64_t root_of(const struct run_options *asker)
+{
+    return asker->past_seed ? asker->past_seed : asker->seed;
+}
+
 static bool live(struct past *p, const struct scenario *s, const struct run_options *asker, int64_t now_ms,
                  char *problem, size_t cap)
 {
@@ -90,7 +95,7 @@ static bool live(struct past *p, const struct scenario *s, const struct run_opti
     struct run *r = calloc(1, sizeof *r);
     struct run_options options = {
         .world = WORLD_VIRTUAL,
-        .seed = asker->world == WORLD_VIRTUAL ? seed_of(s->name, asker->seed) : fresh_seed(),
+        .seed = asker->world == WORLD_VIRTUAL ? seed_of(s->name, root_of(asker)) : fresh_seed(),
         .epoch_ms = now_ms - PAST_DAY_MS - (int64_t)(s->limit_us / 1000),
         .result = p,
         .depth = asker->depth + 1,
@@ -165,8 +170,8 @@ struct past *past_of(const struct scenario *s, const struct run_options *options
                      char *problem, size_t cap)
 {
     for (struct past *p = lived; p; p = p->next)
-        if (strcmp(p->name, s->given.after) == 0 && p->world == options->world && p->seed == options->seed &&
-            p->depth == options->depth)
+        if (strcmp(p->name, s->given.after) == 0 && p->world == options->world &&
+            p->seed == root_of(options) && p->depth == options->depth)
             return p;
     if (options->depth == 0 && !past_check(s, problem, cap))
         return NULL;
@@ -175,7 +180,7 @@ struct past *past_of(const struct scenario *s, const struct run_options *options
     if (p) {
         text_copy(p->name, sizeof p->name, s->given.after);
         p->world = options->world;
-        p->seed = options->seed;
+        p->seed = root_of(options);
         p->depth = options->depth;
     }
     if (p && !live(p, before, options, now_ms, problem, cap)) {

@@ -14,6 +14,7 @@
 #include "lib/host/sqlite_store.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/process_connector.h"
+#include "sim/world/process_external.h"
 #include "sim/world/process_life.h"
 #include "sim/world/world.h"
 
@@ -232,6 +233,7 @@ static void process_proceed(struct run *r, uint64_t until_us, bool (*enough)(voi
         if (rc < 0 && rc != -EINTR)
             break;
         run_pump(r, process_now_us(w));
+        process_external_hear(w);
         process_release_barriers(w);
         bool quiet = is_quiet(w, quiet_us) && run_idle(r);
         if (quiet) {
@@ -332,7 +334,8 @@ static bool start_those(struct process_world *w, bool with_store)
 {
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
-        if (c->member && !c->pid && c->member->class->stores == with_store && !process_start(w, c))
+        if (c->member && !c->member->external && !c->pid && c->member->class->stores == with_store &&
+            !process_start(w, c))
             return false;
     }
     return true;

@@ -23,7 +23,7 @@ size_t process_connector_list(struct process_world *w, struct setup_instance *ou
         k->port.node = NODE_TESTER;
         k->class = (struct component_class){
             .name = NAME, .place = PLACE_OUTSIDE, .ports = &k->port, .port_count = 1};
-        k->who = (struct setup_instance){NAME, &k->class, "", g};
+        k->who = (struct setup_instance){NAME, &k->class, "", g, false};
         out[w->connector_count++] = k->who;
     }
     return w->connector_count;

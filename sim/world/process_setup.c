@@ -16,6 +16,7 @@
 #include "lib/media/media.h"
 #include "sim/run/boxes.h"
 #include "sim/world/process_connector.h"
+#include "sim/world/process_external.h"
 
 #define STORE_KEY_FILE        "store.key"
 #define FORMER_STORE_KEY_FILE "former-store.key"
@@ -183,8 +184,9 @@ static size_t list_instances(struct process_world *w)
     size_t n = 0;
     for (size_t i = 0; i < s->member_count; i++)
         if (s->members[i].class)
-            w->instances[n++] = (struct setup_instance){s->members[i].name, s->members[i].class,
-                                                        s->members[i].serial, s->members[i].group};
+            w->instances[n++] =
+                (struct setup_instance){s->members[i].name, s->members[i].class, s->members[i].serial,
+                                        s->members[i].group, s->members[i].external};
     return n + process_connector_list(w, w->instances + n);
 }
 
@@ -220,6 +222,7 @@ static bool open_medium(struct process_world *w, size_t i, size_t instances, boo
         .choice = choice_of(w->run, i),
         .needs_network = network,
         .by_hand = w->run->options->open,
+        .outsiders = w->run->externals.count > 0,
         .wire_time = w->run->scenario->bus_time == BUS_TIME_WIRE,
         .instances = w->instances,
         .count = instances,
@@ -333,7 +336,7 @@ static bool write_links(struct process_world *w, struct child *c, struct token_r
 {
     char endpoint[PROCESS_ENDPOINT_MAX];
     const struct component_class *class = c->member->class;
-    struct setup_instance who = {c->name, class, c->member->serial, c->member->group};
+    struct setup_instance who = {c->name, class, c->member->serial, c->member->group, false};
     int listen_as = PROCESS_LISTEN_FD;
     for (unsigned i = 0; i < class->port_count; i++) {
         size_t m = 0;
@@ -480,6 +483,8 @@ bool process_setup_stores(struct process_world *w)
     crypto_free(c);
     if (e)
         run_fail(w->run, "the world cannot be made: %s %s", err_text(e), o.reason);
+    else if (!process_external_open(w))
+        return false;
     return e == ERR_OK && save_store_keys(w);
 }
 

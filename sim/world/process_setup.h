@@ -47,7 +47,8 @@ struct child {
     bool let_go; /* of all that it had: it only ends yet */
     bool killed, at_barrier, store_failed;
     sd_event_source *exit_source, *control_source, *tap_source;
-    struct store *store; /* opened by the judge */
+    struct store *store;                            /* opened by the judge */
+    char external_where[700], external_socket[108]; /* who is played from outside: its links, for a person */
 };
 
 /* The runner's own end on the diagnostic segment of a vehicle (process_connector.h). */
@@ -79,7 +80,8 @@ struct process_world {
     struct setup_instance instances[SCENARIO_MEMBERS + DESK_VEHICLES]; /* members, then connectors */
     struct process_connector connectors[DESK_VEHICLES];
     size_t connector_count;
-    sd_event_source *desk_source;
+    sd_event_source *desk_source, *word_source;
+    char words[200];                     /* lines from who plays from outside, not yet taken */
     struct token_ring book;              /* all tokens of this run */
     struct tls_identity authority;       /* of its TLS; no length: not asked for yet */
     struct setup_world media[RUN_MEDIA]; /* what each medium was told */

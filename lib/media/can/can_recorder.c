@@ -92,6 +92,7 @@ bool can_recorder_on_interfaces(struct can_recorder *r, const char (*interfaces)
 /* ---- is all there? ---- */
 
 struct bus_sum {
+    bool uncounted; /* somebody outside sends, and hands in no count */
     uint64_t sent, unsure;
     char who[200]; /* "spaak 12, sgw 30" */
 };
@@ -100,6 +101,7 @@ static void add_port(struct bus_sum *sum, const struct setup_instance *who, cons
 {
     size_t used = strlen(sum->who);
     uint64_t sent = t ? atomic_load(&t->sent) : 0;
+    sum->uncounted |= who->external;
     sum->sent += sent;
     sum->unsure += t ? atomic_load(&t->unsure) + atomic_load(&t->under_way) : 0;
     if (sent)
@@ -137,7 +139,7 @@ static bool is_whole(const struct can_recorder *r, size_t bus, const struct bus_
 {
     uint64_t recorded = r->recorded[bus], unsent = r->ring ? atomic_load(&r->ring->unsent[bus]) : 0;
     bool enough = recorded + unsent >= sum->sent || r->hub_lives > 1;
-    return enough && recorded <= sum->sent + sum->unsure;
+    return enough && (sum->uncounted || recorded <= sum->sent + sum->unsure);
 }
 
 static bool audit(struct can_recorder *r, setup_tally *tally, bool tell)

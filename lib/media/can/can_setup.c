@@ -224,7 +224,7 @@ static bool can_open(struct setup_world *w, void *state)
         return fail(w, "vcan has no bit rate; %s", WIRE_NEEDS);
     if (w->wire_time) {
         snprintf(problem, sizeof problem, "at the pace of a wire");
-    } else if (strcmp(w->choice, "vcan") == 0 || (!chosen && !w->needs_network)) {
+    } else if (strcmp(w->choice, "vcan") == 0 || (!chosen && !w->needs_network && !w->outsiders)) {
         if (try_vcan(c, problem, sizeof problem)) {
             c->transport = ON_VCAN;
             snprintf(w->described, sizeof w->described, "CAN on vcan in a namespace of its own");
@@ -233,7 +233,7 @@ static bool can_open(struct setup_world *w, void *state)
         if (chosen)
             return fail(w, "vcan: %s; use --can hub, or `make guest-test` for a kernel that has it", problem);
     } else if (!chosen) {
-        snprintf(problem, sizeof problem, "this run reaches the network");
+        text_copy(problem, sizeof problem, w->outsiders ? "others join it" : "this run reaches the network");
     }
     snprintf(w->described, sizeof w->described, "CAN on our hub: %.80s", problem);
     return open_hub(w, c);
@@ -327,6 +327,7 @@ const struct setup setup_can = {
     .option = "can",
     .form = "auto|hub|vcan|LIST",
     .option_is = "what carries CAN; LIST is body=can0,telematics=can1,... (default auto)",
+    .outside = "docs/air.md, CAN",
     .helper = "hub",
     .takes = takes,
     .size = sizeof(struct can_setup),

@@ -13,7 +13,8 @@
  * In the process world a Unix stream socket carries frames of type(1) length(2, big-endian) payload: 00 APDU,
  * 01 field on, 02 field off, 03 tag lost. A reader's first frame, 01 or 02, says that it has taken the card.
  * Anything else ends the connection. A card of the run first proves itself by 04 greeting (lib/host/door.h);
- * a reader whose socket was put elsewhere by --nfc takes any card of this user, and no greeting. */
+ * a reader whose socket was put elsewhere by --nfc takes any card of this user, and no greeting. docs/air.md
+ * tells it all to somebody outside. */
 #ifndef lib_media_nfc_nfc_h
 #define lib_media_nfc_nfc_h
 
@@ -22,8 +23,9 @@
 #define NFC_APDU_MAX 4096 /* bytes; a longer frame ends the connection */
 #define NFC_CARDS    8    /* in one field, at most */
 #define NFC_HEADER   3
-#define NFC_OUT_MAX  65536 /* bytes that wait for one card; no more are taken for it */
-#define NFC_ADDRESS  16    /* "card12", with its end */
+#define NFC_OUT_MAX  65536      /* bytes that wait for one card; no more are taken for it */
+#define NFC_ADDRESS  16         /* "card12", with its end */
+#define NFC_FOREIGN  "foreign." /* option of a card's endpoint: somebody outside the run is that reader */
 
 enum nfc_frame { NFC_APDU, NFC_FIELD_ON, NFC_FIELD_OFF, NFC_TAG_LOST, NFC_FRAMES, NFC_GREETING = NFC_FRAMES };
 

@@ -285,6 +285,20 @@ static bool greet(const struct nfc_link *l, const char *reader, int fd)
     return said;
 }
 
+/* A reader of the run, or one that somebody outside of it plays: then only its user is known. */
+static int reach(const struct nfc_link *l, const char *reader, const char *path)
+{
+    char option[sizeof NFC_FOREIGN + ENV_NAME_MAX], value[4];
+    snprintf(option, sizeof option, NFC_FOREIGN "%s", reader);
+    if (!link_option(l->o.endpoint, option, value, sizeof value))
+        return link_connect_ours(&l->o, path, SOCK_STREAM, LINK_RUNNER);
+    int fd = link_connect_unix(path, SOCK_STREAM);
+    if (fd < 0 || peer_same_user(fd))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static enum err open_card(struct nfc_link *l, const char *reader)
 {
     char path[108];
@@ -292,7 +306,7 @@ static enum err open_card(struct nfc_link *l, const char *reader)
         return ERR_NOT_FOUND;
     if (l->cards[0].fd >= 0)
         return ERR_BUSY;
-    int fd = link_connect_ours(&l->o, path, SOCK_STREAM, LINK_RUNNER);
+    int fd = reach(l, reader, path);
     if (fd < 0)
         return ERR_LINK_DOWN;
     if (!greet(l, reader, fd) || !contact_open(&l->cards[0], fd)) {

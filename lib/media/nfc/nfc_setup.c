@@ -63,6 +63,10 @@ static bool listen_at(struct setup_world *w, struct nfc_setup *s, const struct s
 {
     char path[108], text[300];
     bool elsewhere = path_of(w, e->who->name, path, sizeof path);
+    if (e->who->external) { /* it listens itself */
+        snprintf(e->endpoint, e->cap, "reader:;listen=%s", path);
+        return true;
+    }
     snprintf(e->endpoint, e->cap, "reader:%d%s", e->listen_as, elsewhere ? ";open=1" : "");
     if (*e->listen_fd >= 0)
         return true;
@@ -122,6 +126,8 @@ static bool prepare_card(struct setup_world *w, const struct setup_end *e)
         if (!path_of(w, r->name, path, sizeof path))
             ok = setup_give_token(w, e, place, who->name, r->name);
         len += (size_t)snprintf(e->endpoint + len, e->cap - len, ";%s=%s", r->name, path);
+        if (r->external && len < e->cap)
+            len += (size_t)snprintf(e->endpoint + len, e->cap - len, ";" NFC_FOREIGN "%s=1", r->name);
     }
     return ok && len < e->cap;
 }
@@ -146,6 +152,7 @@ const struct setup setup_nfc = {
     .form = "auto|LIST",
     .option_is =
         "where readers listen; LIST is pad=/path/of/socket,door=... (default: in the run's own folder)",
+    .outside = "docs/air.md, NFC",
     .size = sizeof(struct nfc_setup),
     .open = nfc_open,
     .endpoint = nfc_endpoint,

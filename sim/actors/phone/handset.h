@@ -134,6 +134,8 @@ void handset_phase0_on_news(struct phone *p, const char *tag, const char *news);
 /* Time to ask again, or no answer came. */
 void handset_phase0_again(struct phone *p);
 void handset_phase0_late(struct phone *p);
+/* Somebody wants to pair: asks anew when all was in vain before. */
+void handset_phase0_wanted(struct phone *p);
 void handset_phase0_stop(struct phone *p);
 
 /* ---- handset_tracking.c ---- */

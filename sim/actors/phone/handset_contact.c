@@ -97,6 +97,9 @@ void handset_on_command(struct phone *p, struct span command)
 {
     struct handset *h = &p->handset;
     struct handset_turn t;
-    if (h->field && handset_begin(p, &t))
-        handset_end(p, &t, dk_device_input(&h->device, DK_CONTACTLESS, DK_TO_SELECTED, command));
+    if (!h->field || !phone_attack_begin(p, command) || !handset_begin(p, &t))
+        return;
+    struct dk_step s = dk_device_input(&h->device, DK_CONTACTLESS, DK_TO_SELECTED, command);
+    phone_attack_end(p);
+    handset_end(p, &t, s);
 }

@@ -131,6 +131,12 @@ void handset_phase0_again(struct phone *p)
         begin(p);
 }
 
+void handset_phase0_wanted(struct phone *p)
+{
+    if (!p->handset.phase0.asks)
+        begin(p);
+}
+
 void handset_phase0_late(struct phone *p)
 {
     if (p->handset.phase0.asks)

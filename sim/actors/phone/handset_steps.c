@@ -120,9 +120,11 @@ static enum err store(struct phone *p, struct dk_change change)
 
 static void answer(struct phone *p, const struct dk_step *s)
 {
-    enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", s->answer);
+    uint8_t changed[PHONE_RECORDED_MAX];
+    struct span out = phone_attack_answer(p, s->answer, changed);
+    enum err e = env_send_bytes(p->env, PHONE_PORT_NFC, "", out);
     if (e) /* the field went while it was made */
-        env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)s->answer.len, NULL);
+        env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)out.len, NULL);
 }
 
 static void do_steps(struct phone *p, struct dk_step s)
@@ -144,6 +146,8 @@ static void create_key(struct phone *p)
         env_trace_reason(p->env, TRACE_FAIL, "OP-03/5", NULL, e, 0, NULL);
     else
         env_trace_step(p->env, "OP-03/5", "makes its key");
+    if (!e)
+        phone_attack_on_key(p);
 }
 
 /* Else a transaction would store the key once more for nothing. */
@@ -202,7 +206,7 @@ bool handset_begin(struct phone *p, struct handset_turn *t)
     struct handset *h = &p->handset;
     if (!h->open)
         return false;
-    h->device.now_s = env_wall_ms(p->env) / 1000;
+    h->device.now_s = phone_attack_now_s(p);
     h->store = ERR_OK;
     *t = (struct handset_turn){.session = applet_session_key(&h->applet, DK_CONTACTLESS),
                                .state = h->device.state,

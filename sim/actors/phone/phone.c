@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+#include "lib/ccc/apdu.h"
 #include "sim/actors/phone/phone_parts.h"
 
 /* Without a server of its own a run has none of what it is asked for; the phone lies before readers all the
@@ -15,7 +16,8 @@ static const struct port_spec ports[] = {
                         .optional = true,
                         .confidential = true,
                         .name_of = http_message_name},
-    [PHONE_PORT_NFC] = {.name = "nfc", .medium = "nfc", .end = PORT_ASKS, .optional = true},
+    [PHONE_PORT_NFC] =
+        {.name = "nfc", .medium = "nfc", .end = PORT_ASKS, .optional = true, .name_of = apdu_response_name},
     [PHONE_PORT_DEVICE] = {.name = "device",
                            .medium = "http",
                            .end = PORT_ASKS,
@@ -133,12 +135,18 @@ static enum err call_ask_link(void *self, const struct call_value *values)
 static enum err call_open_link(void *self, const struct call_value *values)
 {
     (void)values;
-    return phone_open_link(self);
+    enum err e = phone_open_link(self);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_type_password(void *self, const struct call_value *values)
 {
-    return phone_enter(self, values[0].text);
+    enum err e = phone_enter(self, values[0].text);
+    if (!e)
+        handset_phase0_wanted(self);
+    return e;
 }
 
 static enum err call_forget(void *self, const struct call_value *values)
@@ -213,6 +221,11 @@ static enum err call_forge_receipt(void *self, const struct call_value *values)
     return ERR_OK;
 }
 
+static enum err call_misbehave(void *self, const struct call_value *values)
+{
+    return phone_misbehave(self, (enum phone_misbehaviour)values[0].number);
+}
+
 /* As the medium takes it, which knows who is there. */
 static bool is_name(const char *text)
 {
@@ -238,6 +251,10 @@ static const char *const forgeries[] = {[PHONE_FORGE_NONE] = "none",
 static const struct parameter_spec how_parameter[] = {
     {.name = "how", .kind = PARAMETER_WORD, .required = true, .words = forgeries}, {.name = NULL}};
 
+static const struct parameter_spec misbehaviour_parameter[] = {
+    {.name = "how", .kind = PARAMETER_WORD, .required = true, .words = phone_misbehaviour_names},
+    {.name = NULL}};
+
 static const struct parameter_spec reader_parameter[] = {
     {.name = "reader", .kind = PARAMETER_TEXT, .required = true, .check = is_name, .form = "wcp"},
     {.name = NULL}};
@@ -262,6 +279,8 @@ static const struct call_spec calls[] = {
     {"forge-receipt",
      "an attacker's phone: puts a receipt that it has signed itself in the place of the next", NULL,
      call_forge_receipt},
+    {"misbehave", "an attacker's phone: what it says from now on is wrong in that way",
+     misbehaviour_parameter, call_misbehave},
     {"delete-key", "the user deletes a Digital Key; nobody is told", key_parameter, call_delete_key},
     {"terminate-key", "the user ends a Digital Key; its vehicle hears so at the next contact", key_parameter,
      call_terminate_key},
@@ -373,7 +392,10 @@ static void phone_fini(void *self)
     struct phone *p = self;
     OPENSSL_cleanse(p->token, sizeof p->token);
     handset_close(p);
+    phone_attack_close(p);
 }
+
+static const struct upset_spec upset = {.away = "lift", .back = "place"};
 
 const struct component_class phone_class = {
     .name = "phone",
@@ -389,6 +411,7 @@ const struct component_class phone_class = {
     .timer_count = sizeof timers / sizeof timers[0],
     .settings = settings,
     .calls = calls,
+    .upset = &upset,
     .shows = shows,
     .claims = claims,
     .secrets = secrets,

@@ -5,6 +5,7 @@
 #include "lib/http/http.h"
 #include "lib/token/token.h"
 #include "sim/actors/phone/handset.h"
+#include "sim/actors/phone/misbehave.h"
 #include "sim/actors/phone/phone.h"
 
 enum { PHONE_PORT_APP, PHONE_PORT_NFC, PHONE_PORT_DEVICE, PHONE_PORTS };
@@ -48,6 +49,7 @@ struct phone {
     unsigned tries, sent; /* of this ask; of all requests, for their tags */
     bool wants_link;      /* asked for before the sign-in had ended */
     struct handset handset;
+    struct phone_attack attack;
 };
 
 /* The app remembers the secrets of the test users, as a password manager would. */

@@ -1,0 +1,286 @@
+#include "sim/run/external.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/media/media.h"
+#include "sim/run/run.h"
+
+#define LOOK_US 100000u /* between two looks for a socket */
+
+static const struct member *member_of(const struct run *r, const struct external_seat *e)
+{
+    return &r->scenario->members[e->member];
+}
+
+__attribute__((format(printf, 2, 3))) static void say(const struct run *r, const char *format, ...)
+{
+    char line[1400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (r->options->print)
+        r->options->print(line);
+    else
+        puts(line);
+}
+
+/* ---- who ---- */
+
+/* On a bus, or where others connect. */
+static bool stands(const struct component_class *class)
+{
+    for (size_t i = 0; i < class->port_count; i++)
+        if (class->ports[i].end != PORT_ASKS)
+            return true;
+    return false;
+}
+
+void externals_begin(struct run *r)
+{
+    struct externals *x = &r->externals;
+    *x = (struct externals){.wait_us = r->options->wait_us ? r->options->wait_us : EXTERNAL_WAIT_US};
+    for (size_t i = 0; i < r->scenario->member_count && x->count < EXTERNAL_SEATS; i++)
+        if (r->scenario->members[i].external)
+            x->seats[x->count++] =
+                (struct external_seat){.member = i, .stands = stands(r->scenario->members[i].class)};
+    if (x->count)
+        r->limit_us += x->wait_us; /* people are slow */
+}
+
+static struct external_seat *seat_of(struct run *r, size_t member)
+{
+    for (size_t i = 0; i < r->externals.count; i++)
+        if (r->externals.seats[i].member == member)
+            return &r->externals.seats[i];
+    return NULL;
+}
+
+void externals_open(struct run *r, size_t member, const char *where, const char *socket)
+{
+    struct external_seat *e = seat_of(r, member);
+    text_copy(e->where, sizeof e->where, where);
+    text_copy(e->socket, sizeof e->socket, socket);
+    say(r, "external  %s is played from outside: %s", member_of(r, e)->name, e->where);
+    if (e->stands)
+        say(r, "external  waiting for %s, at most %.0f s", member_of(r, e)->name,
+            (double)r->externals.wait_us / 1e6);
+}
+
+static bool is_awaited(const struct external_seat *e)
+{
+    return (e->stands && !e->there) || e->wish[0];
+}
+
+bool externals_there(const struct run *r)
+{
+    for (size_t i = 0; i < r->externals.count; i++)
+        if (r->externals.seats[i].stands && !r->externals.seats[i].there)
+            return false;
+    return true;
+}
+
+bool externals_awaited(const struct run *r)
+{
+    for (size_t i = 0; i < r->externals.count; i++)
+        if (is_awaited(&r->externals.seats[i]))
+            return true;
+    return false;
+}
+
+/* ---- instructions ---- */
+
+static size_t add_value(char *out, size_t cap, const struct parameter_spec *p, const struct call_value *v)
+{
+    switch (p->kind) {
+    case PARAMETER_TEXT:
+    case PARAMETER_VEHICLE:
+        return v->text[0] ? (size_t)snprintf(out, cap, " %s=%s", p->name, v->text) : 0;
+    case PARAMETER_WORD:
+        return (size_t)snprintf(out, cap, " %s=%s", p->name, p->words[v->number]);
+    case PARAMETER_DURATION:
+        return (size_t)snprintf(out, cap, " %s=%llu us", p->name, (unsigned long long)v->number);
+    case PARAMETER_NUMBER:
+        break;
+    }
+    return (size_t)snprintf(out, cap, " %s=%llu", p->name, (unsigned long long)v->number);
+}
+
+static void describe_call(const struct run *r, const struct action *a, char *out, size_t cap)
+{
+    const struct call_spec *call = &r->scenario->members[a->member].class->calls[a->call];
+    size_t used = (size_t)snprintf(out, cap, "%s", call->name);
+    for (size_t i = 0; i < component_parameters(call) && used < cap; i++)
+        used += add_value(out + used, cap - used, &call->parameters[i], &a->values[i]);
+}
+
+/* The steps that calls wait for: a person who knows that one was reached may say so. */
+static void list_steps(const struct run *r, char *out, size_t cap)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < r->trigger_count && used < cap; i++) {
+        const struct trigger *t = &r->triggers[i];
+        if (t->state == TRIGGER_WAITS && t->when.step[0] && !strstr(out, t->when.step))
+            used += (size_t)snprintf(out + used, cap - used, "%s%s", used ? ", " : "", t->when.step);
+    }
+}
+
+bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
+{
+    struct external_seat *e = seat_of(r, a->member);
+    char steps[100], note[sizeof e->wish + 20];
+    if (!e)
+        return false;
+    describe_call(r, a, e->wish, sizeof e->wish);
+    e->since_us = now_us;
+    list_steps(r, steps, sizeof steps);
+    say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, e->wish,
+        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps, ")");
+    snprintf(note, sizeof note, "asked from outside: %s", e->wish);
+    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
+    return true;
+}
+
+static void show(struct run *r, struct external_seat *e, uint64_t now_us)
+{
+    e->wish[0] = '\0';
+    if (e->there)
+        return;
+    e->there = true;
+    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, "is there, from outside", 0);
+}
+
+void externals_moved(struct run *r, uint64_t now_us)
+{
+    (void)now_us;
+    for (size_t i = 0; i < r->externals.count; i++)
+        r->externals.seats[i].wish[0] = '\0';
+}
+
+void externals_word(struct run *r, const char *line, uint64_t now_us)
+{
+    char steps[100], note[80];
+    if (*line) {
+        if (!run_take_step(r, line, now_us)) {
+            list_steps(r, steps, sizeof steps);
+            say(r, "external  no call waits for \"%.20s\"%s%s", line, steps[0] ? "; they wait for " : "",
+                steps);
+            return;
+        }
+        snprintf(note, sizeof note, "%.20s is taken as reached, on somebody's word", line);
+        run_note(r, now_us, TRACE_NOTE, "runner", note, 0);
+    }
+    externals_moved(r, now_us);
+    for (size_t i = 0; i < r->externals.count && !*line; i++)
+        if (r->externals.seats[i].stands)
+            show(r, &r->externals.seats[i], now_us);
+}
+
+/* ---- what shows them ---- */
+
+/* "v0002.body" is of vehicle 2, "body" of the first. */
+static bool is_bus_of(const struct run *r, const char *bus, unsigned group)
+{
+    char vehicle[8];
+    snprintf(vehicle, sizeof vehicle, "v%04u.", group);
+    return r->scenario->groups <= 1 || (group ? strncmp(bus, vehicle, 6) == 0 : bus[0] != 'v');
+}
+
+static bool sends(const struct component_class *class, enum matrix_node sender)
+{
+    for (size_t i = 0; i < class->port_count; i++)
+        if (class->ports[i].node == sender && sender)
+            return true;
+    return false;
+}
+
+void externals_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
+{
+    const struct matrix_row *row = r->externals.count ? matrix_find(f->id) : NULL;
+    for (size_t i = 0; row && i < r->externals.count; i++) {
+        struct external_seat *e = &r->externals.seats[i];
+        const struct member *m = member_of(r, e);
+        if (is_awaited(e) && !e->there && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
+            show(r, e, now_us);
+    }
+}
+
+static bool asks_by(const struct component_class *class, const char *medium)
+{
+    for (size_t i = 0; i < class->port_count; i++)
+        if (class->ports[i].end == PORT_ASKS && strcmp(class->ports[i].medium, medium) == 0)
+            return true;
+    return false;
+}
+
+/* A card at a reader shows who plays it when nobody of the run could be that card. */
+void externals_tap(struct run *r, const struct tap_event *t)
+{
+    const struct scenario *s = r->scenario;
+    const struct medium *medium = r->externals.count ? medium_find(media, t->medium) : NULL;
+    struct external_seat *only = NULL;
+    for (size_t i = 0; medium && medium->apdus && i < s->member_count; i++) {
+        if (!s->members[i].class || !asks_by(s->members[i].class, t->medium))
+            continue;
+        if (only || !s->members[i].external)
+            return;
+        only = seat_of(r, i);
+    }
+    if (only && !t->out)
+        show(r, only, t->time_us);
+}
+
+/* ---- bounds ---- */
+
+static void give_up(struct run *r, struct external_seat *e)
+{
+    double s = (double)r->externals.wait_us / 1e6;
+    const char *name = member_of(r, e)->name;
+    r->hopeless = true;
+    if (e->there) {
+        run_fail(r, "%s was asked to %s, and nothing came of it within %.0f s", name, e->wish, s);
+        return;
+    }
+    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
+             name, s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
+    r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
+}
+
+static void look_for(struct run *r, struct external_seat *e, uint64_t now_us)
+{
+    struct stat about;
+    if (e->socket[0] && !e->there && lstat(e->socket, &about) == 0 && S_ISSOCK(about.st_mode))
+        show(r, e, now_us);
+}
+
+void externals_pump(struct run *r, uint64_t now_us)
+{
+    struct externals *x = &r->externals;
+    bool look = now_us >= x->looked_us + LOOK_US;
+    for (size_t i = 0; i < x->count && !r->hopeless; i++) {
+        struct external_seat *e = &x->seats[i];
+        if (look)
+            look_for(r, e, now_us);
+        if (is_awaited(e) && now_us >= e->since_us + x->wait_us)
+            give_up(r, e);
+    }
+    if (look)
+        x->looked_us = now_us;
+}
+
+uint64_t externals_due_us(const struct run *r)
+{
+    const struct externals *x = &r->externals;
+    uint64_t due = UINT64_MAX;
+    for (size_t i = 0; i < x->count && !r->hopeless; i++) {
+        const struct external_seat *e = &x->seats[i];
+        uint64_t at = e->socket[0] && !e->there ? x->looked_us + LOOK_US : e->since_us + x->wait_us;
+        if (is_awaited(e) && at < due)
+            due = at;
+    }
+    return due;
+}
