@@ -101,19 +101,16 @@ Test(smp, encrypted_packets)
     expect_hex(span_of(out, sizeof out), "9fcda7f448", "of the central");
     ASSERT_OK(smp_open(c, key, nonce, 0x03, span_of(out, sizeof out), plain));
     cr_expect(eq(int, plain[0], start));
-    cr_expect(
-        eq(int, smp_open(c, key, nonce, 0x02, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
-        "another kind");
+    cr_expect(eq(int, smp_open(c, key, nonce, 0x02, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
+              "another kind");
     cr_expect(eq(int, smp_open(c, key, nonce, 0x03, span_of(out, SMP_MIC), plain), ERR_TRUNCATED));
     out[0] ^= 1;
-    cr_expect(
-        eq(int, smp_open(c, key, nonce, 0x03, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
-        "a bit of the text");
+    cr_expect(eq(int, smp_open(c, key, nonce, 0x03, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
+              "a bit of the text");
     out[0] ^= 1;
     nonce[0] ^= 1;
-    cr_expect(
-        eq(int, smp_open(c, key, nonce, 0x03, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
-        "another number");
+    cr_expect(eq(int, smp_open(c, key, nonce, 0x03, span_of(out, sizeof out), plain), ERR_SIGNATURE_INVALID),
+              "another number");
     octets("000000000024abdcbabebaafde", nonce, sizeof nonce);
     ASSERT_OK(smp_seal(c, key, nonce, 0x03, span_of(&start, 1), out));
     expect_hex(span_of(out, sizeof out), "a34c13a415", "of the peripheral");
