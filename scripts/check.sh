@@ -55,16 +55,17 @@ arrows lib/http 'lib/base'
 arrows lib/html 'lib/base'
 arrows lib/mail 'lib/base'
 arrows lib/json 'lib/base'
+arrows lib/ble 'lib/base'
 arrows lib/token 'lib/(base|crypto|ccc)'
 arrows lib/card 'lib/(base|crypto|pki|ccc)'
 arrows lib/host 'lib/(base|crypto|can|env)'
-arrows lib/media 'lib/(base|crypto|can|env|host|http|mail)'
+arrows lib/media 'lib/(base|crypto|can|env|host|http|mail|ble)'
 for folder in $components $casts; do
     # who plays the plant takes its modules from it
     case $folder in sim/actors/*) plant='|sim/plant' ;; *) plant= ;; esac
-    arrows "$folder" "lib/(base|crypto|can|pki|env|msg|ccc|card|uds|http|html|mail|json|token)(/[a-z]+)?|proto$plant"
+    arrows "$folder" "lib/(base|crypto|can|pki|env|msg|ccc|card|uds|http|html|mail|json|token|ble)(/[a-z]+)?|proto$plant"
 done
-ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|card|uds|http|html|mail|json|token|host|media' && fail "lib has a room that no rule speaks of"
+ls lib | grep -vxE 'base|crypto|can|pki|env|msg|ccc|card|uds|http|html|mail|json|token|ble|host|media' && fail "lib has a room that no rule speaks of"
 # Names of components stand in cast.c and with the actors only, names of media in lib/media only; lib and the rest of sim
 # read them where they are declared. Comments may use them as examples.
 named() { # name, folders...

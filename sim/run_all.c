@@ -366,7 +366,8 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
     if (rc == EXIT_PASSED && (!make_out(&b) || !share_causes(&b)))
         rc = EXIT_MISSING;
     if (rc == EXIT_PASSED) {
-        qsort(b.jobs, b.count, sizeof *b.jobs, longest_first);
+        if (b.jobs)
+            qsort(b.jobs, b.count, sizeof *b.jobs, longest_first);
         interrupt_watch();
         work_all(&b);
         rc = interrupt_heard() ? stop_all(&b) : summarise(&b);

@@ -15,56 +15,6 @@ static void must(bool ok, const char *what)
     abort();
 }
 
-/* ---- its store ---- */
-
-static struct handset_store *spy_of(struct store *s)
-{
-    return (struct handset_store *)s;
-}
-
-static enum err spy_get(struct store *s, const char *key, void *buf, size_t cap, size_t *len)
-{
-    return store_get(spy_of(s)->inner, key, buf, cap, len);
-}
-
-static enum err spy_apply(struct store *s, const struct store_put *puts, size_t n)
-{
-    struct handset_store *spy = spy_of(s);
-    bool here = ++spy->commits == spy->at;
-    spy->fired |= here;
-    if (here && spy->fate == RIG_REFUSED)
-        return ERR_STORE_FAILED;
-    if (here && spy->fate != RIG_STORED)
-        spy->node->dead = true;
-    return here && spy->fate == RIG_LOST_BEFORE ? ERR_KILLED : store_apply(spy->inner, puts, n);
-}
-
-static enum err spy_sync(struct store *s)
-{
-    return store_sync(spy_of(s)->inner);
-}
-
-static enum err spy_scan(struct store *s, const char *prefix, store_each *each, void *ctx)
-{
-    return store_scan(spy_of(s)->inner, prefix, each, ctx);
-}
-
-static void spy_close(struct store *s)
-{
-    store_close(spy_of(s)->inner);
-    free(s);
-}
-
-static struct handset_store *spy_new(struct node *n)
-{
-    static const struct store_ops ops = {spy_get, spy_apply, spy_sync, spy_scan, spy_close};
-    struct handset_store *spy = calloc(1, sizeof *spy);
-    must(spy != NULL, "memory");
-    *spy = (struct handset_store){.store = {&ops}, .inner = n->store, .node = n};
-    n->store = &spy->store;
-    return spy;
-}
-
 /* ---- what it showed and traced ---- */
 
 static bool holds(struct span in, struct span secret)
@@ -353,7 +303,7 @@ struct handset_bench *handset_bench_prepare(void)
     h->rig = rig_new(test_crypto());
     bench_prepare(&h->b, &phone_class, test_crypto());
     h->b.wall_ms = RIG_NOW_S * 1000;
-    h->store = spy_new(&h->b.node);
+    h->store = spy_store_new(&h->b.node);
     must(store_set(h->b.node.store, PHONE_ROOT, span_of(h->rig->j.der, h->rig->j.len)) == ERR_OK, "[J]");
     h->store->commits = 0;
     h->rig->other_input = input;

@@ -7,25 +7,16 @@
 
 #include "sim/actors/phone/phone_parts.h"
 #include "tests/pairing_rig.h"
+#include "tests/spy_store.h"
 #include "tests/support.h"
-
-/* What becomes of a commit of the phone's. */
-struct handset_store {
-    struct store store;  /* first */
-    struct store *inner; /* owned */
-    struct node *node;
-    size_t commits, at; /* counted from 1; 0: none */
-    enum rig_fate fate; /* of the one at `at` */
-    bool fired;
-};
 
 struct handset_bench {
     struct bench b; /* first */
     struct rig *rig;
-    struct handset_store *store; /* the bench's */
-    const char *reader;          /* where it lies */
-    size_t apdus, dies_at;       /* counted from 1: before that one it dies; 0: never */
-    bool fired;                  /* it did */
+    struct spy_store *store; /* the bench's */
+    const char *reader;      /* where it lies */
+    size_t apdus, dies_at;   /* counted from 1: before that one it dies; 0: never */
+    bool fired;              /* it did */
     size_t lives;
     char shown[PHONE_SHOW_FIELD + 1][ENV_TEXT_MAX]; /* lately, by line */
 };

@@ -23,44 +23,6 @@ static void must(bool ok, const char *what)
 
 /* ---- its store ---- */
 
-static struct pairing_store *spy_of(struct store *s)
-{
-    return (struct pairing_store *)s;
-}
-
-static enum err spy_get(struct store *s, const char *key, void *buf, size_t cap, size_t *len)
-{
-    return store_get(spy_of(s)->inner, key, buf, cap, len);
-}
-
-static enum err spy_apply(struct store *s, const struct store_put *puts, size_t n)
-{
-    struct pairing_store *spy = spy_of(s);
-    bool here = ++spy->commits == spy->at;
-    spy->fired |= here;
-    if (here && spy->fate == RIG_REFUSED)
-        return ERR_STORE_FAILED;
-    if (here && spy->fate != RIG_STORED)
-        spy->node->dead = true;
-    return here && spy->fate == RIG_LOST_BEFORE ? ERR_KILLED : store_apply(spy->inner, puts, n);
-}
-
-static enum err spy_sync(struct store *s)
-{
-    return store_sync(spy_of(s)->inner);
-}
-
-static enum err spy_scan(struct store *s, const char *prefix, store_each *each, void *ctx)
-{
-    return store_scan(spy_of(s)->inner, prefix, each, ctx);
-}
-
-/* It outlasts the lives of the module. */
-static void spy_close(struct store *s)
-{
-    (void)s;
-}
-
 static void put(struct pairing_bench *p, const char *key, const void *bytes, size_t len)
 {
     must(store_set(p->spy.inner, key, span_of(bytes, len)) == ERR_OK, key);
@@ -88,8 +50,7 @@ static void put_identity(struct pairing_bench *p)
 
 static void make_store(struct pairing_bench *p)
 {
-    static const struct store_ops ops = {spy_get, spy_apply, spy_sync, spy_scan, spy_close};
-    p->spy = (struct pairing_store){.store = {&ops}, .inner = store_memory_new(), .node = &p->b.node};
+    p->spy = spy_store_before(store_memory_new(), &p->b.node);
     test_equip(&spaak_class, PAIRING_SERIAL, p->spy.inner);
     must(history_finish(test_crypto(), test_oem(TEST_NOW_S), PAIRING_SERIAL, TEST_NOW_S, p->spy.inner) ==
              ERR_OK,

@@ -9,6 +9,7 @@
 #include "lib/msg/cabin.h"
 #include "lib/msg/reader.h"
 #include "tests/pairing_rig.h"
+#include "tests/spy_store.h"
 #include "tests/support.h"
 
 #define PAIRING_NOTICES  256
@@ -16,20 +17,10 @@
 #define PAIRING_SERIAL   "SPAAK00000001"
 #define PAIRING_VERIFIER "0123456789abcdef"
 
-/* Decides what becomes of each transaction. */
-struct pairing_store {
-    struct store store; /* first */
-    struct store *inner;
-    struct node *node;
-    size_t commits, at; /* counted from 1; 0: none */
-    enum rig_fate fate;
-    bool fired;
-};
-
 struct pairing_bench {
     struct bench b;
     struct rig *rig;
-    struct pairing_store spy;
+    struct spy_store spy;
     /* the reader */
     struct isotp tp;
     uint8_t rx[512];

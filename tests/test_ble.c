@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/media/ble/words.h"
+#include "lib/ble/words.h"
 #include "tests/check.h"
 #include "tests/stage.h"
 

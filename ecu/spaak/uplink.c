@@ -15,12 +15,19 @@ struct spaak_waiting {
     uint8_t bytes[];
 };
 
-static void drop(struct spaak_waiting **first)
+static void discard(struct spaak_waiting *w)
 {
-    struct spaak_waiting *gone = *first;
-    *first = gone->next;
-    OPENSSL_cleanse(gone->bytes, gone->len);
-    free(gone);
+    OPENSSL_cleanse(w->bytes, w->len);
+    free(w);
+}
+
+/* The first, which waits no more; NULL: none. */
+static struct spaak_waiting *take(struct spaak *s, enum spaak_channel channel)
+{
+    struct spaak_waiting *w = s->waiting[channel];
+    if (w)
+        s->waiting[channel] = w->next;
+    return w;
 }
 
 static enum err queue(struct spaak_waiting **at, struct span bytes)
@@ -56,18 +63,18 @@ void uplink_send(struct spaak *s, enum spaak_channel channel, struct span bytes)
 
 void uplink_follow(struct spaak *s, enum spaak_channel channel)
 {
-    struct spaak_waiting **first = &s->waiting[channel];
+    struct spaak_waiting *w;
     if (diagnostic_tx_off(&s->diagnostic))
         uplink_drop(s);
-    while (*first && !isotp_port_busy(&s->channels[channel])) {
-        say(s, channel, span_of((*first)->bytes, (*first)->len));
-        drop(first);
+    while (!isotp_port_busy(&s->channels[channel]) && (w = take(s, channel))) {
+        say(s, channel, span_of(w->bytes, w->len));
+        discard(w);
     }
 }
 
 void uplink_drop(struct spaak *s)
 {
     for (unsigned i = 0; i < SPAAK_CHANNELS; i++)
-        while (s->waiting[i])
-            drop(&s->waiting[i]);
+        for (struct spaak_waiting *w; (w = take(s, (enum spaak_channel)i));)
+            discard(w);
 }

@@ -3,9 +3,9 @@
 #ifndef tests_air_air_h
 #define tests_air_air_h
 
+#include "lib/ble/words.h"
 #include "lib/crypto/smp.h"
 #include "lib/env/env.h"
-#include "lib/media/ble/words.h"
 
 #define AIR_SPSM  0x0080
 #define AIR_MTU   512

@@ -8,7 +8,7 @@
  *
  * Below, T is told by env_tell(port, T's address, words), N is heard by on_news. Octets are hex, most
  * significant first (the stack of Linux has them reversed). What stands behind '=' in news is secret and
- * stands in no record. lib/media/ble/words.h reads and writes all of them. Words that do not fit the state:
+ * stands in no record. lib/ble/words.h reads and writes all of them. Words that do not fit the state:
  * ERR_MSG_UNEXPECTED; no such link: ERR_NOT_FOUND; ill-formed: ERR_BAD_ARGUMENT; too many: ERR_NO_SPACE.
  *
  * Either end, address "":
@@ -63,12 +63,10 @@
 #define BLE_AIRS           64 /* other devices, of one device */
 #define BLE_AD_MAX         31 /* octets of an advertisement */
 #define BLE_ATTRIBUTES     8  /* of a peripheral */
-#define BLE_VALUE_MAX      64 /* octets of an attribute */
 #define BLE_OOBS           8  /* devices whose out-of-band data are kept */
 #define BLE_MTU_MIN        64 /* octets of an SDU */
 #define BLE_MTU_MAX        2048
 #define BLE_SDUS           8    /* that wait for credits */
-#define BLE_ADDRESS_TEXT   20   /* with its end */
 #define BLE_CONNECT_MS     2000 /* until a central gives up: "down 3E" */
 #define BLE_SUPERVISION_MS 2000
 #define BLE_PAIRING_MS     30000

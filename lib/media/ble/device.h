@@ -8,10 +8,11 @@
 #ifndef lib_media_ble_device_h
 #define lib_media_ble_device_h
 
+#include "lib/ble/words.h"
 #include "lib/crypto/smp.h"
+#include "lib/media/ble/ble.h"
 #include "lib/media/ble/frames.h"
 #include "lib/media/ble/radio.h"
-#include "lib/media/ble/words.h"
 
 #define BLE_NEVER UINT64_MAX
 

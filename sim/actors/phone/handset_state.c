@@ -129,7 +129,7 @@ static enum err read_answer(struct span bytes, struct heard *out)
     struct http_response r;
     enum err reason, e = http_response_read(bytes, &r);
     if (!e && r.status != 200)
-        return http_problem_reason(&r, &reason) == ERR_OK ? reason : ERR_MSG_MALFORMED;
+        return http_problem_reason(&r, &reason) == ERR_OK && reason ? reason : ERR_MSG_MALFORMED;
     if (!e)
         e = json_read(r.body, fields, 2, JSON_SKIP_OTHERS);
     if (e)
@@ -183,7 +183,7 @@ static enum err take(struct phone *p, const struct heard *h)
 
 void handset_state_on_response(struct phone *p, struct span bytes)
 {
-    struct heard h;
+    struct heard h = {.state = KEY_STATE_NONE};
     state(p)->asks = false;
     enum err e = read_answer(bytes, &h);
     if (!e)

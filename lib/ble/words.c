@@ -1,4 +1,4 @@
-#include "lib/media/ble/words.h"
+#include "lib/ble/words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

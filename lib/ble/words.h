@@ -1,13 +1,15 @@
-/* The words of Bluetooth LE (ble.h), read and written, for components and for the medium itself. */
-#ifndef lib_media_ble_words_h
-#define lib_media_ble_words_h
+/* The words of Bluetooth LE, read and written, for components and for the medium itself: what they mean
+ * stands in lib/media/ble/ble.h. */
+#ifndef lib_ble_words_h
+#define lib_ble_words_h
 
 #include "lib/base/bytes.h"
 #include "lib/base/err.h"
-#include "lib/media/ble/ble.h"
 
-#define BLE_WORDS 240 /* longest words, with their end */
-#define BLE_KEY   16  /* octets of an LTK, an IRK, a confirm value, a random value */
+#define BLE_ADDRESS_TEXT 20  /* an address as text, with its end */
+#define BLE_VALUE_MAX    64  /* octets of an attribute */
+#define BLE_WORDS        240 /* longest words, with their end */
+#define BLE_KEY          16  /* octets of an LTK, an IRK, a confirm value, a random value */
 
 /* Most significant octet first. */
 struct ble_address {
