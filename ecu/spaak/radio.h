@@ -8,9 +8,9 @@
 #ifndef ecu_spaak_radio_h
 #define ecu_spaak_radio_h
 
+#include "lib/ble/words.h"
 #include "lib/ccc/vehicle/vehicle_approach.h"
 #include "lib/env/env.h"
-#include "lib/media/ble/words.h"
 
 struct spaak;
 

@@ -12,9 +12,9 @@
 #ifndef sim_actors_phone_handset_radio_h
 #define sim_actors_phone_handset_radio_h
 
+#include "lib/ble/words.h"
 #include "lib/ccc/device/device_approach.h"
 #include "lib/env/env.h"
-#include "lib/media/ble/words.h"
 
 struct phone;
 

@@ -403,11 +403,12 @@ static void phone_on_timer(void *self, unsigned timer)
                                                     [PHONE_TIMER_TRACKING_RETRY] = handset_tracking_again,
                                                     [PHONE_TIMER_TRACKING_PAUSE] = handset_tracking_again,
                                                     [PHONE_TIMER_RADIO] = handset_radio_late,
-    [PHONE_TIMER_STATE_PATIENCE] = handset_state_late, [PHONE_TIMER_STATE] = handset_state_look};
-if (timer == PHONE_TIMER_PATIENCE)
-    phone_retry(self, "no answer");
-else
-    fired[timer](self);
+                                                    [PHONE_TIMER_STATE_PATIENCE] = handset_state_late,
+                                                    [PHONE_TIMER_STATE] = handset_state_look};
+    if (timer == PHONE_TIMER_PATIENCE)
+        phone_retry(self, "no answer");
+    else
+        fired[timer](self);
 }
 
 static void phone_on_work(void *self, unsigned work, enum err e, struct span result)
