@@ -4,8 +4,7 @@
 
 #include "ecu/spaak/spaak_internal.h"
 
-#define TIMEOUT_S     120 /* T_PairingModeTimeout until somebody writes another */
-#define TIMEOUT_S_MIN 10
+#define TIMEOUT_S_MIN 10 /* of T_PairingModeTimeout */
 #define TIMEOUT_S_MAX 600
 #define MEMORY_LEN    1024
 #define LEVEL_PLANT   0x61
@@ -112,7 +111,7 @@ static uint16_t load_timeout(struct spaak *s)
     uint8_t stored[2];
     size_t len;
     if (env_store_get(s->env, SPAAK_PAIRING_TIMEOUT, stored, sizeof stored, &len) || len != sizeof stored)
-        return TIMEOUT_S;
+        return (uint16_t)(s->pairing_mode_us / 1000000);
     return (uint16_t)(stored[0] << 8 | stored[1]);
 }
 

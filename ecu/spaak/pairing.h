@@ -100,6 +100,8 @@ enum err session_begin_transaction(struct spaak *s, enum spaak_place place, uint
 /* From the reader: the answer to SELECT or to a command; the phone is gone. */
 void session_on_answer(struct spaak *s, enum spaak_place place, struct span response);
 void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason);
+/* Its field is on again, and no phone has come for a while: the user hears so, an abort that waited ends. */
+void session_on_absent(struct spaak *s, enum spaak_place place);
 /* No answer has come yet. */
 void session_repeat(struct spaak *s, enum spaak_place place);
 /* A phone has answered, and the session is not over. */

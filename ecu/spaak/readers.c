@@ -182,6 +182,8 @@ void readers_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
         return;
     }
     bool polls = r->begun && flags & READER_STATUS_FIELD && !(flags & READER_STATUS_CARD);
+    if (waits && polls && env_now_us(s->env) >= r->polled_us + LOST_WORD_MS * 1000)
+        session_on_absent(s, place);
     if (!waits || polls || !(flags & READER_STATUS_WORKS) ||
         env_now_us(s->env) < r->polled_us + LOST_WORD_MS * 1000)
         return;

@@ -374,6 +374,9 @@ void session_on_answer(struct spaak *s, enum spaak_place place, struct span resp
     struct session *n = session_at(s, place);
     if (!n)
         return;
+    if (n->absent && !n->closing)
+        cabin_notify(s, CABIN_PAIRING, ERR_OK);
+    n->absent = false;
     if (n->closing) {
         close_on_answer(s, place);
         return;
@@ -399,10 +402,22 @@ void session_on_lost(struct spaak *s, enum spaak_place place, enum err reason)
     drive(s, place, lost(n));
 }
 
+void session_on_absent(struct spaak *s, enum spaak_place place)
+{
+    struct session *n = session_at(s, place);
+    if (!n || !n->heard || n->absent)
+        return;
+    n->absent = true;
+    if (n->closing)
+        closed(s, place); /* it cannot be told */
+    else if (n->kind == SESSION_PAIRING)
+        cabin_notify(s, CABIN_PUT_PHONE, ERR_OK);
+}
+
 bool session_abort(struct spaak *s, enum spaak_place place, enum err reason)
 {
     struct session *n = session_at(s, place);
-    bool talks = n && n->kind == SESSION_PAIRING && n->heard && !n->closing && !s->readers[place].awaits;
+    bool talks = n && n->kind == SESSION_PAIRING && n->heard && !n->closing && !n->absent;
     if (!talks) {
         session_drop(s, place);
         return false;

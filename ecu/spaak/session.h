@@ -11,6 +11,7 @@ struct session {
     bool of_pairing;   /* who is told of its end: the pairing, or unlock.c */
     bool heard;        /* a phone has answered SELECT */
     uint64_t heard_us; /* and when */
+    bool absent;       /* it was heard, and has not come back since the field was off */
     bool stored;       /* PAIRING: came to STORE_KEY */
     bool lacks_slots;  /* TRANSACTION: entries of its slot list are free */
     bool closing;      /* PAIRING: only the abort is still to be said */
