@@ -298,8 +298,8 @@ Test(bcm, each_command_and_each_life_has_a_nonce_of_its_own)
 }
 
 /* "hold": the SpaaK Module makes a command, of the status heard last, and its frame is held back; "held": it
- * arrives. A life begins at 0 ms, its nonces are of 0, 1000, 2000 ms: each is good for 1500 ms, whatever it was
- * that kept the command. */
+ * arrives. A life begins at 0 ms, its nonces are of 0, 1000, 2000 ms: each is good for 1500 ms, whatever it
+ * was that kept the command. */
 static const struct {
     const char *words, *doors;
     size_t refused;

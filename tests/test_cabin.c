@@ -294,7 +294,8 @@ Test(cabin, a_right_mac_is_not_enough)
     struct cabin_heard heard = {0};
     struct cabin_command got;
     uint8_t other[CMAC_KEY] = {0};
-    cr_expect(eq(int, cabin_read_command(test_crypto(), other, &its_nonce, &f, 0, &heard, &got), ERR_COMMAND_MAC));
+    cr_expect(
+        eq(int, cabin_read_command(test_crypto(), other, &its_nonce, &f, 0, &heard, &got), ERR_COMMAND_MAC));
 }
 
 /* As many as are still good: any of them may be answered, and nothing else. */
@@ -305,8 +306,12 @@ Test(cabin, a_command_answers_one_of_the_nonces)
         size_t from, count;
         enum err reason;
     } nonces[] = {
-        {0, 0, ERR_COMMAND_NONCE}, {2, 0, ERR_COMMAND_NONCE}, {0, 2, ERR_COMMAND_NONCE},
-        {0, 3, ERR_OK},            {1, 2, ERR_OK},            {2, 1, ERR_OK},
+        {0, 0, ERR_COMMAND_NONCE},
+        {2, 0, ERR_COMMAND_NONCE},
+        {0, 2, ERR_COMMAND_NONCE},
+        {0, 3, ERR_OK},
+        {1, 2, ERR_OK},
+        {2, 1, ERR_OK},
     };
     for (size_t i = 0; i < COUNT(nonces); i++) {
         const struct cabin_nonces some = {.list = list + nonces[i].from, .count = nonces[i].count};

@@ -258,8 +258,7 @@ static enum err get_key(struct bcm *b, uint8_t key[CMAC_KEY])
 static enum err read_command(struct bcm *b, const struct bus_frame *f, struct cabin_command *out)
 {
     const uint64_t now_us = env_now_us(b->env);
-    const struct cabin_nonces nonces = {.list = b->nonces.list,
-                                        .count = bcm_nonces_good(&b->nonces, now_us)};
+    const struct cabin_nonces nonces = {.list = b->nonces.list, .count = bcm_nonces_good(&b->nonces, now_us)};
     uint8_t key[CMAC_KEY];
     enum err e = get_key(b, key);
     if (!e)

@@ -1,5 +1,5 @@
-/* What a command must answer (lib/msg/cabin.h). One nonce is announced in BCM_Status; a command uses it up. One
- * that nobody used is followed by another after BCM_NONCE_ANNOUNCED_US, and stays good until
+/* What a command must answer (lib/msg/cabin.h). One nonce is announced in BCM_Status; a command uses it up.
+ * One that nobody used is followed by another after BCM_NONCE_ANNOUNCED_US, and stays good until
  * BCM_NONCE_GOOD_US for a command that is on its way: so no command is obeyed later than that after it was
  * made. The SpaaK Module takes none that it has not heard for 500 ms. */
 #ifndef ecu_bcm_nonces_h
