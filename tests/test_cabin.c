@@ -12,6 +12,7 @@
 
 static const uint8_t key[CMAC_KEY] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 static const uint8_t nonce[CABIN_NONCE] = {0x11, 0x22, 0x33, 0x44};
+static const struct cabin_nonces its_nonce = {.list = &nonce, .count = 1};
 static const uint8_t transaction[CABIN_TRANSACTION] = {1, 2, 3, 4, 5, 6, 7, 8};
 
 static void expect_frame(const struct bus_frame *f, const char *want)
@@ -172,7 +173,7 @@ Test(cabin, commands)
         uint8_t alive = commands[i].alive;
         ASSERT_OK(cabin_write_command(test_crypto(), key, &m, &alive, &f));
         expect_frame(&f, commands[i].frame);
-        ASSERT_OK(cabin_read_command(test_crypto(), key, nonce, &f, 0, &heard, &got));
+        ASSERT_OK(cabin_read_command(test_crypto(), key, &its_nonce, &f, 0, &heard, &got));
         cr_expect(eq(int, got.order, m.order));
         cr_expect(eq(int, memcmp(got.nonce, nonce, sizeof nonce), 0));
         cr_expect(eq(sz, cabin_transaction_text(got.transaction, text).len, 16));
@@ -201,7 +202,7 @@ static enum err read_as(enum reader r, const struct bus_frame *f, uint64_t now_u
     case BCM:
         return cabin_read_bcm_status(f, now_us, heard, &bcm);
     case COMMAND:
-        return cabin_read_command(test_crypto(), key, nonce, f, now_us, heard, &command);
+        return cabin_read_command(test_crypto(), key, &its_nonce, f, now_us, heard, &command);
     }
     return ERR_INTERNAL;
 }
@@ -293,7 +294,34 @@ Test(cabin, a_right_mac_is_not_enough)
     struct cabin_heard heard = {0};
     struct cabin_command got;
     uint8_t other[CMAC_KEY] = {0};
-    cr_expect(eq(int, cabin_read_command(test_crypto(), other, nonce, &f, 0, &heard, &got), ERR_COMMAND_MAC));
+    cr_expect(
+        eq(int, cabin_read_command(test_crypto(), other, &its_nonce, &f, 0, &heard, &got), ERR_COMMAND_MAC));
+}
+
+/* As many as are still good: any of them may be answered, and nothing else. */
+Test(cabin, a_command_answers_one_of_the_nonces)
+{
+    static const uint8_t list[][CABIN_NONCE] = {{0}, {0x11, 0x22, 0x33, 0x45}, {0x11, 0x22, 0x33, 0x44}};
+    static const struct {
+        size_t from, count;
+        enum err reason;
+    } nonces[] = {
+        {0, 0, ERR_COMMAND_NONCE},
+        {2, 0, ERR_COMMAND_NONCE},
+        {0, 2, ERR_COMMAND_NONCE},
+        {0, 3, ERR_OK},
+        {1, 2, ERR_OK},
+        {2, 1, ERR_OK},
+    };
+    for (size_t i = 0; i < COUNT(nonces); i++) {
+        const struct cabin_nonces some = {.list = list + nonces[i].from, .count = nonces[i].count};
+        const struct bus_frame f = frame(UNLOCK);
+        struct cabin_heard heard = {0};
+        struct cabin_command got;
+        enum err e = cabin_read_command(test_crypto(), key, &some, &f, 0, &heard, &got);
+        cr_expect(eq(int, e, nonces[i].reason), "%zu", i);
+        cr_expect(eq(int, heard.any, !e), "%zu", i);
+    }
 }
 
 /* ---- what is asked for, and proved ---- */

@@ -305,6 +305,36 @@ Test(spaak_pairing, the_proof_counts_and_the_status_does_not)
     }
 }
 
+/* The true answer, held back: it admits nobody once nobody waits for it, nor to a later wish. */
+static const struct {
+    unsigned ms;
+    bool again; /* somebody has wished once more */
+    enum err reason;
+} held_back[] = {
+    {250, false, ERR_OK},
+    {350, false, ERR_MSG_UNEXPECTED},
+    {350, true, ERR_MSG_REPLAYED},
+};
+
+Test(spaak_pairing, an_answer_that_was_held_back_admits_nobody)
+{
+    for (size_t i = 0; i < COUNT(held_back); i++) {
+        struct pairing_bench p;
+        enum err reason = held_back[i].reason;
+        pairing_open(&p);
+        p.bcm_is_mute = true;
+        press(&p);
+        struct bus_frame f = pairing_answer(&p, p.challenge, true, true);
+        pairing_run_ms(&p, held_back[i].ms);
+        if (held_back[i].again)
+            press(&p);
+        bench_frame(&p.b.node, 0, &f);
+        cr_expect(eq(sz, bench_count(&p.b, TRACE_REJECT, reason), reason != ERR_OK), "%zu", i);
+        cr_expect(eq(int, pairing_stored(&p, SPAAK_PAIRING_ON), reason == ERR_OK), "%zu", i);
+        pairing_close(&p);
+    }
+}
+
 Test(spaak_pairing, a_wish_can_be_cancelled_before_it_is_answered)
 {
     struct pairing_bench p;

@@ -206,7 +206,10 @@ static void on_command(struct unlock_bench *u, struct unlock_reader *r, struct s
 static void on_order(struct unlock_bench *u, const struct bus_frame *f)
 {
     struct cabin_command m;
-    if (cabin_read_command(test_crypto(), u->body_key, u->bcm.nonce, f, u->b.now_us, &u->heard, &m)) {
+    uint8_t nonce[1][CABIN_NONCE];
+    const struct cabin_nonces nonces = {.list = nonce, .count = 1};
+    memcpy(nonce, u->bcm.nonce, sizeof nonce);
+    if (cabin_read_command(test_crypto(), u->body_key, &nonces, f, u->b.now_us, &u->heard, &m)) {
         u->refused++;
         return;
     }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lib/msg/cabin.h"
+#include "ecu/bcm/nonces.h"
 
 #define KEY_BODY  "body-key" /* MAC of commands, from the plant */
 #define KEY_DOORS "doors"    /* one byte, enum doors */
@@ -28,7 +28,8 @@ struct bcm {
     enum doors doors;
     enum start start;
     char authorised[CABIN_TRANSACTION_TEXT]; /* START_AUTHORISED: by which transaction */
-    uint8_t nonce[CABIN_NONCE], taken, alive;
+    struct bcm_nonces nonces;
+    uint8_t taken, alive;
     struct cabin_heard heard;
 };
 
@@ -49,8 +50,9 @@ static const char *const shows[] = {
     [SHOW_IGNITION] = "ignition", [SHOW_DOORS] = "doors", [SHOW_ENGINE] = "engine", NULL};
 static const char *const door_texts[DOORS_STATES] = {
     [DOORS_LOCKED] = "locked", [DOORS_UNLOCKED] = "unlocked", [DOORS_OPEN] = "open"};
-/* A command is on its way for a moment; longer, the transaction is not fresh any more. */
+/* Longer than its nonce is good no command is on its way; then the doors are still stored. */
 #define FRESH_US 2000000
+_Static_assert(BCM_NONCE_GOOD_US < FRESH_US, "the judge allows what the nonces do");
 /* Between the command and the start button other transactions may come: so what authorised the start is held
  * here. */
 static const struct claim_spec claims[] = {
@@ -82,7 +84,8 @@ static void send_status(struct bcm *b)
                                  .start = b->start == START_PRESSED,
                                  .taken = b->taken};
     struct bus_frame f;
-    memcpy(s.nonce, b->nonce, sizeof s.nonce);
+    bcm_nonces_renew(&b->nonces, b->env);
+    memcpy(s.nonce, b->nonces.list[0], sizeof s.nonce);
     if (b->body_up) {
         cabin_write_bcm_status(&s, &b->alive, &f);
         env_send_frame(b->env, PORT_BODY, &f);
@@ -107,15 +110,6 @@ static void claim_transaction(struct bcm *b, unsigned claim, const char *transac
 static void claim_nothing(struct bcm *b, unsigned claim)
 {
     env_claim(b->env, claim, b->serial, (struct span){NULL, 0});
-}
-
-static void new_nonce(struct bcm *b)
-{
-    uint8_t old[CABIN_NONCE];
-    memcpy(old, b->nonce, sizeof old);
-    do
-        env_random(b->env, b->nonce, sizeof b->nonce);
-    while (memcmp(old, b->nonce, sizeof old) == 0);
 }
 
 /* ---- doors ---- */
@@ -264,10 +258,12 @@ static enum err get_key(struct bcm *b, uint8_t key[CMAC_KEY])
 
 static enum err read_command(struct bcm *b, const struct bus_frame *f, struct cabin_command *out)
 {
+    const uint64_t now_us = env_now_us(b->env);
+    const struct cabin_nonces nonces = {.list = b->nonces.list, .count = bcm_nonces_good(&b->nonces, now_us)};
     uint8_t key[CMAC_KEY];
     enum err e = get_key(b, key);
     if (!e)
-        e = cabin_read_command(b->env->crypto, key, b->nonce, f, env_now_us(b->env), &b->heard, out);
+        e = cabin_read_command(b->env->crypto, key, &nonces, f, now_us, &b->heard, out);
     OPENSSL_cleanse(key, sizeof key);
     return e;
 }
@@ -282,7 +278,7 @@ static void on_command(struct bcm *b, const struct bus_frame *f)
         env_trace_reason(b->env, TRACE_REJECT, NULL, row->name, e, f->len, NULL);
         return;
     }
-    new_nonce(b);
+    bcm_nonces_use_up(&b->nonces, b->env);
     b->taken = (uint8_t)(b->taken + 1);
     trace_command(b, f, &m);
     e = obey(b, &m);
@@ -449,7 +445,7 @@ static enum err bcm_init(void *self, struct env *env, const struct component_arg
     b->start_us = args->settings[SETTING_START_MS] * 1000;
     text_copy(b->serial, sizeof b->serial, args->serial);
     b->alive = cabin_alive_begin(env->crypto);
-    new_nonce(b);
+    bcm_nonces_use_up(&b->nonces, b->env);
     return find_doors(b);
 }
 

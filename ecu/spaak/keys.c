@@ -69,11 +69,28 @@ enum err keys_put(struct spaak *s, const struct vehicle_key *k)
     return e;
 }
 
+static void statement_name(const struct vehicle_key *k, char out[ENV_KEY_MAX])
+{
+    char hex[2 * ENDPOINT_KEY_ID + 1];
+    hex_encode(k->key_id, ENDPOINT_KEY_ID, hex);
+    snprintf(out, ENV_KEY_MAX, SPAAK_STATEMENT_PREFIX "%s", hex);
+}
+
+void keys_put_statement(struct spaak *s, const struct vehicle_key *k, struct span statement)
+{
+    char name[ENV_KEY_MAX];
+    statement_name(k, name);
+    if (statement.len)
+        env_store_put(s->env, name, statement);
+}
+
 static void put_gone(struct spaak *s, const struct vehicle_key *k)
 {
-    char name[VEHICLE_RECORD_NAME_MAX];
+    char name[VEHICLE_RECORD_NAME_MAX], statement[ENV_KEY_MAX];
     vehicle_record_name(k->key_id, name);
+    statement_name(k, statement);
     env_store_delete(s->env, name);
+    env_store_delete(s->env, statement);
     manage_put_gone(s, k);
 }
 

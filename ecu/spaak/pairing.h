@@ -27,6 +27,8 @@ void keys_close(struct spaak *s);
 void keys_retire(struct spaak *s);
 /* Puts. */
 enum err keys_put(struct spaak *s, const struct vehicle_key *k);
+/* Puts: the last signed statement about it, deleted with its record; nothing when it is empty. */
+void keys_put_statement(struct spaak *s, const struct vehicle_key *k, struct span statement);
 /* Puts: none is left, with the identity that they belong to. */
 void keys_put_none(struct spaak *s);
 /* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. A full list

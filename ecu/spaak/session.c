@@ -98,17 +98,6 @@ static void wipe(struct session *n)
 
 /* ---- commits ---- */
 
-static void put_statement(struct spaak *s, const struct vehicle_step *step)
-{
-    char hex[2 * ENDPOINT_KEY_ID + 1], key[ENV_KEY_MAX];
-    if (!step->statement.len)
-        return;
-    hex_encode(step->key->key_id, ENDPOINT_KEY_ID, hex);
-    text_copy(key, sizeof key, SPAAK_STATEMENT_PREFIX);
-    text_copy(key + strlen(key), sizeof key - strlen(key), hex);
-    env_store_put(s->env, key, step->statement);
-}
-
 /* The key is active, its verifier set has served, the pairing is over and unreported: one transaction. */
 static enum err store_active(struct spaak *s, const struct vehicle_key *k)
 {
@@ -142,10 +131,10 @@ static enum err commit(struct spaak *s, const struct vehicle_step *step)
         return keys_store(s, step->key);
     case VEHICLE_STORE_TERMINATION:
         manage_put_ended(s, step->key, KEY_BY_DEVICE);
-        put_statement(s, step);
+        keys_put_statement(s, step->key, step->statement);
         return keys_store(s, step->key);
     default:
-        put_statement(s, step);
+        keys_put_statement(s, step->key, step->statement);
         return keys_store(s, step->key);
     }
 }

@@ -296,14 +296,22 @@ static bool command_is_sound(const struct bus_frame *f)
            !f->data[BYTE_ZEROS + 1];
 }
 
-enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const uint8_t nonce[CABIN_NONCE],
+static bool answers(const struct bus_frame *f, const struct cabin_nonces *nonces)
+{
+    for (size_t i = 0; i < nonces->count; i++)
+        if (bytes_equal_ct(nonces->list[i], f->data + BYTE_NONCE, CABIN_NONCE))
+            return true;
+    return false;
+}
+
+enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const struct cabin_nonces *nonces,
                             const struct bus_frame *f, uint64_t now_us, struct cabin_heard *heard,
                             struct cabin_command *out)
 {
     enum err e = check_form(MATRIX_SPAAK_BCM_CMD, f);
     if (!e)
         e = check_mac(c, key, f, ERR_COMMAND_MAC);
-    if (!e && !bytes_equal_ct(nonce, f->data + BYTE_NONCE, CABIN_NONCE))
+    if (!e && !answers(f, nonces))
         e = ERR_COMMAND_NONCE;
     if (!e && is_stale(heard, f, now_us))
         e = ERR_BUS_STALE_COUNTER;

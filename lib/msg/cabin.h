@@ -106,7 +106,8 @@ struct cabin_bcm_status {
     bool locked;                /* bit 2: the doors */
     bool engine;                /* bit 3: runs */
     bool start;                 /* bit 4: was pressed, and waits for a command */
-    uint8_t nonce[CABIN_NONCE]; /* bytes 2 to 5: another at each start and after each command taken */
+    uint8_t nonce[CABIN_NONCE]; /* bytes 2 to 5: another at each start, after each command taken,
+                                   and after a second */
     uint8_t taken;              /* byte 6: commands taken in this life; 0 follows on 255 */
 };
 void cabin_write_bcm_status(const struct cabin_bcm_status *s, uint8_t *alive, struct bus_frame *out);
@@ -129,9 +130,14 @@ struct cabin_command {
  * ERR_CRYPTO_FAILED. */
 enum err cabin_write_command(struct crypto *c, const uint8_t key[CMAC_KEY], const struct cabin_command *m,
                              uint8_t *alive, struct bus_frame *out);
-/* In the place of the checksum ERR_COMMAND_MAC, and then ERR_COMMAND_NONCE when it does not answer `nonce`.
+/* Those that a command may answer now; may be none. */
+struct cabin_nonces {
+    const uint8_t (*list)[CABIN_NONCE];
+    size_t count;
+};
+/* In the place of the checksum ERR_COMMAND_MAC, and then ERR_COMMAND_NONCE when it answers none of `nonces`.
  * ERR_CRYPTO_FAILED. */
-enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const uint8_t nonce[CABIN_NONCE],
+enum err cabin_read_command(struct crypto *c, const uint8_t key[CMAC_KEY], const struct cabin_nonces *nonces,
                             const struct bus_frame *f, uint64_t now_us, struct cabin_heard *heard,
                             struct cabin_command *out);
 

@@ -61,6 +61,46 @@ static const struct expect *missing(struct run *r, const struct under_faults *u,
     return NULL;
 }
 
+/* ---- what is taken away and put back ---- */
+
+/* The scenario itself, and those who repeat. */
+static void note_call(struct trial *t, const struct action *a)
+{
+    unsigned away, back;
+    if (a->moves || !schedule_upset(t->scenario->members[a->member].class, &away, &back))
+        return;
+    if (a->call == back)
+        t->lies[a->member] = a;
+    else if (a->call == away)
+        t->lies[a->member] = NULL;
+}
+
+static bool is_same_place(const struct action *a, const struct action *b)
+{
+    for (size_t i = 0; i < ENV_VALUES; i++)
+        if (a->values[i].number != b->values[i].number || strcmp(a->values[i].text, b->values[i].text) != 0)
+            return false;
+    return true;
+}
+
+/* Only from where the scenario has laid it, and back only when the scenario has not moved it since. */
+static bool may(void *ctx, size_t action)
+{
+    struct trial *t = ctx;
+    const struct action *a = &t->scenario->actions[action];
+    if (action < t->own_calls) {
+        note_call(t, a);
+        return true;
+    }
+    const struct action *lies = t->lies[a->member];
+    size_t upset = (action - t->own_calls) / 2;
+    bool is_back = (action - t->own_calls) % 2;
+    if (is_back)
+        return lies && lies == t->taken[upset];
+    t->taken[upset] = lies && is_same_place(lies, a + 1) ? lies : NULL;
+    return t->taken[upset] != NULL;
+}
+
 /* ---- healing ---- */
 
 static void drop_triggers(const struct trial *t, struct run *r)
@@ -123,8 +163,11 @@ static uint64_t call_us(const struct trial *t)
 
 static void make_calls(struct trial *t, struct run *r, uint64_t now_us)
 {
-    while (is_calling(t) && call_us(t) <= now_us)
-        r->ops->call(r, &t->scenario->under_faults.repeats[t->next_call++]);
+    while (is_calling(t) && call_us(t) <= now_us) {
+        const struct action *a = &t->scenario->under_faults.repeats[t->next_call++];
+        note_call(t, a);
+        r->ops->call(r, a);
+    }
 }
 
 static uint64_t round_end_us(const struct trial *t)
@@ -228,18 +271,15 @@ static void judge(void *ctx, struct run *r)
 
 static void note_fired(const struct run *r, const struct trial *t, const struct schedule *under)
 {
-    size_t fault = 0, call = t->own_calls;
-    for (size_t i = 0; i < under->count; i++) {
-        if (!under->items[i].upset) {
+    size_t fault = 0, upset = 0;
+    for (size_t i = 0; i < under->count; i++)
+        if (under->items[i].upset) {
+            t->result->fired[i] = upset < SCENARIO_UPSETS / 2 && t->taken[upset];
+            upset++;
+        } else {
             t->result->fired[i] = fault < FAULT_MAX && r->fault_fired[fault];
             fault++;
-            continue;
         }
-        for (size_t k = 0; k < r->trigger_count; k++)
-            if (r->triggers[k].kind == TRIGGER_ACTION && r->triggers[k].index == call)
-                t->result->fired[i] = r->triggers[k].due_us != 0;
-        call += 2;
-    }
 }
 
 static uint64_t limit_of(const struct trial *t)
@@ -262,7 +302,7 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
     *out = (struct trial_result){.end = -1};
     struct trial t = {.scenario = disturbed, .own_calls = s->action_count, .result = out};
     t.heal_us = 2 * c->duration_us + SLACK_US;
-    t.hooks = (struct run_trial){&t, pump, due_us, on_quiet, judge};
+    t.hooks = (struct run_trial){&t, pump, due_us, on_quiet, judge, may};
     disturbed->limit_us = limit_of(&t);
     o.trial = &t.hooks;
     out->verdict = world_run(r, disturbed, &o);

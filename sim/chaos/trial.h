@@ -25,6 +25,9 @@ struct trial {
     unsigned round;
     size_t next_call; /* of the round */
     size_t own_calls; /* of the scenario; behind them are those of the schedule */
+    const struct action
+        *lies[SCENARIO_MEMBERS]; /* the call by which the scenario laid it there; NULL: it does not */
+    const struct action *taken[SCENARIO_UPSETS / 2]; /* from where an upset took it; NULL: it did not */
     struct trial_result *result;
 };
 

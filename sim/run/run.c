@@ -278,16 +278,25 @@ static void move(struct run *r, const struct action *a, uint64_t now_us)
     r->ops->move(r, a);
 }
 
+static void act(struct run *r, size_t action, uint64_t now_us)
+{
+    const struct run_trial *trial = r->options->trial;
+    const struct action *a = &r->scenario->actions[action];
+    if (trial && !trial->may(trial->ctx, action))
+        return;
+    if (a->moves)
+        move(r, a, now_us);
+    else if (!externals_call(r, a, now_us))
+        r->ops->call(r, a);
+}
+
 static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
 {
     const struct fault *f = &r->plan.faults[t->index];
     char text[96];
     switch (t->kind) {
     case TRIGGER_ACTION:
-        if (r->scenario->actions[t->index].moves)
-            move(r, &r->scenario->actions[t->index], now_us);
-        else if (!externals_call(r, &r->scenario->actions[t->index], now_us))
-            r->ops->call(r, &r->scenario->actions[t->index]);
+        act(r, t->index, now_us);
         break;
     case TRIGGER_KILL:
         fault_describe(f, text);

@@ -12,6 +12,7 @@
 #define PAUSE_US    1000000 /* after a link has ended */
 #define MTU         512
 #define REASON_USER 0x13
+#define REASON_MIC  0x3D /* the keys differ */
 
 /* CCC-TS-101 19: the SPSM's characteristic; what is said while owner pairing is open */
 static const struct ble_uuid spsm_uuid = {
@@ -337,6 +338,17 @@ static void on_auth_failed(struct phone *p)
     handset_radio_leave(p);
 }
 
+/* Both have a bond, and not the same: one end could not store the last one. */
+static void on_down(struct phone *p, const struct ble_said *said)
+{
+    struct phone_radio *r = &p->radio;
+    if (r->state == RADIO_ENCRYPTING && said->reason == REASON_MIC) {
+        r->distrusts = true;
+        env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_BOND, 0, "the vehicle has another bond");
+    }
+    handset_radio_down(p);
+}
+
 void handset_radio_on_news(struct phone *p, const char *address, const char *news)
 {
     struct phone_radio *r = &p->radio;
@@ -354,7 +366,7 @@ void handset_radio_on_news(struct phone *p, const char *address, const char *new
             on_up(p);
             break;
         case BLE_NEWS_DOWN:
-            handset_radio_down(p);
+            on_down(p, &said);
             break;
         case BLE_NEWS_VALUE:
             on_value(p, &said);
