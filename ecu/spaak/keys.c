@@ -75,6 +75,7 @@ static void put_gone(struct spaak *s, const struct vehicle_key *k)
     vehicle_record_name(k->key_id, name);
     env_store_delete(s->env, name);
     manage_put_gone(s, k);
+    radio_put_no_bond(s, k->key_id);
 }
 
 static void forget(struct spaak *s, size_t i)

@@ -116,10 +116,15 @@ static struct approach_step store_bond(struct spaak *s, unsigned link, const str
 static void on_wanted(struct spaak *s, unsigned link, enum dk_event event)
 {
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
-    if (event == DK_EVENT_REQUEST_STANDARD)
+    if (event == DK_EVENT_REQUEST_STANDARD) {
         s->radio.links[link].wanted = true;
-    else if (session_begin_pairing(s, place, 0))
-        radio_leave(s, link);
+        return;
+    }
+    enum err e = pairing_on_asked(s, place);
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_REJECT, "OP-03/1", NULL, e, 0, "owner pairing over Bluetooth");
+    radio_hang_up(s, link);
 }
 
 static void do_one(struct spaak *s, unsigned link, const struct approach_step *step)
@@ -140,6 +145,7 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
     case APPROACH_READY:
         memcpy(l->key_id, l->approach.key_id, sizeof l->key_id);
         env_trace_step(s->env, "OP-06/6", "the phone's clock is known: transactions may be");
+        pairing_on_ready(s, (enum spaak_place)(SPAAK_AIR + link), l->key_id);
         break;
     case APPROACH_WANTED:
         on_wanted(s, link, step->event);
@@ -231,14 +237,29 @@ void radio_deselect(struct spaak *s, unsigned link)
     l->wanted = false;
     if (l->used && l->approach.state == VA_READY)
         send_sdu(s, l, span_of(event, sizeof event));
-    if (l->used)
+    if (l->used && l->approach.state == VA_PAIRING)
+        radio_leave(s, link); /* owner pairing is over: what else should it be for? */
+    else if (l->used)
         set_timer(s, link);
 }
 
+bool radio_is_secure(const struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    return l->used && l->channel && l->approach.state == VA_READY;
+}
+
+/* An answer that is still to come is of a session that was dropped. */
 bool radio_is_ready(const struct spaak *s, unsigned link)
 {
     const struct spaak_link *l = &s->radio.links[link];
-    return l->used && l->channel && l->approach.state == VA_READY && !s->readers[SPAAK_AIR + link].session;
+    return radio_is_secure(s, link) && !l->awaits && !l->select_len && !s->readers[SPAAK_AIR + link].session;
+}
+
+bool radio_waits_for_key(const struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    return l->used && l->channel && l->approach.state == VA_PAIRING;
 }
 
 void radio_accepted(struct spaak *s, unsigned link)

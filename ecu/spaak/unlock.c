@@ -19,7 +19,7 @@ const char *spaak_place_name(enum spaak_place place)
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
-    if (pairing_is_on(s) && s->readers[SPAAK_PAD].session)
+    if (pairing_is_on(s) && s->readers[s->pairing.place].session)
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -104,16 +104,27 @@ static void look_at(struct spaak *s, enum spaak_place place)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
 }
 
-/* OP-06/7: a phone that has come near unlocks once; then it is asked for when somebody wants to start, or
- * when its app wants. */
+/* It is to hear that its key has ended, once. */
+static bool ends_here(struct spaak *s, struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    bool tells = k && k->state == VEHICLE_KEY_TERMINATED && !l->told;
+    l->told |= tells;
+    return tells;
+}
+
+/* OP-06/7: a phone that has come near unlocks once, or finds the doors unlocked; then it is asked for when
+ * somebody wants to start, or when its app wants. */
 static void look_at_link(struct spaak *s, unsigned link)
 {
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
     struct spaak_link *l = &s->radio.links[link];
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
-    bool wanted = l->wanted || (bcm->locked && !l->has_opened) || bcm->start;
-    if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || !wanted ||
+    if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || pairing_is_on(s) ||
         env_now_us(s->env) < s->readers[place].not_before_us)
+        return;
+    l->has_opened |= !bcm->locked;
+    if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
         return;
     enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
     if (e)
