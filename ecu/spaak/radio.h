@@ -71,6 +71,9 @@ void radio_accepted(struct spaak *s, unsigned link);
 void radio_hang_up(struct spaak *s, unsigned link);
 /* It is gone. */
 void radio_drop(struct spaak *s, unsigned link);
+/* Claims the bond of that key, if there is one; of a key that is forgotten, none. */
+void radio_claim(struct spaak *s, const struct vehicle_key *k);
+void radio_unclaim(struct spaak *s, const struct vehicle_key *k);
 /* Puts: what Bluetooth knew of that key goes with it. */
 void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID]);
 

@@ -3,6 +3,7 @@
 
 #include "ecu/spaak/radio_parts.h"
 #include "lib/ccc/apdu.h"
+#include "lib/msg/tracking.h"
 
 #define ANSWER_MS 2000  /* T_APDU */
 #define VERIFY_MS 30000 /* the phone computes scrypt */
@@ -40,6 +41,27 @@ void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
     char name[ENV_KEY_MAX];
     bond_name(key_id, name);
     env_store_delete(s->env, name);
+}
+
+static void claim(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID], struct span ltk)
+{
+    char subject[TRACKING_SUBJECT];
+    tracking_subject(key_id, subject);
+    env_claim(s->env, SPAAK_CLAIM_BOND, subject, ltk);
+}
+
+void radio_claim(struct spaak *s, const struct vehicle_key *k)
+{
+    struct approach_bond bond;
+    if (radio_bond_get(s, k, &bond))
+        return;
+    claim(s, k->key_id, span_of(bond.ltk, sizeof bond.ltk));
+    OPENSSL_cleanse(&bond, sizeof bond);
+}
+
+void radio_unclaim(struct spaak *s, const struct vehicle_key *k)
+{
+    claim(s, k->key_id, (struct span){NULL, 0});
 }
 
 /* ---- the beginning ---- */
@@ -108,7 +130,10 @@ static struct approach_step store_bond(struct spaak *s, unsigned link, const str
 {
     struct spaak_link *l = &s->radio.links[link];
     enum err e = bond_store(s, l->approach.key_id, bond);
-    env_trace_step(s->env, "OP-06/5", "paired out of band: the link is encrypted");
+    if (!e)
+        claim(s, l->approach.key_id, span_of(bond->ltk, sizeof bond->ltk));
+    if (!e)
+        env_trace_step(s->env, "OP-06/5", "paired out of band: the link is encrypted");
     s->radio.oob_of = -1;
     return vehicle_approach_stored(&l->approach, e);
 }

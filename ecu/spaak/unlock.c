@@ -157,7 +157,7 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     const uint64_t took_us = env_now_us(s->env) - selected_us;
     char text[CABIN_TRANSACTION_TEXT], detail[80];
     uint8_t id[CABIN_TRANSACTION];
-    if (took_us > s->unlock_us)
+    if (took_us > (place >= SPAAK_AIR ? s->ble_unlock_us : s->unlock_us))
         return ERR_DK_TIMEOUT;
     memcpy(id, t->transaction.id, sizeof id);
     snprintf(detail, sizeof detail, "a key has proved itself (%s), %.1f ms after its first answer",
