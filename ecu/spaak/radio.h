@@ -26,7 +26,7 @@ struct spaak_link {
     uint8_t key_id[ENDPOINT_KEY_ID];
     unsigned level, key_size;     /* of the link */
     bool waits_oob;               /* for its turn to have our out-of-band data */
-    bool has_opened;              /* doors, in this link's time */
+    bool has_opened;              /* the doors were unlocked in this link's time */
     bool wanted;                  /* the phone asks for a transaction */
     bool told;                    /* that its key has ended: once over this link */
     bool awaits;                  /* an answer to an APDU */

@@ -113,8 +113,8 @@ static bool ends_here(struct spaak *s, struct spaak_link *l)
     return tells;
 }
 
-/* OP-06/7: a phone that has come near unlocks once, or finds the doors unlocked; then it is asked for when
- * somebody wants to start, or when its app wants. */
+/* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when somebody
+ * wants to start, or when its app wants. */
 static void look_at_link(struct spaak *s, unsigned link)
 {
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
@@ -164,8 +164,6 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
              t->fast ? "fast" : "standard", (double)took_us / 1e3);
     env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
-    if (place >= SPAAK_AIR)
-        s->radio.links[place - SPAAK_AIR].has_opened = true;
     cabin_command(s, order_at(s, place), id);
     s->readers[place].opened = place == SPAAK_DOOR;
     s->readers[place].obeyed = false;
