@@ -1,4 +1,5 @@
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ecu/spaak/radio_parts.h"
@@ -152,6 +153,18 @@ static void on_wanted(struct spaak *s, unsigned link, enum dk_event event)
     radio_hang_up(s, link);
 }
 
+/* As a reader traces what it carries. */
+static void trace_apdu(struct spaak *s, const struct spaak_link *l, bool command, struct span apdu)
+{
+    char line[APDU_LINE_MAX], detail[96];
+    if (command)
+        apdu_describe_command(apdu, line);
+    else
+        apdu_describe_response(apdu, line);
+    snprintf(detail, sizeof detail, "%c %.90s", command ? '>' : '<', line);
+    env_trace_message(s->env, TRACE_APDU, NULL, NULL, l->peer, apdu, detail);
+}
+
 static void do_one(struct spaak *s, unsigned link, const struct approach_step *step)
 {
     struct spaak_link *l = &s->radio.links[link];
@@ -177,6 +190,7 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
         break;
     case APPROACH_APDU:
         l->awaits = false;
+        trace_apdu(s, l, false, step->apdu);
         session_on_answer(s, (enum spaak_place)(SPAAK_AIR + link), step->apdu);
         break;
     case APPROACH_REFUSED:
@@ -227,6 +241,7 @@ static void send_apdu(struct spaak *s, unsigned link, struct span apdu)
     const enum dk_type type = l->approach.state == VA_PAIRING ? DK_FRAMEWORK : DK_SE;
     const struct dk_message m = {.type = type, .id = DK_APDU_RQ, .data = apdu};
     dk_message_put(&w, &m);
+    trace_apdu(s, l, true, apdu);
     bool slow = apdu.len > 1 && (apdu.p[1] == APDU_SPAKE2P_REQUEST || apdu.p[1] == APDU_SPAKE2P_VERIFY);
     l->awaits = true;
     env_timer_in(s->env, SPAAK_TIMER_LINK + link, (slow ? VERIFY_MS : ANSWER_MS) * 1000ull);

@@ -113,8 +113,8 @@ static bool ends_here(struct spaak *s, struct spaak_link *l)
     return tells;
 }
 
-/* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when somebody
- * wants to start, or when its app wants. */
+/* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when
+ * somebody wants to start, or when its app wants. */
 static void look_at_link(struct spaak *s, unsigned link)
 {
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
