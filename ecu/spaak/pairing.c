@@ -107,6 +107,8 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
     }
     if (e)
         leave(s, CABIN_FAILED, e);
+    else
+        radio_look(s); /* the first pairing has drawn who it is on the air */
 }
 
 static void ask_phone(struct spaak *s, unsigned gap_ms)

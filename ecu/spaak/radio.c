@@ -156,7 +156,9 @@ static void forget(struct spaak *s, unsigned link)
 static void send_away(struct spaak *s, const char *peer)
 {
     struct ble_said said = {.reason = REASON_USER};
-    radio_tell(s, peer, BLE_TELL_DISCONNECT, &said);
+    char words[BLE_WORDS];
+    ble_tell_write(BLE_TELL_DISCONNECT, &said, words);
+    env_tell(s->env, SPAAK_PORT_RADIO, peer, words); /* refused: the other end was first */
 }
 
 void radio_leave(struct spaak *s, unsigned link)
