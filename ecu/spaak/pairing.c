@@ -7,12 +7,11 @@
 
 #include "ecu/spaak/pairing.h"
 
-#define PHASE_3_TRIES 3
-#define AGAIN_MS      1000 /* field off after a phone that failed */
-#define RETYPE_MS     5000 /* the same after a wrong password: time to type another */
-#define RESUME_MS     100  /* after a start, until the bus carries */
-#define TURN_MS       3000 /* a phone may know of its pending key, or not: asked for in turn */
-#define NEXT_MS       100  /* between two sessions with the same phone */
+#define AGAIN_MS  1000 /* field off after a phone that failed */
+#define RETYPE_MS 5000 /* the same after a wrong password: time to type another */
+#define RESUME_MS 100  /* after a start, until the bus carries */
+#define TURN_MS   3000 /* a phone may know of its pending key, or not: asked for in turn */
+#define NEXT_MS   100  /* between two sessions with the same phone */
 
 static struct pairing *pairing(struct spaak *s)
 {
@@ -93,7 +92,7 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
 {
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e;
-    if (pairing(s)->tries >= PHASE_3_TRIES)
+    if (pairing(s)->tries >= PAIRING_PHASE_3_TRIES)
         pending = NULL;
     pairing(s)->turned = turned;
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE,
@@ -113,7 +112,7 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
 
 static void ask_phone(struct spaak *s, unsigned gap_ms)
 {
-    if (!pairing_air_goes_on(s))
+    if (!pairing_air_goes_on(s) && !pairing_air_finds(s))
         look_for(s, false, gap_ms);
 }
 
@@ -415,9 +414,9 @@ static void on_phase_3(struct spaak *s, const struct session_end *end)
     }
     trace_failure(s, end, "phase 3");
     pairing(s)->tries += end->reason != ERR_DK_LINK_LOST;
-    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PHASE_3_TRIES;
+    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PAIRING_PHASE_3_TRIES;
     if (end->reason == ERR_DK_STATUS)
-        pairing(s)->tries = PHASE_3_TRIES;
+        pairing(s)->tries = PAIRING_PHASE_3_TRIES;
     else if (in_vain) /* it needs a password again, which only its user has */
         cabin_notify(s, CABIN_FAILED, end->reason);
     if (end->reason == ERR_DK_STATUS || !in_vain)

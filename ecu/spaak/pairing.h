@@ -148,6 +148,8 @@ void pairing_tries(struct spaak *s);
 
 /* ---- pairing_air.c ---- */
 
+#define PAIRING_PHASE_3_TRIES 3
+
 /* OP-03/1 over Bluetooth: a phone on that link asks for owner pairing. ERR_BUSY: not open, or a phone on the
  * pad or on another link has come first. */
 enum err pairing_on_asked(struct spaak *s, enum spaak_place place);
@@ -157,6 +159,8 @@ void pairing_on_ready(struct spaak *s, enum spaak_place place, const uint8_t key
 void pairing_on_link_lost(struct spaak *s, enum spaak_place place);
 /* A session is over, and the next phase is asked for at the same link. False: the pad has it. */
 bool pairing_air_goes_on(struct spaak *s);
+/* The phone of the key that waits for phase 3 is READY at a link: it is tried there. */
+bool pairing_air_finds(struct spaak *s);
 /* Phase 4 goes back to the pad when the link is gone; waits while the link has something else. */
 void pairing_air_settle(struct spaak *s);
 bool pairing_air_waits(const struct spaak *s);

@@ -50,15 +50,35 @@ static void try_key(struct spaak *s, struct vehicle_key *pending)
         pairing_failed(s, e);
 }
 
+/* The one that is to be tried. */
+static struct vehicle_key *pending_of(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
+{
+    struct vehicle_key *k = keys_in_state(s, VEHICLE_KEY_PENDING);
+    bool is =
+        k && s->pairing.tries < PAIRING_PHASE_3_TRIES && memcmp(k->key_id, key_id, ENDPOINT_KEY_ID) == 0;
+    return is ? k : NULL;
+}
+
 void pairing_on_ready(struct spaak *s, enum spaak_place place, const uint8_t key_id[ENDPOINT_KEY_ID])
 {
-    struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
-    if (!pairing_is_on(s) || !pending || memcmp(pending->key_id, key_id, ENDPOINT_KEY_ID) != 0)
+    struct vehicle_key *pending = pending_of(s, key_id);
+    if (!pairing_is_on(s) || !pending)
         return;
     if (s->pairing.place == SPAAK_PAD && !session_is_heard(s, SPAAK_PAD))
-        take_from_pad(s, place); /* its link was lost, and it has come back */
+        take_from_pad(s, place);                         /* its link was lost, and it has come back */
+    s->radio.links[place - SPAAK_AIR].has_opened = true; /* who pairs has come in already */
     if (s->pairing.place == place && !s->readers[place].session)
         try_key(s, pending);
+}
+
+bool pairing_air_finds(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        if (radio_is_ready(s, i) && pending_of(s, s->radio.links[i].key_id)) {
+            pairing_on_ready(s, (enum spaak_place)(SPAAK_AIR + i), s->radio.links[i].key_id);
+            return true;
+        }
+    return false;
 }
 
 bool pairing_air_goes_on(struct spaak *s)

@@ -104,6 +104,12 @@ static void look_at(struct spaak *s, enum spaak_place place)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
 }
 
+static bool opens_nothing_yet(struct spaak *s, const struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    return k && k->state == VEHICLE_KEY_PENDING;
+}
+
 /* It is to hear that its key has ended, once. */
 static bool ends_here(struct spaak *s, struct spaak_link *l)
 {
@@ -121,7 +127,7 @@ static void look_at_link(struct spaak *s, unsigned link)
     struct spaak_link *l = &s->radio.links[link];
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
     if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || pairing_is_on(s) ||
-        env_now_us(s->env) < s->readers[place].not_before_us)
+        opens_nothing_yet(s, l) || env_now_us(s->env) < s->readers[place].not_before_us)
         return;
     l->has_opened |= !bcm->locked;
     if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
