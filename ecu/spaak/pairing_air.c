@@ -64,20 +64,24 @@ void pairing_on_ready(struct spaak *s, enum spaak_place place, const uint8_t key
     struct vehicle_key *pending = pending_of(s, key_id);
     if (!pairing_is_on(s) || !pending)
         return;
-    if (s->pairing.place == SPAAK_PAD && !session_is_heard(s, SPAAK_PAD))
-        take_from_pad(s, place);                         /* its link was lost, and it has come back */
     s->radio.links[place - SPAAK_AIR].has_opened = true; /* who pairs has come in already */
+    if (s->pairing.place == SPAAK_PAD && !session_is_heard(s, SPAAK_PAD))
+        take_from_pad(s, place); /* its link was lost, and it has come back */
     if (s->pairing.place == place && !s->readers[place].session)
         try_key(s, pending);
 }
 
 bool pairing_air_finds(struct spaak *s)
 {
-    for (unsigned i = 0; i < SPAAK_LINKS; i++)
-        if (radio_is_ready(s, i) && pending_of(s, s->radio.links[i].key_id)) {
-            pairing_on_ready(s, (enum spaak_place)(SPAAK_AIR + i), s->radio.links[i].key_id);
-            return true;
-        }
+    for (unsigned i = 0; i < SPAAK_LINKS; i++) {
+        struct vehicle_key *pending = pending_of(s, s->radio.links[i].key_id);
+        if (!radio_is_ready(s, i) || !pending)
+            continue;
+        s->radio.links[i].has_opened = true;
+        take_from_pad(s, (enum spaak_place)(SPAAK_AIR + i));
+        try_key(s, pending);
+        return true;
+    }
     return false;
 }
 
