@@ -126,10 +126,12 @@ static void look_at_link(struct spaak *s, unsigned link)
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
     struct spaak_link *l = &s->radio.links[link];
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
-    if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || pairing_is_on(s) ||
-        opens_nothing_yet(s, l) || env_now_us(s->env) < s->readers[place].not_before_us)
+    if (!radio_is_secure(s, link) || !s->finished || !s->cabin.bcm_heard)
         return;
-    l->has_opened |= !bcm->locked;
+    l->has_opened |= !bcm->locked; /* also while nobody may be asked */
+    if (!radio_is_ready(s, link) || pairing_is_on(s) || opens_nothing_yet(s, l) ||
+        env_now_us(s->env) < s->readers[place].not_before_us)
+        return;
     if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
         return;
     enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
