@@ -813,6 +813,7 @@ const struct fuzz_target fuzz_targets[] = {
     {"card_check", fuzz_card_check, fuzz_card_check_seeds},
     {"card_chip", fuzz_card_chip, fuzz_card_chip_seeds},
     {"ble", fuzz_ble, fuzz_ble_seeds},
+    {"approach", fuzz_approach, fuzz_approach_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
     {"keys", fuzz_keys, fuzz_keys_seeds},
 };

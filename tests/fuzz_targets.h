@@ -66,6 +66,10 @@ void fuzz_http_response_seeds(fuzz_emit *emit, void *arg);
 void fuzz_ble(const uint8_t *p, size_t len);
 void fuzz_ble_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_approach.c: steps of one byte, a length and bytes, for both ends of an approach */
+void fuzz_approach(const uint8_t *p, size_t len);
+void fuzz_approach_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_reader.c: SpaaK Module and NFC reader, both ways */
 void fuzz_reader(const uint8_t *p, size_t len);
 void fuzz_reader_seeds(fuzz_emit *emit, void *arg);

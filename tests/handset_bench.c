@@ -47,7 +47,7 @@ static void expect_silence_of_key(struct handset_bench *h, const struct dk_owned
 static void remember_shows(struct handset_bench *h)
 {
     for (size_t i = 0; i < h->b.trace_count; i++)
-        for (unsigned s = 0; s <= PHONE_SHOW_FIELD; s++)
+        for (unsigned s = 0; s <= PHONE_SHOW_RADIO; s++)
             if (h->b.trace[i].kind == TRACE_SHOW && strcmp(h->b.trace[i].message, phone_class.shows[s]) == 0)
                 text_copy(h->shown[s], sizeof h->shown[s], h->b.trace[i].detail);
 }
@@ -68,7 +68,7 @@ void handset_expect_silence(struct handset_bench *h)
 const char *handset_shown(struct handset_bench *h, const char *line)
 {
     remember_shows(h);
-    for (unsigned s = 0; s <= PHONE_SHOW_FIELD; s++)
+    for (unsigned s = 0; s <= PHONE_SHOW_RADIO; s++)
         if (strcmp(phone_class.shows[s], line) == 0)
             return h->shown[s];
     return NULL;

@@ -18,7 +18,7 @@ struct handset_bench {
     size_t apdus, dies_at;   /* counted from 1: before that one it dies; 0: never */
     bool fired;              /* it did */
     size_t lives;
-    char shown[PHONE_SHOW_FIELD + 1][ENV_TEXT_MAX]; /* lately, by line */
+    char shown[PHONE_SHOW_RADIO + 1][ENV_TEXT_MAX]; /* lately, by line */
 };
 
 /* A phone that has been through phase 0 and lies before the reader, in its field. */

@@ -77,6 +77,9 @@ static enum err bench_tell(struct node *n, unsigned port, const char *address, c
     b->told_count++;
     snprintf(b->told, sizeof b->told, "%s %s%s%s", n->class->ports[port].name, news, *address ? " " : "",
              address);
+    size_t used = strlen(b->told_all);
+    if (used + strlen(b->told) + 3 < sizeof b->told_all)
+        snprintf(b->told_all + used, sizeof b->told_all - used, "; %s", b->told);
     return b->tell;
 }
 

@@ -41,9 +41,10 @@ struct bench {
         uint8_t result[256];
     } works[BENCH_WORKS];
     size_t work_count;
-    size_t told_count; /* by env_tell; the last is kept */
-    char told[96];     /* "nfc open wcp" */
-    enum err tell;     /* what it gets for an answer */
+    size_t told_count;   /* by env_tell; the last is kept */
+    char told[160];      /* "nfc open wcp" */
+    char told_all[4096]; /* each behind "; ", while there is room */
+    enum err tell;       /* what it gets for an answer */
 };
 
 /* Starts the component with all links up unless told otherwise; the store may be filled before by the caller.

@@ -255,13 +255,23 @@ static bool speak(struct unlock_bench *u, struct unlock_reader *r)
     return spoke;
 }
 
-/* Until nobody has more to say at this time. */
-static void carry(struct unlock_bench *u)
+static void hand_on(struct unlock_bench *u, const struct bench_sent *sent)
+{
+    const struct bench_sent copy = *sent;
+    if (u->on_sdu)
+        u->on_sdu(span_of(copy.bytes, copy.len));
+}
+
+void unlock_carry(struct unlock_bench *u)
 {
     for (bool busy = true; busy;) {
         busy = speak(u, &u->readers[READER_PAD]);
         busy |= speak(u, &u->readers[READER_DOOR]);
         for (size_t i = 0; i < u->b.sent_count; i++, busy = true) {
+            if (!u->b.sent[i].is_frame) {
+                hand_on(u, &u->b.sent[i]);
+                continue;
+            }
             const struct bus_frame f = u->b.sent[i].frame;
             hear(u, &f);
         }
@@ -287,9 +297,9 @@ void unlock_pass(struct unlock_bench *u, unsigned ms)
 {
     for (unsigned t = 0; t < ms; t += 100) {
         send_status(u);
-        carry(u);
+        unlock_carry(u);
         bench_run_ms(&u->b, 100);
-        carry(u);
+        unlock_carry(u);
     }
 }
 
@@ -302,7 +312,7 @@ void unlock_lay(struct unlock_bench *u, int place)
         rig_phone_reset(u->rig);
         select_card(u, &u->readers[place]);
     }
-    carry(u);
+    unlock_carry(u);
 }
 
 void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key)
@@ -310,7 +320,7 @@ void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key)
     struct bus_frame f;
     cabin_write_request(&(struct cabin_request){.wish = wish, .key = key}, &u->request_alive, &f);
     bench_frame(&u->b.node, 0, &f);
-    carry(u);
+    unlock_carry(u);
 }
 
 void unlock_status(struct unlock_bench *u, enum reader_place place)
@@ -323,7 +333,7 @@ void unlock_status(struct unlock_bench *u, enum reader_place place)
     f.data[1] = u->status_alive = (u->status_alive + 1) & 0x0F;
     f.data[READER_STATUS_LENGTH - 1] = matrix_checksum(f.id, f.data, f.len);
     bench_frame(&u->b.node, 0, &f);
-    carry(u);
+    unlock_carry(u);
 }
 
 void unlock_reset(struct unlock_bench *u, enum reader_place place)
@@ -336,7 +346,7 @@ void unlock_reset(struct unlock_bench *u, enum reader_place place)
 void unlock_forge(struct unlock_bench *u, enum reader_place place, const struct reader_report *r)
 {
     say(&u->readers[place], r);
-    carry(u);
+    unlock_carry(u);
 }
 
 /* ---- what came of it ---- */

@@ -36,6 +36,8 @@ struct unlock_bench {
     size_t commands, refused; /* that the body controller took, and did not */
     struct cabin_command last;
     size_t notices[CABIN_NOTICES];
+    /* hears each SDU over Bluetooth; it may answer at once */
+    void (*on_sdu)(struct span sdu);
     unsigned refuse_at; /* the n-th commit from now on, from 1, is refused; 0: none */
 };
 
@@ -46,6 +48,8 @@ void unlock_bench_start(struct unlock_bench *u);
 /* From its store. */
 void unlock_bench_restart(struct unlock_bench *u);
 void unlock_bench_free(struct unlock_bench *u);
+/* Until nobody has more to say at this time. */
+void unlock_carry(struct unlock_bench *u);
 /* Lays it before a reader, -1: takes it away. */
 void unlock_lay(struct unlock_bench *u, int place);
 /* Milliseconds pass, with BCM_Status and all that is said; whole tenths of a second. */

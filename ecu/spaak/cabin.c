@@ -75,6 +75,7 @@ static void delete_key(struct spaak *s, uint8_t index)
         unlock_terminate(s, k, KEY_IN_CAR);
     else
         cabin_notify(s, CABIN_FAILED, ERR_NOT_FOUND);
+    unlock_look(s); /* its phone may be near */
 }
 
 static void obey(struct spaak *s, const struct cabin_request *r)

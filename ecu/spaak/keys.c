@@ -45,6 +45,8 @@ void keys_load(struct spaak *s)
     keys_close(s);
     if (vehicle_identity_id(s, l.vehicle_id) == ERR_OK)
         env_store_scan(s->env, VEHICLE_RECORD_PREFIX, load_one, &l);
+    for (size_t i = 0; i < s->keys.count; i++)
+        radio_claim(s, &s->keys.list[i]);
     keys_claim(s);
 }
 
@@ -92,12 +94,19 @@ static void put_gone(struct spaak *s, const struct vehicle_key *k)
     env_store_delete(s->env, name);
     env_store_delete(s->env, statement);
     manage_put_gone(s, k);
+    radio_put_no_bond(s, k->key_id);
+}
+
+static void unclaim(struct spaak *s, const struct vehicle_key *k)
+{
+    manage_key_unclaim(s, k);
+    radio_unclaim(s, k);
 }
 
 static void forget(struct spaak *s, size_t i)
 {
     struct spaak_keys *keys = &s->keys;
-    manage_key_unclaim(s, &keys->list[i]);
+    unclaim(s, &keys->list[i]);
     vehicle_key_close(&keys->list[i]);
     keys->count--;
     memmove(&keys->list[i], &keys->list[i + 1], (keys->count - i) * sizeof keys->list[0]);
@@ -191,7 +200,7 @@ enum err keys_delete(struct spaak *s, struct vehicle_key *k)
 void keys_retire(struct spaak *s)
 {
     for (size_t i = 0; i < s->keys.count; i++)
-        manage_key_unclaim(s, &s->keys.list[i]);
+        unclaim(s, &s->keys.list[i]);
     keys_close(s);
     keys_claim(s);
 }

@@ -7,12 +7,11 @@
 
 #include "ecu/spaak/pairing.h"
 
-#define PHASE_3_TRIES 3
-#define AGAIN_MS      1000 /* field off after a phone that failed */
-#define RETYPE_MS     5000 /* the same after a wrong password: time to type another */
-#define RESUME_MS     100  /* after a start, until the bus carries */
-#define TURN_MS       3000 /* a phone may know of its pending key, or not: asked for in turn */
-#define NEXT_MS       100  /* between two sessions with the same phone */
+#define AGAIN_MS  1000 /* field off after a phone that failed */
+#define RETYPE_MS 5000 /* the same after a wrong password: time to type another */
+#define RESUME_MS 100  /* after a start, until the bus carries */
+#define TURN_MS   3000 /* a phone may know of its pending key, or not: asked for in turn */
+#define NEXT_MS   100  /* between two sessions with the same phone */
 
 static struct pairing *pairing(struct spaak *s)
 {
@@ -30,7 +29,7 @@ static void enter(struct spaak *s, enum pairing_state state)
         [PAIRING_OFF] = "pairing mode left",
         [PAIRING_WAITS_CARD] = "pairing waits for a card key on the pad",
         [PAIRING_WAITS_VERIFIERS] = "pairing waits for verifiers",
-        [PAIRING_PHASE_2] = "pairing mode: waits for a phone on the pad",
+        [PAIRING_PHASE_2] = "pairing mode: waits for a phone",
         [PAIRING_PHASE_3] = "pairing: the key is there, and is tried",
         [PAIRING_PHASE_4] = "paired: waits for the key tracking receipt"};
     if (pairing(s)->state != state)
@@ -69,9 +68,11 @@ static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
 {
     for (unsigned t = SPAAK_TIMER_PAIRING_MODE; t <= SPAAK_TIMER_NEXT_PHASE; t++)
         env_timer_set(s->env, t, ENV_NEVER);
+    const enum spaak_place place = pairing(s)->place;
     user_forget(s);
-    if (!session_abort(s, SPAAK_PAD, reason))
-        readers_off(s, SPAAK_PAD);
+    pairing(s)->place = SPAAK_PAD;
+    if (!session_abort(s, place, reason))
+        readers_off(s, place);
     enter(s, PAIRING_OFF);
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e = pending ? keys_delete(s, pending) : ERR_OK;
@@ -91,25 +92,43 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
 {
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e;
-    if (pairing(s)->tries >= PHASE_3_TRIES)
+    if (pairing(s)->tries >= PAIRING_PHASE_3_TRIES)
         pending = NULL;
     pairing(s)->turned = turned;
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE,
                   pending ? env_now_us(s->env) + (TURN_MS + gap_ms) * 1000ull : ENV_NEVER);
     if (pending && !turned) {
         enter(s, PAIRING_PHASE_3);
-        e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_3, pending, gap_ms, true);
+        e = session_begin_finish(s, pairing(s)->place, VEHICLE_PHASE_3, pending, gap_ms, true);
     } else {
         enter(s, PAIRING_PHASE_2);
-        e = session_begin_pairing(s, SPAAK_PAD, gap_ms);
+        e = session_begin_pairing(s, pairing(s)->place, gap_ms);
     }
     if (e)
         leave(s, CABIN_FAILED, e);
+    else
+        radio_look(s); /* the first pairing has drawn who it is on the air */
 }
 
 static void ask_phone(struct spaak *s, unsigned gap_ms)
 {
-    look_for(s, false, gap_ms);
+    if (!pairing_air_goes_on(s) && !pairing_air_finds(s))
+        look_for(s, false, gap_ms);
+}
+
+void pairing_at_pad(struct spaak *s)
+{
+    look_for(s, false, 0);
+}
+
+void pairing_failed(struct spaak *s, enum err reason)
+{
+    leave(s, CABIN_FAILED, reason);
+}
+
+void pairing_tries(struct spaak *s)
+{
+    enter(s, PAIRING_PHASE_3);
 }
 
 static void turn(struct spaak *s)
@@ -157,6 +176,7 @@ static void free_readers(struct spaak *s)
 static void begin(struct spaak *s)
 {
     pairing(s)->tries = 0;
+    pairing(s)->place = SPAAK_PAD;
     user_forget(s);
     free_readers(s);
     enum err e = verifiers_start_pairing_mode(s); /* OP-02/4 */
@@ -178,7 +198,7 @@ static void tell_again(struct spaak *s)
                                                            [PAIRING_WAITS_VERIFIERS] = CABIN_NO_VERIFIERS,
                                                            [PAIRING_PHASE_2] = CABIN_CLICK_LINK,
                                                            [PAIRING_PHASE_3] = CABIN_LEAVE_PHONE};
-    bool pairs = pairing(s)->state == PAIRING_PHASE_2 && session_is_heard(s, SPAAK_PAD);
+    bool pairs = pairing(s)->state == PAIRING_PHASE_2 && session_is_heard(s, pairing(s)->place);
     cabin_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state], ERR_OK);
 }
 
@@ -284,9 +304,9 @@ static void resume(struct spaak *s)
 static void end_phase_4(struct spaak *s)
 {
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, ENV_NEVER);
-    if (session_is_of_pairing(s, SPAAK_PAD)) {
-        session_drop(s, SPAAK_PAD);
-        readers_off(s, SPAAK_PAD);
+    if (session_is_of_pairing(s, pairing(s)->place)) {
+        session_drop(s, pairing(s)->place);
+        readers_off(s, pairing(s)->place);
     }
     enter(s, PAIRING_OFF);
     unlock_look(s);
@@ -296,18 +316,19 @@ static void end_phase_4(struct spaak *s)
 static void begin_phase_4(struct spaak *s)
 {
     struct vehicle_key *k = keys_owner(s);
-    bool others = s->readers[SPAAK_PAD].session && !session_is_of_pairing(s, SPAAK_PAD);
+    pairing_air_settle(s);
+    bool others = s->readers[pairing(s)->place].session && !session_is_of_pairing(s, pairing(s)->place);
     if (!k || k->tracked || env_now_us(s->env) >= pairing(s)->until_us) {
         end_phase_4(s);
         return;
     }
-    if (others || session_is_heard(s, SPAAK_PAD)) {
+    if (others || session_is_heard(s, pairing(s)->place) || pairing_air_waits(s)) {
         env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
         return;
     }
-    session_drop(s, SPAAK_PAD);
+    session_drop(s, pairing(s)->place);
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, pairing(s)->until_us); /* a phone may not come back */
-    enum err e = session_begin_finish(s, SPAAK_PAD, VEHICLE_PHASE_4, k, NEXT_MS, true);
+    enum err e = session_begin_finish(s, pairing(s)->place, VEHICLE_PHASE_4, k, NEXT_MS, true);
     if (!e)
         return;
     env_trace_reason(s->env, TRACE_FAIL, "OP-05/3", NULL, e, 0, "nobody can be asked for a receipt");
@@ -316,16 +337,16 @@ static void begin_phase_4(struct spaak *s)
 
 void pairing_yield(struct spaak *s)
 {
-    if (pairing(s)->state != PAIRING_PHASE_4 || !session_is_of_pairing(s, SPAAK_PAD) ||
-        session_is_heard(s, SPAAK_PAD))
+    if (pairing(s)->state != PAIRING_PHASE_4 || !session_is_of_pairing(s, pairing(s)->place) ||
+        session_is_heard(s, pairing(s)->place))
         return;
-    session_drop(s, SPAAK_PAD);
+    session_drop(s, pairing(s)->place);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
 }
 
 void pairing_on_key_ended(struct spaak *s)
 {
-    if (pairing(s)->state == PAIRING_PHASE_4 && !keys_owner(s) && !session_is_heard(s, SPAAK_PAD))
+    if (pairing(s)->state == PAIRING_PHASE_4 && !keys_owner(s) && !session_is_heard(s, pairing(s)->place))
         end_phase_4(s);
 }
 
@@ -340,7 +361,7 @@ static void succeed(struct spaak *s)
     pass_report_begin(s);
     verifiers_go_on(s); /* the set has served */
     pairing(s)->until_us = env_now_us(s->env) + s->kts_us;
-    readers_off(s, SPAAK_PAD);
+    readers_off(s, pairing(s)->place);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
     unlock_look(s);
 }
@@ -393,9 +414,9 @@ static void on_phase_3(struct spaak *s, const struct session_end *end)
     }
     trace_failure(s, end, "phase 3");
     pairing(s)->tries += end->reason != ERR_DK_LINK_LOST;
-    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PHASE_3_TRIES;
+    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PAIRING_PHASE_3_TRIES;
     if (end->reason == ERR_DK_STATUS)
-        pairing(s)->tries = PHASE_3_TRIES;
+        pairing(s)->tries = PAIRING_PHASE_3_TRIES;
     else if (in_vain) /* it needs a password again, which only its user has */
         cabin_notify(s, CABIN_FAILED, end->reason);
     if (end->reason == ERR_DK_STATUS || !in_vain)
@@ -407,13 +428,13 @@ static void on_phase_4(struct spaak *s, const struct session_end *end)
 {
     if (end->learnt == VEHICLE_LEARNT_RECEIPT) {
         env_trace_step(s->env, "OP-05/6", "the key is tracked");
-        readers_off(s, SPAAK_PAD);
+        readers_off(s, pairing(s)->place);
         end_phase_4(s);
         return;
     }
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-05/5", NULL, end->reason, 0, "no receipt");
-    readers_off(s, SPAAK_PAD);
+    readers_off(s, pairing(s)->place);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
     unlock_on_learnt(s, end);
     pairing_on_key_ended(s);
@@ -447,6 +468,9 @@ void pairing_retired(struct spaak *s)
     for (unsigned i = 0; i < SPAAK_PLACES; i++)
         if (!session_abort(s, (enum spaak_place)i, ERR_IDENTITY_MISSING))
             readers_off(s, (enum spaak_place)i);
+    for (unsigned i = SPAAK_AIR; i < SPAAK_ALL_PLACES; i++)
+        session_drop(s, (enum spaak_place)i);
+    radio_stop(s); /* its links look at the keys */
     keys_retire(s);
     if (on)
         leave(s, CABIN_FAILED, ERR_IDENTITY_MISSING);

@@ -3,6 +3,7 @@
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   user.c       has the user a key of the car: the body controller proves it
  *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   pairing_air.c  the same over Bluetooth LE
  *   card.c       a card key in the place of the key fob
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   presence.c   a phone that has unlocked must leave before it unlocks again
@@ -142,6 +143,31 @@ void pairing_on_key_ended(struct spaak *s);
  * or the wait is over, and why. */
 void pairing_admit(struct spaak *s, bool by_card);
 void pairing_refuse(struct spaak *s, enum err reason);
+
+/* Between pairing.c and pairing_air.c: the pad looks for a phone; the pairing ends; a key is there, and is
+ * tried. */
+void pairing_at_pad(struct spaak *s);
+void pairing_failed(struct spaak *s, enum err reason);
+void pairing_tries(struct spaak *s);
+
+/* ---- pairing_air.c ---- */
+
+#define PAIRING_PHASE_3_TRIES 3
+
+/* OP-03/1 over Bluetooth: a phone on that link asks for owner pairing. ERR_BUSY: not open, or a phone on the
+ * pad or on another link has come first. */
+enum err pairing_on_asked(struct spaak *s, enum spaak_place place);
+/* The approach of that key is READY there: a key that waits for phase 3 is tried. */
+void pairing_on_ready(struct spaak *s, enum spaak_place place, const uint8_t key_id[ENDPOINT_KEY_ID]);
+/* The link is gone, and what was under way there has ended: the pad again. */
+void pairing_on_link_lost(struct spaak *s, enum spaak_place place);
+/* A session is over, and the next phase is asked for at the same link. False: the pad has it. */
+bool pairing_air_goes_on(struct spaak *s);
+/* The phone of the key that waits for phase 3 is READY at a link: it is tried there. */
+bool pairing_air_finds(struct spaak *s);
+/* Phase 4 goes back to the pad when the link is gone; waits while the link has something else. */
+void pairing_air_settle(struct spaak *s);
+bool pairing_air_waits(const struct spaak *s);
 
 /* ---- card.c ---- */
 

@@ -85,6 +85,7 @@ enum pairing_state {
 
 struct pairing {
     enum pairing_state state;
+    enum spaak_place place; /* the pad, or the link whose phone has asked; the pad again when that is lost */
     uint8_t key_id[ENDPOINT_KEY_ID]; /* phases 3 and 4 */
     unsigned tries;                  /* of phase 3 */
     bool turned;       /* a pending key is there, and phase 2 looks for its phone all the same */

@@ -49,13 +49,13 @@ enum err radio_tell(struct spaak *s, const char *address, enum ble_tell verb, co
 
 static bool may_pair(const struct spaak *s)
 {
-    return pairing_is_on(s) && s->pairing.state == PAIRING_PHASE_2;
+    return s->pairing.state == PAIRING_PHASE_2 && s->pairing.place == SPAAK_PAD;
 }
 
 static bool has_keys(const struct spaak *s)
 {
     for (size_t i = 0; i < s->keys.count; i++)
-        if (s->keys.list[i].state == VEHICLE_KEY_ACTIVE || s->keys.list[i].state == VEHICLE_KEY_SUSPENDED)
+        if (s->keys.list[i].state != VEHICLE_KEY_TERMINATED) /* a pending one's link may have been lost */
             return true;
     return false;
 }
@@ -92,11 +92,22 @@ static void be_silent(struct spaak *s)
     env_timer_set(s->env, SPAAK_TIMER_LINK + SPAAK_LINKS, ENV_NEVER);
 }
 
+/* Whose key is not there any more has nothing to say. A session has its own end. */
+static void leave_the_keyless(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        if (radio_is_ready(s, i) && !keys_find(s, s->radio.links[i].key_id)) {
+            env_trace_note(s->env, TRACE_NOTE, "a phone whose key is gone is sent away");
+            radio_leave(s, i);
+        }
+}
+
 /* OP-06/1 */
 void radio_look(struct spaak *s)
 {
     struct spaak_radio *r = &s->radio;
     struct radio_own own;
+    leave_the_keyless(s);
     bool pairs = may_pair(s), wants = r->up && s->finished && (pairs || has_keys(s));
     if (r->on_air && !wants)
         be_silent(s);
@@ -145,7 +156,9 @@ static void forget(struct spaak *s, unsigned link)
 static void send_away(struct spaak *s, const char *peer)
 {
     struct ble_said said = {.reason = REASON_USER};
-    radio_tell(s, peer, BLE_TELL_DISCONNECT, &said);
+    char words[BLE_WORDS];
+    ble_tell_write(BLE_TELL_DISCONNECT, &said, words);
+    env_tell(s->env, SPAAK_PORT_RADIO, peer, words); /* refused: the other end was first */
 }
 
 void radio_leave(struct spaak *s, unsigned link)
@@ -163,6 +176,13 @@ void radio_drop(struct spaak *s, unsigned link)
     forget(s, link);
     if (s->readers[place].session)
         session_on_lost(s, place, ERR_DK_LINK_LOST);
+    pairing_on_link_lost(s, place);
+}
+
+void radio_hang_up(struct spaak *s, unsigned link)
+{
+    if (s->radio.links[link].used)
+        radio_leave(s, link);
 }
 
 static void on_up(struct spaak *s, const char *peer)
@@ -194,7 +214,7 @@ static void on_key_wanted(struct spaak *s, unsigned link)
 {
     struct spaak_link *l = &s->radio.links[link];
     struct ble_address a;
-    struct approach_bond bond;
+    struct approach_bond bond = {.address = {0}};
     struct ble_said said = {.level = 0};
     bool found = false;
     if (ble_address_read(l->peer, &a))
@@ -250,6 +270,13 @@ static void on_oob(struct spaak *s, const struct ble_said *said)
     OPENSSL_cleanse(&oob, sizeof oob);
 }
 
+/* The list that approaches borrow. */
+static void count_keys(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        s->radio.links[i].approach.n_keys = s->radio.links[i].channel ? s->keys.count : 0;
+}
+
 static void on_link_news(struct spaak *s, unsigned i, enum ble_news verb, const struct ble_said *said)
 {
     struct vehicle_approach *a = &s->radio.links[i].approach;
@@ -295,6 +322,7 @@ void radio_on_news(struct spaak *s, const char *address, const char *news)
     if (ble_news_read(news, &verb, &said))
         return;
     unsigned link = find(s, address);
+    count_keys(s);
     if (verb == BLE_NEWS_OOB)
         on_oob(s, &said);
     else if (verb == BLE_NEWS_UP)
@@ -309,7 +337,7 @@ void radio_on_bytes(struct spaak *s, const char *address, struct span sdu)
     unsigned link = find(s, address);
     if (link == SPAAK_LINKS || !s->radio.links[link].channel)
         return;
-    s->radio.links[link].approach.n_keys = s->keys.count;
+    count_keys(s);
     radio_do(s, link, vehicle_approach_input(&s->radio.links[link].approach, sdu));
 }
 

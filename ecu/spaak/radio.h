@@ -26,8 +26,9 @@ struct spaak_link {
     uint8_t key_id[ENDPOINT_KEY_ID];
     unsigned level, key_size;     /* of the link */
     bool waits_oob;               /* for its turn to have our out-of-band data */
-    bool has_opened;              /* doors, in this link's time */
+    bool has_opened;              /* the doors were unlocked in this link's time */
     bool wanted;                  /* the phone asks for a transaction */
+    bool told;                    /* that its key has ended: once over this link */
     bool awaits;                  /* an answer to an APDU */
     uint8_t select[SPAAK_SELECT]; /* goes out when the timer fires */
     size_t select_len;
@@ -60,9 +61,19 @@ void radio_send(struct spaak *s, unsigned link, struct span command);
 void radio_deselect(struct spaak *s, unsigned link);
 /* A phone is there that may open the car: READY, no session under way. */
 bool radio_is_ready(const struct spaak *s, unsigned link);
+/* The same, whatever is under way there. */
+bool radio_is_secure(const struct spaak *s, unsigned link);
+/* Owner pairing is under way over it, and no key of it was accepted. */
+bool radio_waits_for_key(const struct spaak *s, unsigned link);
 /* Owner pairing over this link has made a key that the phone knows. */
 void radio_accepted(struct spaak *s, unsigned link);
+/* Disconnects. */
+void radio_hang_up(struct spaak *s, unsigned link);
+/* It is gone. */
 void radio_drop(struct spaak *s, unsigned link);
+/* Claims the bond of that key, if there is one; of a key that is forgotten, none. */
+void radio_claim(struct spaak *s, const struct vehicle_key *k);
+void radio_unclaim(struct spaak *s, const struct vehicle_key *k);
 /* Puts: what Bluetooth knew of that key goes with it. */
 void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID]);
 

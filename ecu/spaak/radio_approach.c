@@ -1,8 +1,10 @@
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ecu/spaak/radio_parts.h"
 #include "lib/ccc/apdu.h"
+#include "lib/msg/tracking.h"
 
 #define ANSWER_MS 2000  /* T_APDU */
 #define VERIFY_MS 30000 /* the phone computes scrypt */
@@ -40,6 +42,27 @@ void radio_put_no_bond(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID])
     char name[ENV_KEY_MAX];
     bond_name(key_id, name);
     env_store_delete(s->env, name);
+}
+
+static void claim(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID], struct span ltk)
+{
+    char subject[TRACKING_SUBJECT];
+    tracking_subject(key_id, subject);
+    env_claim(s->env, SPAAK_CLAIM_BOND, subject, ltk);
+}
+
+void radio_claim(struct spaak *s, const struct vehicle_key *k)
+{
+    struct approach_bond bond;
+    if (radio_bond_get(s, k, &bond))
+        return;
+    claim(s, k->key_id, span_of(bond.ltk, sizeof bond.ltk));
+    OPENSSL_cleanse(&bond, sizeof bond);
+}
+
+void radio_unclaim(struct spaak *s, const struct vehicle_key *k)
+{
+    claim(s, k->key_id, (struct span){NULL, 0});
 }
 
 /* ---- the beginning ---- */
@@ -108,7 +131,10 @@ static struct approach_step store_bond(struct spaak *s, unsigned link, const str
 {
     struct spaak_link *l = &s->radio.links[link];
     enum err e = bond_store(s, l->approach.key_id, bond);
-    env_trace_step(s->env, "OP-06/5", "paired out of band: the link is encrypted");
+    if (!e)
+        claim(s, l->approach.key_id, span_of(bond->ltk, sizeof bond->ltk));
+    if (!e)
+        env_trace_step(s->env, "OP-06/5", "paired out of band: the link is encrypted");
     s->radio.oob_of = -1;
     return vehicle_approach_stored(&l->approach, e);
 }
@@ -116,10 +142,27 @@ static struct approach_step store_bond(struct spaak *s, unsigned link, const str
 static void on_wanted(struct spaak *s, unsigned link, enum dk_event event)
 {
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
-    if (event == DK_EVENT_REQUEST_STANDARD)
+    if (event == DK_EVENT_REQUEST_STANDARD) {
         s->radio.links[link].wanted = true;
-    else if (session_begin_pairing(s, place, 0))
-        radio_leave(s, link);
+        return;
+    }
+    enum err e = pairing_on_asked(s, place);
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_REJECT, "OP-03/1", NULL, e, 0, "owner pairing over Bluetooth");
+    radio_hang_up(s, link);
+}
+
+/* As a reader traces what it carries. */
+static void trace_apdu(struct spaak *s, const struct spaak_link *l, bool command, struct span apdu)
+{
+    char line[APDU_LINE_MAX], detail[96];
+    if (command)
+        apdu_describe_command(apdu, line);
+    else
+        apdu_describe_response(apdu, line);
+    snprintf(detail, sizeof detail, "%c %.90s", command ? '>' : '<', line);
+    env_trace_message(s->env, TRACE_APDU, NULL, NULL, l->peer, apdu, detail);
 }
 
 static void do_one(struct spaak *s, unsigned link, const struct approach_step *step)
@@ -140,12 +183,14 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
     case APPROACH_READY:
         memcpy(l->key_id, l->approach.key_id, sizeof l->key_id);
         env_trace_step(s->env, "OP-06/6", "the phone's clock is known: transactions may be");
+        pairing_on_ready(s, (enum spaak_place)(SPAAK_AIR + link), l->key_id);
         break;
     case APPROACH_WANTED:
         on_wanted(s, link, step->event);
         break;
     case APPROACH_APDU:
         l->awaits = false;
+        trace_apdu(s, l, false, step->apdu);
         session_on_answer(s, (enum spaak_place)(SPAAK_AIR + link), step->apdu);
         break;
     case APPROACH_REFUSED:
@@ -196,6 +241,7 @@ static void send_apdu(struct spaak *s, unsigned link, struct span apdu)
     const enum dk_type type = l->approach.state == VA_PAIRING ? DK_FRAMEWORK : DK_SE;
     const struct dk_message m = {.type = type, .id = DK_APDU_RQ, .data = apdu};
     dk_message_put(&w, &m);
+    trace_apdu(s, l, true, apdu);
     bool slow = apdu.len > 1 && (apdu.p[1] == APDU_SPAKE2P_REQUEST || apdu.p[1] == APDU_SPAKE2P_VERIFY);
     l->awaits = true;
     env_timer_in(s->env, SPAAK_TIMER_LINK + link, (slow ? VERIFY_MS : ANSWER_MS) * 1000ull);
@@ -231,14 +277,29 @@ void radio_deselect(struct spaak *s, unsigned link)
     l->wanted = false;
     if (l->used && l->approach.state == VA_READY)
         send_sdu(s, l, span_of(event, sizeof event));
-    if (l->used)
+    if (l->used && l->approach.state == VA_PAIRING)
+        radio_leave(s, link); /* owner pairing is over: what else should it be for? */
+    else if (l->used)
         set_timer(s, link);
 }
 
+bool radio_is_secure(const struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    return l->used && l->channel && l->approach.state == VA_READY;
+}
+
+/* An answer that is still to come is of a session that was dropped. */
 bool radio_is_ready(const struct spaak *s, unsigned link)
 {
     const struct spaak_link *l = &s->radio.links[link];
-    return l->used && l->channel && l->approach.state == VA_READY && !s->readers[SPAAK_AIR + link].session;
+    return radio_is_secure(s, link) && !l->awaits && !l->select_len && !s->readers[SPAAK_AIR + link].session;
+}
+
+bool radio_waits_for_key(const struct spaak *s, unsigned link)
+{
+    const struct spaak_link *l = &s->radio.links[link];
+    return l->used && l->channel && l->approach.state == VA_PAIRING;
 }
 
 void radio_accepted(struct spaak *s, unsigned link)

@@ -13,7 +13,8 @@ static const struct port_spec ports[] = {
                           .end = PORT_LISTENS,
                           .optional = true,
                           .callers = radio_callers,
-                          .name_of = dk_message_name},
+                          .name_of = dk_message_name,
+                          .names = dk_message_names},
 };
 
 static const struct timer_spec timers[] = {
@@ -70,6 +71,9 @@ static const struct setting_spec settings[] = {
     [SPAAK_SETTING_KEY_S] = {.name = "key_s", .fallback = 0, .min = 0, .max = 1000000000},
     /* for a card key, when there is no fob */
     [SPAAK_SETTING_CARD_KEY_MS] = {.name = "card_key_ms", .fallback = 60000, .min = 1, .max = 3600000},
+    /* unlock_ms over Bluetooth, where nobody holds the phone to a reader: three round trips at 30 ms each, a
+     * packet lost in each, and a slow phone; a relay that adds more is refused */
+    [SPAAK_SETTING_BLE_UNLOCK_MS] = {.name = "ble_unlock_ms", .fallback = 500, .min = 1, .max = 60000},
     {.name = NULL},
 };
 
@@ -81,6 +85,7 @@ static const struct claim_spec claims[] = {
     [SPAAK_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL, .shared = true},
     [SPAAK_CLAIM_CARD] = {.name = "card-admitted", .kind = CLAIM_ONLY_AFTER, .after = "card-proof"},
     [SPAAK_CLAIM_KEY_STATE] = {.name = "key-state", .kind = CLAIM_EQUAL},
+    [SPAAK_CLAIM_BOND] = {.name = "bond", .kind = CLAIM_EQUAL},
     {.name = NULL},
 };
 
@@ -471,6 +476,7 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->owner_pairing_us = args->settings[SPAAK_SETTING_OWNER_PAIRING_MS] * 1000;
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
     s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
+    s->ble_unlock_us = args->settings[SPAAK_SETTING_BLE_UNLOCK_MS] * 1000;
     s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
     s->card_key_us = args->settings[SPAAK_SETTING_CARD_KEY_MS] * 1000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;

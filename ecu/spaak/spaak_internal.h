@@ -56,7 +56,8 @@ enum {
     SPAAK_SETTING_KTS_LOOP_MS,
     SPAAK_SETTING_UNLOCK_MS,
     SPAAK_SETTING_KEY_S,
-    SPAAK_SETTING_CARD_KEY_MS
+    SPAAK_SETTING_CARD_KEY_MS,
+    SPAAK_SETTING_BLE_UNLOCK_MS
 };
 enum {
     SPAAK_CLAIM_K,
@@ -65,7 +66,8 @@ enum {
     SPAAK_CLAIM_AUTHENTICATED,
     SPAAK_CLAIM_KEY,
     SPAAK_CLAIM_CARD,
-    SPAAK_CLAIM_KEY_STATE
+    SPAAK_CLAIM_KEY_STATE,
+    SPAAK_CLAIM_BOND
 };
 
 /* A provisioning state is named after what it waits for. */
@@ -153,8 +155,8 @@ struct spaak {
     struct spaak_radio radio;
     struct pairing pairing;
     struct cabin cabin;
-    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us, key_us,
-        card_key_us; /* settings */
+    uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,
+        ble_unlock_us, key_us, card_key_us; /* settings */
 };
 
 /* A message that has been opened and verified; only its order is still to be judged. */

@@ -19,7 +19,7 @@ const char *spaak_place_name(enum spaak_place place)
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
-    if (pairing_is_on(s) && s->readers[SPAAK_PAD].session)
+    if (pairing_is_on(s) && s->readers[s->pairing.place].session)
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -104,16 +104,35 @@ static void look_at(struct spaak *s, enum spaak_place place)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a phone cannot be asked for");
 }
 
-/* OP-06/7: a phone that has come near unlocks once; then it is asked for when somebody wants to start, or
- * when its app wants. */
+static bool opens_nothing_yet(struct spaak *s, const struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    return k && k->state == VEHICLE_KEY_PENDING;
+}
+
+/* It is to hear that its key has ended, once. */
+static bool ends_here(struct spaak *s, struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    bool tells = k && k->state == VEHICLE_KEY_TERMINATED && !l->told;
+    l->told |= tells;
+    return tells;
+}
+
+/* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when
+ * somebody wants to start, or when its app wants. */
 static void look_at_link(struct spaak *s, unsigned link)
 {
     const struct cabin_bcm_status *bcm = &s->cabin.bcm;
     struct spaak_link *l = &s->radio.links[link];
     const enum spaak_place place = (enum spaak_place)(SPAAK_AIR + link);
-    bool wanted = l->wanted || (bcm->locked && !l->has_opened) || bcm->start;
-    if (!radio_is_ready(s, link) || !s->finished || !s->cabin.bcm_heard || !wanted ||
+    if (!radio_is_secure(s, link) || !s->finished || !s->cabin.bcm_heard)
+        return;
+    l->has_opened |= !bcm->locked; /* also while nobody may be asked */
+    if (!radio_is_ready(s, link) || pairing_is_on(s) || opens_nothing_yet(s, l) ||
         env_now_us(s->env) < s->readers[place].not_before_us)
+        return;
+    if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
         return;
     enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
     if (e)
@@ -146,15 +165,13 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     const uint64_t took_us = env_now_us(s->env) - selected_us;
     char text[CABIN_TRANSACTION_TEXT], detail[80];
     uint8_t id[CABIN_TRANSACTION];
-    if (took_us > s->unlock_us)
+    if (took_us > (place >= SPAAK_AIR ? s->ble_unlock_us : s->unlock_us))
         return ERR_DK_TIMEOUT;
     memcpy(id, t->transaction.id, sizeof id);
     snprintf(detail, sizeof detail, "a key has proved itself (%s), %.1f ms after its first answer",
              t->fast ? "fast" : "standard", (double)took_us / 1e3);
     env_trace_step(s->env, "OP-06/7", detail);
     env_claim(s->env, SPAAK_CLAIM_AUTHENTICATED, s->serial, cabin_transaction_text(id, text));
-    if (place >= SPAAK_AIR)
-        s->radio.links[place - SPAAK_AIR].has_opened = true;
     cabin_command(s, order_at(s, place), id);
     s->readers[place].opened = place == SPAAK_DOOR;
     s->readers[place].obeyed = false;

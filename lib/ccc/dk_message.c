@@ -22,6 +22,10 @@ static const struct {
     {DK_SUPPLEMENTARY, DK_RKE_RS, "RKE_Auth_RS", "RKE_Auth_RS"},
 };
 
+const char *const dk_message_names[] = {"DK_APDU_RQ",  "DK_APDU_RS",        "DK_Event",
+                                        "Time_Sync",   "First_Approach_RQ", "First_Approach_RS",
+                                        "RKE_Auth_RQ", "RKE_Auth_RS",       NULL};
+
 void dk_message_put_header(struct wr *w, enum dk_type type, uint8_t id, size_t len)
 {
     if (len > 0xFFFF)

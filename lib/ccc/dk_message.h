@@ -50,6 +50,8 @@ void dk_message_put_header(struct wr *w, enum dk_type type, uint8_t id, size_t l
 enum err dk_message_parse(struct span in, struct dk_message *out);
 /* For faults and traces: "First_Approach_RQ", "DK_APDU_RQ", "DK_Event"; NULL for what is none. */
 const char *dk_message_name(struct span in);
+/* All of them, with NULL at the end. */
+extern const char *const dk_message_names[];
 /* "Framework DK_APDU_RQ, 19 bytes". */
 #define DK_LINE_MAX 80
 void dk_message_describe(struct span in, char out[DK_LINE_MAX]);

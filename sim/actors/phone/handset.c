@@ -29,6 +29,8 @@ static enum err erase_key(struct phone *p, unsigned index)
     dk_record_key_name(index, name);
     handset_tracking_name(index, tracked);
     enum err e = env_store_delete(p->env, tracked);
+    if (!e)
+        e = handset_radio_put_no_bond(p, index);
     return e ? e : env_store_delete(p->env, name);
 }
 

@@ -3,8 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/msg/tracking.h"
 #include "sim/actors/phone/handset_radio_parts.h"
 #include "sim/actors/phone/phone_parts.h"
+
+static const struct ble_said nothing;
 
 /* ---- bonds ---- */
 
@@ -13,21 +16,79 @@ static void bond_name(unsigned key, char out[ENV_KEY_MAX])
     snprintf(out, ENV_KEY_MAX, "%s%u", PHONE_BOND, key);
 }
 
+/* With the key that it is of: a number may be another key's by now. */
+struct stored_bond {
+    uint8_t key_id[ENDPOINT_KEY_ID];
+    struct approach_bond bond;
+};
+
 enum err handset_radio_bond_get(struct phone *p, unsigned key, struct approach_bond *out)
 {
+    const struct digital_key *k = handset_radio_key_at(p, key);
+    struct stored_bond stored;
     char name[ENV_KEY_MAX];
     size_t len;
     bond_name(key, name);
-    enum err e = env_store_get(p->env, name, out, sizeof *out, &len);
-    return !e && len != sizeof *out ? ERR_STORE_FAILED : e;
+    enum err e = env_store_get(p->env, name, &stored, sizeof stored, &len);
+    if (!e && len != sizeof stored)
+        e = ERR_STORE_FAILED;
+    if (!e && (!k || memcmp(k->key_id, stored.key_id, sizeof stored.key_id) != 0))
+        e = ERR_NOT_FOUND;
+    if (!e)
+        *out = stored.bond;
+    OPENSSL_cleanse(&stored, sizeof stored);
+    return e;
 }
 
 static enum err bond_put(struct phone *p, unsigned key, const struct approach_bond *bond)
 {
+    const struct digital_key *k = handset_radio_key_at(p, key);
+    struct stored_bond stored = {.bond = *bond};
+    char name[ENV_KEY_MAX];
+    if (!k)
+        return ERR_NOT_FOUND; /* it was deleted meanwhile */
+    memcpy(stored.key_id, k->key_id, sizeof stored.key_id);
+    bond_name(key, name);
+    enum err e = env_store_put(p->env, name, span_of(&stored, sizeof stored));
+    OPENSSL_cleanse(&stored, sizeof stored);
+    return e ? e : env_store_commit(p->env);
+}
+
+enum err handset_radio_put_no_bond(struct phone *p, unsigned key)
+{
     char name[ENV_KEY_MAX];
     bond_name(key, name);
-    enum err e = env_store_put(p->env, name, span_of(bond, sizeof *bond));
-    return e ? e : env_store_commit(p->env);
+    return env_store_delete(p->env, name);
+}
+
+/* ---- the claim ---- */
+
+static void claim(struct phone *p, const uint8_t key_id[ENDPOINT_KEY_ID], struct span ltk)
+{
+    char subject[TRACKING_SUBJECT];
+    tracking_subject(key_id, subject);
+    env_claim(p->env, PHONE_CLAIM_BOND, subject, ltk);
+}
+
+static void claim_key(struct phone *p, unsigned index)
+{
+    const struct digital_key *k = handset_radio_key_at(p, index);
+    struct phone_bond_claim *c = &p->radio.claimed[index];
+    struct approach_bond bond;
+    if (c->is && (!k || memcmp(c->key_id, k->key_id, sizeof c->key_id) != 0))
+        claim(p, c->key_id, (struct span){NULL, 0});
+    c->is = k && handset_radio_bond_get(p, index, &bond) == ERR_OK;
+    if (!c->is)
+        return;
+    memcpy(c->key_id, k->key_id, sizeof c->key_id);
+    claim(p, k->key_id, span_of(bond.ltk, sizeof bond.ltk));
+    OPENSSL_cleanse(&bond, sizeof bond);
+}
+
+void handset_radio_claim(struct phone *p)
+{
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        claim_key(p, i);
 }
 
 /* ---- the beginning ---- */
@@ -49,6 +110,17 @@ static void set_clock(struct phone *p)
         (struct time_sync){.event_count = 1, .device_us = env_now_us(p->env), .max_ppm = 50, .success = true};
 }
 
+/* An attacker's: with what it has from another link. */
+static bool pair_at_once(struct phone *p)
+{
+    struct ble_said said = {.level = 0};
+    if (!phone_attack_kept(p, said.confirm, said.key) || ble_address_read(p->radio.vehicle, &said.address))
+        return false;
+    handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
+    handset_radio_tell(p, p->radio.vehicle, BLE_TELL_PAIR, &nothing);
+    return true;
+}
+
 void handset_radio_channel(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
@@ -59,6 +131,8 @@ void handset_radio_channel(struct phone *p)
     set_clock(p);
     env_trace_step(p->env, "OP-06/3", "the channel is open");
     handset_radio_enter(p, RADIO_CONNECTED);
+    if (pair_at_once(p))
+        return;
     if (r->pairs) {
         handset_radio_do(p, device_approach_begin_pairing(&r->approach));
     } else if (r->bonded) { /* handset_radio.c has looked at the link's security */
@@ -80,7 +154,8 @@ static void add_oob(struct phone *p, const struct approach_oob *oob)
         return;
     memcpy(said.confirm, oob->confirm, sizeof oob->confirm);
     memcpy(said.key, oob->random, sizeof oob->random);
-    handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
+    if (phone_attack_theirs(p, said.confirm, said.key))
+        handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
     OPENSSL_cleanse(&said, sizeof said);
 }
 
@@ -88,8 +163,10 @@ static struct approach_step store_bond(struct phone *p, const struct approach_bo
 {
     struct phone_radio *r = &p->radio;
     enum err e = bond_put(p, r->key, bond);
-    if (!e)
+    if (!e) {
         r->distrusts = false;
+        claim_key(p, r->key);
+    }
     return device_approach_stored(&r->approach, e);
 }
 
@@ -125,14 +202,12 @@ static void hand_on(struct phone *p, struct span sdu)
     use_new_key(p, before);
 }
 
-static const struct ble_said nothing;
-
 static void do_one(struct phone *p, const struct approach_step *s)
 {
     struct phone_radio *r = &p->radio;
     switch (s->what) {
     case APPROACH_SEND: {
-        enum err e = env_send_bytes(p->env, PHONE_PORT_RADIO, r->vehicle, s->sdu);
+        enum err e = env_send_bytes(p->env, PHONE_PORT_RADIO, r->vehicle, phone_attack_sdu(p, s->sdu));
         if (e)
             env_trace_reason(p->env, TRACE_DROP, NULL, NULL, e, (uint32_t)s->sdu.len, NULL);
         break;
@@ -146,7 +221,8 @@ static void do_one(struct phone *p, const struct approach_step *s)
         break;
     case APPROACH_PAIR:
         env_trace_step(p->env, "OP-06/5", "pairs out of band");
-        handset_radio_tell(p, r->vehicle, BLE_TELL_PAIR, &nothing);
+        if (!phone_attack_puts_off(p))
+            handset_radio_tell(p, r->vehicle, BLE_TELL_PAIR, &nothing);
         break;
     case APPROACH_READY:
         env_trace_step(p->env, "OP-06/6", "Time_Sync is said");
@@ -206,6 +282,7 @@ static void on_own_oob(struct phone *p, const struct ble_said *said)
     memcpy(oob.address, own.address, sizeof oob.address);
     memcpy(oob.confirm, said->confirm, sizeof oob.confirm);
     memcpy(oob.random, said->key, sizeof oob.random);
+    phone_attack_ours(p, oob.confirm);
     handset_radio_do(p, device_approach_oob(&r->approach, known ? &oob : NULL));
     OPENSSL_cleanse(&own, sizeof own);
     OPENSSL_cleanse(&oob, sizeof oob);

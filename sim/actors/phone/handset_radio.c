@@ -105,9 +105,34 @@ const struct digital_key *handset_radio_key_at(const struct phone *p, unsigned i
     return h->open && h->device.owned[index].paired && k->state == APPLET_KEY_ACTIVE ? k : NULL;
 }
 
+static unsigned keys_of(const struct phone *p)
+{
+    unsigned bits = 0;
+    for (unsigned i = 0; i < APPLET_KEYS; i++)
+        bits |= handset_radio_key_at(p, i) ? 1u << i : 0;
+    return bits;
+}
+
+/* One that is terminated stays until the vehicle has heard so. */
+static bool is_keyless(const struct phone *p)
+{
+    const struct phone_radio *r = &p->radio;
+    bool has = r->state >= RADIO_CONNECTING && r->state <= RADIO_CONNECTED;
+    return has && (!r->pairs || r->approach.has_keys) && p->handset.open &&
+           p->handset.applet.keys[r->key].state == APPLET_KEY_NONE;
+}
+
 void handset_radio_look(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
+    if (r->known != keys_of(p)) {
+        r->known = keys_of(p);
+        handset_radio_claim(p);
+    }
+    if (is_keyless(p)) {
+        handset_radio_leave(p);
+        return;
+    }
     bool wants = looks_for_keys(p) || (r->wants_pairing && p->handset.open && p->handset.device.password_len);
     if (r->state == RADIO_IDLE && wants) {
         handset_radio_enter(p, RADIO_SCANNING);
@@ -208,6 +233,10 @@ enum err handset_radio_pair(struct phone *p)
     if (!p->handset.open || !p->handset.device.password_len)
         return ERR_MSG_UNEXPECTED;
     p->radio.wants_pairing = true;
+    if (p->radio.state == RADIO_SCANNING) { /* what was heard is told again */
+        handset_radio_enter(p, RADIO_IDLE);
+        handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
+    }
     handset_radio_look(p);
     return ERR_OK;
 }
@@ -280,7 +309,8 @@ static void on_up(struct phone *p)
     struct phone_radio *r = &p->radio;
     struct approach_bond bond;
     struct ble_said said = {.level = 0};
-    r->bonded = !r->pairs && !r->distrusts && handset_radio_bond_get(p, r->key, &bond) == ERR_OK;
+    r->bonded = !r->pairs && !r->distrusts && phone_attack_uses_bond(p) &&
+                handset_radio_bond_get(p, r->key, &bond) == ERR_OK;
     if (!r->bonded) {
         read_spsm(p);
         return;

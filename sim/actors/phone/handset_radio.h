@@ -13,6 +13,7 @@
 #define sim_actors_phone_handset_radio_h
 
 #include "lib/ble/words.h"
+#include "lib/ccc/device/applet.h"
 #include "lib/ccc/device/device_approach.h"
 #include "lib/env/env.h"
 
@@ -36,6 +37,12 @@ enum radio_state {
 #define PHONE_RADIO    "radio/own"
 #define PHONE_RADIO_ON "radio/on" /* present when the user has switched Bluetooth on */
 
+/* A bond that this phone claims to have. */
+struct phone_bond_claim {
+    bool is;
+    uint8_t key_id[ENDPOINT_KEY_ID];
+};
+
 struct phone_radio {
     bool on, up; /* switched on; the adapter is there */
     enum radio_state state;
@@ -47,6 +54,8 @@ struct phone_radio {
     char vehicle[BLE_ADDRESS_TEXT]; /* its address on the link */
     uint16_t spsm;
     struct device_approach approach;
+    struct phone_bond_claim claimed[APPLET_KEYS];
+    unsigned known; /* keys, bit by bit, when that was looked at */
 };
 
 /* After a start, and when the battery is back. */
@@ -68,5 +77,7 @@ void handset_radio_answer(struct phone *p, struct span message);
 /* An approach took too long, or a pause is over. */
 void handset_radio_late(struct phone *p);
 void handset_radio_show(struct phone *p);
+/* Puts: the key of that index is gone. */
+enum err handset_radio_put_no_bond(struct phone *p, unsigned key);
 
 #endif

@@ -11,6 +11,10 @@ struct radio_identity {
     uint8_t irk[CCC_KEY];
 };
 
+/* ---- handset_approach.c ---- */
+
+void handset_radio_claim(struct phone *p);
+
 /* ---- handset_radio.c ---- */
 
 /* Drawn at the first time. */

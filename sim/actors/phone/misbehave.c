@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/ccc/apdu.h"
+#include "sim/actors/phone/handset_radio_parts.h"
 #include "sim/actors/phone/phone_parts.h"
 
 #define DAY_S 86400
@@ -28,6 +29,10 @@ const char *const phone_misbehaviour_names[] = {[PHONE_HONEST] = "no",
                                                 [PHONE_OLD_CLOCK] = "old-clock",
                                                 [PHONE_RECORDS] = "record",
                                                 [PHONE_REPLAYS] = "replay",
+                                                [PHONE_OOB_OURS] = "oob-ours",
+                                                [PHONE_OOB_THEIRS] = "oob-theirs",
+                                                [PHONE_OOB_UNUSED] = "oob-unused",
+                                                [PHONE_OOB_ONE_WAY] = "oob-one-way",
                                                 NULL};
 
 /* ---- versions ---- */
@@ -48,12 +53,13 @@ enum err phone_misbehave(struct phone *p, enum phone_misbehaviour how)
     enum err e = a->own ? ERR_OK : p256_generate(p->env->crypto, &a->own);
     if (e)
         return e;
-    if (how == PHONE_REPLAYS && !a->recorded_count)
+    if (how == PHONE_REPLAYS && !a->recorded_count && !a->sdu_len)
         return ERR_NOT_FOUND;
     a->how = how;
     a->replayed = 0;
     if (how == PHONE_RECORDS)
-        a->recorded_count = 0;
+        a->recorded_count = a->sdu_len = 0;
+    a->kept = false;
     set_versions(p);
     return ERR_OK;
 }
@@ -236,6 +242,63 @@ void phone_attack_end(struct phone *p)
     if (k)
         k->device_key = a->held;
     a->held = NULL;
+}
+
+/* ---- Bluetooth ---- */
+
+struct span phone_attack_sdu(struct phone *p, struct span sdu)
+{
+    struct phone_attack *a = &p->attack;
+    if (sdu.len < 2 || sdu.p[0] != DK_SUPPLEMENTARY || sdu.p[1] != DK_FIRST_APPROACH_RQ ||
+        sdu.len > sizeof a->sdu)
+        return sdu;
+    if (a->how == PHONE_REPLAYS && a->sdu_len)
+        return span_of(a->sdu, a->sdu_len);
+    if (a->how != PHONE_RECORDS)
+        return sdu;
+    memcpy(a->sdu, sdu.p, sdu.len);
+    a->sdu_len = sdu.len;
+    return sdu;
+}
+
+void phone_attack_ours(struct phone *p, uint8_t confirm[BLE_KEY])
+{
+    confirm[0] ^= p->attack.how == PHONE_OOB_OURS;
+}
+
+bool phone_attack_theirs(struct phone *p, uint8_t confirm[BLE_KEY], uint8_t random[BLE_KEY])
+{
+    struct phone_attack *a = &p->attack;
+    if (a->how == PHONE_OOB_ONE_WAY) {
+        memcpy(a->confirm, confirm, BLE_KEY);
+        memcpy(a->random, random, BLE_KEY);
+        a->kept = true;
+    }
+    confirm[0] ^= a->how == PHONE_OOB_THEIRS;
+    return a->how != PHONE_OOB_UNUSED;
+}
+
+bool phone_attack_puts_off(struct phone *p)
+{
+    if (p->attack.how != PHONE_OOB_ONE_WAY)
+        return false;
+    handset_radio_leave(p);
+    return true;
+}
+
+bool phone_attack_kept(struct phone *p, uint8_t confirm[BLE_KEY], uint8_t random[BLE_KEY])
+{
+    struct phone_attack *a = &p->attack;
+    if (a->how != PHONE_OOB_ONE_WAY || !a->kept)
+        return false;
+    memcpy(confirm, a->confirm, BLE_KEY);
+    memcpy(random, a->random, BLE_KEY);
+    return true;
+}
+
+bool phone_attack_uses_bond(const struct phone *p)
+{
+    return p->attack.how < PHONE_REPLAYS;
 }
 
 /* ---- answers ---- */

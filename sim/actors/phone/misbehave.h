@@ -6,6 +6,8 @@
 #ifndef sim_actors_phone_misbehave_h
 #define sim_actors_phone_misbehave_h
 
+#include "lib/ble/words.h"
+#include "lib/ccc/approach.h"
 #include "lib/ccc/device/device.h"
 
 enum phone_misbehaviour {
@@ -25,8 +27,13 @@ enum phone_misbehaviour {
     PHONE_WIDER_OPTIONS,     /* [H] may more than the vehicle gave */
     PHONE_SIGNATURE,         /* AUTH1: signed with another key */
     PHONE_OLD_CLOCK,         /* lives two days ago: takes keys that have ended */
-    PHONE_RECORDS,           /* honest, and remembers what it answers to AUTH0, AUTH1 and EXCHANGE */
+    PHONE_RECORDS,           /* honest, and remembers what it answers to AUTH0, AUTH1 and EXCHANGE,
+                                 and its First_Approach_RQ */
     PHONE_REPLAYS,           /* answers with that, and asks no key */
+    PHONE_OOB_OURS,          /* First_Approach_RQ: a confirm value of no key pair */
+    PHONE_OOB_THEIRS,        /* pairs with a confirm value that is not the vehicle's */
+    PHONE_OOB_UNUSED,        /* pairs without the vehicle's data */
+    PHONE_OOB_ONE_WAY,       /* with those of another link, and without its own having gone out */
     PHONE_MISBEHAVIOURS
 };
 extern const char *const phone_misbehaviour_names[];
@@ -50,6 +57,10 @@ struct phone_attack {
     struct dk_partner partner; /* with forged [F] and [E] */
     struct phone_recording recorded[PHONE_RECORDED];
     size_t recorded_count, replayed;
+    uint8_t sdu[APPROACH_SDU_MAX]; /* First_Approach_RQ */
+    size_t sdu_len;
+    bool kept; /* the vehicle's out-of-band data */
+    uint8_t confirm[BLE_KEY], random[BLE_KEY];
 };
 
 /* ERR_MSG_UNEXPECTED: the battery is empty. */
@@ -62,6 +73,16 @@ void phone_attack_end(struct phone *p);
 void phone_attack_on_key(struct phone *p);
 /* What goes out in the place of an answer: the same, or a copy in `out`. */
 struct span phone_attack_answer(struct phone *p, struct span answer, uint8_t out[PHONE_RECORDED_MAX]);
+/* Over Bluetooth. What goes out in the place of an SDU; what is said of our data, and made of the vehicle's
+ * (false: nothing); it leaves in the place of pairing; it has data of an earlier link, and pairs with them.
+ */
+struct span phone_attack_sdu(struct phone *p, struct span sdu);
+void phone_attack_ours(struct phone *p, uint8_t confirm[BLE_KEY]);
+bool phone_attack_theirs(struct phone *p, uint8_t confirm[BLE_KEY], uint8_t random[BLE_KEY]);
+bool phone_attack_puts_off(struct phone *p);
+bool phone_attack_kept(struct phone *p, uint8_t confirm[BLE_KEY], uint8_t random[BLE_KEY]);
+/* One that attacks pairing has lost its bond. */
+bool phone_attack_uses_bond(const struct phone *p);
 int64_t phone_attack_now_s(const struct phone *p);
 void phone_attack_close(struct phone *p);
 

@@ -24,8 +24,12 @@ static const struct port_spec ports[] = {
                            .server = "dos",
                            .optional = true,
                            .name_of = http_message_name},
-    [PHONE_PORT_RADIO] =
-        {.name = "radio", .medium = "ble", .end = PORT_ASKS, .optional = true, .name_of = dk_message_name},
+    [PHONE_PORT_RADIO] = {.name = "radio",
+                          .medium = "ble",
+                          .end = PORT_ASKS,
+                          .optional = true,
+                          .name_of = dk_message_name,
+                          .names = dk_message_names},
 };
 
 static const struct timer_spec timers[] = {
@@ -66,6 +70,7 @@ static const struct claim_spec claims[] = {
                                  .kind = CLAIM_ONLY_AFTER,
                                  .after = "instance-ca-issued"},
     [PHONE_CLAIM_KEY] = {.name = "key", .kind = CLAIM_EQUAL},
+    [PHONE_CLAIM_BOND] = {.name = "bond", .kind = CLAIM_EQUAL},
     {.name = NULL}};
 static const struct plant_item plant[] = {{PHONE_ROOT, PLANT_CERTIFICATE, "J"}, {.key = NULL}};
 static const char any_key[] = DK_RECORD_KEY_PREFIX "+", any_tracked[] = PHONE_TRACKED "+",
