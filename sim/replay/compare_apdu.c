@@ -255,6 +255,9 @@ void compare_name_apdu(struct compare *c, const char *reader, bool command, stru
                        char out[COMPARE_TEXT])
 {
     const uint8_t header[] = {0, compare_talk_of(c, reader)->ins, 0, 0};
-    snprintf(out, COMPARE_TEXT, "%s%s", command ? "" : "answer to ",
-             apdu_command_name(command ? apdu : span_of(header, sizeof header)));
+    if (!command && !header[1])
+        text_copy(out, COMPARE_TEXT, "answer");
+    else
+        snprintf(out, COMPARE_TEXT, "%s%s", command ? "" : "answer to ",
+                 apdu_command_name(command ? apdu : span_of(header, sizeof header)));
 }

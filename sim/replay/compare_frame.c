@@ -38,14 +38,44 @@ void compare_name_frame(const char *bus, const struct bus_frame *f, char out[COM
 /* ---- frames that are messages ---- */
 
 /* Counters that begin anywhere, what is drawn anew, and what is computed over them. */
+static const struct {
+    const char *signal, *why;
+    bool root; /* others answer it */
+} varying[] = {
+    {"AliveCounter", "begins anywhere", false},
+    {"Checksum", "of what differs", false},
+    {"Nonce", "a new random number", true},
+    {"Challenge", "a new random number", true},
+    {"Transaction", "of a transaction with new random numbers", false},
+    {"Mac", "over what differs, or with a key of the life before", false},
+};
+
+static const char *why_varies(const char *signal, bool *root)
+{
+    for (size_t i = 0; i < sizeof varying / sizeof varying[0]; i++)
+        if (strcmp(varying[i].signal, signal) == 0) {
+            *root = varying[i].root;
+            return varying[i].why;
+        }
+    return NULL;
+}
+
 static bool varies(const char *signal)
 {
-    static const char *const names[] = {"AliveCounter", "Checksum", "Nonce", "Challenge",
-                                        "Transaction",  "Mac",      NULL};
-    for (size_t i = 0; names[i]; i++)
-        if (strcmp(names[i], signal) == 0)
-            return true;
-    return false;
+    bool root;
+    return why_varies(signal, &root);
+}
+
+/* The same, but for what others answer. */
+static bool is_no_root(const char *signal)
+{
+    bool root = false;
+    return !why_varies(signal, &root) || !root;
+}
+
+static bool is_no_mac(const char *signal)
+{
+    return strcmp(signal, "Mac") != 0;
 }
 
 static bool is_same_shape(const struct bus_frame *a, const struct bus_frame *b)
@@ -95,8 +125,8 @@ static struct span data_of(const struct bus_frame *f)
     return span_of(f->data, bus_frame_data(f));
 }
 
-static enum compare_result plain(const struct compare *c, const struct bus_frame *a,
-                                 const struct bus_frame *b, char out[COMPARE_TEXT])
+static enum compare_result plain(struct compare *c, const struct bus_frame *a, const struct bus_frame *b,
+                                 char out[COMPARE_TEXT])
 {
     struct signal_difference d;
     if (!is_same_shape(a, b)) {
@@ -106,7 +136,9 @@ static enum compare_result plain(const struct compare *c, const struct bus_frame
     }
     bool hold = checksums_hold(a, b);
     if (!c->exact && hold && !signals_differ(a, b, varies, &d) && signals_differ(a, b, NULL, &d)) {
-        snprintf(out, COMPARE_TEXT, "%s: begins anywhere, or is drawn anew", d.name);
+        bool root = signals_differ(a, b, is_no_root, &d);
+        c->roots |= root;
+        snprintf(out, COMPARE_TEXT, "%s: %s", d.name, why_varies(d.name, &root));
         return COMPARE_EXPLAINED;
     }
     if (signals_differ(a, b, hold && !c->exact ? varies : NULL, &d)) {
@@ -265,6 +297,26 @@ enum compare_result compare_frame(struct compare *c, const char *bus, const stru
     return bus_frame_equal(recorded, got) ? COMPARE_SAME : plain(c, recorded, got, out);
 }
 
+/* Is there a MAC in it? Its bytes are looked for in a frame that differs in all of them. */
+static bool has_mac(const struct bus_frame *f)
+{
+    struct bus_frame other = *f;
+    struct signal_difference d;
+    for (size_t i = 0; i < sizeof other.data; i++)
+        other.data[i] = (uint8_t)~other.data[i];
+    return signals_differ(f, &other, is_no_mac, &d);
+}
+
+static void played_whole(struct compare *c, const struct bus_frame *played)
+{
+    char why[COMPARE_TEXT];
+    if (!c->roots || !has_mac(played))
+        return;
+    snprintf(why, sizeof why, "the record goes on with %s, whose MAC is over its own random numbers",
+             matrix_find(played->id)->name);
+    compare_end(c, why);
+}
+
 /* An answer to a number that was never asked, or what follows from others' random numbers. */
 void compare_played_frame(struct compare *c, const char *bus, const struct bus_frame *played)
 {
@@ -273,6 +325,8 @@ void compare_played_frame(struct compare *c, const char *bus, const struct bus_f
     struct carried x;
     char why[COMPARE_TEXT];
     bool command;
+    if (row && row->kind == MATRIX_FRAME)
+        played_whole(c, played);
     if (!s || add(&s->recorded, played) != PIECE_WHOLE)
         return;
     struct span pdu = pdu_of(&s->recorded);

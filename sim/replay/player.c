@@ -49,6 +49,8 @@ static void take(struct player *p, size_t at, enum compare_result result, const 
 {
     char name[COMPARE_TEXT];
     p->done[at] = true;
+    while (p->first_unheard < p->record->count && (!p->mine[p->first_unheard] || p->done[p->first_unheard]))
+        p->first_unheard++;
     p->compared++;
     p->same += result == COMPARE_SAME;
     if (result == COMPARE_SAME)
@@ -131,6 +133,8 @@ static enum err play(struct player *p, const struct player_turn *t)
 
 static void tell_compare(struct player *p, const struct player_turn *t)
 {
+    if (t->deed == DEED_FRAME && !turns_is_for_mine(p, t))
+        return;
     if (t->deed == DEED_FRAME)
         compare_played_frame(&p->compare, item(p, t->item)->who, &item(p, t->item)->frame);
     else if (t->deed == DEED_COMMAND || t->deed == DEED_ANSWER)
@@ -239,7 +243,7 @@ static void unexpected(struct player *p, uint64_t now_us, bool cyclic, const cha
 
 static size_t next_frame(const struct player *p, const char *bus, uint32_t id)
 {
-    size_t i = 0;
+    size_t i = p->first_unheard;
     while (i < p->record->count && (p->done[i] || !is_of(p, i, bus, id)))
         i++;
     return i;
@@ -275,7 +279,7 @@ static void hear_frame(void *ctx, uint64_t now_us, const char *bus, const struct
 
 static size_t next_apdu(const struct player *p, bool command)
 {
-    size_t i = 0;
+    size_t i = p->first_unheard;
     while (i < p->record->count &&
            !(p->mine[i] && !p->done[i] && item(p, i)->kind == (command ? RECORD_COMMAND : RECORD_ANSWER)))
         i++;
@@ -373,16 +377,21 @@ static void count_open(struct player *p)
         p->open += p->mine[i] && !p->done[i];
 }
 
+static bool was_heard(const struct player *p, uint32_t id)
+{
+    for (size_t i = 0; i < p->record->count; i++)
+        if (p->mine[i] && p->done[i] && item(p, i)->kind == RECORD_FRAME && item(p, i)->frame.id == id)
+            return true;
+    return false;
+}
+
 /* A component that said none of what it says again and again is not there at all. */
 static void miss_cyclic(struct player *p)
 {
+    char name[COMPARE_TEXT];
     for (size_t i = 0; i < p->record->count; i++) {
-        char name[COMPARE_TEXT];
-        bool heard = false;
-        for (size_t k = 0; k < p->record->count && !heard; k++)
-            heard = p->mine[k] && p->done[k] && item(p, k)->kind == RECORD_FRAME &&
-                    item(p, k)->frame.id == item(p, i)->frame.id;
-        if (!p->mine[i] || p->done[i] || (heard && !p->compare.exact))
+        if (!p->mine[i] || p->done[i] || item(p, i)->kind != RECORD_FRAME ||
+            (!p->compare.exact && was_heard(p, item(p, i)->frame.id)))
             continue;
         p->done[i] = true;
         name_of(p, i, name);

@@ -33,7 +33,8 @@ struct player {
     /* what is to come */
     struct player_turn *turns;
     size_t turn_count, turn_cap, next_turn;
-    bool *mine, *done;  /* of the record's items: said by those under test, and heard now */
+    bool *mine, *done; /* of the record's items: said by those under test, and heard now */
+    size_t first_unheard;
     size_t first_open;  /* of those that others wait for */
     uint64_t offset_us; /* by which this run is behind the record */
     uint64_t wake_us, stuck_us, end_us;
@@ -67,6 +68,8 @@ bool turns_make(struct player *p, char problem[RECORD_PROBLEM]);
 bool turns_apdu_port(const struct member *m, enum port_end end, unsigned *port);
 /* Do those under test put this frame on this bus? */
 bool turns_is_mine(const struct player *p, const char *bus, const struct bus_frame *f);
+/* Is the frame of a turn meant for one of them? */
+bool turns_is_for_mine(const struct player *p, const struct player_turn *t);
 /* Is this said again and again, so that nobody waits for it? */
 bool turns_is_cyclic(const struct record_item *i);
 

@@ -113,6 +113,17 @@ static bool is_heard(const struct player *p, unsigned group, enum segment segmen
     return false;
 }
 
+bool turns_is_for_mine(const struct player *p, const struct player_turn *t)
+{
+    const struct matrix_row *row = matrix_find(p->record->items[t->item].frame.id);
+    enum matrix_node node;
+    for (size_t i = 0; row && i < p->scenario->member_count; i++)
+        if (p->lives[i] && p->scenario->members[i].group == t->group &&
+            stands_on(&p->scenario->members[i], t->segment, &node) && (row->receivers & node))
+            return true;
+    return false;
+}
+
 bool turns_is_cyclic(const struct record_item *i)
 {
     const struct matrix_row *row = i->kind == RECORD_FRAME ? matrix_find(i->frame.id) : NULL;
@@ -175,6 +186,17 @@ static bool any_card_lives(const struct player *p)
     return false;
 }
 
+/* When it left the card, but after the command. */
+static uint64_t answer_time(const struct player *p, size_t at)
+{
+    const struct record_item *i = &p->record->items[at];
+    uint64_t at_us = before(i->time_us, nfc_air_us(i->bytes.len));
+    while (at-- > 0)
+        if (p->record->items[at].kind == RECORD_COMMAND && strcmp(p->record->items[at].who, i->who) == 0)
+            return at_us > p->record->items[at].time_us ? at_us : p->record->items[at].time_us;
+    return at_us;
+}
+
 static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 {
     const struct record_item *i = &p->record->items[at];
@@ -192,7 +214,7 @@ static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
     else if (command && answers)
         add(p, DEED_COMMAND, i->time_us, at, reader);
     else if (!command && reads && card < p->scenario->member_count)
-        add(p, DEED_ANSWER, before(i->time_us, nfc_air_us(i->bytes.len)), at, card)->reader = i->who;
+        add(p, DEED_ANSWER, answer_time(p, at), at, card)->reader = i->who;
     return true;
 }
 
@@ -262,29 +284,66 @@ static void field(struct player *p, size_t at)
 
 /* ---- without a trace ---- */
 
-/* Nobody has written down when people did what they do: as late as the first APDU allows. */
+/* The first APDU, or the first that those under test say of their own accord; the record's count: none. */
+static size_t find_first(const struct player *p)
+{
+    size_t i = 0;
+    while (i < p->record->count && p->record->items[i].kind != RECORD_COMMAND)
+        i++;
+    if (i < p->record->count)
+        return i;
+    for (i = 0; i < p->record->count; i++)
+        if (p->mine[i] && !turns_is_cyclic(&p->record->items[i]))
+            return i;
+    return i;
+}
+
+/* Nobody has written down when cards came: as late as the first APDU allows. */
+static void guess_visit(struct player *p, const struct record_item *first)
+{
+    size_t reader = find_member(p, first->who), card = find_puppet(p, PORT_ASKS);
+    if (first->kind != RECORD_COMMAND || reader == p->scenario->member_count)
+        return;
+    if (!p->lives[reader])
+        add(p, DEED_FIELD, before(first->time_us, 2 * NFC_TOUCH_US), SIZE_MAX, reader)->on = true;
+    else if (card < p->scenario->member_count && !any_card_lives(p))
+        add(p, DEED_COME, before(first->time_us, NFC_TOUCH_US), SIZE_MAX, card)->reader = first->who;
+}
+
+/* Nor when people called: those that wait for a step, or lay a card down, as late. */
 static void guess(struct player *p)
 {
-    size_t first = 0, reader, card = find_puppet(p, PORT_ASKS);
-    while (first < p->record->count && p->record->items[first].kind != RECORD_COMMAND)
-        first++;
-    bool apdus = first < p->record->count;
-    uint64_t at_us = apdus ? p->record->items[first].time_us : 0;
-    reader = apdus ? find_member(p, p->record->items[first].who) : p->scenario->member_count;
-    if (apdus && !lives(p, reader) && reader < p->scenario->member_count)
-        add(p, DEED_FIELD, before(at_us, 2 * NFC_TOUCH_US), SIZE_MAX, reader)->on = true;
-    if (lives(p, reader) && card < p->scenario->member_count && !any_card_lives(p))
-        add(p, DEED_COME, before(at_us, NFC_TOUCH_US), SIZE_MAX, card)->reader = p->record->items[first].who;
+    size_t first = find_first(p);
+    uint64_t at_us = 0;
+    if (first < p->record->count) {
+        guess_visit(p, &p->record->items[first]);
+        at_us = before(p->record->items[first].time_us, NFC_TOUCH_US);
+    }
     for (size_t k = 0; k < p->scenario->action_count; k++) {
         const struct action *a = &p->scenario->actions[k];
         const struct component_class *class = p->scenario->members[a->member].class;
-        bool back = class->upset && strcmp(class->upset->back, class->calls[a->call].name) == 0;
-        if (a->moves || !p->lives[a->member])
-            continue;
-        uint64_t when_us =
-            back || a->when.step[0] ? before(at_us, NFC_TOUCH_US) : LINKS_US + a->when.after_us;
-        add(p, DEED_CALL, when_us, SIZE_MAX, a->member)->action = a;
+        bool late =
+            a->when.step[0] || (class->upset && strcmp(class->upset->back, class->calls[a->call].name) == 0);
+        if (!a->moves && p->lives[a->member])
+            add(p, DEED_CALL, late ? at_us : LINKS_US + a->when.after_us, SIZE_MAX, a->member)->action = a;
     }
+}
+
+/* Who carries between bus and card can only be tried with both. */
+static bool check_readers(const struct player *p, char problem[RECORD_PROBLEM])
+{
+    unsigned port;
+    enum matrix_node node;
+    for (size_t i = 0; i < p->scenario->member_count; i++) {
+        const struct member *m = &p->scenario->members[i];
+        if (!p->lives[i] || !turns_apdu_port(m, PORT_LISTENS, &port) || !stands_on(m, SEGMENT_BODY, &node) ||
+            (p->record->apdus && p->record->frames))
+            continue;
+        snprintf(problem, RECORD_PROBLEM,
+                 "%s speaks on the bus and with cards: it takes can.log and apdu.log", m->name);
+        return false;
+    }
+    return true;
 }
 
 /* Stable, and nearly in order already. */
@@ -301,7 +360,7 @@ static void sort(struct player *p)
 
 bool turns_make(struct player *p, char problem[RECORD_PROBLEM])
 {
-    bool ok = true;
+    bool ok = check_readers(p, problem);
     for (size_t i = 0; ok && i < p->record->count; i++)
         switch (p->record->items[i].kind) {
         case RECORD_FRAME:
