@@ -340,6 +340,7 @@ static void begin(void *ctx, struct run *r, struct virtual *v)
     p->run = r;
     p->v = v;
     r->limit_us = UINT64_MAX / 4; /* patience ends it */
+    r->in_order = false;          /* what one claims, another who is played may have claimed before */
     for (size_t i = 0; i < r->links.count; i++) {
         r->links.watched[i].awaited = false;
         r->links.watched[i].gated &= p->lives[r->links.watched[i].member];
