@@ -93,8 +93,8 @@ static void join_as(struct client *c, const struct broker *b, const struct setup
 Test(broker, rules, .timeout = 60)
 {
     struct broker b = {.user_count = 0};
-    const struct setup_instance instances[] = {{"tbm", &tbm_class, "SPAAK00000001", 0},
-                                               {"vos", &vos_class, "", 0}};
+    const struct setup_instance instances[] = {{"tbm", &tbm_class, "SPAAK00000001", 0, false},
+                                               {"vos", &vos_class, "", 0, false}};
     struct client vehicle, vos, nobody;
     char directory[96], log[] = "/dev/null", flag[] = "-c", program[100], command[200];
     char *argv[] = {program, flag, b.configuration, NULL};

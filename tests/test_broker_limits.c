@@ -13,8 +13,8 @@
 
 #define UP "spaak/SPAAK00000001/up/vos"
 
-static const struct setup_instance instances[] = {{"tbm", &tbm_class, "SPAAK00000001", 0},
-                                                  {"vos", &vos_class, "", 0}};
+static const struct setup_instance instances[] = {{"tbm", &tbm_class, "SPAAK00000001", 0, false},
+                                                  {"vos", &vos_class, "", 0, false}};
 static unsigned heard;
 
 static void hear(const char *topic)

@@ -63,7 +63,7 @@ static const struct {
       PORT(.name = "a", .medium = "call", .end = PORT_LISTENS, .bench = 2)},
      "port \"a\" of door: only a bus has a bench"},
     {{.init = init, PORT(.name = "a", .medium = "can", .bench = 2)}, NULL},
-    {{.init = init, .timer_count = ENV_TIMERS + 1}, "more than 32 timers"},
+    {{.init = init, .timer_count = ENV_TIMERS + 1}, "more than 48 timers"},
     {{.init = init, .port_count = ENV_PORTS + 1}, "more than 8 ports"},
     {{.init = init, .shows = nine_shows}, "more than 8 shows"},
     {{.init = init, .lasting = (const struct lasting_spec[]){{"ring", "rang"}, {.call = NULL}}},

@@ -501,7 +501,7 @@ Test(external, a_vandal_of_the_link_ends_no_run_without_a_reason)
 {
     static const struct deed rows[] = {{"no_frame", "2", "(DK_LINK_LOST)"},
                                        {"short", "3", "(DK_ANSWER)"},
-                                       {"twice", "2", "(DK_LINK_LOST)"},
+                                       {"twice", "2", "DK_LINK_LOST"},
                                        {"flood", "2", "(DK_ANSWER)"}};
     check_deeds(rows, sizeof rows / sizeof rows[0]);
 }

@@ -16,14 +16,14 @@ static const char *way_of(const struct port_spec *p)
     return NULL;
 }
 
-/* An end that others need, or that it cannot be without, must be one that somebody outside can take. */
+/* An end that it cannot be without must be one that somebody outside can take. */
 static bool can_be_outside(const struct member *m, char problem[EXTERNAL_PROBLEM])
 {
     size_t open = 0;
     for (size_t i = 0; m->class && i < m->class->port_count; i++) {
         const struct port_spec *p = &m->class->ports[i];
         open += way_of(p) != NULL;
-        if (way_of(p) || (p->end == PORT_ASKS && p->optional))
+        if (way_of(p) || p->optional)
             continue;
         snprintf(
             problem, EXTERNAL_PROBLEM,

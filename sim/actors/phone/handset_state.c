@@ -170,7 +170,7 @@ static enum err take(struct phone *p, const struct heard *h)
     if (!handset_begin(p, &t))
         return ERR_OK; /* it is loaded anew, and asks then */
     if (memcmp(k->key_id, state(p)->key_id, sizeof k->key_id) != 0 || k->state == APPLET_KEY_NONE)
-        return ERR_OK; /* deleted meanwhile */
+        return ERR_OK;                        /* deleted meanwhile */
     memset(t.sessions, 0, sizeof t.sessions); /* they end with the key */
     enum err e = apply(p, k, h, &what);
     enum err stored = handset_end_call(p, &t);
