@@ -9,54 +9,10 @@
 #include "sim/run/records.h"
 
 #define RETRY_US 1000u /* until what a link did not take is offered again */
-#define ROUNDS   20    /* of a cyclic message, by which two runs may be apart */
-
-/* ---- findings ---- */
 
 static const struct record_item *item(const struct player *p, size_t at)
 {
     return &p->record->items[at];
-}
-
-static void find(struct player *p, enum compare_result result, size_t at, const char *name, const char *text)
-{
-    p->explained += result == COMPARE_EXPLAINED;
-    p->different += result == COMPARE_DIFFERENT;
-    if (p->finding_count == PLAYER_FINDINGS) {
-        p->findings_lost++;
-        return;
-    }
-    struct player_finding *f = &p->findings[p->finding_count++];
-    *f = (struct player_finding){.result = result};
-    if (at < p->record->count) {
-        f->line = item(p, at)->line;
-        f->file = item(p, at)->file;
-    }
-    snprintf(f->text, sizeof f->text, "%.90s: %.300s", name, text);
-}
-
-static void name_of(struct player *p, size_t at, char out[COMPARE_TEXT])
-{
-    const struct record_item *i = item(p, at);
-    if (i->kind == RECORD_FRAME)
-        compare_name_frame(i->who, &i->frame, out);
-    else
-        compare_name_apdu(&p->compare, i->who, i->kind == RECORD_COMMAND, i->bytes, out);
-}
-
-/* Said by those under test, and heard now; what the record has of it. */
-static void take(struct player *p, size_t at, enum compare_result result, const char *text)
-{
-    char name[COMPARE_TEXT];
-    p->done[at] = true;
-    while (p->first_unheard < p->record->count && (!p->mine[p->first_unheard] || p->done[p->first_unheard]))
-        p->first_unheard++;
-    p->compared++;
-    p->same += result == COMPARE_SAME;
-    if (result == COMPARE_SAME)
-        return;
-    name_of(p, at, name);
-    find(p, result, at, name, text);
 }
 
 /* ---- what others wait for ---- */
@@ -86,8 +42,8 @@ static void miss_until(struct player *p, uint64_t time_us)
          at = first_open(p)) {
         char name[COMPARE_TEXT];
         p->done[at] = true;
-        name_of(p, at, name);
-        find(p, COMPARE_DIFFERENT, at, name, "did not come");
+        player_name(p, at, name);
+        player_find(p, COMPARE_DIFFERENT, at, name, "did not come");
     }
 }
 
@@ -144,7 +100,7 @@ static void tell_compare(struct player *p, const struct player_turn *t)
 
 static void wake(void *ctx);
 
-static void wake_at(struct player *p, uint64_t time_us)
+void player_wake_at(struct player *p, uint64_t time_us)
 {
     uint64_t now = virtual_now_us(p->v);
     time_us = time_us > now ? time_us : now;
@@ -161,24 +117,24 @@ static bool refused(struct player *p, const struct player_turn *t, enum err e, u
     if (p->stuck_us == UINT64_MAX)
         p->stuck_us = now;
     if (now < p->stuck_us + PLAYER_PATIENCE_US) {
-        wake_at(p, now + RETRY_US);
+        player_wake_at(p, now + RETRY_US);
         return false;
     }
     if (t->item < p->record->count && t->deed != DEED_FIELD && t->deed != DEED_COME && t->deed != DEED_GO)
-        name_of(p, t->item, name);
+        player_name(p, t->item, name);
     snprintf(text, sizeof text, "cannot be played: %s", err_text(e));
-    find(p, COMPARE_DIFFERENT, t->item, name, text);
+    player_find(p, COMPARE_DIFFERENT, t->item, name, text);
     return true;
 }
 
 /* What is due and free goes at once. */
-static void go_on(struct player *p)
+void player_go_on(struct player *p)
 {
     uint64_t now = virtual_now_us(p->v);
     while (!p->over && !p->compare.beyond && p->next_turn < p->turn_count) {
         const struct player_turn *t = &p->turns[p->next_turn];
         if (t->at_us + p->offset_us > now) {
-            wake_at(p, t->at_us + p->offset_us);
+            player_wake_at(p, t->at_us + p->offset_us);
             return;
         }
         if (!is_free(p, t))
@@ -197,118 +153,7 @@ static void go_on(struct player *p)
 
 static void wake(void *ctx)
 {
-    go_on(ctx);
-}
-
-/* ---- hearing ---- */
-
-static bool is_of(const struct player *p, size_t at, const char *bus, uint32_t id)
-{
-    const struct record_item *x = item(p, at);
-    return p->mine[at] && x->kind == RECORD_FRAME && x->frame.id == id && strcmp(x->who, bus) == 0;
-}
-
-/* Of a cyclic message the record may be some rounds behind: the next that is like this one, or `at`. */
-static size_t skip_rounds(struct player *p, const char *bus, const struct bus_frame *f, size_t at)
-{
-    size_t n = 0;
-    for (size_t i = at; i < p->record->count && n < ROUNDS; i++) {
-        if (!is_of(p, i, bus, f->id))
-            continue;
-        n++;
-        if (!compare_frames_alike(&item(p, i)->frame, f))
-            continue;
-        for (size_t k = at; k < i; k++)
-            if (is_of(p, k, bus, f->id))
-                p->done[k] = true;
-        return i;
-    }
-    return at;
-}
-
-/* Or it is ahead, and has said this before. */
-static bool is_round_again(const struct player *p, const char *bus, const struct bus_frame *f, size_t at)
-{
-    while (at-- > 0)
-        if (is_of(p, at, bus, f->id))
-            return compare_frames_alike(&item(p, at)->frame, f);
-    return false;
-}
-
-static void unexpected(struct player *p, uint64_t now_us, bool cyclic, const char *name)
-{
-    if (now_us < p->end_us + p->offset_us && (!cyclic || p->compare.exact))
-        find(p, COMPARE_DIFFERENT, SIZE_MAX, name, "is not in the record");
-}
-
-static size_t next_frame(const struct player *p, const char *bus, uint32_t id)
-{
-    size_t i = p->first_unheard;
-    while (i < p->record->count && (p->done[i] || !is_of(p, i, bus, id)))
-        i++;
-    return i;
-}
-
-static void hear_mine(struct player *p, uint64_t now_us, const char *bus, const struct bus_frame *f)
-{
-    const struct matrix_row *row = matrix_find(f->id);
-    char text[COMPARE_TEXT] = "", name[COMPARE_TEXT];
-    bool rounds = row && row->cycle_ms && !p->compare.exact;
-    size_t at = next_frame(p, bus, f->id);
-    if (rounds && (at == p->record->count || !compare_frames_alike(&item(p, at)->frame, f))) {
-        if (is_round_again(p, bus, f, at))
-            return;
-        at = skip_rounds(p, bus, f, at);
-    }
-    compare_name_frame(bus, f, name);
-    if (at == p->record->count)
-        unexpected(p, now_us, row && row->cycle_ms, name);
-    else
-        take(p, at, compare_frame(&p->compare, bus, &item(p, at)->frame, f, text), text);
-}
-
-static void hear_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
-{
-    struct player *p = ctx;
-    if (p->over || p->compare.beyond)
-        return;
-    if (turns_is_mine(p, bus, f))
-        hear_mine(p, now_us, bus, f);
-    go_on(p);
-}
-
-static size_t next_apdu(const struct player *p, bool command)
-{
-    size_t i = p->first_unheard;
-    while (i < p->record->count &&
-           !(p->mine[i] && !p->done[i] && item(p, i)->kind == (command ? RECORD_COMMAND : RECORD_ANSWER)))
-        i++;
-    return i;
-}
-
-/* Only what leaves somebody under test; it is handled later, when he is done with his turn. */
-static void hear_tap(void *ctx, const struct tap_event *e)
-{
-    struct player *p = ctx;
-    const struct member *m = e->out ? scenario_member(p->scenario, e->from) : NULL;
-    unsigned port;
-    char text[COMPARE_TEXT] = "", name[COMPARE_TEXT];
-    bool command = m && turns_apdu_port(m, PORT_LISTENS, &port);
-    if (p->over || p->compare.beyond || !m)
-        return;
-    if (!command && !turns_apdu_port(m, PORT_ASKS, &port))
-        return;
-    if (strcmp(m->class->ports[port].name, e->port) != 0)
-        return;
-    size_t at = next_apdu(p, command);
-    if (at == p->record->count) {
-        compare_name_apdu(&p->compare, command ? e->from : "", command, e->bytes, name);
-        unexpected(p, e->time_us, false, name);
-    } else {
-        take(p, at, compare_apdu(&p->compare, item(p, at)->who, command, item(p, at)->bytes, e->bytes, text),
-             text);
-    }
-    wake_at(p, e->time_us);
+    player_go_on(ctx);
 }
 
 /* ---- the run ---- */
@@ -348,7 +193,7 @@ static void begin(void *ctx, struct run *r, struct virtual *v)
     p->compare.crypto = virtual_crypto(v, "replay");
     p->wake_us = 0;
     virtual_at(v, 100, connect_readers, p);
-    go_on(p);
+    player_go_on(p);
 }
 
 static void keep_pace(const struct player *p, uint64_t now_us)
@@ -395,8 +240,8 @@ static void miss_cyclic(struct player *p)
             (!p->compare.exact && was_heard(p, item(p, i)->frame.id)))
             continue;
         p->done[i] = true;
-        name_of(p, i, name);
-        find(p, COMPARE_DIFFERENT, i, name, "did not come");
+        player_name(p, i, name);
+        player_find(p, COMPARE_DIFFERENT, i, name, "did not come");
         return;
     }
 }
@@ -426,7 +271,7 @@ static void pump(void *ctx, struct run *r, uint64_t now_us)
     if (now_us < deadline(p) || first_open(p) == p->record->count)
         return;
     miss_until(p, p->next_turn < p->turn_count ? p->turns[p->next_turn].at_us : UINT64_MAX);
-    wake_at(p, now_us);
+    player_wake_at(p, now_us);
 }
 
 static uint64_t due_us(void *ctx)
@@ -456,7 +301,7 @@ bool player_prepare(struct player *p, char problem[RECORD_PROBLEM])
     p->findings = calloc(PLAYER_FINDINGS, sizeof *p->findings);
     if (!p->mine || !p->done || !p->findings)
         abort();
-    p->players = (struct run_players){p, is_living, begin, hear_frame, hear_tap};
+    p->players = (struct run_players){p, is_living, begin, player_hear_frame, player_hear_tap};
     p->trial = (struct run_trial){p, pump, due_us, on_quiet, judge};
     p->stuck_us = UINT64_MAX;
     p->began_ms = records_clock_ms();

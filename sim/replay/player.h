@@ -51,6 +51,16 @@ struct player {
 bool player_prepare(struct player *p, char problem[RECORD_PROBLEM]);
 void player_free(struct player *p);
 
+/* Plays what is due and free; comes again at that time. */
+void player_go_on(struct player *p);
+void player_wake_at(struct player *p, uint64_t time_us);
+
+/* hear.c: what those under test say, against the record. `at`: of its items; SIZE_MAX: none. */
+void player_hear_frame(void *player, uint64_t now_us, const char *bus, const struct bus_frame *f);
+void player_hear_tap(void *player, const struct tap_event *e);
+void player_find(struct player *p, enum compare_result result, size_t at, const char *name, const char *text);
+void player_name(struct player *p, size_t at, char out[COMPARE_TEXT]);
+
 /* turns.c: what is to be played and when, and what is to be heard. */
 enum player_deed { DEED_FRAME, DEED_COMMAND, DEED_ANSWER, DEED_CALL, DEED_FIELD, DEED_COME, DEED_GO };
 struct player_turn {
