@@ -220,7 +220,8 @@ static bool parse(bool command, struct span pdu, struct carried *out)
     if (command ? reader_command_parse(pdu, &c, NULL) : reader_report_parse(pdu, &r))
         return false;
     *out = command ? (struct carried){c.type, c.number, c.apdu, c.gap_ms}
-                   : (struct carried){r.type, r.number, r.apdu, (uint16_t)(r.loss + r.reason)};
+                   : (struct carried){r.type, r.number, r.apdu,
+                                      (uint16_t)((unsigned)r.loss + (unsigned)r.reason)};
     return true;
 }
 

@@ -1,5 +1,6 @@
 #include "sim/replay/player.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,7 @@ static enum err play(struct player *p, const struct player_turn *t)
 {
     const struct record_item *i = t->item < p->record->count ? item(p, t->item) : NULL;
     struct virtual_port *port;
+    assert(i || t->deed > DEED_ANSWER); /* what is said stands in the record */
     switch (t->deed) {
     case DEED_FRAME:
         return virtual_put(p->v, t->group, t->segment, &i->frame);
