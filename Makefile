@@ -33,7 +33,7 @@ host_SRC := $(filter-out $(core_SRC) %_main.c,$(wildcard lib/host/*.c lib/media/
 # a component is a folder; its name is the folder's, the class's and the program's
 FOLDERS  := $(patsubst %/,%,$(wildcard ecu/*/ backend/*/ sim/actors/*/)) sgw tbm
 component_SRC := $(wildcard $(FOLDERS:%=%/*.c))
-sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c sim/language/*.c sim/run/*.c sim/chaos/*.c sim/world/*.c sim/plant/*.c sim/play/*.c sim/uds/*.c))
+sim_SRC  := $(filter-out %_main.c sim/main.c,$(wildcard sim/*.c sim/language/*.c sim/run/*.c sim/chaos/*.c sim/replay/*.c sim/world/*.c sim/plant/*.c sim/play/*.c sim/uds/*.c))
 obj       = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 GEN_OBJ  := $(patsubst $(BUILD)/gen/%.c,$(BUILD)/obj/gen/%.o,$(GEN))
 CORE     := $(BUILD)/libcore.a

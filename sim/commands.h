@@ -16,6 +16,7 @@ int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
 int command_uds(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_replay(int argc, char **argv);
 
 /* catalogue.c: the scenarios of a file whose lives before them can be lived; false and a message otherwise.
  * Free *out in either case. */

@@ -70,6 +70,25 @@ static const struct help {
      "  spaaksim run op03 --external phone      # leaves it in out/op03/external, too\n"
      "  spaaksim export op03 --for phone /tmp/phone\n",
      "exit: 0 copied, 1 it could not be, 2 the command line is wrong, 3 no run has left it\n"},
+    {"replay", "a recorded talk against one end of it, alone",
+     "replay FILE... --of SCENARIO --alone LIST [options]",
+     "Plays apdu.log, can.log, or both, against some components of a scenario, in virtual time: they begin "
+     "with what its\npast gives, everybody else is played from the record, and what they say is compared "
+     "with "
+     "it, field by field. A\ntrace.jsonl beside the first file tells when people did what they did. "
+     "docs/replay.md\n\noptions:\n"
+     "  --of SCENARIO            whose components, past and calls\n"
+     "  --alone LIST             who is tested, e.g. phone, or spaak,wcp\n"
+     "  --seed N                 the record is of a virtual run with that seed: not a byte may differ\n"
+     "  --pace record|fast       by the clock on the wall, or as fast as it goes (default)\n"
+     "  --verbose                tell also what new random numbers explain\n",
+     0,
+     "  spaaksim run unlock --world virtual --seed 7\n"
+     "  spaaksim replay out/unlock/apdu.log --of unlock --alone phone --seed 7\n"
+     "  spaaksim replay out/unlock/can.log out/unlock/apdu.log --of unlock --alone spaak,door --seed 7\n"
+     "  spaaksim replay measured.log --of unlock --alone phone --verbose\n",
+     "exit: 0 no difference, or none but explained ones; 1 others, the first of them is told first; 2 the "
+     "command line,\nthe scenario or a file is wrong\n"},
     {"list", "name the scenarios", "list", "Names the scenarios with their use case and title.\n", 0,
      "  spaaksim list\n", EXITS},
     {"check", "check scenario files without running them", "check [--dump] [FILE...]",

@@ -437,7 +437,7 @@ void node_stop(struct node *n)
 void node_on_bytes(struct node *n, unsigned port, const char *address, struct span bytes)
 {
     assert(port < n->class->port_count);
-    if (n->host->tap)
+    if (n->host->tap && n->self) /* nothing enters who is not there */
         node_tap(n, port, false, address, bytes);
     if (!n->media[port]->frames) {
         NODE_INPUT(n, on_bytes, port, address, bytes);

@@ -79,6 +79,18 @@ struct run_trial {
     bool (*may)(void *ctx, size_t action);
 };
 
+/* Who plays those of a virtual world who do not live in it (sim/replay): they have their places on the links,
+ * and nobody starts them. */
+struct virtual;
+struct run_players {
+    void *ctx;
+    bool (*lives)(void *ctx, const char *member);
+    void (*begin)(void *ctx, struct run *r,
+                  struct virtual *v); /* everybody has a place, nobody has started */
+    void (*frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
+    void (*tap)(void *ctx, const struct tap_event *e); /* at who lives and has a port for APDUs */
+};
+
 /* What a world must be able to do. Names are those of members, and of the media's helpers. */
 struct world_ops {
     void (*kill)(struct run *r, const char *name);
@@ -123,6 +135,7 @@ struct run_options {
     unsigned columns;              /* of the terminal that shows it; 0: lines are as long as they are */
     uint64_t past_seed;            /* of the lives before a virtual run; 0: the run's */
     const struct run_trial *trial; /* NULL: the scenario judges */
+    const struct run_players *players; /* virtual; NULL: everybody lives */
     const struct fault_census *census; /* virtual: hears what faults could be meant for; NULL: nobody */
     bool quiet, colour, verbose;
     void (*print)(const char *line); /* takes the lines for the console; NULL: standard output does */

@@ -38,9 +38,17 @@ static void on_trace(void *ctx, const struct trace_event *e)
     run_on_event(ctx, e);
 }
 
+static const struct run_players *players_of(const struct run *r)
+{
+    return r->options->players;
+}
+
 static void on_frame(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
+    const struct run_players *p = players_of(ctx);
     run_on_frame(ctx, now_us, bus, f);
+    if (p)
+        p->frame(p->ctx, now_us, bus, f);
 }
 
 static void on_outside(void *ctx, unsigned group, enum segment s, const struct bus_frame *f)
@@ -50,14 +58,27 @@ static void on_outside(void *ctx, unsigned group, enum segment s, const struct b
         run_on_connector(r, group, virtual_now_us(world_of_run(r)->v), f);
 }
 
+static bool has_apdus(const struct component_class *class)
+{
+    for (size_t i = 0; i < class->port_count; i++) {
+        const struct medium *m = medium_find(media, class->ports[i].medium);
+        if (m && m->apdus)
+            return true;
+    }
+    return false;
+}
+
 static bool taps(void *ctx, const struct component_class *class)
 {
-    return records_want(ctx, class);
+    return records_want(ctx, class) || (players_of(ctx) && has_apdus(class));
 }
 
 static void on_tap(void *ctx, const struct tap_event *e)
 {
+    const struct run_players *p = players_of(ctx);
     run_on_tap(ctx, e);
+    if (p)
+        p->tap(p->ctx, e);
 }
 
 static void on_keep(void *ctx, const struct medium *m, const char *file, struct span bytes)
@@ -240,7 +261,9 @@ static bool each_member(struct run *r, bool (*fn)(struct run *r, size_t member))
 
 static bool start_member(struct run *r, size_t i)
 {
-    world_start(r, r->scenario->members[i].name);
+    const struct run_players *p = players_of(r);
+    if (!p || p->lives(p->ctx, r->scenario->members[i].name))
+        world_start(r, r->scenario->members[i].name);
     return true;
 }
 
@@ -293,6 +316,8 @@ static bool virtual_open(struct run *r, const struct scenario *s, const struct r
     if (!w->v || !populate(r))
         return false;
     r->verdict = VERDICT_PASS;
+    if (options->players)
+        options->players->begin(options->players->ctx, r, w->v);
     struct guard g;
     guard_begin(&g, r);
     run_start(r);

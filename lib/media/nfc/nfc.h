@@ -29,6 +29,11 @@
 
 enum nfc_frame { NFC_APDU, NFC_FIELD_ON, NFC_FIELD_OFF, NFC_TAG_LOST, NFC_FRAMES, NFC_GREETING = NFC_FRAMES };
 
+/* In virtual time. */
+#define NFC_TOUCH_US 1000u /* until a card that comes or goes, or a field that changes, is noticed */
+/* How long so many bytes are in the air, at 106 kbit/s. */
+uint64_t nfc_air_us(size_t len);
+
 extern const struct medium medium_nfc;
 
 #endif

@@ -9,7 +9,6 @@
 
 #define NS_PER_BYTE 84906u /* 9 bits at 106 kbit/s */
 #define FRAME_US    300u   /* around each frame */
-#define TOUCH_US    1000u  /* until a card that comes or goes, or a field that changes, is noticed */
 
 struct reader {
     struct virtual_port *port;
@@ -63,7 +62,7 @@ static struct card *next_card(struct reader *r, struct card *after)
 static void later(struct card *c, void (*run)(struct virtual *, void *, uint64_t), uint32_t argument)
 {
     struct virtual *v = virtual_of(c->port);
-    virtual_push(v, virtual_now_us(v) + TOUCH_US, run, c, argument, 0);
+    virtual_push(v, virtual_now_us(v) + NFC_TOUCH_US, run, c, argument, 0);
 }
 
 /* ---- cards that come and go ---- */
@@ -150,7 +149,7 @@ static void take_away(struct card *c)
         f->reader = c->reader;
         f->changes = c->reader->changes;
         address_of(c, f->address);
-        virtual_push(v, virtual_now_us(v) + TOUCH_US, farewell_event, f, 0, EVENT_OWNED);
+        virtual_push(v, virtual_now_us(v) + NFC_TOUCH_US, farewell_event, f, 0, EVENT_OWNED);
     }
     leave(c);
 }
@@ -245,6 +244,11 @@ static void arrive(struct virtual *v, void *object, uint64_t argument)
     free(a);
 }
 
+uint64_t nfc_air_us(size_t len)
+{
+    return FRAME_US + len * NS_PER_BYTE / 1000;
+}
+
 static enum err fly(struct card *c, bool to_card, struct span bytes)
 {
     struct virtual *v = virtual_of(c->port);
@@ -253,7 +257,7 @@ static enum err fly(struct card *c, bool to_card, struct span bytes)
         return ERR_NO_MEMORY;
     *a = (struct air){.card = c, .power = c->power, .to_card = to_card, .len = bytes.len};
     memcpy(a->bytes, bytes.p, bytes.len);
-    virtual_push(v, virtual_now_us(v) + FRAME_US + bytes.len * NS_PER_BYTE / 1000, arrive, a, 0, EVENT_OWNED);
+    virtual_push(v, virtual_now_us(v) + nfc_air_us(bytes.len), arrive, a, 0, EVENT_OWNED);
     return ERR_OK;
 }
 

@@ -1,0 +1,236 @@
+#include "sim/replay/record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/json/json.h"
+
+#define DAY_US 86400000000ull /* a virtual run is shorter */
+
+/* Where a file is being read, and what became of it. */
+struct reading {
+    struct record *record;
+    const char *path;
+    char *problem;
+    unsigned line;
+    int64_t epoch_us;
+    uint8_t *block;
+    size_t used, cap;
+};
+
+static bool refuse(struct reading *r, const char *why)
+{
+    char shown[200];
+    text_shown(shown, sizeof shown, r->path);
+    if (r->line)
+        snprintf(r->problem, RECORD_PROBLEM, "%s:%u: %s", shown, r->line, why);
+    else
+        snprintf(r->problem, RECORD_PROBLEM, "%s: %s", shown, why);
+    return false;
+}
+
+static struct record_item *add(struct reading *r, enum record_kind kind, uint64_t time_us)
+{
+    struct record *k = r->record;
+    if (k->count == k->cap) {
+        k->cap = k->cap ? 2 * k->cap : 256;
+        k->items = realloc(k->items, k->cap * sizeof *k->items);
+        if (!k->items)
+            abort();
+    }
+    k->items[k->count] =
+        (struct record_item){.kind = kind, .time_us = time_us, .line = r->line, .file = r->path};
+    return &k->items[k->count++];
+}
+
+/* ---- lines ---- */
+
+/* "    12.345 ms  wcp card1 > 00a4..." */
+static bool read_apdu(struct reading *r, const char *line)
+{
+    char reader[ENV_NAME_MAX], card[ENV_NAME_MAX], mark;
+    uint64_t ms;
+    unsigned us;
+    int at = -1, digits = 0, first = 0;
+    if (sscanf(line, " %9" SCNu64 ".%n%3u%n ms %31s %31s %c %n", &ms, &first, &us, &digits, reader, card,
+               &mark, &at) != 5 ||
+        at < 0 || digits - first != 3 || (mark != '<' && mark != '>'))
+        return refuse(r, "not a line of an apdu.log (\"12.345 ms  READER CARD > HEX\")");
+    size_t len = strlen(line + at);
+    long n = hex_decode(line + at, len, r->block + r->used, r->cap - r->used);
+    if (n < 2)
+        return refuse(r, n < 0 ? "these are not whole bytes in hex" : "an APDU has two bytes at least");
+    struct record_item *i = add(r, mark == '>' ? RECORD_COMMAND : RECORD_ANSWER, ms * 1000 + us);
+    text_copy(i->who, sizeof i->who, reader);
+    text_copy(i->what, sizeof i->what, card);
+    i->bytes = span_of(r->block + r->used, (size_t)n);
+    r->used += (size_t)n;
+    return r->record->apdus = true;
+}
+
+static bool read_frame(struct reading *r, const char *line)
+{
+    struct bus_frame f;
+    uint64_t time_us;
+    char bus[17];
+    if (bus_log_parse(line, &time_us, bus, &f))
+        return refuse(r, "not a line of candump -L (\"(1767225600.000332) body 3B0#00\")");
+    struct record_item *i = add(r, RECORD_FRAME, time_us);
+    text_copy(i->who, sizeof i->who, bus);
+    i->frame = f;
+    return r->record->frames = true;
+}
+
+static bool read_talk(struct reading *r, const char *line)
+{
+    return line[0] == '(' ? read_frame(r, line) : read_apdu(r, line);
+}
+
+/* ---- files ---- */
+
+static bool read_lines(struct reading *r, FILE *f, bool (*take)(struct reading *r, const char *line))
+{
+    static char line[RECORD_LINE_MAX];
+    while (fgets(line, sizeof line, f)) {
+        size_t len = strlen(line);
+        r->line++;
+        if (len == 0 || line[len - 1] != '\n')
+            return refuse(r, len + 1 == sizeof line ? "a line is too long"
+                             : feof(f)              ? "the file ends in the middle of a line"
+                                                    : "a byte of value zero: not a text");
+        line[len - 1] = '\0';
+        if (!take(r, line))
+            return false;
+    }
+    if (ferror(f))
+        return refuse(r, strerror(errno));
+    return r->line > 0 || refuse(r, "the file is empty");
+}
+
+static bool read_file(struct reading *r, bool (*take)(struct reading *r, const char *line))
+{
+    struct stat about;
+    FILE *f = fopen(r->path, "re");
+    if (!f)
+        return refuse(r, strerror(errno));
+    bool known = fstat(fileno(f), &about) == 0 && S_ISREG(about.st_mode);
+    bool ok = known ? about.st_size <= RECORD_FILE_MAX || refuse(r, "longer than 64 MB")
+                    : refuse(r, "not a file; name apdu.log, can.log, or both");
+    if (ok) {
+        r->cap = (size_t)about.st_size / 2 + 1;
+        r->block = malloc(r->cap);
+        if (!r->block)
+            abort();
+        ok = read_lines(r, f, take);
+    }
+    fclose(f);
+    return ok;
+}
+
+/* Frames of a virtual world tell its time; those of others begin with the first. */
+static void set_clock(struct record *r, size_t from, int64_t epoch_us)
+{
+    uint64_t first = UINT64_MAX, last = 0, epoch = (uint64_t)epoch_us;
+    for (size_t i = from; i < r->count; i++)
+        if (r->items[i].kind == RECORD_FRAME) {
+            first = r->items[i].time_us < first ? r->items[i].time_us : first;
+            last = r->items[i].time_us > last ? r->items[i].time_us : last;
+        }
+    bool ours = first >= epoch && last < epoch + DAY_US;
+    r->foreign_clock |= last && !ours;
+    for (size_t i = from; i < r->count; i++)
+        if (r->items[i].kind == RECORD_FRAME)
+            r->items[i].time_us -= ours ? epoch : first;
+}
+
+bool record_read(struct record *r, const char *path, int64_t epoch_us, char problem[RECORD_PROBLEM])
+{
+    struct reading reading = {.record = r, .path = path, .problem = problem, .epoch_us = epoch_us};
+    size_t from = r->count;
+    if (r->files == RECORD_FILES)
+        return refuse(&reading, "too many files");
+    bool ok = read_file(&reading, read_talk);
+    r->blocks[r->files++] = reading.block;
+    if (ok)
+        set_clock(r, from, epoch_us);
+    return ok;
+}
+
+/* ---- what people did ---- */
+
+/* Of its members only numbers are not texts. */
+static bool read_event(struct reading *r, const char *line)
+{
+    char component[ENV_NAME_MAX] = "", kind[24] = "", detail[ENV_TEXT_MAX * 6] = "", message[80] = "";
+    const struct json_field always[] = {{"component", 1, component, sizeof component},
+                                        {"kind", 1, kind, sizeof kind}},
+                            call[] = {{"detail", 0, detail, sizeof detail}},
+                            show[] = {{"detail", 0, detail, sizeof detail},
+                                      {"message", 1, message, sizeof message}};
+    const char *at = strstr(line, "\"t_us\":");
+    struct span text = span_of(line, strlen(line));
+    uint64_t time_us;
+    if (!at || sscanf(at, "\"t_us\":%19" SCNu64, &time_us) != 1 ||
+        json_read(text, always, 2, JSON_SKIP_OTHERS))
+        return refuse(r, "not an event of a trace.jsonl");
+    bool is_call = strcmp(kind, "call") == 0 && !json_read(text, call, 1, JSON_SKIP_OTHERS);
+    bool is_field = strcmp(kind, "show") == 0 && !json_read(text, show, 2, JSON_SKIP_OTHERS) &&
+                    strcmp(message, "field") == 0 &&
+                    (strcmp(detail, "on") == 0 || strcmp(detail, "off") == 0);
+    if (!is_call && !is_field)
+        return true;
+    struct record_item *i = add(r, is_call ? RECORD_CALL : RECORD_FIELD, time_us);
+    text_copy(i->who, sizeof i->who, component);
+    snprintf(i->what, sizeof i->what, "%.*s", (int)strcspn(detail, " "), detail);
+    return true;
+}
+
+bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM])
+{
+    struct reading reading = {.record = r, .path = path, .problem = problem};
+    struct stat about;
+    if (stat(path, &about) != 0 && errno == ENOENT)
+        return true;
+    bool ok = read_file(&reading, read_event);
+    free(reading.block);
+    r->trace = ok;
+    return ok;
+}
+
+static int order(const void *a, const void *b)
+{
+    const struct record_item *x = a, *y = b;
+    return x->time_us < y->time_us ? -1 : x->time_us > y->time_us;
+}
+
+/* Merges, so that equal ones stay as they were read. */
+void record_sort(struct record *r)
+{
+    struct record_item *other = calloc(r->count + 1, sizeof *other);
+    if (!other)
+        abort();
+    for (size_t width = 1; width < r->count; width *= 2) {
+        for (size_t from = 0; from < r->count; from += 2 * width) {
+            size_t middle = from + width < r->count ? from + width : r->count;
+            size_t end = from + 2 * width < r->count ? from + 2 * width : r->count, a = from, b = middle;
+            for (size_t k = from; k < end; k++) {
+                bool left = b == end || (a < middle && order(&r->items[a], &r->items[b]) <= 0);
+                other[k] = r->items[left ? a++ : b++];
+            }
+        }
+        memcpy(r->items, other, r->count * sizeof *other);
+    }
+    free(other);
+}
+
+void record_free(struct record *r)
+{
+    free(r->items);
+    for (size_t i = 0; i < r->files; i++)
+        free(r->blocks[i]);
+    *r = (struct record){0};
+}

@@ -1,0 +1,384 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/can/wire.h"
+#include "lib/media/can/can.h"
+#include "lib/media/media.h"
+#include "lib/media/nfc/nfc.h"
+#include "lib/msg/reader.h"
+#include "sim/replay/player.h"
+
+#define LINKS_US 900u /* calls at the start come when the links are there */
+
+bool turns_apdu_port(const struct member *m, enum port_end end, unsigned *port)
+{
+    for (unsigned i = 0; m->class && i < m->class->port_count; i++) {
+        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
+        if (medium && medium->apdus && m->class->ports[i].end == end) {
+            *port = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t find_member(const struct player *p, const char *name)
+{
+    size_t i = 0;
+    while (i < p->scenario->member_count && strcmp(p->scenario->members[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static bool lives(const struct player *p, size_t member)
+{
+    return member < p->scenario->member_count && p->lives[member];
+}
+
+/* ---- whose frames ---- */
+
+static bool find_bus(const struct player *p, const char *bus, unsigned *group, enum segment *segment)
+{
+    char name[CAN_BUS_NAME];
+    for (unsigned g = 0; g < p->scenario->groups || g == 0; g++)
+        for (unsigned s = 0; s < SEGMENTS; s++) {
+            can_bus_name(g, (enum segment)s, name);
+            if (strcmp(name, bus) == 0) {
+                *group = g;
+                *segment = (enum segment)s;
+                return true;
+            }
+        }
+    return false;
+}
+
+static bool stands_on(const struct member *m, enum segment s, enum matrix_node *node)
+{
+    for (size_t i = 0; m->class && i < m->class->port_count; i++) {
+        const struct port_spec *port = &m->class->ports[i];
+        const struct medium *medium = medium_find(media, port->medium);
+        if (medium && medium->frames && port->segment == s) {
+            *node = port->node;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Two readers are one node of the matrix: their places tell whose row it is. */
+static bool is_of_place(const struct player *p, size_t member, const struct matrix_row *row)
+{
+    uint64_t settings[ENV_SETTINGS];
+    const struct setting_spec *spec = p->scenario->members[member].class->settings;
+    bool of_a_reader = false;
+    scenario_settings(p->scenario, member, settings);
+    for (unsigned place = 0; place < READER_PLACES; place++) {
+        enum reader_place r = (enum reader_place)place;
+        of_a_reader |= row == matrix_row(reader_row_status(r)) || row == matrix_row(reader_row_report(r));
+    }
+    for (size_t i = 0; of_a_reader && spec && spec[i].name; i++)
+        if (strcmp(spec[i].name, "place") == 0) {
+            enum reader_place r = (enum reader_place)settings[i];
+            return row == matrix_row(reader_row_status(r)) || row == matrix_row(reader_row_report(r));
+        }
+    return true;
+}
+
+bool turns_is_mine(const struct player *p, const char *bus, const struct bus_frame *f)
+{
+    const struct matrix_row *row = matrix_find(f->id);
+    unsigned group;
+    enum segment segment;
+    enum matrix_node node;
+    if (!row || !find_bus(p, bus, &group, &segment))
+        return false;
+    enum matrix_node sender = row->from == segment ? row->sender : NODE_SGW;
+    for (size_t i = 0; i < p->scenario->member_count; i++) {
+        const struct member *m = &p->scenario->members[i];
+        if (p->lives[i] && m->class->place == PLACE_VEHICLE && m->group == group &&
+            stands_on(m, segment, &node) && node == sender && is_of_place(p, i, row))
+            return true;
+    }
+    return false;
+}
+
+static bool is_heard(const struct player *p, unsigned group, enum segment segment)
+{
+    enum matrix_node node;
+    for (size_t i = 0; i < p->scenario->member_count; i++)
+        if (p->lives[i] && p->scenario->members[i].group == group &&
+            stands_on(&p->scenario->members[i], segment, &node))
+            return true;
+    return false;
+}
+
+bool turns_is_for_mine(const struct player *p, const struct player_turn *t)
+{
+    const struct matrix_row *row = matrix_find(p->record->items[t->item].frame.id);
+    enum matrix_node node;
+    for (size_t i = 0; row && i < p->scenario->member_count; i++)
+        if (p->lives[i] && p->scenario->members[i].group == t->group &&
+            stands_on(&p->scenario->members[i], t->segment, &node) && (row->receivers & node))
+            return true;
+    return false;
+}
+
+bool turns_is_cyclic(const struct record_item *i)
+{
+    const struct matrix_row *row = i->kind == RECORD_FRAME ? matrix_find(i->frame.id) : NULL;
+    return row && row->cycle_ms;
+}
+
+/* ---- turns ---- */
+
+static struct player_turn *add(struct player *p, enum player_deed deed, uint64_t at_us, size_t item,
+                               size_t member)
+{
+    if (p->turn_count == p->turn_cap) {
+        p->turn_cap = p->turn_cap ? 2 * p->turn_cap : 256;
+        p->turns = realloc(p->turns, p->turn_cap * sizeof *p->turns);
+        if (!p->turns)
+            abort();
+    }
+    p->turns[p->turn_count] =
+        (struct player_turn){.deed = deed, .at_us = at_us, .item = item, .member = member};
+    return &p->turns[p->turn_count++];
+}
+
+/* A time so much earlier, but not before the beginning. */
+static uint64_t before(uint64_t time_us, uint64_t by_us)
+{
+    return time_us > by_us ? time_us - by_us : 0;
+}
+
+static void frame(struct player *p, size_t at)
+{
+    const struct record_item *i = &p->record->items[at];
+    unsigned group;
+    enum segment segment;
+    if (!find_bus(p, i->who, &group, &segment) || !is_heard(p, group, segment))
+        return;
+    if ((p->mine[at] = turns_is_mine(p, i->who, &i->frame)))
+        return;
+    struct player_turn *t = add(p, DEED_FRAME, before(i->time_us, wire_time_us(&i->frame)), at, SIZE_MAX);
+    t->group = group;
+    t->segment = segment;
+}
+
+/* Somebody who is no member under test and has such an end. */
+static size_t find_puppet(const struct player *p, enum port_end end)
+{
+    unsigned port;
+    size_t i = 0;
+    while (i < p->scenario->member_count &&
+           (p->lives[i] || !turns_apdu_port(&p->scenario->members[i], end, &port)))
+        i++;
+    return i;
+}
+
+static bool any_card_lives(const struct player *p)
+{
+    unsigned port;
+    for (size_t i = 0; i < p->scenario->member_count; i++)
+        if (p->lives[i] && turns_apdu_port(&p->scenario->members[i], PORT_ASKS, &port))
+            return true;
+    return false;
+}
+
+/* When it left the card, but after the command. */
+static uint64_t answer_time(const struct player *p, size_t at)
+{
+    const struct record_item *i = &p->record->items[at];
+    uint64_t at_us = before(i->time_us, nfc_air_us(i->bytes.len));
+    while (at-- > 0)
+        if (p->record->items[at].kind == RECORD_COMMAND && strcmp(p->record->items[at].who, i->who) == 0)
+            return at_us > p->record->items[at].time_us ? at_us : p->record->items[at].time_us;
+    return at_us;
+}
+
+static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
+{
+    const struct record_item *i = &p->record->items[at];
+    size_t reader = find_member(p, i->who), card = find_puppet(p, PORT_ASKS);
+    bool command = i->kind == RECORD_COMMAND, reads = lives(p, reader), answers = any_card_lives(p);
+    unsigned port;
+    if (reader == p->scenario->member_count ||
+        !turns_apdu_port(&p->scenario->members[reader], PORT_LISTENS, &port)) {
+        snprintf(problem, RECORD_PROBLEM, "%s:%u: %s has no reader called \"%s\"", i->file, i->line,
+                 p->scenario->name, i->who);
+        return false;
+    }
+    if (command ? reads : answers)
+        p->mine[at] = reads || answers;
+    else if (command && answers)
+        add(p, DEED_COMMAND, i->time_us, at, reader);
+    else if (!command && reads && card < p->scenario->member_count)
+        add(p, DEED_ANSWER, answer_time(p, at), at, card)->reader = i->who;
+    return true;
+}
+
+/* The call of the scenario that this one was: the nth of its name to that member. */
+static const struct action *find_action(const struct player *p, size_t at)
+{
+    const struct record_item *i = &p->record->items[at];
+    size_t nth = 0;
+    for (size_t k = 0; k < at; k++)
+        nth += p->record->items[k].kind == RECORD_CALL && strcmp(p->record->items[k].who, i->who) == 0 &&
+               strcmp(p->record->items[k].what, i->what) == 0;
+    for (size_t k = 0; k < p->scenario->action_count; k++) {
+        const struct action *a = &p->scenario->actions[k];
+        const struct member *m = &p->scenario->members[a->member];
+        if (!a->moves && strcmp(m->name, i->who) == 0 &&
+            strcmp(m->class->calls[a->call].name, i->what) == 0 && nth-- == 0)
+            return a;
+    }
+    return NULL;
+}
+
+/* Cards that come and go by their persons' hands. */
+static void visit(struct player *p, size_t at, size_t member, const struct action *a)
+{
+    const struct upset_spec *u = p->scenario->members[member].class->upset;
+    unsigned port;
+    if (!u || !turns_apdu_port(&p->scenario->members[member], PORT_ASKS, &port))
+        return;
+    uint64_t at_us = p->record->items[at].time_us;
+    if (strcmp(u->back, p->record->items[at].what) == 0 && a && lives(p, find_member(p, a->values[0].text)))
+        add(p, DEED_COME, at_us, at, member)->reader = a->values[0].text;
+    else if (strcmp(u->away, p->record->items[at].what) == 0)
+        add(p, DEED_GO, at_us, at, member);
+}
+
+static bool call(struct player *p, size_t at, char problem[RECORD_PROBLEM])
+{
+    const struct record_item *i = &p->record->items[at];
+    size_t member = find_member(p, i->who);
+    const struct action *a = find_action(p, at);
+    if (member == p->scenario->member_count)
+        return true;
+    if (!p->lives[member]) {
+        visit(p, at, member, a);
+        return true;
+    }
+    if (a) {
+        add(p, DEED_CALL, i->time_us, at, member)->action = a;
+        return true;
+    }
+    snprintf(problem, RECORD_PROBLEM,
+             "%s:%u: %s does not call \"%s\" of %s; is it a record of that scenario?", i->file, i->line,
+             p->scenario->name, i->what, i->who);
+    return false;
+}
+
+static void field(struct player *p, size_t at)
+{
+    const struct record_item *i = &p->record->items[at];
+    size_t member = find_member(p, i->who);
+    unsigned port;
+    if (member == p->scenario->member_count || p->lives[member] ||
+        !turns_apdu_port(&p->scenario->members[member], PORT_LISTENS, &port))
+        return;
+    add(p, DEED_FIELD, i->time_us, at, member)->on = strcmp(i->what, "on") == 0;
+}
+
+/* ---- without a trace ---- */
+
+/* The first APDU, or the first that those under test say of their own accord; the record's count: none. */
+static size_t find_first(const struct player *p)
+{
+    size_t i = 0;
+    while (i < p->record->count && p->record->items[i].kind != RECORD_COMMAND)
+        i++;
+    if (i < p->record->count)
+        return i;
+    for (i = 0; i < p->record->count; i++)
+        if (p->mine[i] && !turns_is_cyclic(&p->record->items[i]))
+            return i;
+    return i;
+}
+
+/* Nobody has written down when cards came: as late as the first APDU allows. */
+static void guess_visit(struct player *p, const struct record_item *first)
+{
+    size_t reader = find_member(p, first->who), card = find_puppet(p, PORT_ASKS);
+    if (first->kind != RECORD_COMMAND || reader == p->scenario->member_count)
+        return;
+    if (!p->lives[reader])
+        add(p, DEED_FIELD, before(first->time_us, 2 * NFC_TOUCH_US), SIZE_MAX, reader)->on = true;
+    else if (card < p->scenario->member_count && !any_card_lives(p))
+        add(p, DEED_COME, before(first->time_us, NFC_TOUCH_US), SIZE_MAX, card)->reader = first->who;
+}
+
+/* Nor when people called: those that wait for a step, or lay a card down, as late. */
+static void guess(struct player *p)
+{
+    size_t first = find_first(p);
+    uint64_t at_us = 0;
+    if (first < p->record->count) {
+        guess_visit(p, &p->record->items[first]);
+        at_us = before(p->record->items[first].time_us, NFC_TOUCH_US);
+    }
+    for (size_t k = 0; k < p->scenario->action_count; k++) {
+        const struct action *a = &p->scenario->actions[k];
+        const struct component_class *class = p->scenario->members[a->member].class;
+        bool late =
+            a->when.step[0] || (class->upset && strcmp(class->upset->back, class->calls[a->call].name) == 0);
+        if (!a->moves && p->lives[a->member])
+            add(p, DEED_CALL, late ? at_us : LINKS_US + a->when.after_us, SIZE_MAX, a->member)->action = a;
+    }
+}
+
+/* Who carries between bus and card can only be tried with both. */
+static bool check_readers(const struct player *p, char problem[RECORD_PROBLEM])
+{
+    unsigned port;
+    enum matrix_node node;
+    for (size_t i = 0; i < p->scenario->member_count; i++) {
+        const struct member *m = &p->scenario->members[i];
+        if (!p->lives[i] || !turns_apdu_port(m, PORT_LISTENS, &port) || !stands_on(m, SEGMENT_BODY, &node) ||
+            (p->record->apdus && p->record->frames))
+            continue;
+        snprintf(problem, RECORD_PROBLEM,
+                 "%s speaks on the bus and with cards: it takes can.log and apdu.log", m->name);
+        return false;
+    }
+    return true;
+}
+
+/* Stable, and nearly in order already. */
+static void sort(struct player *p)
+{
+    for (size_t i = 1; i < p->turn_count; i++) {
+        struct player_turn t = p->turns[i];
+        size_t k = i;
+        for (; k > 0 && p->turns[k - 1].at_us > t.at_us; k--)
+            p->turns[k] = p->turns[k - 1];
+        p->turns[k] = t;
+    }
+}
+
+bool turns_make(struct player *p, char problem[RECORD_PROBLEM])
+{
+    bool ok = check_readers(p, problem);
+    for (size_t i = 0; ok && i < p->record->count; i++)
+        switch (p->record->items[i].kind) {
+        case RECORD_FRAME:
+            frame(p, i);
+            break;
+        case RECORD_COMMAND:
+        case RECORD_ANSWER:
+            ok = apdu(p, i, problem);
+            break;
+        case RECORD_CALL:
+            ok = call(p, i, problem);
+            break;
+        case RECORD_FIELD:
+            field(p, i);
+            break;
+        }
+    if (ok && !p->record->trace)
+        guess(p);
+    sort(p);
+    return ok;
+}
