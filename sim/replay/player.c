@@ -304,7 +304,8 @@ bool player_prepare(struct player *p, char problem[RECORD_PROBLEM])
     if (!p->mine || !p->done || !p->findings)
         abort();
     p->players = (struct run_players){p, is_living, begin, player_hear_frame, player_hear_tap};
-    p->trial = (struct run_trial){p, pump, due_us, on_quiet, judge};
+    p->trial =
+        (struct run_trial){.ctx = p, .pump = pump, .due_us = due_us, .quiet = on_quiet, .judge = judge};
     p->stuck_us = UINT64_MAX;
     p->began_ms = records_clock_ms();
     if (!turns_make(p, problem))
