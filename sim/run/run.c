@@ -282,7 +282,7 @@ static void act(struct run *r, size_t action, uint64_t now_us)
 {
     const struct run_trial *trial = r->options->trial;
     const struct action *a = &r->scenario->actions[action];
-    if (trial && !trial->may(trial->ctx, action))
+    if (trial && trial->may && !trial->may(trial->ctx, action))
         return;
     if (a->moves)
         move(r, a, now_us);

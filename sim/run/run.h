@@ -75,7 +75,7 @@ struct run_trial {
     /* The world is quiet; true: something was set off, and the run goes on. */
     bool (*quiet)(void *ctx, struct run *r, uint64_t now_us);
     void (*judge)(void *ctx, struct run *r); /* adds failures; stores are there */
-    /* An action of the scenario is about to be made; false: it is not made. */
+    /* An action of the scenario is about to be made; false: it is not made. NULL: each is. */
     bool (*may)(void *ctx, size_t action);
 };
 
