@@ -465,8 +465,12 @@ def main():
     options.add_argument("--password")
     options.add_argument("--readers", default="wcp", help="where it is laid, one after the other, for a transaction: wcp,door")
     chosen = options.parse_args()
-    with open(chosen.parameters, encoding="utf-8") as f:
-        parameters = json.load(f)
+    try:
+        with open(chosen.parameters, encoding="utf-8") as f:
+            parameters = json.load(f)
+    except (OSError, ValueError) as e:
+        print("phone: %s cannot be read: %s; start the run first, it writes this file" % (chosen.parameters, e), file=sys.stderr)
+        return 2
     instance = Instance(parameters)
     phone = Phone(instance, chosen.password or instance.password)
     readers = chosen.readers.split(",")
@@ -489,4 +493,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("phone: interrupted", file=sys.stderr)
+        sys.exit(130)
