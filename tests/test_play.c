@@ -222,7 +222,7 @@ Test(play, wrong_lines_are_named_and_fail)
 Test(play, a_reader_that_is_not_there_is_refused)
 {
     struct played *p = malloc(sizeof *p);
-    play("op02 --world virtual",
+    play("op03 --world virtual",
          "phone place reader=wcp; run 1 s\nphone place reader=nodoor\nrun 1 s\nquit\n", p);
     cr_expect(eq(int, p->code, 1), "%s", p->text);
     const char *no = strstr(p->text, "line 2: \"nodoor\" is no reader of this run; there is wcp");
