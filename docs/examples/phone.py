@@ -449,13 +449,13 @@ def serve(phone, link, until):
     while not phone.applet.usable() or phone.applet.usable().transactions < until:
         try:
             kind, body = link.hear()
-        except ConnectionError:
-            return
-        if kind in (dk.FIELD_ON, dk.FIELD_OFF):
-            phone.reset()
-        elif kind == dk.APDU:
-            link.say(dk.APDU, phone.answer(body))
-        else:
+            if kind in (dk.FIELD_ON, dk.FIELD_OFF):
+                phone.reset()
+            elif kind == dk.APDU:
+                link.say(dk.APDU, phone.answer(body))
+            else:
+                return
+        except ConnectionError:  # it may be gone while an answer is worked out
             return
 
 
