@@ -269,6 +269,8 @@ static bool make_out(struct batch *b)
 {
     char path[FOLDER_PATH + 20];
     bool ok = claim(b->out, &b->folder);
+    if (ok)
+        unlinkat(b->folder, "junit.xml", 0); /* should this one be interrupted, it would be taken for its */
     for (unsigned w = 0; ok && w < WORLDS; w++) {
         snprintf(path, sizeof path, "%s/%s", b->out, world_names[w]);
         ok = claim(path, &b->worlds[w]);

@@ -266,6 +266,22 @@ Test(cli, a_folder_without_our_mark_is_left_alone)
     }
 }
 
+/* Only the folder of the records itself is marked: what a user later puts above it is his. */
+Test(cli, what_stands_above_records_is_left_alone)
+{
+    run_into("a/b/c", 0, "PASS");
+    cr_expect(zero(int, access(path_of("a/b/c/.spaaksim"), F_OK)));
+    cr_expect(ne(int, access(path_of("a/b/.spaaksim"), F_OK), 0));
+    cr_expect(ne(int, access(path_of("a/.spaaksim"), F_OK), 0));
+    write_own("a/b/trace.jsonl");
+    run_into("a/b", 3, "that spaaksim did not make");
+    run_into("a", 3, "that spaaksim did not make");
+    cr_expect(is_own("a/b/trace.jsonl"));
+    run_into("a/b/c", 0, "PASS");
+    unlink(path_of("a/b/trace.jsonl"));
+    run_into("a", 0, "PASS"); /* nothing in it but records */
+}
+
 Test(cli, what_a_user_puts_beside_records_stays)
 {
     static const char *const own[] = {"r/letter", "r/logs/notes.txt", "r/stores/keys", "elsewhere/trace"};

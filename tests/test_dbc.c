@@ -63,6 +63,11 @@ Test(dbc, says_what_tools_and_people_need)
         "BA_ \"GenMsgCycleTime\" BO_ 928 100;\n",
         "BA_ \"BusType\" \"CAN FD\";\n",
         "CM_ SG_ 928 Checksum \"" CHECKSUM_COMMENT "\";\n",
+        "CM_ BO_ 928 \"Every 100 ms, and at once when a value changes.\";\n",
+        "CM_ BO_ 952 \"Every 100 ms, and at once when a value changes.\";\n",
+        "CM_ BO_ 936 \"Every 500 ms.\";\n",
+        "CM_ BO_ 944 \"Every 500 ms.\";\n",
+        "CM_ BO_ 945 \"Every 500 ms.\";\n",
         "CM_ BO_ 1712 \"Carries ISO-TP (ISO 15765-2), messages of up to 2048 bytes; its frames have up to "
         "64 bytes, flow control and last frames fewer.\";\n",
         "CM_ BO_ 1952 \"Carries ISO-TP (ISO 15765-2), messages of up to 2048 bytes; its frames have up to "

@@ -181,6 +181,30 @@ Test(external, who_does_not_come_is_missing)
     launch_remove(directory);
 }
 
+/* Each Enter is one thing that was asked for; and a word alone makes nobody come. */
+Test(external, a_word_is_for_one_call_and_brings_nobody)
+{
+    char directory[64], out[16000];
+    launch_directory(directory);
+    put_scenario(directory, outside, 1);
+    launch_run(out, sizeof out,
+               "sed -i 's/^expect/  - {call: lift, to: phone, at: OP-02\\/7, after: 150 ms}\\nexpect/' "
+               "%s/outside.yaml; mkfifo %s/in; exec 7<>%s/in; "
+               "{ '%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 20 --quiet --out %s/o "
+               "<&7 7<&- 2>&1; echo code=$?; } | while read -r line; do echo \"$line\"; "
+               "case \"$line\" in *'now phone: lift'*) printf '\\n\\n' >&7;; esac; done",
+               directory, directory, directory, launch_build(), directory, directory);
+    cr_expect(strstr(out, "\ncode=3\n") != NULL, "%s", out);
+    const char *first =
+        strstr(out, "external  phone: place reader=wcp is taken as done, on somebody's word\n");
+    cr_assert(ne(ptr, (void *)first, NULL), "%s", out);
+    const char *second = strstr(first, "external  phone: lift is taken as done, on somebody's word\n");
+    cr_assert(ne(ptr, (void *)second, NULL), "%s", out);
+    cr_expect(strstr(second, "phone, who is played from outside, never came: ") != NULL, "%s", out);
+    cr_expect(strstr(second, "BLOCKED  outside") != NULL, "%s", out);
+    launch_remove(directory);
+}
+
 /* On a word that it is there, the run begins; what it then does not do is a failure. */
 Test(external, a_word_that_somebody_is_there)
 {

@@ -218,6 +218,21 @@ Test(play, wrong_lines_are_named_and_fail)
     free(p);
 }
 
+/* Nor is the phone taken from where it lies. */
+Test(play, a_reader_that_is_not_there_is_refused)
+{
+    struct played *p = malloc(sizeof *p);
+    play("op03 --world virtual",
+         "phone place reader=wcp; run 1 s\nphone place reader=nodoor\nrun 1 s\nquit\n", p);
+    cr_expect(eq(int, p->code, 1), "%s", p->text);
+    const char *no = strstr(p->text, "line 2: \"nodoor\" is no reader of this run; there is wcp");
+    cr_assert(ne(ptr, (void *)no, NULL), "%s", p->text);
+    const char *laid = strstr(p->text, "show field  at wcp");
+    cr_expect(laid && laid < no, "%s", p->text);
+    cr_expect(eq(ptr, strstr(no, "show field"), NULL), "%s", no);
+    free(p);
+}
+
 Test(play, help_tells_of_a_command_or_a_component)
 {
     struct played *p = malloc(sizeof *p);

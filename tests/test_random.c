@@ -315,6 +315,42 @@ Test(random, a_failure_is_made_small_and_can_be_repeated)
     free(text);
 }
 
+/* An earlier run's schedules, folders and trace; what somebody else has laid beside them stays. */
+Test(random, what_an_earlier_run_left_goes_first)
+{
+    char out[8000];
+    const char *run = "run pp01 --world virtual --faults random --seeds 2 --out o";
+    cr_expect(eq(int, spaaksim(out, run), 0), "%s", out);
+    launch_run(
+        out, sizeof out,
+        "cd %s/o && touch seed-7.yaml seed-x.yaml trace.jsonl can.log && mkdir -p seed-7/logs seed-8 && "
+        "cp .spaaksim seed-7 && touch seed-7/trace.jsonl seed-7/can.log seed-7/logs/vos.log seed-8/mine",
+        place);
+    cr_expect(eq(int, spaaksim(out, run), 0), "%s", out);
+    launch_run(out, sizeof out, "cd %s/o && find . -mindepth 1 | LC_ALL=C sort | tr '\\n' ' '", place);
+    cr_expect(eq(str, out, "./.spaaksim ./junit.xml ./seed-8 ./seed-8/mine ./seed-x.yaml "));
+}
+
+/* In front of a CI that only looks at junit.xml. */
+Test(random, an_interrupted_run_has_not_passed)
+{
+    char out[8000], folder[100], *junit;
+    snprintf(folder, sizeof folder, "%s/o", place);
+    launch_run(
+        out, sizeof out,
+        "b=$PWD/%s; cd %s; timeout -s INT 2 $b/bin/spaaksim run unlock --world virtual --faults random "
+        "--seeds 100000 --jobs 1 --out o",
+        launch_build(), place);
+    cr_expect(has(out, "interrupted by SIGINT: "), "%s", out);
+    cr_expect(has(out, "FAIL  unlock under random faults"), "%s", out);
+    junit = launch_file(folder, "junit.xml");
+    cr_assert(ne(ptr, junit, NULL));
+    cr_expect(has(junit, " errors=\"1\""), "%s", junit);
+    cr_expect(has(junit, "of 100000 seeds not finished\""), "%s", junit);
+    cr_expect(has(junit, "<error message=\"interrupted by SIGINT: "), "%s", junit);
+    free(junit);
+}
+
 Test(random, a_clean_end_is_told_as_one)
 {
     char out[8000];

@@ -449,13 +449,13 @@ def serve(phone, link, until):
     while not phone.applet.usable() or phone.applet.usable().transactions < until:
         try:
             kind, body = link.hear()
-        except ConnectionError:
-            return
-        if kind in (dk.FIELD_ON, dk.FIELD_OFF):
-            phone.reset()
-        elif kind == dk.APDU:
-            link.say(dk.APDU, phone.answer(body))
-        else:
+            if kind in (dk.FIELD_ON, dk.FIELD_OFF):
+                phone.reset()
+            elif kind == dk.APDU:
+                link.say(dk.APDU, phone.answer(body))
+            else:
+                return
+        except ConnectionError:  # it may be gone while an answer is worked out
             return
 
 
@@ -465,8 +465,12 @@ def main():
     options.add_argument("--password")
     options.add_argument("--readers", default="wcp", help="where it is laid, one after the other, for a transaction: wcp,door")
     chosen = options.parse_args()
-    with open(chosen.parameters, encoding="utf-8") as f:
-        parameters = json.load(f)
+    try:
+        with open(chosen.parameters, encoding="utf-8") as f:
+            parameters = json.load(f)
+    except (OSError, ValueError) as e:
+        print("phone: %s cannot be read: %s; start the run first, it writes this file" % (chosen.parameters, e), file=sys.stderr)
+        return 2
     instance = Instance(parameters)
     phone = Phone(instance, chosen.password or instance.password)
     readers = chosen.readers.split(",")
@@ -489,4 +493,8 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("phone: interrupted", file=sys.stderr)
+        sys.exit(130)

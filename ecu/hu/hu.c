@@ -94,7 +94,7 @@ static void miss_end(struct hu *h, bool more_keys)
     const struct cabin_notification paired = {.what = CABIN_PAIRED};
     answered(h, false);
     if (more_keys)
-        screen_show_notification(h, &paired);
+        screen_show_notification(h, &paired, 0);
     else
         screen_show(h, "pairing has ended");
 }
@@ -141,7 +141,8 @@ static void on_notification(struct hu *h, const struct bus_frame *f)
     answered(h, screen_goes_on(n.what));
     if (n.what == CABIN_LIST_FOLLOWS)
         env_timer_in(h->env, HU_TIMER_ANSWER, h->answer_us);
-    screen_show_notification(h, &n);
+    screen_show_notification(h, &n, h->wish);
+    h->wish = 0;
 }
 
 static void on_keys(struct hu *h, struct span message)
@@ -197,6 +198,7 @@ static void ask(struct hu *h, const struct cabin_request *r)
     struct bus_frame f;
     cabin_write_request(r, &h->alive, &f);
     h->under_way = true;
+    h->wish = (uint8_t)r->wish;
     screen_show(h, "one moment");
     env_send_frame(h->env, HU_PORT_INFOTAINMENT, &f);
     env_timer_in(h->env, HU_TIMER_ANSWER, h->answer_us);

@@ -21,6 +21,7 @@ struct hu {
     bool spaak_is_heard; /* SpaaK_Status comes */
     struct cabin_spaak_status spaak;
     uint8_t alive; /* of PhoneKey_Req */
+    uint8_t wish;  /* enum cabin_wish of the last one, until the first notice behind it; 0: none */
     struct cabin_heard heard_bcm, heard_spaak, heard_notice;
     struct isotp_port keys;
 };
@@ -29,7 +30,8 @@ struct hu {
 
 void screen_show(struct hu *h, const char *text);
 void screen_show_ignition(struct hu *h);
-void screen_show_notification(struct hu *h, const struct cabin_notification *n);
+/* `wish`: what it answers, 0 for nothing. */
+void screen_show_notification(struct hu *h, const struct cabin_notification *n, uint8_t wish);
 void screen_show_keys(struct hu *h, const struct cabin_keys *keys);
 /* Does the SpaaK Module go on after this, so that more must come? */
 bool screen_goes_on(enum cabin_notice what);

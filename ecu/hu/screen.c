@@ -45,10 +45,20 @@ void screen_show_ignition(struct hu *h)
     env_show(h->env, HU_SHOW_IGNITION, ignition_texts[h->ignition]);
 }
 
-void screen_show_notification(struct hu *h, const struct cabin_notification *n)
+/* What failed is what was asked for last, else the pairing. */
+static const char *text_of(enum cabin_notice what, uint8_t wish)
+{
+    if (what == CABIN_FAILED && wish == CABIN_DELETE_KEY)
+        return "no key was deleted";
+    if (what == CABIN_FAILED && wish == CABIN_LIST_KEYS)
+        return "no list of keys";
+    return notices[what].text;
+}
+
+void screen_show_notification(struct hu *h, const struct cabin_notification *n, uint8_t wish)
 {
     char text[ENV_TEXT_MAX];
-    const char *what = notices[n->what].text;
+    const char *what = text_of(n->what, wish);
     if (n->what == CABIN_FAILED && n->reason)
         snprintf(text, sizeof text, "%s: %s", what, err_text((enum err)n->reason));
     else if (n->what == CABIN_KEY_DELETED && n->key)

@@ -168,6 +168,12 @@ static void write_signal_comment(FILE *out, const struct matrix_row *r, const st
         fprintf(out, "CM_ SG_ %u %s \"%s\";\n", r->id, s->name, s->comment);
 }
 
+/* Others tell a change with their next cyclic frame. */
+static bool is_sent_at_once(const struct matrix_row *r)
+{
+    return r == matrix_row(MATRIX_TBM_STATUS) || r == matrix_row(MATRIX_BCM_STATUS);
+}
+
 static void write_comments(FILE *out, const struct matrix_row *r)
 {
     const char *classic =
@@ -185,7 +191,8 @@ static void write_comments(FILE *out, const struct matrix_row *r)
             "them.%s\";\n",
             r->id, r->pdu_max, classic);
     if (r->cycle_ms)
-        fprintf(out, "CM_ BO_ %u \"Every %u ms, and at once when a value changes.\";\n", r->id, r->cycle_ms);
+        fprintf(out, "CM_ BO_ %u \"Every %u ms%s.\";\n", r->id, r->cycle_ms,
+                is_sent_at_once(r) ? ", and at once when a value changes" : "");
     signals_of(out, r, write_signal_comment);
 }
 

@@ -95,8 +95,9 @@ enum parameter_kind {
     PARAMETER_NUMBER,
     PARAMETER_DURATION, /* in microseconds */
     PARAMETER_TEXT,
-    PARAMETER_WORD,   /* one of `words`; number is its index */
-    PARAMETER_VEHICLE /* text is the serial of a vehicle in the run; the first one when left out */
+    PARAMETER_WORD,    /* one of `words`; number is its index */
+    PARAMETER_VEHICLE, /* text is the serial of a vehicle in the run; the first one when left out */
+    PARAMETER_READER   /* text is the name of one in the run before whom cards can be laid */
 };
 
 struct parameter_spec {

@@ -14,6 +14,7 @@
 #include "sim/chaos/shrink.h"
 #include "sim/commands.h"
 #include "sim/run/folder.h"
+#include "sim/run/leftovers.h"
 #include "sim/run/records.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/past.h"
@@ -79,7 +80,7 @@ static void end_progress(void)
 
 static void tell_command(const struct random *x, uint64_t seed, const char *faults)
 {
-    printf("  again: spaaksim run %s --world %s --seed %llu --faults %s\n", x->path,
+    printf("  again: %s run %s --world %s --seed %llu --faults %s\n", program_invocation_name, x->path,
            world_names[x->run.world], (unsigned long long)seed, faults);
 }
 
@@ -241,9 +242,22 @@ static void tell_kind(struct random *x, struct failure_kind *k)
 
 /* ---- the end ---- */
 
-static bool write_junit(struct random *x)
+/* What was not run has neither passed nor failed: no case of its own would count as passed. */
+static struct report_row unfinished_row(const struct random *x, int signal)
 {
-    struct report_row *rows = realloc(x->rows, (x->row_count + 1) * sizeof *rows);
+    struct report_row row = {.verdict = VERDICT_BLOCKED, .began_s = x->began_at_s};
+    unsigned long long left = x->options->seeds - x->ended;
+    snprintf(row.label, sizeof row.label, "%.50s %llu of %llu seeds not finished", x->scenario->name, left,
+             (unsigned long long)x->options->seeds);
+    text_copy(row.world, sizeof row.world, world_names[x->run.world]);
+    snprintf(row.detail, sizeof row.detail, "interrupted by %s: %llu of %llu seeds were not finished",
+             spawn_signal_name(signal), left, (unsigned long long)x->options->seeds);
+    return row;
+}
+
+static bool write_junit(struct random *x, int interrupted)
+{
+    struct report_row *rows = realloc(x->rows, (x->row_count + 2) * sizeof *rows);
     if (!rows)
         abort();
     x->rows = rows;
@@ -253,8 +267,10 @@ static bool write_junit(struct random *x)
     snprintf(row->label, sizeof row->label, "%.50s %llu of %llu seeds passed", x->scenario->name,
              (unsigned long long)(x->ended - x->failed), (unsigned long long)x->options->seeds);
     text_copy(row->world, sizeof row->world, world_names[x->run.world]);
+    if (interrupted)
+        row[1] = unfinished_row(x, interrupted);
     FILE *f = folder_create(x->folder, "junit.xml");
-    bool ok = f && report_write_junit(f, rows, x->row_count + 1);
+    bool ok = f && report_write_junit(f, rows, x->row_count + (interrupted ? 2 : 1));
     if (!ok)
         fprintf(stderr, "spaaksim: %s/junit.xml could not be written: %s\n", x->out, strerror(errno));
     return ok;
@@ -274,15 +290,14 @@ static void tell_faults(const struct random *x)
 static int sum_up(struct random *x)
 {
     double took_s = now_s() - x->began_s;
-    bool interrupted = interrupt_heard();
+    int interrupted = interrupt_heard();
     for (size_t i = 0; i < x->kind_count && !interrupt_heard(); i++)
         tell_kind(x, &x->kinds[i]);
-    bool written = write_junit(x);
+    bool written = write_junit(x, interrupted);
     tell_faults(x);
     if (interrupted)
-        printf("interrupted by %s: %llu of %llu seeds were not finished\n",
-               spawn_signal_name(interrupt_heard()), (unsigned long long)(x->options->seeds - x->ended),
-               (unsigned long long)x->options->seeds);
+        printf("interrupted by %s: %llu of %llu seeds were not finished\n", spawn_signal_name(interrupted),
+               (unsigned long long)(x->options->seeds - x->ended), (unsigned long long)x->options->seeds);
     printf("%s  %s under random faults: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
            "%llu failed  "
            "(%s world; %.1f s, %.0f seeds a minute; %s/junit.xml)\n",
@@ -297,14 +312,33 @@ static int sum_up(struct random *x)
     return x->failed || interrupted || !written ? EXIT_FAILED : EXIT_PASSED;
 }
 
-static int run_many(struct random *x)
+/* What an earlier run left there goes first: it would be taken for this one's. */
+static bool open_folder(struct random *x)
 {
     char problem[FOLDER_PROBLEM];
     snprintf(x->out, sizeof x->out, "%s%s", x->run.out ? x->run.out : "out/",
              x->run.out ? "" : x->scenario->name);
     x->folder = folder_claim(x->out, problem);
-    if (x->folder < 0 || !pool_open(&x->pool)) {
-        fprintf(stderr, "spaaksim: %s\n", x->folder < 0 ? problem : strerror(errno));
+    if (x->folder < 0) {
+        fprintf(stderr, "spaaksim: %s\n", problem);
+        return false;
+    }
+    const char *stays = leftovers_remove(x->folder);
+    if (stays)
+        fprintf(stderr, "spaaksim: cannot remove %s/%s, which an earlier run left: %s\n", x->out, stays,
+                strerror(errno));
+    unlinkat(x->folder, "can.log", 0);
+    if (x->drawn)
+        leftovers_remove_schedules(x->folder);
+    return !stays;
+}
+
+static int run_many(struct random *x)
+{
+    if (!open_folder(x))
+        return EXIT_MISSING;
+    if (!pool_open(&x->pool)) {
+        fprintf(stderr, "spaaksim: %s\n", strerror(errno));
         return EXIT_MISSING;
     }
     x->pool.scenario = x->scenario;
@@ -343,12 +377,13 @@ static int run_one(struct random *x)
     trial_run(x->scenario, &x->census, &under, &x->run, &result, tell_failures);
     if (result.end >= 0)
         snprintf(end, sizeof end, "a clean end (line %u)", x->scenario->under_faults.ends[result.end].line);
-    printf("%s  %s under faults, seed %llu: %s%s%zu of %zu faults took effect, %u rounds, %.1f s of %s time  "
-           "records in %s\n",
-           verdict_name(result.verdict), x->scenario->name, (unsigned long long)x->run.seed,
-           result.verdict == VERDICT_PASS ? end : "", result.verdict == VERDICT_PASS ? "; " : "",
-           count_fired(&under, &result), under.count, result.rounds, (double)result.us / 1e6,
-           x->run.world == WORLD_VIRTUAL ? "virtual" : "real", out);
+    printf(
+        "%s  %s under faults, seed %llu: %s%s%zu of %zu faults took effect, %u round%s, %.1f s of %s time  "
+        "records in %s\n",
+        verdict_name(result.verdict), x->scenario->name, (unsigned long long)x->run.seed,
+        result.verdict == VERDICT_PASS ? end : "", result.verdict == VERDICT_PASS ? "; " : "",
+        count_fired(&under, &result), under.count, result.rounds, result.rounds == 1 ? "" : "s",
+        (double)result.us / 1e6, x->run.world == WORLD_VIRTUAL ? "virtual" : "real", out);
     return codes[result.verdict];
 }
 

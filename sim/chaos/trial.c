@@ -239,14 +239,16 @@ static void tell_missing(struct run *r, const struct trial *t, const struct expe
         for (size_t i = 0; i < x->state_count; i++)
             if (!judge_state_holds(r, &x->states[i]))
                 run_fail_as(r, FAILURE_EXPECT,
-                            "%s:%u: after all was healed, and %u rounds, %s should be %s in the store of %s",
-                            r->scenario->file, x->states[i].line, t->round, x->states[i].key,
-                            x->states[i].present ? "present" : "absent", x->states[i].component);
+                            "%s:%u: after all was healed, and %u round%s, %s should be %s in the store of %s",
+                            r->scenario->file, x->states[i].line, t->round, t->round == 1 ? "" : "s",
+                            x->states[i].key, x->states[i].present ? "present" : "absent",
+                            x->states[i].component);
         return;
     }
     expect_describe(x, what);
-    run_fail_as(r, FAILURE_EXPECT, "%s:%u: after all was healed, and %u rounds, there is no %s%s%s",
-                r->scenario->file, x->line, t->round, what, x->detail[0] ? " " : "", x->detail);
+    run_fail_as(r, FAILURE_EXPECT, "%s:%u: after all was healed, and %u round%s, there is no %s%s%s",
+                r->scenario->file, x->line, t->round, t->round == 1 ? "" : "s", what, x->detail[0] ? " " : "",
+                x->detail);
 }
 
 static void judge(void *ctx, struct run *r)
@@ -256,8 +258,8 @@ static void judge(void *ctx, struct run *r)
     const struct expect *x = missing(r, u, true);
     t->result->end = -1;
     if (!r->quiet_end && !r->unsettled && !r->failure_count)
-        run_fail_as(r, FAILURE_EXPECT,
-                    "the world was not at rest when all was healed and %u rounds were over", u->rounds);
+        run_fail_as(r, FAILURE_EXPECT, "the world was not at rest when all was healed and %u round%s over",
+                    u->rounds, u->rounds == 1 ? " was" : "s were");
     for (size_t i = 0; x && i < u->end_count; i++)
         if (is_met(r, &u->ends[i], true)) {
             t->result->end = (int)i;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/media/media.h"
 #include "sim/language/language.h"
 
 /* ---- parameters ---- */
@@ -63,12 +64,45 @@ static bool read_vehicle(const struct scenario *s, const char *text, struct call
     return false;
 }
 
+bool member_is_reader(const struct member *m)
+{
+    for (size_t i = 0; m->class && i < m->class->port_count; i++) {
+        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
+        if (medium && medium->apdus && m->class->ports[i].end == PORT_LISTENS)
+            return true;
+    }
+    return false;
+}
+
+static bool read_reader(const struct scenario *s, const char *text, struct call_value *out, char *problem,
+                        size_t cap)
+{
+    char there[200] = "none";
+    size_t used = 0;
+    for (size_t i = 0; i < s->member_count; i++) {
+        if (!member_is_reader(&s->members[i]))
+            continue;
+        if (strcmp(s->members[i].name, text) == 0) {
+            text_copy(out->text, sizeof out->text, text);
+            return true;
+        }
+        if (used < sizeof there)
+            used += (size_t)snprintf(there + used, sizeof there - used, "%s%s", used ? ", " : "",
+                                     s->members[i].name);
+    }
+    snprintf(problem, cap, "\"%.40s\" is no reader of this run; there %s %s", text,
+             strchr(there, ',') ? "are" : "is", there);
+    return false;
+}
+
 bool parameter_read(const struct scenario *s, const struct parameter_spec *spec, const char *text,
                     struct call_value *out, char *problem, size_t cap)
 {
     *out = (struct call_value){0};
     if (spec->kind == PARAMETER_VEHICLE)
         return read_vehicle(s, text, out, problem, cap);
+    if (spec->kind == PARAMETER_READER)
+        return read_reader(s, text, out, problem, cap);
     if (spec->kind == PARAMETER_NUMBER || spec->kind == PARAMETER_DURATION)
         return read_number(spec, text, &out->number, problem, cap);
     if (spec->kind == PARAMETER_WORD)

@@ -28,6 +28,8 @@ bool read_by_member(const struct tree *y, const char *form, member_reader *each,
                     struct tree_problem *p);
 bool read_one_member(const struct tree *y, size_t i, const char *form, member_reader *each, void *out,
                      struct tree_problem *p);
+/* Can cards be laid before it? */
+bool member_is_reader(const struct member *m);
 /* Is there another end, in this run, of that port? */
 bool link_is_whole(const struct scenario *s, const struct member *m, unsigned port);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/msg/msg.h"
+#include "sim/language/language.h"
 #include "sim/play/play.h"
 
 /* What is being gathered: whatever begins with `beginning`, each once. */
@@ -83,6 +84,11 @@ static void add_values(struct found *f, const struct play *p, const struct param
     for (size_t i = 0; spec->kind == PARAMETER_VEHICLE && i < p->scenario.member_count; i++) {
         snprintf(text, sizeof text, "%s=%s", spec->name, p->scenario.members[i].serial);
         if (p->scenario.members[i].serial[0])
+            add(f, text);
+    }
+    for (size_t i = 0; spec->kind == PARAMETER_READER && i < p->scenario.member_count; i++) {
+        snprintf(text, sizeof text, "%s=%s", spec->name, p->scenario.members[i].name);
+        if (member_is_reader(&p->scenario.members[i]))
             add(f, text);
     }
 }

@@ -4,6 +4,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/language/language.h"
 #include "sim/play/play.h"
 #include "sim/run/records.h"
 
@@ -197,6 +198,12 @@ static void describe_value(const struct play *p, const struct parameter_spec *sp
         out[0] = '\0';
         for (size_t i = 0; spec->words[i] && used < 160; i++)
             used += (size_t)snprintf(out + used, 160 - used, "%s%s", i ? "|" : "", spec->words[i]);
+        break;
+    case PARAMETER_READER:
+        snprintf(out, 160, "%s", spec->form);
+        for (size_t i = p->scenario.member_count; i-- > 0;)
+            if (member_is_reader(&p->scenario.members[i]))
+                snprintf(out, 160, "%s", p->scenario.members[i].name);
         break;
     case PARAMETER_VEHICLE:
         snprintf(out, 160, "SERIAL");

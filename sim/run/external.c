@@ -22,10 +22,12 @@ __attribute__((format(printf, 2, 3))) static void say(const struct run *r, const
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (r->options->print)
+    if (r->options->print) {
         r->options->print(line);
-    else
-        puts(line);
+        return;
+    }
+    puts(line);
+    fflush(stdout); /* a program may be who reads it, and acts */
 }
 
 /* ---- who ---- */
@@ -72,7 +74,13 @@ void externals_open(struct run *r, size_t member, const char *where, const char 
 
 static bool is_awaited(const struct external_seat *e)
 {
-    return (e->stands && !e->there) || e->wish[0];
+    return (e->stands && !e->there) || e->wish_count;
+}
+
+/* When what is waited for was asked for; from the beginning on for who must be there. */
+static uint64_t since_us(const struct external_seat *e)
+{
+    return e->wish_count ? e->wishes->since_us : 0;
 }
 
 bool externals_there(const struct run *r)
@@ -98,6 +106,7 @@ static size_t add_value(char *out, size_t cap, const struct parameter_spec *p, c
     switch (p->kind) {
     case PARAMETER_TEXT:
     case PARAMETER_VEHICLE:
+    case PARAMETER_READER:
         return v->text[0] ? (size_t)snprintf(out, cap, " %s=%s", p->name, v->text) : 0;
     case PARAMETER_WORD:
         return (size_t)snprintf(out, cap, " %s=%s", p->name, p->words[v->number]);
@@ -129,25 +138,35 @@ static void list_steps(const struct run *r, char *out, size_t cap)
     }
 }
 
+static void drop_oldest(struct external_seat *e)
+{
+    e->wish_count--;
+    memmove(e->wishes, e->wishes + 1, e->wish_count * sizeof *e->wishes);
+}
+
 bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
 {
     struct external_seat *e = seat_of(r, a->member);
-    char steps[100], note[sizeof e->wish + 20];
+    char steps[100], note[sizeof e->wishes->what + 20];
     if (!e)
         return false;
-    describe_call(r, a, e->wish, sizeof e->wish);
-    e->since_us = now_us;
+    if (e->wish_count == EXTERNAL_WISHES)
+        drop_oldest(e);
+    struct external_wish *wish = &e->wishes[e->wish_count++];
+    describe_call(r, a, wish->what, sizeof wish->what);
+    wish->since_us = now_us;
+    e->asked = true;
     list_steps(r, steps, sizeof steps);
-    say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, e->wish,
+    say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, wish->what,
         steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps, ")");
-    snprintf(note, sizeof note, "asked from outside: %s", e->wish);
+    snprintf(note, sizeof note, "asked from outside: %s", wish->what);
     run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
     return true;
 }
 
 static void show(struct run *r, struct external_seat *e, uint64_t now_us)
 {
-    e->wish[0] = '\0';
+    e->wish_count = 0;
     if (e->there)
         return;
     e->there = true;
@@ -159,26 +178,55 @@ void externals_moved(struct run *r, uint64_t now_us)
 {
     (void)now_us;
     for (size_t i = 0; i < r->externals.count; i++)
-        r->externals.seats[i].wish[0] = '\0';
+        r->externals.seats[i].wish_count = 0;
+}
+
+/* Who stands somewhere and is not there yet, else who was asked first. */
+static struct external_seat *next_awaited(struct run *r)
+{
+    struct external_seat *next = NULL;
+    for (size_t i = 0; i < r->externals.count; i++) {
+        struct external_seat *e = &r->externals.seats[i];
+        if (e->stands && !e->there)
+            return e;
+        if (e->wish_count && (!next || e->wishes->since_us < next->wishes->since_us))
+            next = e;
+    }
+    return next;
+}
+
+/* One line, one thing: who presses once too often has not done all that comes later. */
+static void take_as_done(struct run *r, uint64_t now_us)
+{
+    struct external_seat *e = next_awaited(r);
+    char note[sizeof e->wishes->what + 40];
+    if (!e)
+        return;
+    if (e->stands && !e->there) {
+        show(r, e, now_us);
+        return;
+    }
+    snprintf(note, sizeof note, "%s is taken as done, on somebody's word", e->wishes->what);
+    say(r, "external  %s: %s", member_of(r, e)->name, note);
+    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
+    drop_oldest(e);
 }
 
 void externals_word(struct run *r, const char *line, uint64_t now_us)
 {
     char steps[100], note[80];
-    if (*line) {
-        if (!run_take_step(r, line, now_us)) {
-            list_steps(r, steps, sizeof steps);
-            say(r, "external  no call waits for \"%.20s\"%s%s", line, steps[0] ? "; they wait for " : "",
-                steps);
-            return;
-        }
-        snprintf(note, sizeof note, "%.20s is taken as reached, on somebody's word", line);
-        run_note(r, now_us, TRACE_NOTE, "runner", note, 0);
+    if (!*line) {
+        take_as_done(r, now_us);
+        return;
     }
+    if (!run_take_step(r, line, now_us)) {
+        list_steps(r, steps, sizeof steps);
+        say(r, "external  no call waits for \"%.20s\"%s%s", line, steps[0] ? "; they wait for " : "", steps);
+        return;
+    }
+    snprintf(note, sizeof note, "%.20s is taken as reached, on somebody's word", line);
+    run_note(r, now_us, TRACE_NOTE, "runner", note, 0);
     externals_moved(r, now_us);
-    for (size_t i = 0; i < r->externals.count && !*line; i++)
-        if (r->externals.seats[i].stands)
-            show(r, &r->externals.seats[i], now_us);
 }
 
 /* ---- what shows them ---- */
@@ -241,19 +289,47 @@ void externals_tap(struct run *r, const struct tap_event *t)
 /* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
 static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 {
-    char note[sizeof e->wish + 40];
+    char note[sizeof e->wishes->what + 40];
+    const char *wish = e->wish_count ? e->wishes->what : "";
     double s = (double)r->externals.wait_us / 1e6;
     const char *name = member_of(r, e)->name;
     if (e->there) {
-        snprintf(note, sizeof note, "%s: nothing has come of it", e->wish);
-        e->wish[0] = '\0';
+        snprintf(note, sizeof note, "%s: nothing has come of it", wish);
+        drop_oldest(e);
         run_note(r, now_us, TRACE_NOTE, name, note, 0);
         return;
     }
     r->hopeless = true;
     run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
-             name, s, e->wish[0] ? " of being asked to " : "", e->wish, e->where);
+             name, s, *wish ? " of being asked to " : "", wish, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
+}
+
+static bool is_seen(const struct run *r, const struct external_seat *e)
+{
+    const char *name = member_of(r, e)->name;
+    bool seen = e->there;
+    for (size_t i = 0; i < r->event_count && !seen; i++) {
+        const struct trace_event *t = &r->events[i];
+        seen = strcmp(t->peer, name) == 0 &&
+               (t->kind == TRACE_APDU || t->kind == TRACE_ACCEPT || t->kind == TRACE_REJECT);
+    }
+    return seen;
+}
+
+enum verdict externals_verdict(struct run *r)
+{
+    for (size_t i = 0; i < r->externals.count; i++) {
+        const struct external_seat *e = &r->externals.seats[i];
+        if (!e->asked || is_seen(r, e))
+            continue;
+        run_fail(r,
+                 "%s, who is played from outside, never came: what was asked of it was done on somebody's "
+                 "word alone",
+                 member_of(r, e)->name);
+        return VERDICT_BLOCKED;
+    }
+    return VERDICT_FAIL;
 }
 
 static void look_for(struct run *r, struct external_seat *e, uint64_t now_us)
@@ -271,7 +347,7 @@ void externals_pump(struct run *r, uint64_t now_us)
         struct external_seat *e = &x->seats[i];
         if (look)
             look_for(r, e, now_us);
-        if (is_awaited(e) && now_us >= e->since_us + x->wait_us)
+        if (is_awaited(e) && now_us >= since_us(e) + x->wait_us)
             give_up(r, e, now_us);
     }
     if (look)
@@ -284,7 +360,7 @@ uint64_t externals_due_us(const struct run *r)
     uint64_t due = UINT64_MAX;
     for (size_t i = 0; i < x->count && !r->hopeless; i++) {
         const struct external_seat *e = &x->seats[i];
-        uint64_t at = e->socket[0] && !e->there ? x->looked_us + LOOK_US : e->since_us + x->wait_us;
+        uint64_t at = e->socket[0] && !e->there ? x->looked_us + LOOK_US : since_us(e) + x->wait_us;
         if (is_awaited(e) && at < due)
             due = at;
     }

@@ -13,19 +13,27 @@
 
 #define EXTERNAL_WAIT_US 60000000ull
 #define EXTERNAL_SEATS   8
+#define EXTERNAL_WISHES  16 /* as many as a scenario has calls */
 #define EXTERNAL_PROBLEM 400
 #define EXTERNAL_FOLDER  "external" /* of the records: what they need, for this user alone */
 
 struct run;
 
+/* What it was asked to do and nothing shows yet. */
+struct external_wish {
+    char what[160];
+    uint64_t since_us;
+};
+
 struct external_seat {
     size_t member;
-    bool stands;       /* must be there from the start */
-    bool there;        /* has been seen */
-    uint64_t since_us; /* waited for since then */
-    char wish[160];    /* what it was asked to do and nothing shows yet; "": nothing */
-    char socket[108];  /* that it makes, when it listens; "": none */
-    char where[1200];  /* how it comes, for a person */
+    bool stands;                                  /* must be there from the start */
+    bool there;                                   /* has been seen */
+    bool asked;                                   /* has been asked for something */
+    struct external_wish wishes[EXTERNAL_WISHES]; /* the oldest first */
+    size_t wish_count;
+    char socket[108]; /* that it makes, when it listens; "": none */
+    char where[1200]; /* how it comes, for a person */
 };
 
 struct externals {
@@ -53,9 +61,11 @@ void externals_frame(struct run *r, uint64_t now_us, const char *bus, const stru
 void externals_tap(struct run *r, const struct tap_event *e);
 /* A step was reached that the scenario waited for. */
 void externals_moved(struct run *r, uint64_t now_us);
-/* A line from whoever plays: "" for "it is done", or the step that was reached. */
+/* A line from whoever plays: "" for "the oldest that is waited for is done", or the step that was reached. */
 void externals_word(struct run *r, const char *line, uint64_t now_us);
 void externals_pump(struct run *r, uint64_t now_us);
 uint64_t externals_due_us(const struct run *r);
+/* What a run is that did not pass: BLOCKED, with the reason, when somebody who was asked never came. */
+enum verdict externals_verdict(struct run *r);
 
 #endif

@@ -9,7 +9,8 @@
 
 #include "lib/base/bytes.h"
 
-#define AS_FOLDER (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define AS_FOLDER     (O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+#define RECORDS_DEPTH 4 /* out/WORLD/NAME/variant */
 
 static bool set_mark(int folder)
 {
@@ -28,31 +29,37 @@ static bool has_mark(int folder)
            about.st_uid == geteuid();
 }
 
-static bool is_empty(int folder)
-{
-    int fd = openat(folder, ".", AS_FOLDER);
-    DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    bool empty = d != NULL;
-    for (struct dirent *e = d ? readdir(d) : NULL; e && empty; e = readdir(d))
-        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
-    if (d)
-        closedir(d);
-    return empty;
-}
+static bool holds_records_only(int folder, unsigned depth);
 
-/* Whoever made it at the same moment marks it too. */
-static bool make(const char *path)
+static bool is_folder_of_records(int folder, const char *name, unsigned depth)
 {
-    if (mkdir(path, 0755) != 0)
-        return errno == EEXIST;
-    int fd = open(path, AS_FOLDER | O_NOFOLLOW);
-    bool ok = fd >= 0 && set_mark(fd);
+    int fd = openat(folder, name, AS_FOLDER | O_NOFOLLOW);
+    bool ours = fd >= 0 && (has_mark(fd) || holds_records_only(fd, depth));
     if (fd >= 0)
         close(fd);
-    return ok;
+    return ours;
 }
 
-/* What is made on the way is ours, too. */
+/* Empty, or nothing in it but folders with a mark, or with nothing but such in them: made on the way. */
+static bool holds_records_only(int folder, unsigned depth)
+{
+    int fd = depth ? openat(folder, ".", AS_FOLDER) : -1;
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    bool only = d != NULL;
+    for (struct dirent *e = d ? readdir(d) : NULL; e && only; e = readdir(d))
+        only = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+               is_folder_of_records(folder, e->d_name, depth - 1);
+    if (d)
+        closedir(d);
+    return only;
+}
+
+static bool make(const char *path)
+{
+    return mkdir(path, 0755) == 0 || errno == EEXIST;
+}
+
+/* Only the last is for records, and gets the mark: what comes to stand in those above it is not ours. */
 static bool make_all(const char *path)
 {
     char part[FOLDER_PATH + 1];
@@ -83,7 +90,8 @@ int folder_claim(const char *path, char problem[FOLDER_PROBLEM])
     int fd = make_all(path) ? open(path, AS_FOLDER) : -1;
     if (fd < 0)
         return problem_of(problem, path, strerror(errno));
-    if (!has_mark(fd) && !is_empty(fd) && !has_mark(fd)) { /* asked again: somebody may just be marking it */
+    if (!has_mark(fd) && !holds_records_only(fd, RECORDS_DEPTH) &&
+        !has_mark(fd)) { /* asked again: somebody may just be marking it */
         close(fd);
         return problem_of(problem, path,
                           "there are files in it that spaaksim did not make (it has no " FOLDER_MARK

@@ -1,5 +1,5 @@
-/* A folder for records: only one that bears our mark, or is empty or new, is written to. What is in it is
- * reached from its descriptor and no link is followed. */
+/* A folder for records: only one that bears our mark, or is empty or new, or holds nothing but such, is
+ * written to. What is in it is reached from its descriptor and no link is followed. */
 #ifndef sim_run_folder_h
 #define sim_run_folder_h
 
@@ -11,8 +11,8 @@
 #define FOLDER_PATH    400 /* longest path, bytes: files in it stay below PATH_MAX and the bounds of sockets */
 #define FOLDER_PROBLEM 600
 
-/* Makes the folder and those above it, or takes one that is ours. Its descriptor, or -1 and a sentence on why
- * it cannot be used and what to do. */
+/* Makes the folder and those above it, which get no mark, or takes one that is ours. Its descriptor, or -1
+ * and a sentence on why it cannot be used and what to do. */
 int folder_claim(const char *path, char problem[FOLDER_PROBLEM]);
 /* A folder inside, with that mode; the same. */
 int folder_inside(int folder, const char *name, unsigned mode, char problem[FOLDER_PROBLEM]);

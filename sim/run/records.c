@@ -14,6 +14,7 @@
 #include "sim/run/apdu_hex.h"
 #include "sim/run/boxes.h"
 #include "sim/run/folder.h"
+#include "sim/run/leftovers.h"
 
 /* Processes hand their events over a little late; lines wait as long, to stand in order. */
 #define PRINT_DELAY_US 6000
@@ -72,47 +73,13 @@ static bool open_record(struct run *r, struct record *k, const char *name)
     return k->f;
 }
 
-/* Folders inside, and how the files end that runs make there: others stay, and their folder with them. */
-static void drop_folders(int folder)
-{
-    static const char *const logs[] = {".log", NULL};
-    static const char *const stores[] = {".db", ".db-wal", ".db-shm", NULL};
-    static const char *const parameters[] = {".json", ".pem", NULL};
-    folder_drop(folder, RECORDS_LOGS, logs);
-    folder_drop(folder, RECORDS_STORES, stores);
-    folder_drop(folder, EXTERNAL_FOLDER, parameters);
-}
-
-/* Of the life before an earlier run, and of those before that. */
-static void drop_past(int folder)
-{
-    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", "can.log", RECORDS_APDUS, "junit.xml"};
-    int past = folder_marked_inside(folder, RECORDS_PAST);
-    if (past < 0)
-        return;
-    drop_past(past);
-    drop_folders(past);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        unlinkat(past, files[i], 0);
-    close(past);
-    folder_drop_marked(folder, RECORDS_PAST);
-}
-
-/* Those of an earlier run would be taken for this one's: of another world, or should it be interrupted. */
 static bool remove_old(struct run *r)
 {
-    static const char *const files[] = {"trace.jsonl", "bytes.jsonl", RECORDS_APDUS, "junit.xml"};
-    static const char *const sockets[] = {".sock", NULL};
-    folder_clear(r->records->folder, sockets);
-    drop_folders(r->records->folder);
-    drop_past(r->records->folder);
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
-        if (unlinkat(r->records->folder, files[i], 0) != 0 && errno != ENOENT) {
-            run_fail(r, "cannot remove %s/%s, which an earlier run left: %s", r->options->out, files[i],
-                     strerror(errno));
-            return false;
-        }
-    return true;
+    const char *stays = leftovers_remove(r->records->folder);
+    if (stays)
+        run_fail(r, "cannot remove %s/%s, which an earlier run left: %s", r->options->out, stays,
+                 strerror(errno));
+    return !stays;
 }
 
 /* ---- what is heard ---- */

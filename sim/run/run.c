@@ -427,7 +427,7 @@ void run_end(struct run *r, uint64_t now_us)
     records_settle(r);
     if (r->verdict != VERDICT_BLOCKED) {
         judge_run(r, now_us);
-        r->verdict = r->failure_count ? VERDICT_FAIL : VERDICT_PASS;
+        r->verdict = r->failure_count ? externals_verdict(r) : VERDICT_PASS;
     }
     if (!records_report(r, now_us) && r->verdict == VERDICT_PASS)
         r->verdict = VERDICT_FAIL;

@@ -92,7 +92,8 @@ static void world_call(struct run *r, const struct action *a)
     for (size_t i = 0; i < component_parameters(call) && used < sizeof word; i++) {
         const struct call_value *v = &a->values[i];
         enum parameter_kind kind = call->parameters[i].kind;
-        if (kind == PARAMETER_TEXT || kind == PARAMETER_VEHICLE) /* left out: an empty text, not "0" */
+        if (kind == PARAMETER_TEXT || kind == PARAMETER_VEHICLE ||
+            kind == PARAMETER_READER) /* left out: an empty text, not "0" */
             used += (size_t)snprintf(word + used, sizeof word - used, "%s%s", PROCESS_SEPARATOR, v->text);
         else
             used += (size_t)snprintf(word + used, sizeof word - used, "%s%llu", PROCESS_SEPARATOR,

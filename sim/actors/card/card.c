@@ -172,16 +172,8 @@ static enum err call_replay(void *self, const struct call_value *values)
     return ERR_OK;
 }
 
-/* As the medium takes it, which knows who is there. */
-static bool is_name(const char *text)
-{
-    size_t len = strlen(text);
-    return len && len < ENV_NAME_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
-}
-
 static const struct parameter_spec reader_parameter[] = {
-    {.name = "reader", .kind = PARAMETER_TEXT, .required = true, .check = is_name, .form = "wcp"},
-    {.name = NULL}};
+    {.name = "reader", .kind = PARAMETER_READER, .required = true, .form = "wcp"}, {.name = NULL}};
 
 static const struct call_spec calls[] = {
     {"place", "the user lays the card before a reader", reader_parameter, call_place},

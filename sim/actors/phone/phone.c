@@ -264,13 +264,6 @@ static enum err call_misbehave(void *self, const struct call_value *values)
     return phone_misbehave(self, (enum phone_misbehaviour)values[0].number);
 }
 
-/* As the medium takes it, which knows who is there. */
-static bool is_name(const char *text)
-{
-    size_t len = strlen(text);
-    return len && len < ENV_NAME_MAX && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == len;
-}
-
 static const struct parameter_spec user_parameter[] = {
     {.name = "user", .kind = PARAMETER_WORD, .required = true, .words = phone_user_names}, {.name = NULL}};
 static const struct parameter_spec vehicle_parameter[] = {{.name = "vehicle", .kind = PARAMETER_VEHICLE},
@@ -294,8 +287,7 @@ static const struct parameter_spec misbehaviour_parameter[] = {
     {.name = NULL}};
 
 static const struct parameter_spec reader_parameter[] = {
-    {.name = "reader", .kind = PARAMETER_TEXT, .required = true, .check = is_name, .form = "wcp"},
-    {.name = NULL}};
+    {.name = "reader", .kind = PARAMETER_READER, .required = true, .form = "wcp"}, {.name = NULL}};
 static const char *const battery_words[] = {"off", "on", NULL};
 static const struct parameter_spec battery_parameter[] = {
     {.name = "state", .kind = PARAMETER_WORD, .required = true, .words = battery_words}, {.name = NULL}};
