@@ -23,6 +23,8 @@ struct hu {
     uint8_t alive; /* of PhoneKey_Req */
     struct cabin_heard heard_bcm, heard_spaak, heard_notice;
     struct isotp_port keys;
+    struct cabin_keys list; /* as it was shown last */
+    bool deletes;           /* the wish under way, or the last */
 };
 
 /* ---- screen.c: what a person reads ---- */

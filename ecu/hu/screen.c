@@ -48,7 +48,7 @@ void screen_show_ignition(struct hu *h)
 void screen_show_notification(struct hu *h, const struct cabin_notification *n)
 {
     char text[ENV_TEXT_MAX];
-    const char *what = notices[n->what].text;
+    const char *what = n->what == CABIN_FAILED && h->deletes ? "key not deleted" : notices[n->what].text;
     if (n->what == CABIN_FAILED && n->reason)
         snprintf(text, sizeof text, "%s: %s", what, err_text((enum err)n->reason));
     else if (n->what == CABIN_KEY_DELETED && n->key)
