@@ -43,7 +43,7 @@
 #define SPAAK_SLOTS               "dk/slots"           /* number of the next slot identifier, 8 bytes */
 #define SPAAK_TOKEN_KEY           "dk/token-key"       /* immobilizer tokens are made with it, 32 bytes */
 #define SPAAK_RADIO               "dk/radio"           /* IRK and address of Bluetooth LE, 22 bytes */
-#define SPAAK_STATEMENT_PREFIX    "dk/statement/"      /* and keyID: the last signed one about a key that has a record */
+#define SPAAK_STATEMENT_PREFIX    "dk/statement/"      /* and keyID: goes with the key */
 #define SPAAK_WORD_PREFIX         "dk/word/"           /* and keyID: the server's last word about that key */
 #define SPAAK_REPORT_PREFIX       "dk/report/"         /* and keyID: of which the VOS has not heard */
 #define SPAAK_BODY_KEY            "body-key"           /* of commands to the body controller, 16 bytes */
