@@ -12,7 +12,7 @@
 #include "sim/world/world.h"
 #include "tests/support.h"
 
-#define UNLOCKED "bcm claims \"unlocked\" of SPAAK00000001 without a fresh \"authenticated\" before it"
+#define UNLOCKED    "bcm claims \"unlocked\" of SPAAK00000001 without a fresh \"authenticated\" before it"
 #define STARTED     "bcm claims \"started\" of SPAAK00000001 without a fresh \"authenticated\" before it"
 #define FRESH_LIMIT 2000000
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak_internal.h"
 #include "ecu/spaak/pairing.h"
+#include "ecu/spaak/spaak_internal.h"
 #include "tests/check.h"
 #include "tests/unlock_bench.h"
 
@@ -149,7 +149,7 @@ Test(unlock, without_a_kpersistent_the_transaction_is_a_standard_one_and_leaves_
     u->bcm.locked = true;
     unlock_lay(u, -1);
     unlock_forget(u);
-    unlock_pass(u, 1200);
+    pass_with_status(2500);
     unlock_lay(u, READER_DOOR);
     expect_command(CABIN_UNLOCK, "(fast)");
     finish();
@@ -328,6 +328,25 @@ Test(unlock, a_phone_is_not_gone_because_of_one_report, .init = begin, .fini = f
     }
     cr_expect(eq(sz, u->commands + u->refused, 0));
     cr_expect(eq(sz, u->readers[READER_DOOR].selects, 0), "nor is it asked");
+}
+
+/* The forger says the status, too, each time just before the reader, with its next counter. */
+Test(unlock, a_phone_that_its_reader_sees_stays_whoever_is_first, .init = begin, .fini = finish)
+{
+    struct unlock_reader *door = &u->readers[READER_DOOR];
+    unlock_and_lock_again();
+    presence_on_lost(u->b.node.self, SPAAK_DOOR, READER_LOST_LIFTED);
+    for (unsigned i = 0; i < 10; i++) {
+        unlock_pass(u, 500);
+        u->phone = -1;
+        unlock_status(u, READER_DOOR);
+        u->phone = READER_DOOR;
+        u->status_alive--;
+        unlock_status(u, READER_DOOR);
+    }
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_BUS_STALE_COUNTER), 10));
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    cr_expect(door->field);
 }
 
 Test(unlock, a_phone_that_is_back_within_a_second_has_stayed, .init = begin, .fini = finish)

@@ -289,7 +289,8 @@ void pairing_cancel(struct spaak *s)
     if (pairing_is_on(s) || is_stored_on(s))
         leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
     else /* nothing is there to cancel, and a key stays */
-        cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 && !deletes ? CABIN_PAIRED : CABIN_CANCELLED, ERR_OK);
+        cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 && !deletes ? CABIN_PAIRED : CABIN_CANCELLED,
+                     ERR_OK);
 }
 
 void pairing_on_verifiers(struct spaak *s)

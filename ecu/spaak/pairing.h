@@ -87,6 +87,8 @@ void presence_on_off(struct spaak *s, enum spaak_place place);
 void presence_on_selected(struct spaak *s, enum spaak_place place);
 void presence_on_lost(struct spaak *s, enum spaak_place place, enum reader_loss loss);
 void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
+/* A status whose counter somebody else has used: enough for a phone that is said to leave, to have stayed. */
+void presence_on_disputed(struct spaak *s, enum spaak_place place, uint8_t flags);
 
 /* ---- session.c, session_begin.c ---- */
 

@@ -97,6 +97,12 @@ static void judge_leaving(struct spaak *s, enum spaak_place place, bool field, b
         free_reader(s, place);
 }
 
+void presence_on_disputed(struct spaak *s, enum spaak_place place, uint8_t flags)
+{
+    if (s->readers[place].presence == PRESENCE_LEAVING && flags & READER_STATUS_CARD)
+        s->readers[place].presence = PRESENCE_HERE;
+}
+
 /* What the reader said may have got lost, or the reader may have begun anew. */
 void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags)
 {
