@@ -94,8 +94,8 @@ struct cabin_keys {
     size_t count;
     struct cabin_key keys[CABIN_KEYS];
 };
-#define CABIN_KEYS_MAX (1 + CABIN_KEYS * (3 + CABIN_KEY_ID + CABIN_NAME_MAX)) /* bytes of the longest list \
-                                                                               */
+/* Bytes of the longest list. */
+#define CABIN_KEYS_MAX (1 + CABIN_KEYS * (3 + CABIN_KEY_ID + CABIN_NAME_MAX))
 /* count; then of each key index, state, id, length of its name, name. `out` fails when it is too small. */
 void cabin_write_keys(const struct cabin_keys *k, struct wr *out);
 /* ERR_TRUNCATED, ERR_TRAILING_BYTES, ERR_MSG_MALFORMED. */
