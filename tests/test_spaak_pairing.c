@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
 #include "tests/check.h"
 #include "tests/pairing_bench.h"
 

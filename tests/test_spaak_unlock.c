@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "ecu/spaak/pairing.h"
-#include "ecu/spaak/spaak_internal.h"
 #include "tests/check.h"
 #include "tests/unlock_bench.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak_internal.h"
+#include "ecu/spaak/pairing.h"
 #include "lib/host/seal.h"
 #include "tests/check.h"
 #include "tests/history.h"
