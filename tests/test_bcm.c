@@ -158,58 +158,63 @@ enum { IGNITION = 1, FOB = 2, LOCKED = 4, RUNS = 8, WAITS = 16 };
 static const struct {
     const char *words, *ignition, *doors, *engine;
     uint8_t flags, taken;
+    size_t unasked; /* refused: START_NOT_PRESSED */
 } rows[] = {
-    {"", "off", "locked", "off", LOCKED, 0},
+    {"", "off", "locked", "off", LOCKED, 0, 0},
     /* people */
-    {"on", "on", "locked", "off", IGNITION | LOCKED, 0},
-    {"on off", "off", "locked", "off", LOCKED, 0},
-    {"fob", "off", "locked", "off", FOB | LOCKED, 0},
-    {"fob nofob", "off", "locked", "off", LOCKED, 0},
-    {"handle", "off", "locked", "off", LOCKED, 0},
-    {"fob on handle press", "on", "locked", "off", IGNITION | FOB | LOCKED | WAITS, 0},
+    {"on", "on", "locked", "off", IGNITION | LOCKED, 0, 0},
+    {"on off", "off", "locked", "off", LOCKED, 0, 0},
+    {"fob", "off", "locked", "off", FOB | LOCKED, 0, 0},
+    {"fob nofob", "off", "locked", "off", LOCKED, 0, 0},
+    {"handle", "off", "locked", "off", LOCKED, 0, 0},
+    {"fob on handle press", "on", "locked", "off", IGNITION | FOB | LOCKED | WAITS, 0, 0},
     /* doors */
-    {"unlock", "off", "unlocked", "off", 0, 1},
-    {"unlock lock", "off", "locked", "off", LOCKED, 2},
-    {"unlock handle", "off", "open", "off", 0, 1},
-    {"unlock 29900", "off", "unlocked", "off", 0, 1},
-    {"unlock 30000", "off", "locked", "off", LOCKED, 1},
-    {"unlock 20000 unlock 20000", "off", "unlocked", "off", 0, 2},
-    {"unlock handle 60000", "off", "open", "off", 0, 1},
-    {"unlock handle lock", "off", "open", "off", 0, 2},
-    {"unlock handle unlock 60000", "off", "open", "off", 0, 2},
-    {"unlock handle close", "off", "locked", "off", LOCKED, 1},
-    {"unlock close handle", "off", "locked", "off", LOCKED, 1},
+    {"unlock", "off", "unlocked", "off", 0, 1, 0},
+    {"unlock lock", "off", "locked", "off", LOCKED, 2, 0},
+    {"unlock handle", "off", "open", "off", 0, 1, 0},
+    {"unlock 29900", "off", "unlocked", "off", 0, 1, 0},
+    {"unlock 30000", "off", "locked", "off", LOCKED, 1, 0},
+    {"unlock 20000 unlock 20000", "off", "unlocked", "off", 0, 2, 0},
+    {"unlock handle 60000", "off", "open", "off", 0, 1, 0},
+    {"unlock handle lock", "off", "open", "off", 0, 2, 0},
+    {"unlock handle unlock 60000", "off", "open", "off", 0, 2, 0},
+    {"unlock handle close", "off", "locked", "off", LOCKED, 1, 0},
+    {"unlock close handle", "off", "locked", "off", LOCKED, 1, 0},
     /* start */
-    {"start", "off", "locked", "off", LOCKED, 1},
-    {"press start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1},
-    {"start press", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1},
-    {"press 29900 start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1},
-    {"press 30000 start", "off", "locked", "off", LOCKED, 1},
-    {"start 29900 press", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1},
-    {"start 30000 press", "off", "locked", "off", LOCKED | WAITS, 1},
-    {"start press off press", "off", "locked", "off", LOCKED | WAITS, 1},
-    {"press start press", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1},
-    {"press start start off press", "off", "locked", "off", LOCKED | WAITS, 2},
-    {"on press off start", "off", "locked", "off", LOCKED, 1},
-    {"press unlock", "off", "unlocked", "off", WAITS, 1},
-    {"start unlock press", "on", "unlocked", "running", IGNITION | RUNS, 2},
+    {"start", "off", "locked", "off", LOCKED, 1, 1},
+    {"press start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1, 0},
+    {"start press", "off", "locked", "off", LOCKED | WAITS, 1, 1},
+    {"press 29900 start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1, 0},
+    {"press 30000 start", "off", "locked", "off", LOCKED, 1, 1},
+    {"start 1 press", "off", "locked", "off", LOCKED | WAITS, 1, 1},
+    {"start press start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 2, 1},
+    {"press start off press", "off", "locked", "off", LOCKED | WAITS, 1, 0},
+    {"press close start", "off", "locked", "off", LOCKED, 1, 1},
+    {"press off start press", "off", "locked", "off", LOCKED | WAITS, 1, 1},
+    {"press 20000 press 20000 start", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1, 0},
+    {"press start press", "on", "locked", "running", IGNITION | LOCKED | RUNS, 1, 0},
+    {"press start start off press", "off", "locked", "off", LOCKED | WAITS, 2, 0},
+    {"on press off start", "off", "locked", "off", LOCKED, 1, 1},
+    {"press unlock", "off", "unlocked", "off", WAITS, 1, 0},
+    {"start unlock press", "off", "unlocked", "off", WAITS, 2, 1},
+    {"press unlock start", "on", "unlocked", "running", IGNITION | RUNS, 2, 0},
     /* a loss of power */
-    {"on fob cut", "off", "locked", "off", LOCKED, 0},
-    {"press start cut", "off", "locked", "off", LOCKED, 0},
-    {"start cut press", "off", "locked", "off", LOCKED | WAITS, 0},
-    {"unlock cut", "off", "unlocked", "off", 0, 0},
-    {"unlock cut 29900", "off", "unlocked", "off", 0, 0},
-    {"unlock cut 30000", "off", "locked", "off", LOCKED, 0},
-    {"unlock handle cut 60000", "off", "open", "off", 0, 0},
-    {"unlock lock cut", "off", "locked", "off", LOCKED, 0},
+    {"on fob cut", "off", "locked", "off", LOCKED, 0, 0},
+    {"press start cut", "off", "locked", "off", LOCKED, 0, 0},
+    {"press cut start", "off", "locked", "off", LOCKED, 1, 1},
+    {"unlock cut", "off", "unlocked", "off", 0, 0, 0},
+    {"unlock cut 29900", "off", "unlocked", "off", 0, 0, 0},
+    {"unlock cut 30000", "off", "locked", "off", LOCKED, 0, 0},
+    {"unlock handle cut 60000", "off", "open", "off", 0, 0, 0},
+    {"unlock lock cut", "off", "locked", "off", LOCKED, 0, 0},
     /* a command comes again */
-    {"unlock again", "off", "unlocked", "off", 0, 1},
-    {"unlock lock again", "off", "locked", "off", LOCKED, 2},
-    {"unlock close again", "off", "locked", "off", LOCKED, 1},
-    {"unlock close 2000 again", "off", "locked", "off", LOCKED, 1},
-    {"unlock close cut again", "off", "locked", "off", LOCKED, 0},
-    {"unlock handle lock close unlock again", "off", "unlocked", "off", 0, 3},
-    {"press start off press again", "off", "locked", "off", LOCKED | WAITS, 1},
+    {"unlock again", "off", "unlocked", "off", 0, 1, 0},
+    {"unlock lock again", "off", "locked", "off", LOCKED, 2, 0},
+    {"unlock close again", "off", "locked", "off", LOCKED, 1, 0},
+    {"unlock close 2000 again", "off", "locked", "off", LOCKED, 1, 0},
+    {"unlock close cut again", "off", "locked", "off", LOCKED, 0, 0},
+    {"unlock handle lock close unlock again", "off", "unlocked", "off", 0, 3, 0},
+    {"press start off press again", "off", "locked", "off", LOCKED | WAITS, 1, 0},
 };
 
 Test(bcm, words)
@@ -227,7 +232,8 @@ Test(bcm, words)
         cr_expect(eq(u8, s.taken, rows[i].taken), "%s", words);
         size_t replays = strstr(words, "again") != NULL;
         cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_COMMAND_NONCE), replays), "%s", words);
-        cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_OK), replays), "%s", words);
+        cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_START_NOT_PRESSED), rows[i].unasked), "%s", words);
+        cr_expect(eq(sz, bench_count(&b, TRACE_REJECT, ERR_OK), replays + rows[i].unasked), "%s", words);
     }
 }
 
@@ -557,13 +563,11 @@ static const struct {
     {"proof unlock close proof unlock", NULL},
     {"proof 1900 unlock", NULL},
     {"proof 2100 unlock", "without a fresh \"authenticated\""},
-    {"proof 2100 start", "claims \"start-authorised\""},
-    {"proof start press", NULL},
+    {"press proof 1900 start", NULL},
+    {"press proof 2100 start", "claims \"started\" of " SERIAL " without a fresh \"authenticated\""},
     {"press proof start", NULL},
-    {"start press", "claims \"start-authorised\""},
-    {"press start", "claims \"start-authorised\""},
-    {"proof start proof unlock press", NULL},
-    {"proof start 30000 press", NULL},
+    {"press start", "claims \"started\""},
+    {"proof unlock press start", "claims \"started\""},
     {"lock", NULL},
 };
 

@@ -36,10 +36,10 @@ static const struct {
     uint8_t alive;
     const char *frame;
 } requests[] = {
-    {{CABIN_ADD_PHONE, 0}, 9, "5A0#0109000000000008"},
-    {{CABIN_CANCEL, 0}, 255, "5A0#02FF0000000000FD"},
-    {{CABIN_DELETE_KEY, 7}, 0, "5A0#0300070000000004"},
-    {{CABIN_LIST_KEYS, 0}, 1, "5A0#0401000000000005"},
+    {{.wish = CABIN_ADD_PHONE}, 9, "5A0#0109000000000008"},
+    {{.wish = CABIN_CANCEL}, 255, "5A0#02FF0000000000FD"},
+    {{CABIN_DELETE_KEY, 7, {0xA1, 0xB2, 0xC3, 0xD4}}, 0, "5A0#030007A1B2C3D400"},
+    {{.wish = CABIN_LIST_KEYS}, 1, "5A0#0401000000000005"},
 };
 
 Test(cabin, requests)
@@ -55,6 +55,7 @@ Test(cabin, requests)
         ASSERT_OK(cabin_read_request(&f, 0, &heard, &got));
         cr_expect(eq(int, got.wish, requests[i].request.wish));
         cr_expect(eq(u8, got.key, requests[i].request.key));
+        cr_expect(eq(int, memcmp(got.id, requests[i].request.id, CABIN_KEY_ID), 0));
     }
 }
 
@@ -439,20 +440,22 @@ Test(cabin, a_counter_that_does_not_move_is_stale)
 
 Test(cabin, a_list_of_keys)
 {
-    const struct cabin_keys keys = {2, {{1, CABIN_KEY_ACTIVE, "Anna's phone"}, {9, CABIN_KEY_PENDING, ""}}};
+    const struct cabin_keys keys = {
+        2, {{1, CABIN_KEY_ACTIVE, {1, 2, 3, 4}, "Anna's phone"}, {9, CABIN_KEY_PENDING, {0}, ""}}};
     uint8_t buf[CABIN_KEYS_MAX];
     struct wr w = wr_of(buf, sizeof buf);
     struct cabin_keys got;
     cabin_write_keys(&keys, &w);
     expect_hex(span_of(buf, w.len),
-               "0201020c416e6e612773"
-               "2070686f6e65090100",
+               "020102010203040c416e6e612773"
+               "2070686f6e6509010000000000",
                "two keys");
     ASSERT_OK(cabin_read_keys(span_of(buf, w.len), &got));
     cr_expect(eq(sz, got.count, 2));
     cr_expect(eq(u8, got.keys[0].index, 1));
     cr_expect(eq(int, got.keys[0].state, CABIN_KEY_ACTIVE));
     cr_expect(eq(str, got.keys[0].name, "Anna's phone"));
+    cr_expect(eq(int, memcmp(got.keys[0].id, keys.keys[0].id, CABIN_KEY_ID), 0));
     cr_expect(eq(u8, got.keys[1].index, 9));
     cr_expect(eq(str, got.keys[1].name, ""));
 }
@@ -463,21 +466,21 @@ static const struct {
     enum err reason;
 } lists[] = {
     {"none", "00", ERR_OK},
-    {"48 bytes of name", "01010230" TEN TEN TEN TEN "3031323334353637", ERR_OK},
-    {"49 bytes of name", "01010231" TEN TEN TEN TEN "303132333435363738", ERR_MSG_MALFORMED},
-    {"a name in two bytes a character", "01010202c3a4", ERR_OK},
+    {"48 bytes of name", "0101020000000030" TEN TEN TEN TEN "3031323334353637", ERR_OK},
+    {"49 bytes of name", "0101020000000031" TEN TEN TEN TEN "303132333435363738", ERR_MSG_MALFORMED},
+    {"a name in two bytes a character", "0101020000000002c3a4", ERR_OK},
     {"no message", "", ERR_TRUNCATED},
-    {"a key too few", "02010200", ERR_TRUNCATED},
+    {"a key too few", "0201020000000000", ERR_TRUNCATED},
     {"half a key", "0101", ERR_TRUNCATED},
-    {"half a name", "0101020541", ERR_TRUNCATED},
+    {"half a name", "010102000000000541", ERR_TRUNCATED},
     {"something behind", "0001", ERR_TRAILING_BYTES},
     {"17 keys", "11", ERR_MSG_MALFORMED},
-    {"index 0", "01000200", ERR_MSG_MALFORMED},
-    {"state 0", "01010000", ERR_MSG_MALFORMED},
-    {"state 5", "01010500", ERR_MSG_MALFORMED},
-    {"half a character", "01010201c3", ERR_MSG_MALFORMED},
-    {"a line end in a name", "010102010a", ERR_MSG_MALFORMED},
-    {"a zero in a name", "010102024100", ERR_MSG_MALFORMED},
+    {"index 0", "0100020000000000", ERR_MSG_MALFORMED},
+    {"state 0", "0101000000000000", ERR_MSG_MALFORMED},
+    {"state 5", "0101050000000000", ERR_MSG_MALFORMED},
+    {"half a character", "0101020000000001c3", ERR_MSG_MALFORMED},
+    {"a line end in a name", "01010200000000010a", ERR_MSG_MALFORMED},
+    {"a zero in a name", "01010200000000024100", ERR_MSG_MALFORMED},
 };
 
 Test(cabin, lists_of_keys_are_read_strictly)

@@ -59,7 +59,7 @@ Test(dbc, says_what_tools_and_people_need)
         " SG_ Mac : 135|64@0+ (1,0) [0|18446744073709551615] \"\" BCM\n",
         "BA_ \"GenMsgCycleTime\" BO_ 952 100;\n",
         "BA_ \"VFrameFormat\" BO_ 960 14;\n",
-        "VAL_ 960 Command 1 \"unlock\" 2 \"lock\" 3 \"start authorised\" ;\n",
+        "VAL_ 960 Command 1 \"unlock\" 2 \"lock\" 3 \"start\" ;\n",
         "BA_ \"GenMsgCycleTime\" BO_ 928 100;\n",
         "BA_ \"BusType\" \"CAN FD\";\n",
         "CM_ SG_ 928 Checksum \"" CHECKSUM_COMMENT "\";\n",

@@ -3,8 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "ecu/spaak/pairing_types.h"
-#include "ecu/spaak/spaak.h"
+#include "ecu/spaak/pairing.h"
 #include "tests/check.h"
 #include "tests/pairing_bench.h"
 
@@ -472,7 +471,9 @@ Test(spaak_pairing, phase_4_ends_with_its_key_and_says_nothing_of_it)
     pairing_run_ms(&p, 1500);
     cr_assert(p.polls);
     struct bus_frame f;
-    const struct cabin_request delete_first = {.wish = CABIN_DELETE_KEY, .key = 1};
+    struct cabin_request delete_first = {.wish = CABIN_DELETE_KEY, .key = 1};
+    const struct spaak *module = p.b.node.self;
+    memcpy(delete_first.id, module->keys.list[0].key_id, CABIN_KEY_ID);
     cabin_write_request(&delete_first, &p.hu_alive, &f);
     bench_frame(&p.b.node, 0, &f);
     pairing_carry(&p);
@@ -481,6 +482,45 @@ Test(spaak_pairing, phase_4_ends_with_its_key_and_says_nothing_of_it)
     cr_expect(eq(int, (int)pairing_said(&p), CABIN_KEY_DELETED));
     cr_expect(eq(sz, p.notice_count, 1));
     pairing_close(&p);
+}
+
+/* ---- times begin anew with each life ---- */
+
+Test(spaak_pairing, it_goes_on_after_three_starts_and_no_more)
+{
+    struct pairing_bench p;
+    bring_to(&p, WAITS);
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect(pairing_stored(&p, SPAAK_PAIRING_ON), "%u", i);
+        pairing_restart(&p);
+        pairing_run_ms(&p, 200);
+        cr_expect(eq(int, (int)pairing_said(&p), i < 3 ? CABIN_CLICK_LINK : CABIN_FAILED), "%u", i);
+    }
+    cr_expect(eq(u16, p.notices[p.notice_count - 1].reason, ERR_PAIRING_RESTARTS));
+    cr_expect(not(pairing_stored(&p, SPAAK_PAIRING_ON)));
+    pairing_close(&p);
+}
+
+/* Whoever began it may have taken the key fob along. */
+Test(spaak_pairing, after_a_start_somebody_has_a_key_of_the_vehicle)
+{
+    static const struct {
+        bool ignition, fob;
+        enum cabin_notice says;
+        bool on;
+    } rows[] = {{true, true, CABIN_CLICK_LINK, true},
+                {true, false, CABIN_KEY_NEEDED, false},
+                {false, true, CABIN_FAILED, false}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct pairing_bench p;
+        bring_to(&p, WAITS);
+        p.user = (struct cabin_answer){.ignition = rows[i].ignition, .fob = rows[i].fob};
+        pairing_restart(&p);
+        pairing_run_ms(&p, 200);
+        cr_expect(eq(int, (int)pairing_said(&p), (int)rows[i].says), "%zu", i);
+        cr_expect(eq(int, pairing_stored(&p, SPAAK_PAIRING_ON), rows[i].on), "%zu", i);
+        pairing_close(&p);
+    }
 }
 
 /* ---- the list is full ---- */

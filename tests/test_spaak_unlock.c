@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak.h"
+#include "ecu/spaak/pairing.h"
 #include "tests/check.h"
 #include "tests/unlock_bench.h"
 
@@ -112,12 +112,21 @@ static void expect_command(enum cabin_order order, const char *kind)
     cr_expect(memcmp(claim->digest, digest, TRACE_DIGEST) == 0);
 }
 
+static void pass_with_status(unsigned ms)
+{
+    for (unsigned t = 0; t < ms; t += 500) {
+        unlock_pass(u, 500);
+        unlock_status(u, READER_DOOR);
+    }
+}
+
 Test(unlock, the_door_unlocks_and_the_pad_starts, .init = begin, .fini = finish)
 {
     unlock_lay(u, READER_DOOR);
     expect_command(CABIN_UNLOCK, "(fast)");
     cr_expect(u->readers[READER_DOOR].field, "until the phone is gone");
     unlock_lay(u, -1);
+    pass_with_status(1500);
     cr_expect(not(u->readers[READER_DOOR].field), "nothing is left to do there");
     unlock_forget(u);
     u->bcm.start = true;
@@ -139,7 +148,7 @@ Test(unlock, without_a_kpersistent_the_transaction_is_a_standard_one_and_leaves_
     u->bcm.locked = true;
     unlock_lay(u, -1);
     unlock_forget(u);
-    unlock_pass(u, 1200);
+    pass_with_status(2500);
     unlock_lay(u, READER_DOOR);
     expect_command(CABIN_UNLOCK, "(fast)");
     finish();
@@ -167,7 +176,7 @@ Test(unlock, a_key_outside_its_validity_opens_nothing)
         unlock_lay(u, READER_DOOR);
         cr_expect(eq(sz, u->commands, ends_s[i] > 0));
         unlock_lay(u, -1);
-        unlock_pass(u, 10000);
+        pass_with_status(10000);
         unlock_forget(u);
         u->bcm.locked = true;
         unlock_pass(u, 1000);
@@ -263,7 +272,7 @@ Test(unlock, a_phone_that_is_lifted_at_any_apdu_unlocks_when_it_comes_again)
         unlock_forget(u);
         u->readers[READER_DOOR].lifted_at = 0;
         u->bcm.locked = true;
-        unlock_pass(u, 1200);
+        pass_with_status(4000);
         unlock_lay(u, READER_DOOR);
         cr_expect(eq(sz, u->commands, 1), "%zu", at);
         finish();
@@ -296,14 +305,6 @@ static void unlock_and_lock_again(void)
     unlock_forget(u);
 }
 
-static void pass_with_status(unsigned ms)
-{
-    for (unsigned t = 0; t < ms; t += 500) {
-        unlock_pass(u, 500);
-        unlock_status(u, READER_DOOR);
-    }
-}
-
 Test(unlock, a_phone_that_stays_unlocks_once, .init = begin, .fini = finish)
 {
     unlock_and_lock_again();
@@ -311,9 +312,50 @@ Test(unlock, a_phone_that_stays_unlocks_once, .init = begin, .fini = finish)
     cr_expect(eq(sz, u->commands + u->refused, 0));
     cr_expect(eq(sz, u->readers[READER_DOOR].selects, 0), "nor is it asked");
     unlock_lay(u, -1);
-    unlock_pass(u, 100);
+    pass_with_status(2000);
     unlock_lay(u, READER_DOOR);
     cr_expect(eq(sz, u->commands, 1), "it has been away");
+}
+
+/* One report, which anybody on the segment can make; the reader's status goes on saying that it is there. */
+Test(unlock, a_phone_is_not_gone_because_of_one_report, .init = begin, .fini = finish)
+{
+    unlock_and_lock_again();
+    for (unsigned i = 0; i < 5; i++) {
+        presence_on_lost(u->b.node.self, SPAAK_DOOR, i % 2 ? READER_LOST_SECOND : READER_LOST_LIFTED);
+        pass_with_status(1500);
+    }
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    cr_expect(eq(sz, u->readers[READER_DOOR].selects, 0), "nor is it asked");
+}
+
+/* The forger says the status, too, each time just before the reader, with its next counter. */
+Test(unlock, a_phone_that_its_reader_sees_stays_whoever_is_first, .init = begin, .fini = finish)
+{
+    struct unlock_reader *door = &u->readers[READER_DOOR];
+    unlock_and_lock_again();
+    presence_on_lost(u->b.node.self, SPAAK_DOOR, READER_LOST_LIFTED);
+    for (unsigned i = 0; i < 10; i++) {
+        unlock_pass(u, 500);
+        u->phone = -1;
+        unlock_status(u, READER_DOOR);
+        u->phone = READER_DOOR;
+        u->status_alive--;
+        unlock_status(u, READER_DOOR);
+    }
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_BUS_STALE_COUNTER), 10));
+    cr_expect(eq(sz, u->commands + u->refused, 0));
+    cr_expect(door->field);
+}
+
+Test(unlock, a_phone_that_is_back_within_a_second_has_stayed, .init = begin, .fini = finish)
+{
+    unlock_and_lock_again();
+    unlock_lay(u, -1);
+    pass_with_status(500);
+    unlock_lay(u, READER_DOOR);
+    pass_with_status(5000);
+    cr_expect(eq(sz, u->commands + u->refused, 0));
 }
 
 /* A command that got lost, or that the body controller refused. */
@@ -395,7 +437,7 @@ Test(unlock, an_untracked_key_gets_its_receipt_at_the_contact_that_unlocks)
     unlock_lay(u, -1);
     u->bcm.locked = true;
     unlock_forget(u);
-    unlock_pass(u, 1200);
+    pass_with_status(2500);
     unlock_lay(u, READER_DOOR);
     cr_expect(eq(sz, u->commands, 1), "it came again");
     cr_expect(eq(sz, u->readers[READER_DOOR].selects, 1), "and nothing is fetched any more");
@@ -445,6 +487,7 @@ static void expect_gone(void)
     uint8_t buf[ENV_VALUE_MAX];
     size_t len;
     hex_encode(u->rig->store.key.key_id, ENDPOINT_KEY_ID, statement + strlen(statement));
+    unlock_pass(u, 1100);
     cr_expect(eq(int, unlock_record(u).state, 0), "the record is deleted");
     cr_expect(eq(sz, rig_phone_keys(u->rig), 0), "and so is the phone's key");
     cr_expect(eq(int, store_get(u->b.node.store, statement, buf, sizeof buf, &len), ERR_NOT_FOUND),
@@ -491,6 +534,67 @@ Test(unlock, a_key_deleted_in_the_car_comes_to_its_end_whichever_commit_is_refus
         cr_expect(ne(int, unlock_record(u).state, VEHICLE_KEY_ACTIVE), "%u", at);
         finish();
     }
+}
+
+/* PhoneKey_Req alone ends no key: who has neither key fob nor card key deletes nothing. */
+Test(unlock, a_key_is_deleted_by_whoever_has_one_of_the_vehicle, .init = begin, .fini = finish)
+{
+    u->user.ignition = false;
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    cr_expect(eq(sz, u->notices[CABIN_FAILED], 1));
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_IGNITION_OFF), 1));
+    u->user = (struct cabin_answer){.ignition = true, .fob = false};
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    cr_expect(eq(sz, u->notices[CABIN_KEY_NEEDED], 1));
+    unlock_pass(u, 5000);
+    unlock_wish(u, CABIN_CANCEL, 0);
+    cr_expect(eq(sz, u->notices[CABIN_CANCELLED], 1));
+    cr_expect(eq(int, unlock_record(u).state, VEHICLE_KEY_ACTIVE));
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, u->commands, 1), "it opens still");
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    u->user.fob = u->bcm.fob = true;
+    unlock_tell(u);
+    unlock_pass(u, 100);
+    cr_expect(eq(sz, u->notices[CABIN_KEY_DELETED], 1), "a fob has come");
+    cr_expect(eq(int, unlock_record(u).state, VEHICLE_KEY_TERMINATED));
+}
+
+/* What was refused ends nothing: no word of an end either. */
+Test(unlock, a_key_that_stays_has_no_end_in_the_trace, .init = begin, .fini = finish)
+{
+    u->refuse_at = 1;
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_STEP, ERR_OK), 0));
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    cr_expect(eq(sz, unlock_steps(u, "KM-02/1", "a key ends"), 1));
+}
+
+/* A phone is refused in one input, the verifiers are wanted in another; a commit of that which is refused is
+ * tried again. */
+Test(unlock, verifiers_are_wanted_in_an_input_of_its_own, .init = begin, .fini = finish)
+{
+    u->refuse_at = 2;
+    unlock_wish(u, CABIN_DELETE_KEY, 1);
+    cr_expect(eq(sz, unlock_steps(u, "PP-03/1", "terminated"), 0));
+    unlock_lay(u, READER_DOOR);
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_DK_TERMINATED), 1));
+    cr_expect(eq(sz, unlock_steps(u, "PP-03/1", "terminated"), 0), "not by the contact");
+    unlock_pass(u, 1100);
+    cr_expect(eq(sz, unlock_steps(u, "PP-03/1", "terminated"), 1));
+}
+
+Test(unlock, a_list_that_has_moved_deletes_no_other_key, .init = begin, .fini = finish)
+{
+    struct spaak *s = u->b.node.self;
+    struct cabin_request r = {.wish = CABIN_DELETE_KEY, .key = 1};
+    memcpy(r.id, s->keys.list[0].key_id, CABIN_KEY_ID);
+    r.id[CABIN_KEY_ID - 1] ^= 1; /* the head unit has heard of another */
+    deletion_begin(s, &r);
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_LIST_CHANGED), 1));
+    unlock_pass(u, 100);
+    cr_expect(eq(sz, u->notices[CABIN_LIST_FOLLOWS], 1), "the list is sent anew");
+    cr_expect(eq(int, unlock_record(u).state, VEHICLE_KEY_ACTIVE));
 }
 
 Test(unlock, what_cannot_be_deleted_says_so, .init = begin, .fini = finish)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ecu/spaak/spaak.h"
+#include "ecu/spaak/pairing.h"
 #include "lib/host/seal.h"
 #include "tests/check.h"
 #include "tests/history.h"
@@ -98,6 +98,7 @@ static void start(struct unlock_bench *u)
     ASSERT_OK(bench_start(&u->b, &args));
     u->b.node.store->ops = &counting;
     u->bcm.locked = u->bcm_speaks = true;
+    u->user = (struct cabin_answer){.ignition = true, .fob = true};
     unlock_pass(u, 100);
 }
 
@@ -226,6 +227,8 @@ static void hear(struct unlock_bench *u, const struct bus_frame *f)
     struct isotp_event ev;
     if (f->id == 0x3C0 && !u->bcm_is_deaf)
         on_order(u, f);
+    if (f->id == 0x3C1)
+        u->asked = cabin_read_ask(f, u->challenge) == ERR_OK;
     if (f->id == 0x5A8 && f->data[0] < CABIN_NOTICES)
         u->notices[f->data[0]]++;
     for (size_t i = 0; i < READER_PLACES; i++) {
@@ -262,6 +265,16 @@ static void hand_on(struct unlock_bench *u, const struct bench_sent *sent)
         u->on_sdu(span_of(copy.bytes, copy.len));
 }
 
+/* Until nobody has more to say at this time. */
+static void prove_user(struct unlock_bench *u)
+{
+    struct bus_frame f;
+    bool asked = u->asked;
+    u->asked = false;
+    if (asked && !cabin_write_answer(test_crypto(), u->body_key, u->challenge, &u->user, &f))
+        bench_frame(&u->b.node, 0, &f);
+}
+
 void unlock_carry(struct unlock_bench *u)
 {
     for (bool busy = true; busy;) {
@@ -276,6 +289,8 @@ void unlock_carry(struct unlock_bench *u)
             hear(u, &f);
         }
         u->b.sent_count = 0;
+        busy |= u->asked;
+        prove_user(u);
     }
 }
 
@@ -317,8 +332,12 @@ void unlock_lay(struct unlock_bench *u, int place)
 
 void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key)
 {
+    const struct spaak_keys *keys = &((const struct spaak *)u->b.node.self)->keys;
+    struct cabin_request r = {.wish = wish, .key = key};
     struct bus_frame f;
-    cabin_write_request(&(struct cabin_request){.wish = wish, .key = key}, &u->request_alive, &f);
+    if (key && key <= keys->count)
+        memcpy(r.id, keys->list[key - 1].key_id, CABIN_KEY_ID);
+    cabin_write_request(&r, &u->request_alive, &f);
     bench_frame(&u->b.node, 0, &f);
     unlock_carry(u);
 }

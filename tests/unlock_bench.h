@@ -31,6 +31,9 @@ struct unlock_bench {
     int phone; /* enum reader_place; -1: nowhere */
     struct cabin_bcm_status bcm;
     bool bcm_speaks, bcm_is_deaf; /* deaf: commands do not come */
+    struct cabin_answer user;     /* what the body controller proves; here and on to begin with */
+    bool asked;
+    uint8_t challenge[CABIN_CHALLENGE];
     uint8_t alive, status_alive, request_alive, body_key[CMAC_KEY];
     struct cabin_heard heard;
     size_t commands, refused; /* that the body controller took, and did not */
@@ -56,6 +59,7 @@ void unlock_lay(struct unlock_bench *u, int place);
 void unlock_pass(struct unlock_bench *u, unsigned ms);
 /* Something of the body controller has changed: it says so at once. */
 void unlock_tell(struct unlock_bench *u);
+/* Of a key that is in the list, with the identity that the list has. */
 void unlock_wish(struct unlock_bench *u, enum cabin_wish wish, uint8_t key);
 /* The module's record of the key as stored; state 0: none. Not open. */
 struct vehicle_key unlock_record(struct unlock_bench *u);

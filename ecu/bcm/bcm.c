@@ -14,20 +14,16 @@ enum { PORT_BODY };
 enum { TIMER_STATUS, TIMER_RELOCK, TIMER_START };
 enum { SETTING_RELOCK_MS, SETTING_START_MS };
 enum { SHOW_IGNITION, SHOW_DOORS, SHOW_ENGINE };
-enum { CLAIM_UNLOCKED, CLAIM_AUTHORISED, CLAIM_STARTED };
+enum { CLAIM_UNLOCKED, CLAIM_STARTED };
 
 enum doors { DOORS_LOCKED, DOORS_UNLOCKED, DOORS_OPEN, DOORS_STATES };
-/* Pressed and authorised, in whichever order, within the time that is set: the engine starts. */
-enum start { START_NONE, START_PRESSED, START_AUTHORISED };
-
 struct bcm {
     struct env *env;
     char serial[ENV_NAME_MAX];
     uint64_t relock_us, start_us;
     bool body_up, ignition, fob, engine;
+    bool pressed; /* start, and waits for a command; no command waits for a press */
     enum doors doors;
-    enum start start;
-    char authorised[CABIN_TRANSACTION_TEXT]; /* START_AUTHORISED: by which transaction */
     struct bcm_nonces nonces;
     uint8_t taken, alive;
     struct cabin_heard heard;
@@ -39,7 +35,7 @@ static const struct port_spec ports[] = {
 static const struct timer_spec timers[] = {
     [TIMER_STATUS] = {"BCM_Status", true},
     [TIMER_RELOCK] = {"unlocked, and nobody opens", false},
-    [TIMER_START] = {"start pressed or authorised", false},
+    [TIMER_START] = {"start pressed", false},
 };
 static const struct setting_spec settings[] = {
     [SETTING_RELOCK_MS] = {.name = "relock_ms", .fallback = 30000, .min = 1, .max = 3600000},
@@ -53,18 +49,15 @@ static const char *const door_texts[DOORS_STATES] = {
 /* Longer than its nonce is good no command is on its way; then the doors are still stored. */
 #define FRESH_US 2000000
 _Static_assert(BCM_NONCE_GOOD_US < FRESH_US, "the judge allows what the nonces do");
-/* Between the command and the start button other transactions may come: so what authorised the start is held
- * here. */
 static const struct claim_spec claims[] = {
     [CLAIM_UNLOCKED] = {.name = "unlocked",
                         .kind = CLAIM_ONLY_AFTER,
                         .after = "authenticated",
                         .within_us = FRESH_US},
-    [CLAIM_AUTHORISED] = {.name = "start-authorised",
-                          .kind = CLAIM_ONLY_AFTER,
-                          .after = "authenticated",
-                          .within_us = FRESH_US},
-    [CLAIM_STARTED] = {.name = "started", .kind = CLAIM_ONLY_AFTER, .after = "start-authorised"},
+    [CLAIM_STARTED] = {.name = "started",
+                       .kind = CLAIM_ONLY_AFTER,
+                       .after = "authenticated",
+                       .within_us = FRESH_US},
     {.name = NULL},
 };
 static const char *const keys[] = {KEY_DOORS, NULL};
@@ -81,7 +74,7 @@ static void send_status(struct bcm *b)
                                  .fob = b->fob,
                                  .locked = b->doors == DOORS_LOCKED,
                                  .engine = b->engine,
-                                 .start = b->start == START_PRESSED,
+                                 .start = b->pressed,
                                  .taken = b->taken};
     struct bus_frame f;
     bcm_nonces_renew(&b->nonces, b->env);
@@ -151,26 +144,10 @@ static void relock(struct bcm *b)
 
 /* ---- engine ---- */
 
-static void set_start(struct bcm *b, enum start to)
+static void set_pressed(struct bcm *b, bool pressed)
 {
-    if (b->start == START_AUTHORISED)
-        claim_nothing(b, CLAIM_AUTHORISED);
-    b->start = to;
-    if (to == START_AUTHORISED)
-        claim_transaction(b, CLAIM_AUTHORISED, b->authorised);
-    if (to == START_NONE)
-        env_timer_set(b->env, TIMER_START, ENV_NEVER);
-    else
-        env_timer_in(b->env, TIMER_START, b->start_us);
-}
-
-/* Pressed and authorised. */
-static void start_engine(struct bcm *b)
-{
-    b->engine = b->ignition = true;
-    claim_transaction(b, CLAIM_STARTED, b->authorised);
-    env_trace_step(b->env, "OP-06/8", "the engine starts");
-    set_start(b, START_NONE);
+    b->pressed = pressed;
+    env_timer_set(b->env, TIMER_START, pressed ? env_now_us(b->env) + b->start_us : ENV_NEVER);
 }
 
 static void stop_engine(struct bcm *b)
@@ -178,15 +155,13 @@ static void stop_engine(struct bcm *b)
     if (b->engine)
         claim_nothing(b, CLAIM_STARTED);
     b->engine = false;
-    set_start(b, START_NONE);
+    set_pressed(b, false);
 }
 
-static void end_start(struct bcm *b)
+static void end_press(struct bcm *b)
 {
-    env_trace_note(b->env, TRACE_NOTE,
-                   b->start == START_PRESSED ? "start: nobody authorised it in time"
-                                             : "start: authorised, and nobody pressed in time");
-    set_start(b, START_NONE);
+    env_trace_note(b->env, TRACE_NOTE, "start: nobody authorised it in time");
+    set_pressed(b, false);
     tell(b);
 }
 
@@ -211,15 +186,18 @@ static enum err do_lock(struct bcm *b)
     return ERR_OK;
 }
 
-static void do_start(struct bcm *b, const char *transaction)
+/* Of use to the press that waits only: whoever presses later asks for a transaction of their own. */
+static enum err do_start(struct bcm *b, const char *transaction)
 {
     if (b->engine)
-        return;
-    bool pressed = b->start == START_PRESSED;
-    text_copy(b->authorised, sizeof b->authorised, transaction);
-    set_start(b, START_AUTHORISED);
-    if (pressed)
-        start_engine(b);
+        return ERR_OK;
+    if (!b->pressed)
+        return ERR_START_NOT_PRESSED;
+    b->engine = b->ignition = true;
+    claim_transaction(b, CLAIM_STARTED, transaction);
+    env_trace_step(b->env, "OP-06/8", "the engine starts");
+    set_pressed(b, false);
+    return ERR_OK;
 }
 
 static enum err obey(struct bcm *b, const struct cabin_command *m)
@@ -232,8 +210,7 @@ static enum err obey(struct bcm *b, const struct cabin_command *m)
     case CABIN_LOCK:
         return do_lock(b);
     case CABIN_START:
-        do_start(b, transaction);
-        break;
+        return do_start(b, transaction);
     }
     return ERR_OK;
 }
@@ -283,7 +260,8 @@ static void on_command(struct bcm *b, const struct bus_frame *f)
     trace_command(b, f, &m);
     e = obey(b, &m);
     if (e)
-        env_trace_reason(b->env, TRACE_FAIL, NULL, row->name, e, f->len, NULL);
+        env_trace_reason(b->env, e == ERR_START_NOT_PRESSED ? TRACE_REJECT : TRACE_FAIL, NULL, row->name, e,
+                         f->len, NULL);
     tell(b);
 }
 
@@ -363,10 +341,7 @@ static enum err call_press_start(void *self, const struct call_value *values)
         env_trace_note(b->env, TRACE_NOTE, "start was pressed: the engine runs");
         return ERR_OK;
     }
-    if (b->start == START_AUTHORISED)
-        start_engine(b);
-    else
-        set_start(b, START_PRESSED);
+    set_pressed(b, true);
     tell(b);
     return ERR_OK;
 }
@@ -376,6 +351,7 @@ static enum err call_lock_doors(void *self, const struct call_value *values)
     struct bcm *b = self;
     (void)values;
     enum err e = move_doors(b, DOORS_LOCKED);
+    set_pressed(b, false); /* nobody waits any more who locks the car */
     tell(b);
     return e;
 }
@@ -409,7 +385,7 @@ static void bcm_on_timer(void *self, unsigned timer)
         break;
     default:
         assert(timer == TIMER_START);
-        end_start(b);
+        end_press(b);
         break;
     }
 }

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <string.h>
 
 #include "ecu/hu/hu_internal.h"
 
@@ -142,7 +143,8 @@ static void on_notification(struct hu *h, const struct bus_frame *f)
     if (n.what == CABIN_LIST_FOLLOWS)
         env_timer_in(h->env, HU_TIMER_ANSWER, h->answer_us);
     screen_show_notification(h, &n, h->wish);
-    h->wish = 0;
+    if (n.what != CABIN_KEY_NEEDED) /* it goes on */
+        h->wish = 0;
 }
 
 static void on_keys(struct hu *h, struct span message)
@@ -154,6 +156,7 @@ static void on_keys(struct hu *h, struct span message)
         return;
     }
     answered(h, false);
+    h->list = keys;
     screen_show_keys(h, &keys);
 }
 
@@ -204,9 +207,9 @@ static void ask(struct hu *h, const struct cabin_request *r)
     env_timer_in(h->env, HU_TIMER_ANSWER, h->answer_us);
 }
 
-static enum err ask_for(struct hu *h, enum cabin_wish wish, uint8_t key)
+static enum err ask_for(struct hu *h, enum cabin_wish wish)
 {
-    const struct cabin_request r = {.wish = wish, .key = key};
+    const struct cabin_request r = {.wish = wish};
     enum err e = may_ask(h, wish);
     if (!e)
         ask(h, &r);
@@ -229,18 +232,39 @@ static enum err call_add_key(void *self, const struct call_value *values)
 static enum err call_cancel(void *self, const struct call_value *values)
 {
     (void)values;
-    return ask_for(self, CABIN_CANCEL, 0);
+    return ask_for(self, CABIN_CANCEL);
+}
+
+/* A person deletes what a list has shown. */
+static const struct cabin_key *listed(const struct hu *h, uint8_t index)
+{
+    for (size_t i = 0; i < h->list.count; i++)
+        if (h->list.keys[i].index == index)
+            return &h->list.keys[i];
+    return NULL;
 }
 
 static enum err call_delete_key(void *self, const struct call_value *values)
 {
-    return ask_for(self, CABIN_DELETE_KEY, (uint8_t)values[0].number);
+    struct hu *h = self;
+    struct cabin_request r = {.wish = CABIN_DELETE_KEY, .key = (uint8_t)values[0].number};
+    const struct cabin_key *k = listed(h, r.key);
+    enum err e = may_ask(h, r.wish);
+    if (!e && !k) {
+        screen_show(h, "look at the list of keys first");
+        return ERR_LIST_CHANGED;
+    }
+    if (e)
+        return e;
+    memcpy(r.id, k->id, CABIN_KEY_ID);
+    ask(h, &r);
+    return ERR_OK;
 }
 
 static enum err call_show_keys(void *self, const struct call_value *values)
 {
     (void)values;
-    return ask_for(self, CABIN_LIST_KEYS, 0);
+    return ask_for(self, CABIN_LIST_KEYS);
 }
 
 static const struct parameter_spec key_parameter[] = {

@@ -21,9 +21,10 @@ struct hu {
     bool spaak_is_heard; /* SpaaK_Status comes */
     struct cabin_spaak_status spaak;
     uint8_t alive; /* of PhoneKey_Req */
-    uint8_t wish;  /* enum cabin_wish of the last one, until the first notice behind it; 0: none */
+    uint8_t wish;  /* enum cabin_wish of the last one, until its outcome; 0: none */
     struct cabin_heard heard_bcm, heard_spaak, heard_notice;
     struct isotp_port keys;
+    struct cabin_keys list; /* as it was shown last */
 };
 
 /* ---- screen.c: what a person reads ---- */

@@ -51,10 +51,11 @@ static void describe(const struct vehicle_key *k, size_t i, struct cabin_key *ou
 {
     out->index = (uint8_t)(i + 1);
     out->state = (enum cabin_key_state)k->state;
+    memcpy(out->id, k->key_id, CABIN_KEY_ID);
     snprintf(out->name, sizeof out->name, "phone %02X%02X", k->key_id[0], k->key_id[1]);
 }
 
-static void send_keys(struct spaak *s)
+void cabin_send_keys(struct spaak *s)
 {
     uint8_t out[CABIN_KEYS_MAX];
     struct wr w = wr_of(out, sizeof out);
@@ -68,16 +69,6 @@ static void send_keys(struct spaak *s)
 
 /* ---- from the head unit ---- */
 
-static void delete_key(struct spaak *s, uint8_t index)
-{
-    struct vehicle_key *k = index && index <= s->keys.count ? &s->keys.list[index - 1] : NULL;
-    if (k && k->state != VEHICLE_KEY_PENDING && k->state != VEHICLE_KEY_TERMINATED)
-        unlock_terminate(s, k, KEY_IN_CAR);
-    else
-        cabin_notify(s, CABIN_FAILED, ERR_NOT_FOUND);
-    unlock_look(s); /* its phone may be near */
-}
-
 static void obey(struct spaak *s, const struct cabin_request *r)
 {
     switch (r->wish) {
@@ -88,10 +79,10 @@ static void obey(struct spaak *s, const struct cabin_request *r)
         pairing_cancel(s);
         break;
     case CABIN_DELETE_KEY:
-        delete_key(s, r->key);
+        deletion_begin(s, r);
         break;
     case CABIN_LIST_KEYS:
-        send_keys(s);
+        cabin_send_keys(s);
         break;
     }
 }
@@ -196,6 +187,7 @@ void cabin_init(struct spaak *s)
     struct cabin *c = &s->cabin;
     c->bcm_heard = false;
     c->asked = 0;
+    s->deletion.on = false;
     c->alive_notice = cabin_alive_begin(s->env->crypto);
     c->alive_status = cabin_alive_begin(s->env->crypto);
     c->alive_command = cabin_alive_begin(s->env->crypto);

@@ -1,7 +1,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/manage.h"
 
 enum err identity_store_drm_uuid(struct spaak *s, struct span uuid)
 {
@@ -194,7 +194,7 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     struct wr w = wr_of(now, sizeof now);
     wr_be64(&w, (uint64_t)issued_at_ms);
     verifiers_put_retired(s);
-    keys_put_none(s);
+    size_t ended = keys_put_none(s);
     env_store_put(s->env, SPAAK_LAST_RENEW, span_of(now, sizeof now));
     env_store_delete(s->env, SPAAK_VEHICLE_KEY);
     env_store_delete(s->env, SPAAK_VEHICLE_CERTIFICATE);
@@ -205,6 +205,8 @@ enum err identity_retire(struct spaak *s, int64_t issued_at_ms)
     if (e)
         return e;
     s->retest = true;
+    while (ended--)
+        manage_trace_ended(s, KEY_OWNER_CHANGE);
     pairing_retired(s);
     env_claim(s->env, SPAAK_CLAIM_K, s->serial, (struct span){NULL, 0});
     env_claim(s->env, SPAAK_CLAIM_VERIFIERS, s->serial, (struct span){NULL, 0});

@@ -205,12 +205,14 @@ void keys_retire(struct spaak *s)
     keys_claim(s);
 }
 
-void keys_put_none(struct spaak *s)
+size_t keys_put_none(struct spaak *s)
 {
+    size_t ended = 0;
     for (size_t i = 0; i < s->keys.count; i++) {
-        manage_put_ended(s, &s->keys.list[i], KEY_OWNER_CHANGE);
+        ended += manage_put_ended(s, &s->keys.list[i], KEY_OWNER_CHANGE);
         put_gone(s, &s->keys.list[i]);
     }
+    return ended;
 }
 
 /* ---- questions ---- */

@@ -101,15 +101,20 @@ static enum err report_put(struct spaak *s, const uint8_t key_id[ENDPOINT_KEY_ID
     return env_store_put(s->env, name, span_of(out, sizeof out));
 }
 
-void manage_put_ended(struct spaak *s, const struct vehicle_key *k, enum key_cause cause)
+bool manage_put_ended(struct spaak *s, const struct vehicle_key *k, enum key_cause cause)
 {
     const struct vehicle_key *now = keys_find(s, k->key_id);
-    char text[60];
     if (!now || now->state == VEHICLE_KEY_PENDING || now->state == VEHICLE_KEY_TERMINATED)
-        return;
+        return false;
+    report_put(s, k->key_id, KEY_TERMINATED, cause, word_get(s, k->key_id).issued_ms, ERR_OK);
+    return true;
+}
+
+void manage_trace_ended(struct spaak *s, enum key_cause cause)
+{
+    char text[60];
     snprintf(text, sizeof text, "a key ends: %s", key_cause_text(cause));
     env_trace_step(s->env, "KM-02/1", text);
-    report_put(s, k->key_id, KEY_TERMINATED, cause, word_get(s, k->key_id).issued_ms, ERR_OK);
 }
 
 struct first {

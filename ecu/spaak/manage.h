@@ -14,8 +14,11 @@ void manage_settle(struct spaak *s);
 enum err manage_on_key(struct spaak *s, const struct spaak_message *m);
 enum err manage_on_ack(struct spaak *s, const struct spaak_message *m);
 
-/* Puts: the key ends, and the VOS is to hear why. Nothing for one that had ended, or never was active. */
-void manage_put_ended(struct spaak *s, const struct vehicle_key *k, enum key_cause cause);
+/* Puts: the key ends, and the VOS is to hear why. False: it had ended, or never was active, and nothing is
+ * put. */
+bool manage_put_ended(struct spaak *s, const struct vehicle_key *k, enum key_cause cause);
+/* KM-02/1: that was kept. */
+void manage_trace_ended(struct spaak *s, enum key_cause cause);
 /* Puts: its record is deleted. */
 void manage_put_gone(struct spaak *s, const struct vehicle_key *k);
 /* Its state, as the vehicle has it; of a key that is forgotten, nothing. */

@@ -11,6 +11,7 @@
 #define RETYPE_MS 5000 /* the same after a wrong password: time to type another */
 #define RESUME_MS 100  /* after a start, until the bus carries */
 #define TURN_MS   3000 /* a phone may know of its pending key, or not: asked for in turn */
+#define RESTARTS  3    /* so often a pairing goes on after a start: its times begin anew each time */
 #define NEXT_MS   100  /* between two sessions with the same phone */
 
 static struct pairing *pairing(struct spaak *s)
@@ -44,15 +45,29 @@ static bool is_stored_on(struct spaak *s)
     return env_store_get(s->env, SPAAK_PAIRING_ON, &flag, sizeof flag, &len) == ERR_OK;
 }
 
+/* One that goes on keeps the count of its restarts; a card that is refused stores nothing. */
 static enum err store_on(struct spaak *s, bool on)
 {
-    if (!on && !is_stored_on(s))
-        return ERR_OK; /* a card that is refused stores nothing */
+    if (on == is_stored_on(s))
+        return ERR_OK;
     if (on)
-        env_store_put(s->env, SPAAK_PAIRING_ON, span_of("\1", 1));
+        env_store_put(s->env, SPAAK_PAIRING_ON, span_of("\0", 1));
     else
         env_store_delete(s->env, SPAAK_PAIRING_ON);
     return env_store_commit(s->env);
+}
+
+static enum err count_restart(struct spaak *s)
+{
+    uint8_t restarts = RESTARTS;
+    size_t len;
+    enum err e = env_store_get(s->env, SPAAK_PAIRING_ON, &restarts, sizeof restarts, &len);
+    if (e)
+        return e;
+    if (restarts++ >= RESTARTS)
+        return ERR_PAIRING_RESTARTS;
+    e = env_store_put(s->env, SPAAK_PAIRING_ON, span_of(&restarts, 1));
+    return e ? e : env_store_commit(s->env);
 }
 
 static uint64_t mode_us(struct spaak *s)
@@ -64,7 +79,7 @@ static uint64_t mode_us(struct spaak *s)
     return (uint64_t)(stored[0] << 8 | stored[1]) * 1000000;
 }
 
-static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
+static void quit(struct spaak *s, enum err reason)
 {
     for (unsigned t = SPAAK_TIMER_PAIRING_MODE; t <= SPAAK_TIMER_NEXT_PHASE; t++)
         env_timer_set(s->env, t, ENV_NEVER);
@@ -80,6 +95,12 @@ static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
         e = store_on(s, false);
     if (e)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "the end of pairing was not stored");
+}
+
+static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
+{
+    s->deletion.on = false;
+    quit(s, reason);
     cabin_notify(s, what, reason);
     unlock_look(s);
 }
@@ -210,6 +231,12 @@ static void refuse_start(struct spaak *s, enum err e)
 
 void pairing_admit(struct spaak *s, bool by_card)
 {
+    if (s->deletion.on) {
+        quit(s, ERR_OK);
+        deletion_admit(s);
+        unlock_look(s);
+        return;
+    }
     enum err e = store_on(s, true);
     pairing(s)->by_card = by_card;
     if (!e) {
@@ -226,7 +253,7 @@ void pairing_refuse(struct spaak *s, enum err reason)
 }
 
 /* What was on, and was to go on after a start, ends: nobody is known to have a key now. */
-static enum err wait_for_card(struct spaak *s)
+enum err pairing_wait_for_card(struct spaak *s)
 {
     enum err e = store_on(s, false);
     if (e)
@@ -243,7 +270,7 @@ void pairing_start(struct spaak *s)
         tell_again(s);
         return;
     }
-    enum err e = check_start(s);
+    enum err e = s->deletion.on ? ERR_BUSY : check_start(s);
     if (e)
         refuse_start(s, e);
     else
@@ -257,24 +284,33 @@ void pairing_on_user(struct spaak *s, enum err e)
         card_on_user(s, e);
         return;
     }
+    if (s->deletion.on) {
+        deletion_on_user(s, e);
+        return;
+    }
     enum err start = e && e != ERR_FOB_AWAY ? e : check_start(s);
     if (!start && !e) {
         pairing_admit(s, false);
         return;
     }
     if (!start)
-        start = wait_for_card(s);
-    if (start)
+        start = pairing_wait_for_card(s);
+    if (start && is_stored_on(s))
+        leave(s, CABIN_FAILED, start);
+    else if (start)
         refuse_start(s, start);
 }
 
 void pairing_cancel(struct spaak *s)
 {
+    bool deletes = s->deletion.on;
     user_forget(s);
-    if (pairing_is_on(s))
+    s->deletion.on = false;
+    if (pairing_is_on(s) || is_stored_on(s))
         leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
     else /* nothing is there to cancel, and a key stays */
-        cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 ? CABIN_PAIRED : CABIN_CANCELLED, ERR_OK);
+        cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 && !deletes ? CABIN_PAIRED : CABIN_CANCELLED,
+                     ERR_OK);
 }
 
 void pairing_on_verifiers(struct spaak *s)
@@ -289,13 +325,16 @@ void pairing_init(struct spaak *s)
         env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, RESUME_MS * 1000);
 }
 
+/* Whoever was admitted may have gone since: as at the beginning, pairing_on_user has the answer. */
 static void resume(struct spaak *s)
 {
-    enum err e = check_start(s);
+    enum err e = count_restart(s);
+    if (!e)
+        e = check_start(s);
     if (e)
         leave(s, CABIN_FAILED, e);
     else
-        begin(s);
+        user_ask(s);
 }
 
 /* ---- phases 2 to 4 ---- */

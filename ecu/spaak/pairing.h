@@ -30,8 +30,8 @@ void keys_retire(struct spaak *s);
 enum err keys_put(struct spaak *s, const struct vehicle_key *k);
 /* Puts: the last signed statement about it, deleted with its record; nothing when it is empty. */
 void keys_put_statement(struct spaak *s, const struct vehicle_key *k, struct span statement);
-/* Puts: none is left, with the identity that they belong to. */
-void keys_put_none(struct spaak *s);
+/* Puts: none is left, with the identity that they belong to. How many of them end by that. */
+size_t keys_put_none(struct spaak *s);
 /* STORE_KEY: a pending one, in the place of any other that is pending; its slot is given out. A full list
  * gives up the key that was paired first of those that are terminated. ERR_NO_SPACE: there is none. */
 enum err keys_store_new(struct spaak *s, const struct vehicle_key *k);
@@ -88,6 +88,8 @@ void presence_on_off(struct spaak *s, enum spaak_place place);
 void presence_on_selected(struct spaak *s, enum spaak_place place);
 void presence_on_lost(struct spaak *s, enum spaak_place place, enum reader_loss loss);
 void presence_on_status(struct spaak *s, enum spaak_place place, uint8_t flags);
+/* A status whose counter somebody else has used: enough for a phone that is said to leave, to have stayed. */
+void presence_on_disputed(struct spaak *s, enum spaak_place place, uint8_t flags);
 
 /* ---- session.c, session_begin.c ---- */
 
@@ -144,6 +146,10 @@ void pairing_on_key_ended(struct spaak *s);
 void pairing_admit(struct spaak *s, bool by_card);
 void pairing_refuse(struct spaak *s, enum err reason);
 
+/* Nobody has a fob: the pad looks for a card key. ERR_OK, and then pairing_admit, pairing_refuse, or the end
+ * of the wait. */
+enum err pairing_wait_for_card(struct spaak *s);
+
 /* Between pairing.c and pairing_air.c: the pad looks for a phone; the pairing ends; a key is there, and is
  * tried. */
 void pairing_at_pad(struct spaak *s);
@@ -168,6 +174,16 @@ bool pairing_air_finds(struct spaak *s);
 /* Phase 4 goes back to the pad when the link is gone; waits while the link has something else. */
 void pairing_air_settle(struct spaak *s);
 bool pairing_air_waits(const struct spaak *s);
+
+/* ---- deletion.c ---- */
+
+/* The user wishes to delete that key: ERR_NOT_FOUND, ERR_LIST_CHANGED, ERR_BUSY, or the body controller is
+ * asked. */
+void deletion_begin(struct spaak *s, const struct cabin_request *r);
+/* As pairing_on_user. */
+void deletion_on_user(struct spaak *s, enum err e);
+/* The user has a key of the vehicle. */
+void deletion_admit(struct spaak *s);
 
 /* ---- card.c ---- */
 
@@ -197,6 +213,7 @@ void cabin_on_frame(struct spaak *s, const struct bus_frame *f);
 /* SpaaK_Status, the list of keys, the BCM's silence. */
 void cabin_on_timer(struct spaak *s, unsigned timer);
 void cabin_notify(struct spaak *s, enum cabin_notice what, enum err reason);
+void cabin_send_keys(struct spaak *s);
 /* SpaaK_Status now, and then again in its cycle: whoever waits for us hears by it when we have forgotten. */
 void cabin_tell_status(struct spaak *s);
 /* To the BCM, if it is heard. */
@@ -204,7 +221,7 @@ void cabin_command(struct spaak *s, enum cabin_order order, const uint8_t transa
 
 /* ---- user.c ---- */
 
-/* May the user pair: ignition on, key fob in the car? pairing_on_user has the answer. */
+/* May the user pair, or delete a key: ignition on, key fob in the car? pairing_on_user has the answer. */
 void user_ask(struct spaak *s);
 /* Nobody wants to know any more. */
 void user_forget(struct spaak *s);
@@ -217,6 +234,8 @@ void user_on_timer(struct spaak *s);
 const char *spaak_place_name(enum spaak_place place);
 /* Looks who must be asked for where: doors locked, start pressed, a key that waits. */
 void unlock_look(struct spaak *s);
+/* The time for another look has come. */
+void unlock_on_timer(struct spaak *s);
 /* The vehicle ends a key, of its own or by the server's word: nothing opens from now on, and the phone hears
  * it at its next contact. Commits what was put before, too. */
 enum err unlock_terminate(struct spaak *s, struct vehicle_key *k, enum key_cause cause);

@@ -26,6 +26,7 @@ struct spaak_keys {
     size_t count;
     bool ended; /* the device knows that this one is terminated: deleted when no session looks at the list */
     uint8_t ended_id[ENDPOINT_KEY_ID];
+    bool ownerless; /* verifiers are to be asked for, at the next look */
 };
 
 struct session;
@@ -36,7 +37,8 @@ enum spaak_presence {
     PRESENCE_NONE,   /* nobody has to leave before somebody is asked for */
     PRESENCE_HERE,   /* selected; the field stays on until it is gone */
     PRESENCE_UNSEEN, /* the field was off: it may be there still */
-    PRESENCE_ASKED   /* the field is on again: is it? */
+    PRESENCE_ASKED,  /* the field is on again: is it? */
+    PRESENCE_LEAVING /* the reader says that it is gone; not yet for long enough */
 };
 
 struct spaak_reader {
@@ -55,6 +57,7 @@ struct spaak_reader {
     bool opened;               /* the phone under way, follow-ups included, has unlocked */
     bool obeyed;               /* the doors were unlocked since the last command */
     enum spaak_presence presence;
+    uint64_t left_us; /* LEAVING: since then */
 };
 
 enum session_kind { SESSION_PAIRING, SESSION_FINISH, SESSION_TRANSACTION, SESSION_CARD };
@@ -92,6 +95,12 @@ struct pairing {
     uint64_t until_us; /* phase 4 */
     bool by_card;      /* it has stood in for the fob: still lies on the pad */
     uint8_t challenge[CARD_CHALLENGE]; /* the last that a card was asked to sign */
+};
+
+/* A key that is to be deleted, once a key fob or a card key has proved itself (deletion.c). */
+struct deletion {
+    bool on;
+    uint8_t key_id[ENDPOINT_KEY_ID];
 };
 
 /* What is heard of head unit and body controller. */

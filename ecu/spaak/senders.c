@@ -54,6 +54,8 @@ static void take(struct spaak *s, enum spaak_sender sender, const struct bus_fra
     enum err e = check_status(s, sender, f);
     if (e) {
         env_trace_reason(s->env, TRACE_REJECT, NULL, matrix_row(senders[sender].row)->name, e, f->len, NULL);
+        if (e == ERR_BUS_STALE_COUNTER && sender == SPAAK_SENDER_DOOR)
+            presence_on_disputed(s, SPAAK_DOOR, f->data[0]);
         return;
     }
     s->alive[sender] = f->data[1] & 0x0F;

@@ -116,6 +116,16 @@ static void trace_offer(struct spaak *s, uint8_t entries)
     env_trace_note(s->env, TRACE_NOTE, note);
 }
 
+static enum err store_ended(struct spaak *s, const struct vehicle_step *step)
+{
+    bool ends = manage_put_ended(s, step->key, KEY_BY_DEVICE);
+    keys_put_statement(s, step->key, step->statement);
+    enum err e = keys_store(s, step->key);
+    if (!e && ends)
+        manage_trace_ended(s, KEY_BY_DEVICE);
+    return e;
+}
+
 static enum err commit(struct spaak *s, const struct vehicle_step *step)
 {
     switch (step->what) {
@@ -130,9 +140,7 @@ static enum err commit(struct spaak *s, const struct vehicle_step *step)
         slots_put_used(s, MAILBOX_SLOTS);
         return keys_store(s, step->key);
     case VEHICLE_STORE_TERMINATION:
-        manage_put_ended(s, step->key, KEY_BY_DEVICE);
-        keys_put_statement(s, step->key, step->statement);
-        return keys_store(s, step->key);
+        return store_ended(s, step);
     default:
         keys_put_statement(s, step->key, step->statement);
         return keys_store(s, step->key);

@@ -317,7 +317,7 @@ static void on_timer(struct spaak *s, unsigned timer)
         user_on_timer(s);
         break;
     case SPAAK_TIMER_LOOK:
-        unlock_look(s);
+        unlock_on_timer(s);
         break;
     case SPAAK_TIMER_TBM:
         spaak_set_tbm_ready(s, false);

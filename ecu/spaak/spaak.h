@@ -38,7 +38,7 @@
 #define SPAAK_VERIFIERS_USED      "verifiers/used"     /* present until the VOS knows that the set was used */
 #define SPAAK_VERIFIERS_BURNT     "verifiers/burnt"    /* id of the last set that was deleted */
 #define SPAAK_VERIFIERS_WANTED    "verifiers/wanted"   /* why another set is asked for (PP-03), 1 byte */
-#define SPAAK_PAIRING_ON          "pairing/on"         /* present while a pairing is under way */
+#define SPAAK_PAIRING_ON          "pairing/on"         /* while one is under way: restarts so far */
 #define SPAAK_UNREPORTED          "pairing/unreported" /* keyID of a pairing of which the VOS has not heard */
 #define SPAAK_SLOTS               "dk/slots"           /* number of the next slot identifier, 8 bytes */
 #define SPAAK_TOKEN_KEY           "dk/token-key"       /* immobilizer tokens are made with it, 32 bytes */

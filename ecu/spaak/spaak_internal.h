@@ -154,6 +154,7 @@ struct spaak {
     struct spaak_reader readers[SPAAK_ALL_PLACES]; /* of a link only the session */
     struct spaak_radio radio;
     struct pairing pairing;
+    struct deletion deletion;
     struct cabin cabin;
     uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,
         ble_unlock_us, key_us, card_key_us; /* settings */

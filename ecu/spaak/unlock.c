@@ -82,7 +82,11 @@ static void look_at(struct spaak *s, enum spaak_place place)
         if (env_now_us(s->env) < r->follows_until_us)
             return; /* the doors have moved, and it is not over for the key */
         session_drop(s, place);
-        r->opened = false; /* nobody came back */
+        if (r->opened) { /* nobody came back, it seems */
+            presence_begin(s, place);
+            readers_off(s, place);
+        }
+        r->opened = false;
     }
     r->follows_until_us = 0;
     if (presence_holds(s, place)) {
@@ -208,13 +212,28 @@ static enum vehicle_phase next_of(struct spaak *s, const struct vehicle_key *k, 
     return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
+/* What was refused stores nothing: nor does an end of a session, which may be a refusal, for others. */
+static void want_verifiers_later(struct spaak *s)
+{
+    s->keys.ownerless = true;
+    env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
+}
+
+static bool lacks_verifiers(struct spaak *s)
+{
+    return !keys_owner(s) && !verifiers_are_stored(s) && !verifiers_wanted(s);
+}
+
 /* PP-03/1: the vehicle has no owner any more. */
 static void want_verifiers(struct spaak *s)
 {
-    if (keys_owner(s) || verifiers_are_stored(s) || verifiers_wanted(s))
+    s->keys.ownerless = false;
+    if (!lacks_verifiers(s))
         return;
-    if (verifiers_store_wanted(s, VERIFIERS_TERMINATED))
+    if (verifiers_store_wanted(s, VERIFIERS_TERMINATED)) {
+        want_verifiers_later(s);
         return;
+    }
     env_trace_step(s->env, "PP-03/1", "the owner's key was terminated");
     verifiers_go_on(s);
 }
@@ -223,8 +242,10 @@ enum err unlock_terminate(struct spaak *s, struct vehicle_key *k, enum key_cause
 {
     struct vehicle_key update = *k;
     vehicle_key_terminate(&update);
-    manage_put_ended(s, k, cause);
+    bool ends = manage_put_ended(s, k, cause);
     enum err e = keys_store(s, &update);
+    if (!e && ends)
+        manage_trace_ended(s, cause);
     if (!e)
         vehicle_key_terminate(k);
     OPENSSL_cleanse(&update, sizeof update);
@@ -240,19 +261,27 @@ void unlock_on_learnt(struct spaak *s, const struct session_end *end)
     struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
         end_key(s, k);
-    want_verifiers(s);
+    if (lacks_verifiers(s))
+        want_verifiers_later(s);
+}
+
+void unlock_on_timer(struct spaak *s)
+{
+    if (s->keys.ownerless)
+        want_verifiers(s);
+    unlock_look(s);
 }
 
 /* Nothing is left to be said to the phone. */
 static void finish_contact(struct spaak *s, enum spaak_place place, bool gone)
 {
     struct spaak_reader *r = &s->readers[place];
-    bool stays = r->opened && !gone;
+    bool opened = r->opened;
     r->opened = false;
     r->not_before_us = env_now_us(s->env) + AGAIN_MS * 1000;
-    if (stays)
+    if (opened)
         presence_begin(s, place);
-    else
+    if (!opened || gone) /* it is looked for, then */
         readers_off(s, place);
 }
 

@@ -106,6 +106,9 @@
     X(OWNER_KEY_HELD, 455, "the vehicle has an owner's key already")                            \
     X(IDENTITY_MISSING, 456, "the vehicle has no identity")                                     \
     X(USER_CANCELLED, 457, "the user cancelled it")                                             \
+    X(START_NOT_PRESSED, 458, "start was authorised, and nobody waits for it")                  \
+    X(LIST_CHANGED, 459, "the list of keys has another key there by now")                       \
+    X(PAIRING_RESTARTS, 460, "the pairing began anew too often")                                \
     X(ANSWER_MAC, 465, "the body controller's answer has a wrong MAC")                          \
     X(KTS_UNREACHABLE, 470, "the key tracking server does not answer")                          \
     X(RECEIPT_PENDING, 471, "the key is registered, its receipt is not signed yet")             \

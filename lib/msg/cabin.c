@@ -81,6 +81,7 @@ void cabin_write_request(const struct cabin_request *r, uint8_t *alive, struct b
     begin_frame(MATRIX_PHONE_KEY_REQ, alive, out);
     out->data[0] = (uint8_t)r->wish;
     out->data[2] = r->key;
+    memcpy(out->data + 3, r->id, CABIN_KEY_ID);
     end_frame(out);
 }
 
@@ -88,7 +89,9 @@ enum err cabin_read_request(const struct bus_frame *f, uint64_t now_us, struct c
                             struct cabin_request *out)
 {
     enum err e = check_frame(MATRIX_PHONE_KEY_REQ, f, now_us, heard);
-    const struct cabin_request r = {.wish = (enum cabin_wish)f->data[0], .key = f->data[2]};
+    struct cabin_request r = {.wish = (enum cabin_wish)f->data[0], .key = f->data[2]};
+    if (r.wish == CABIN_DELETE_KEY)
+        memcpy(r.id, f->data + 3, CABIN_KEY_ID);
     if (!e && !request_is_sound(&r))
         e = ERR_MSG_MALFORMED;
     if (e)
@@ -185,6 +188,7 @@ void cabin_write_keys(const struct cabin_keys *k, struct wr *out)
         assert(key_is_sound(key));
         wr_u8(out, key->index);
         wr_u8(out, (uint8_t)key->state);
+        wr_copy(out, key->id, CABIN_KEY_ID);
         wr_u8(out, (uint8_t)strlen(key->name));
         wr_copy(out, key->name, strlen(key->name));
     }
@@ -194,11 +198,13 @@ static enum err read_key(struct rd *r, struct cabin_key *out)
 {
     out->index = rd_u8(r);
     out->state = (enum cabin_key_state)rd_u8(r);
+    struct span id = rd_span(r, CABIN_KEY_ID);
     struct span name = rd_span(r, rd_u8(r));
     if (r->failed)
         return ERR_TRUNCATED;
     if (name.len > CABIN_NAME_MAX || memchr(name.p, 0, name.len))
         return ERR_MSG_MALFORMED;
+    memcpy(out->id, id.p, CABIN_KEY_ID);
     memcpy(out->name, name.p, name.len);
     out->name[name.len] = '\0';
     return key_is_sound(out) ? ERR_OK : ERR_MSG_MALFORMED;

@@ -29,9 +29,11 @@ uint8_t cabin_alive_begin(struct crypto *c);
 /* ---- PhoneKey_Req, 5A0: HU to SpaaK ---- */
 
 enum cabin_wish { CABIN_ADD_PHONE = 1, CABIN_CANCEL = 2, CABIN_DELETE_KEY = 3, CABIN_LIST_KEYS = 4 };
+#define CABIN_KEY_ID 4 /* the first bytes of its identity: the list may have moved since it was read */
 struct cabin_request {
-    enum cabin_wish wish; /* byte 0 */
-    uint8_t key;          /* byte 2: index of the key to delete, from 1; else 0 */
+    enum cabin_wish wish;     /* byte 0 */
+    uint8_t key;              /* byte 2: index of the key to delete, from 1; else 0 */
+    uint8_t id[CABIN_KEY_ID]; /* bytes 3 to 6: which one the list had there; else 0 */
 };
 /* Counts *alive on. */
 void cabin_write_request(const struct cabin_request *r, uint8_t *alive, struct bus_frame *out);
@@ -85,14 +87,16 @@ enum cabin_key_state { CABIN_KEY_PENDING = 1, CABIN_KEY_ACTIVE, CABIN_KEY_SUSPEN
 struct cabin_key {
     uint8_t index; /* from 1 */
     enum cabin_key_state state;
+    uint8_t id[CABIN_KEY_ID];
     char name[CABIN_NAME_MAX + 1]; /* characters that may be shown (text_character); may be empty */
 };
 struct cabin_keys {
     size_t count;
     struct cabin_key keys[CABIN_KEYS];
 };
-#define CABIN_KEYS_MAX (1 + CABIN_KEYS * (3 + CABIN_NAME_MAX)) /* bytes of the longest list */
-/* count; then of each key index, state, length of its name, name. `out` fails when it is too small. */
+/* Bytes of the longest list. */
+#define CABIN_KEYS_MAX (1 + CABIN_KEYS * (3 + CABIN_KEY_ID + CABIN_NAME_MAX))
+/* count; then of each key index, state, id, length of its name, name. `out` fails when it is too small. */
 void cabin_write_keys(const struct cabin_keys *k, struct wr *out);
 /* ERR_TRUNCATED, ERR_TRAILING_BYTES, ERR_MSG_MALFORMED. */
 enum err cabin_read_keys(struct span message, struct cabin_keys *out);
