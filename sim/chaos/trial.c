@@ -206,26 +206,6 @@ static void tell_missing(struct run *r, const struct trial *t, const struct expe
                 r->scenario->file, x->line, t->round, what, x->detail[0] ? " " : "", x->detail);
 }
 
-static void judge(void *ctx, struct run *r)
-{
-    struct trial *t = ctx;
-    const struct under_faults *u = &t->scenario->under_faults;
-    const struct expect *x = missing(r, u, true);
-    t->result->end = -1;
-    if (!r->quiet_end && !r->unsettled && !r->failure_count)
-        run_fail_as(r, FAILURE_EXPECT,
-                    "the world was not at rest when all was healed and %u rounds were over", u->rounds);
-    for (size_t i = 0; x && i < u->end_count; i++)
-        if (is_met(r, &u->ends[i], true)) {
-            t->result->end = (int)i;
-            return;
-        }
-    if (x)
-        tell_missing(r, t, x);
-}
-
-/* ---- from beginning to end ---- */
-
 static void note_fired(const struct run *r, const struct trial *t, const struct schedule *under)
 {
     size_t fault = 0, call = t->own_calls;
@@ -241,6 +221,38 @@ static void note_fired(const struct run *r, const struct trial *t, const struct 
         call += 2;
     }
 }
+
+/* A command under which nothing went wrong has tried nothing. */
+static void judge_effect(struct run *r, const struct trial *t)
+{
+    bool any = false;
+    note_fired(r, t, t->under);
+    for (size_t i = 0; i < t->under->count; i++)
+        any |= t->result->fired[i];
+    if (t->result->alone && !any)
+        run_fail_as(r, FAILURE_FAULT, "no fault took effect: nothing was tried");
+}
+
+static void judge(void *ctx, struct run *r)
+{
+    struct trial *t = ctx;
+    const struct under_faults *u = &t->scenario->under_faults;
+    const struct expect *x = missing(r, u, true);
+    t->result->end = -1;
+    judge_effect(r, t);
+    if (!r->quiet_end && !r->unsettled && !r->failure_count)
+        run_fail_as(r, FAILURE_EXPECT,
+                    "the world was not at rest when all was healed and %u rounds were over", u->rounds);
+    for (size_t i = 0; x && i < u->end_count; i++)
+        if (is_met(r, &u->ends[i], true)) {
+            t->result->end = (int)i;
+            return;
+        }
+    if (x)
+        tell_missing(r, t, x);
+}
+
+/* ---- from beginning to end ---- */
 
 static uint64_t limit_of(const struct trial *t)
 {
@@ -259,8 +271,9 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
     if (!disturbed || !r)
         abort();
     schedule_apply(s, under, disturbed);
-    *out = (struct trial_result){.end = -1};
-    struct trial t = {.scenario = disturbed, .own_calls = s->action_count, .result = out};
+    *out = (struct trial_result){.alone = out->alone, .end = -1};
+    struct trial t = {
+        .scenario = disturbed, .own_calls = s->action_count, .under = under, .result = out};
     t.heal_us = 2 * c->duration_us + SLACK_US;
     t.hooks = (struct run_trial){&t, pump, due_us, on_quiet, judge};
     disturbed->limit_us = limit_of(&t);
@@ -270,7 +283,7 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
     out->us = r->event_count ? r->events[r->event_count - 1].time_us : 0;
     if (r->failure_count)
         text_copy(out->cause, sizeof out->cause, r->failures[0]);
-    note_fired(r, &t, under);
+    note_fired(r, &t, under); /* of a run that was not judged, too */
     if (tell)
         tell(r);
     run_free(r);

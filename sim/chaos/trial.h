@@ -9,6 +9,7 @@
 #include "sim/chaos/schedule.h"
 
 struct trial_result {
+    bool alone; /* set by the caller: this is the whole command, so that something must take effect */
     enum verdict verdict;
     char cause[RUN_FAILURE_TEXT]; /* the first failure; "" for none */
     bool fired[SCHEDULE_MAX];     /* of the schedule's faults and upsets */
@@ -25,6 +26,7 @@ struct trial {
     unsigned round;
     size_t next_call; /* of the round */
     size_t own_calls; /* of the scenario; behind them are those of the schedule */
+    const struct schedule *under;
     struct trial_result *result;
 };
 
