@@ -193,6 +193,15 @@ static const struct {
      "never fired"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n",
      "after what was expected before it"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/19}\nlimit: 1 s\n",
+     "after what was expected before it"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19, any_order: true}\n  - {step: PP-01/19, any_order: true}\n"
+                "limit: 1 s\n",
+     "it did not happen once more"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nfaults:\n"
+                "  - corrupt: {message: VehicleSubjectIdResponse, link: gsdp, byte: 20}\n"
+                "  - corrupt: {message: VehicleSubjectIdResponse, link: gsdp, byte: 20}\n",
+     "or other faults undid it"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nnever:\n  - {step: PP-01/3}\n", "must not happen"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19, within: 1 ms}\nlimit: 1 s\n", "1.0 ms are allowed"},
     {HEAD BEGUN
