@@ -117,7 +117,8 @@ static const struct {
     bool first_fires, second_fires;
 } pairs[] = {
     {"corrupted, and back", "1,corrupt,gsdp,X,,,1,1,0,2", "2,corrupt,gsdp,X,,,1,1,0,2", 1, false, false},
-    {"the same byte, counted on", "1,corrupt,gsdp,X,,,1,1,0,1", "2,corrupt,gsdp,X,,,1,1,0,5", 1, false, false},
+    {"the same byte, counted on", "1,corrupt,gsdp,X,,,1,1,0,1", "2,corrupt,gsdp,X,,,1,1,0,5", 1, false,
+     false},
     {"two bytes", "1,corrupt,gsdp,X,,,1,1,0,1", "2,corrupt,gsdp,X,,,1,1,0,2", 1, true, true},
     {"lost, and sent at once", "1,lose,gsdp,X,,,1,1,0,0", "2,repeat,gsdp,X,,,1,1,0,0", 1, false, false},
     {"lost, and sent later", "1,lose,gsdp,X,,,1,1,0,0", "2,repeat,gsdp,X,,,1,1,9,0", 1, true, true},

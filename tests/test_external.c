@@ -191,10 +191,11 @@ Test(external, nobody_came_and_nothing_else_is_judged)
     char directory[64], out[16000];
     launch_directory(directory);
     put_scenario(directory, alone, 1);
-    int code = launch_run(out, sizeof out,
-                          "'%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 1 --quiet --out %s/o "
-                          "</dev/null 2>&1",
-                          launch_build(), directory, directory);
+    int code =
+        launch_run(out, sizeof out,
+                   "'%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 1 --quiet --out %s/o "
+                   "</dev/null 2>&1",
+                   launch_build(), directory, directory);
     cr_expect(eq(int, code, 3), "%s", out);
     cr_expect(strstr(out, "nobody came to play from outside") != NULL, "%s", out);
     cr_expect(strstr(out, "BLOCKED  outside") != NULL, "%s", out);
@@ -215,10 +216,11 @@ Test(external, what_is_exported_are_files_into_a_folder)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char directory[64], out[2000];
         launch_directory(directory);
-        int code = launch_run(out, sizeof out,
-                              "D=%s; mkdir -p $D/r/external && echo {} >$D/r/external/phone.json && echo x >$D/secret "
-                              "&& %s && timeout 10 '%s/bin/spaaksim' export $D/r --for phone $D/%s 2>&1",
-                              directory, rows[i].prepare, launch_build(), rows[i].target);
+        int code = launch_run(
+            out, sizeof out,
+            "D=%s; mkdir -p $D/r/external && echo {} >$D/r/external/phone.json && echo x >$D/secret "
+            "&& %s && timeout 10 '%s/bin/spaaksim' export $D/r --for phone $D/%s 2>&1",
+            directory, rows[i].prepare, launch_build(), rows[i].target);
         cr_expect(eq(int, code, 1), "%s: %s", rows[i].prepare, out);
         cr_expect(strstr(out, rows[i].says) != NULL, "%s: %s", rows[i].prepare, out);
         launch_remove(directory);

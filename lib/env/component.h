@@ -84,6 +84,7 @@ struct topic_rule {
 struct setting_spec {
     const char *name; /* "retry_ms" */
     uint64_t fallback, min, max;
+    bool own; /* a place that only one of its class can take in a vehicle */
 };
 
 struct timer_spec {

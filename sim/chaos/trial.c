@@ -272,8 +272,7 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
         abort();
     schedule_apply(s, under, disturbed);
     *out = (struct trial_result){.alone = out->alone, .end = -1};
-    struct trial t = {
-        .scenario = disturbed, .own_calls = s->action_count, .under = under, .result = out};
+    struct trial t = {.scenario = disturbed, .own_calls = s->action_count, .under = under, .result = out};
     t.heal_us = 2 * c->duration_us + SLACK_US;
     t.hooks = (struct run_trial){&t, pump, due_us, on_quiet, judge};
     disturbed->limit_us = limit_of(&t);

@@ -139,7 +139,7 @@ static void tell_missed(struct run *r, const struct expect *x, const struct outc
     }
     run_fail_as(r, FAILURE_EXPECT, "%s:%u: expected %s%s%s, it did not happen%s", file, x->line, what,
                 x->detail[0] ? " " : "", x->detail,
-                !from            ? ""
+                !from          ? ""
                 : x->any_order ? " once more"
                                : " after what was expected before it");
     if (nearest_event(r, x, from, nearest))

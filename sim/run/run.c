@@ -353,7 +353,8 @@ bool run_finished(struct run *r, uint64_t now_us)
         return r->hopeless;
     if (r->judged != r->event_count) {
         r->judged = r->event_count;
-        bool complete = triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready && !externals_nobody(r);
+        bool complete =
+            triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready && !externals_nobody(r);
         if (complete && !r->complete)
             r->complete_at_us = now_us;
         r->complete = complete;
