@@ -160,7 +160,7 @@ static void walk(const struct run *r,
                                 uint64_t last_us),
                  void *ctx)
 {
-    long met[SCENARIO_EXPECTS];
+    long met[SCENARIO_EXPECTS] = {0};
     size_t from = 0;
     uint64_t last_us = 0;
     for (size_t i = 0; i < r->scenario->expect_count; i++) {
