@@ -22,7 +22,7 @@ static const struct timer_spec timers[WCP_TIMERS] = {
 };
 
 static const struct setting_spec settings[] = {
-    [WCP_SETTING_PLACE] = {"place", READER_PAD, READER_PAD, READER_DOOR, .own = true},
+    [WCP_SETTING_PLACE] = {"place", READER_PAD, READER_PAD, READER_DOOR},
     [WCP_SETTING_POLL_MS] = {"poll_ms", 100, 10, 10000},
     /* the longest frame waiting time of ISO 14443-4 */
     [WCP_SETTING_CARD_MS] = {"card_ms", 5000, 10, 60000},
@@ -140,6 +140,7 @@ const struct component_class wcp_class = {
     .timers = timers,
     .timer_count = WCP_TIMERS,
     .settings = settings,
+    .own_setting = "place",
     .shows = shows,
     .init = wcp_init,
     .fini = wcp_fini,

@@ -84,7 +84,6 @@ struct topic_rule {
 struct setting_spec {
     const char *name; /* "retry_ms" */
     uint64_t fallback, min, max;
-    bool own; /* a place that only one of its class can take in a vehicle */
 };
 
 struct timer_spec {
@@ -246,6 +245,7 @@ struct component_class {
     const struct timer_spec *timers;
     size_t timer_count;
     const struct setting_spec *settings;
+    const char *own_setting;         /* that no two of a vehicle may have the same: a place. NULL: none */
     const struct topic_rule *topics; /* ends with a NULL filter */
     const struct call_spec *calls;
     const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */

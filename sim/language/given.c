@@ -119,6 +119,11 @@ static const struct member *find_same(const struct scenario *s, size_t member, u
     return NULL;
 }
 
+static bool is_own(const struct component_class *class, unsigned setting)
+{
+    return class->own_setting && strcmp(class->settings[setting].name, class->own_setting) == 0;
+}
+
 bool check_settings(const struct scenario *s, const struct tree *y, struct tree_problem *p)
 {
     const struct tree *settings = tree_get(y, "settings"), *at = settings ? settings : tree_get(y, "run");
@@ -129,7 +134,7 @@ bool check_settings(const struct scenario *s, const struct tree *y, struct tree_
             continue; /* a medium's */
         scenario_settings(s, i, values);
         for (unsigned k = 0; k < component_settings(m->class); k++) {
-            const struct member *same = m->class->settings[k].own ? find_same(s, i, k, values[k]) : NULL;
+            const struct member *same = is_own(m->class, k) ? find_same(s, i, k, values[k]) : NULL;
             if (same)
                 return tree_bad(p, at->at, "%s and %s have the same \"%s\", %llu: only one of them can",
                                 same->name, m->name, m->class->settings[k].name,

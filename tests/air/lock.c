@@ -152,7 +152,7 @@ static const struct port_spec ports[] = {{.name = "radio",
                                           .callers = callers,
                                           .name_of = air_name_of,
                                           .names = air_names}};
-static const struct setting_spec settings[] = {{.name = "one_sided", .max = 1}, {.name = NULL}};
+static const struct setting_spec settings[] = {{"one_sided", 0, 0, 1}, {.name = NULL}};
 static const char *const keys[] = {"fob", NULL};
 static const char *const shows[] = {"door", NULL};
 static const struct claim_spec claims[] = {{.name = "LTK", .kind = CLAIM_EQUAL}, {.name = NULL}};
