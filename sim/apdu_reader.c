@@ -32,7 +32,9 @@ static bool describe(const char *text)
             hex[n++] = *p;
     long len = n < sizeof hex ? hex_decode(hex, n, bytes, sizeof bytes) : -1;
     if (len <= 0) {
-        fprintf(stderr, "spaaksim apdu: not hex, or too long: %.60s\n", text);
+        snprintf(lead, sizeof lead, "%.60s", text);
+        text_shown(shown, sizeof shown, lead);
+        fprintf(stderr, "spaaksim apdu: not hex, or too long: %s\n", shown);
         return false;
     }
     struct span apdu = span_of(bytes, (size_t)len);

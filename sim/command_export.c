@@ -36,12 +36,22 @@ static int refuse(const char *path)
     return -1;
 }
 
-/* A new folder, or an empty one, for this user alone. */
+/* "DIR/" asks what the link leads to. */
+static int open_target(const char *path)
+{
+    char name[EXPORT_PATH];
+    text_copy(name, sizeof name, path);
+    for (size_t len = strlen(name); len > 1 && name[len - 1] == '/'; len--)
+        name[len - 1] = '\0';
+    return open(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* A new folder, or an empty one, for this user alone; no link, which leads where somebody else wants. */
 static int make_target(const char *path)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return refuse(path);
-    int fd = open_folder(path), again = fd < 0 ? -1 : dup(fd);
+    int fd = open_target(path), again = fd < 0 ? -1 : dup(fd);
     DIR *d = again < 0 ? NULL : fdopendir(again);
     size_t entries = 0;
     while (d && readdir(d))
@@ -61,8 +71,14 @@ static int make_target(const char *path)
 static bool copy_file(int from, int to, const char *name)
 {
     char bytes[4096];
+    struct stat about;
     ssize_t n = -1;
-    int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* a fifo would wait */
+    if (in >= 0 && (fstat(in, &about) != 0 || !S_ISREG(about.st_mode))) {
+        close(in);
+        errno = EINVAL;
+        return false;
+    }
     int out = in < 0 ? -1 : openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     while (out >= 0 && (n = read(in, bytes, sizeof bytes)) > 0)
         if (write(out, bytes, (size_t)n) != n) {
@@ -135,7 +151,8 @@ int command_export(int argc, char **argv)
         else
             n = 3;
     }
-    if (n == 2 && member && member[0] && !strchr(member, '/') && strlen(words[0]) < EXPORT_PATH - 40)
+    if (n == 2 && member && member[0] && !strchr(member, '/') && strlen(words[0]) < EXPORT_PATH - 40 &&
+        strlen(words[1]) < EXPORT_PATH)
         return export(words[0], member, words[1]);
     fprintf(stderr, "spaaksim export takes NAME --for MEMBER DIR; try spaaksim export --help\n");
     return EXIT_WRONG;

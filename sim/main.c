@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/host/spawn.h"
 #include "sim/commands.h"
 #include "sim/declarations.h"
 #include "sim/help.h"
@@ -72,6 +73,7 @@ static int obey(int argc, char **argv)
 int main(int argc, char **argv)
 {
     keep_standard_descriptors();
+    spawn_without_cores();
     signal(SIGPIPE, SIG_IGN);         /* who no longer reads does not end a run in the middle */
     signal(SIGXFSZ, SIG_IGN);         /* a limit of files is an error like a full disk */
     setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe sees each line when it happens, too */

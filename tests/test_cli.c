@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -125,6 +126,7 @@ static const struct {
     {"apdu 'a > b > 00'", 2, "not hex, or too long"},
     {"apdu '< 84 00 90:00'", 0, "< 9000 ok, 2 bytes"},
     {"apdu 6A88", 0, "< 6A88 invalid or zero data, or wrong evidence, 0 bytes"},
+    {"apdu $(printf '\\033[31mzz')", 2, "too long: ?[31mzz"},
     {"apdu hello", 2, "not hex, or too long: hello"},
 };
 
@@ -400,6 +402,46 @@ Test(cli, crashed_component_is_named_with_its_signal)
         strstr(r.text, "vos crashed with SIGSEGV") || strstr(r.text, "vos ended by itself"); /* under ASan */
     cr_expect(named, "%s", r.text);
     cr_expect(ne(ptr, strstr(r.text, "logs/vos.log"), NULL));
+    expect_nobody_left();
+}
+
+static char *core_limit(pid_t pid)
+{
+    static char line[160];
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%d/limits", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f) && strncmp(line, "Max core file size", 18) != 0)
+        line[0] = '\0';
+    if (f)
+        fclose(f);
+    strtok(line + strspn(line, " Maxcorefilesize"), " ");
+    return line + strspn(line, " Maxcorefilesize");
+}
+
+/* A core file would have all keys in clear. */
+Test(cli, nobody_who_holds_keys_leaves_a_core_file)
+{
+    static const char *const who[] = {"vos", "spaak", "mosquitto"};
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    core.rlim_cur = core.rlim_max;
+    cr_assert(ne(u64, core.rlim_max, 0), "cores are forbidden here: this would show nothing");
+    setrlimit(RLIMIT_CORE, &core);
+    for (int wanted = 0; wanted < 2; wanted++) {
+        if (wanted)
+            setenv("SPAAKSIM_CORES", "1", 1);
+        struct launch r = start_long("cores");
+        cr_expect(eq(int, strcmp(core_limit(r.pid), "0") == 0, !wanted), "the runner: %s", core_limit(r.pid));
+        for (size_t i = 0; i < sizeof who / sizeof who[0]; i++) {
+            pid_t pid = launch_find(r.pid, who[i]);
+            cr_assert(lt(int, 0, (int)pid), "%s", who[i]);
+            cr_expect(eq(int, strcmp(core_limit(pid), "0") == 0, !wanted), "%s: %s", who[i], core_limit(pid));
+        }
+        kill(r.pid, SIGINT);
+        launch_finish(&r);
+    }
+    unsetenv("SPAAKSIM_CORES");
     expect_nobody_left();
 }
 

@@ -111,6 +111,47 @@ Test(fault, each_kind_acts_on_its_message_only)
     }
 }
 
+static const struct {
+    const char *name, *first, *second;
+    unsigned copies;
+    bool first_fires, second_fires;
+} pairs[] = {
+    {"corrupted, and back", "1,corrupt,gsdp,X,,,1,1,0,2", "2,corrupt,gsdp,X,,,1,1,0,2", 1, false, false},
+    {"the same byte, counted on", "1,corrupt,gsdp,X,,,1,1,0,1", "2,corrupt,gsdp,X,,,1,1,0,5", 1, false,
+     false},
+    {"two bytes", "1,corrupt,gsdp,X,,,1,1,0,1", "2,corrupt,gsdp,X,,,1,1,0,2", 1, true, true},
+    {"lost, and sent at once", "1,lose,gsdp,X,,,1,1,0,0", "2,repeat,gsdp,X,,,1,1,0,0", 1, false, false},
+    {"lost, and sent later", "1,lose,gsdp,X,,,1,1,0,0", "2,repeat,gsdp,X,,,1,1,9,0", 1, true, true},
+    {"repeated, and lost", "1,repeat,gsdp,X,,,1,1,0,0", "2,lose,gsdp,X,,,1,1,0,0", 0, false, true},
+    {"corrupted, and lost", "1,corrupt,gsdp,X,,,1,1,0,0", "2,lose,gsdp,X,,,1,1,0,0", 0, false, true},
+    {"held back, and lost", "1,reorder,gsdp,X,,,1,1,0,0", "2,lose,gsdp,X,,,1,1,0,0", 0, false, true},
+    {"late, and later", "1,delay,gsdp,X,,,1,1,5,0", "2,delay,gsdp,X,,,1,1,9,0", 1, false, true},
+    {"late and corrupted", "1,delay,gsdp,X,,,1,1,5,0", "2,corrupt,gsdp,X,,,1,1,0,0", 1, true, true},
+};
+
+static bool is_fired(const struct fault_outcome *out, unsigned number)
+{
+    for (size_t i = 0; out->fired[i]; i++)
+        if (out->fired[i]->number == number)
+            return true;
+    return false;
+}
+
+Test(fault, what_another_undid_has_not_fired)
+{
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct fault_plan plan = {.count = 2};
+        struct fault_outcome out;
+        uint8_t bytes[4] = {1, 2, 3, 4};
+        cr_assert(eq(int, fault_parse(pairs[i].first, &plan.faults[0]), ERR_OK));
+        cr_assert(eq(int, fault_parse(pairs[i].second, &plan.faults[1]), ERR_OK));
+        fault_apply(&plan, "gsdp", "X", bytes, sizeof bytes, &out);
+        cr_expect(eq(u32, out.copies, pairs[i].copies), "%s", pairs[i].name);
+        cr_expect(eq(int, is_fired(&out, 1), pairs[i].first_fires), "%s", pairs[i].name);
+        cr_expect(eq(int, is_fired(&out, 2), pairs[i].second_fires), "%s", pairs[i].name);
+    }
+}
+
 Test(fault, malformed_text_is_refused)
 {
     static const char *const bad[] = {"",

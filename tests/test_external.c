@@ -205,6 +205,52 @@ Test(external, a_word_is_for_one_call_and_brings_nobody)
     launch_remove(directory);
 }
 
+/* When nothing but what it does was expected, a run without it has shown nothing. */
+Test(external, nobody_came_and_nothing_else_is_judged)
+{
+    static const char alone[] = "schema: 1\nname: outside\ntitle: t\nuse_case: OP-03\n"
+                                "run: [dos, vos, gsdp, sgw, tbm, spaak, bcm, hu, wcp, phone]\n"
+                                "limit: %d s\ngiven:\n  after: pp02\n"
+                                "expect:\n  - {step: OP-03/8, by: phone}\n";
+    char directory[64], out[16000];
+    launch_directory(directory);
+    put_scenario(directory, alone, 1);
+    int code =
+        launch_run(out, sizeof out,
+                   "'%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 1 --quiet --out %s/o "
+                   "</dev/null 2>&1",
+                   launch_build(), directory, directory);
+    cr_expect(eq(int, code, 3), "%s", out);
+    cr_expect(strstr(out, "nobody came to play from outside") != NULL, "%s", out);
+    cr_expect(strstr(out, "BLOCKED  outside") != NULL, "%s", out);
+    launch_remove(directory);
+}
+
+/* What lies in the records is not ours to trust, nor where a link leads. */
+Test(external, what_is_exported_are_files_into_a_folder)
+{
+    static const struct {
+        const char *prepare, *target, *says;
+    } rows[] = {
+        {"mkfifo $D/r/external/phone.pem", "mine", "phone.pem: Invalid argument"},
+        {"ln -s ../../secret $D/r/external/phone.pem", "mine", "phone.pem: Too many levels"},
+        {"mkdir $D/theirs && ln -s theirs $D/mine", "mine", "mine: Not a directory"},
+        {"mkdir $D/theirs && ln -s theirs $D/mine", "mine/", "mine/: Not a directory"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char directory[64], out[2000];
+        launch_directory(directory);
+        int code = launch_run(
+            out, sizeof out,
+            "D=%s; mkdir -p $D/r/external && echo {} >$D/r/external/phone.json && echo x >$D/secret "
+            "&& %s && timeout 10 '%s/bin/spaaksim' export $D/r --for phone $D/%s 2>&1",
+            directory, rows[i].prepare, launch_build(), rows[i].target);
+        cr_expect(eq(int, code, 1), "%s: %s", rows[i].prepare, out);
+        cr_expect(strstr(out, rows[i].says) != NULL, "%s: %s", rows[i].prepare, out);
+        launch_remove(directory);
+    }
+}
+
 /* On a word that it is there, the run begins; what it then does not do is a failure. */
 Test(external, a_word_that_somebody_is_there)
 {

@@ -111,7 +111,7 @@ struct stage {
     struct virtual_node *nodes[NODES];
     struct rig *rig;
     size_t reader; /* WCP or DOOR: whose vehicle's end it is */
-    char shown[4][ENV_TEXT_MAX];
+    char shown[ENV_SHOWS][ENV_TEXT_MAX];
     bool certified;
 };
 

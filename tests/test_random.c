@@ -372,9 +372,15 @@ Test(random, command_lines_that_are_wrong)
         {"run pp01 --faults random --seeds 0", 2, "--seeds goes from 1"},
         {"run pp01-lost-response --world virtual --faults random", 2, "it has faults of its own"},
         {"run op03-killed-in-processes --faults random", 2, "it has a foreach"},
+        {"run pp01 --world virtual --faults idle.yaml --out o", 1, "no fault took effect: nothing was tried"},
+        {"run pp01 --world virtual --faults idle.yaml --seeds 2 --out o", 1, "no fault took effect"},
         {"run pp01 --world virtual --faults nowhere.yaml", 2, "cannot be read"},
     };
-    char out[8000];
+    char out[8000], path[100];
+    snprintf(path, sizeof path, "%s/idle.yaml", place);
+    FILE *f = fopen(path, "w");
+    fputs("faults:\n  - kill: {component: spaak, at: PP-02/17, restart_after: 1 s}\n", f);
+    fclose(f);
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         cr_expect(eq(int, spaaksim(out, table[i].arguments), table[i].code), "%s\n%s", table[i].arguments,
                   out);

@@ -116,6 +116,45 @@ Test(matcher, an_event_that_comes_late_counts_where_it_belongs)
     matcher_free(&m);
 }
 
+static const struct {
+    const char *name, *expects, *events; /* a capital: in any order */
+    bool met;
+} own_rows[] = {
+    {"one for two", "aa", "a", false},
+    {"two for two", "aa", "aba", true},
+    {"three for two", "aa", "aaa", true},
+    {"one for two in any order", "AA", "ba", false},
+    {"two for two in any order", "AA", "aba", true},
+    {"two for three in any order", "AAA", "aab", false},
+    {"others between", "ABA", "aab", true},
+    {"others between, and one too few", "ABA", "abb", false},
+    {"in order beside in any order", "aA", "a", true},
+};
+
+Test(matcher, each_expectation_has_an_event_of_its_own)
+{
+    for (size_t i = 0; i < sizeof own_rows / sizeof own_rows[0]; i++) {
+        static struct scenario s;
+        struct trace_event events[4] = {0};
+        struct run r = {.scenario = &s, .events = events, .event_count = strlen(own_rows[i].events)};
+        memset(&s, 0, sizeof s);
+        for (const char *c = own_rows[i].expects; *c; c++) {
+            struct expect *x = &s.expects[s.expect_count++];
+            *x = (struct expect){.event = TRACE_STEP, .reason = -1, .any_order = *c < 'a'};
+            snprintf(x->step, sizeof x->step, "%c", *c | 0x20);
+        }
+        for (size_t k = 0; k < r.event_count; k++) {
+            events[k] = (struct trace_event){.time_us = k, .kind = TRACE_STEP};
+            snprintf(events[k].step, sizeof events[k].step, "%c", own_rows[i].events[k]);
+        }
+        matcher_begin(&r.matcher, &s);
+        matcher_take(&r.matcher, events, r.event_count, 0);
+        cr_expect(eq(int, matcher_met(&r.matcher), own_rows[i].met), "%s", own_rows[i].name);
+        cr_expect(eq(int, judge_events_met(&r), own_rows[i].met), "%s, at the end", own_rows[i].name);
+        matcher_free(&r.matcher);
+    }
+}
+
 /* ---- claims ---- */
 
 static const struct claim_spec door_claims[] = {

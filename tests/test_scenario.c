@@ -75,6 +75,9 @@ static const struct {
     {HEAD RUN OK "given:\n  after: nothing\n", 9, "there is no scenario \"nothing\""},
     {HEAD "run: [spaak, spaak]\n" OK, 5, "stands twice in run"},
     {HEAD "run: [spaak, door: sgv]\n" OK, 5, "did you mean \"sgw\"?"},
+    {HEAD "run: [spaak, wcp, door: wcp]\n" OK, 5, "wcp and door have the same \"place\", 0"},
+    {HEAD "run: [spaak, wcp, door: wcp]\n" OK "settings:\n  wcp: {place: 1}\n  door: {place: 1}\n", 9,
+     "wcp and door have the same \"place\", 1"},
     {HEAD "run: [Spaak]\n" OK, 5, "is no name"},
     {HEAD "run: [v0001.spaak]\n" OK, 5, "have no prefix"},
     {HEAD "run: [v0002.vos]\n" OK, 5, "belongs to none"},
@@ -201,6 +204,15 @@ static const struct {
      "never fired"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/3}\nlimit: 1 s\n",
      "after what was expected before it"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\n  - {step: PP-01/19}\nlimit: 1 s\n",
+     "after what was expected before it"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19, any_order: true}\n  - {step: PP-01/19, any_order: true}\n"
+                "limit: 1 s\n",
+     "it did not happen once more"},
+    {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nfaults:\n"
+                "  - corrupt: {message: VehicleSubjectIdResponse, link: gsdp, byte: 20}\n"
+                "  - corrupt: {message: VehicleSubjectIdResponse, link: gsdp, byte: 20}\n",
+     "or other faults undid it"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19}\nnever:\n  - {step: PP-01/3}\n", "must not happen"},
     {HEAD BEGUN "expect:\n  - {step: PP-01/19, within: 1 ms}\nlimit: 1 s\n", "1.0 ms are allowed"},
     {HEAD BEGUN

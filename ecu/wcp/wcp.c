@@ -140,6 +140,7 @@ const struct component_class wcp_class = {
     .timers = timers,
     .timer_count = WCP_TIMERS,
     .settings = settings,
+    .own_setting = "place",
     .shows = shows,
     .init = wcp_init,
     .fini = wcp_fini,

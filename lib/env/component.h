@@ -246,6 +246,7 @@ struct component_class {
     const struct timer_spec *timers;
     size_t timer_count;
     const struct setting_spec *settings;
+    const char *own_setting;         /* that no two of a vehicle may have the same: a place. NULL: none */
     const struct topic_rule *topics; /* ends with a NULL filter */
     const struct call_spec *calls;
     const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */

@@ -104,10 +104,38 @@ static void act(const struct fault *f, uint8_t *bytes, size_t len, struct fault_
     }
 }
 
+/* What of them undid another: a message that is lost is not corrupted, nor is one that is corrupted twice at
+ * the same byte, nor repeated one that is lost and sent again at once. */
+static bool has_effect(const struct fault *const *fired, size_t count, size_t at, size_t len,
+                       const struct fault_outcome *out)
+{
+    const struct fault *f = fired[at];
+    size_t same = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct fault *g = fired[i];
+        same += g->kind == FAULT_CORRUPT && len && g->byte % len == f->byte % len;
+        if (f->kind == FAULT_DELAY && g->kind == FAULT_DELAY && i > at)
+            return false; /* the last one counts */
+    }
+    if (out->copies == 0)
+        return f->kind == FAULT_LOSE;
+    return f->kind == FAULT_CORRUPT ? same % 2 == 1 : !(out->copies == 1 && !out->delay_us[0] && !out->hold);
+}
+
+static void keep_effective(const struct fault *const *fired, size_t count, size_t len,
+                           struct fault_outcome *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count && n < FAULT_COPIES; i++)
+        if (has_effect(fired, count, i, len, out))
+            out->fired[n++] = fired[i];
+}
+
 void fault_apply(struct fault_plan *plan, const char *link, const char *message, uint8_t *bytes, size_t len,
                  struct fault_outcome *out)
 {
-    size_t fired = 0;
+    const struct fault *fired[FAULT_MAX];
+    size_t count = 0;
     *out = (struct fault_outcome){.copies = 1};
     if (plan->census)
         plan->census->message(plan->census->ctx, link, message);
@@ -119,9 +147,9 @@ void fault_apply(struct fault_plan *plan, const char *link, const char *message,
         if (f->nth != FAULT_ALWAYS && f->seen != f->nth)
             continue;
         act(f, bytes, len, out);
-        if (fired < FAULT_COPIES)
-            out->fired[fired++] = f;
+        fired[count++] = f;
     }
+    keep_effective(fired, count, len, out);
 }
 
 struct fault *fault_kill_at(struct fault_plan *plan, const char *component, const char *step)

@@ -16,6 +16,7 @@
 #include "lib/host/board.h"
 #include "lib/host/node.h"
 #include "lib/host/peer.h"
+#include "lib/host/spawn.h"
 #include "lib/host/worker.h"
 
 #define BARRIERS_MAX 16
@@ -797,6 +798,7 @@ int process_main(const struct process_parts *parts, int argc, char **argv)
     static char log_buffer[16384];
     setvbuf(stderr, log_buffer, _IOFBF, sizeof log_buffer); /* written with the trace, and by exit */
     prctl(PR_SET_PDEATHSIG, SIGKILL);                       /* nothing outlives the runner */
+    spawn_without_cores();                                  /* it may be started by others than the runner */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* Ctrl-C is the runner's to handle */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL);

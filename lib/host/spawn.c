@@ -164,6 +164,15 @@ void spawn_beside(const char *program, char *out, size_t cap)
     snprintf(out, cap, "%s/%s", self, program);
 }
 
+void spawn_without_cores(void)
+{
+    struct rlimit core;
+    if (getenv(SPAWN_CORES_VARIABLE) || getrlimit(RLIMIT_CORE, &core) != 0)
+        return;
+    core.rlim_cur = 0;
+    setrlimit(RLIMIT_CORE, &core);
+}
+
 const char *spawn_signal_name(int number)
 {
     static char name[24];

@@ -31,6 +31,11 @@ int spawn_listen(const char *path, int type);
 /* Path of a program beside our own. */
 void spawn_beside(const char *program, char *out, size_t cap);
 
+/* What holds secrets leaves no core file of them, and nothing that it starts, unless SPAWN_CORES_VARIABLE is
+ * in the environment. A debugger still attaches. */
+#define SPAWN_CORES_VARIABLE "SPAAKSIM_CORES"
+void spawn_without_cores(void);
+
 /* "SIGSEGV" */
 const char *spawn_signal_name(int number);
 

@@ -47,6 +47,7 @@ static void work(const struct pool *p, const struct pool_slot *slot)
         snprintf(out, sizeof out, "%s/seed-%llu", p->folder, (unsigned long long)slot->seed);
         o.out = out;
     }
+    slot->result->alone = false;
     trial_run(p->scenario, p->census, &slot->under, &o, slot->result, NULL);
     fflush(NULL);
     _exit(0);

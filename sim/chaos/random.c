@@ -367,7 +367,7 @@ static int run_one(struct random *x)
 {
     static const int codes[] = {EXIT_PASSED, EXIT_FAILED, EXIT_MISSING, EXIT_FAILED};
     struct schedule under = x->given;
-    struct trial_result result;
+    struct trial_result result = {.alone = true};
     char out[FOLDER_PATH + 8], end[40] = "the goal";
     if (x->drawn)
         draw_schedule(x->scenario, &x->census, x->run.seed, &under);

@@ -251,12 +251,37 @@ static void tell_missing(struct run *r, const struct trial *t, const struct expe
                 x->detail);
 }
 
+static void note_fired(const struct run *r, const struct trial *t, const struct schedule *under)
+{
+    size_t fault = 0, upset = 0;
+    for (size_t i = 0; i < under->count; i++)
+        if (under->items[i].upset) {
+            t->result->fired[i] = upset < SCENARIO_UPSETS / 2 && t->taken[upset];
+            upset++;
+        } else {
+            t->result->fired[i] = fault < FAULT_MAX && r->fault_fired[fault];
+            fault++;
+        }
+}
+
+/* A command under which nothing went wrong has tried nothing. */
+static void judge_effect(struct run *r, const struct trial *t)
+{
+    bool any = false;
+    note_fired(r, t, t->under);
+    for (size_t i = 0; i < t->under->count; i++)
+        any |= t->result->fired[i];
+    if (t->result->alone && !any)
+        run_fail_as(r, FAILURE_FAULT, "no fault took effect: nothing was tried");
+}
+
 static void judge(void *ctx, struct run *r)
 {
     struct trial *t = ctx;
     const struct under_faults *u = &t->scenario->under_faults;
     const struct expect *x = missing(r, u, true);
     t->result->end = -1;
+    judge_effect(r, t);
     if (!r->quiet_end && !r->unsettled && !r->failure_count)
         run_fail_as(r, FAILURE_EXPECT, "the world was not at rest when all was healed and %u round%s over",
                     u->rounds, u->rounds == 1 ? " was" : "s were");
@@ -270,19 +295,6 @@ static void judge(void *ctx, struct run *r)
 }
 
 /* ---- from beginning to end ---- */
-
-static void note_fired(const struct run *r, const struct trial *t, const struct schedule *under)
-{
-    size_t fault = 0, upset = 0;
-    for (size_t i = 0; i < under->count; i++)
-        if (under->items[i].upset) {
-            t->result->fired[i] = upset < SCENARIO_UPSETS / 2 && t->taken[upset];
-            upset++;
-        } else {
-            t->result->fired[i] = fault < FAULT_MAX && r->fault_fired[fault];
-            fault++;
-        }
-}
 
 static uint64_t limit_of(const struct trial *t)
 {
@@ -301,8 +313,8 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
     if (!disturbed || !r)
         abort();
     schedule_apply(s, under, disturbed);
-    *out = (struct trial_result){.end = -1};
-    struct trial t = {.scenario = disturbed, .own_calls = s->action_count, .result = out};
+    *out = (struct trial_result){.alone = out->alone, .end = -1};
+    struct trial t = {.scenario = disturbed, .own_calls = s->action_count, .under = under, .result = out};
     t.heal_us = 2 * c->duration_us + SLACK_US;
     t.hooks = (struct run_trial){&t, pump, due_us, on_quiet, judge, may};
     disturbed->limit_us = limit_of(&t);
@@ -312,7 +324,7 @@ void trial_run(const struct scenario *s, const struct census *c, const struct sc
     out->us = r->event_count ? r->events[r->event_count - 1].time_us : 0;
     if (r->failure_count)
         text_copy(out->cause, sizeof out->cause, r->failures[0]);
-    note_fired(r, &t, under);
+    note_fired(r, &t, under); /* of a run that was not judged, too */
     if (tell)
         tell(r);
     run_free(r);

@@ -9,6 +9,7 @@
 #include "sim/chaos/schedule.h"
 
 struct trial_result {
+    bool alone; /* set by the caller: this is the whole command, so that something must take effect */
     enum verdict verdict;
     char cause[RUN_FAILURE_TEXT]; /* the first failure; "" for none */
     bool fired[SCHEDULE_MAX];     /* of the schedule's faults and upsets */
@@ -28,6 +29,7 @@ struct trial {
     const struct action
         *lies[SCENARIO_MEMBERS]; /* the call by which the scenario laid it there; NULL: it does not */
     const struct action *taken[SCENARIO_UPSETS / 2]; /* from where an upset took it; NULL: it did not */
+    const struct schedule *under;
     struct trial_result *result;
 };
 

@@ -104,6 +104,46 @@ static bool read_member_settings(void *out, const struct member *m, const struct
     return true;
 }
 
+static const struct member *find_same(const struct scenario *s, size_t member, unsigned setting,
+                                      uint64_t value)
+{
+    uint64_t values[ENV_SETTINGS];
+    for (size_t i = 0; i < member; i++) {
+        if (s->members[i].class != s->members[member].class ||
+            s->members[i].group != s->members[member].group)
+            continue;
+        scenario_settings(s, i, values);
+        if (values[setting] == value)
+            return &s->members[i];
+    }
+    return NULL;
+}
+
+static bool is_own(const struct component_class *class, unsigned setting)
+{
+    return class->own_setting && strcmp(class->settings[setting].name, class->own_setting) == 0;
+}
+
+bool check_settings(const struct scenario *s, const struct tree *y, struct tree_problem *p)
+{
+    const struct tree *settings = tree_get(y, "settings"), *at = settings ? settings : tree_get(y, "run");
+    uint64_t values[ENV_SETTINGS];
+    for (size_t i = 0; i < s->member_count; i++) {
+        const struct member *m = &s->members[i];
+        if (!m->class)
+            continue; /* a medium's */
+        scenario_settings(s, i, values);
+        for (unsigned k = 0; k < component_settings(m->class); k++) {
+            const struct member *same = is_own(m->class, k) ? find_same(s, i, k, values[k]) : NULL;
+            if (same)
+                return tree_bad(p, at->at, "%s and %s have the same \"%s\", %llu: only one of them can",
+                                same->name, m->name, m->class->settings[k].name,
+                                (unsigned long long)values[k]);
+        }
+    }
+    return true;
+}
+
 bool read_settings(void *out, const struct tree *y, struct tree_problem *p)
 {
     return read_by_member(y, "settings: {name: number}", read_member_settings, out, p);

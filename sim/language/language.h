@@ -41,6 +41,8 @@ bool read_members(struct scenario *s, const struct tree *top, struct tree_proble
 
 bool read_given(void *out, const struct tree *y, struct tree_problem *p);
 bool read_settings(void *out, const struct tree *y, struct tree_problem *p);
+/* Two of a class in one vehicle with the same of what only one can have. */
+bool check_settings(const struct scenario *s, const struct tree *y, struct tree_problem *p);
 bool read_do(void *out, const struct tree *y, struct tree_problem *p);
 bool read_faults(void *out, const struct tree *y, struct tree_problem *p);
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p);

@@ -248,7 +248,8 @@ static bool check_past(const struct scenario *s, const struct tree *y, struct tr
 static bool check_whole(const struct scenario *s, const char *file, const struct tree *y,
                         struct tree_problem *p)
 {
-    return check_name(s, file, y, p) && check_links(s, y, p) && check_past(s, y, p);
+    return check_name(s, file, y, p) && check_links(s, y, p) && check_settings(s, y, p) &&
+           check_past(s, y, p);
 }
 
 /* ---- reading ---- */

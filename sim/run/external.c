@@ -99,6 +99,24 @@ bool externals_awaited(const struct run *r)
     return false;
 }
 
+static bool is_heard(const struct run *r, const char *name)
+{
+    for (size_t i = 0; i < r->event_count; i++)
+        if ((r->events[i].kind == TRACE_ACCEPT || r->events[i].kind == TRACE_REJECT) &&
+            strcmp(r->events[i].peer, name) == 0)
+            return true;
+    return false;
+}
+
+bool externals_nobody(const struct run *r)
+{
+    const struct scenario *s = r->scenario;
+    for (size_t i = 0; i < r->externals.count; i++)
+        if (r->externals.seats[i].there || is_heard(r, member_of(r, &r->externals.seats[i])->name))
+            return false;
+    return r->externals.count && s->unjudged_count && s->expect_count == 0;
+}
+
 /* ---- instructions ---- */
 
 static size_t add_value(char *out, size_t cap, const struct parameter_spec *p, const struct call_value *v)

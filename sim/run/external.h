@@ -53,6 +53,8 @@ void externals_begin(struct run *r);
 void externals_open(struct run *r, size_t member, const char *where, const char *socket);
 /* Is everybody there who stands somewhere? */
 bool externals_there(const struct run *r);
+/* Has nobody of them shown up, though nothing but what they do was expected? */
+bool externals_nobody(const struct run *r);
 /* Is somebody waited for? */
 bool externals_awaited(const struct run *r);
 /* False: the member is played here. */

@@ -84,6 +84,18 @@ struct outcome {
     uint64_t seen; /* took so long, microseconds; or the sum */
 };
 
+/* Where to look for it. `met`: by what event each before it was, or -1. */
+static size_t look_from(const struct run *r, size_t expect, const long *met, size_t from)
+{
+    const struct expect *x = &r->scenario->expects[expect];
+    if (!x->any_order)
+        return from;
+    for (size_t i = expect; i-- > 0;)
+        if (match_same(&r->scenario->expects[i], x))
+            return met[i] < 0 ? r->event_count : (size_t)met[i] + 1;
+    return 0;
+}
+
 static struct outcome look_for(const struct run *r, const struct expect *x, size_t from, uint64_t last_us)
 {
     struct outcome o = {.met = IS_MET, .at = -1};
@@ -92,7 +104,7 @@ static struct outcome look_for(const struct run *r, const struct expect *x, size
         o.met = o.seen >= x->at_least ? IS_MET : ARE_TOO_FEW;
         return o;
     }
-    o.at = find_event(r, x, x->any_order ? 0 : from, &o.broke);
+    o.at = find_event(r, x, from, &o.broke);
     if (o.at < 0) {
         o.met = o.broke ? IS_LOST_ON_ITS_WAY : IS_MISSING;
         return o;
@@ -127,8 +139,10 @@ static void tell_missed(struct run *r, const struct expect *x, const struct outc
     }
     run_fail_as(r, FAILURE_EXPECT, "%s:%u: expected %s%s%s, it did not happen%s", file, x->line, what,
                 x->detail[0] ? " " : "", x->detail,
-                from && !x->any_order ? " after what was expected before it" : "");
-    if (nearest_event(r, x, x->any_order ? 0 : from, nearest))
+                !from          ? ""
+                : x->any_order ? " once more"
+                               : " after what was expected before it");
+    if (nearest_event(r, x, from, nearest))
         run_fail_as(r, FAILURE_EXPECT, "  came nearest: %s", nearest);
 }
 
@@ -146,17 +160,20 @@ static void walk(const struct run *r,
                                 uint64_t last_us),
                  void *ctx)
 {
+    long met[SCENARIO_EXPECTS] = {0};
     size_t from = 0;
     uint64_t last_us = 0;
     for (size_t i = 0; i < r->scenario->expect_count; i++) {
         const struct expect *x = &r->scenario->expects[i];
         if (x->kind == EXPECT_STATE)
             continue;
-        struct outcome o = look_for(r, x, from, last_us);
-        if (o.met != IS_MET && !missed(ctx, x, &o, from, last_us))
+        size_t begin = look_from(r, i, met, from);
+        struct outcome o = look_for(r, x, begin, last_us);
+        met[i] = o.at;
+        if (o.met != IS_MET && !missed(ctx, x, &o, begin, last_us))
             return;
         if (o.at >= 0 && !x->any_order) {
-            from = (size_t)o.at;
+            from = (size_t)o.at + 1;
             last_us = r->events[o.at].time_us;
         }
     }
@@ -220,7 +237,8 @@ static void judge_faults(struct run *r)
             continue;
         fault_describe(&r->scenario->faults.faults[i], text);
         run_fail_as(r, FAILURE_FAULT,
-                    "%s:%u: the fault \"%s\" never fired: what it is meant for did not come by",
+                    "%s:%u: the fault \"%s\" never fired: what it is meant for did not come by, or other "
+                    "faults undid it",
                     r->scenario->file, r->scenario->fault_lines[i], text);
     }
 }

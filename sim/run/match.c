@@ -45,6 +45,21 @@ bool match_event(const struct expect *x, const struct trace_event *e)
            (x->reason < 0 || x->reason == e->reason) && detail_matches(x, e) && fields_match(x, e);
 }
 
+bool match_same(const struct expect *a, const struct expect *b)
+{
+    bool same = a->any_order && b->any_order && a->kind == b->kind && a->event == b->event &&
+                a->reason == b->reason && a->detail_whole == b->detail_whole &&
+                a->path_count == b->path_count && a->field_count == b->field_count &&
+                strcmp(a->component, b->component) == 0 && strcmp(a->peer, b->peer) == 0 &&
+                strcmp(a->step, b->step) == 0 && strcmp(a->message, b->message) == 0 &&
+                strcmp(a->detail, b->detail) == 0;
+    for (size_t i = 0; same && i < a->path_count; i++)
+        same = strcmp(a->path[i], b->path[i]) == 0;
+    for (size_t i = 0; same && i < a->field_count; i++)
+        same = strcmp(a->fields[i], b->fields[i]) == 0;
+    return same;
+}
+
 /* Who carries frames and not messages cannot know a message's digest; its length it knows. */
 static bool carries_frames_only(const struct scenario *s, const char *name)
 {
@@ -125,20 +140,53 @@ static void to_next_turn(const struct scenario *s, struct match_progress *p)
         forget_candidates(p, p->turn);
 }
 
+static bool is_taken(const struct scenario *s, size_t expect, uint64_t taken)
+{
+    for (size_t i = 0; i < expect; i++)
+        if (taken & 1ull << i && match_same(&s->expects[i], &s->expects[expect]))
+            return true;
+    return false;
+}
+
+/* The message has met its like. */
+static void forget_sent(const struct scenario *s, struct match_progress *p, size_t expect, uint32_t sent)
+{
+    for (size_t i = expect + 1; i < s->expect_count; i++)
+        for (size_t k = 0; k < MATCH_CANDIDATES && match_same(&s->expects[expect], &s->expects[i]); k++)
+            if (p->candidates[i][k].sent == sent)
+                p->candidates[i][k].sent = FREE;
+}
+
+/* taken: those without order that this event has met. */
+static void offer_without_order(const struct scenario *s, struct match_progress *p, size_t expect,
+                                const struct trace_event *events, size_t at, uint64_t *taken)
+{
+    bool path = s->expects[expect].kind == EXPECT_PATH;
+    if (!path && is_taken(s, expect, *taken))
+        return;
+    uint32_t met = offer(s, p, expect, events, at);
+    if (met == FREE)
+        return;
+    p->met |= 1ull << expect;
+    *taken |= 1ull << expect;
+    if (path)
+        forget_sent(s, p, expect, met);
+}
+
 static void take_without_order(const struct scenario *s, struct match_progress *p,
                                const struct trace_event *events, size_t at)
 {
+    uint64_t taken = 0;
     for (size_t i = 0; i < s->expect_count; i++) {
         const struct expect *x = &s->expects[i];
         if (x->kind == EXPECT_COUNT && match_event(x, &events[at]))
             p->sums[i] += events[at].length;
-        else if (x->kind != EXPECT_COUNT && x->any_order && !(p->met & 1ull << i) &&
-                 offer(s, p, i, events, at) != FREE)
-            p->met |= 1ull << i;
+        else if (x->kind != EXPECT_COUNT && x->any_order && !(p->met & 1ull << i))
+            offer_without_order(s, p, i, events, at, &taken);
     }
 }
 
-/* An expectation may be met by the very event that met the one before, or by one since. */
+/* Each needs an event of its own, after the one that met the expectation before. */
 static void take_in_turn(const struct scenario *s, struct match_progress *p, const struct trace_event *events)
 {
     const struct expect *x = &s->expects[p->turn];
@@ -150,7 +198,7 @@ static void take_in_turn(const struct scenario *s, struct match_progress *p, con
     uint64_t t = events[met].time_us;
     p->late |= x->within_us && t > p->last_us + x->within_us;
     p->last_us = t;
-    p->cursor = met;
+    p->cursor = (size_t)met + 1;
     p->turn++;
     to_next_turn(s, p);
 }

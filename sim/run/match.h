@@ -38,6 +38,8 @@ void matcher_take(struct matcher *m, const struct trace_event *events, size_t co
 bool matcher_met(const struct matcher *m);
 
 /* Shared with the judge. */
+/* Another without order, that asks for the very same: each of them needs an event of its own. */
+bool match_same(const struct expect *a, const struct expect *b);
 bool match_event(const struct expect *x, const struct trace_event *e);
 /* Does this event show that the message passed the hop? `last`: the path ends there. */
 bool match_hop(const struct scenario *s, const char *hop, bool last, const struct trace_event *sent,

@@ -362,7 +362,8 @@ bool run_finished(struct run *r, uint64_t now_us)
         return r->hopeless;
     if (r->judged != r->event_count) {
         r->judged = r->event_count;
-        bool complete = triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready;
+        bool complete =
+            triggers_done(r) && matcher_met(&r->matcher) && r->links.all_ready && !externals_nobody(r);
         if (complete && !r->complete)
             r->complete_at_us = now_us;
         r->complete = complete;
@@ -428,6 +429,10 @@ void run_end(struct run *r, uint64_t now_us)
     if (r->verdict != VERDICT_BLOCKED) {
         judge_run(r, now_us);
         r->verdict = r->failure_count ? externals_verdict(r) : VERDICT_PASS;
+    }
+    if (r->verdict == VERDICT_PASS && externals_nobody(r)) {
+        run_fail(r, "nobody came to play from outside, and of what is expected nothing else can be judged");
+        r->verdict = VERDICT_BLOCKED;
     }
     if (!records_report(r, now_us) && r->verdict == VERDICT_PASS)
         r->verdict = VERDICT_FAIL;

@@ -320,9 +320,12 @@ static void stop_all(struct process_world *w)
     wait_for_ends(w, false, w->end_us + STOP_US);
     for (size_t i = 0; i < w->child_count; i++) {
         struct child *c = &w->children[i];
+        bool stuck = is_awaited(c, false);
+        if (stuck)
+            process_end(c, SIGKILL); /* what it has to say then has an end */
         process_drain(w, c);
         process_drain_tap(c);
-        if (!is_awaited(c, false))
+        if (!stuck)
             continue;
         run_fail_as(w->run, FAILURE_AFTER, "%s did not stop within 3 s and was killed", c->name);
         kill_child(c);

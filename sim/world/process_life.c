@@ -11,6 +11,8 @@
 #include "lib/host/process.h"
 #include "sim/world/process_life.h"
 
+#define TURN_PACKETS 64 /* that one child is heard with before the others have their turn */
+
 uint64_t process_now_us(const struct process_world *w)
 {
     struct timespec t;
@@ -68,24 +70,30 @@ static void take_event(struct process_world *w, struct child *c, struct trace_ev
     process_release_barriers(w);
 }
 
-void process_drain(struct process_world *w, struct child *c)
+static bool drain_packet(struct process_world *w, struct child *c)
 {
     struct trace_event batch[PROCESS_TRACE_BATCH];
-    for (;;) {
-        ssize_t len = c->control < 0 ? -1 : recv(c->control, batch, sizeof batch, MSG_DONTWAIT);
-        if (len <= 0)
-            return;
-        for (size_t i = 0; i < (size_t)len / sizeof batch[0]; i++)
-            take_event(w, c, &batch[i]);
-    }
+    ssize_t len = c->control < 0 ? -1 : recv(c->control, batch, sizeof batch, MSG_DONTWAIT);
+    for (size_t i = 0; len > 0 && i < (size_t)len / sizeof batch[0]; i++)
+        take_event(w, c, &batch[i]);
+    return len > 0;
+}
+
+void process_drain(struct process_world *w, struct child *c)
+{
+    while (drain_packet(w, c))
+        ;
 }
 
 static int on_control(sd_event_source *s, int fd, uint32_t revents, void *ctx)
 {
     struct child *c = ctx;
     (void)fd;
-    process_drain(c->world, c);
-    if (revents & (EPOLLHUP | EPOLLERR)) {
+    unsigned packets = 0;
+    /* who floods us with what it traces must not keep us from the others and from the limit */
+    while (packets < TURN_PACKETS && drain_packet(c->world, c))
+        packets++;
+    if (packets < TURN_PACKETS && revents & (EPOLLHUP | EPOLLERR)) {
         c->let_go = true;
         sd_event_source_set_enabled(s, SD_EVENT_OFF);
     }
