@@ -219,7 +219,7 @@ fuzz: setup
 	$(Q)scripts/fuzz.sh build/fuzz $(TIME) $(TARGET)
 
 ## make coverage       branches of lib/ccc that its tests take, by file; what no test takes; fails below 90 %
-COV_OF   := ccc spake2p channel key_data dk device applet pairing vehicle link_fault cross_check crypto short_inputs missing_parts
+COV_OF   := ccc approach spake2p channel key_data dk device applet pairing vehicle link_fault cross_check crypto short_inputs missing_parts
 COV      := $(patsubst tests/%.c,build/cov/tests/%,$(wildcard $(COV_OF:%=tests/test_%*.c)))
 coverage: setup
 	$(Q)scripts/setup.sh coverage
