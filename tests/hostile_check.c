@@ -71,6 +71,15 @@ static bool is_same_time(const char *file, const char *told, unsigned unit_us)
     return end != file && n == strtoull(told, NULL, 10) * unit_us;
 }
 
+static bool is_same_length(const char *file, const char *told_cm)
+{
+    char *end;
+    unsigned long long n = strtoull(file, &end, 10);
+    const char *unit = end + (*end == ' ');
+    n *= strcmp(unit, "m") == 0 ? 100 : 1;
+    return end != file && n == strtoull(told_cm, NULL, 10);
+}
+
 /* The value told under this path and unit; NULL when there is none. */
 static const char *told_at(const char *dump, const char *path, const char *unit, char out[PATH])
 {
@@ -92,7 +101,8 @@ static bool check_leaf(struct checking *c, const char *path, const char *file)
     if (told_at(c->dump, path, "", told) && (strcmp(text, told) == 0 || is_same_number(text, told)))
         return true;
     if ((told_at(c->dump, path, "_us", told) && is_same_time(text, told, 1)) ||
-        (told_at(c->dump, path, "_ms", told) && is_same_time(text, told, 1000)))
+        (told_at(c->dump, path, "_ms", told) && is_same_time(text, told, 1000)) ||
+        (told_at(c->dump, path, "_cm", told) && is_same_length(text, told)))
         return true;
     return wrong(c->result, "accepted, but \"%s\" at %s is told as \"%s\"", text, path, told);
 }
