@@ -196,7 +196,7 @@ const char *apdu_command_name(struct span in)
 
 const char *apdu_response_name(struct span in)
 {
-    static _Thread_local char name[5];
+    static __thread char name[5];
     struct span data;
     uint16_t sw;
     if (apdu_response_parse(in, &data, &sw))
