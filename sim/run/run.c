@@ -272,7 +272,7 @@ void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
 static void move(struct run *r, const struct action *a, uint64_t now_us)
 {
     const struct member *to = &r->scenario->members[a->member], *from = &r->scenario->members[a->other];
-    char text[120];
+    char text[2 * 31 + sizeof " to : " + sizeof a->way];
     snprintf(text, sizeof text, "%.31s to %.31s: %s", from->name, to->name, a->way);
     run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
     r->ops->move(r, a);
