@@ -432,6 +432,7 @@ static enum verdict process_close(struct run *r)
         return r->verdict;
     uint64_t t = process_now_us(w);
     process_connector_close(w);
+    process_external_close(w);
     if (w->event)
         stop_all(w);
     run_end(r, t);

@@ -331,3 +331,8 @@ bool process_external_open(struct process_world *w)
     open_words(w);
     return ok;
 }
+
+void process_external_close(struct process_world *w)
+{
+    w->word_source = sd_event_source_disable_unref(w->word_source);
+}
