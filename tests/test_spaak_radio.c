@@ -55,7 +55,7 @@ static void answer(struct span apdu)
 
 static void phone_does(struct approach_step s)
 {
-    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = device_approach_proceed(&phone)) {
+    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = approach_proceed(&phone.both)) {
         if (s.what == APPROACH_SEND)
             say(s.sdu);
         else if (s.what == APPROACH_READ_OOB)
@@ -89,8 +89,8 @@ static void begin(void)
     k = &u->rig->key;
     mute = paired = false;
     memset(&phone, 0, sizeof phone);
-    phone.crypto = test_crypto();
-    phone.time_sync.success = true;
+    phone.both.crypto = test_crypto();
+    phone.both.time_sync.success = true;
     ASSERT_OK(first_approach_keys_make(test_crypto(), k->kble_intro, k->kble_oob_master,
                                        span_of(k->slot.b, k->slot.len), &phone_keys));
     put_identity();
@@ -149,10 +149,10 @@ static void approach(enum until until)
     news(PEER, "new-ltk 3 16 =" LTK);
     if (until < READY)
         return;
-    phone.state = DA_READY; /* its own keys are the medium's affair */
+    phone.both.state = AP_READY; /* its own keys are the medium's affair */
     uint8_t data[TIME_SYNC_LENGTH], sdu[DK_MESSAGE_HEADER + TIME_SYNC_LENGTH];
     struct wr w = wr_of(sdu, sizeof sdu);
-    time_sync_put(&phone.time_sync, data);
+    time_sync_put(&phone.both.time_sync, data);
     dk_message_put(&w, &(struct dk_message){DK_SUPPLEMENTARY, DK_TIME_SYNC, span_of(data, sizeof data)});
     say(span_of(sdu, w.len));
     unlock_carry(u);

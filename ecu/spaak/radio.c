@@ -240,7 +240,7 @@ static void on_encrypted(struct spaak *s, unsigned link, const struct ble_said *
     l->level = said->level;
     l->key_size = said->number;
     if (l->channel)
-        radio_do(s, link, vehicle_approach_encrypted(&l->approach, said->level, said->number));
+        radio_do(s, link, approach_encrypted(&l->approach.both, said->level, said->number));
 }
 
 static void on_failed(struct spaak *s, unsigned link)
@@ -248,7 +248,7 @@ static void on_failed(struct spaak *s, unsigned link)
     struct spaak_link *l = &s->radio.links[link];
     l->bonded = false;
     if (l->channel)
-        radio_do(s, link, vehicle_approach_failed(&l->approach));
+        radio_do(s, link, approach_failed(&l->approach.both));
     else
         radio_leave(s, link);
 }
@@ -302,13 +302,13 @@ static void on_link_news(struct spaak *s, unsigned i, enum ble_news verb, const 
         break;
     case BLE_NEWS_NEW_LTK: /* without a channel there was no first approach */
         if (channel)
-            radio_do(s, i, vehicle_approach_ltk(a, said->level == 3, said->number, said->key));
+            radio_do(s, i, approach_ltk(&a->both, said->level == 3, said->number, said->key));
         else
             radio_leave(s, i);
         break;
     case BLE_NEWS_NEW_IRK:
         if (channel)
-            radio_do(s, i, vehicle_approach_identity(a, said->address.octets, said->key));
+            radio_do(s, i, approach_identity(&a->both, said->address.octets, said->key));
         break;
     default:
         break;
