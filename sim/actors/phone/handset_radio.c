@@ -83,10 +83,12 @@ void handset_radio_enter(struct phone *p, enum radio_state state)
 
 void handset_radio_leave(struct phone *p)
 {
-    struct ble_said said = {.reason = REASON_USER};
+    const struct ble_said said = {.reason = REASON_USER};
+    char words[BLE_WORDS];
     device_approach_wipe(&p->radio.approach);
     handset_radio_enter(p, RADIO_LEAVING);
-    if (handset_radio_tell(p, p->radio.vehicle, BLE_TELL_DISCONNECT, &said))
+    ble_tell_write(BLE_TELL_DISCONNECT, &said, words);
+    if (env_tell(p->env, PHONE_PORT_RADIO, p->radio.vehicle, words)) /* the other end was first */
         handset_radio_down(p);
 }
 
