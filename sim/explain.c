@@ -317,6 +317,8 @@ static const struct explanation rows[] = {
      "First_Approach_RQ and _RS of that connection; who else is near"},
     {ERR_DK_BOND, "somebody who pairs without a first approach: its data would come from one end alone",
      "what came over the channel before the keys"},
+    {ERR_DK_TOO_FAR, "its signal is weaker than the vehicle wants for the doors, or for the engine",
+     "the distance; ble_unlock_dbm and ble_start_dbm of the spaak"},
 };
 
 const struct explanation *explain_find(enum err e)

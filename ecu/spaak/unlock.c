@@ -114,13 +114,26 @@ static bool opens_nothing_yet(struct spaak *s, const struct spaak_link *l)
     return k && k->state == VEHICLE_KEY_PENDING;
 }
 
+static bool is_terminated(struct spaak *s, const struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    return k && k->state == VEHICLE_KEY_TERMINATED;
+}
+
 /* It is to hear that its key has ended, once. */
 static bool ends_here(struct spaak *s, struct spaak_link *l)
 {
-    const struct vehicle_key *k = keys_find(s, l->key_id);
-    bool tells = k && k->state == VEHICLE_KEY_TERMINATED && !l->told;
+    bool tells = is_terminated(s, l) && !l->told;
     l->told |= tells;
     return tells;
+}
+
+/* Over the air it is for what is wanted: a start that was pressed, or the doors. */
+static enum cabin_order order_at(const struct spaak *s, enum spaak_place place)
+{
+    if (place >= SPAAK_AIR)
+        return s->cabin.bcm.start ? CABIN_START : CABIN_UNLOCK;
+    return place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START;
 }
 
 /* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when
@@ -136,7 +149,10 @@ static void look_at_link(struct spaak *s, unsigned link)
     if (!radio_is_ready(s, link) || pairing_is_on(s) || opens_nothing_yet(s, l) ||
         env_now_us(s->env) < s->readers[place].not_before_us)
         return;
-    if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
+    bool moves = l->wanted || !l->has_opened || bcm->start;
+    if (!moves && !ends_here(s, l))
+        return;
+    if (moves && !is_terminated(s, l) && !nearness_admits(s, link, order_at(s, place)))
         return;
     enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
     if (e)
@@ -155,14 +171,6 @@ void unlock_look(struct spaak *s)
 
 /* ---- who it was ---- */
 
-/* Over the air it is for what is wanted: a start that was pressed, or the doors. */
-static enum cabin_order order_at(const struct spaak *s, enum spaak_place place)
-{
-    if (place >= SPAAK_AIR)
-        return s->cabin.bcm.start ? CABIN_START : CABIN_UNLOCK;
-    return place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START;
-}
-
 enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,
                               uint64_t selected_us)
 {
@@ -171,6 +179,9 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     uint8_t id[CABIN_TRANSACTION];
     if (took_us > (place >= SPAAK_AIR ? s->ble_unlock_us : s->unlock_us))
         return ERR_DK_TIMEOUT;
+    enum err e = place >= SPAAK_AIR ? nearness_check(s, place - SPAAK_AIR, order_at(s, place)) : ERR_OK;
+    if (e)
+        return e; /* the start was pressed meanwhile */
     memcpy(id, t->transaction.id, sizeof id);
     snprintf(detail, sizeof detail, "a key has proved itself (%s), %.1f ms after its first answer",
              t->fast ? "fast" : "standard", (double)took_us / 1e3);

@@ -331,7 +331,7 @@ static void write_plan(struct process_world *w, FILE *f)
     for (size_t i = 0; i < w->run->plan.count; i++) {
         const struct fault *fault = &w->run->plan.faults[i];
         bool used_up = fault->nth != FAULT_ALWAYS && w->run->fault_fired[i];
-        if (fault->number == 0 || fault->kind == FAULT_CUT || fault->late || used_up)
+        if (fault->number == 0 || (fault->kind == FAULT_CUT && !fault->nth) || fault->late || used_up)
             continue;
         fault_print(fault, text);
         fprintf(f, "fault=%s\n", text);

@@ -22,6 +22,7 @@
  *   T "advertise-off"
  *   T "attribute UUID open|encrypted VALUE"  4 or 32 digits; in place of an earlier value of it
  *   T "listen SPSM MTU"           0080 to 00FF, MTU 64 to BLE_MTU_MAX in decimal; channels to it are taken
+ *   T "signal" to a link's address  N "signal SIGNAL": how strong the other end is heard there now, in dBm
  * A central:
  *   T "scan" to "", "scan-off"    N "heard SIGNAL AD" of the advertiser's address, SIGNAL in dBm; once for an
  *                                 advertisement, and again when it or the signal changes
