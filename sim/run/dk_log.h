@@ -29,6 +29,23 @@ struct dk_log {
     size_t next; /* the oldest gives way */
 };
 
+enum dk_log_kind { DK_LOG_LEAVES, DK_LOG_REACHES, DK_LOG_TELLS, DK_LOG_HEARS };
+
+/* A line, read back. */
+struct dk_log_line {
+    uint64_t time_us;
+    char who[ENV_NAME_MAX], other[ENV_NAME_MAX];
+    char address[BLE_ADDRESS_TEXT]; /* "": its own radio */
+    enum dk_log_kind kind;
+    enum err refused; /* TELLS */
+    const char *rest; /* of the line: words, or hex, which is not looked at */
+};
+
+/* NULL, or why it is none. *out is whole only then. */
+const char *dk_log_read(const char *line, struct dk_log_line *out);
+/* Could it be one, by its form? */
+bool dk_log_is_line(const char *line);
+
 /* What stands before the hex of an SDU, or the words; learns addresses from words that were told. */
 void dk_log_lead(struct dk_log *l, const struct tap_event *e, char out[DK_LOG_LEAD]);
 
