@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/ccc/apdu.h"
 #include "lib/ccc/approach.h"
 
 static const struct {
@@ -105,4 +106,34 @@ void dk_fields_describe(const struct dk_message *m, const struct dk_field *f, ch
         snprintf(out, DK_VALUE_MAX, "%llu", number);
     else
         snprintf(out, DK_VALUE_MAX, "%s%s%s", hex, event ? " " : "", event ? event : "");
+}
+
+static void describe_all(const struct dk_message *m, char *out, size_t cap)
+{
+    struct dk_field f[DK_FIELDS_MAX];
+    char value[DK_VALUE_MAX];
+    size_t n = dk_fields(m, f), used = 0;
+    for (size_t i = 0; i < n && used < cap; i++) {
+        dk_fields_describe(m, &f[i], value);
+        if (f[i].nature == DK_SEALED || f[i].nature == DK_RANDOM)
+            snprintf(value, sizeof value, "(%zu)", f[i].value.len);
+        used += (size_t)snprintf(out + used, cap - used, "%s%s %s", i ? ", " : "", f[i].name, value);
+    }
+}
+
+void dk_fields_line(struct span sdu, char out[DK_TEXT_MAX])
+{
+    struct dk_message m;
+    char head[DK_LINE_MAX], rest[DK_TEXT_MAX - DK_LINE_MAX - 2] = "";
+    dk_message_describe(sdu, head);
+    if (dk_message_parse(sdu, &m) == ERR_OK && dk_message_is_apdu(&m)) {
+        _Static_assert(sizeof rest >= APDU_LINE_MAX, "an APDU's line fits");
+        if (m.id == DK_APDU_RQ)
+            apdu_describe_command(m.data, rest);
+        else
+            apdu_describe_response(m.data, rest);
+    } else if (dk_message_parse(sdu, &m) == ERR_OK) {
+        describe_all(&m, rest, sizeof rest);
+    }
+    snprintf(out, DK_TEXT_MAX, "%s%s%s", head, *rest ? ": " : "", rest);
 }
