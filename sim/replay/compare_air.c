@@ -60,26 +60,31 @@ static enum compare_result fields(struct compare *c, const struct dk_message *x,
     return all;
 }
 
-static const char *header(const struct dk_message *x, const struct dk_message *y)
+/* Type, id and length stand before the data; NULL: these are the same. */
+static const char *header(struct span a, struct span b, size_t *at)
 {
-    return x->type != y->type ? "message type" : x->id != y->id ? "message id" : NULL;
+    static const char *const names[DK_MESSAGE_HEADER] = {"message type", "message id", "length", "length"};
+    for (*at = 0; *at < DK_MESSAGE_HEADER && *at < a.len && *at < b.len; ++*at)
+        if (a.p[*at] != b.p[*at])
+            return names[*at];
+    return NULL;
 }
 
 enum compare_result compare_sdu(struct compare *c, const char *who, struct span recorded, struct span got,
                                 char out[COMPARE_TEXT])
 {
     struct dk_message x, y;
+    size_t at;
     bool known = dk_message_parse(recorded, &x) == ERR_OK && dk_message_parse(got, &y) == ERR_OK;
     if (known && dk_message_is_apdu(&x))
         compare_hear(compare_talk_of(c, who), is_command(&x), x.data);
     if (span_equal(recorded, got))
         return COMPARE_SAME;
+    const char *what = header(recorded, got, &at);
+    if (what && (!known || at < 2))
+        return compare_say(out, COMPARE_DIFFERENT, what, span_of(recorded.p + at, 1), span_of(got.p + at, 1));
     if (!known)
         return compare_say(out, COMPARE_DIFFERENT, "SDU", recorded, got);
-    const char *what = header(&x, &y);
-    if (what)
-        return compare_say(out, COMPARE_DIFFERENT, what, span_of(recorded.p + (x.type == y.type), 1),
-                           span_of(got.p + (x.type == y.type), 1));
     if (dk_message_is_apdu(&x))
         return compare_fields(c, compare_talk_of(c, who), is_command(&x), x.data, y.data, out);
     return fields(c, &x, &y, out);

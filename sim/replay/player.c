@@ -329,6 +329,7 @@ bool player_prepare(struct player *p, char problem[RECORD_PROBLEM])
         if (item(p, i)->kind < RECORD_CALL && item(p, i)->time_us > p->end_us)
             p->end_us = item(p, i)->time_us;
     }
+    pairs_check(p);
     if (!any)
         snprintf(problem, RECORD_PROBLEM, "nothing in the record is said by those who are to be tested");
     return any;

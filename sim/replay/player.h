@@ -102,6 +102,9 @@ bool turns_radio(const struct member *m, unsigned *port);
  */
 bool turns_is_on_air(const struct player *p, size_t member);
 
+/* pairs.c: SDUs that did not arrive as they left. */
+void pairs_check(struct player *p);
+
 /* air.c: the radios of those under test. */
 void air_begin(struct player *p); /* before anybody starts */
 void air_play(struct player *p, const struct player_turn *t);

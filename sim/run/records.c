@@ -11,23 +11,10 @@
 #include <unistd.h>
 
 #include "lib/media/media.h"
-#include "sim/run/apdu_hex.h"
 #include "sim/run/boxes.h"
-#include "sim/run/dk_log.h"
 #include "sim/run/folder.h"
 #include "sim/run/leftovers.h"
-#include "sim/run/record_file.h"
-
-/* Processes hand their events over a little late; lines wait as long, to stand in order. */
-#define PRINT_DELAY_US 6000
-
-struct records {
-    int folder, logs;                         /* descriptors, -1: not open */
-    struct record_file can, bytes, apdus, dk; /* apdus: of a run that has a reader; dk: that has Bluetooth */
-    struct dk_log air;
-    struct apdu_hex *hex; /* the same for the console; NULL: not wanted */
-    size_t printed;       /* events before this one are on the console */
-};
+#include "sim/run/records_parts.h"
 
 void records_path(const struct run *r, const char *file, char *out, size_t cap)
 {
@@ -120,9 +107,18 @@ static bool any_air(const struct run *r)
 
 static bool open_apdus(struct run *r)
 {
-    if (r->options->verbose)
+    if (r->options->verbose && !r->records->hex)
         r->records->hex = apdu_hex_new();
     return record_file_open(r, &r->records->apdus, RECORDS_APDUS);
+}
+
+static bool open_air(struct run *r)
+{
+    if (r->options->verbose && !r->options->quiet)
+        r->records->messages = dk_console_new();
+    if (r->options->verbose && !r->records->hex)
+        r->records->hex = apdu_hex_new();
+    return record_file_open(r, &r->records->dk, RECORDS_DK);
 }
 
 bool records_open(struct run *r)
@@ -134,8 +130,7 @@ bool records_open(struct run *r)
     return open_folder(r) && remove_old(r) && boxes_open(r) &&
            record_file_open(r, &r->records->can, "can.log") &&
            (!r->options->bytes || record_file_open(r, &r->records->bytes, "bytes.jsonl")) &&
-           (!any_reader(r) || open_apdus(r)) &&
-           (!any_air(r) || record_file_open(r, &r->records->dk, RECORDS_DK));
+           (!any_reader(r) || open_apdus(r)) && (!any_air(r) || open_air(r));
 }
 
 bool records_inside(struct run *r, const char *name, unsigned mode)
@@ -169,113 +164,11 @@ void records_close(struct run *r)
     record_file_close(&r->records->apdus);
     record_file_close(&r->records->dk);
     apdu_hex_free(r->records->hex);
+    dk_console_free(r->records->messages);
     if (r->records->folder >= 0)
         close(r->records->folder);
     free(r->records);
     r->records = NULL;
-}
-
-/* ---- the console ---- */
-
-/* What a tool or an attacker notes is what whoever asked it wants to know. */
-static bool is_from_outside(const struct run *r, const struct trace_event *e)
-{
-    const struct member *m = scenario_member(r->scenario, e->component);
-    return m && m->class && m->class->place == PLACE_OUTSIDE;
-}
-
-static bool worth_a_line(const struct run *r, const struct trace_event *e)
-{
-    switch ((enum trace_kind)e->kind) {
-    case TRACE_SEND:
-    case TRACE_STEP:
-    case TRACE_ACCEPT:
-    case TRACE_REJECT:
-    case TRACE_APDU:
-    case TRACE_HOLD:
-    case TRACE_DROP:
-    case TRACE_RETRY:
-    case TRACE_FAIL:
-    case TRACE_FAULT:
-    case TRACE_CALL:
-    case TRACE_SHOW:
-        return true;
-    case TRACE_LIFE:
-        return strcmp(e->detail, "started") != 0 || e->sequence > 1;
-    case TRACE_NOTE:
-        return r->options->verbose || is_from_outside(r, e);
-    default:
-        return r->options->verbose;
-    }
-}
-
-#define ELLIPSIS "\xE2\x80\xA6"
-
-/* Cuts a line at the width of the terminal; what sets colours takes none of it. */
-static void fit(char text[TRACE_TEXT_MAX], unsigned columns)
-{
-    unsigned used = 0;
-    char *cut = NULL;
-    for (char *p = text; *p; p++) {
-        if (*p == '\033')
-            p += strcspn(p, "m");
-        else if ((*p & 0xC0) != 0x80 && ++used == columns)
-            cut = p; /* the last column: for the ellipsis, if more comes */
-    }
-    if (used <= columns || !cut)
-        return;
-    const char *plain = strstr(cut, "\033[0m") ? "\033[0m" : "";
-    snprintf(cut, TRACE_TEXT_MAX - (size_t)(cut - text), ELLIPSIS "%s", plain);
-}
-
-static void print_line(const struct run *r, const char *text)
-{
-    if (r->options->print)
-        r->options->print(text);
-    else
-        puts(text);
-}
-
-static void print_event(const struct run *r, const struct trace_event *e)
-{
-    char text[TRACE_TEXT_MAX], hex[APDU_HEX_LINE];
-    if (r->options->quiet || !worth_a_line(r, e))
-        return;
-    trace_text(e, r->options->colour, text);
-    if (r->options->columns)
-        fit(text, r->options->columns);
-    print_line(r, text);
-    for (size_t i = 0; r->records->hex && apdu_hex_row(r->records->hex, e, i, hex); i++)
-        print_line(r, hex);
-}
-
-static void print_until(struct run *r, uint64_t time_us)
-{
-    struct records *k = r->records;
-    while (k->printed < r->event_count && r->events[k->printed].time_us <= time_us)
-        print_event(r, &r->events[k->printed++]);
-}
-
-void records_event(struct run *r, size_t at)
-{
-    if (!r->records || at >= r->records->printed)
-        return;
-    print_event(r, &r->events[at]); /* late: out of its place, but said */
-    r->records->printed++;
-}
-
-void records_pump(struct run *r, uint64_t now_us)
-{
-    if (r->records && now_us >= PRINT_DELAY_US)
-        print_until(r, now_us - PRINT_DELAY_US);
-}
-
-uint64_t records_due_us(const struct run *r)
-{
-    const struct records *k = r->records;
-    if (!k || k->printed >= r->event_count || r->options->quiet)
-        return UINT64_MAX;
-    return r->events[k->printed].time_us + PRINT_DELAY_US;
 }
 
 /* ---- the files ---- */
@@ -313,6 +206,8 @@ static void log_dk(struct run *r, const struct tap_event *e)
 {
     struct record_file *k = &r->records->dk;
     char lead[DK_LOG_LEAD];
+    if (e->out && !e->words && r->options->verbose)
+        dk_console_keep(r->records->messages, r->records->hex, e);
     dk_log_lead(&r->records->air, e, lead);
     if (!record_file_has_room(r, k, e->time_us, strlen(lead) + 2 * e->bytes.len + 1))
         return;
@@ -390,7 +285,7 @@ void records_settle(struct run *r)
 {
     if (!records_are_kept(r))
         return;
-    print_until(r, UINT64_MAX);
+    records_print_until(r, UINT64_MAX);
     record_file_check(r, &r->records->can, true);
     record_file_check(r, &r->records->bytes, true);
     record_file_check(r, &r->records->apdus, true);
