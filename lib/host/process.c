@@ -51,7 +51,7 @@ struct process {
     uint64_t clock_due_us;
     struct late *late;
     struct worker *worker; /* NULL until the first work */
-    int control, tap, board_fd, tokens_fd;
+    int control, tap, tap_depth, board_fd, tokens_fd;
     struct token_ring tokens;
     pid_t runner;
     unsigned slot_number;
@@ -393,7 +393,11 @@ static void host_die(struct node *n, const struct fault *why)
 /* Head of a packet to the tap, then port, address and bytes as they are. */
 static void host_tap(struct node *n, const struct tap_event *e)
 {
-    struct process_tap_head h = {.time_us = e->time_us, .out = e->out, .len = (uint32_t)e->bytes.len};
+    struct process_tap_head h = {.time_us = e->time_us,
+                                 .out = e->out,
+                                 .words = e->words,
+                                 .refused = (uint16_t)e->refused,
+                                 .len = (uint32_t)e->bytes.len};
     text_copy(h.medium, sizeof h.medium, e->medium);
     text_copy(h.port, sizeof h.port, e->port);
     text_copy(h.address, sizeof h.address, e->out ? e->to : e->from);
@@ -555,8 +559,11 @@ static bool configure_number(struct process *p, const char *key, const char *val
     const struct {
         const char *key;
         int *number;
-    } numbers[] = {
-        {"control", &p->control}, {"tap", &p->tap}, {"board", &p->board_fd}, {"tokens", &p->tokens_fd}};
+    } numbers[] = {{"control", &p->control},
+                   {"tap", &p->tap},
+                   {"tap_depth", &p->tap_depth},
+                   {"board", &p->board_fd},
+                   {"tokens", &p->tokens_fd}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(key, numbers[i].key) == 0) {
             *numbers[i].number = atoi(value);
@@ -740,6 +747,7 @@ static bool open_all(struct process *p)
     }
     node_prepare(&p->node, p->tap >= 0 ? &host_with_tap : &host, parts->class, parts->media, p->name, crypto,
                  store, &p->plan);
+    p->node.talk_only = p->tap_depth == TAP_TALK;
     p->node.sequence = p->node.cause = p->sequence;
     if (!open_links(p))
         return false;

@@ -14,6 +14,7 @@
  *   set=<setting>=<number>      in place of the default
  *   board, slot                 descriptor of lib/host/board.h, and the place on it
  *   tap                         descriptor of the socket that hears all bytes
+ *   tap_depth                   how much of them (enum tap_depth); left out: all
  *   store_key, former_store_key file of 32 bytes that nobody else may read: what its secrets are sealed with
  *   tokens                      descriptor of a ring (lib/host/token.h): what its links prove themselves by
  *
@@ -44,7 +45,8 @@ struct process_parts {
 struct process_tap_head {
     uint64_t time_us;
     uint32_t len;
-    bool out;
+    uint16_t refused;
+    bool out, words; /* as in struct tap_event */
     char medium[16], port[16], address[ENV_KEY_MAX];
 };
 

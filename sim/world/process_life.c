@@ -119,6 +119,8 @@ static int on_tap(sd_event_source *s, int fd, uint32_t revents, void *ctx)
                               .from = h.out ? c->name : h.address,
                               .to = h.out ? h.address : c->name,
                               .out = h.out,
+                              .words = h.words,
+                              .refused = (enum err)h.refused,
                               .bytes = span_of(packet + sizeof h, (size_t)len - sizeof h)};
         run_on_tap(c->world->run, &e);
     }
@@ -254,7 +256,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     struct zygote_request r = {0};
     struct spawn_fd fds[ZYGOTE_FDS + 1];
     size_t n = 0;
-    bool tapped = records_want(w->run, c->member->class);
+    bool tapped = records_want(w->run, c->member->class) != TAP_NONE;
     if (!process_setup_configure(w, c) ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 ||
         (tapped && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tap) != 0))
