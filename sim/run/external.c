@@ -182,6 +182,17 @@ bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
     return true;
 }
 
+bool externals_move(struct run *r, const struct action *a, const char *text, uint64_t now_us)
+{
+    const struct external_seat *e = seat_of(r, a->member);
+    if (!e)
+        return false;
+    say(r, "external  now %s: the air to %s is its own to keep: %s", member_of(r, e)->name,
+        r->scenario->members[a->other].name, text);
+    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, "asked from outside: keeps the air itself", 0);
+    return true;
+}
+
 static void show(struct run *r, struct external_seat *e, uint64_t now_us)
 {
     e->wish_count = 0;
@@ -285,21 +296,61 @@ static bool asks_by(const struct component_class *class, const char *medium)
     return false;
 }
 
+/* Whose port of that medium asks, when that is one member alone and played from outside; NULL. */
+static struct external_seat *only_asker(struct run *r, const char *medium)
+{
+    const struct scenario *s = r->scenario;
+    struct external_seat *only = NULL;
+    for (size_t i = 0; i < s->member_count; i++) {
+        if (!s->members[i].class || !asks_by(s->members[i].class, medium))
+            continue;
+        if (only || !s->members[i].external)
+            return NULL;
+        only = seat_of(r, i);
+    }
+    return only;
+}
+
 /* A card at a reader shows who plays it when nobody of the run could be that card. */
 void externals_tap(struct run *r, const struct tap_event *t)
 {
-    const struct scenario *s = r->scenario;
     const struct medium *medium = r->externals.count ? medium_find(media, t->medium) : NULL;
-    struct external_seat *only = NULL;
-    for (size_t i = 0; medium && medium->apdus && i < s->member_count; i++) {
-        if (!s->members[i].class || !asks_by(s->members[i].class, t->medium))
-            continue;
-        if (only || !s->members[i].external)
-            return;
-        only = seat_of(r, i);
-    }
+    struct external_seat *only = medium && medium->apdus ? only_asker(r, t->medium) : NULL;
     if (only && !t->out)
         show(r, only, t->time_us);
+}
+
+/* The port of a class where devices come over the air; NULL. */
+static const struct port_spec *air_port(const struct component_class *class)
+{
+    for (size_t i = 0; class && i < class->port_count; i++)
+        if (class->ports[i].end == PORT_LISTENS && medium_find(media, class->ports[i].medium)->distances)
+            return &class->ports[i];
+    return NULL;
+}
+
+/* A device has come over the air, or has answered. */
+static bool is_of_device(const struct trace_event *e, const struct port_spec *port)
+{
+    size_t len = strlen(port->name);
+    if (!e->peer[0])
+        return false;
+    if (e->kind == TRACE_APDU)
+        return e->detail[0] == '<';
+    return e->kind == TRACE_LINK && strncmp(e->detail, port->name, len) == 0 &&
+           strcmp(e->detail + len, " up") == 0;
+}
+
+/* Addresses over the air name nobody: here, too, only when nobody of the run could be that device. */
+void externals_event(struct run *r, const struct trace_event *e)
+{
+    if (!r->externals.count || (e->kind != TRACE_LINK && e->kind != TRACE_APDU))
+        return;
+    const struct member *m = scenario_member(r->scenario, e->component);
+    const struct port_spec *port = m ? air_port(m->class) : NULL;
+    struct external_seat *only = port && is_of_device(e, port) ? only_asker(r, port->medium) : NULL;
+    if (only)
+        show(r, only, e->time_us);
 }
 
 /* ---- bounds ---- */

@@ -1,9 +1,11 @@
 /* Bluetooth LE over Unix stream sockets: an air is a connection.
  *
  * Endpoints: a peripheral's is "peripheral:<descriptor>", with ";open=1" for any central of this user; a
- * central's "central:<folder>;<peripheral>;<peripheral>=<socket>", a socket being in the folder or elsewhere.
- */
+ * central's "central:<folder>;<peripheral>;<peripheral>=<socket>", a socket being in the folder or elsewhere;
+ * BLE_FOREIGN stands before a peripheral that somebody outside plays. */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +36,7 @@ struct way {
 /* A central's: a peripheral that it may reach. */
 struct nearby {
     char name[ENV_NAME_MAX], path[PATH];
+    bool foreign;
 };
 
 struct ble_link_end {
@@ -47,6 +50,7 @@ struct ble_link_end {
     sd_event_source *accept, *clock;
     struct door_event door;
     uint64_t retry_us; /* a central looks again for who is away; BLE_NEVER: all are there */
+    unsigned ended;    /* airs whose other end did not keep to the form */
 };
 
 static uint64_t now_us(void)
@@ -89,23 +93,35 @@ static void part(struct way *w)
     arm(l);
 }
 
-/* Takes whole frames from what has come; false when the other end does not keep to the form. */
-static bool take_frames(struct way *w)
+/* Takes whole frames from what has come; an error: the other end does not keep to the form. */
+static enum err take_frames(struct way *w)
 {
     size_t at = 0;
-    bool ok = true;
-    while (ok && w->in_len - at >= BLE_HEADER) {
+    enum err e = ERR_OK;
+    while (!e && w->in_len - at >= BLE_HEADER) {
         size_t len = (size_t)w->in[at + 1] << 8 | w->in[at + 2];
         if (len > BLE_FRAME_MAX)
-            return false;
+            return ERR_MSG_TOO_LONG;
         if (w->in_len - at < BLE_HEADER + len)
             break;
-        ok = ble_device_take(&w->link->device, w->air, span_of(w->in + at, BLE_HEADER + len)) == ERR_OK;
+        e = ble_device_take(&w->link->device, w->air, span_of(w->in + at, BLE_HEADER + len));
         at += BLE_HEADER + len;
     }
     w->in_len -= at;
     memmove(w->in, w->in + at, w->in_len);
-    return ok;
+    return e;
+}
+
+/* Its component hears no more than of a link that is lost: who plays the other end looks here. */
+static void refuse(struct way *w, enum err reason)
+{
+    struct ble_link_end *l = w->link;
+    const char *name = l->device.airs[w->air].name;
+    l->ended++;
+    if ((l->ended & (l->ended - 1)) == 0)
+        fprintf(stderr, "%s: the air of %s to %s is ended: %s (%s), %u so far\n", l->o.name, l->o.spec->name,
+                *name ? name : "a stranger", err_text(reason), err_name(reason), l->ended);
+    part(w);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
@@ -119,7 +135,12 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
         return 0;
     if (len > 0)
         w->in_len += (size_t)len;
-    if (len <= 0 || !take_frames(w) || w->broken)
+    enum err e = len > 0 ? take_frames(w) : ERR_OK;
+    if (w->broken)
+        e = ERR_LINK_PEER_STALLED;
+    if (e)
+        refuse(w, e);
+    else if (len <= 0)
         part(w);
     ble_device_run(&l->device);
     arm(l);
@@ -180,6 +201,26 @@ static enum err judge(void *ctx, struct span said)
     return door_check(&l->o, span_of(said.p + BLE_HEADER, len - BLE_HEADER), name);
 }
 
+static bool has_gone(const struct way *w)
+{
+    struct pollfd p = {.fd = w->fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && p.revents;
+}
+
+/* One name is one device; a life that has ended leaves it to the next. */
+static bool is_here(struct ble_link_end *l, const char *name)
+{
+    for (size_t i = 0; i < BLE_AIRS; i++) {
+        struct way *w = &l->ways[i];
+        if (w->fd < 0 || strcmp(l->device.airs[w->air].name, name) != 0)
+            continue;
+        if (!has_gone(w))
+            return true;
+        part(w);
+    }
+    return false;
+}
+
 static enum err admit(void *ctx, struct span said, int fd)
 {
     struct ble_link_end *l = ctx;
@@ -187,6 +228,8 @@ static enum err admit(void *ctx, struct span said, int fd)
     char name[ENV_NAME_MAX];
     size_t len = greeting_len(said);
     enum err e = door_check(&l->o, span_of(said.p + BLE_HEADER, len - BLE_HEADER), name);
+    if (!e && is_here(l, name))
+        e = ERR_LINK_TWICE;
     if (e)
         return e;
     while (w < l->ways + BLE_AIRS && w->fd >= 0)
@@ -195,8 +238,9 @@ static enum err admit(void *ctx, struct span said, int fd)
         return ERR_LINK_CROWDED;
     w->in_len = said.len - len;
     memcpy(w->in, said.p + len, w->in_len);
-    if (!take_frames(w))
-        part(w);
+    e = take_frames(w);
+    if (e)
+        refuse(w, e);
     arm(l);
     return ERR_OK;
 }
@@ -217,7 +261,7 @@ static bool greet(const struct ble_link_end *l, const char *peripheral, int fd)
 static bool reach(struct ble_link_end *l, size_t i)
 {
     const struct nearby *p = &l->places[i];
-    int fd = link_connect_ours(&l->o, p->path, SOCK_STREAM, LINK_RUNNER);
+    int fd = link_connect_ours(&l->o, p->path, SOCK_STREAM, p->foreign ? LINK_OUTSIDER : LINK_RUNNER);
     if (fd >= 0 && greet(l, p->name, fd) && way_open(&l->ways[i], fd, p->name))
         return true;
     if (fd >= 0)
@@ -236,6 +280,8 @@ static void reach_all(struct ble_link_end *l)
 static bool read_nearby(struct nearby *out, struct span folder, struct span entry)
 {
     struct wr w = wr_of(out->path, sizeof out->path - 1);
+    out->foreign = entry.len && *entry.p == *BLE_FOREIGN;
+    entry = span_of(entry.p + out->foreign, entry.len - out->foreign);
     const uint8_t *equals = memchr(entry.p, '=', entry.len);
     size_t name = equals ? (size_t)(equals - entry.p) : entry.len;
     if (name == 0 || name >= sizeof out->name)
