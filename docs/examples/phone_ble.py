@@ -4,9 +4,9 @@
     spaaksim run op03-over-ble --external phone          # in one terminal; OP-01a/10 when it waits for the password
     docs/examples/phone_ble.py out/op03-over-ble/external/phone.json
 
-It hears the vehicle, asks for owner pairing, and pairs out of band with the key that it then has. When nothing has been asked of
-it for two seconds it walks away; it comes N times in all, from the second time on as a phone that is known, and stays the last
-time until the vehicle goes. Exit status: 0 it has opened or was paired, 1 it was not, 3 there is no vehicle.
+It hears the vehicle, asks for owner pairing, and pairs out of band with the key that it then has. Three seconds after its first
+transaction it walks away; it comes N times in all, from the second time on as a phone that is known, and stays the last time
+until the vehicle goes. Exit status: 0 it was paired, and each time known, 1 it was not, 3 there is no vehicle.
 """
 import argparse
 import json
@@ -27,7 +27,7 @@ FRAMEWORK, SE, EVENT, SUPPLEMENTARY = 0, 1, 3, 5
 COMMAND, ANSWER = 0x0B, 0x0C
 TIME_SYNC, FIRST_APPROACH_RQ, FIRST_APPROACH_RS = 1, 2, 3
 DESELECT, PAIRING_READY, REQUEST_PAIRING, OOB_MISMATCH, APPROACH_FAILED = 0x00, 0x01, 0x04, 0xFC, 0xFE
-PEACE_S, PATIENCE_S, LOST_S = 2, 60, 600
+STAY_S, PATIENCE_S, LOST_S = 3, 60, 600
 
 
 def sealed(key, plain):
@@ -53,7 +53,7 @@ class Handset:
         return bluetooth.resolves(key.radio[0xD0], address) if key else ad.startswith(PAIRING)
 
     def come(self, last):
-        """Near, until it is left in peace or the link is gone."""
+        """Near, for a while or until the link is gone."""
         vehicle = self.air.scan(self.is_ours, PATIENCE_S)
         if not vehicle:
             raise TimeoutError("no vehicle is heard")
@@ -126,22 +126,23 @@ class Handset:
         return phone.answer(apdu)
 
     def serve(self, link, last):
-        served = False
-        while True:
+        until = time.monotonic() + LOST_S
+        staying = not last
+        while time.monotonic() < until:
             try:
-                kind, number, data = self.hear(link, LOST_S if last or not served else PEACE_S)
+                kind, number, data = self.hear(link, until - time.monotonic())
             except TimeoutError:
-                print("phone: walks away")
-                link.leave()
-                return
+                break
             if kind in (FRAMEWORK, SE) and number == COMMAND:
                 self.say(link, kind, ANSWER, self.answer(kind, data))
             elif (kind, number, data) == (EVENT, 1, bytes([1, PAIRING_READY])):
                 self.first_approach(link)
-            elif (kind, number, data) == (EVENT, 1, bytes([1, DESELECT])):
-                served = True
-            else:
+            elif (kind, number, data) != (EVENT, 1, bytes([1, DESELECT])):
                 raise bluetooth.Failed("the vehicle says %d/%02X %s" % (kind, number, data.hex()))
+            elif staying:  # a transaction is over
+                until, staying = time.monotonic() + STAY_S, False
+        print("phone: walks away")
+        link.leave()
 
 
 def connect(parameters):
@@ -165,13 +166,14 @@ def main():
         print("phone: %s cannot be read: %s; start the run first, it writes this file" % (chosen.parameters, e), file=sys.stderr)
         return 2
     instance = Instance(parameters)
-    phone = Phone(instance, chosen.password or instance.password)
+    phone, known = Phone(instance, chosen.password or instance.password), True
     try:
         handset = Handset(connect(parameters), phone)
         for n in range(1, chosen.comes + 1):
             handset.come(n == chosen.comes)
     except (bluetooth.Failed, TimeoutError) as e:
         print("phone: %s" % e)
+        known = False
     except OSError as e:
         print("phone: no vehicle any more: %s" % e)
         if not phone.applet.usable():
@@ -182,7 +184,7 @@ def main():
         return 1
     print("phone: paired as %s, slot %s, %d transactions" % (
         key.certificate.subject.rfc4514_string(), key.slot.hex(), key.transactions))
-    return 0 if key.transactions else 1
+    return 0 if key.transactions and known else 1
 
 
 if __name__ == "__main__":
