@@ -15,11 +15,11 @@
 #include "lib/host/door_event.h"
 #include "lib/host/peer.h"
 #include "lib/media/ble/device.h"
+#include "lib/media/ble/nearby.h"
 #include "lib/media/media.h"
 
 #define OUT_MAX  262144 /* bytes that wait for one other device; one that reads nothing is put off */
 #define RETRY_US 100000u
-#define PATH     108
 
 struct way {
     struct ble_link_end *link;
@@ -33,19 +33,13 @@ struct way {
     bool broken;
 };
 
-/* A central's: a peripheral that it may reach. */
-struct nearby {
-    char name[ENV_NAME_MAX], path[PATH];
-    bool foreign;
-};
-
 struct ble_link_end {
     struct link link;
     struct link_open o;
     bool central, up, cut;
     struct ble_device device;
     struct way ways[BLE_AIRS];
-    struct nearby places[BLE_AIRS]; /* the way of the same number leads there */
+    struct ble_nearby places[BLE_AIRS]; /* the way of the same number leads there */
     size_t place_count;
     sd_event_source *accept, *clock;
     struct door_event door;
@@ -260,7 +254,7 @@ static bool greet(const struct ble_link_end *l, const char *peripheral, int fd)
 
 static bool reach(struct ble_link_end *l, size_t i)
 {
-    const struct nearby *p = &l->places[i];
+    const struct ble_nearby *p = &l->places[i];
     int fd = link_connect_ours(&l->o, p->path, SOCK_STREAM, p->foreign ? LINK_OUTSIDER : LINK_RUNNER);
     if (fd >= 0 && greet(l, p->name, fd) && way_open(&l->ways[i], fd, p->name))
         return true;
@@ -275,41 +269,6 @@ static void reach_all(struct ble_link_end *l)
     for (size_t i = 0; i < l->place_count; i++)
         if (l->ways[i].fd < 0 && !reach(l, i))
             l->retry_us = now_us() + RETRY_US;
-}
-
-static bool read_nearby(struct nearby *out, struct span folder, struct span entry)
-{
-    struct wr w = wr_of(out->path, sizeof out->path - 1);
-    out->foreign = entry.len && *entry.p == *BLE_FOREIGN;
-    entry = span_of(entry.p + out->foreign, entry.len - out->foreign);
-    const uint8_t *equals = memchr(entry.p, '=', entry.len);
-    size_t name = equals ? (size_t)(equals - entry.p) : entry.len;
-    if (name == 0 || name >= sizeof out->name)
-        return false;
-    memcpy(out->name, entry.p, name);
-    if (equals) {
-        wr_copy(&w, equals + 1, entry.len - name - 1);
-        return !w.failed;
-    }
-    wr_copy(&w, folder.p, folder.len);
-    wr_u8(&w, '/');
-    wr_copy(&w, entry.p, entry.len);
-    wr_copy(&w, ".ble", 4);
-    return !w.failed;
-}
-
-/* "<folder>;<peripheral>;<peripheral>=<socket>" */
-static bool read_places(struct ble_link_end *l, const char *text)
-{
-    struct span folder = span_of(text, strcspn(text, ";"));
-    text += folder.len;
-    while (*text == ';' && l->place_count < BLE_AIRS) {
-        struct span entry = span_of(text + 1, strcspn(text + 1, ";"));
-        if (!read_nearby(&l->places[l->place_count++], folder, entry))
-            return false;
-        text += 1 + entry.len;
-    }
-    return *text == '\0';
 }
 
 /* ---- what the device asks for ---- */
@@ -508,7 +467,9 @@ static const char *prepare(struct ble_link_end *l)
         sd_event_source_set_enabled(l->clock, SD_EVENT_OFF) < 0)
         return "no timer";
     if (l->central)
-        return read_places(l, at + strlen(central)) ? NULL : "a central's endpoint names peripherals";
+        return ble_nearby_read(at + strlen(central), l->places, &l->place_count)
+                   ? NULL
+                   : "a central's endpoint names peripherals";
     if (strncmp(at, peripheral, strlen(peripheral)) != 0)
         return "an endpoint is peripheral:<descriptor> or central:<folder>;<peripheral>";
     return listen_at(l, atoi(at + strlen(peripheral))) ? NULL : "the peripheral's socket cannot be watched";
