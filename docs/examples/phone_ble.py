@@ -170,7 +170,10 @@ def main():
     try:
         handset = Handset(connect(parameters), phone)
         for n in range(1, chosen.comes + 1):
-            handset.come(n == chosen.comes)
+            try:
+                handset.come(n == chosen.comes)
+            except bluetooth.Lost as e:  # it may come again
+                print("phone: %s" % e)
     except (bluetooth.Failed, TimeoutError) as e:
         print("phone: %s" % e)
         known = False
