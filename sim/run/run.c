@@ -188,6 +188,7 @@ void run_on_event(struct run *r, const struct trace_event *e)
     calls_take(r, e);
     judge_claim(r, e);
     links_take(r, e);
+    externals_event(r, e);
     awaken_triggers(r, e);
 }
 
@@ -285,7 +286,8 @@ static void move(struct run *r, const struct action *a, uint64_t now_us)
     char text[2 * 31 + sizeof " to : " + sizeof a->way];
     snprintf(text, sizeof text, "%.31s to %.31s: %s", from->name, to->name, a->way);
     run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
-    r->ops->move(r, a);
+    if (!externals_move(r, a, text, now_us))
+        r->ops->move(r, a);
 }
 
 static void act(struct run *r, size_t action, uint64_t now_us)
