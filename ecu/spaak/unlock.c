@@ -19,7 +19,8 @@ const char *spaak_place_name(enum spaak_place place)
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
-    if (pairing_is_on(s) && s->readers[s->pairing.place].session)
+    if (env_now_us(s->env) < s->keys.ended_from_us ||
+        (pairing_is_on(s) && s->readers[s->pairing.place].session))
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -36,12 +37,17 @@ static void delete_ended(struct spaak *s)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
 }
 
-/* The device has signed that it knows: nothing waits for this key any more. */
-static void end_key(struct spaak *s, const struct vehicle_key *k)
+/* The device has signed that it knows: nothing waits for this key any more. What was refused stores nothing:
+ * nor does a session that a refusal has ended behind that. */
+static void end_key(struct spaak *s, const struct vehicle_key *k, bool refused)
 {
     memcpy(s->keys.ended_id, k->key_id, ENDPOINT_KEY_ID);
     s->keys.ended = true;
-    delete_ended(s);
+    s->keys.ended_from_us = refused ? env_now_us(s->env) + AGAIN_MS * 1000 : 0;
+    if (refused)
+        env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
+    else
+        delete_ended(s);
 }
 
 /* ---- who is asked for ---- */
@@ -212,7 +218,7 @@ static enum vehicle_phase next_of(struct spaak *s, const struct vehicle_key *k, 
     return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
-/* What was refused stores nothing: nor does an end of a session, which may be a refusal, for others. */
+/* As end_key() does, for others. */
 static void want_verifiers_later(struct spaak *s)
 {
     s->keys.ownerless = true;
@@ -260,7 +266,7 @@ void unlock_on_learnt(struct spaak *s, const struct session_end *end)
 {
     struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
-        end_key(s, k);
+        end_key(s, k, end->what == VEHICLE_FAILED);
     if (lacks_verifiers(s))
         want_verifiers_later(s);
 }
