@@ -15,7 +15,18 @@ const char *spaak_place_name(enum spaak_place place)
 
 /* ---- keys that have come to their end ---- */
 
-/* Sessions look at the list of keys: none may be under way. Those that wait for a phone begin anew. */
+/* Who looks for a phone begins anew, if there is still one to look for. */
+static void drop_waiting(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++) {
+        bool waits = i < SPAAK_PLACES && s->readers[i].session;
+        session_drop(s, (enum spaak_place)i);
+        if (waits)
+            readers_off(s, (enum spaak_place)i);
+    }
+}
+
+/* Sessions look at the list of keys: none may be under way. */
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
@@ -29,12 +40,13 @@ static void delete_ended(struct spaak *s)
     if (!k)
         return;
     pairing_yield(s);
-    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
-        session_drop(s, (enum spaak_place)i);
+    drop_waiting(s);
     enum err e = keys_delete(s, k);
     s->keys.ended = e != ERR_OK;
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }
 
 /* The device has signed that it knows: nothing waits for this key any more. What was refused stores nothing:
