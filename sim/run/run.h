@@ -219,6 +219,8 @@ bool run_take_step(struct run *r, const char *step, uint64_t now_us);
 void run_on_quiet(struct run *r, uint64_t now_us);
 /* Nothing of the runner's own is still to come at a certain time. */
 bool run_idle(const struct run *r);
+/* Makes an action that moves, and notes it. */
+void run_move(struct run *r, const struct action *a, uint64_t now_us);
 /* Judges and gives the verdict. The stores are still there. */
 void run_end(struct run *r, uint64_t now_us);
 /* Something failed after that: the verdict is given anew. */

@@ -92,7 +92,7 @@ struct process_world {
     uint64_t activity, active_us; /* sum over the board, and when it last moved */
     char barriers[WORLD_BARRIERS][12];
     size_t barrier_count;
-    const struct action *moves[SCENARIO_ACTIONS]; /* in the order in which they came */
+    const struct action *moves[2 * SCENARIO_ACTIONS]; /* of do and repeat, the last of each two */
     size_t move_count;
 };
 
