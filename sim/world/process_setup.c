@@ -400,6 +400,8 @@ bool process_setup_configure(struct process_world *w, struct child *c)
             c->sequence, PROCESS_BOARD_FD, c->slot);
     if (records_want(w->run, c->member->class))
         fprintf(f, "tap=%d\n", PROCESS_TAP_FD);
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fprintf(f, "memo=%d\n", PROCESS_MEMO_FD);
     struct token_ring ring = {NULL, 0, 0};
     bool ok = write_links(w, c, &ring, f);
     c->tokens = ok ? token_ring_seal(&ring) : -1;
