@@ -52,6 +52,8 @@ static bool open_memo(struct process *p)
         return true;
     p->memo = work_memo_open(p->memo_fd);
     close(p->memo_fd);
+    if (!p->memo)
+        fprintf(stderr, "%s: what works came to in other runs cannot be read\n", p->name);
     return p->memo != NULL;
 }
 
