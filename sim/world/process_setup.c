@@ -401,6 +401,8 @@ bool process_setup_configure(struct process_world *w, struct child *c)
     enum tap_depth depth = records_want(w->run, c->member->class);
     if (depth)
         fprintf(f, "tap=%d\ntap_depth=%d\n", PROCESS_TAP_FD, (int)depth);
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fprintf(f, "memo=%d\n", PROCESS_MEMO_FD);
     struct token_ring ring = {NULL, 0, 0};
     bool ok = write_links(w, c, &ring, f);
     c->tokens = ok ? token_ring_seal(&ring) : -1;

@@ -20,7 +20,8 @@
 #define PROCESS_BOARD_FD   4
 #define PROCESS_TAP_FD     5
 #define PROCESS_TOKENS_FD  6
-#define PROCESS_LISTEN_FD  7 /* and on, one for each port that listens */
+#define PROCESS_MEMO_FD    7
+#define PROCESS_LISTEN_FD  8 /* and on, one for each port that listens */
 #define CHILDREN_MAX       (SCENARIO_MEMBERS + RUN_MEDIA + 2)
 #define WORLD_BARRIERS     16
 
