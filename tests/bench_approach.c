@@ -61,6 +61,12 @@ TIMED(int, ECDH_compute_key,
       (void *out, size_t len, const EC_POINT *public, const EC_KEY *key,
        void *(*kdf)(const void *in, size_t in_len, void *to, size_t *to_len)),
       (out, len, public, key, kdf))
+TIMED(size_t, EC_POINT_point2oct,
+      (const EC_GROUP *group, const EC_POINT *p, point_conversion_form_t form, unsigned char *out, size_t len,
+       BN_CTX *ctx),
+      (group, p, form, out, len, ctx))
+TIMED(int, EC_KEY_oct2key, (EC_KEY * key, const unsigned char *in, size_t len, BN_CTX *ctx),
+      (key, in, len, ctx))
 TIMED2(int, EVP_CipherInit_ex2,
        (EVP_CIPHER_CTX * ctx, const EVP_CIPHER *cipher, const unsigned char *key, const unsigned char *iv,
         int enc, const OSSL_PARAM params[]),
