@@ -10,6 +10,7 @@
 #include <openssl/params.h>
 #include <string.h>
 
+#include "lib/crypto/cipher.h"
 #include "lib/crypto/cmac.h"
 
 #define GCM_TAG 16
@@ -27,22 +28,6 @@ static void *writable(const void *p)
 static OSSL_PARAM octets(const char *name, struct span s)
 {
     return OSSL_PARAM_construct_octet_string(name, writable(s.len ? (const void *)s.p : ""), s.len);
-}
-
-/* ---- algorithms that every transaction uses, looked up once ---- */
-
-static void free_cipher(void *cipher)
-{
-    EVP_CIPHER_free(cipher);
-}
-
-static EVP_CIPHER *block_cipher(struct crypto *c, enum crypto_slot_id id)
-{
-    struct crypto_slot *s = crypto_slot(c, id);
-    const char *name = id == CRYPTO_ECB ? "AES-128-ECB" : "AES-128-CBC";
-    if (!s->object)
-        *s = (struct crypto_slot){EVP_CIPHER_fetch(crypto_openssl(c), name, NULL), free_cipher};
-    return s->object;
 }
 
 /* ---- key derivation ---- */
@@ -131,13 +116,13 @@ static enum err cipher(const EVP_CIPHER *type, bool encrypt, const uint8_t *key,
 enum err ccc_ecb_block(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_t in[CCC_BLOCK],
                        uint8_t out[CCC_BLOCK])
 {
-    return cipher(block_cipher(c, CRYPTO_ECB), true, key, NULL, in, CCC_BLOCK, out);
+    return cipher(crypto_cipher(c, CRYPTO_ECB), true, key, NULL, in, CCC_BLOCK, out);
 }
 
 enum err ccc_cbc(struct crypto *c, bool encrypt, const uint8_t key[CCC_KEY], const uint8_t iv[CCC_BLOCK],
                  const uint8_t *in, size_t len, uint8_t *out)
 {
-    return cipher(block_cipher(c, CRYPTO_CBC), encrypt, key, iv, in, len, out);
+    return cipher(crypto_cipher(c, CRYPTO_CBC), encrypt, key, iv, in, len, out);
 }
 
 static EVP_CIPHER_CTX *gcm_begin(struct crypto *c, bool encrypt, const uint8_t *key, const uint8_t *iv)
@@ -189,14 +174,13 @@ enum err ccc_gcm_open(struct crypto *c, const uint8_t key[CCC_KEY], const uint8_
 static EVP_CIPHER_CTX *ccm_begin(struct crypto *c, bool encrypt, const uint8_t *key, struct span nonce,
                                  const uint8_t *tag, size_t tag_len)
 {
-    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), "AES-128-CCM", NULL);
+    const EVP_CIPHER *type = crypto_cipher(c, CRYPTO_CCM);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     bool ok =
         type && ctx && EVP_CipherInit_ex2(ctx, type, NULL, NULL, encrypt, NULL) == 1 &&
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, (int)nonce.len, NULL) == 1 &&
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, (int)tag_len, tag ? writable(tag) : NULL) == 1 &&
         EVP_CipherInit_ex2(ctx, NULL, key, nonce.p, encrypt, NULL) == 1;
-    EVP_CIPHER_free(type);
     if (ok)
         return ctx;
     EVP_CIPHER_CTX_free(ctx);

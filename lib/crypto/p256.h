@@ -27,7 +27,15 @@ void crypto_free(struct crypto *c);
 OSSL_LIB_CTX *crypto_openssl(const struct crypto *c);
 /* A place for what another module looks up in OpenSSL once per context, because each look-up costs as much as
  * a MAC. The context calls `free` at its end. Never a secret. */
-enum crypto_slot_id { CRYPTO_CMAC, CRYPTO_ECB, CRYPTO_CBC, CRYPTO_GCM_256, CRYPTO_P256_FIELD, CRYPTO_SLOTS };
+enum crypto_slot_id {
+    CRYPTO_CMAC,
+    CRYPTO_ECB,
+    CRYPTO_CBC,
+    CRYPTO_CCM,
+    CRYPTO_GCM_256,
+    CRYPTO_P256_FIELD,
+    CRYPTO_SLOTS
+};
 struct crypto_slot {
     void *object; /* NULL: not looked up yet */
     void (*free)(void *object);

@@ -5,6 +5,8 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "lib/crypto/cipher.h"
+
 #define FORM   1
 #define KEY_ID 4
 #define NONCE  12
@@ -22,20 +24,13 @@ static void key_id(struct crypto *c, const uint8_t key[SEALED_KEY], uint8_t out[
     memcpy(out, digest, KEY_ID);
 }
 
-static void free_cipher(void *cipher)
-{
-    EVP_CIPHER_free(cipher);
-}
-
 static EVP_CIPHER_CTX *begin(struct crypto *c, bool encrypt, const uint8_t *key, const uint8_t *nonce,
                              const char *name)
 {
     int n;
-    struct crypto_slot *s = crypto_slot(c, CRYPTO_GCM_256);
-    if (!s->object)
-        *s = (struct crypto_slot){EVP_CIPHER_fetch(crypto_openssl(c), "AES-256-GCM", NULL), free_cipher};
+    const EVP_CIPHER *type = crypto_cipher(c, CRYPTO_GCM_256);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-    if (s->object && ctx && EVP_CipherInit_ex2(ctx, s->object, key, nonce, encrypt, NULL) == 1 &&
+    if (type && ctx && EVP_CipherInit_ex2(ctx, type, key, nonce, encrypt, NULL) == 1 &&
         EVP_CipherUpdate(ctx, NULL, &n, (const uint8_t *)name, (int)strlen(name)) == 1)
         return ctx;
     EVP_CIPHER_CTX_free(ctx);

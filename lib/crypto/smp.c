@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
+#include "lib/crypto/cipher.h"
 #include "lib/crypto/cmac.h"
 
 /* ---- pairing ---- */
@@ -58,13 +59,12 @@ enum err smp_f6(struct crypto *c, const uint8_t mac_key[SMP_KEY], const uint8_t 
 enum err smp_e(struct crypto *c, const uint8_t key[SMP_KEY], const uint8_t in[SMP_KEY], uint8_t out[SMP_KEY])
 {
     int n = 0;
-    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), "AES-128-ECB", NULL);
+    const EVP_CIPHER *type = crypto_cipher(c, CRYPTO_ECB);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     bool ok = type && ctx && EVP_EncryptInit_ex2(ctx, type, key, NULL, NULL) == 1 &&
               EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_EncryptUpdate(ctx, out, &n, in, SMP_KEY) == 1 &&
               n == SMP_KEY;
     EVP_CIPHER_CTX_free(ctx);
-    EVP_CIPHER_free(type);
     return ok ? ERR_OK : ERR_CRYPTO_FAILED;
 }
 
@@ -110,7 +110,7 @@ static EVP_CIPHER_CTX *ccm_begin(struct crypto *c, const uint8_t key[SMP_KEY], c
                                  uint8_t header, uint8_t *mic, size_t len)
 {
     int n = 0, seals = mic == NULL;
-    EVP_CIPHER *type = EVP_CIPHER_fetch(crypto_openssl(c), "AES-128-CCM", NULL);
+    const EVP_CIPHER *type = crypto_cipher(c, CRYPTO_CCM);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     bool ok = type && ctx && EVP_CipherInit_ex2(ctx, type, NULL, NULL, seals, NULL) == 1 &&
               EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, SMP_NONCE, NULL) == 1 &&
@@ -118,7 +118,6 @@ static EVP_CIPHER_CTX *ccm_begin(struct crypto *c, const uint8_t key[SMP_KEY], c
               EVP_CipherInit_ex2(ctx, NULL, key, nonce, seals, NULL) == 1 &&
               EVP_CipherUpdate(ctx, NULL, &n, NULL, (int)len) == 1 &&
               EVP_CipherUpdate(ctx, NULL, &n, &header, 1) == 1;
-    EVP_CIPHER_free(type);
     if (ok)
         return ctx;
     EVP_CIPHER_CTX_free(ctx);

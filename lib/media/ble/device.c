@@ -144,14 +144,13 @@ void ble_keys_clear(struct ble_keys *k)
 /* Volume 3 part H, 2.3.5.6.4: C = f4(PKx, PKx, r, 0). */
 enum err ble_keys_make(struct ble_device *d, struct ble_keys *k)
 {
-    uint8_t point[P256_POINT];
     struct ble_keys made = {.key = NULL};
     ble_random(d, made.random, sizeof made.random);
     enum err e = p256_generate(d->crypto, &made.key);
     if (!e)
-        p256_public(made.key, point);
+        p256_public(made.key, made.point);
     if (!e)
-        e = smp_f4(d->crypto, point + 1, point + 1, made.random, 0, made.confirm);
+        e = smp_f4(d->crypto, made.point + 1, made.point + 1, made.random, 0, made.confirm);
     if (e)
         ble_keys_clear(&made);
     else

@@ -64,8 +64,9 @@ struct ble_attribute {
     size_t len;
 };
 
-struct ble_keys {         /* one's own for one pairing */
-    struct p256_key *key; /* NULL: none */
+struct ble_keys {              /* one's own for one pairing */
+    struct p256_key *key;      /* NULL: none */
+    uint8_t point[P256_POINT]; /* its public half */
     uint8_t random[BLE_KEY], confirm[BLE_KEY];
 };
 

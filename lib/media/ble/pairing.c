@@ -69,9 +69,9 @@ static void put_value(struct ble_air *a, enum smp code, const uint8_t value[SMP_
 
 static void put_public_key(struct ble_air *a)
 {
-    uint8_t point[P256_POINT], body[2 * SMP_X];
+    const uint8_t *point = a->link.pairing.own.point;
+    uint8_t body[2 * SMP_X];
     struct wr w = wr_of(body, sizeof body);
-    p256_public(a->link.pairing.own.key, point);
     put_octets(&w, point + 1, SMP_X);
     put_octets(&w, point + 1 + SMP_X, SMP_X);
     put_pdu(a, SMP_PUBLIC_KEY, span_of(body, sizeof body));
@@ -212,10 +212,9 @@ static enum err take_response(struct ble_air *a, const uint8_t *body)
 static uint8_t check_public_key(struct ble_air *a)
 {
     struct ble_pairing *p = &a->link.pairing;
-    uint8_t own[P256_POINT], confirm[BLE_KEY];
+    uint8_t confirm[BLE_KEY];
     const uint8_t *x = p->other_key + 1;
-    p256_public(p->own.key, own);
-    if (memcmp(own + 1, x, SMP_X) == 0) /* ours, sent back */
+    if (memcmp(p->own.point + 1, x, SMP_X) == 0) /* ours, sent back */
         return FAILED_DHKEY;
     if (p256_ecdh_x(a->device->crypto, p->own.key, p->other_key, p->dh) != ERR_OK)
         return FAILED_DHKEY;
