@@ -299,7 +299,7 @@ Test(replay_air, a_log_that_is_not_whole_is_refused)
         {LINE "tries SLEEP scan\n", ":1: nothing is refused with such a reason"},
         {"   1.000 ms  phone spaak 44D3/random > 0301\n", ":1: no address of a link"},
         {"   1.000 ms  phone spaak - > 0301\n", ":1: an SDU goes over a link"},
-        {"   1.0 ms  phone spaak 44D3EB31D262/random > 0301\n", ":1: not a line of an dk.log"},
+        {"   1.0 ms  phone spaak 44D3EB31D262/random > 0301\n", ":1: not a line of a dk.log"},
         {LINE "> 0301\nhello\n", ":2: not a line of an apdu.log"},
         {"   1.000 ms  wcp spaak 44D3EB31D262/random > 0301\n",
          ":1: op06 has nobody with Bluetooth called \"wcp\""},

@@ -51,6 +51,9 @@ struct record {
 /* Reads a file into *r, zeroed before the first. `epoch_us`: the clock of a virtual world at its time 0.
  * False and a sentence with file and line. */
 bool record_read(struct record *r, const char *path, int64_t epoch_us, char problem[RECORD_PROBLEM]);
+/* The same of bytes that were a file of that name, which stays the caller's. */
+bool record_read_bytes(struct record *r, const char *name, struct span bytes, int64_t epoch_us,
+                       char problem[RECORD_PROBLEM]);
 /* Reads what stands in a trace.jsonl; a file that is not there is no problem. */
 bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM]);
 /* When all are read: into the order of their times. */
