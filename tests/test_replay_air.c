@@ -27,6 +27,9 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
         {"passive-entry", "passive-entry/dk.log passive-entry/can.log", "spaak", 41},
         {"passive-start", "passive-start/dk.log", "phone", 19},
         {"passive-start", "passive-start/dk.log passive-start/can.log", "spaak", 28},
+        {"bond-goes-with-key", "bond-goes-with-key/dk.log bond-goes-with-key/can.log", "spaak",
+         77}, /* refused */
+        {"op06-two-phones", "op06-two-phones/dk.log op06-two-phones/can.log", "spaak", 22},
         {"op03", "op03/apdu.log op03/can.log op03/dk.log", "spaak", 100},
     };
     struct replay_result r;

@@ -34,7 +34,7 @@ struct record_item {
     char what[ENV_NAME_MAX];        /* card, call, other end of a link; "on", "off" */
     struct span bytes;              /* of an APDU, of an SDU; the record's */
     const char *words;              /* TELLS, HEARS: as the file has them; the record's */
-    enum err refused;               /* TELLS: what the radio said to it */
+    enum err refused;               /* TELLS, LEAVES: what the radio said to it */
     char address[BLE_ADDRESS_TEXT]; /* of a link; "" of the radio itself */
     struct bus_frame frame;
 };
