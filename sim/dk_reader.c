@@ -134,7 +134,7 @@ static bool take(struct lines *all, char *text, unsigned number)
 
 static bool is_same(const struct line *left, const struct line *came)
 {
-    return left->log.kind == DK_LOG_LEAVES && !left->paired &&
+    return left->log.kind == DK_LOG_LEAVES && !left->paired && !left->log.refused &&
            span_equal(span_of(left->sdu, left->len), span_of(came->sdu, came->len)) &&
            strcmp(left->log.who, came->log.other) == 0 && strcmp(left->log.other, came->log.who) == 0;
 }
@@ -156,15 +156,16 @@ static void print_line(const struct line *l, bool verbose)
 {
     static const char *const marks[] = {
         [DK_LOG_LEAVES] = ">", [DK_LOG_REACHES] = "<", [DK_LOG_TELLS] = "tells", [DK_LOG_HEARS] = "hears"};
-    char lead[DK_LOG_LEAD];
+    char lead[DK_LOG_LEAD + 60], refused[60] = "";
     bool again = l->log.kind == DK_LOG_REACHES && l->paired;
-    snprintf(lead, sizeof lead, "%12.3f ms  %s %s %s ", (double)l->log.time_us / 1000.0, l->log.who,
-             l->log.other, marks[l->log.kind]);
+    if (l->log.refused)
+        snprintf(refused, sizeof refused, "(%.48s) ", err_name(l->log.refused));
+    snprintf(lead, sizeof lead, "%12.3f ms  %s %s %s %s", (double)l->log.time_us / 1000.0, l->log.who,
+             l->log.other, marks[l->log.kind], refused);
     if (is_sdu(l) && !again)
         print_message(lead, span_of(l->sdu, l->len), verbose);
     else if (!is_sdu(l) && verbose)
-        printf("%s%s%s%s%s\n", lead, l->log.rest, l->log.refused ? " (" : "",
-               l->log.refused ? err_name(l->log.refused) : "", l->log.refused ? ")" : "");
+        printf("%s%s\n", lead, l->log.rest);
 }
 
 static void print_log(struct lines *all, bool verbose)
@@ -175,7 +176,7 @@ static void print_log(struct lines *all, bool verbose)
     for (size_t i = 0; i < all->count; i++)
         print_line(&all->list[i], verbose);
     for (size_t i = 0; i < all->count; i++)
-        if (all->list[i].log.kind == DK_LOG_LEAVES && !all->list[i].paired)
+        if (all->list[i].log.kind == DK_LOG_LEAVES && !all->list[i].paired && !all->list[i].log.refused)
             printf("line %u did not arrive\n", all->list[i].number);
 }
 

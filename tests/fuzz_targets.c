@@ -816,5 +816,6 @@ const struct fuzz_target fuzz_targets[] = {
     {"approach", fuzz_approach, fuzz_approach_seeds},
     {"dk_vehicle_record", fuzz_dk_vehicle_record, fuzz_seed_dk_vehicle_record},
     {"keys", fuzz_keys, fuzz_keys_seeds},
+    {"logs", fuzz_logs, fuzz_logs_seeds},
 };
 const size_t fuzz_target_count = sizeof fuzz_targets / sizeof fuzz_targets[0];

@@ -84,6 +84,10 @@ void fuzz_card_chip_seeds(fuzz_emit *emit, void *arg);
 void fuzz_mail(const uint8_t *p, size_t len);
 void fuzz_mail_seeds(fuzz_emit *emit, void *arg);
 
+/* fuzz_logs.c: apdu.log, dk.log and can.log, as somebody else might have written them */
+void fuzz_logs(const uint8_t *p, size_t len);
+void fuzz_logs_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_words.c: JSON and tokens */
 void fuzz_json(const uint8_t *p, size_t len);
 void fuzz_token(const uint8_t *p, size_t len);

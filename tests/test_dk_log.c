@@ -86,6 +86,7 @@ Test(dk_log, lines_are_read_as_they_were_written)
         {LEAD "tells open 0080 512", ADDRESS, "open 0080 512", DK_LOG_TELLS, ERR_OK},
         {LEAD "tries NOT_FOUND open 0080 512", ADDRESS, "open 0080 512", DK_LOG_TELLS, ERR_NOT_FOUND},
         {LEAD "hears new-ltk 3 16 *", ADDRESS, "new-ltk 3 16 *", DK_LOG_HEARS, ERR_OK},
+        {LEAD "tries NOT_FOUND > 0301", ADDRESS, "0301", DK_LOG_LEAVES, ERR_NOT_FOUND},
         {"      12.345 ms  spaak - - tells scan-off", "", "scan-off", DK_LOG_TELLS, ERR_OK},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

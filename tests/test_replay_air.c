@@ -27,6 +27,9 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
         {"passive-entry", "passive-entry/dk.log passive-entry/can.log", "spaak", 41},
         {"passive-start", "passive-start/dk.log", "phone", 19},
         {"passive-start", "passive-start/dk.log passive-start/can.log", "spaak", 28},
+        {"bond-goes-with-key", "bond-goes-with-key/dk.log bond-goes-with-key/can.log", "spaak",
+         77}, /* refused */
+        {"op06-two-phones", "op06-two-phones/dk.log op06-two-phones/can.log", "spaak", 22},
         {"op03", "op03/apdu.log op03/can.log op03/dk.log", "spaak", 100},
     };
     struct replay_result r;
@@ -299,7 +302,7 @@ Test(replay_air, a_log_that_is_not_whole_is_refused)
         {LINE "tries SLEEP scan\n", ":1: nothing is refused with such a reason"},
         {"   1.000 ms  phone spaak 44D3/random > 0301\n", ":1: no address of a link"},
         {"   1.000 ms  phone spaak - > 0301\n", ":1: an SDU goes over a link"},
-        {"   1.0 ms  phone spaak 44D3EB31D262/random > 0301\n", ":1: not a line of an dk.log"},
+        {"   1.0 ms  phone spaak 44D3EB31D262/random > 0301\n", ":1: not a line of a dk.log"},
         {LINE "> 0301\nhello\n", ":2: not a line of an apdu.log"},
         {"   1.000 ms  wcp spaak 44D3EB31D262/random > 0301\n",
          ":1: op06 has nobody with Bluetooth called \"wcp\""},

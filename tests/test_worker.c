@@ -269,7 +269,7 @@ Test(tap, secrets_are_masked_and_nothing_else)
     struct store *store = store_memory_new();
     prepare_keeper(&n, store);
     for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++) {
-        node_tap(&n, 0, i % 2, "peer", span_of(masks[i].in, strlen(masks[i].in)));
+        node_tap(&n, 0, i % 2, "peer", span_of(masks[i].in, strlen(masks[i].in)), ERR_OK);
         cr_expect(span_is(span_of(tapped.bytes, tapped.len), masks[i].out), "%s: %.*s", masks[i].name,
                   (int)tapped.len, (const char *)tapped.bytes);
         cr_expect(eq(str, i % 2 ? tapped.from : tapped.to, "keeper"));
@@ -285,7 +285,7 @@ Test(tap, of_a_confidential_port_nothing_but_the_length_is_told)
     struct store *store = store_memory_new();
     prepare_keeper(&n, store);
     for (unsigned out = 0; out < 2; out++) {
-        node_tap(&n, 1, out, "peer", span_of("<ABCDEFGHIJ> 12345678", 21));
+        node_tap(&n, 1, out, "peer", span_of("<ABCDEFGHIJ> 12345678", 21), ERR_OK);
         cr_expect(span_is(span_of(tapped.bytes, tapped.len), "*********************"));
     }
     node_tap_forget(&n);
@@ -297,11 +297,11 @@ Test(tap, a_secret_is_known_after_the_commit_that_stores_it)
     struct node n = {0};
     struct store *store = store_memory_new();
     prepare_keeper(&n, store);
-    node_tap(&n, 0, true, "", span_of("new-secret", 10));
+    node_tap(&n, 0, true, "", span_of("new-secret", 10), ERR_OK);
     cr_expect(span_is(span_of(tapped.bytes, tapped.len), "new-secret"));
     ASSERT_OK(store_set(store, "key/new", span_of("new-secret", 10)));
     n.secrets_known = false; /* as a commit leaves it */
-    node_tap(&n, 0, true, "", span_of("new-secret", 10));
+    node_tap(&n, 0, true, "", span_of("new-secret", 10), ERR_OK);
     cr_expect(span_is(span_of(tapped.bytes, tapped.len), "**********"));
     node_tap_forget(&n);
     store_close(store);

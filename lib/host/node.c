@@ -41,8 +41,8 @@ static void trace_fault(struct node *n, const struct fault *f)
 static enum err put(struct node *n, unsigned port, const char *address, struct span bytes, uint64_t delay_us)
 {
     enum err e = n->host->send(n, port, address, bytes, delay_us);
-    if (!e && n->host->tap)
-        node_tap(n, port, true, address, bytes);
+    if (n->host->tap)
+        node_tap(n, port, true, address, bytes, e);
     return e;
 }
 
@@ -459,7 +459,7 @@ void node_on_bytes(struct node *n, unsigned port, const char *address, struct sp
     if (!n->dead && n->self && is_cut_here(n, port))
         return;
     if (n->host->tap && n->self) /* nothing enters who is not there */
-        node_tap(n, port, false, address, bytes);
+        node_tap(n, port, false, address, bytes, ERR_OK);
     if (!n->media[port]->frames) {
         NODE_INPUT(n, on_bytes, port, address, bytes);
         return;

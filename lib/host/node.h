@@ -25,7 +25,7 @@ struct tap_event {
     const char *medium, *port, *from, *to; /* to or from is "" where the medium names nobody */
     bool out;                              /* left the component that was tapped */
     bool words; /* the bytes are a text: what the medium was told (out), or its news (medium.words_shown) */
-    enum err refused; /* words that it did not take, and why */
+    enum err refused; /* what the medium did not take, and why: words, and bytes of one with words */
     struct span bytes;
 };
 
@@ -113,7 +113,8 @@ void node_on_call(struct node *n, unsigned call, const struct call_value *values
 void node_trace(struct node *n, enum trace_kind kind, const char *detail);
 
 /* node_tap.c: tells the tap, secrets masked. Only to be called when host->tap is there. */
-void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes);
+void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes,
+              enum err refused);
 void node_tap_words(struct node *n, unsigned port, bool out, const char *address, const char *words,
                     enum err refused);
 void node_tap_forget(struct node *n);

@@ -116,9 +116,13 @@ void node_tap_words(struct node *n, unsigned port, bool out, const char *address
     n->host->tap(n, &e);
 }
 
-void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes)
+void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes,
+              enum err refused)
 {
     struct tap_event e = event_of(n, port, out, address);
+    e.refused = refused;
+    if (refused && !n->media[port]->words_shown)
+        return;
     if (n->talk_only && !medium_talks(n->media[port]))
         return;
     uint8_t frame[sizeof(struct bus_frame)], *copy = malloc(bytes.len ? bytes.len : 1);

@@ -56,12 +56,22 @@ static void radio_detach(struct virtual_port *port)
     port->twin->detach(port);
 }
 
+/* The next that the record has of him; NULL: nothing more. */
+static const struct record_item *next_of(const struct virtual_port *port, bool words)
+{
+    const struct radio *r = port->link;
+    const struct player *p = r->player;
+    size_t at = player_next_air(p, p->scenario->members[r->member].name, words);
+    return at < p->record->count ? &p->record->items[at] : NULL;
+}
+
+/* What a radio does not take any more, it did not take in the record either. */
 static enum err radio_send(struct virtual_port *port, const char *address, struct span bytes)
 {
-    (void)port;
+    const struct record_item *i = next_of(port, false);
     (void)address;
     (void)bytes;
-    return ERR_OK;
+    return i ? i->refused : ERR_OK;
 }
 
 static size_t verb_len(const char *words)
@@ -69,13 +79,9 @@ static size_t verb_len(const char *words)
     return strcspn(words, " ");
 }
 
-/* What it does not take any more, it did not take in the record either. */
 static enum err radio_tell(struct virtual_port *port, const char *address, const char *words)
 {
-    const struct radio *r = port->link;
-    const struct player *p = r->player;
-    size_t at = player_next_air(p, p->scenario->members[r->member].name, true);
-    const struct record_item *i = at < p->record->count ? &p->record->items[at] : NULL;
+    const struct record_item *i = next_of(port, true);
     (void)address;
     bool same = i && verb_len(i->words) == verb_len(words) && strncmp(i->words, words, verb_len(words)) == 0;
     return same ? i->refused : ERR_OK;

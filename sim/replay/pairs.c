@@ -15,7 +15,7 @@ static const struct record_item *item(const struct player *p, size_t at)
 
 static bool is_way(const struct record_item *left, const struct record_item *came)
 {
-    return left->kind == RECORD_LEAVES && strcmp(left->who, came->what) == 0 &&
+    return left->kind == RECORD_LEAVES && !left->refused && strcmp(left->who, came->what) == 0 &&
            strcmp(left->what, came->who) == 0;
 }
 

@@ -154,6 +154,15 @@ static bool read_lines(struct reading *r, FILE *f, bool (*take)(struct reading *
     return r->line > 0 || refuse(r, "the file is empty");
 }
 
+/* Whatever stands in a line is no longer in it. */
+static void make_block(struct reading *r, size_t len)
+{
+    r->cap = len + 1;
+    r->block = malloc(r->cap);
+    if (!r->block)
+        abort();
+}
+
 static bool read_file(struct reading *r, bool (*take)(struct reading *r, const char *line))
 {
     struct stat about;
@@ -164,10 +173,7 @@ static bool read_file(struct reading *r, bool (*take)(struct reading *r, const c
     bool ok = known ? about.st_size <= RECORD_FILE_MAX || refuse(r, "longer than 64 MB")
                     : refuse(r, "not a file; name apdu.log, dk.log, can.log");
     if (ok) {
-        r->cap = (size_t)about.st_size + 1;
-        r->block = malloc(r->cap);
-        if (!r->block)
-            abort();
+        make_block(r, (size_t)about.st_size);
         ok = read_lines(r, f, take);
     }
     fclose(f);
@@ -190,17 +196,40 @@ static void set_clock(struct record *r, size_t from, int64_t epoch_us)
             r->items[i].time_us -= ours ? epoch : first;
 }
 
+/* What was read of a file that is refused stays in the record until it is freed. */
+static bool keep(struct record *r, struct reading *reading, size_t from, bool ok)
+{
+    r->blocks[r->files++] = reading->block;
+    if (ok)
+        set_clock(r, from, reading->epoch_us);
+    return ok;
+}
+
 bool record_read(struct record *r, const char *path, int64_t epoch_us, char problem[RECORD_PROBLEM])
 {
     struct reading reading = {.record = r, .path = path, .problem = problem, .epoch_us = epoch_us};
     size_t from = r->count;
     if (r->files == RECORD_FILES)
         return refuse(&reading, "too many files");
-    bool ok = read_file(&reading, read_talk);
-    r->blocks[r->files++] = reading.block;
-    if (ok)
-        set_clock(r, from, epoch_us);
-    return ok;
+    return keep(r, &reading, from, read_file(&reading, read_talk));
+}
+
+bool record_read_bytes(struct record *r, const char *name, struct span bytes, int64_t epoch_us,
+                       char problem[RECORD_PROBLEM])
+{
+    struct reading reading = {.record = r, .path = name, .problem = problem, .epoch_us = epoch_us};
+    union {
+        const uint8_t *in;
+        void *out;
+    } u = {.in = bytes.p};
+    size_t from = r->count;
+    FILE *f = r->files < RECORD_FILES && bytes.len ? fmemopen(u.out, bytes.len, "r") : NULL;
+    if (!f)
+        return refuse(&reading, bytes.len ? "too many files" : "the file is empty");
+    make_block(&reading, bytes.len);
+    bool ok = read_lines(&reading, f, read_talk);
+    fclose(f);
+    return keep(r, &reading, from, ok);
 }
 
 /* ---- what people did ---- */

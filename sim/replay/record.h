@@ -34,7 +34,7 @@ struct record_item {
     char what[ENV_NAME_MAX];        /* card, call, other end of a link; "on", "off" */
     struct span bytes;              /* of an APDU, of an SDU; the record's */
     const char *words;              /* TELLS, HEARS: as the file has them; the record's */
-    enum err refused;               /* TELLS: what the radio said to it */
+    enum err refused;               /* TELLS, LEAVES: what the radio said to it */
     char address[BLE_ADDRESS_TEXT]; /* of a link; "" of the radio itself */
     struct bus_frame frame;
 };
@@ -51,6 +51,9 @@ struct record {
 /* Reads a file into *r, zeroed before the first. `epoch_us`: the clock of a virtual world at its time 0.
  * False and a sentence with file and line. */
 bool record_read(struct record *r, const char *path, int64_t epoch_us, char problem[RECORD_PROBLEM]);
+/* The same of bytes that were a file of that name, which stays the caller's. */
+bool record_read_bytes(struct record *r, const char *name, struct span bytes, int64_t epoch_us,
+                       char problem[RECORD_PROBLEM]);
 /* Reads what stands in a trace.jsonl; a file that is not there is no problem. */
 bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM]);
 /* When all are read: into the order of their times. */

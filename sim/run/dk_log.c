@@ -36,13 +36,13 @@ void dk_log_lead(struct dk_log *l, const struct tap_event *e, char out[DK_LOG_LE
     char tries[60];
     if (e->words && e->out && !e->refused)
         learn(l, e);
-    snprintf(tries, sizeof tries, "tries %.48s", err_name(e->refused));
+    snprintf(tries, sizeof tries, "tries %.48s%s", err_name(e->refused), e->words ? "" : " >");
     snprintf(out, DK_LOG_LEAD, "%12.3f ms  %.31s %.31s %.40s %s ", (double)e->time_us / 1000.0, who,
              name_of(l, address), *address ? address : "-",
-             !e->words    ? e->out ? ">" : "<"
-             : !e->out    ? "hears"
-             : e->refused ? tries
-                          : "tells");
+             e->refused ? tries
+             : e->words ? e->out ? "tells" : "hears"
+             : e->out   ? ">"
+                        : "<");
 }
 
 /* ---- reading ---- */
@@ -66,7 +66,7 @@ static bool read_kind(const char *verb, enum dk_log_kind *out)
     return false;
 }
 
-/* "tries NOT_FOUND open 0080 512". */
+/* "tries NOT_FOUND open 0080 512", "tries NOT_FOUND > 03010002..". */
 static const char *read_tries(struct dk_log_line *l)
 {
     char reason[49];
@@ -76,6 +76,10 @@ static const char *read_tries(struct dk_log_line *l)
         return "nothing is refused with such a reason";
     l->refused = err_from_name(reason);
     l->rest += len;
+    if (strncmp(l->rest, "> ", 2) == 0) {
+        l->kind = DK_LOG_LEAVES;
+        l->rest += 2;
+    }
     return l->refused ? NULL : "what is taken is not refused";
 }
 

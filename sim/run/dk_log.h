@@ -7,8 +7,8 @@
  *     12.345 ms  spaak phone 54B1AD56BBD3/random > 010b0013...      leaves the SpaaK Module
  *     13.891 ms  phone spaak 44D3EB31D262/random < 010b0013...      reaches the phone
  *     20.000 ms  phone spaak 44D3EB31D262/random tells open 0080 512
- *     20.000 ms  phone spaak 44D3EB31D262/random tries NOT_FOUND open 0080 512     told, and not taken
- *     24.120 ms  phone spaak 44D3EB31D262/random hears channel 0080 512
+ *     20.000 ms  phone spaak 44D3EB31D262/random tries NOT_FOUND open 0080 512     told, and not taken; so
+ * SDUs 24.120 ms  phone spaak 44D3EB31D262/random hears channel 0080 512
  *
  * Time, whose line it is, who is at the other end ("-": nobody, or not known), the address by which that end
  * is known on the link ("-": its own radio). */
@@ -37,7 +37,7 @@ struct dk_log_line {
     char who[ENV_NAME_MAX], other[ENV_NAME_MAX];
     char address[BLE_ADDRESS_TEXT]; /* "": its own radio */
     enum dk_log_kind kind;
-    enum err refused; /* TELLS */
+    enum err refused; /* TELLS, LEAVES */
     const char *rest; /* of the line: words, or hex, which is not looked at */
 };
 

@@ -206,7 +206,7 @@ static void log_dk(struct run *r, const struct tap_event *e)
 {
     struct record_file *k = &r->records->dk;
     char lead[DK_LOG_LEAD];
-    if (e->out && !e->words && r->options->verbose)
+    if (e->out && !e->words && !e->refused && r->options->verbose)
         dk_console_keep(r->records->messages, r->records->hex, e);
     dk_log_lead(&r->records->air, e, lead);
     if (!record_file_has_room(r, k, e->time_us, strlen(lead) + 2 * e->bytes.len + 1))
@@ -245,7 +245,7 @@ void records_tap(struct run *r, const struct tap_event *e)
         log_apdu(r, e);
     if (m && m->words_shown)
         log_dk(r, e);
-    if (r->records && !e->words)
+    if (r->records && !e->words && !e->refused)
         log_bytes(r, e);
 }
 
