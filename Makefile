@@ -182,7 +182,7 @@ scenarios: all
 
 ## make random         a thousand seeds of random faults (N=1000 SEED=1 NAME=pp01 WORLD=virtual)
 N       ?= 1000
-RANDOM_OF := pp01 unlock life pp02 op01a op05 op03 key-suspended op02-card-key op06
+RANDOM_OF := pp01 unlock life pp02 op01a op05 op03 key-suspended op02-card-key op06 owner-pairing
 random: all
 	$(Q)rc=0; for s in $(or $(NAME),$(RANDOM_OF)); do $(BUILD)/bin/spaaksim run $$s --world $(or $(WORLD),virtual) \
 	    --faults random --seeds $(N) --seed $(or $(SEED),1) --out out/random/$$s || rc=1; done; exit $$rc
