@@ -142,8 +142,9 @@ $(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_me
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
-# each of OpenSSL's functions that they time goes through them
-$(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's;^TIMED2*.[a-z_]*. \([A-Za-z0-9_]*\).*;\1;p' tests/$(@F).c))
+# each function that timed_p256.c times goes through it
+$(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_life: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's/^TIMED.[a-z0-9]*, [a-z ]*, \([A-Za-z0-9_]*\).*/\1/p' tests/timed_p256.c))
+$(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's;^TIMED2*.[a-z_]*. \([A-Za-z0-9_]*\).*;\1;p' tests/bench_approach.c))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c tests/fuzz_ble.c tests/fuzz_approach.c tests/fuzz_logs.c lib/host/seeded.c)
@@ -182,7 +183,7 @@ scenarios: all
 
 ## make random         a thousand seeds of random faults (N=1000 SEED=1 NAME=pp01 WORLD=virtual)
 N       ?= 1000
-RANDOM_OF := pp01 unlock life pp02 op01a op05 op03 key-suspended op02-card-key op06
+RANDOM_OF := pp01 unlock life pp02 op01a op05 op03 key-suspended op02-card-key op06 owner-pairing
 random: all
 	$(Q)rc=0; for s in $(or $(NAME),$(RANDOM_OF)); do $(BUILD)/bin/spaaksim run $$s --world $(or $(WORLD),virtual) \
 	    --faults random --seeds $(N) --seed $(or $(SEED),1) --out out/random/$$s || rc=1; done; exit $$rc

@@ -84,6 +84,22 @@ Test(random, the_undisturbed_run_is_counted)
     free(s);
 }
 
+/* What is not counted no fault is drawn for. */
+Test(random, the_longest_life_is_counted_to_its_end)
+{
+    struct scenario *s = load("owner-pairing");
+    struct census *c = calloc(1, sizeof *c);
+    bool last = false;
+    census(s, c);
+    for (size_t i = 0; i < c->step_count; i++)
+        last |= strcmp(c->steps[i].step, "PP-03/5") == 0;
+    cr_expect(last);
+    cr_expect(lt(sz, c->step_count, CENSUS_STEPS));
+    cr_expect(lt(sz, c->message_count, CENSUS_MESSAGES));
+    free(c);
+    free(s);
+}
+
 Test(random, a_schedule_follows_from_its_seed_and_reads_as_it_was_written)
 {
     struct scenario *s = load("op03");

@@ -4,7 +4,7 @@
 
 #include "sim/run/run.h"
 
-#define CENSUS_MESSAGES 320
+#define CENSUS_MESSAGES 160
 #define CENSUS_STEPS    160
 
 struct census {
