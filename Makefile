@@ -147,7 +147,7 @@ $(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_life: LDFLAGS += $(patsubst %,
 $(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's;^TIMED2*.[a-z_]*. \([A-Za-z0-9_]*\).*;\1;p' tests/bench_approach.c))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
-FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c tests/fuzz_ble.c tests/fuzz_approach.c tests/fuzz_logs.c lib/host/seeded.c)
+FUZZ_PART := $(call obj,$(filter-out %/fuzz_main.c %/fuzz_scenarios.c,$(wildcard tests/fuzz_*.c)) lib/host/seeded.c)
 $(BUILD)/tests/test_fuzz: $(FUZZ_PART)
 $(BUILD)/tests/fuzz_main: $(call obj,tests/fuzz_main.c tests/pairing_rig.c tests/vehicle_samples.c tests/uds_ecu.c tests/uds_ecu_table.c \
     tests/support.c lib/host/store.c lib/msg/diagnostic.c lib/msg/reader.c sim/plant/oem.c \

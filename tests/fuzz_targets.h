@@ -40,6 +40,31 @@ extern const size_t fuzz_target_count;
 /* One crypto context with repeatable randomness, so that a finding repeats. */
 struct crypto *fuzz_crypto(void);
 
+/* fuzz_parsers.c */
+void fuzz_tlv(const uint8_t *p, size_t len);
+void fuzz_apdu(const uint8_t *p, size_t len);
+void fuzz_messages(const uint8_t *p, size_t len);
+void fuzz_key_data(const uint8_t *p, size_t len);
+void fuzz_exchange(const uint8_t *p, size_t len);
+void fuzz_certificate(const uint8_t *p, size_t len);
+void fuzz_attestation(const uint8_t *p, size_t len);
+void fuzz_sealed(const uint8_t *p, size_t len);
+void fuzz_apdus_seeds(fuzz_emit *emit, void *arg);
+void fuzz_data_seeds(fuzz_emit *emit, void *arg);
+void fuzz_key_data_seeds(fuzz_emit *emit, void *arg);
+void fuzz_exchange_seeds(fuzz_emit *emit, void *arg);
+void fuzz_certificate_seeds(fuzz_emit *emit, void *arg);
+void fuzz_attestation_seeds(fuzz_emit *emit, void *arg);
+void fuzz_sealed_seeds(fuzz_emit *emit, void *arg);
+
+/* fuzz_device.c, fuzz_vehicle.c: records of fuzz_rig.h */
+void fuzz_device(const uint8_t *p, size_t len);
+void fuzz_device_seeds(fuzz_emit *emit, void *arg);
+void fuzz_vehicle_pairing(const uint8_t *p, size_t len);
+void fuzz_vehicle_pairing_seeds(fuzz_emit *emit, void *arg);
+void fuzz_vehicle_finish(const uint8_t *p, size_t len);
+void fuzz_vehicle_finish_seeds(fuzz_emit *emit, void *arg);
+
 /* fuzz_records.c */
 void fuzz_dk_record(const uint8_t *p, size_t len);
 void fuzz_seed_dk_record(fuzz_emit *emit, void *arg);

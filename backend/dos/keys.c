@@ -62,8 +62,7 @@ static void tell(struct dos *d, const struct manage_ask *a, enum err e, const st
     const char *step = a->event ? "KM-02/7" : "KM-01/7";
     char text[80];
     if (e) {
-        env_trace_reason(d->env, TRACE_REJECT, step, a->event ? "EventNotification" : "ManageRequest", e, 0,
-                         NULL);
+        env_trace_reason(d->env, TRACE_REJECT, step, manage_ask_name(a), e, 0, NULL);
         return;
     }
     snprintf(text, sizeof text, "keeps the key as %s, %s", key_state_name(r->state),
@@ -77,8 +76,6 @@ void dos_on_manage(struct dos *d, const char *caller, struct span bytes)
     struct tracking_memory memory;
     struct tracking_record r;
     struct manage_ask a;
-    uint8_t out[TRACKING_RESUMPTION_MAX + 128];
-    struct wr w = wr_of(out, sizeof out);
     enum err e = manage_ask_read(bytes, &memory, &a);
     bool was_read = a.number != 0;
     if (!e)
@@ -87,11 +84,7 @@ void dos_on_manage(struct dos *d, const char *caller, struct span bytes)
     if (!was_read)
         return;
     struct manage_answer said = manage_answer_of(&a, e, &r);
-    e = manage_answer_write(&said, &w);
-    if (!e)
-        e = env_send_bytes(d->env, DOS_PORT_KEYS, caller, span_of(out, w.len));
-    if (e) /* it asks again, and gets the same */
-        env_trace_reason(d->env, TRACE_FAIL, NULL, "ManageResponse", e, 0, "it was not sent");
+    manage_answer_send(d->env, DOS_PORT_KEYS, caller, &said);
 }
 
 /* ---- asking the VOS ---- */

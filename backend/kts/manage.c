@@ -38,8 +38,7 @@ static void tell(struct kts *k, const struct manage_ask *a, enum err e, const st
 {
     const char *step = a->event ? "KM-02/6" : "KM-01/6";
     if (e) {
-        env_trace_reason(k->env, TRACE_REJECT, step, a->event ? "EventNotification" : "ManageRequest", e, 0,
-                         NULL);
+        env_trace_reason(k->env, TRACE_REJECT, step, manage_ask_name(a), e, 0, NULL);
         return;
     }
     env_trace_step(k->env, step,
@@ -55,8 +54,6 @@ void kts_on_manage(struct kts *k, const char *caller, struct span bytes)
     struct tracking_memory memory;
     struct tracking_record r;
     struct manage_ask a;
-    uint8_t out[TRACKING_RESUMPTION_MAX + 128];
-    struct wr w = wr_of(out, sizeof out);
     enum err e = manage_ask_read(bytes, &memory, &a);
     bool answered = a.number != 0;
     if (!e)
@@ -67,9 +64,5 @@ void kts_on_manage(struct kts *k, const char *caller, struct span bytes)
     if (!answered)
         return;
     struct manage_answer said = manage_answer_of(&a, e, &r);
-    e = manage_answer_write(&said, &w);
-    if (!e)
-        e = env_send_bytes(k->env, KTS_PORT_VOS, caller, span_of(out, w.len));
-    if (e) /* it asks again, and gets the same */
-        env_trace_reason(k->env, TRACE_FAIL, NULL, "ManageResponse", e, 0, "it was not sent");
+    manage_answer_send(k->env, KTS_PORT_VOS, caller, &said);
 }

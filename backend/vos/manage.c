@@ -104,8 +104,6 @@ enum err vos_manage_key(struct vos *v, enum key_action action, const char *seria
 static void answer(struct vos *v, const char *caller, const struct manage_ask *a, enum err error,
                    const struct vos_key *k)
 {
-    uint8_t out[TRACKING_RESUMPTION_MAX + 128];
-    struct wr w = wr_of(out, sizeof out);
     struct manage_answer said = {
         .event = a->event, .number = a->number, .error = error, .issued_ms = a->issued_ms};
     memcpy(said.key_id, a->key_id, sizeof said.key_id);
@@ -114,11 +112,7 @@ static void answer(struct vos *v, const char *caller, const struct manage_ask *a
         said.state_ms = k->issued_ms;
         said.resumption = span_of(k->resumption, k->resumption_len);
     }
-    enum err e = manage_answer_write(&said, &w);
-    if (!e)
-        e = env_send_bytes(v->env, VOS_PORT_TRACKING, caller, span_of(out, w.len));
-    if (e) /* it asks again, and gets the same */
-        env_trace_reason(v->env, TRACE_FAIL, NULL, "ManageResponse", e, 0, "it was not sent");
+    manage_answer_send(v->env, VOS_PORT_TRACKING, caller, &said);
 }
 
 void vos_on_manage(struct vos *v, const char *caller, struct span bytes)

@@ -271,6 +271,22 @@ struct manage_answer manage_answer_of(const struct manage_ask *a, enum err error
     return out;
 }
 
+void manage_answer_send(struct env *env, unsigned port, const char *caller, const struct manage_answer *a)
+{
+    uint8_t out[TRACKING_RESUMPTION_MAX + 128];
+    struct wr w = wr_of(out, sizeof out);
+    enum err e = manage_answer_write(a, &w);
+    if (!e)
+        e = env_send_bytes(env, port, caller, span_of(out, w.len));
+    if (e)
+        env_trace_reason(env, TRACE_FAIL, NULL, "ManageResponse", e, 0, "it was not sent");
+}
+
+const char *manage_ask_name(const struct manage_ask *a)
+{
+    return a->event ? "EventNotification" : "ManageRequest";
+}
+
 /* ---- the claims ---- */
 
 void manage_claim(struct env *env, unsigned claim, const uint8_t key_id[TRACKING_KEY_ID], enum key_state s)

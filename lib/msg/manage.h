@@ -68,6 +68,10 @@ enum err manage_answer_read(struct span in, struct tracking_memory *m, struct ma
 enum err manage_record_change(struct tracking_record *r, const struct manage_ask *a);
 struct manage_answer manage_answer_of(const struct manage_ask *a, enum err error,
                                       const struct tracking_record *r);
+/* To who has asked. When it cannot be sent that is traced: it asks again, and gets the same. */
+void manage_answer_send(struct env *env, unsigned port, const char *caller, const struct manage_answer *a);
+/* For the trace: what the ask is called. */
+const char *manage_ask_name(const struct manage_ask *a);
 
 /* ---- the claim "key-state" ---- */
 

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,41 +21,81 @@
 
 #define DEPTH 24 /* of folders in folders: a browser's profile has 10 */
 
+/* One entry of a store that is declared secret. */
+struct secret {
+    struct secret *next;
+    const char *component;
+    size_t len;
+    char key[ENV_KEY_MAX];
+    uint8_t value[];
+};
+
 struct search {
     struct run *run;
     struct crypto *crypto;
-    const char *component;
+    struct secret *secrets; /* of all members, read once */
+    const char *component;  /* whose they are, while they are read */
+    bool out_of_memory;
     const char *file;
     struct span text; /* contents of one file */
     bool by_others;   /* not written by the runner: a secret may stand there in any form */
 };
 
-/* ---- one file ---- */
+/* ---- what is looked for ---- */
 
-static void look_for_secret(void *ctx, const char *key, struct span value)
+static void keep_secret(void *ctx, const char *key, struct span value)
 {
-    const struct search *s = ctx;
-    if (disguise_find(s->text, value, s->by_others))
-        run_fail_as(s->run, FAILURE_RULE, "invariant 4: %s of %s stands in %s", key, s->component, s->file);
+    struct search *s = ctx;
+    struct secret *n = value.len >= DISGUISE_MIN ? malloc(sizeof *n + value.len) : NULL;
+    s->out_of_memory |= value.len >= DISGUISE_MIN && !n;
+    if (!n)
+        return;
+    n->next = s->secrets;
+    n->component = s->component;
+    n->len = value.len;
+    text_copy(n->key, sizeof n->key, key);
+    memcpy(n->value, value.p, value.len);
+    s->secrets = n;
 }
 
-static void search_for(struct search *s, const struct member *m)
+static void gather_of(struct search *s, const struct member *m)
 {
     struct store *store = m->class && m->class->secrets ? s->run->ops->store(s->run, m->name) : NULL;
     const struct seal seal = {.crypto = s->crypto, .class = m->class, .key = s->run->store_keys.key};
     s->component = m->name;
     for (const char *const *prefix = store ? m->class->secrets : NULL; prefix && *prefix; prefix++) {
-        enum err e = seal_scan(&seal, store, *prefix, look_for_secret, s);
+        enum err e = seal_scan(&seal, store, *prefix, keep_secret, s);
+        if (!e && s->out_of_memory)
+            e = ERR_NO_MEMORY;
         if (e)
             run_fail_as(s->run, FAILURE_RECORD, "the secrets of %s cannot be looked for: %s (%s)", m->name,
                         err_text(e), err_name(e));
     }
 }
 
-static void search_text(struct search *s)
+static void gather(struct search *s)
 {
     for (size_t i = 0; i < s->run->scenario->member_count; i++)
-        search_for(s, &s->run->scenario->members[i]);
+        gather_of(s, &s->run->scenario->members[i]);
+}
+
+static void forget(struct search *s)
+{
+    for (struct secret *n; (n = s->secrets);) {
+        s->secrets = n->next;
+        OPENSSL_cleanse(n, sizeof *n + n->len);
+        free(n);
+    }
+}
+
+/* ---- one file ---- */
+
+static void search_text(struct search *s)
+{
+    for (const struct secret *n = s->secrets; n; n = n->next)
+        if (disguise_find(s->text, span_of(n->value, n->len), s->by_others))
+            run_fail_as(s->run, FAILURE_RULE, "invariant 4: %s of %s stands in %s", n->key, n->component,
+                        s->file);
     if (s->by_others && disguise_is_key_log(s->text))
         run_fail_as(s->run, FAILURE_RULE,
                     "invariant 4: %s has keys of TLS connections: whoever recorded them can read them",
@@ -226,10 +268,13 @@ void secrets_judge(struct run *r)
         return;
     miss_records(r);
     miss_logs(r);
-    if (s.crypto)
+    if (s.crypto) {
+        gather(&s);
         search_whole(&s);
-    else
+        forget(&s);
+    } else {
         run_fail_as(r, FAILURE_RECORD, "%s cannot be searched: %s", r->options->out, err_text(ERR_NO_MEMORY));
+    }
     crypto_free(s.crypto);
     boxes_judge(r);
 }
