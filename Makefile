@@ -142,9 +142,8 @@ $(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_me
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
-# each function that timed_p256.c times goes through it
-$(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_life: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's/^TIMED.[a-z0-9]*, [a-z ]*, \([A-Za-z0-9_]*\).*/\1/p' tests/timed_p256.c))
-$(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's;^TIMED2*.[a-z_]*. \([A-Za-z0-9_]*\).*;\1;p' tests/bench_approach.c))
+# each function that timed.c times goes through it
+$(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_life $(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's/^TIMED.TIMED[A-Z0-9_]*, [a-z_ ]*, \([A-Za-z0-9_]*\).*/\1/p' tests/timed.c))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,$(filter-out %/fuzz_main.c %/fuzz_scenarios.c,$(wildcard tests/fuzz_*.c)) lib/host/seeded.c)

@@ -6,12 +6,6 @@
  *
  * bench_approach BUILD: passive entry of separate processes, again and again, from the connection to unlocked
  * doors by the times of the trace; beside it the same in virtual time, by the CPU. */
-#define OPENSSL_SUPPRESS_DEPRECATED
-#include <openssl/ec.h>
-#include <openssl/ecdh.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/kdf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,83 +17,9 @@
 #include "sim/world/past.h"
 #include "sim/world/world.h"
 #include "tests/figures.h"
+#include "tests/timed.h"
 
-enum { ROUNDS = 31, ENTRIES = 100, CLOCKS = 20000 };
-
-/* ---- the operations: each call of ours is timed (the Makefile has the same list) ---- */
-
-struct spent {
-    double s;
-    unsigned calls;
-};
-static struct spent on_p256, on_symmetric;
-static bool timing; /* else nothing is added to what all takes */
-
-#define TIMED_IN(of, type, name, parameters, arguments) \
-    type __real_##name parameters;                      \
-    type __wrap_##name parameters;                      \
-    type __wrap_##name parameters                       \
-    {                                                   \
-        if (!timing)                                    \
-            return __real_##name arguments;             \
-        double t = cpu_s();                             \
-        type result = __real_##name arguments;          \
-        (of).s += cpu_s() - t;                          \
-        (of).calls++;                                   \
-        return result;                                  \
-    }
-#define TIMED(type, name, parameters, arguments)  TIMED_IN(on_p256, type, name, parameters, arguments)
-#define TIMED2(type, name, parameters, arguments) TIMED_IN(on_symmetric, type, name, parameters, arguments)
-
-TIMED(int, EC_KEY_generate_key, (EC_KEY * key), (key))
-TIMED(int, EC_POINT_mul,
-      (const EC_GROUP *group, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m, BN_CTX *ctx),
-      (group, r, n, q, m, ctx))
-TIMED(int, ECDSA_sign,
-      (int type, const unsigned char *digest, int digest_len, unsigned char *sig, unsigned *sig_len,
-       EC_KEY *key),
-      (type, digest, digest_len, sig, sig_len, key))
-TIMED(int, ECDSA_verify,
-      (int type, const unsigned char *digest, int digest_len, const unsigned char *sig, int sig_len,
-       EC_KEY *key),
-      (type, digest, digest_len, sig, sig_len, key))
-TIMED(int, ECDH_compute_key,
-      (void *out, size_t len, const EC_POINT *public, const EC_KEY *key,
-       void *(*kdf)(const void *in, size_t in_len, void *to, size_t *to_len)),
-      (out, len, public, key, kdf))
-TIMED(size_t, EC_POINT_point2oct,
-      (const EC_GROUP *group, const EC_POINT *p, point_conversion_form_t form, unsigned char *out, size_t len,
-       BN_CTX *ctx),
-      (group, p, form, out, len, ctx))
-TIMED(int, EC_KEY_oct2key, (EC_KEY * key, const unsigned char *in, size_t len, BN_CTX *ctx),
-      (key, in, len, ctx))
-TIMED2(int, EVP_CipherInit_ex2,
-       (EVP_CIPHER_CTX * ctx, const EVP_CIPHER *cipher, const unsigned char *key, const unsigned char *iv,
-        int enc, const OSSL_PARAM params[]),
-       (ctx, cipher, key, iv, enc, params))
-TIMED2(int, EVP_CipherUpdate,
-       (EVP_CIPHER_CTX * ctx, unsigned char *out, int *len, const unsigned char *in, int in_len),
-       (ctx, out, len, in, in_len))
-TIMED2(int, EVP_CipherFinal_ex, (EVP_CIPHER_CTX * ctx, unsigned char *out, int *len), (ctx, out, len))
-TIMED2(int, EVP_MAC_init,
-       (EVP_MAC_CTX * ctx, const unsigned char *key, size_t key_len, const OSSL_PARAM params[]),
-       (ctx, key, key_len, params))
-TIMED2(int, EVP_MAC_update, (EVP_MAC_CTX * ctx, const unsigned char *data, size_t len), (ctx, data, len))
-TIMED2(int, EVP_MAC_final, (EVP_MAC_CTX * ctx, unsigned char *out, size_t *len, size_t size),
-       (ctx, out, len, size))
-TIMED2(int, EVP_KDF_derive, (EVP_KDF_CTX * ctx, unsigned char *key, size_t len, const OSSL_PARAM params[]),
-       (ctx, key, len, params))
-
-/* What the two readings of the clock add to a call. */
-static double clock_s(void)
-{
-    double sum = 0;
-    for (int i = 0; i < CLOCKS; i++) {
-        double t = cpu_s();
-        sum += cpu_s() - t;
-    }
-    return sum / CLOCKS;
-}
+enum { ROUNDS = 31, ENTRIES = 100 };
 
 /* ---- an approach in virtual time ---- */
 
@@ -143,24 +63,30 @@ static const char two_cars[] =
     "  - {shows: doors, by: bcm, is: unlocked}\n"
     "  - {shows: doors, by: v0002.bcm, is: unlocked}\n";
 
+enum { OPERATIONS = 1 << TIMED_P256 | 1 << TIMED_POINTS | 1 << TIMED_SYMMETRIC };
+
 struct approach_cost {
     double all_s, crypto_s; /* timed, or not */
-    struct spent p256, symmetric;
+    unsigned p256, symmetric;
 };
 
 static struct approach_cost approach(const struct scenario *s, const char *phone, const char *bcm,
-                                     struct work_memo *memo, double clock)
+                                     struct work_memo *memo, unsigned kinds, double clock)
 {
     struct run *r = calloc(1, sizeof *r);
     const struct run_options o = {.world = WORLD_VIRTUAL, .seed = 1, .quiet = true, .memo = memo};
     struct approach_cost c;
     figure_must(r && world_virtual.open(r, s, &o), "a world");
     until(r, phone, "OP-06/2");
-    on_p256 = on_symmetric = (struct spent){0};
+    timed_begin(kinds);
     double t = cpu_s();
     until(r, bcm, "OP-06/8");
-    c = (struct approach_cost){.all_s = cpu_s() - t, .p256 = on_p256, .symmetric = on_symmetric};
-    c.crypto_s = c.p256.s + c.symmetric.s - (c.p256.calls + c.symmetric.calls) * clock;
+    c = (struct approach_cost){.all_s = cpu_s() - t};
+    const struct timed_kinds spent = timed_end();
+    for (size_t i = 0; i < TIMED_KINDS; i++)
+        c.crypto_s += spent.of[i].s - spent.of[i].calls * clock;
+    c.p256 = spent.of[TIMED_P256].calls + spent.of[TIMED_POINTS].calls;
+    c.symmetric = spent.of[TIMED_SYMMETRIC].calls;
     world_virtual.proceed(r, UINT64_MAX, NULL, NULL);
     figure_must(world_virtual.close(r) == VERDICT_PASS, s->name);
     run_free(r);
@@ -176,15 +102,13 @@ static struct approach_cost median_of(const char *path, const char *phone, const
     size_t n;
     double all_s[ROUNDS], crypto_s[ROUNDS];
     struct work_memo *memo = work_memo_new();
-    const double clock = clock_s();
+    const double clock = timed_clock_s();
     figure_must(memo != NULL, "memory");
     figure_must(scenario_load(path, &s, &n, &problem), path);
-    c = approach(s, phone, bcm, memo, clock);
+    c = approach(s, phone, bcm, memo, 0, clock);
     for (size_t i = 0; i < ROUNDS; i++) {
-        timing = false;
-        all_s[i] = approach(s, phone, bcm, memo, clock).all_s;
-        timing = true;
-        c = approach(s, phone, bcm, memo, clock);
+        all_s[i] = approach(s, phone, bcm, memo, 0, clock).all_s;
+        c = approach(s, phone, bcm, memo, OPERATIONS, clock);
         crypto_s[i] = c.crypto_s;
     }
     past_forget();
@@ -206,7 +130,7 @@ static void first_approaches(void)
     unlink(path);
     rmdir(dir);
     snprintf(is, sizeof is, "the %u P-256 operations and %u symmetric calls of the same approach alone",
-             c.p256.calls, c.symmetric.calls);
+             c.p256, c.symmetric);
     figure_report("virtual_first_approaches", 1 / c.all_s,
                   "1/s of CPU, recognised to unlocked, all components, median of 31", 1 / c.crypto_s, is,
                   0.6);

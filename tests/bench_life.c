@@ -11,13 +11,13 @@
 #include "sim/world/past.h"
 #include "sim/world/world.h"
 #include "tests/figures.h"
-#include "tests/timed_p256.h"
+#include "tests/timed.h"
 
 enum { RUNS = 15, SEEDS = 300 };
 
 struct life {
     double all_ms;
-    struct timed_p256 of_it;
+    struct timed_kinds spent;
 };
 
 static struct life live(const struct scenario *s, struct work_memo *memo)
@@ -25,10 +25,10 @@ static struct life live(const struct scenario *s, struct work_memo *memo)
     struct run *r = calloc(1, sizeof *r);
     const struct run_options o = {.world = WORLD_VIRTUAL, .seed = 1, .quiet = true, .memo = memo};
     figure_must(r != NULL, "memory");
-    timed_p256_begin();
+    timed_begin(1 << TIMED_P256 | 1 << TIMED_SCRYPT);
     double t = cpu_s();
     figure_must(world_run(r, s, &o) == VERDICT_PASS, "owner-pairing");
-    const struct life l = {(cpu_s() - t) * 1e3, timed_p256_end()};
+    const struct life l = {(cpu_s() - t) * 1e3, timed_end()};
     run_free(r);
     free(r);
     return l;
@@ -42,7 +42,7 @@ static struct life median(const struct scenario *s, struct work_memo *memo, doub
     for (size_t i = 0; i < RUNS; i++) {
         l = live(s, memo);
         all[i] = l.all_ms;
-        floors[i] = (l.of_it.p256.s + l.of_it.scrypt.s) * 1e3;
+        floors[i] = (l.spent.of[TIMED_P256].s + l.spent.of[TIMED_SCRYPT].s) * 1e3;
     }
     l.all_ms = figure_median(all, RUNS);
     *floor_ms = figure_median(floors, RUNS);
@@ -56,14 +56,14 @@ static void report_lives(const struct scenario *s)
     char is[120];
     figure_must(memo != NULL, "memory");
     struct life l = median(s, NULL, &floor_ms);
-    figure_must(l.of_it.scrypt.calls > 0, "scrypt");
-    snprintf(is, sizeof is, "the %u P-256 operations and %u scrypt of the same run", l.of_it.p256.calls,
-             l.of_it.scrypt.calls);
+    figure_must(l.spent.of[TIMED_SCRYPT].calls > 0, "scrypt");
+    snprintf(is, sizeof is, "the %u P-256 operations and %u scrypt of the same run",
+             l.spent.of[TIMED_P256].calls, l.spent.of[TIMED_SCRYPT].calls);
     figure_report("virtual_life", l.all_ms, "ms of CPU, from RP-01 to PP-03, all components, median of 15",
                   floor_ms, is, 2);
     l = median(s, memo, &floor_ms);
-    figure_must(l.of_it.scrypt.calls == 0, "no scrypt");
-    snprintf(is, sizeof is, "the %u P-256 operations of the same run", l.of_it.p256.calls);
+    figure_must(l.spent.of[TIMED_SCRYPT].calls == 0, "no scrypt");
+    snprintf(is, sizeof is, "the %u P-256 operations of the same run", l.spent.of[TIMED_P256].calls);
     figure_report("virtual_life_without_scrypt", l.all_ms, "ms of CPU, the same", floor_ms, is, 3);
     work_memo_free(memo);
 }

@@ -11,7 +11,7 @@
 #include "sim/world/past.h"
 #include "sim/world/world.h"
 #include "tests/figures.h"
-#include "tests/timed_p256.h"
+#include "tests/timed.h"
 
 enum { ROUNDS = 31 };
 
@@ -56,10 +56,10 @@ static struct pairing pair(const struct scenario *s, struct work_memo *memo)
     const struct run_options o = {.world = WORLD_VIRTUAL, .seed = 1, .quiet = true, .memo = memo};
     figure_must(r && world_virtual.open(r, s, &o), "a world");
     until(r, TRACE_CALL, "hu", NULL, "add-key");
-    timed_p256_begin();
+    timed_begin(1 << TIMED_P256);
     double t = cpu_s();
     until(r, TRACE_STEP, "spaak", "OP-05/6", NULL);
-    const struct pairing p = {cpu_s() - t, timed_p256_end().p256};
+    const struct pairing p = {cpu_s() - t, timed_end().of[TIMED_P256]};
     world_virtual.proceed(r, UINT64_MAX, NULL, NULL);
     figure_must(world_virtual.close(r) == VERDICT_PASS, "the pairing");
     run_free(r);
