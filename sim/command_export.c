@@ -18,9 +18,10 @@ static int open_folder(const char *path)
 }
 
 /* out/NAME, or a folder of records. */
+static const char *const places[] = {"out/", ""};
+
 static int find_source(const char *name, char path[EXPORT_PATH])
 {
-    static const char *const places[] = {"out/", ""};
     for (size_t i = strchr(name, '/') != NULL; i < sizeof places / sizeof places[0]; i++) {
         snprintf(path, EXPORT_PATH, "%s%s/" EXTERNAL_FOLDER, places[i], name);
         int fd = open_folder(path);
@@ -116,14 +117,33 @@ static bool has(int folder, const char *member)
     return faccessat(folder, file, R_OK, 0) == 0;
 }
 
+/* A run keeps no secret of who was played inside: its stores are sealed with a key that has gone with it. */
+static void say_missing(const char *name, const char *member)
+{
+    for (size_t i = strchr(name, '/') != NULL; i < sizeof places / sizeof places[0]; i++) {
+        char records[EXPORT_PATH];
+        struct stat about;
+        snprintf(records, sizeof records, "%s%s/trace.jsonl", places[i], name);
+        if (stat(records, &about) != 0)
+            continue;
+        fprintf(stderr,
+                "spaaksim: in %s%s %s was not played from outside: what it had lies in a sealed store, and "
+                "the key of that run is gone\n",
+                places[i], name, member);
+        break;
+    }
+    fprintf(stderr,
+            "spaaksim: no run of %s has left anything for %s; start one: spaaksim run %s --external %s, or "
+            "play\n",
+            name, member, name, member);
+}
+
 static int export(const char *name, const char *member, const char *target)
 {
     char path[EXPORT_PATH];
     int from = find_source(name, path), to = -1, copied = -1;
     if (from < 0 || !has(from, member)) {
-        fprintf(stderr,
-                "spaaksim: no run of %s has left anything for %s; start one: spaaksim run %s --external %s\n",
-                name, member, name, member);
+        say_missing(name, member);
         if (from >= 0)
             close(from);
         return EXIT_MISSING;

@@ -142,6 +142,7 @@ Test(external, what_cannot_be_is_said)
         {"run --all --external phone", 2, "--external is for one scenario at a time"},
         {"export op03 --for phone", 2, "takes NAME --for MEMBER DIR"},
         {"export no-such-run --for phone /tmp/x", 3, "spaaksim run no-such-run --external phone"},
+        {"export tests --for phone /tmp/x", 3, "no run of tests has left anything for phone"},
         {"export --help", 0, "usage: spaaksim export"},
     };
     char out[4096];

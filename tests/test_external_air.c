@@ -170,6 +170,51 @@ Test(external_air, a_wrong_password_pairs_nobody)
     launch_remove(directory);
 }
 
+/* The other way round: our phone before a vehicle's radio from outside, which knows it by its token. */
+Test(external_air, the_radio_of_the_examples_is_met_by_our_phone)
+{
+    struct launch run;
+    char directory[64], out[4096];
+    need_python();
+    launch_directory(directory);
+    launch_shell(&run,
+                 "exec '%s/bin/spaaksim' run docs/examples/radio-outside.yaml --external spaak --out %s/o "
+                 "</dev/null",
+                 launch_build(), directory);
+    cr_assert(launch_read(&run, "waiting for spaak"), "%s", run.text);
+    int code = launch_run(out, sizeof out, "python3 docs/examples/radio.py %s/o/external/spaak.json 2>&1",
+                          directory);
+    cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(strstr(out, "radio: phone is around\n") != NULL, "%s", out);
+    cr_expect(strstr(out, "radio: the phone says 030100020104\n") != NULL, "%s", out);
+    cr_expect(eq(int, launch_finish(&run), 0), "%s", run.text);
+    cr_expect(strstr(run.text, "external  spaak is there\n") != NULL, "%s", run.text);
+    launch_remove(directory);
+}
+
+/* Who plays the vehicle keeps its air, and is told so. */
+Test(external_air, distances_are_the_affair_of_a_radio_from_outside)
+{
+    struct launch run;
+    char directory[64], out[4096];
+    need_python();
+    launch_directory(directory);
+    launch_run(out, sizeof out,
+               "sed 's/^name: .*/name: outside/; /^do:/a\\  - {distance: 40 m, from: phone, to: spaak}' "
+               "docs/examples/radio-outside.yaml "
+               ">%s/outside.yaml",
+               directory);
+    launch_shell(&run, "exec '%s/bin/spaaksim' run %s/outside.yaml --external spaak --out %s/o </dev/null",
+                 launch_build(), directory, directory);
+    cr_assert(launch_read(&run, "waiting for spaak"), "%s", run.text);
+    launch_run(out, sizeof out, "python3 docs/examples/radio.py %s/o/external/spaak.json 2>&1", directory);
+    cr_expect(eq(int, launch_finish(&run), 0), "%s", run.text);
+    cr_expect(strstr(run.text, "external  now spaak: the air to phone is its own to keep: phone to spaak: "
+                               "4000 0 0 0 0\n") != NULL,
+              "%s", run.text);
+    launch_remove(directory);
+}
+
 /* ---- who does not come, who comes and does wrong ---- */
 
 Test(external_air, who_does_not_come_is_missing)
