@@ -135,6 +135,28 @@ Test(external_air, it_takes_the_place_of_ours_in_a_scenario)
     launch_remove(directory);
 }
 
+/* With the key that our phone had when it was replaced, in scenarios of ours. */
+Test(external_air, it_goes_on_with_the_key_of_our_phone)
+{
+    static const struct {
+        const char *scenario, *arguments;
+        unsigned entries;
+    } rows[] = {{"op06", "", 1}, {"passive-entry", "--comes 2", 2}};
+    static struct outcome o;
+    need_python();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char directory[64];
+        launch_directory(directory);
+        run_with(directory, rows[i].scenario, "", example, rows[i].arguments, &o);
+        cr_expect(eq(int, o.phone, 0), "%s: %s", rows[i].scenario, o.said);
+        cr_expect(eq(int, o.run, 0), "%s: %s", rows[i].scenario, o.launch.text);
+        expect_count(directory, "trace.jsonl", "the doors are unlocked", rows[i].entries);
+        expect_count(directory, "trace.jsonl", "radio new-ltk 3 16", 1);
+        expect_count(directory, "trace.jsonl", "radio encrypted 4 16", rows[i].entries);
+        launch_remove(directory);
+    }
+}
+
 /* The vehicle's end keeps the distance, of a phone from outside, too. */
 Test(external_air, a_scenario_moves_it_away_and_back)
 {

@@ -75,10 +75,9 @@ def serve(victim, link, deed, at):
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         parameters = json.load(f)
-    instance = phone.Instance(parameters)
     for at in map(int, sys.argv[3:]):
         try:
-            serve(phone.Phone(instance, instance.password), connect(parameters), DEEDS[sys.argv[2]], at)
+            serve(phone.make_phone(parameters), connect(parameters), DEEDS[sys.argv[2]], at)
         except OSError as e:
             print("vandal: %s at %d: %s" % (sys.argv[2], at, e))
     return 0

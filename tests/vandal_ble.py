@@ -110,8 +110,7 @@ DEEDS = {deed.__name__: deed for deed in (rubbish, wrong_pdu, no_channel, no_wor
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
         parameters = json.load(f)
-    instance = phone_ble.Instance(parameters)
-    phone = phone_ble.Phone(instance, instance.password)
+    phone = phone_ble.make_phone(parameters)
     for name in sys.argv[2:]:
         print("vandal: %s" % name, flush=True)
         handset = phone_ble.Handset(phone_ble.connect(parameters), phone)

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 import digital_key as dk
+import records
 
 CCC = "1.3.6.1.4.1.41577.5."
 
@@ -109,14 +110,15 @@ class Key:
                                    endpoint_extension(self.creation), False)
         self.accepted, self.attestation, self.kpersistent, self.transactions = False, None, None, 0
 
-    def shown_parts(self):
-        """The parts of the mailboxes that AUTH1 returns."""
-        out = b""
-        for tag, box in ((0x4A, self.confidential), (0x4B, self.private)):
-            if tag in self.shown:
-                at, n = int.from_bytes(self.shown[tag][:2], "big"), self.shown[tag][2]
-                out += dk.tlv(tag, bytes(box[at:at + n]))
-        return out
+
+def shown_parts(key):
+    """The parts of the mailboxes that AUTH1 returns."""
+    out = b""
+    for tag, box in ((0x4A, key.confidential), (0x4B, key.private)):
+        if tag in key.shown:
+            at, n = int.from_bytes(key.shown[tag][:2], "big"), key.shown[tag][2]
+            out += dk.tlv(tag, bytes(box[at:at + n]))
+    return out
 
 
 class Instance:
@@ -327,7 +329,7 @@ class Applet:
             raise Refused(0x6A80, "the vehicle's signature") from None
         keys, key.kpersistent = t.keys(self.ephemeral, self.vehicle_epk)
         self.open(keys, 0)
-        plain = dk.tlv(0x4E, key.slot) + dk.tlv(0x9E, dk.sign(key.key, t.signed(dk.BY_DEVICE))) + key.shown_parts()
+        plain = dk.tlv(0x4E, key.slot) + dk.tlv(0x9E, dk.sign(key.key, t.signed(dk.BY_DEVICE))) + shown_parts(key)
         return self.channel.answer(plain, b"\x90\x00")
 
     def operate(self, tag, value, boxes):
@@ -429,3 +431,15 @@ class Phone:
             if self.framework.state not in ("PAIRED", "CREATING"):
                 self.framework.state = "SELECTED"
             return getattr(e, "sw", 0x6A80).to_bytes(2, "big")
+
+
+def make_phone(parameters, password=None):
+    """With the key that it had, or one that may be paired."""
+    keys = records.stored_keys(parameters)
+    if not keys:
+        instance = Instance(parameters)
+        return Phone(instance, password or instance.password)
+    phone = Phone(None, "")
+    phone.framework.key, phone.framework.state = keys[0], "PAIRED"
+    print("phone: has a key of vehicle %s" % keys[0].vehicle_id.hex())
+    return phone

@@ -12,7 +12,7 @@ import json
 import sys
 
 import digital_key as dk
-from device import Instance, Phone
+from device import make_phone
 
 
 def greet(parameters, reader):
@@ -52,8 +52,7 @@ def main():
     except (OSError, ValueError) as e:
         print("phone: %s cannot be read: %s; start the run first, it writes this file" % (chosen.parameters, e), file=sys.stderr)
         return 2
-    instance = Instance(parameters)
-    phone = Phone(instance, chosen.password or instance.password)
+    phone = make_phone(parameters, chosen.password)
     readers = chosen.readers.split(",")
     try:
         for n, reader in enumerate(readers, 1):

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 import bluetooth
 import digital_key as dk
-from device import Instance, Phone
+from device import make_phone
 
 SPSM = bytes.fromhex("D3B5A1309E234B3A8BE46B1EE5F980A3")
 PAIRING = bytes.fromhex("0303F5FF")  # the advertisement begins so while owner pairing is open
@@ -165,8 +165,7 @@ def main():
     except (OSError, ValueError) as e:
         print("phone: %s cannot be read: %s; start the run first, it writes this file" % (chosen.parameters, e), file=sys.stderr)
         return 2
-    instance = Instance(parameters)
-    phone, known = Phone(instance, chosen.password or instance.password), True
+    phone, known = make_phone(parameters, chosen.password), True
     try:
         handset = Handset(connect(parameters), phone)
         for n in range(1, chosen.comes + 1):
