@@ -99,6 +99,15 @@ static const char example[] = "docs/examples/phone_ble.py";
 
 /* ---- the example ---- */
 
+Test(external_air, the_toolbox_of_the_examples_gives_the_specification_s_values)
+{
+    char out[1000];
+    need_python();
+    int code = launch_run(out, sizeof out, "python3 tests/ble_samples.py 2>&1");
+    cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(strstr(out, "8 of 8 values are right\n") != NULL, "%s", out);
+}
+
 /* Owner pairing, first approach, and an entry by its bond, by cryptography of its own. */
 Test(external_air, the_phone_of_the_examples_is_paired_and_known)
 {
