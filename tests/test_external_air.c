@@ -299,7 +299,8 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
         {"DK_UNKNOWN_KEY  the approach has ended", 1},
         {"radio auth-failed 04", 1},
         {"DK_OOB  the approach has ended", 1},
-        {"DK_LINK_LOST", 1},
+        {"MSG_UNEXPECTED  over Bluetooth", 300},
+        {"DK_LINK_LOST", 2},
         {"DK_TIMEOUT", 2},
         {"radio new-ltk", 1},
     };
@@ -309,7 +310,8 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
     launch_directory(directory);
     put_scenario(directory, BEGINNING "expect:\n" PAIRED);
     run_with(directory, NULL, "", "tests/vandal_ble.py",
-             "rubbish wrong_pdu no_message no_key wrong_ltk at_once leave no_word no_channel flood", &o);
+             "rubbish wrong_pdu no_message no_key wrong_ltk at_once leave babble no_word no_channel flood",
+             &o);
     cr_expect(eq(int, o.phone, 0), "%s", o.said);
     cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
     for (size_t i = 0; i < sizeof logged / sizeof logged[0]; i++)
