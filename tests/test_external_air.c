@@ -69,10 +69,16 @@ static unsigned count_in(const char *directory, const char *file, const char *wh
     return n;
 }
 
-static void expect_count(const char *directory, const char *file, const char *what, unsigned must)
+static void expect_between(const char *directory, const char *file, const char *what, unsigned least,
+                           unsigned most)
 {
     unsigned is = count_in(directory, file, what);
-    cr_expect(eq(u32, is, must), "%s: \"%s\"", file, what);
+    cr_expect(least <= is && is <= most, "%s: \"%s\": %u", file, what, is);
+}
+
+static void expect_count(const char *directory, const char *file, const char *what, unsigned must)
+{
+    expect_between(directory, file, what, must, must);
 }
 
 struct outcome {
@@ -285,24 +291,25 @@ Test(external_air, who_does_not_come_is_missing)
     launch_remove(directory);
 }
 
-/* Each deed ends with a reason, and who behaves after it is paired. */
+/* On a slow machine the vehicle's patience is over before the flood is. Each deed ends with a reason, and who
+ * behaves after it is paired. */
 Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
 {
     static const struct {
         const char *what;
-        unsigned count;
+        unsigned least, most;
     } logged[] = {
         {"the air of radio to phone is ended: the message is longer than its limit (MSG_TOO_LONG), 1 so far",
          1},
-        {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1},
-        {"TRUNCATED  the approach has ended", 1},
-        {"DK_UNKNOWN_KEY  the approach has ended", 1},
-        {"radio auth-failed 04", 1},
-        {"DK_OOB  the approach has ended", 1},
-        {"MSG_UNEXPECTED  over Bluetooth", 300},
-        {"DK_LINK_LOST", 2},
-        {"DK_TIMEOUT", 2},
-        {"radio new-ltk", 1},
+        {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1, 1},
+        {"TRUNCATED  the approach has ended", 1, 1},
+        {"DK_UNKNOWN_KEY  the approach has ended", 1, 1},
+        {"radio auth-failed 04", 1, 1},
+        {"DK_OOB  the approach has ended", 1, 1},
+        {"MSG_UNEXPECTED  over Bluetooth", 300, 300},
+        {"DK_LINK_LOST", 2, 2},
+        {"DK_TIMEOUT", 2, 3},
+        {"radio new-ltk", 1, 1},
     };
     static struct outcome o;
     char directory[64];
@@ -315,7 +322,7 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
     cr_expect(eq(int, o.phone, 0), "%s", o.said);
     cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
     for (size_t i = 0; i < sizeof logged / sizeof logged[0]; i++)
-        expect_count(directory, "logs/spaak.log", logged[i].what, logged[i].count);
+        expect_between(directory, "logs/spaak.log", logged[i].what, logged[i].least, logged[i].most);
     launch_remove(directory);
 }
 

