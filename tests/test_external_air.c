@@ -300,7 +300,7 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
         unsigned least, most;
     } logged[] = {
         {"the air of radio to phone is ended: the message is longer than its limit (MSG_TOO_LONG), 1 so far",
-         1},
+         1, 1},
         {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1, 1},
         {"TRUNCATED  the approach has ended", 1, 1},
         {"DK_UNKNOWN_KEY  the approach has ended", 1, 1},
