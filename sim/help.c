@@ -44,6 +44,7 @@ static const struct help {
      OPTIONS_OF_PLAY,
      "  spaaksim play\n"
      "  spaaksim play pp01 --world virtual --seed 7\n"
+     "  spaaksim play op06 --external phone\n"
      "  echo 'vos renew-vehicle-identity; wait PP-01/9; kill spaak' | spaaksim play pp01\n",
      "exit: 0 what holds in every run held, 1 it did not, or a line of a pipe was wrong, 2 the command line "
      "or the\n"

@@ -1,12 +1,13 @@
 /* Frames from a stranger to a device of Bluetooth LE, in both roles: steps of one byte and a frame, which is
- * sent as it is, or a word of its component. Another device stands at the other end, so that pairings and
- * encryption are reached; frames in between are the stranger's. */
+ * sent as it is, a piece of what comes on a socket, or a word of its component. Another device stands at the
+ * other end, so that pairings and encryption are reached; frames in between are the stranger's. */
 #include <string.h>
 
-#include "lib/media/ble/device.h"
+#include "lib/media/ble/stream.h"
 #include "tests/fuzz_targets.h"
 
 #define TURNS 200
+#define PIECE 0x22 /* a step: of what comes to a peripheral's socket; the next one, to a central's */
 
 static struct both {
     struct ble_device devices[2]; /* peripheral, central */
@@ -16,6 +17,7 @@ static struct both {
         size_t len;
         uint8_t bytes[BLE_HEADER + BLE_FRAME_MAX];
     } frames[64];
+    struct ble_stream streams[2];
     size_t first, count;
     bool gone;
 } both;
@@ -125,6 +127,21 @@ static const struct {
 };
 #define WORDS (sizeof words / sizeof words[0])
 
+/* As it is read from a socket: so much as there is room for, and again. */
+static void flow(unsigned device, struct span piece)
+{
+    struct ble_stream *s = &both.streams[device];
+    while (piece.len && !both.gone) {
+        size_t room = sizeof s->bytes - s->len, len = piece.len < room ? piece.len : room;
+        MUST(room > 0 && ble_greeting_len(piece) >= BLE_HEADER);
+        memcpy(s->bytes + s->len, piece.p, len);
+        s->len += len;
+        both.gone = ble_stream_take(s, &both.devices[device], 0) != ERR_OK;
+        piece = span_of(piece.p + len, piece.len - len);
+        pump();
+    }
+}
+
 static void step(uint8_t what, struct span frame)
 {
     static const uint8_t sdu[300];
@@ -136,6 +153,8 @@ static void step(uint8_t what, struct span frame)
         (void)!ble_device_send(&both.devices[1], V, span_of(sdu, sizeof sdu));
     else if (what == 0x21)
         both.now_us += 3000000;
+    else if (what == PIECE || what == PIECE + 1)
+        flow(what - PIECE, frame);
     pump();
 }
 
@@ -145,7 +164,7 @@ void fuzz_ble(const uint8_t *p, size_t len)
     begin();
     for (unsigned i = 0; i < 64 && r.left && !both.gone; i++) {
         uint8_t what = rd_u8(&r);
-        size_t frame_len = what < 2 ? rd_u8(&r) : 0;
+        size_t frame_len = what < 2 || what == PIECE || what == PIECE + 1 ? rd_u8(&r) : 0;
         struct span frame = rd_span(&r, frame_len < r.left ? frame_len : r.left);
         step(what, frame);
     }
@@ -164,6 +183,9 @@ void fuzz_ble_seeds(fuzz_emit *emit, void *arg)
     static const uint8_t listens[] = {2, 0, 4, BLE_LISTEN, 0, 1, 1};
     static const uint8_t data[] = {2,    3,    1, 14,   BLE_DATA, 0,    11,   1,    6,    0,   5,
                                    0x00, 0x16, 1, 0x02, 0x00,     0x40, 0x00, 0x0A, 0x00, 0x20};
+    static const uint8_t pieces[] = {2, PIECE, 5, BLE_LISTEN, 0,     1, 1, BLE_LISTEN, PIECE,
+                                     3, 0,     1, 0,          PIECE, 3, 9, 1,          2};
+    emit(arg, pieces, sizeof pieces);
     emit(arg, pairs, sizeof pairs);
     emit(arg, no_key, sizeof no_key);
     emit(arg, listens, sizeof listens);

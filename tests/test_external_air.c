@@ -69,10 +69,16 @@ static unsigned count_in(const char *directory, const char *file, const char *wh
     return n;
 }
 
-static void expect_count(const char *directory, const char *file, const char *what, unsigned must)
+static void expect_between(const char *directory, const char *file, const char *what, unsigned least,
+                           unsigned most)
 {
     unsigned is = count_in(directory, file, what);
-    cr_expect(eq(u32, is, must), "%s: \"%s\"", file, what);
+    cr_expect(least <= is && is <= most, "%s: \"%s\": %u", file, what, is);
+}
+
+static void expect_count(const char *directory, const char *file, const char *what, unsigned must)
+{
+    expect_between(directory, file, what, must, must);
 }
 
 struct outcome {
@@ -89,7 +95,7 @@ static void run_with(const char *directory, const char *scenario, const char *wo
                  launch_build(), scenario ? "" : directory, scenario ? scenario : "/outside.yaml", directory);
     cr_assert(launch_read(&out->launch, "phone is played from outside"), "%s", out->launch.text);
     cr_expect(strstr(out->launch.text, "; radio at central:;spaak=/") != NULL, "%s", out->launch.text);
-    cr_expect(strstr(out->launch.text, "/spaak.ble (docs/air-ble.md)") != NULL, "%s", out->launch.text);
+    cr_expect(strstr(out->launch.text, " (docs/air-ble.md)") != NULL, "%s", out->launch.text);
     out->phone = launch_run(out->said, sizeof out->said, "python3 %s %s/o/external/phone.json %s 2>&1",
                             program, directory, arguments);
     out->run = launch_finish(&out->launch);
@@ -98,6 +104,15 @@ static void run_with(const char *directory, const char *scenario, const char *wo
 static const char example[] = "docs/examples/phone_ble.py";
 
 /* ---- the example ---- */
+
+Test(external_air, the_toolbox_of_the_examples_gives_the_specification_s_values)
+{
+    char out[1000];
+    need_python();
+    int code = launch_run(out, sizeof out, "python3 tests/ble_samples.py 2>&1");
+    cr_expect(eq(int, code, 0), "%s", out);
+    cr_expect(strstr(out, "8 of 8 values are right\n") != NULL, "%s", out);
+}
 
 /* Owner pairing, first approach, and an entry by its bond, by cryptography of its own. */
 Test(external_air, the_phone_of_the_examples_is_paired_and_known)
@@ -155,6 +170,26 @@ Test(external_air, it_goes_on_with_the_key_of_our_phone)
         expect_count(directory, "trace.jsonl", "radio encrypted 4 16", rows[i].entries);
         launch_remove(directory);
     }
+}
+
+/* There nobody greets, and no token is handed out. */
+Test(external_air, a_socket_at_a_place_of_ones_own_needs_no_greeting)
+{
+    static struct outcome o;
+    char directory[64], scenario[120], folder[100];
+    need_python();
+    launch_directory(directory);
+    snprintf(scenario, sizeof scenario, "op06 --ble spaak=%s/air", directory);
+    run_with(directory, scenario, "", example, "", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    snprintf(folder, sizeof folder, "%s/o/external", directory);
+    char *file = launch_file(folder, "phone.json"), place[120];
+    snprintf(place, sizeof place, "\"endpoint\": \"central:;spaak=%s/air\", \"tokens\": {}", directory);
+    cr_assert(file != NULL);
+    cr_expect(strstr(file, place) != NULL, "%s", file);
+    free(file);
+    launch_remove(directory);
 }
 
 /* The vehicle's end keeps the distance, of a phone from outside, too. */
@@ -256,23 +291,25 @@ Test(external_air, who_does_not_come_is_missing)
     launch_remove(directory);
 }
 
-/* Each deed ends with a reason, and who behaves after it is paired. */
+/* On a slow machine the vehicle's patience is over before the flood is. Each deed ends with a reason, and who
+ * behaves after it is paired. */
 Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
 {
     static const struct {
         const char *what;
-        unsigned count;
+        unsigned least, most;
     } logged[] = {
         {"the air of radio to phone is ended: the message is longer than its limit (MSG_TOO_LONG), 1 so far",
-         1},
-        {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1},
-        {"TRUNCATED  the approach has ended", 1},
-        {"DK_UNKNOWN_KEY  the approach has ended", 1},
-        {"radio auth-failed 04", 1},
-        {"DK_OOB  the approach has ended", 1},
-        {"DK_LINK_LOST", 1},
-        {"DK_TIMEOUT", 2},
-        {"radio new-ltk", 1},
+         1, 1},
+        {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1, 1},
+        {"TRUNCATED  the approach has ended", 1, 1},
+        {"DK_UNKNOWN_KEY  the approach has ended", 1, 1},
+        {"radio auth-failed 04", 1, 1},
+        {"DK_OOB  the approach has ended", 1, 1},
+        {"MSG_UNEXPECTED  over Bluetooth", 300, 300},
+        {"DK_LINK_LOST", 2, 2},
+        {"DK_TIMEOUT", 2, 3},
+        {"radio new-ltk", 1, 1},
     };
     static struct outcome o;
     char directory[64];
@@ -280,11 +317,12 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
     launch_directory(directory);
     put_scenario(directory, BEGINNING "expect:\n" PAIRED);
     run_with(directory, NULL, "", "tests/vandal_ble.py",
-             "rubbish wrong_pdu no_message no_key wrong_ltk at_once leave no_word no_channel flood", &o);
+             "rubbish wrong_pdu no_message no_key wrong_ltk at_once leave babble no_word no_channel flood",
+             &o);
     cr_expect(eq(int, o.phone, 0), "%s", o.said);
     cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
     for (size_t i = 0; i < sizeof logged / sizeof logged[0]; i++)
-        expect_count(directory, "logs/spaak.log", logged[i].what, logged[i].count);
+        expect_between(directory, "logs/spaak.log", logged[i].what, logged[i].least, logged[i].most);
     launch_remove(directory);
 }
 

@@ -95,16 +95,25 @@ def leave(handset):
     link.leave()
 
 
+def babble(handset):
+    """Messages of no kind in the middle of owner pairing, as fast as credits allow."""
+    link = channel_of(handset)
+    handset.event(link, phone_ble.REQUEST_PAIRING)
+    for _ in range(300):
+        link.send(b"\x07\x00\x00\x00")
+    link.leave()
+
+
 def flood(handset):
     link = link_of(handset)
     handset.air.stream.settimeout(20)
     pdu = b"\x08\x01\x00\xFF\xFF" + phone_ble.SPSM[::-1]
-    while True:
+    for _ in range(60000):  # the answers to so many are more than anybody keeps
         link.put_pdu(b.ATT, pdu)
 
 
 DEEDS = {deed.__name__: deed for deed in (rubbish, wrong_pdu, no_channel, no_word, no_message, no_key, wrong_ltk, at_once, leave,
-                                          flood)}
+                                          babble, flood)}
 
 
 def main():

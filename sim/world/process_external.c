@@ -107,7 +107,7 @@ static void put_tokens(FILE *f, const struct token_ring *ring, const char *port)
 
 static bool put_link(struct process_world *w, struct child *c, unsigned port, FILE *f)
 {
-    char endpoint[600], socket[108] = "";
+    char endpoint[4096], socket[108] = "";
     const struct component_class *class = c->member->class;
     const struct port_spec *p = &class->ports[port];
     const struct setup_instance who = {c->name, class, c->member->serial, c->member->group, true};

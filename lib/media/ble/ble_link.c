@@ -16,6 +16,7 @@
 #include "lib/host/peer.h"
 #include "lib/media/ble/device.h"
 #include "lib/media/ble/nearby.h"
+#include "lib/media/ble/stream.h"
 #include "lib/media/media.h"
 
 #define OUT_MAX  262144 /* bytes that wait for one other device; one that reads nothing is put off */
@@ -26,8 +27,7 @@ struct way {
     int fd; /* -1: none */
     unsigned air;
     sd_event_source *io, *full;
-    uint8_t in[BLE_HEADER + BLE_FRAME_MAX];
-    size_t in_len;
+    struct ble_stream in;
     uint8_t *out;
     size_t out_len;
     bool broken;
@@ -87,23 +87,9 @@ static void part(struct way *w)
     arm(l);
 }
 
-/* Takes whole frames from what has come; an error: the other end does not keep to the form. */
 static enum err take_frames(struct way *w)
 {
-    size_t at = 0;
-    enum err e = ERR_OK;
-    while (!e && w->in_len - at >= BLE_HEADER) {
-        size_t len = (size_t)w->in[at + 1] << 8 | w->in[at + 2];
-        if (len > BLE_FRAME_MAX)
-            return ERR_MSG_TOO_LONG;
-        if (w->in_len - at < BLE_HEADER + len)
-            break;
-        e = ble_device_take(&w->link->device, w->air, span_of(w->in + at, BLE_HEADER + len));
-        at += BLE_HEADER + len;
-    }
-    w->in_len -= at;
-    memmove(w->in, w->in + at, w->in_len);
-    return e;
+    return ble_stream_take(&w->in, &w->link->device, w->air);
 }
 
 /* Its component hears no more than of a link that is lost: who plays the other end looks here. */
@@ -124,11 +110,11 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     struct ble_link_end *l = w->link;
     (void)s;
     (void)revents;
-    ssize_t len = recv(fd, w->in + w->in_len, sizeof w->in - w->in_len, MSG_DONTWAIT);
+    ssize_t len = recv(fd, w->in.bytes + w->in.len, sizeof w->in.bytes - w->in.len, MSG_DONTWAIT);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (len > 0)
-        w->in_len += (size_t)len;
+        w->in.len += (size_t)len;
     enum err e = len > 0 ? take_frames(w) : ERR_OK;
     if (w->broken)
         e = ERR_LINK_PEER_STALLED;
@@ -175,17 +161,11 @@ static int on_accept(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     return 0;
 }
 
-/* Where the greeting ends; what stands behind it has come with it. */
-static size_t greeting_len(struct span said)
-{
-    return said.len < BLE_HEADER ? SIZE_MAX : BLE_HEADER + ((size_t)said.p[1] << 8 | said.p[2]);
-}
-
 static enum err judge(void *ctx, struct span said)
 {
     const struct ble_link_end *l = ctx;
     char name[ENV_NAME_MAX];
-    size_t len = greeting_len(said);
+    size_t len = ble_greeting_len(said);
     if (said.len && said.p[0] != BLE_GREETING)
         return ERR_LINK_NOT_ADMITTED;
     if (len != SIZE_MAX && len > BLE_HEADER + TOKEN_SIZE + ENV_NAME_MAX)
@@ -220,7 +200,7 @@ static enum err admit(void *ctx, struct span said, int fd)
     struct ble_link_end *l = ctx;
     struct way *w = l->ways;
     char name[ENV_NAME_MAX];
-    size_t len = greeting_len(said);
+    size_t len = ble_greeting_len(said);
     enum err e = door_check(&l->o, span_of(said.p + BLE_HEADER, len - BLE_HEADER), name);
     if (!e && is_here(l, name))
         e = ERR_LINK_TWICE;
@@ -228,10 +208,10 @@ static enum err admit(void *ctx, struct span said, int fd)
         return e;
     while (w < l->ways + BLE_AIRS && w->fd >= 0)
         w++;
-    if (w == l->ways + BLE_AIRS || said.len - len > sizeof w->in || !way_open(w, fd, name))
+    if (w == l->ways + BLE_AIRS || said.len - len > sizeof w->in.bytes || !way_open(w, fd, name))
         return ERR_LINK_CROWDED;
-    w->in_len = said.len - len;
-    memcpy(w->in, said.p + len, w->in_len);
+    w->in.len = said.len - len;
+    memcpy(w->in.bytes, said.p + len, w->in.len);
     e = take_frames(w);
     if (e)
         refuse(w, e);
