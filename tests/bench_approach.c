@@ -12,6 +12,7 @@
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,9 @@ TIMED2(int, EVP_MAC_final, (EVP_MAC_CTX * ctx, unsigned char *out, size_t *len, 
        (ctx, out, len, size))
 TIMED2(int, EVP_KDF_derive, (EVP_KDF_CTX * ctx, unsigned char *key, size_t len, const OSSL_PARAM params[]),
        (ctx, key, len, params))
+
+TIMED2(int, SHA256_Update, (SHA256_CTX * sha, const void *data, size_t len), (sha, data, len))
+TIMED2(int, SHA256_Final, (unsigned char *out, SHA256_CTX *sha), (out, sha))
 
 /* What the two readings of the clock add to a call. */
 static double clock_s(void)
