@@ -14,6 +14,7 @@ int command_check(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_dbc(int argc, char **argv);
 int command_apdu(int argc, char **argv);
+int command_dk(int argc, char **argv);
 int command_uds(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_replay(int argc, char **argv);

@@ -238,6 +238,8 @@ static const struct explanation rows[] = {
      "rights of the folders that sockets lie in"},
     {ERR_LINK_NOT_OURS, "somebody has put a socket of its own in the place of ours",
      "the run's folder in /tmp; other processes of this user"},
+    {ERR_LINK_TWICE, "two devices that come by one token, or one that comes again while it is still there",
+     "the log of who refused it; close the first connection before the second"},
     {ERR_STORE_KEY_MISSING, "a component that was started without the key of its secrets",
      "store_key in its configuration (lib/host/process.h)"},
     {ERR_STORE_KEY_WRONG, "a store of another run, or a key that was changed and the former one not given",

@@ -72,7 +72,7 @@ static const struct help {
      "exit: 0 copied, 1 it could not be, 2 the command line is wrong, 3 no run has left it\n"},
     {"replay", "a recorded talk against one end of it, alone",
      "replay FILE... --of SCENARIO --alone LIST [options]",
-     "Plays apdu.log, can.log, or both, against some components of a scenario, in virtual time: they begin "
+     "Plays apdu.log, dk.log, can.log against some components of a scenario, in virtual time: they begin "
      "with what its\npast gives, everybody else is played from the record, and what they say is compared "
      "with "
      "it, field by field. A\ntrace.jsonl beside the first file tells when people did what they did. "
@@ -114,6 +114,16 @@ static const struct help {
     {"apdu", "Digital Key APDUs as text", "apdu [HEX...]",
      "Digital Key APDUs in hex as readable lines; without HEX, lines of standard input.\n", 0,
      "  spaaksim apdu 803C1209 '< 9000'\n", EXITS},
+    {"dk", "Digital Key messages of Bluetooth LE as text", "dk [--verbose] [HEX...]",
+     "Digital Key messages in hex as readable lines; without HEX, lines of standard input, as dk.log has "
+     "them: each message\n"
+     "where it leaves, and again where it arrives if it was changed on its way; at the end, which did not "
+     "arrive.\n\noptions:\n"
+     "      --verbose  each field on a line of its own, and what made and ended the links\n",
+     0,
+     "  spaaksim dk 030100020101\n"
+     "  spaaksim dk --verbose <out/op06/dk.log\n",
+     EXITS},
 };
 
 #define HELPS (sizeof helps / sizeof helps[0])

@@ -20,8 +20,8 @@ static const struct {
 } commands[] = {
     {"run", command_run},       {"play", command_play},       {"list", command_list},
     {"check", command_check},   {"explain", command_explain}, {"dbc", command_dbc},
-    {"apdu", command_apdu},     {"uds", command_uds},         {"export", command_export},
-    {"replay", command_replay},
+    {"apdu", command_apdu},     {"dk", command_dk},           {"uds", command_uds},
+    {"export", command_export}, {"replay", command_replay},
 };
 
 /* Whoever starts us without one of them must not find our files and sockets in its place. */

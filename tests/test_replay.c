@@ -10,85 +10,18 @@
 #include "sim/run/run.h"
 #include "tests/check.h"
 #include "tests/launch.h"
+#include "tests/replay_bench.h"
 
-static char place[64], said[32768], problem[RECORD_PROBLEM];
-
-static bool has(const char *text, const char *part)
-{
-    return strstr(text, part) != NULL;
-}
+#define place   replay_place
+#define said    replay_said
+#define problem replay_problem
 
 static bool begins(const char *text, const char *part)
 {
     return strncmp(text, part, strlen(part)) == 0;
 }
 
-static void set_up(void)
-{
-    scenario_finder = scenario_find_quietly;
-    launch_directory(place);
-}
-
-static void tear_down(void)
-{
-    launch_remove(place);
-}
-
-TestSuite(replay, .init = set_up, .fini = tear_down, .timeout = 240);
-
-static void record(const char *scenario, const char *options)
-{
-    cr_assert(eq(int,
-                 launch_run(said, sizeof said, "'%s/bin/spaaksim' run %s %s --quiet --out '%s/%s'",
-                            launch_build(), scenario, options, place, scenario),
-                 0),
-              "%s", said);
-}
-
-static void write_file(const char *name, const char *text, size_t len)
-{
-    char path[200];
-    snprintf(path, sizeof path, "%s/%s", place, name);
-    FILE *f = fopen(path, "w");
-    cr_assert(f && fwrite(text, 1, len, f) == len && fclose(f) == 0);
-}
-
-static struct scenario *load(const char *name)
-{
-    struct tree_problem p = {0};
-    struct scenario *s;
-    size_t n;
-    char *path = scenario_find_quietly(name);
-    cr_assert(path && scenario_load(path, &s, &n, &p), "%s: %s", name, p.text);
-    free(path);
-    return s;
-}
-
-/* Files below the test's place, "a b"; what was told goes to `said`. False: `problem` says why. */
-static bool replay(const char *scenario, const char *files, const char *alone, uint64_t seed, bool exact,
-                   struct replay_result *out)
-{
-    static char paths[RECORD_FILES][200];
-    struct replay_options o = {.alone = alone, .seed = seed, .exact = exact, .verbose = true};
-    char list[200], *text = NULL;
-    size_t len;
-    struct scenario *s = load(scenario);
-    FILE *f = open_memstream(&text, &len);
-    text_copy(list, sizeof list, files);
-    for (char *rest = list, *name; (name = strtok_r(rest, " ", &rest));) {
-        snprintf(paths[o.file_count], sizeof paths[0], "%s/%s", place, name);
-        o.files[o.file_count] = paths[o.file_count];
-        o.file_count++;
-    }
-    problem[0] = '\0';
-    *out = (struct replay_result){0};
-    bool ok = replay_run(s, &o, f, out, problem);
-    fclose(f);
-    text_copy(said, sizeof said, text);
-    free(text);
-    free(s);
-    return ok;
-}
+TestSuite(replay, .init = replay_set_up, .fini = replay_tear_down, .timeout = 240);
 
 /* ---- the same seed ---- */
 
@@ -106,12 +39,12 @@ Test(replay, the_same_seed_repeats_each_end_to_the_byte)
         {"op03", "bcm", 15},
     };
     struct replay_result r;
-    record("unlock", "--world virtual --seed 7");
-    record("op03", "--world virtual --seed 7");
+    replay_record("unlock", "--world virtual --seed 7");
+    replay_record("op03", "--world virtual --seed 7");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char files[80];
         snprintf(files, sizeof files, "%s/apdu.log %s/can.log", rows[i].scenario, rows[i].scenario);
-        cr_assert(replay(rows[i].scenario, files, rows[i].alone, 7, true, &r), "%s", problem);
+        cr_assert(replay_file(rows[i].scenario, files, rows[i].alone, 7, true, &r), "%s", problem);
         cr_expect(ge(sz, r.compared, rows[i].messages), "%s", rows[i].alone);
         cr_expect(eq(sz, r.compared, r.same), "%s: %s", rows[i].alone, said);
         cr_expect(zero(sz, r.explained + r.different + r.open), "%s: %s", rows[i].alone, said);
@@ -121,12 +54,13 @@ Test(replay, the_same_seed_repeats_each_end_to_the_byte)
 Test(replay, without_a_trace_people_act_as_late_as_the_record_allows)
 {
     struct replay_result r;
-    record("unlock", "--world virtual --seed 7");
+    replay_record("unlock", "--world virtual --seed 7");
     cr_assert(eq(int, launch_run(said, sizeof said, "rm '%s/unlock/trace.jsonl'", place), 0));
-    cr_assert(replay("unlock", "unlock/apdu.log", "phone", 7, true, &r), "%s", problem);
+    cr_assert(replay_file("unlock", "unlock/apdu.log", "phone", 7, true, &r), "%s", problem);
     cr_expect(eq(sz, r.same, 10));
     cr_expect(zero(sz, r.different + r.open), "%s", said);
-    cr_assert(replay("unlock", "unlock/apdu.log unlock/can.log", "spaak,door", 7, true, &r), "%s", problem);
+    cr_assert(replay_file("unlock", "unlock/apdu.log unlock/can.log", "spaak,door", 7, true, &r), "%s",
+              problem);
     cr_expect(eq(sz, r.same, 57));
     cr_expect(zero(sz, r.different + r.open), "%s", said);
 }
@@ -134,8 +68,8 @@ Test(replay, without_a_trace_people_act_as_late_as_the_record_allows)
 Test(replay, another_seed_is_another_run)
 {
     struct replay_result r;
-    record("unlock", "--world virtual --seed 7");
-    cr_assert(replay("unlock", "unlock/apdu.log", "phone", 8, true, &r), "%s", problem);
+    replay_record("unlock", "--world virtual --seed 7");
+    cr_assert(replay_file("unlock", "unlock/apdu.log", "phone", 8, true, &r), "%s", problem);
     cr_expect(ne(sz, r.different, 0));
     cr_expect(begins(r.first, "answer to AUTH0: 86 endpoint_ePK: byte "), "%s", r.first);
 }
@@ -153,7 +87,7 @@ static bool change(const char *text, size_t line)
         hex += 2;
         const char *const digits = "0123456789abcdef";
         hex[1] = digits[(strchr(digits, hex[1]) - digits) ^ 1];
-        write_file("unlock/changed.log", copy, strlen(copy));
+        replay_write("unlock/changed.log", copy, strlen(copy));
     }
     free(copy);
     return hex;
@@ -163,13 +97,13 @@ Test(replay, a_changed_byte_of_any_apdu_is_found)
 {
     struct replay_result r;
     size_t line = 1;
-    record("unlock", "--world virtual --seed 7");
+    replay_record("unlock", "--world virtual --seed 7");
     char folder[100];
     snprintf(folder, sizeof folder, "%s/unlock", place);
     char *text = launch_file(folder, "apdu.log");
     for (; change(text, line); line++) {
         char where[60];
-        cr_assert(replay("unlock", "unlock/changed.log", "phone", 7, true, &r), "%s", problem);
+        cr_assert(replay_file("unlock", "unlock/changed.log", "phone", 7, true, &r), "%s", problem);
         /* an answer is compared itself; of a command that is played the answer differs, in the next line */
         snprintf(where, sizeof where, "differs    changed.log:%zu ", line + line % 2);
         cr_expect(begins(said, where), "line %zu: %s", line, said);
@@ -182,14 +116,14 @@ Test(replay, a_changed_byte_of_any_apdu_is_found)
 Test(replay, a_changed_byte_of_a_frame_is_found_with_its_signal)
 {
     struct replay_result r;
-    record("unlock", "--world virtual --seed 7");
+    replay_record("unlock", "--world virtual --seed 7");
     cr_assert(eq(int,
                  launch_run(said, sizeof said,
                             "cd '%s/unlock' && sed 's/ body 3A8#0/ body 3A8#1/' can.log > changed.log && "
                             "! cmp -s can.log changed.log",
                             place),
                  0));
-    cr_assert(replay("unlock", "unlock/changed.log", "spaak", 7, true, &r), "%s", problem);
+    cr_assert(replay_file("unlock", "unlock/changed.log", "spaak", 7, true, &r), "%s", problem);
     cr_expect(ne(sz, r.different, 0));
     cr_expect(begins(r.first, "SpaaK_Status on body (3A8): "), "%s", r.first);
 }
@@ -206,16 +140,16 @@ Test(replay, of_a_run_in_real_time_only_random_numbers_differ)
         {"unlock/can.log", "bcm", "BCM_Status on body (3B8): Nonce: a new random number"},
     };
     struct replay_result r;
-    record("unlock", "");
+    replay_record("unlock", "");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        cr_assert(replay("unlock", rows[i].file, rows[i].alone, 1, false, &r), "%s", problem);
+        cr_assert(replay_file("unlock", rows[i].file, rows[i].alone, 1, false, &r), "%s", problem);
         cr_expect(zero(sz, r.different), "%s", said);
         cr_expect(ne(sz, r.explained, 0), "%s", said);
         cr_expect(ne(sz, r.open, 0), "%s", said);
-        cr_expect(has(said, rows[i].says), "%s", said);
+        cr_expect(replay_has(said, rows[i].says), "%s", said);
     }
-    cr_expect(not(replay("unlock", "unlock/apdu.log unlock/can.log", "door", 1, false, &r)));
-    cr_expect(has(problem, "have two clocks"), "%s", problem);
+    cr_expect(not(replay_file("unlock", "unlock/apdu.log unlock/can.log", "door", 1, false, &r)));
+    cr_expect(replay_has(problem, "have two clocks"), "%s", problem);
 }
 
 /* ---- files ---- */
@@ -242,23 +176,23 @@ Test(replay, a_file_that_is_not_whole_is_refused)
     };
     struct replay_result r;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        write_file("bad.log", rows[i].text, strlen(rows[i].text));
-        cr_expect(not(replay("unlock", "bad.log", "phone", 1, false, &r)), "%s", rows[i].text);
-        cr_expect(has(problem, rows[i].says), "%s: %s", rows[i].says, problem);
+        replay_write("bad.log", rows[i].text, strlen(rows[i].text));
+        cr_expect(not(replay_file("unlock", "bad.log", "phone", 1, false, &r)), "%s", rows[i].text);
+        cr_expect(replay_has(problem, rows[i].says), "%s: %s", rows[i].says, problem);
     }
-    write_file("bad.log", LINE "00\0a4\n", sizeof LINE + 6);
-    cr_expect(not(replay("unlock", "bad.log", "phone", 1, false, &r)));
-    cr_expect(has(problem, ":1: a byte of value zero"), "%s", problem);
-    cr_expect(not(replay("unlock", ".", "phone", 1, false, &r)));
-    cr_expect(has(problem, "not a file"), "%s", problem);
+    replay_write("bad.log", LINE "00\0a4\n", sizeof LINE + 6);
+    cr_expect(not(replay_file("unlock", "bad.log", "phone", 1, false, &r)));
+    cr_expect(replay_has(problem, ":1: a byte of value zero"), "%s", problem);
+    cr_expect(not(replay_file("unlock", ".", "phone", 1, false, &r)));
+    cr_expect(replay_has(problem, "not a file"), "%s", problem);
     cr_assert(eq(int, launch_run(said, sizeof said, "truncate -s 67108865 '%s/bad.log'", place), 0));
-    cr_expect(not(replay("unlock", "bad.log", "phone", 1, false, &r)));
-    cr_expect(has(problem, "longer than 64 MB"), "%s", problem);
-    write_file("good.log", LINE "00a40400\n", sizeof LINE + 8);
-    cr_expect(not(replay("unlock", "good.log", "phone,nobody", 1, false, &r)));
-    cr_expect(has(problem, "nobody in unlock is called \"nobody\""), "%s", problem);
-    cr_expect(not(replay("unlock", "good.log", "door", 1, false, &r)));
-    cr_expect(has(problem, "it takes can.log and apdu.log"), "%s", problem);
+    cr_expect(not(replay_file("unlock", "bad.log", "phone", 1, false, &r)));
+    cr_expect(replay_has(problem, "longer than 64 MB"), "%s", problem);
+    replay_write("good.log", LINE "00a40400\n", sizeof LINE + 8);
+    cr_expect(not(replay_file("unlock", "good.log", "phone,nobody", 1, false, &r)));
+    cr_expect(replay_has(problem, "nobody in unlock is called \"nobody\""), "%s", problem);
+    cr_expect(not(replay_file("unlock", "good.log", "door", 1, false, &r)));
+    cr_expect(replay_has(problem, "it takes can.log and apdu.log"), "%s", problem);
 }
 
 Test(replay, exit_codes)
@@ -277,7 +211,7 @@ Test(replay, exit_codes)
         {"'%s/unlock/apdu.log' --of unlock", EXIT_WRONG},
         {"--of unlock --alone phone", EXIT_WRONG},
     };
-    record("unlock", "--world virtual --seed 7");
+    replay_record("unlock", "--world virtual --seed 7");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char line[300];
         const char *at = strstr(rows[i].arguments, "%s");

@@ -114,10 +114,9 @@ void radio_look(struct spaak *s)
         be_silent(s);
     if (!wants || (r->on_air && r->for_pairing == pairs) || radio_own(s, &own))
         return;
-    if (!r->on_air) {
+    if (!r->on_air)
         be_found(s, &own);
-        env_trace_step(s->env, pairs ? "OP-02/6" : "OP-06/1", "is on the air");
-    }
+    env_trace_step(s->env, pairs ? "OP-02/6" : "OP-06/1", "is on the air");
     advertise(s, &own, pairs);
     OPENSSL_cleanse(&own, sizeof own);
 }

@@ -15,11 +15,23 @@ const char *spaak_place_name(enum spaak_place place)
 
 /* ---- keys that have come to their end ---- */
 
-/* Sessions look at the list of keys: none may be under way. Those that wait for a phone begin anew. */
+/* Who looks for a phone begins anew, if there is still one to look for. */
+static void drop_waiting(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++) {
+        bool waits = i < SPAAK_PLACES && s->readers[i].session;
+        session_drop(s, (enum spaak_place)i);
+        if (waits)
+            readers_off(s, (enum spaak_place)i);
+    }
+}
+
+/* Sessions look at the list of keys: none may be under way. */
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
-    if (pairing_is_on(s) && s->readers[s->pairing.place].session)
+    if (env_now_us(s->env) < s->keys.ended_from_us ||
+        (pairing_is_on(s) && s->readers[s->pairing.place].session))
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -28,20 +40,26 @@ static void delete_ended(struct spaak *s)
     if (!k)
         return;
     pairing_yield(s);
-    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
-        session_drop(s, (enum spaak_place)i);
+    drop_waiting(s);
     enum err e = keys_delete(s, k);
     s->keys.ended = e != ERR_OK;
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }
 
-/* The device has signed that it knows: nothing waits for this key any more. */
-static void end_key(struct spaak *s, const struct vehicle_key *k)
+/* The device has signed that it knows: nothing waits for this key any more. What was refused stores nothing:
+ * nor does a session that a refusal has ended behind that. */
+static void end_key(struct spaak *s, const struct vehicle_key *k, bool refused)
 {
     memcpy(s->keys.ended_id, k->key_id, ENDPOINT_KEY_ID);
     s->keys.ended = true;
-    delete_ended(s);
+    s->keys.ended_from_us = refused ? env_now_us(s->env) + AGAIN_MS * 1000 : 0;
+    if (refused)
+        env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
+    else
+        delete_ended(s);
 }
 
 /* ---- who is asked for ---- */
@@ -223,7 +241,7 @@ static enum vehicle_phase next_of(struct spaak *s, const struct vehicle_key *k, 
     return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
-/* What was refused stores nothing: nor does an end of a session, which may be a refusal, for others. */
+/* As end_key() does, for others. */
 static void want_verifiers_later(struct spaak *s)
 {
     s->keys.ownerless = true;
@@ -271,7 +289,7 @@ void unlock_on_learnt(struct spaak *s, const struct session_end *end)
 {
     struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
-        end_key(s, k);
+        end_key(s, k, end->what == VEHICLE_FAILED);
     if (lacks_verifiers(s))
         want_verifiers_later(s);
 }

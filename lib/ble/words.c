@@ -237,3 +237,78 @@ void ble_news_write(enum ble_news verb, const struct ble_said *said, char out[BL
 {
     words_write(&newses[verb], said, true, out);
 }
+
+/* ---- secrets ---- */
+
+static const struct word *word_of(const char *verb, size_t len, bool news)
+{
+    const struct word *list = news ? newses : tells;
+    for (unsigned i = 0; i < (news ? BLE_NEWSES : (unsigned)BLE_TELLS); i++)
+        if (strlen(list[i].verb) == len && memcmp(list[i].verb, verb, len) == 0)
+            return &list[i];
+    return NULL;
+}
+
+const char *ble_words_form(const char *verb, bool news)
+{
+    const struct word *w = word_of(verb, strlen(verb), news);
+    return w ? w->form : NULL;
+}
+
+/* What is a confirm value elsewhere is a key behind these. */
+static bool is_secret(const struct word *w, char letter, bool news)
+{
+    bool keyed = !news && (w == &tells[BLE_TELL_ENCRYPT] || w == &tells[BLE_TELL_IDENTITY]);
+    return letter == 'R' || letter == 'K' || (letter == 'C' && keyed);
+}
+
+/* Word by word, each secret as `secret`, or each BLE_HIDDEN, if there is a key to put there. */
+static bool words_change(const char *words, bool news, const char *secret, char *out, size_t cap)
+{
+    const char *at = words + strcspn(words, " ");
+    const struct word *w = word_of(words, (size_t)(at - words), news);
+    size_t used = (size_t)(at - words);
+    if (!w || used >= cap)
+        return false;
+    memcpy(out, words, used);
+    out[used] = '\0';
+    for (const char *f = w->form; *f; f++) {
+        if (*at != ' ')
+            return false;
+        size_t len = strcspn(++at, " ");
+        bool hides = is_secret(w, *f, news);
+        int n = snprintf(out + used, cap - used, " %.*s", (int)(hides ? strlen(secret) : len),
+                         hides ? secret : at);
+        used += n < 0 ? cap : (size_t)n;
+        if (used >= cap)
+            return false;
+        at += len;
+    }
+    return *at == '\0';
+}
+
+void ble_words_hide(const char *words, bool news, char *out, size_t cap)
+{
+    if (!words_change(words, news, BLE_HIDDEN, out, cap))
+        text_copy(out, cap, "?");
+}
+
+enum err ble_words_fill(const char *shown, bool news, const uint8_t key[BLE_KEY], char out[BLE_WORDS])
+{
+    char secret[2 * BLE_KEY + 2] = "=", hidden[BLE_WORDS];
+    union {
+        enum ble_tell tell;
+        enum ble_news news;
+    } verb;
+    struct ble_said said;
+    hex_encode(key, BLE_KEY, secret + 1);
+    upper(secret);
+    bool ok = strlen(shown) < BLE_WORDS && words_change(shown, news, BLE_HIDDEN, hidden, sizeof hidden) &&
+              strcmp(hidden, shown) == 0 &&
+              words_change(shown, news, news ? secret : secret + 1, out, BLE_WORDS);
+    if (ok)
+        ok = (news ? ble_news_read(out, &verb.news, &said) : ble_tell_read(out, &verb.tell, &said)) == ERR_OK;
+    explicit_bzero(&said, sizeof said);
+    explicit_bzero(secret, sizeof secret);
+    return ok ? ERR_OK : ERR_BAD_ARGUMENT;
+}

@@ -106,4 +106,15 @@ enum err ble_news_read(const char *words, enum ble_news *verb, struct ble_said *
 void ble_tell_write(enum ble_tell verb, const struct ble_said *said, char out[BLE_WORDS]);
 void ble_news_write(enum ble_news verb, const struct ble_said *said, char out[BLE_WORDS]);
 
+/* ---- as a record has them: BLE_HIDDEN in the place of each secret (LTK, IRK, random value) ---- */
+
+#define BLE_HIDDEN "*"
+/* "?" for what are no such words. */
+void ble_words_hide(const char *words, bool news, char *out, size_t cap);
+/* With these values in place of the hidden ones: what the random value or the key is, a C that is secret.
+ * ERR_BAD_ARGUMENT: nothing that ble_words_hide writes. */
+enum err ble_words_fill(const char *shown, bool news, const uint8_t key[BLE_KEY], char out[BLE_WORDS]);
+/* The letters of what follows that verb; NULL: there is none. */
+const char *ble_words_form(const char *verb, bool news);
+
 #endif

@@ -10,6 +10,11 @@ const struct medium *medium_find(const struct medium *const *media, const char *
     return NULL;
 }
 
+bool medium_talks(const struct medium *m)
+{
+    return m->apdus || m->words_shown;
+}
+
 static bool is_caller(const struct port_spec *listening, const char *class)
 {
     for (const char *const *c = listening->callers; c && *c; c++)

@@ -18,10 +18,17 @@ struct medium {
      * hears that end and keeps a log of them (apdu.log). */
     bool apdus;
     bool distances; /* between its devices, as a scenario says (the `radio` of lib/host/link.h) */
+    /* Writes what a component has told it (env_tell), or news, as a record may have it: without secrets. A
+     * run then keeps a log of these words and of the bytes, heard at both ends (dk.log). NULL: it does not.
+     */
+    void (*words_shown)(const char *words, bool news, char *out, size_t cap);
 };
 
 /* A program's choice of media: NULL at the end. */
 const struct medium *medium_find(const struct medium *const *media, const char *name);
+
+/* Has a run a log of what it carries? */
+bool medium_talks(const struct medium *m);
 
 /* Two-ended links, said once for both worlds: an asking port reaches a listening port of the same name and
  * medium whose class declares the asker as caller, in the same vehicle if the server belongs to one. The

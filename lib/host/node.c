@@ -166,7 +166,12 @@ static enum err node_tell(struct env *env, unsigned port, const char *address, c
 {
     struct node *n = node_of(env);
     assert(port < n->class->port_count && address && news);
-    return n->dead ? ERR_KILLED : n->host->tell(n, port, address, news);
+    if (n->dead)
+        return ERR_KILLED;
+    enum err e = n->host->tell(n, port, address, news);
+    if (n->host->tap)
+        node_tap_words(n, port, true, address, news, e);
+    return e;
 }
 
 static enum err node_work(struct env *env, unsigned work, struct span in)
@@ -485,6 +490,8 @@ void node_on_news(struct node *n, unsigned port, const char *address, const char
     /* what stands behind '=' is secret */
     snprintf(detail, sizeof detail, "%s %.*s", n->class->ports[port].name, (int)strcspn(news, "="), news);
     trace_as(n, TRACE_LINK, address, detail);
+    if (n->host->tap)
+        node_tap_words(n, port, false, address, news, ERR_OK);
     NODE_INPUT(n, on_news, port, address, news);
 }
 

@@ -11,12 +11,21 @@
 
 struct node;
 
+/* Who hears what enters and leaves a component. */
+enum tap_depth {
+    TAP_NONE,
+    TAP_TALK, /* of media that have a log of their own (medium_talks) */
+    TAP_ALL
+};
+
 /* Bytes that entered or left a component, as the tap hears them; borrowed. What its class declares as secret
  * is masked in them with '*'. */
 struct tap_event {
     uint64_t time_us;
     const char *medium, *port, *from, *to; /* to or from is "" where the medium names nobody */
     bool out;                              /* left the component that was tapped */
+    bool words; /* the bytes are a text: what the medium was told (out), or its news (medium.words_shown) */
+    enum err refused; /* words that it did not take, and why */
     struct span bytes;
 };
 
@@ -75,6 +84,7 @@ struct node {
     uint64_t settings[ENV_SETTINGS];
     uint32_t sequence, cause;
     bool dead, handling;
+    bool talk_only; /* the tap hears no more than TAP_TALK */
     char serial[40];
     char name[ENV_NAME_MAX];
 };
@@ -104,6 +114,8 @@ void node_trace(struct node *n, enum trace_kind kind, const char *detail);
 
 /* node_tap.c: tells the tap, secrets masked. Only to be called when host->tap is there. */
 void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes);
+void node_tap_words(struct node *n, unsigned port, bool out, const char *address, const char *words,
+                    enum err refused);
 void node_tap_forget(struct node *n);
 
 #endif

@@ -9,7 +9,8 @@
 
 #include "lib/host/node.h"
 
-#define SECRET_MIN 8 /* shorter values would mask what is no secret */
+#define SECRET_MIN    8 /* shorter values would mask what is no secret */
+#define TAP_WORDS_MAX 256
 
 void node_tap_forget(struct node *n)
 {
@@ -87,14 +88,39 @@ static size_t lay_out_frame(struct span bytes, uint8_t *out, size_t cap)
     return w.len;
 }
 
+static struct tap_event event_of(struct node *n, unsigned port, bool out, const char *address)
+{
+    return (struct tap_event){.time_us = n->host->now_us(n),
+                              .medium = n->media[port]->name,
+                              .port = n->class->ports[port].name,
+                              .from = out ? n->name : address,
+                              .to = out ? address : n->name,
+                              .out = out};
+}
+
+void node_tap_words(struct node *n, unsigned port, bool out, const char *address, const char *words,
+                    enum err refused)
+{
+    struct tap_event e = event_of(n, port, out, address);
+    char shown[TAP_WORDS_MAX] = "", masked[TAP_WORDS_MAX];
+    if (!n->media[port]->words_shown)
+        return;
+    n->media[port]->words_shown(words, !out, shown, sizeof shown);
+    if (!n->secrets_known)
+        learn_secrets(n);
+    memcpy(masked, shown, sizeof masked);
+    e.bytes = span_of(masked, strlen(shown));
+    mask(n, span_of(shown, e.bytes.len), (uint8_t *)masked);
+    e.words = true;
+    e.refused = refused;
+    n->host->tap(n, &e);
+}
+
 void node_tap(struct node *n, unsigned port, bool out, const char *address, struct span bytes)
 {
-    struct tap_event e = {.time_us = n->host->now_us(n),
-                          .medium = n->media[port]->name,
-                          .port = n->class->ports[port].name,
-                          .from = out ? n->name : address,
-                          .to = out ? address : n->name,
-                          .out = out};
+    struct tap_event e = event_of(n, port, out, address);
+    if (n->talk_only && !medium_talks(n->media[port]))
+        return;
     uint8_t frame[sizeof(struct bus_frame)], *copy = malloc(bytes.len ? bytes.len : 1);
     if (!copy)
         return;

@@ -14,7 +14,9 @@
  *   set=<setting>=<number>      in place of the default
  *   board, slot                 descriptor of lib/host/board.h, and the place on it
  *   tap                         descriptor of the socket that hears all bytes
+ *   tap_depth                   how much of them (enum tap_depth); left out: all
  *   store_key, former_store_key file of 32 bytes that nobody else may read: what its secrets are sealed with
+ *   memo                        descriptor of what works came to in other runs (lib/host/work_memo.h)
  *   tokens                      descriptor of a ring (lib/host/token.h): what its links prove themselves by
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",
@@ -44,7 +46,8 @@ struct process_parts {
 struct process_tap_head {
     uint64_t time_us;
     uint32_t len;
-    bool out;
+    uint16_t refused;
+    bool out, words; /* as in struct tap_event */
     char medium[16], port[16], address[ENV_KEY_MAX];
 };
 

@@ -730,6 +730,13 @@ static enum err attach_ports(struct virtual_node *n)
     return e;
 }
 
+static enum tap_depth tap_of(const struct virtual *v, const struct component_class *class)
+{
+    if (!v->hooks.on_tap)
+        return TAP_NONE;
+    return v->hooks.taps ? v->hooks.taps(v->hooks.ctx, class) : TAP_ALL;
+}
+
 struct virtual_node *virtual_add(struct virtual *v, const struct component_class *class, const char *name,
                                  unsigned group, const struct component_args *args)
 {
@@ -744,8 +751,9 @@ struct virtual_node *virtual_add(struct virtual *v, const struct component_class
         store_close(store);
         return NULL;
     }
-    bool tapped = v->hooks.on_tap && (!v->hooks.taps || v->hooks.taps(v->hooks.ctx, class));
-    node_prepare(&n->node, tapped ? &host_with_tap : &host, class, v->media, name, v->crypto, store, v->plan);
+    enum tap_depth depth = tap_of(v, class);
+    node_prepare(&n->node, depth ? &host_with_tap : &host, class, v->media, name, v->crypto, store, v->plan);
+    n->node.talk_only = depth == TAP_TALK;
     n->world = v;
     n->group = group;
     n->args = args;

@@ -22,8 +22,8 @@ struct virtual_hooks {
     void (*on_trace)(void *ctx, const struct trace_event *e); /* may be NULL, like the others */
     void (*on_frame)(void *ctx, uint64_t now_us, const char *bus, const struct bus_frame *f);
     void (*on_tap)(void *ctx, const struct tap_event *e);
-    /* Is a component of this class to be tapped? NULL: each is, when there is on_tap. */
-    bool (*taps)(void *ctx, const struct component_class *class);
+    /* How much is heard of a component of this class. NULL: all, when there is on_tap. */
+    enum tap_depth (*taps)(void *ctx, const struct component_class *class);
     /* Taken by a medium that keeps what it carries (medium.keeps). */
     void (*on_keep)(void *ctx, const struct medium *m, const char *file, struct span bytes);
     /* Heard where virtual_put has put frames: those of others. */

@@ -57,16 +57,26 @@ enum compare_result compare_apdu(struct compare *c, const char *reader, bool com
                                  struct span got, char out[COMPARE_TEXT]);
 enum compare_result compare_frame(struct compare *c, const char *bus, const struct bus_frame *recorded,
                                   const struct bus_frame *got, char out[COMPARE_TEXT]);
+/* An SDU of Bluetooth LE that `who` has sent; what he has told his radio. */
+enum compare_result compare_sdu(struct compare *c, const char *who, struct span recorded, struct span got,
+                                char out[COMPARE_TEXT]);
+enum compare_result compare_words(struct compare *c, const char *recorded, const char *got,
+                                  char out[COMPARE_TEXT]);
 /* But for an alive counter, a checksum and what else is drawn anew, are these frames the same? */
 bool compare_frames_alike(const struct bus_frame *a, const struct bus_frame *b);
 
 /* Of what is played from the record: sets `beyond` when it follows from the record's own random numbers. */
 void compare_played_apdu(struct compare *c, const char *reader, bool command, struct span played);
 void compare_played_frame(struct compare *c, const char *bus, const struct bus_frame *played);
+/* To whom it comes. */
+void compare_played_sdu(struct compare *c, const char *who, struct span played);
+void compare_played_news(struct compare *c, const char *words);
 
 /* What it is, for people: "answer to SPAKE2+ VERIFY", "WCP_Status on body". */
 void compare_name_apdu(struct compare *c, const char *reader, bool command, struct span apdu,
                        char out[COMPARE_TEXT]);
+void compare_name_sdu(struct compare *c, const char *who, struct span sdu, char out[COMPARE_TEXT]);
+void compare_name_words(bool news, const char *words, char out[COMPARE_TEXT]);
 void compare_name_frame(const char *bus, const struct bus_frame *f, char out[COMPARE_TEXT]);
 
 /* signals.c: the fields of a frame, as `spaaksim dbc` has them. The first in which two of the same row differ
@@ -78,7 +88,10 @@ struct signal_difference {
 bool signals_differ(const struct bus_frame *a, const struct bus_frame *b, bool (*pass)(const char *name),
                     struct signal_difference *out);
 
-/* Inside: shared by compare_apdu.c and compare_frame.c. */
+/* Inside: shared by compare_apdu.c, compare_air.c and compare_frame.c. */
+enum compare_result compare_say(char out[COMPARE_TEXT], enum compare_result result, const char *what,
+                                struct span a, struct span b);
+enum compare_result compare_explain(char out[COMPARE_TEXT], const char *what, const char *why);
 enum compare_result compare_fields(struct compare *c, struct compare_talk *t, bool command,
                                    struct span recorded, struct span got, char out[COMPARE_TEXT]);
 struct compare_talk *compare_talk_of(struct compare *c, const char *reader);

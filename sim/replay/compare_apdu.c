@@ -77,8 +77,8 @@ static const char *name_of_tag(const struct compare_talk *t, bool command, uint1
 
 /* ---- data ---- */
 
-static enum compare_result say(char out[COMPARE_TEXT], enum compare_result result, const char *what,
-                               struct span a, struct span b)
+enum compare_result compare_say(char out[COMPARE_TEXT], enum compare_result result, const char *what,
+                                struct span a, struct span b)
 {
     size_t at = 0;
     while (at < a.len && at < b.len && a.p[at] == b.p[at])
@@ -91,7 +91,7 @@ static enum compare_result say(char out[COMPARE_TEXT], enum compare_result resul
     return result;
 }
 
-static enum compare_result explain(char out[COMPARE_TEXT], const char *what, const char *why)
+enum compare_result compare_explain(char out[COMPARE_TEXT], const char *what, const char *why)
 {
     snprintf(out, COMPARE_TEXT, "%s: %s", what, why);
     return COMPARE_EXPLAINED;
@@ -112,19 +112,19 @@ static enum compare_result field(struct compare *c, const struct compare_talk *t
     if (span_equal(a->value, b->value))
         return COMPARE_SAME;
     if (c->exact || a->value.len != b->value.len || !find_varying(t, command, a->tag, &v))
-        return say(out, COMPARE_DIFFERENT, what, a->value, b->value);
+        return compare_say(out, COMPARE_DIFFERENT, what, a->value, b->value);
     if (v == VARIES_FOLLOWS)
-        return c->roots ? explain(out, what, "follows from a new random number")
-                        : say(out, COMPARE_DIFFERENT, what, a->value, b->value);
+        return c->roots ? compare_explain(out, what, "follows from a new random number")
+                        : compare_say(out, COMPARE_DIFFERENT, what, a->value, b->value);
     if (v == VARIES_POINT && !are_points(c, a->value, b->value)) {
         snprintf(out, COMPARE_TEXT, "%s: no point of the curve %s", what,
                  p256_check_point(c->crypto, a->value.p) ? "in the record" : "now");
         return COMPARE_DIFFERENT;
     }
     c->roots = true;
-    return explain(out, what,
-                   v == VARIES_LIFE ? "of the life before, which each run lives anew"
-                                    : "a new random number");
+    return compare_explain(out, what,
+                           v == VARIES_LIFE ? "of the life before, which each run lives anew"
+                                            : "a new random number");
 }
 
 static enum compare_result worse(enum compare_result a, enum compare_result b)
@@ -163,11 +163,11 @@ static enum compare_result data(struct compare *c, const struct compare_talk *t,
     if (span_equal(a, b))
         return COMPARE_SAME;
     if (is_sealed(t, command))
-        return !c->exact && c->roots ? explain(out, "ciphertext", "follows from a new random number")
-                                     : say(out, COMPARE_DIFFERENT, "ciphertext", a, b);
+        return !c->exact && c->roots ? compare_explain(out, "ciphertext", "follows from a new random number")
+                                     : compare_say(out, COMPARE_DIFFERENT, "ciphertext", a, b);
     if (a.len && b.len && tlv_well_formed(a) && tlv_well_formed(b))
         return tags(c, t, command, a, b, out);
-    return say(out, COMPARE_DIFFERENT, "data", a, b);
+    return compare_say(out, COMPARE_DIFFERENT, "data", a, b);
 }
 
 /* ---- commands and answers ---- */
@@ -178,10 +178,11 @@ static enum compare_result commands(struct compare *c, struct compare_talk *t, s
     static const char *const names[] = {"CLA", "INS", "P1", "P2"};
     struct apdu_command a, b;
     if (apdu_command_parse(recorded, &a) || apdu_command_parse(got, &b))
-        return say(out, COMPARE_DIFFERENT, "command", recorded, got);
+        return compare_say(out, COMPARE_DIFFERENT, "command", recorded, got);
     for (size_t i = 0; i < 4; i++)
         if (recorded.p[i] != got.p[i])
-            return say(out, COMPARE_DIFFERENT, names[i], span_of(recorded.p + i, 1), span_of(got.p + i, 1));
+            return compare_say(out, COMPARE_DIFFERENT, names[i], span_of(recorded.p + i, 1),
+                               span_of(got.p + i, 1));
     enum compare_result r = data(c, t, true, a.data, b.data, out);
     if (r != COMPARE_SAME || a.has_le == b.has_le)
         return r;
@@ -195,7 +196,7 @@ static enum compare_result answers(struct compare *c, struct compare_talk *t, st
     struct span a, b;
     uint16_t x, y;
     if (apdu_response_parse(recorded, &a, &x) || apdu_response_parse(got, &b, &y))
-        return say(out, COMPARE_DIFFERENT, "answer", recorded, got);
+        return compare_say(out, COMPARE_DIFFERENT, "answer", recorded, got);
     if (x == y)
         return data(c, t, false, a, b, out);
     snprintf(out, COMPARE_TEXT, "status %04X (%s) in the record, now %04X (%s)", x, apdu_status_name(x), y,

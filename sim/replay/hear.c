@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/media/media.h"
 #include "sim/replay/player.h"
 
 #define ROUNDS 20 /* of a cyclic message, by which two runs may be apart */
@@ -34,6 +35,10 @@ void player_name(struct player *p, size_t at, char out[COMPARE_TEXT])
     const struct record_item *i = item(p, at);
     if (i->kind == RECORD_FRAME)
         compare_name_frame(i->who, &i->frame, out);
+    else if (i->kind == RECORD_TELLS || i->kind == RECORD_HEARS)
+        compare_name_words(i->kind == RECORD_HEARS, i->words, out);
+    else if (i->kind == RECORD_LEAVES || i->kind == RECORD_REACHES)
+        compare_name_sdu(&p->compare, i->who, i->bytes, out);
     else
         compare_name_apdu(&p->compare, i->who, i->kind == RECORD_COMMAND, i->bytes, out);
 }
@@ -139,6 +144,68 @@ static size_t next_apdu(const struct player *p, bool command)
     return i;
 }
 
+/* ---- Bluetooth LE ---- */
+
+size_t player_next_air(const struct player *p, const char *who, bool words)
+{
+    size_t i = p->first_unheard;
+    while (i < p->record->count &&
+           !(p->mine[i] && !p->done[i] && item(p, i)->kind == (words ? RECORD_TELLS : RECORD_LEAVES) &&
+             strcmp(item(p, i)->who, who) == 0))
+        i++;
+    return i;
+}
+
+/* An address that was made anew is put back, so that words are those of the record. */
+static void as_recorded(const struct player *p, struct span words, char out[BLE_WORDS])
+{
+    char text[BLE_WORDS], *rest = text;
+    size_t used = 0;
+    snprintf(text, sizeof text, "%.*s", (int)words.len, (const char *)words.p);
+    *out = '\0';
+    for (const char *word; (word = strsep(&rest, " ")) && used < BLE_WORDS;)
+        used +=
+            (size_t)snprintf(out + used, BLE_WORDS - used, "%s%s", used ? " " : "", air_recorded(p, word));
+}
+
+static enum compare_result compare_heard(struct player *p, size_t at, const struct tap_event *e,
+                                         char text[COMPARE_TEXT])
+{
+    const struct record_item *i = item(p, at);
+    const char *address = air_recorded(p, e->to);
+    char words[BLE_WORDS];
+    enum compare_result r;
+    if (e->words) {
+        as_recorded(p, e->bytes, words);
+        r = compare_words(&p->compare, i->words, words, text);
+    } else {
+        r = compare_sdu(&p->compare, i->who, i->bytes, e->bytes, text);
+    }
+    if (r == COMPARE_DIFFERENT || strcmp(address, i->address) == 0)
+        return r;
+    snprintf(text, COMPARE_TEXT, "to %s in the record, now to %s", i->address, address);
+    return COMPARE_DIFFERENT;
+}
+
+static void hear_air(struct player *p, const struct tap_event *e)
+{
+    char text[COMPARE_TEXT] = "", name[COMPARE_TEXT], words[BLE_WORDS];
+    size_t at = player_next_air(p, e->from, e->words);
+    if (at < p->record->count) {
+        take(p, at, compare_heard(p, at, e, text), text);
+    } else if (p->record->air) {
+        snprintf(words, sizeof words, "%.*s", (int)e->bytes.len, (const char *)e->bytes.p);
+        if (e->words)
+            compare_name_words(false, words, name);
+        else
+            compare_name_sdu(&p->compare, e->from, e->bytes, name);
+        unexpected(p, e->time_us, false, name);
+    }
+    player_wake_at(p, e->time_us);
+}
+
+/* ---- APDUs ---- */
+
 /* Only what leaves somebody under test; it is handled later, when he is done with his turn. */
 void player_hear_tap(void *ctx, const struct tap_event *e)
 {
@@ -149,6 +216,11 @@ void player_hear_tap(void *ctx, const struct tap_event *e)
     bool command = m && turns_apdu_port(m, PORT_LISTENS, &port);
     if (p->over || p->compare.beyond || !m)
         return;
+    const struct medium *medium = medium_find(media, e->medium);
+    if (medium && medium->words_shown) {
+        hear_air(p, e);
+        return;
+    }
     if (!command && !turns_apdu_port(m, PORT_ASKS, &port))
         return;
     if (strcmp(m->class->ports[port].name, e->port) != 0)

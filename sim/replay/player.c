@@ -34,6 +34,10 @@ static size_t first_open(struct player *p)
 static bool is_free(struct player *p, const struct player_turn *t)
 {
     size_t at = first_open(p);
+    if (t->deed == DEED_SDU || t->deed == DEED_NEWS) /* answered at once: only the order of lines tells */
+        return at > t->item;
+    if (t->deed == DEED_CALL && at < p->record->count && item(p, at)->time_us == t->at_us)
+        return true; /* answered at once, too */
     return at == p->record->count || item(p, at)->time_us > t->at_us;
 }
 
@@ -62,7 +66,7 @@ static enum err play(struct player *p, const struct player_turn *t)
 {
     const struct record_item *i = t->item < p->record->count ? item(p, t->item) : NULL;
     struct virtual_port *port;
-    assert(i || t->deed > DEED_ANSWER); /* what is said stands in the record */
+    assert(i || t->deed >= DEED_CALL); /* what is said stands in the record */
     switch (t->deed) {
     case DEED_FRAME:
         return virtual_put(p->v, t->group, t->segment, &i->frame);
@@ -72,6 +76,10 @@ static enum err play(struct player *p, const struct player_turn *t)
     case DEED_ANSWER:
         port = port_of(p, t->member, PORT_ASKS);
         return port->twin->send(port, "", i->bytes);
+    case DEED_SDU:
+    case DEED_NEWS:
+        air_play(p, t);
+        return ERR_OK;
     case DEED_FIELD:
         port = port_of(p, t->member, PORT_LISTENS);
         return port->twin->tell(port, "", t->on ? "field-on" : "field-off");
@@ -93,7 +101,11 @@ static void tell_compare(struct player *p, const struct player_turn *t)
 {
     if (t->deed == DEED_FRAME && !turns_is_for_mine(p, t))
         return;
-    if (t->deed == DEED_FRAME)
+    if (t->deed == DEED_SDU)
+        compare_played_sdu(&p->compare, item(p, t->item)->who, item(p, t->item)->bytes);
+    else if (t->deed == DEED_NEWS)
+        compare_played_news(&p->compare, item(p, t->item)->words);
+    else if (t->deed == DEED_FRAME)
         compare_played_frame(&p->compare, item(p, t->item)->who, &item(p, t->item)->frame);
     else if (t->deed == DEED_COMMAND || t->deed == DEED_ANSWER)
         compare_played_apdu(&p->compare, item(p, t->item)->who, t->deed == DEED_COMMAND,
@@ -195,6 +207,7 @@ static void begin(void *ctx, struct run *r, struct virtual *v)
     p->compare.crypto = virtual_crypto(v, "replay");
     p->wake_us = 0;
     virtual_at(v, 100, connect_readers, p);
+    air_begin(p);
     player_go_on(p);
 }
 
@@ -313,9 +326,10 @@ bool player_prepare(struct player *p, char problem[RECORD_PROBLEM])
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         any |= p->mine[i];
-        if (item(p, i)->kind <= RECORD_FRAME && item(p, i)->time_us > p->end_us)
+        if (item(p, i)->kind < RECORD_CALL && item(p, i)->time_us > p->end_us)
             p->end_us = item(p, i)->time_us;
     }
+    pairs_check(p);
     if (!any)
         snprintf(problem, RECORD_PROBLEM, "nothing in the record is said by those who are to be tested");
     return any;
@@ -328,4 +342,5 @@ void player_free(struct player *p)
     free(p->mine);
     free(p->done);
     free(p->findings);
+    free(p->air);
 }

@@ -19,6 +19,7 @@ struct player_finding {
 };
 
 struct player_turn; /* what is to be played */
+struct player_air;
 
 struct player {
     struct run_players players; /* for the run's options */
@@ -38,6 +39,7 @@ struct player {
     size_t first_open;  /* of those that others wait for */
     uint64_t offset_us; /* by which this run is behind the record */
     uint64_t wake_us, stuck_us, end_us;
+    struct player_air *air; /* NULL: nobody's radio is played */
     double began_ms;
     bool over;
     /* what came of it */
@@ -59,10 +61,22 @@ void player_wake_at(struct player *p, uint64_t time_us);
 void player_hear_frame(void *player, uint64_t now_us, const char *bus, const struct bus_frame *f);
 void player_hear_tap(void *player, const struct tap_event *e);
 void player_find(struct player *p, enum compare_result result, size_t at, const char *name, const char *text);
+/* The next words, or SDU, that the record has of him; its count: none. */
+size_t player_next_air(const struct player *p, const char *who, bool words);
 void player_name(struct player *p, size_t at, char out[COMPARE_TEXT]);
 
 /* turns.c: what is to be played and when, and what is to be heard. */
-enum player_deed { DEED_FRAME, DEED_COMMAND, DEED_ANSWER, DEED_CALL, DEED_FIELD, DEED_COME, DEED_GO };
+enum player_deed {
+    DEED_FRAME,
+    DEED_COMMAND,
+    DEED_ANSWER,
+    DEED_SDU,
+    DEED_NEWS,
+    DEED_CALL,
+    DEED_FIELD,
+    DEED_COME,
+    DEED_GO
+};
 struct player_turn {
     enum player_deed deed;
     uint64_t at_us;
@@ -82,5 +96,19 @@ bool turns_is_mine(const struct player *p, const char *bus, const struct bus_fra
 bool turns_is_for_mine(const struct player *p, const struct player_turn *t);
 /* Is this said again and again, so that nobody waits for it? */
 bool turns_is_cyclic(const struct record_item *i);
+/* The port by which a member is on the air; false: none. */
+bool turns_radio(const struct member *m, unsigned *port);
+/* Is he under test, and is what he hears there played? Not when who is at the other end is under test, too.
+ */
+bool turns_is_on_air(const struct player *p, size_t member);
+
+/* pairs.c: SDUs that did not arrive as they left. */
+void pairs_check(struct player *p);
+
+/* air.c: the radios of those under test. */
+void air_begin(struct player *p); /* before anybody starts */
+void air_play(struct player *p, const struct player_turn *t);
+/* What the record calls an address that the player has made anew. */
+const char *air_recorded(const struct player *p, const char *address);
 
 #endif

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "lib/json/json.h"
+#include "lib/media/ble/ble.h"
+#include "sim/run/dk_log.h"
 
 #define DAY_US 86400000000ull /* a virtual run is shorter */
 
@@ -85,9 +87,50 @@ static bool read_frame(struct reading *r, const char *line)
     return r->record->frames = true;
 }
 
+/* It stays in the block, with an end. */
+static const char *keep_text(struct reading *r, const char *text)
+{
+    char *kept = (char *)r->block + r->used;
+    size_t len = strlen(text) + 1;
+    if (len > r->cap - r->used)
+        abort(); /* the block is as long as the file */
+    memcpy(kept, text, len);
+    r->used += len;
+    return kept;
+}
+
+static bool read_air(struct reading *r, const char *line)
+{
+    static const enum record_kind kinds[] = {[DK_LOG_LEAVES] = RECORD_LEAVES,
+                                             [DK_LOG_REACHES] = RECORD_REACHES,
+                                             [DK_LOG_TELLS] = RECORD_TELLS,
+                                             [DK_LOG_HEARS] = RECORD_HEARS};
+    struct dk_log_line l;
+    const char *why = dk_log_read(line, &l);
+    if (why)
+        return refuse(r, why);
+    uint8_t *to = r->block + r->used;
+    bool words = l.kind == DK_LOG_TELLS || l.kind == DK_LOG_HEARS;
+    long n = words ? 0 : hex_decode(l.rest, strlen(l.rest), to, BLE_MTU_MAX);
+    if (!words && n <= 0)
+        return refuse(r, strlen(l.rest) > 2 * BLE_MTU_MAX ? "longer than an SDU may be"
+                                                          : "these are not whole bytes in hex");
+    struct record_item *i = add(r, kinds[l.kind], l.time_us);
+    text_copy(i->who, sizeof i->who, l.who);
+    text_copy(i->what, sizeof i->what, l.other);
+    text_copy(i->address, sizeof i->address, l.address);
+    i->refused = l.refused;
+    i->words = words ? keep_text(r, l.rest) : NULL;
+    i->bytes = span_of(to, (size_t)n);
+    r->used += (size_t)n;
+    return r->record->air = true;
+}
+
 static bool read_talk(struct reading *r, const char *line)
 {
-    return line[0] == '(' ? read_frame(r, line) : read_apdu(r, line);
+    if (line[0] == '(')
+        return read_frame(r, line);
+    return dk_log_is_line(line) ? read_air(r, line) : read_apdu(r, line);
 }
 
 /* ---- files ---- */
@@ -119,9 +162,9 @@ static bool read_file(struct reading *r, bool (*take)(struct reading *r, const c
         return refuse(r, strerror(errno));
     bool known = fstat(fileno(f), &about) == 0 && S_ISREG(about.st_mode);
     bool ok = known ? about.st_size <= RECORD_FILE_MAX || refuse(r, "longer than 64 MB")
-                    : refuse(r, "not a file; name apdu.log, can.log, or both");
+                    : refuse(r, "not a file; name apdu.log, dk.log, can.log");
     if (ok) {
-        r->cap = (size_t)about.st_size / 2 + 1;
+        r->cap = (size_t)about.st_size + 1;
         r->block = malloc(r->cap);
         if (!r->block)
             abort();

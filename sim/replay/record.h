@@ -1,9 +1,10 @@
-/* What a run has left of the talk on its links, read back: apdu.log, can.log (or any log of candump -L), and
- * trace.jsonl for what people did and when a reader's field changed. Every line is checked; a file that is
- * not whole is refused with its line. */
+/* What a run has left of the talk on its links, read back: apdu.log, dk.log, can.log (or any log of
+ * candump -L), and trace.jsonl for what people did and when a reader's field changed. Every line is checked;
+ * a file that is not whole is refused with its line. */
 #ifndef sim_replay_record_h
 #define sim_replay_record_h
 
+#include "lib/ble/words.h"
 #include "lib/can/frame.h"
 #include "lib/env/component.h"
 
@@ -16,18 +17,25 @@ enum record_kind {
     RECORD_COMMAND, /* reader to card */
     RECORD_ANSWER,  /* card to reader */
     RECORD_FRAME,   /* ended on a bus */
+    RECORD_LEAVES,  /* an SDU, to the link */
+    RECORD_REACHES, /* an SDU, from the link */
+    RECORD_TELLS,   /* words to the radio */
+    RECORD_HEARS,   /* its news */
     RECORD_CALL,    /* a person's, to a component */
     RECORD_FIELD    /* of a reader: on or off */
 };
 
 struct record_item {
     enum record_kind kind;
-    uint64_t time_us;        /* as the file says it; of frames since the world's time 0 */
-    unsigned line;           /* of its file, from 1 */
-    const char *file;        /* the name it was read under; the caller's */
-    char who[ENV_NAME_MAX];  /* reader, bus, component */
-    char what[ENV_NAME_MAX]; /* card, call; "on", "off" */
-    struct span bytes;       /* of an APDU; the record's */
+    uint64_t time_us;               /* as the file says it; of frames since the world's time 0 */
+    unsigned line;                  /* of its file, from 1 */
+    const char *file;               /* the name it was read under; the caller's */
+    char who[ENV_NAME_MAX];         /* reader, bus, component */
+    char what[ENV_NAME_MAX];        /* card, call, other end of a link; "on", "off" */
+    struct span bytes;              /* of an APDU, of an SDU; the record's */
+    const char *words;              /* TELLS, HEARS: as the file has them; the record's */
+    enum err refused;               /* TELLS: what the radio said to it */
+    char address[BLE_ADDRESS_TEXT]; /* of a link; "" of the radio itself */
     struct bus_frame frame;
 };
 
@@ -36,7 +44,7 @@ struct record {
     size_t count, cap;
     uint8_t *blocks[RECORD_FILES]; /* what bytes point into */
     size_t files;
-    bool apdus, frames, trace;
+    bool apdus, frames, air, trace; /* air: Bluetooth LE */
     bool foreign_clock; /* frames were recorded by another clock than a virtual world's: they begin at 0 */
 };
 

@@ -48,9 +48,10 @@ static bool read_all(struct record *r, const struct replay_options *o, char prob
     for (size_t i = 0; i < o->file_count; i++)
         if (!record_read(r, o->files[i], VIRTUAL_EPOCH_MS * 1000, problem))
             return false;
-    if (r->foreign_clock && r->apdus) {
+    if (r->foreign_clock && (r->apdus || r->air)) {
         snprintf(problem, RECORD_PROBLEM,
-                 "frames and APDUs of a run in real time have two clocks: give one of the files");
+                 "frames and %s of a run in real time have two clocks: give one of the files",
+                 r->apdus ? "APDUs" : "Bluetooth");
         return false;
     }
     if (!r->foreign_clock && !read_trace(r, o->files[0], problem))

@@ -36,6 +36,31 @@ static bool lives(const struct player *p, size_t member)
     return member < p->scenario->member_count && p->lives[member];
 }
 
+bool turns_radio(const struct member *m, unsigned *port)
+{
+    for (unsigned i = 0; m->class && i < m->class->port_count; i++) {
+        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
+        if (medium && medium->words_shown) {
+            *port = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool turns_is_on_air(const struct player *p, size_t member)
+{
+    const struct member *m = &p->scenario->members[member];
+    unsigned port, other;
+    if (!p->record->air || !p->lives[member] || !turns_radio(m, &port))
+        return false;
+    for (size_t i = 0; i < p->scenario->member_count; i++)
+        if (p->lives[i] && turns_radio(&p->scenario->members[i], &other) &&
+            p->scenario->members[i].class->ports[other].end != m->class->ports[port].end)
+            return false;
+    return true;
+}
+
 /* ---- whose frames ---- */
 
 static bool find_bus(const struct player *p, const char *bus, unsigned *group, enum segment *segment)
@@ -218,6 +243,27 @@ static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
     return true;
 }
 
+/* Its own end's lines of the log: what came is played, what it said is compared. */
+static bool air(struct player *p, size_t at, char problem[RECORD_PROBLEM])
+{
+    const struct record_item *i = &p->record->items[at];
+    size_t member = find_member(p, i->who);
+    bool comes = i->kind == RECORD_REACHES || i->kind == RECORD_HEARS;
+    unsigned port;
+    if (member == p->scenario->member_count || !turns_radio(&p->scenario->members[member], &port)) {
+        snprintf(problem, RECORD_PROBLEM, "%s:%u: %s has nobody with Bluetooth called \"%s\"", i->file,
+                 i->line, p->scenario->name, i->who);
+        return false;
+    }
+    if (!p->lives[member])
+        return true;
+    if (!comes)
+        p->mine[at] = true;
+    else if (turns_is_on_air(p, member))
+        add(p, i->kind == RECORD_HEARS ? DEED_NEWS : DEED_SDU, i->time_us, at, member);
+    return true;
+}
+
 /* The call of the scenario that this one was: the nth of its name to that member. */
 static const struct action *find_action(const struct player *p, size_t at)
 {
@@ -369,6 +415,12 @@ bool turns_make(struct player *p, char problem[RECORD_PROBLEM])
         case RECORD_COMMAND:
         case RECORD_ANSWER:
             ok = apdu(p, i, problem);
+            break;
+        case RECORD_LEAVES:
+        case RECORD_REACHES:
+        case RECORD_TELLS:
+        case RECORD_HEARS:
+            ok = air(p, i, problem);
             break;
         case RECORD_CALL:
             ok = call(p, i, problem);

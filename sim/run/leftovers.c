@@ -12,7 +12,8 @@
 
 #define SEED "seed-"
 
-static const char *const files[] = {"trace.jsonl", "bytes.jsonl", RECORDS_APDUS, "junit.xml", NULL};
+static const char *const files[] = {"trace.jsonl", "bytes.jsonl", RECORDS_APDUS,
+                                    RECORDS_DK,    "junit.xml",   NULL};
 
 /* Folders inside, and how the files end that runs make there: others stay, and their folder with them. */
 static void drop_folders(int folder)

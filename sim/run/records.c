@@ -11,38 +11,14 @@
 #include <unistd.h>
 
 #include "lib/media/media.h"
-#include "sim/run/apdu_hex.h"
 #include "sim/run/boxes.h"
 #include "sim/run/folder.h"
 #include "sim/run/leftovers.h"
-
-/* Processes hand their events over a little late; lines wait as long, to stand in order. */
-#define PRINT_DELAY_US 6000
-
-/* A file that is written line by line. */
-struct record {
-    const char *name; /* NULL: this run does not keep it */
-    FILE *f;
-    uint64_t bytes, written; /* asked for; and really, so that its end is known */
-    bool full, broken;       /* broken: some of it could not be written, and that was said */
-};
-
-struct records {
-    int folder, logs;                /* descriptors, -1: not open */
-    struct record can, bytes, apdus; /* apdus: of a run that has a reader */
-    struct apdu_hex *hex;            /* the same for the console; NULL: not wanted */
-    size_t printed;                  /* events before this one are on the console */
-};
+#include "sim/run/records_parts.h"
 
 void records_path(const struct run *r, const char *file, char *out, size_t cap)
 {
     snprintf(out, cap, "%s/%s", r->options->out, file);
-}
-
-static void say_broken(struct run *r, const char *name, int error)
-{
-    run_fail_as(r, FAILURE_RECORD, "%s/%s is not whole: %s", r->options->out, name, strerror(error));
-    r->hopeless = true; /* a run without its records proves nothing */
 }
 
 /* Two runs in one folder would mix their records: the lock is held for as long as the descriptor. A folder of
@@ -64,15 +40,6 @@ static bool open_folder(struct run *r)
     return false;
 }
 
-static bool open_record(struct run *r, struct record *k, const char *name)
-{
-    k->f = folder_create(r->records->folder, name);
-    if (!k->f)
-        run_fail(r, "cannot write %s/%s: %s", r->options->out, name, strerror(errno));
-    k->name = name;
-    return k->f;
-}
-
 static bool remove_old(struct run *r)
 {
     const char *stays = leftovers_remove(r->records->folder);
@@ -84,23 +51,38 @@ static bool remove_old(struct run *r)
 
 /* ---- what is heard ---- */
 
-static bool has_apdus(const char *medium)
+static const struct medium *medium_of(const struct component_class *class, unsigned port)
 {
-    const struct medium *m = medium_find(media, medium);
-    return m && m->apdus;
+    return medium_find(media, class->ports[port].medium);
 }
 
 static bool is_reader(const struct component_class *class)
 {
-    for (unsigned i = 0; i < class->port_count; i++)
-        if (class->ports[i].end == PORT_LISTENS && has_apdus(class->ports[i].medium))
+    for (unsigned i = 0; i < class->port_count; i++) {
+        const struct medium *m = medium_of(class, i);
+        if (m && m->apdus && class->ports[i].end == PORT_LISTENS)
             return true;
+    }
     return false;
 }
 
-bool records_want(const struct run *r, const struct component_class *class)
+static bool has_radio(const struct component_class *class, enum port_end end)
 {
-    return r->options->bytes || (r->records && r->records->apdus.f && is_reader(class));
+    for (unsigned i = 0; i < class->port_count; i++) {
+        const struct medium *m = medium_of(class, i);
+        if (m && m->words_shown && class->ports[i].end == end)
+            return true;
+    }
+    return false;
+}
+
+enum tap_depth records_want(const struct run *r, const struct component_class *class)
+{
+    const struct records *k = r->records;
+    if (r->options->bytes)
+        return TAP_ALL;
+    bool radio = k && k->dk.f && (has_radio(class, PORT_LISTENS) || has_radio(class, PORT_ASKS));
+    return radio || (k && k->apdus.f && is_reader(class)) ? TAP_TALK : TAP_NONE;
 }
 
 static bool any_reader(const struct run *r)
@@ -111,11 +93,32 @@ static bool any_reader(const struct run *r)
     return false;
 }
 
+/* Both ends of it. */
+static bool any_air(const struct run *r)
+{
+    bool ends[2] = {false, false};
+    for (size_t i = 0; i < r->scenario->member_count; i++) {
+        const struct component_class *class = r->scenario->members[i].class;
+        ends[0] |= class && has_radio(class, PORT_LISTENS);
+        ends[1] |= class && has_radio(class, PORT_ASKS);
+    }
+    return ends[0] && ends[1];
+}
+
 static bool open_apdus(struct run *r)
 {
-    if (r->options->verbose)
+    if (r->options->verbose && !r->records->hex)
         r->records->hex = apdu_hex_new();
-    return open_record(r, &r->records->apdus, RECORDS_APDUS);
+    return record_file_open(r, &r->records->apdus, RECORDS_APDUS);
+}
+
+static bool open_air(struct run *r)
+{
+    if (r->options->verbose && !r->options->quiet)
+        r->records->messages = dk_console_new();
+    if (r->options->verbose && !r->records->hex)
+        r->records->hex = apdu_hex_new();
+    return record_file_open(r, &r->records->dk, RECORDS_DK);
 }
 
 bool records_open(struct run *r)
@@ -124,9 +127,10 @@ bool records_open(struct run *r)
     if (!r->records)
         return false;
     r->records->folder = r->records->logs = -1;
-    return open_folder(r) && remove_old(r) && boxes_open(r) && open_record(r, &r->records->can, "can.log") &&
-           (!r->options->bytes || open_record(r, &r->records->bytes, "bytes.jsonl")) &&
-           (!any_reader(r) || open_apdus(r));
+    return open_folder(r) && remove_old(r) && boxes_open(r) &&
+           record_file_open(r, &r->records->can, "can.log") &&
+           (!r->options->bytes || record_file_open(r, &r->records->bytes, "bytes.jsonl")) &&
+           (!any_reader(r) || open_apdus(r)) && (!any_air(r) || open_air(r));
 }
 
 bool records_inside(struct run *r, const char *name, unsigned mode)
@@ -151,158 +155,23 @@ int records_folder(const struct run *r)
     return records_are_kept(r) ? r->records->folder : -1;
 }
 
-static void close_record(struct record *k)
-{
-    if (k->f)
-        fclose(k->f);
-    k->f = NULL;
-}
-
 void records_close(struct run *r)
 {
     if (!r->records)
         return;
-    close_record(&r->records->can);
-    close_record(&r->records->bytes);
-    close_record(&r->records->apdus);
+    record_file_close(&r->records->can);
+    record_file_close(&r->records->bytes);
+    record_file_close(&r->records->apdus);
+    record_file_close(&r->records->dk);
     apdu_hex_free(r->records->hex);
+    dk_console_free(r->records->messages);
     if (r->records->folder >= 0)
         close(r->records->folder);
     free(r->records);
     r->records = NULL;
 }
 
-/* ---- the console ---- */
-
-/* What a tool or an attacker notes is what whoever asked it wants to know. */
-static bool is_from_outside(const struct run *r, const struct trace_event *e)
-{
-    const struct member *m = scenario_member(r->scenario, e->component);
-    return m && m->class && m->class->place == PLACE_OUTSIDE;
-}
-
-static bool worth_a_line(const struct run *r, const struct trace_event *e)
-{
-    switch ((enum trace_kind)e->kind) {
-    case TRACE_SEND:
-    case TRACE_STEP:
-    case TRACE_ACCEPT:
-    case TRACE_REJECT:
-    case TRACE_APDU:
-    case TRACE_HOLD:
-    case TRACE_DROP:
-    case TRACE_RETRY:
-    case TRACE_FAIL:
-    case TRACE_FAULT:
-    case TRACE_CALL:
-    case TRACE_SHOW:
-        return true;
-    case TRACE_LIFE:
-        return strcmp(e->detail, "started") != 0 || e->sequence > 1;
-    case TRACE_NOTE:
-        return r->options->verbose || is_from_outside(r, e);
-    default:
-        return r->options->verbose;
-    }
-}
-
-#define ELLIPSIS "\xE2\x80\xA6"
-
-/* Cuts a line at the width of the terminal; what sets colours takes none of it. */
-static void fit(char text[TRACE_TEXT_MAX], unsigned columns)
-{
-    unsigned used = 0;
-    char *cut = NULL;
-    for (char *p = text; *p; p++) {
-        if (*p == '\033')
-            p += strcspn(p, "m");
-        else if ((*p & 0xC0) != 0x80 && ++used == columns)
-            cut = p; /* the last column: for the ellipsis, if more comes */
-    }
-    if (used <= columns || !cut)
-        return;
-    const char *plain = strstr(cut, "\033[0m") ? "\033[0m" : "";
-    snprintf(cut, TRACE_TEXT_MAX - (size_t)(cut - text), ELLIPSIS "%s", plain);
-}
-
-static void print_line(const struct run *r, const char *text)
-{
-    if (r->options->print)
-        r->options->print(text);
-    else
-        puts(text);
-}
-
-static void print_event(const struct run *r, const struct trace_event *e)
-{
-    char text[TRACE_TEXT_MAX], hex[APDU_HEX_LINE];
-    if (r->options->quiet || !worth_a_line(r, e))
-        return;
-    trace_text(e, r->options->colour, text);
-    if (r->options->columns)
-        fit(text, r->options->columns);
-    print_line(r, text);
-    for (size_t i = 0; r->records->hex && apdu_hex_row(r->records->hex, e, i, hex); i++)
-        print_line(r, hex);
-}
-
-static void print_until(struct run *r, uint64_t time_us)
-{
-    struct records *k = r->records;
-    while (k->printed < r->event_count && r->events[k->printed].time_us <= time_us)
-        print_event(r, &r->events[k->printed++]);
-}
-
-void records_event(struct run *r, size_t at)
-{
-    if (!r->records || at >= r->records->printed)
-        return;
-    print_event(r, &r->events[at]); /* late: out of its place, but said */
-    r->records->printed++;
-}
-
-void records_pump(struct run *r, uint64_t now_us)
-{
-    if (r->records && now_us >= PRINT_DELAY_US)
-        print_until(r, now_us - PRINT_DELAY_US);
-}
-
-uint64_t records_due_us(const struct run *r)
-{
-    const struct records *k = r->records;
-    if (!k || k->printed >= r->event_count || r->options->quiet)
-        return UINT64_MAX;
-    return r->events[k->printed].time_us + PRINT_DELAY_US;
-}
-
 /* ---- the files ---- */
-
-/* May so much more be written? What a record leaves out is said in the trace. */
-static bool has_room(struct run *r, struct record *k, uint64_t now_us, size_t len)
-{
-    char text[96];
-    uint64_t limit = r->options->record_max ? r->options->record_max : RECORD_MAX;
-    errno = 0; /* what a write then leaves in it is its reason */
-    if (!k->f || k->full || k->broken)
-        return false;
-    k->bytes += len;
-    if (k->bytes <= limit)
-        return true;
-    k->full = true;
-    snprintf(text, sizeof text, "%s ends here: it has its %" PRIu64 " MB (--max-record)", k->name,
-             limit / 1000000);
-    run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
-    return false;
-}
-
-static void look_at(struct run *r, struct record *k, bool flush)
-{
-    if (!k->f || k->broken)
-        return;
-    k->broken = (flush && fflush(k->f) != 0) || ferror(k->f);
-    if (k->broken)
-        say_broken(r, k->name, errno ? errno : EIO);
-}
 
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
@@ -310,83 +179,89 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
     if (!r->records)
         return;
     bus_log_print((uint64_t)(r->wall_offset_us + (int64_t)now_us), bus, f, line);
-    if (!has_room(r, &r->records->can, now_us, strlen(line) + 1))
+    if (!record_file_has_room(r, &r->records->can, now_us, strlen(line) + 1))
         return;
-    r->records->can.written += (uint64_t)fprintf(r->records->can.f, "%s\n", line);
-    look_at(r, &r->records->can, false);
-}
-
-static void write_hex(struct record *k, struct span bytes)
-{
-    for (size_t i = 0; i < bytes.len; i++)
-        k->written += (uint64_t)fprintf(k->f, "%02x", bytes.p[i]);
+    record_file_print(&r->records->can, "%s\n", line);
+    record_file_check(r, &r->records->can, false);
 }
 
 /* The reader's end names the card; at the card's end there is only one reader, and its line is another's. */
 static void log_apdu(struct run *r, const struct tap_event *e)
 {
-    struct record *k = &r->records->apdus;
-    if (!*e->from || !*e->to || !has_apdus(e->medium))
+    struct record_file *k = &r->records->apdus;
+    if (!*e->from || !*e->to)
         return;
     if (r->records->hex)
         apdu_hex_keep(r->records->hex, e->bytes);
-    if (!has_room(r, k, e->time_us, 2 * e->bytes.len + 80))
+    if (!record_file_has_room(r, k, e->time_us, 2 * e->bytes.len + 80))
         return;
-    k->written += (uint64_t)fprintf(k->f, "%12.3f ms  %s %s %c ", (double)e->time_us / 1000.0,
-                                    e->out ? e->from : e->to, e->out ? e->to : e->from, e->out ? '>' : '<');
-    write_hex(k, e->bytes);
-    k->written += (uint64_t)fprintf(k->f, "\n");
-    look_at(r, k, false);
+    record_file_print(k, "%12.3f ms  %s %s %c ", (double)e->time_us / 1000.0, e->out ? e->from : e->to,
+                      e->out ? e->to : e->from, e->out ? '>' : '<');
+    record_file_print_hex(k, e->bytes);
+    record_file_print(k, "\n");
+    record_file_check(r, k, false);
+}
+
+static void log_dk(struct run *r, const struct tap_event *e)
+{
+    struct record_file *k = &r->records->dk;
+    char lead[DK_LOG_LEAD];
+    if (e->out && !e->words && r->options->verbose)
+        dk_console_keep(r->records->messages, r->records->hex, e);
+    dk_log_lead(&r->records->air, e, lead);
+    if (!record_file_has_room(r, k, e->time_us, strlen(lead) + 2 * e->bytes.len + 1))
+        return;
+    record_file_print(k, "%s", lead);
+    if (e->words)
+        record_file_print(k, "%.*s", (int)e->bytes.len, (const char *)e->bytes.p);
+    else
+        record_file_print_hex(k, e->bytes);
+    record_file_print(k, "\n");
+    record_file_check(r, k, false);
+}
+
+static void log_bytes(struct run *r, const struct tap_event *e)
+{
+    struct record_file *k = &r->records->bytes;
+    char from[TEXT_JSON_MAX(ENV_KEY_MAX)], to[TEXT_JSON_MAX(ENV_KEY_MAX)];
+    if (!record_file_has_room(r, k, e->time_us, 2 * e->bytes.len + 160))
+        return;
+    text_json(e->from, from, sizeof from);
+    text_json(e->to, to, sizeof to);
+    record_file_print(
+        k,
+        "{\"schema\":%d,\"t_us\":%" PRIu64
+        ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
+        RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
+    record_file_print_hex(k, e->bytes);
+    record_file_print(k, "\"}\n");
+    record_file_check(r, k, false);
 }
 
 void records_tap(struct run *r, const struct tap_event *e)
 {
-    struct record *k = r->records ? &r->records->bytes : NULL;
-    if (k)
+    const struct medium *m = r->records ? medium_find(media, e->medium) : NULL;
+    if (m && m->apdus)
         log_apdu(r, e);
-    char from[TEXT_JSON_MAX(ENV_KEY_MAX)], to[TEXT_JSON_MAX(ENV_KEY_MAX)];
-    if (!k || !has_room(r, k, e->time_us, 2 * e->bytes.len + 160))
-        return;
-    text_json(e->from, from, sizeof from);
-    text_json(e->to, to, sizeof to);
-    k->written += (uint64_t)fprintf(
-        k->f,
-        "{\"schema\":%d,\"t_us\":%" PRIu64
-        ",\"medium\":\"%s\",\"port\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"at\":\"%s\",\"hex\":\"",
-        RECORDS_BYTES_SCHEMA, e->time_us, e->medium, e->port, from, to, e->out ? "out" : "in");
-    write_hex(k, e->bytes);
-    k->written += (uint64_t)fprintf(k->f, "\"}\n");
-    look_at(r, k, false);
+    if (m && m->words_shown)
+        log_dk(r, e);
+    if (r->records && !e->words)
+        log_bytes(r, e);
 }
 
 static void write_trace(struct run *r)
 {
     char json[TRACE_JSON_MAX];
-    struct record k = {0};
-    if (!open_record(r, &k, "trace.jsonl"))
+    struct record_file k = {0};
+    if (!record_file_open(r, &k, "trace.jsonl"))
         return;
     errno = 0;
     for (size_t i = 0; i < r->event_count; i++) {
         trace_json(&r->events[i], json);
         fprintf(k.f, "%s\n", json);
     }
-    look_at(r, &k, true);
-    close_record(&k);
-}
-
-/* Is the file of that name still the one that was written, and as long? */
-static void look_for_record(struct run *r, const struct record *k)
-{
-    struct stat ours, there;
-    if (!k->f || k->broken)
-        return;
-    bool same = fstat(fileno(k->f), &ours) == 0 &&
-                fstatat(r->records->folder, k->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-                ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
-    if (!same || (uint64_t)ours.st_size != k->written)
-        run_fail_as(r, FAILURE_RECORD,
-                    "%s/%s is not whole: somebody else has changed it while the run went on", r->options->out,
-                    k->name);
+    record_file_check(r, &k, true);
+    record_file_close(&k);
 }
 
 /* A folder that was taken away takes the records with it, whatever could still be written. */
@@ -400,19 +275,21 @@ static void look_for_folder(struct run *r)
                     r->options->out);
         return;
     }
-    look_for_record(r, &r->records->can);
-    look_for_record(r, &r->records->bytes);
-    look_for_record(r, &r->records->apdus);
+    record_file_look(r, &r->records->can);
+    record_file_look(r, &r->records->bytes);
+    record_file_look(r, &r->records->apdus);
+    record_file_look(r, &r->records->dk);
 }
 
 void records_settle(struct run *r)
 {
     if (!records_are_kept(r))
         return;
-    print_until(r, UINT64_MAX);
-    look_at(r, &r->records->can, true);
-    look_at(r, &r->records->bytes, true);
-    look_at(r, &r->records->apdus, true);
+    records_print_until(r, UINT64_MAX);
+    record_file_check(r, &r->records->can, true);
+    record_file_check(r, &r->records->bytes, true);
+    record_file_check(r, &r->records->apdus, true);
+    record_file_check(r, &r->records->dk, true);
     write_trace(r);
     look_for_folder(r);
 }
@@ -440,6 +317,6 @@ bool records_report(struct run *r, uint64_t now_us)
     FILE *f = folder_create(r->records->folder, "junit.xml");
     if (f && report_write_junit(f, &row, 1))
         return true;
-    say_broken(r, "junit.xml", errno);
+    record_file_say_broken(r, "junit.xml", errno);
     return false;
 }

@@ -1,5 +1,5 @@
-/* What a run leaves behind, and what it says while it runs: trace.jsonl, can.log, apdu.log, bytes.jsonl,
- * junit.xml and the lines on the console. A run without records has none of this. */
+/* What a run leaves behind, and what it says while it runs: trace.jsonl, can.log, apdu.log, dk.log,
+ * bytes.jsonl, junit.xml and the lines on the console. A run without records has none of this. */
 #ifndef sim_run_records_h
 #define sim_run_records_h
 
@@ -14,12 +14,15 @@ void records_close(struct run *r);
 /* An event was put in at that place. */
 void records_event(struct run *r, size_t at);
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
-/* Are the bytes of a component of this class to be heard? Those of each with --bytes, else of readers. */
-bool records_want(const struct run *r, const struct component_class *class);
+/* How much of a component of this class is to be heard: all with --bytes, else what apdu.log and dk.log keep.
+ */
+enum tap_depth records_want(const struct run *r, const struct component_class *class);
 /* A line of bytes.jsonl, as docs/bytes.schema.json describes it. */
 #define RECORDS_BYTES_SCHEMA 1
 /* And of apdu.log, at the reader's end: "    12.345 ms  wcp card1 > 00a4...", which `spaaksim apdu` reads. */
 #define RECORDS_APDUS "apdu.log"
+/* And of dk.log, at both ends of Bluetooth LE (sim/run/dk_log.h), which `spaaksim dk` reads. */
+#define RECORDS_DK "dk.log"
 void records_tap(struct run *r, const struct tap_event *e);
 /* Is there a folder with records of this run? */
 bool records_are_kept(const struct run *r);

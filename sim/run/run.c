@@ -188,6 +188,7 @@ void run_on_event(struct run *r, const struct trace_event *e)
     calls_take(r, e);
     judge_claim(r, e);
     links_take(r, e);
+    externals_event(r, e);
     awaken_triggers(r, e);
 }
 
@@ -279,13 +280,14 @@ void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
     follow_up(r, TRIGGER_RESTART, fault, now_us + r->plan.faults[fault].delay_ms * 1000ull);
 }
 
-static void move(struct run *r, const struct action *a, uint64_t now_us)
+void run_move(struct run *r, const struct action *a, uint64_t now_us)
 {
     const struct member *to = &r->scenario->members[a->member], *from = &r->scenario->members[a->other];
     char text[2 * 31 + sizeof " to : " + sizeof a->way];
     snprintf(text, sizeof text, "%.31s to %.31s: %s", from->name, to->name, a->way);
     run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
-    r->ops->move(r, a);
+    if (!externals_move(r, a, text, now_us))
+        r->ops->move(r, a);
 }
 
 static void act(struct run *r, size_t action, uint64_t now_us)
@@ -295,7 +297,7 @@ static void act(struct run *r, size_t action, uint64_t now_us)
     if (trial && trial->may && !trial->may(trial->ctx, action))
         return;
     if (a->moves)
-        move(r, a, now_us);
+        run_move(r, a, now_us);
     else if (!externals_call(r, a, now_us))
         r->ops->call(r, a);
 }

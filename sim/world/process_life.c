@@ -119,6 +119,8 @@ static int on_tap(sd_event_source *s, int fd, uint32_t revents, void *ctx)
                               .from = h.out ? c->name : h.address,
                               .to = h.out ? h.address : c->name,
                               .out = h.out,
+                              .words = h.words,
+                              .refused = (enum err)h.refused,
                               .bytes = span_of(packet + sizeof h, (size_t)len - sizeof h)};
         run_on_tap(c->world->run, &e);
     }
@@ -254,7 +256,7 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     struct zygote_request r = {0};
     struct spawn_fd fds[ZYGOTE_FDS + 1];
     size_t n = 0;
-    bool tapped = records_want(w->run, c->member->class);
+    bool tapped = records_want(w->run, c->member->class) != TAP_NONE;
     if (!process_setup_configure(w, c) ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) != 0 ||
         (tapped && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, tap) != 0))
@@ -264,6 +266,8 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     fds[n++] = (struct spawn_fd){PROCESS_TOKENS_FD, c->tokens};
     if (tapped)
         fds[n++] = (struct spawn_fd){PROCESS_TAP_FD, tap[1]};
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fds[n++] = (struct spawn_fd){PROCESS_MEMO_FD, w->run->options->memo_fd};
     for (int i = 0, as = PROCESS_LISTEN_FD; i < ENV_PORTS; i++)
         if (c->listen_fd[i] >= 0)
             fds[n++] = (struct spawn_fd){as++, c->listen_fd[i]};

@@ -398,8 +398,11 @@ bool process_setup_configure(struct process_world *w, struct child *c)
     fprintf(f, "name=%s\nserial=%s\nstore=%s\nstart_ns=%llu\ncontrol=%d\nsequence=%u\nboard=%d\nslot=%u\n",
             c->name, c->member->serial, c->store_path, (unsigned long long)w->start_ns, PROCESS_CONTROL_FD,
             c->sequence, PROCESS_BOARD_FD, c->slot);
-    if (records_want(w->run, c->member->class))
-        fprintf(f, "tap=%d\n", PROCESS_TAP_FD);
+    enum tap_depth depth = records_want(w->run, c->member->class);
+    if (depth)
+        fprintf(f, "tap=%d\ntap_depth=%d\n", PROCESS_TAP_FD, (int)depth);
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fprintf(f, "memo=%d\n", PROCESS_MEMO_FD);
     struct token_ring ring = {NULL, 0, 0};
     bool ok = write_links(w, c, &ring, f);
     c->tokens = ok ? token_ring_seal(&ring) : -1;

@@ -58,19 +58,20 @@ static void on_outside(void *ctx, unsigned group, enum segment s, const struct b
         run_on_connector(r, group, virtual_now_us(world_of_run(r)->v), f);
 }
 
-static bool has_apdus(const struct component_class *class)
+static bool talks(const struct component_class *class)
 {
     for (size_t i = 0; i < class->port_count; i++) {
         const struct medium *m = medium_find(media, class->ports[i].medium);
-        if (m && m->apdus)
+        if (m && medium_talks(m))
             return true;
     }
     return false;
 }
 
-static bool taps(void *ctx, const struct component_class *class)
+static enum tap_depth taps(void *ctx, const struct component_class *class)
 {
-    return records_want(ctx, class) || (players_of(ctx) && has_apdus(class));
+    enum tap_depth depth = records_want(ctx, class);
+    return depth == TAP_NONE && players_of(ctx) && talks(class) ? TAP_TALK : depth;
 }
 
 static void on_tap(void *ctx, const struct tap_event *e)

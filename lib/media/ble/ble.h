@@ -72,6 +72,7 @@
 #define BLE_SUPERVISION_MS 2000
 #define BLE_PAIRING_MS     30000
 #define BLE_KEY_MS         5000 /* for "encrypt" or "no-key"; then as "no-key" */
+#define BLE_FOREIGN        "*"  /* in a central's endpoint, before a peripheral that somebody outside plays */
 
 extern const struct medium medium_ble;
 

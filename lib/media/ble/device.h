@@ -16,6 +16,9 @@
 
 #define BLE_NEVER UINT64_MAX
 
+/* The stream of the nth draw of somebody's radio in virtual time: name, n from 1. */
+#define BLE_STREAM "ble %s %u"
+
 struct ble_device_hooks {
     void *ctx;
     void (*news)(void *ctx, const char *address, const char *news);

@@ -97,7 +97,7 @@ static void on_before_random(void *ctx)
 {
     struct end *e = ctx;
     char stream[ENV_NAME_MAX + 24];
-    snprintf(stream, sizeof stream, "ble %s %u", virtual_name(e->port->node), ++e->draws);
+    snprintf(stream, sizeof stream, BLE_STREAM, virtual_name(e->port->node), ++e->draws);
     virtual_crypto(virtual_of(e->port), stream);
 }
 

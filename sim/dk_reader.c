@@ -1,0 +1,219 @@
+/* spaaksim dk: Digital Key messages of Bluetooth LE as text, for dk.log and captures. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/ccc/dk_fields.h"
+#include "lib/media/ble/ble.h"
+#include "sim/commands.h"
+#include "sim/run/dk_log.h"
+
+#define LINE_MAX_TEXT (2 * BLE_MTU_MAX + DK_LOG_LEAD)
+#define INDENT        "                  "
+
+struct line {
+    struct dk_log_line log;
+    unsigned number;
+    size_t len; /* of the SDU */
+    uint8_t *sdu;
+    bool paired; /* it has left and arrived */
+};
+
+struct lines {
+    struct line *list;
+    size_t count, cap, first_open; /* first_open: before it all are paired, or need not be */
+};
+
+/* ---- one message ---- */
+
+static void print_fields(struct span sdu)
+{
+    struct dk_message m;
+    struct dk_field f[DK_FIELDS_MAX];
+    char value[DK_VALUE_MAX];
+    size_t n = dk_message_parse(sdu, &m) == ERR_OK ? dk_fields(&m, f) : 0;
+    for (size_t i = 0; i < n; i++) {
+        dk_fields_describe(&m, &f[i], value);
+        printf(INDENT "%-18s %s\n", f[i].name, value);
+    }
+    for (size_t i = 0; !n && i < sdu.len; i++)
+        printf("%s%02x%s", i % 32 ? i % 8 ? "" : " " : INDENT, sdu.p[i],
+               i % 32 == 31 || i + 1 == sdu.len ? "\n" : "");
+}
+
+static void print_message(const char *lead, struct span sdu, bool verbose)
+{
+    char text[DK_TEXT_MAX];
+    dk_fields_line(sdu, text);
+    printf("%s%s\n", lead, text);
+    if (verbose)
+        print_fields(sdu);
+}
+
+static bool refuse(const char *text, unsigned number, const char *why)
+{
+    char lead[61], shown[121], where[24] = "";
+    snprintf(lead, sizeof lead, "%.60s", text);
+    lead[strcspn(lead, "\n")] = '\0';
+    text_shown(shown, sizeof shown, lead);
+    if (number)
+        snprintf(where, sizeof where, "line %u: ", number);
+    fprintf(stderr, "spaaksim dk: %s%s: %s\n", where, why, shown);
+    return false;
+}
+
+/* Hex with or without blanks and colons. */
+static long decode(const char *text, uint8_t out[BLE_MTU_MAX])
+{
+    static char hex[2 * BLE_MTU_MAX + 1];
+    size_t n = 0;
+    for (; *text; text++) {
+        if (isspace((unsigned char)*text) || *text == ':')
+            continue;
+        if (n == sizeof hex - 1)
+            return -1;
+        hex[n++] = *text;
+    }
+    return n ? hex_decode(hex, n, out, BLE_MTU_MAX) : -1;
+}
+
+static bool describe(const char *text, unsigned number, bool verbose)
+{
+    uint8_t sdu[BLE_MTU_MAX];
+    long len = decode(text, sdu);
+    if (len <= 0)
+        return refuse(text, number, "not hex, or longer than an SDU may be");
+    print_message("", span_of(sdu, (size_t)len), verbose);
+    return true;
+}
+
+/* ---- a log ---- */
+
+static bool is_sdu(const struct line *l)
+{
+    return l->log.kind == DK_LOG_LEAVES || l->log.kind == DK_LOG_REACHES;
+}
+
+static struct line *add(struct lines *all, const struct dk_log_line *log, unsigned number)
+{
+    if (all->count == all->cap) {
+        all->cap = all->cap ? 2 * all->cap : 256;
+        all->list = realloc(all->list, all->cap * sizeof *all->list);
+        if (!all->list)
+            abort();
+    }
+    struct line *l = &all->list[all->count++];
+    *l = (struct line){.log = *log, .number = number};
+    l->log.rest = strdup(log->rest);
+    if (!l->log.rest)
+        abort();
+    return l;
+}
+
+static bool take(struct lines *all, char *text, unsigned number)
+{
+    struct dk_log_line log;
+    uint8_t sdu[BLE_MTU_MAX];
+    text[strcspn(text, "\n")] = '\0';
+    const char *why = dk_log_read(text, &log);
+    if (why)
+        return refuse(text, number, why);
+    bool carries = log.kind == DK_LOG_LEAVES || log.kind == DK_LOG_REACHES;
+    long len = carries ? decode(log.rest, sdu) : 0;
+    if (carries && len <= 0)
+        return refuse(text, number, "not hex, or longer than an SDU may be");
+    struct line *l = add(all, &log, number);
+    l->len = (size_t)len;
+    l->sdu = malloc(l->len + 1);
+    if (!l->sdu)
+        abort();
+    memcpy(l->sdu, sdu, l->len);
+    return true;
+}
+
+static bool is_same(const struct line *left, const struct line *came)
+{
+    return left->log.kind == DK_LOG_LEAVES && !left->paired &&
+           span_equal(span_of(left->sdu, left->len), span_of(came->sdu, came->len)) &&
+           strcmp(left->log.who, came->log.other) == 0 && strcmp(left->log.other, came->log.who) == 0;
+}
+
+/* Two processes write: what arrives may stand before what has left. */
+static void pair(struct lines *all, struct line *came)
+{
+    while (all->first_open < all->count &&
+           (all->list[all->first_open].paired || all->list[all->first_open].log.kind != DK_LOG_LEAVES))
+        all->first_open++;
+    for (size_t i = all->first_open; i < all->count; i++)
+        if (is_same(&all->list[i], came)) {
+            all->list[i].paired = came->paired = true;
+            return;
+        }
+}
+
+static void print_line(const struct line *l, bool verbose)
+{
+    static const char *const marks[] = {
+        [DK_LOG_LEAVES] = ">", [DK_LOG_REACHES] = "<", [DK_LOG_TELLS] = "tells", [DK_LOG_HEARS] = "hears"};
+    char lead[DK_LOG_LEAD];
+    bool again = l->log.kind == DK_LOG_REACHES && l->paired;
+    snprintf(lead, sizeof lead, "%12.3f ms  %s %s %s ", (double)l->log.time_us / 1000.0, l->log.who,
+             l->log.other, marks[l->log.kind]);
+    if (is_sdu(l) && !again)
+        print_message(lead, span_of(l->sdu, l->len), verbose);
+    else if (!is_sdu(l) && verbose)
+        printf("%s%s%s%s%s\n", lead, l->log.rest, l->log.refused ? " (" : "",
+               l->log.refused ? err_name(l->log.refused) : "", l->log.refused ? ")" : "");
+}
+
+static void print_log(struct lines *all, bool verbose)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].log.kind == DK_LOG_REACHES)
+            pair(all, &all->list[i]);
+    for (size_t i = 0; i < all->count; i++)
+        print_line(&all->list[i], verbose);
+    for (size_t i = 0; i < all->count; i++)
+        if (all->list[i].log.kind == DK_LOG_LEAVES && !all->list[i].paired)
+            printf("line %u did not arrive\n", all->list[i].number);
+}
+
+static void free_log(struct lines *all)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        char *rest = (char *)(uintptr_t)all->list[i].log.rest;
+        free(rest);
+        free(all->list[i].sdu);
+    }
+    free(all->list);
+}
+
+static bool read_log(bool verbose)
+{
+    static char text[LINE_MAX_TEXT];
+    struct lines all = {.count = 0};
+    unsigned number = 0;
+    bool ok = true;
+    while (fgets(text, sizeof text, stdin)) {
+        number++;
+        if (dk_log_is_line(text))
+            ok &= take(&all, text, number);
+        else if (text[strspn(text, " \t\r\n")])
+            ok &= describe(text, number, verbose);
+    }
+    print_log(&all, verbose);
+    free_log(&all);
+    return ok;
+}
+
+int command_dk(int argc, char **argv)
+{
+    bool verbose = argc > 1 && strcmp(argv[1], "--verbose") == 0, ok = true;
+    int first = verbose ? 2 : 1;
+    if (argc == first)
+        return read_log(verbose) ? EXIT_PASSED : EXIT_WRONG;
+    for (int i = first; i < argc; i++)
+        ok &= describe(argv[i], 0, verbose);
+    return ok ? EXIT_PASSED : EXIT_WRONG;
+}
