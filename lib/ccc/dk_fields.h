@@ -31,7 +31,8 @@ const char *dk_event_name(uint8_t code);
 #define DK_VALUE_MAX 100
 void dk_fields_describe(const struct dk_message *m, const struct dk_field *f, char out[DK_VALUE_MAX]);
 /* One line for people: "SE DK_APDU_RQ, 19 bytes: SELECT applet 00 A4 04 00, 13 bytes",
- * "Event notification, 2 bytes: category 01, code 00 deselect_SE". What is sealed or random has its length. */
+ * "Event notification, 2 bytes: category 01, code 00 deselect_SE". What is sealed or random has its length.
+ */
 #define DK_TEXT_MAX 400
 void dk_fields_line(struct span sdu, char out[DK_TEXT_MAX]);
 
