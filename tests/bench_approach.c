@@ -25,7 +25,7 @@
 #include "sim/world/world.h"
 #include "tests/figures.h"
 
-enum { ROUNDS = 31, ENTRIES = 100, CLOCKS = 20000 };
+enum { ROUNDS = 31, ENTRIES = 100, CLOCKS = 500 };
 
 /* ---- the operations: each call of ours is timed (the Makefile has the same list) ---- */
 
@@ -94,15 +94,19 @@ TIMED2(int, EVP_KDF_derive, (EVP_KDF_CTX * ctx, unsigned char *key, size_t len, 
 TIMED2(int, SHA256_Update, (SHA256_CTX * sha, const void *data, size_t len), (sha, data, len))
 TIMED2(int, SHA256_Final, (unsigned char *out, SHA256_CTX *sha), (out, sha))
 
-/* What the two readings of the clock add to a call. */
+/* What the two readings of the clock add to a call: as little as in the rounds that count. */
 static double clock_s(void)
 {
-    double sum = 0;
-    for (int i = 0; i < CLOCKS; i++) {
-        double t = cpu_s();
-        sum += cpu_s() - t;
+    double best = 1;
+    for (int k = 0; k < ROUNDS; k++) {
+        double sum = 0;
+        for (int i = 0; i < CLOCKS; i++) {
+            double t = cpu_s();
+            sum += cpu_s() - t;
+        }
+        best = sum / CLOCKS < best ? sum / CLOCKS : best;
     }
-    return sum / CLOCKS;
+    return best;
 }
 
 /* ---- an approach in virtual time ---- */
@@ -172,7 +176,16 @@ static struct approach_cost approach(const struct scenario *s, const char *phone
     return c;
 }
 
-static struct approach_cost median_of(const char *path, const char *phone, const char *bcm)
+/* Of rounds that are all the same work: what others have disturbed least. */
+static double least(const double s[ROUNDS])
+{
+    double best = s[0];
+    for (size_t i = 1; i < ROUNDS; i++)
+        best = s[i] < best ? s[i] : best;
+    return best;
+}
+
+static struct approach_cost best_of(const char *path, const char *phone, const char *bcm)
 {
     struct tree_problem problem = {0};
     struct scenario *s;
@@ -194,8 +207,8 @@ static struct approach_cost median_of(const char *path, const char *phone, const
     past_forget();
     work_memo_free(memo);
     free(s);
-    c.all_s = figure_median(all_s, ROUNDS);
-    c.crypto_s = figure_median(crypto_s, ROUNDS);
+    c.all_s = least(all_s);
+    c.crypto_s = least(crypto_s);
     return c;
 }
 
@@ -206,14 +219,13 @@ static void first_approaches(void)
     snprintf(path, sizeof path, "%s/bench-approach.yaml", dir);
     FILE *f = mkdir(dir, 0700) == 0 ? fopen(path, "we") : NULL;
     figure_must(f && fputs(two_cars, f) >= 0 && fclose(f) == 0, "a scenario");
-    const struct approach_cost c = median_of(path, "other", "v0002.bcm");
+    const struct approach_cost c = best_of(path, "other", "v0002.bcm");
     unlink(path);
     rmdir(dir);
     snprintf(is, sizeof is, "the %u P-256 operations and %u symmetric calls of the same approach alone",
              c.p256.calls, c.symmetric.calls);
     figure_report("virtual_first_approaches", 1 / c.all_s,
-                  "1/s of CPU, recognised to unlocked, all components, median of 31", 1 / c.crypto_s, is,
-                  0.6);
+                  "1/s of CPU, recognised to unlocked, all components, best of 31", 1 / c.crypto_s, is, 0.6);
 }
 
 /* ---- passive entry in processes ---- */
@@ -268,7 +280,7 @@ static void passive_entries(const char *build)
     static double ms[ENTRIES];
     char out[200], command[300];
     static const char entry[] = "scenarios/op06/passive-entry-relay-unseen.yaml";
-    const double floor = median_of(entry, "phone", "bcm").all_s * 1e3;
+    const double floor = best_of(entry, "phone", "bcm").all_s * 1e3;
     test_path(out, sizeof out, "bench-approach");
     play(build, out);
     const size_t n = read_trace(out, ms);
@@ -276,7 +288,7 @@ static void passive_entries(const char *build)
     figure_must(system(command) == 0, "cleaning up");
     figure_must(n == ENTRIES, "each entry unlocks");
     const double median = figure_median(ms, n);
-    static const char is[] = "the same entry of all components in virtual time, CPU, median of 31";
+    static const char is[] = "the same entry of all components in virtual time, CPU, best of 31";
     figure_report("process_passive_entry", median, "ms from connecting to doors unlocked, median of 100",
                   floor, is, 20);
     figure_report("process_passive_entry_p99", ms[n * 99 / 100 - 1], "ms, 99th percentile of 100", floor, is,
