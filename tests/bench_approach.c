@@ -94,7 +94,16 @@ static struct approach_cost approach(const struct scenario *s, const char *phone
     return c;
 }
 
-static struct approach_cost median_of(const char *path, const char *phone, const char *bcm)
+/* Of rounds that are all the same work: what others have disturbed least. */
+static double least(const double s[ROUNDS])
+{
+    double best = s[0];
+    for (size_t i = 1; i < ROUNDS; i++)
+        best = s[i] < best ? s[i] : best;
+    return best;
+}
+
+static struct approach_cost best_of(const char *path, const char *phone, const char *bcm)
 {
     struct tree_problem problem = {0};
     struct scenario *s;
@@ -114,8 +123,8 @@ static struct approach_cost median_of(const char *path, const char *phone, const
     past_forget();
     work_memo_free(memo);
     free(s);
-    c.all_s = figure_median(all_s, ROUNDS);
-    c.crypto_s = figure_median(crypto_s, ROUNDS);
+    c.all_s = least(all_s);
+    c.crypto_s = least(crypto_s);
     return c;
 }
 
@@ -126,14 +135,13 @@ static void first_approaches(void)
     snprintf(path, sizeof path, "%s/bench-approach.yaml", dir);
     FILE *f = mkdir(dir, 0700) == 0 ? fopen(path, "we") : NULL;
     figure_must(f && fputs(two_cars, f) >= 0 && fclose(f) == 0, "a scenario");
-    const struct approach_cost c = median_of(path, "other", "v0002.bcm");
+    const struct approach_cost c = best_of(path, "other", "v0002.bcm");
     unlink(path);
     rmdir(dir);
     snprintf(is, sizeof is, "the %u P-256 operations and %u symmetric calls of the same approach alone",
              c.p256, c.symmetric);
     figure_report("virtual_first_approaches", 1 / c.all_s,
-                  "1/s of CPU, recognised to unlocked, all components, median of 31", 1 / c.crypto_s, is,
-                  0.6);
+                  "1/s of CPU, recognised to unlocked, all components, best of 31", 1 / c.crypto_s, is, 0.6);
 }
 
 /* ---- passive entry in processes ---- */
@@ -188,7 +196,7 @@ static void passive_entries(const char *build)
     static double ms[ENTRIES];
     char out[200], command[300];
     static const char entry[] = "scenarios/op06/passive-entry-relay-unseen.yaml";
-    const double floor = median_of(entry, "phone", "bcm").all_s * 1e3;
+    const double floor = best_of(entry, "phone", "bcm").all_s * 1e3;
     test_path(out, sizeof out, "bench-approach");
     play(build, out);
     const size_t n = read_trace(out, ms);
@@ -196,7 +204,7 @@ static void passive_entries(const char *build)
     figure_must(system(command) == 0, "cleaning up");
     figure_must(n == ENTRIES, "each entry unlocks");
     const double median = figure_median(ms, n);
-    static const char is[] = "the same entry of all components in virtual time, CPU, median of 31";
+    static const char is[] = "the same entry of all components in virtual time, CPU, best of 31";
     figure_report("process_passive_entry", median, "ms from connecting to doors unlocked, median of 100",
                   floor, is, 20);
     figure_report("process_passive_entry_p99", ms[n * 99 / 100 - 1], "ms, 99th percentile of 100", floor, is,

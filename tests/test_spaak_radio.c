@@ -343,6 +343,46 @@ Test(spaak_radio, doors_that_are_locked_near_a_phone_stay_locked_until_it_wants)
     cr_expect(eq(sz, u->commands, 2));
 }
 
+static size_t apdus_of(const char *peer)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < u->b.trace_count; i++)
+        n += u->b.trace[i].kind == TRACE_APDU && strcmp(u->b.trace[i].peer, peer) == 0;
+    return n;
+}
+
+/* Known by the same bond, at a link of its own. */
+static void another_phone(const char *peer)
+{
+    uint8_t data[TIME_SYNC_LENGTH], sdu[DK_MESSAGE_HEADER + TIME_SYNC_LENGTH];
+    struct wr w = wr_of(sdu, sizeof sdu);
+    news(peer, "up");
+    news(peer, "key-wanted");
+    news(peer, "encrypted 4 16");
+    news(peer, "channel 0080 512");
+    time_sync_put(&phone.both.time_sync, data);
+    dk_message_put(&w, &(struct dk_message){DK_SUPPLEMENTARY, DK_TIME_SYNC, span_of(data, sizeof data)});
+    node_on_bytes(&u->b.node, RADIO, peer, span_of(sdu, w.len));
+    unlock_carry(u);
+}
+
+Test(spaak_radio, who_comes_when_the_doors_are_unlocked_is_not_asked)
+{
+    char peers[3][BLE_ADDRESS_TEXT];
+    approach(READY);
+    unlock_pass(u, 500);
+    cr_assert(eq(sz, u->commands, 1));
+    for (size_t i = 0; i < COUNT(peers); i++) {
+        resolvable(peers[i]);
+        another_phone(peers[i]);
+    }
+    unlock_pass(u, 3000);
+    cr_expect(eq(sz, unlock_steps(u, "OP-06/6", ""), 4), "all four are there");
+    for (size_t i = 0; i < COUNT(peers); i++)
+        cr_expect(eq(sz, apdus_of(peers[i]), 0));
+    cr_expect(eq(sz, u->commands, 1));
+}
+
 Test(spaak_radio, the_engine_starts_over_the_link_that_is_there)
 {
     approach(READY);

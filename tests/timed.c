@@ -6,11 +6,12 @@
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/sha.h>
 
 #include "lib/ccc/primitives.h"
 #include "tests/figures.h"
 
-enum { CLOCKS = 20000 };
+enum { TRIES = 31, CLOCKS = 500 };
 
 static struct timed_kinds spent;
 static unsigned wanted;
@@ -29,12 +30,16 @@ struct timed_kinds timed_end(void)
 
 double timed_clock_s(void)
 {
-    double sum = 0;
-    for (int i = 0; i < CLOCKS; i++) {
-        double t = cpu_s();
-        sum += cpu_s() - t;
+    double best = 1;
+    for (int k = 0; k < TRIES; k++) {
+        double sum = 0;
+        for (int i = 0; i < CLOCKS; i++) {
+            double t = cpu_s();
+            sum += cpu_s() - t;
+        }
+        best = sum / CLOCKS < best ? sum / CLOCKS : best;
     }
-    return sum / CLOCKS;
+    return best;
 }
 
 #define TIMED(kind, type, name, parameters, arguments) \
@@ -91,6 +96,8 @@ TIMED(TIMED_SYMMETRIC, int, EVP_MAC_final, (EVP_MAC_CTX * ctx, unsigned char *ou
       (ctx, out, len, size))
 TIMED(TIMED_SYMMETRIC, int, EVP_KDF_derive,
       (EVP_KDF_CTX * ctx, unsigned char *key, size_t len, const OSSL_PARAM params[]), (ctx, key, len, params))
+TIMED(TIMED_SYMMETRIC, int, SHA256_Update, (SHA256_CTX * sha, const void *data, size_t len), (sha, data, len))
+TIMED(TIMED_SYMMETRIC, int, SHA256_Final, (unsigned char *out, SHA256_CTX *sha), (out, sha))
 TIMED(TIMED_SCRYPT, enum err, ccc_scrypt,
       (struct crypto * c, struct span password, struct span salt, uint64_t n, uint32_t r, uint32_t p,
        uint8_t *out, size_t len),

@@ -7,7 +7,7 @@
 enum timed_kind {
     TIMED_P256,      /* a new key, a product, a signature, its check, an agreement */
     TIMED_POINTS,    /* a point to bytes, and a key from them */
-    TIMED_SYMMETRIC, /* ciphers, MACs, key derivation */
+    TIMED_SYMMETRIC, /* ciphers, MACs, hashes, key derivation */
     TIMED_SCRYPT,
     TIMED_KINDS
 };
@@ -23,7 +23,7 @@ struct timed_kinds {
 void timed_begin(unsigned kinds);
 /* Since then. Nothing is timed any more. */
 struct timed_kinds timed_end(void);
-/* What the two readings of the clock add to a call, in seconds. */
+/* What the two readings of the clock add to a call at the least, in seconds. */
 double timed_clock_s(void);
 
 #endif

@@ -263,15 +263,12 @@ static enum err ble_attach(struct virtual_port *p)
 {
     struct virtual *v = virtual_of(p);
     struct end *e = calloc(1, sizeof *e);
-    struct crypto *c = e ? crypto_new(crypto_openssl(virtual_crypto(v, "ble"))) : NULL;
     const struct ble_device_hooks hooks = {e, on_news, on_bytes, on_put, on_now, on_before_random};
-    if (!c) {
-        free(e);
+    if (!e)
         return ERR_NO_MEMORY;
-    }
     e->port = p;
     e->due_us = BLE_NEVER;
-    ble_device_init(&e->device, virtual_port_spec(p)->end == PORT_ASKS, c, &hooks);
+    ble_device_init(&e->device, virtual_port_spec(p)->end == PORT_ASKS, virtual_crypto(v, "ble"), &hooks);
     p->link = e;
     return ERR_OK;
 }
@@ -279,9 +276,7 @@ static enum err ble_attach(struct virtual_port *p)
 static void ble_detach(struct virtual_port *p)
 {
     struct end *e = p->link;
-    struct crypto *c = e->device.crypto;
     ble_device_reset(&e->device);
-    crypto_free(c);
     free(e);
 }
 
