@@ -142,8 +142,8 @@ $(addprefix $(BUILD)/tests/,test_air test_attacks test_broken test_cards test_me
 # each function that failing_openssl.c names goes through it
 $(BUILD)/tests/test_crypto_failure $(BUILD)/tests/test_crypto_failure_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,p256_public $(shell grep -o '^FAILS.[A-Za-z0-9_]*' tests/failing_openssl.c | cut -c 7-))
 
-# each of OpenSSL's functions that bench_pairing.c times goes through it
-$(BUILD)/tests/bench_pairing: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's,^TIMED.int. \([A-Za-z0-9_]*\).*,\1,p' tests/bench_pairing.c))
+# each of OpenSSL's functions that they time goes through them
+$(BUILD)/tests/bench_pairing $(BUILD)/tests/bench_approach: LDFLAGS += $(patsubst %,-Wl$(comma)--wrap=%,$(shell sed -n 's,^TIMED2*.int. \([A-Za-z0-9_]*\).*,\1,p' tests/$(@F).c))
 
 # the fuzz targets: in the short run of `make test`, and under libFuzzer
 FUZZ_PART := $(call obj,tests/fuzz_targets.c tests/fuzz_records.c tests/fuzz_uds.c tests/fuzz_gate.c tests/fuzz_http.c tests/fuzz_mail.c tests/fuzz_words.c tests/fuzz_backend.c tests/fuzz_keys.c tests/fuzz_reader.c tests/fuzz_card.c tests/fuzz_ble.c tests/fuzz_approach.c tests/fuzz_logs.c lib/host/seeded.c)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # bench.sh BUILD [BASE]: all figures as JSON lines on standard output; nothing else. One core for what is said to be on one core.
 #
-# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, plant, ccc, pairing, records, hub, run, idle, runner, door, unlock, owner, rebuild), or the rows whose names match (grep -E)
+# ONLY=PATTERN  a part by its whole name (core, verifiers, batch, plant, ccc, pairing, records, hub, run, idle, runner, door, unlock, owner, approach, rebuild), or the rows whose names match (grep -E)
 # BASE          a commit to compare with: built beside, by its own Makefile, and measured in turn with this tree, ROUNDS (3)
 #               times each. A row is then the run with this tree's median value, with "base", the other's median,
 #               "base_ratio": above 1 is better here, for rates and for times; and "spread", how far the rounds of one side
@@ -27,6 +27,7 @@ records phone_records_8_keys phone_records_8_keys_us
 runner runner_event_at_100000 life_before_a_run
 door token_checks door_passwords
 owner process_owner_pairing
+approach virtual_first_approaches process_passive_entry process_passive_entry_p99
 unlock process_unlock process_unlock_p99 process_unlock_to_wake_ups process_unlock_p99_to_wake_ups
 rebuild rebuild_one_component'
 
@@ -59,6 +60,10 @@ measure() { # part, build folder whose programs are meant
     runner) [ ! -x "$2/tests/bench_runner" ] || $one_core "$2/tests/bench_runner" ;;
     door) [ ! -x "$2/tests/bench_door" ] || "$2/tests/bench_door" ;;
     unlock) [ ! -x "$2/tests/bench_unlock" ] || "$2/tests/bench_unlock" "$2" ;;
+    approach)
+        [ ! -x "$2/tests/bench_approach" ] || $one_core "$2/tests/bench_approach"
+        [ ! -x "$2/tests/bench_approach" ] || "$2/tests/bench_approach" "$2"
+        ;;
     owner) [ ! -x "$2/tests/bench_owner" ] || "$2/tests/bench_owner" "$2" ;;
     rebuild) rebuild "$2" ;;
     idle) $one_core "$here/$build/tests/bench_process" idle "$2" ;; # ours: asks any commit's spaaksim

@@ -1,17 +1,18 @@
 #!/bin/sh
 # check.sh BUILD [PART...]: what reviewers need not look for. The arrows between folders, and these parts or some of them: form,
-# what components may reach, scenario files, lint by the other compiler, lengths, the API's description, the sequence of a pairing.
+# what components may reach, scenario files, lint by the other compiler, lengths, the API's description, the sequence of a pairing,
+# and what comes of a kill at each of its steps.
 set -u
 build=$1
 shift
-parts=${*:-format symbols scenarios lint length api sequence}
+parts=${*:-format symbols scenarios lint length api sequence killed}
 bad=0
 say() { printf '  %-10s %s\n' "$1" "$2"; }
 wanted() { # part, what it looks at
     case " $parts " in *" $1 "*) say "$1" "$2" ;; *) return 1 ;; esac
 }
 for part in $parts; do
-    case $part in format | symbols | scenarios | lint | length | api | sequence) ;; *) echo "check: there is no part \"$part\"" >&2; exit 2 ;; esac
+    case $part in format | symbols | scenarios | lint | length | api | sequence | killed) ;; *) echo "check: there is no part \"$part\"" >&2; exit 2 ;; esac
 done
 fail() { echo "check: $1" >&2; bad=1; }
 sources=$(scripts/sources.sh)
@@ -114,5 +115,9 @@ fi
 
 if wanted sequence "docs/sequence.md is what op05 does"; then
     /usr/bin/python3 scripts/sequence-doc.py "$build" docs/sequence.md || bad=1
+fi
+
+if wanted killed "docs/pairing.md says what comes of op03-killed-*"; then
+    /usr/bin/python3 scripts/killed-doc.py "$build" docs/pairing.md || bad=1
 fi
 exit $bad

@@ -238,6 +238,8 @@ static const struct explanation rows[] = {
      "rights of the folders that sockets lie in"},
     {ERR_LINK_NOT_OURS, "somebody has put a socket of its own in the place of ours",
      "the run's folder in /tmp; other processes of this user"},
+    {ERR_LINK_TWICE, "two devices that come by one token, or one that comes again while it is still there",
+     "the log of who refused it; close the first connection before the second"},
     {ERR_STORE_KEY_MISSING, "a component that was started without the key of its secrets",
      "store_key in its configuration (lib/host/process.h)"},
     {ERR_STORE_KEY_WRONG, "a store of another run, or a key that was changed and the former one not given",
@@ -317,6 +319,8 @@ static const struct explanation rows[] = {
      "First_Approach_RQ and _RS of that connection; who else is near"},
     {ERR_DK_BOND, "somebody who pairs without a first approach: its data would come from one end alone",
      "what came over the channel before the keys"},
+    {ERR_DK_TOO_FAR, "its signal is weaker than the vehicle wants for the doors, or for the engine",
+     "the distance; ble_unlock_dbm and ble_start_dbm of the spaak"},
 };
 
 const struct explanation *explain_find(enum err e)

@@ -345,6 +345,8 @@ static void end_batch(struct batch *b)
     free(b->jobs);
     past_forget();
     work_memo_free(b->options.memo);
+    if (b->options.memo_fd > 0)
+        close(b->options.memo_fd);
 }
 
 /* Runs in real time mostly wait, those in virtual time never do. */
@@ -362,7 +364,7 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
     struct batch b = {
         .options = *options, .out = options->out ? options->out : "out", .folder = -1, .worlds = {-1, -1}};
     b.one_world = one_world;
-    b.options.memo = work_memo_new();
+    b.options.memo = work_memo_make(&b.options.memo_fd);
     set_limits(&b, jobs);
     int rc = collect(&b, one_world);
     if (rc == EXIT_PASSED && (!make_out(&b) || !share_causes(&b)))

@@ -67,7 +67,7 @@ static void take(bool device, struct approach_step s)
             b->over[device] = true;
             return;
         }
-        s = device ? device_approach_proceed(&b->device) : vehicle_approach_proceed(&b->vehicle);
+        s = device ? approach_proceed(&b->device.both) : approach_proceed(&b->vehicle.both);
     }
 }
 
@@ -84,9 +84,9 @@ static void begin(bool asks)
     k->slot.len = sizeof slot;
     MUST(first_approach_keys_make(fuzz_crypto(), key, key, span_of(slot, sizeof slot), &b->device_keys) ==
          ERR_OK);
-    b->vehicle =
-        (struct vehicle_approach){.crypto = fuzz_crypto(), .keys = b->keys, .n_keys = 1, .may_pair = asks};
-    b->device = (struct device_approach){.crypto = fuzz_crypto()};
+    b->vehicle = (struct vehicle_approach){
+        .both.crypto = fuzz_crypto(), .keys = b->keys, .n_keys = 1, .may_pair = asks};
+    b->device = (struct device_approach){.both.crypto = fuzz_crypto()};
     take(false, vehicle_approach_begin(&b->vehicle, NULL, 1, 0));
     if (asks)
         take(true, device_approach_begin_pairing(&b->device));
@@ -107,19 +107,19 @@ static struct approach_step to_vehicle(enum step what, struct span in)
     case A_OOB:
         return vehicle_approach_oob(a, first & 1 ? NULL : &oobs[0]);
     case A_ENCRYPTED:
-        return vehicle_approach_encrypted(a, first & 1 ? 2 : 4, first & 2 ? 7 : 16);
+        return approach_encrypted(&a->both, first & 1 ? 2 : 4, first & 2 ? 7 : 16);
     case A_LTK:
-        return vehicle_approach_ltk(a, !(first & 1), first & 2 ? 7 : 16, secret);
+        return approach_ltk(&a->both, !(first & 1), first & 2 ? 7 : 16, secret);
     case A_IDENTITY:
-        return vehicle_approach_identity(a, oobs[!(first & 1)].address, secret);
+        return approach_identity(&a->both, oobs[!(first & 1)].address, secret);
     case A_FAILED:
-        return vehicle_approach_failed(a);
+        return approach_failed(&a->both);
     case A_LATE:
         return vehicle_approach_late(a);
     case A_ACCEPTED:
         return vehicle_approach_accepted(a);
     default:
-        return vehicle_approach_proceed(a);
+        return approach_proceed(&a->both);
     }
 }
 
@@ -136,23 +136,23 @@ static struct approach_step to_device(enum step what, struct span in)
     case A_OOB:
         return device_approach_oob(a, first & 1 ? NULL : &oobs[1]);
     case A_ENCRYPTED:
-        return device_approach_encrypted(a, first & 1 ? 2 : 4, first & 2 ? 7 : 16);
+        return approach_encrypted(&a->both, first & 1 ? 2 : 4, first & 2 ? 7 : 16);
     case A_LTK:
-        return device_approach_ltk(a, !(first & 1), first & 2 ? 7 : 16, secret);
+        return approach_ltk(&a->both, !(first & 1), first & 2 ? 7 : 16, secret);
     case A_IDENTITY:
-        return device_approach_identity(a, oobs[first & 1].address, secret);
+        return approach_identity(&a->both, oobs[first & 1].address, secret);
     case A_FAILED:
-        return device_approach_failed(a);
+        return approach_failed(&a->both);
     case A_LATE:
         return device_approach_late(a);
     case A_WANT:
         return device_approach_want(a);
     case A_ACCEPTED:
-        if (a->state == DA_ASKING)
+        if (a->both.state == AP_OWNER_PAIRING)
             device_approach_use(a, &both.device_keys);
-        return device_approach_proceed(a);
+        return approach_proceed(&a->both);
     default:
-        return device_approach_proceed(a);
+        return approach_proceed(&a->both);
     }
 }
 

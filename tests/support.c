@@ -80,6 +80,8 @@ static enum err bench_tell(struct node *n, unsigned port, const char *address, c
     size_t used = strlen(b->told_all);
     if (used + strlen(b->told) + 3 < sizeof b->told_all)
         snprintf(b->told_all + used, sizeof b->told_all - used, "; %s", b->told);
+    if (b->on_tell)
+        b->on_tell(b, address, news);
     return b->tell;
 }
 

@@ -45,6 +45,8 @@ struct bench {
     char told[160];      /* "nfc open wcp" */
     char told_all[4096]; /* each behind "; ", while there is room */
     enum err tell;       /* what it gets for an answer */
+    /* hears it, too; NULL: nobody. It may not answer before it has returned */
+    void (*on_tell)(struct bench *b, const char *address, const char *words);
 };
 
 /* Starts the component with all links up unless told otherwise; the store may be filled before by the caller.

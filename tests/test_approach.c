@@ -77,21 +77,21 @@ static void tell_of(const char *who, const struct approach_step *s)
 static void pair_over_the_air(void)
 {
     if (!p.added_by_vehicle && !p.one_way) {
-        phone_does(device_approach_failed(&p.phone));
-        vehicle_does(vehicle_approach_failed(&p.vehicle));
+        phone_does(approach_failed(&p.phone.both));
+        vehicle_does(approach_failed(&p.vehicle.both));
         return;
     }
-    vehicle_does(vehicle_approach_identity(&p.vehicle, phone_oob.address, irk));
-    vehicle_does(vehicle_approach_ltk(&p.vehicle, true, 16, ltk));
-    vehicle_does(vehicle_approach_encrypted(&p.vehicle, 4, 16));
-    phone_does(device_approach_identity(&p.phone, vehicle_oob.address, irk));
-    phone_does(device_approach_ltk(&p.phone, true, 16, ltk));
-    phone_does(device_approach_encrypted(&p.phone, 4, 16));
+    vehicle_does(approach_identity(&p.vehicle.both, phone_oob.address, irk));
+    vehicle_does(approach_ltk(&p.vehicle.both, true, 16, ltk));
+    vehicle_does(approach_encrypted(&p.vehicle.both, 4, 16));
+    phone_does(approach_identity(&p.phone.both, vehicle_oob.address, irk));
+    phone_does(approach_ltk(&p.phone.both, true, 16, ltk));
+    phone_does(approach_encrypted(&p.phone.both, 4, 16));
 }
 
 static void vehicle_does(struct approach_step s)
 {
-    for (; s.what != APPROACH_WAIT && !p.vehicle_over; s = vehicle_approach_proceed(&p.vehicle)) {
+    for (; s.what != APPROACH_WAIT && !p.vehicle_over; s = approach_proceed(&p.vehicle.both)) {
         tell_of("v", &s);
         if (s.what == APPROACH_SEND && !p.mute)
             phone_does(device_approach_input(&p.phone, s.sdu));
@@ -111,7 +111,7 @@ static void vehicle_does(struct approach_step s)
 
 static void phone_does(struct approach_step s)
 {
-    for (; s.what != APPROACH_WAIT && !p.phone_over; s = device_approach_proceed(&p.phone)) {
+    for (; s.what != APPROACH_WAIT && !p.phone_over; s = approach_proceed(&p.phone.both)) {
         tell_of("p", &s);
         if (s.what == APPROACH_SEND) {
             memcpy(p.last, s.sdu.p, s.sdu.len);
@@ -149,8 +149,8 @@ static void begin(void)
     memset(&p, 0, sizeof p);
     set_key(&p.keys[0], 1);
     set_key(&p.keys[1], 2);
-    p.vehicle = (struct vehicle_approach){.crypto = test_crypto(), .keys = p.keys, .n_keys = 2};
-    p.phone = (struct device_approach){.crypto = test_crypto()};
+    p.vehicle = (struct vehicle_approach){.both.crypto = test_crypto(), .keys = p.keys, .n_keys = 2};
+    p.phone = (struct device_approach){.both.crypto = test_crypto()};
     cr_assert(eq(int,
                  first_approach_keys_make(test_crypto(), p.keys[1].kble_intro, p.keys[1].kble_oob_master,
                                           span_of(p.keys[1].slot.b, 8), &p.phone_keys),
@@ -170,8 +170,8 @@ Test(approach, first)
     cr_expect(eq(str, p.story, FIRST_STORY));
     cr_expect(p.added_by_vehicle);
     cr_expect(p.added_by_phone);
-    cr_expect(eq(int, p.vehicle.state, VA_READY));
-    cr_expect(eq(int, p.phone.state, DA_READY));
+    cr_expect(eq(int, p.vehicle.both.state, AP_READY));
+    cr_expect(eq(int, p.phone.both.state, AP_READY));
     cr_expect(memcmp(p.vehicle.key_id, p.keys[1].key_id, ENDPOINT_KEY_ID) == 0, "the second key");
 }
 
@@ -202,7 +202,7 @@ Test(approach, owner_pairing_then_the_first)
 }
 
 /* What the phone says to a vehicle in a state, and what becomes of it. */
-enum { IN_CLEAR, IN_PAIRING, IN_ANSWERED, IN_SECURE, IN_READY, IN_STATES };
+enum { IN_CLEAR, IN_OWNER_PAIRING, IN_PAIRING, IN_SECURE, IN_READY, IN_STATES };
 enum {
     SAY_RQ,
     SAY_RQ_SHORT,
@@ -217,32 +217,33 @@ enum {
 };
 
 static const char *const outcomes[SAYS][IN_STATES] = {
-    /*                 CLEAR             PAIRING            ANSWERED        SECURE          READY */
-    [SAY_RQ] = {"ANSWERED", "PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED", "READY UNEXPECTED"},
-    [SAY_RQ_SHORT] = {"OVER MALFORMED", "PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED",
+    /*                 CLEAR             OWNER_PAIRING            PAIRING        SECURE          READY */
+    [SAY_RQ] = {"PAIRING", "OWNER_PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED",
+                "READY UNEXPECTED"},
+    [SAY_RQ_SHORT] = {"OVER MALFORMED", "OWNER_PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED",
                       "READY UNEXPECTED"},
-    [SAY_TIME] = {"OVER UNEXPECTED", "PAIRING UNEXPECTED", "OVER UNEXPECTED", "READY", "READY"},
-    [SAY_WANT] = {"OVER UNEXPECTED", "PAIRING UNEXPECTED", "ANSWERED UNEXPECTED", "SECURE UNEXPECTED",
+    [SAY_TIME] = {"OVER UNEXPECTED", "OWNER_PAIRING UNEXPECTED", "OVER UNEXPECTED", "READY", "READY"},
+    [SAY_WANT] = {"OVER UNEXPECTED", "OWNER_PAIRING UNEXPECTED", "PAIRING UNEXPECTED", "SECURE UNEXPECTED",
                   "READY"},
-    [SAY_PAIR] = {"PAIRING", "PAIRING UNEXPECTED", "ANSWERED UNEXPECTED", "SECURE UNEXPECTED",
+    [SAY_PAIR] = {"OWNER_PAIRING", "OWNER_PAIRING UNEXPECTED", "PAIRING UNEXPECTED", "SECURE UNEXPECTED",
                   "READY UNEXPECTED"},
-    [SAY_SE] = {"OVER UNEXPECTED", "PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED", "READY"},
-    [SAY_FRAMEWORK] = {"OVER UNEXPECTED", "PAIRING", "OVER UNEXPECTED", "OVER UNEXPECTED",
+    [SAY_SE] = {"OVER UNEXPECTED", "OWNER_PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED", "READY"},
+    [SAY_FRAMEWORK] = {"OVER UNEXPECTED", "OWNER_PAIRING", "OVER UNEXPECTED", "OVER UNEXPECTED",
                        "READY UNEXPECTED"},
-    [SAY_CUT] = {"OVER TRUNCATED", "PAIRING TRUNCATED", "OVER TRUNCATED", "OVER TRUNCATED",
+    [SAY_CUT] = {"OVER TRUNCATED", "OWNER_PAIRING TRUNCATED", "OVER TRUNCATED", "OVER TRUNCATED",
                  "READY TRUNCATED"},
-    [SAY_UNKNOWN] = {"OVER UNEXPECTED", "PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED",
+    [SAY_UNKNOWN] = {"OVER UNEXPECTED", "OWNER_PAIRING UNEXPECTED", "OVER UNEXPECTED", "OVER UNEXPECTED",
                      "READY UNEXPECTED"},
 };
 
 static void bring_vehicle_to(int state)
 {
-    static const enum vehicle_approach_state states[IN_STATES] = {VA_CLEAR, VA_PAIRING, VA_ANSWERED,
-                                                                  VA_SECURE, VA_READY};
+    static const enum approach_state states[IN_STATES] = {AP_CLEAR, AP_OWNER_PAIRING, AP_PAIRING, AP_SECURE,
+                                                          AP_READY};
     begin();
     p.mute = true;
     p.vehicle.may_pair = true;
-    p.vehicle.state = states[state];
+    p.vehicle.both.state = states[state];
 }
 
 static struct span words_of(int say, uint8_t out[128])
@@ -274,8 +275,8 @@ static struct span words_of(int say, uint8_t out[128])
 static const char *outcome(const struct approach_step *s, enum err reason, char out[64])
 {
     const char *why = err_name(s->what == APPROACH_REFUSED ? s->reason : reason);
-    bool bad = s->what == APPROACH_REFUSED || p.vehicle.state == VA_OVER;
-    snprintf(out, 64, "%s%s%s", vehicle_approach_state_name(p.vehicle.state), bad ? " " : "",
+    bool bad = s->what == APPROACH_REFUSED || p.vehicle.both.state == AP_OVER;
+    snprintf(out, 64, "%s%s%s", approach_state_name(p.vehicle.both.state), bad ? " " : "",
              bad ? why + (strncmp(why, "MSG_", 4) == 0 ? 4 : 0) : "");
     return out;
 }
@@ -289,7 +290,7 @@ Test(approach, every_message_in_every_state)
             bring_vehicle_to(state);
             struct approach_step s = vehicle_approach_input(&p.vehicle, words_of(say, bytes)), first = s;
             enum err reason = ERR_OK;
-            for (; s.what != APPROACH_WAIT; s = vehicle_approach_proceed(&p.vehicle)) {
+            for (; s.what != APPROACH_WAIT; s = approach_proceed(&p.vehicle.both)) {
                 if (s.what == APPROACH_READ_OOB)
                     vehicle_approach_oob(&p.vehicle, &vehicle_oob);
                 if (s.what == APPROACH_OVER)
@@ -302,10 +303,10 @@ Test(approach, every_message_in_every_state)
 
 /* ---- who may not come in ---- */
 
-static void expect_end(const char *what, enum err vehicle, enum vehicle_approach_state state)
+static void expect_end(const char *what, enum err vehicle, enum approach_state state)
 {
     cr_expect(eq(int, p.vehicle_ended, vehicle), "%s: %s", what, err_name(p.vehicle_ended));
-    cr_expect(eq(int, p.vehicle.state, state), "%s", what);
+    cr_expect(eq(int, p.vehicle.both.state, state), "%s", what);
     cr_expect(strstr(p.story, "bond") == NULL, "%s: %s", what, p.story);
 }
 
@@ -314,7 +315,7 @@ Test(approach, request_of_another_vehicles_key)
     p.keys[1].kble_intro[0] ^= 1;
     vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
     phone_does(device_approach_begin(&p.phone, &p.phone_keys));
-    expect_end("another intro key", ERR_DK_UNKNOWN_KEY, VA_OVER);
+    expect_end("another intro key", ERR_DK_UNKNOWN_KEY, AP_OVER);
     cr_expect(eq(int, p.phone_ended, ERR_DK_UNKNOWN_KEY));
 }
 
@@ -323,7 +324,7 @@ Test(approach, request_of_a_terminated_key)
     p.keys[1].state = VEHICLE_KEY_TERMINATED;
     vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
     phone_does(device_approach_begin(&p.phone, &p.phone_keys));
-    expect_end("terminated", ERR_DK_UNKNOWN_KEY, VA_OVER);
+    expect_end("terminated", ERR_DK_UNKNOWN_KEY, AP_OVER);
 }
 
 Test(approach, changed_out_of_band_data)
@@ -333,7 +334,7 @@ Test(approach, changed_out_of_band_data)
     phone_does(device_approach_begin(&p.phone, &p.phone_keys));
     p.last[DK_MESSAGE_HEADER + 30] ^= 1;
     vehicle_does(vehicle_approach_input(&p.vehicle, span_of(p.last, p.last_len)));
-    expect_end("changed", ERR_SIGNATURE_INVALID, VA_OVER);
+    expect_end("changed", ERR_SIGNATURE_INVALID, AP_OVER);
     cr_expect_not(p.added_by_vehicle);
 }
 
@@ -342,8 +343,8 @@ Test(approach, keys_that_nobody_asked_for)
 {
     p.mute = true;
     vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
-    vehicle_does(vehicle_approach_ltk(&p.vehicle, true, 16, ltk));
-    expect_end("in the clear", ERR_DK_BOND, VA_OVER);
+    vehicle_does(approach_ltk(&p.vehicle.both, true, 16, ltk));
+    expect_end("in the clear", ERR_DK_BOND, AP_OVER);
 }
 
 static const struct {
@@ -368,13 +369,13 @@ Test(approach, keys_that_are_too_weak)
         p.mute = true;
         vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
         vehicle_does(vehicle_approach_input(&p.vehicle, words_of(SAY_RQ, bytes)));
-        cr_assert(eq(int, p.vehicle.state, VA_ANSWERED));
+        cr_assert(eq(int, p.vehicle.both.state, AP_PAIRING));
         memcpy(address, phone_oob.address, sizeof address);
         address[0] = weak[i].address;
-        vehicle_does(vehicle_approach_identity(&p.vehicle, address, irk));
-        vehicle_does(vehicle_approach_ltk(&p.vehicle, weak[i].authenticated, weak[i].ltk_size, ltk));
-        vehicle_does(vehicle_approach_encrypted(&p.vehicle, weak[i].level, weak[i].size));
-        expect_end(weak[i].what, weak[i].reason, VA_OVER);
+        vehicle_does(approach_identity(&p.vehicle.both, address, irk));
+        vehicle_does(approach_ltk(&p.vehicle.both, weak[i].authenticated, weak[i].ltk_size, ltk));
+        vehicle_does(approach_encrypted(&p.vehicle.both, weak[i].level, weak[i].size));
+        expect_end(weak[i].what, weak[i].reason, AP_OVER);
     }
 }
 
@@ -386,7 +387,7 @@ Test(approach, the_phone_wants_a_strong_link_too)
     begin();
     p.mute = true;
     phone_does(device_approach_begin(&p.phone, &p.phone_keys));
-    phone_does(device_approach_ltk(&p.phone, true, 16, ltk));
+    phone_does(approach_ltk(&p.phone.both, true, 16, ltk));
     cr_expect(eq(int, p.phone_ended, ERR_DK_BOND), "before the vehicle's data");
 }
 
@@ -405,33 +406,34 @@ Test(approach, a_store_that_refuses)
     p.mute = true;
     vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
     vehicle_does(vehicle_approach_input(&p.vehicle, words_of(SAY_RQ, bytes)));
-    p.vehicle.state = VA_STORING;
+    p.vehicle.both.state = AP_STORING;
     vehicle_does(vehicle_approach_stored(&p.vehicle, ERR_STORE_FAILED));
-    expect_end("refused", ERR_STORE_FAILED, VA_OVER);
+    expect_end("refused", ERR_STORE_FAILED, AP_OVER);
 }
 
 /* ---- time ---- */
 
 static const struct {
-    enum vehicle_approach_state state;
+    enum approach_state state;
     unsigned patience_ms;
-    enum vehicle_approach_state then;
+    enum approach_state then;
 } patience[] = {
-    {VA_CLEAR, 5000, VA_OVER},     {VA_PAIRING, 0, VA_PAIRING}, {VA_READING, 0, VA_READING},
-    {VA_ANSWERED, 30000, VA_OVER}, {VA_STORING, 0, VA_STORING}, {VA_SECURE, 5000, VA_OVER},
-    {VA_READY, 0, VA_READY},
+    {AP_CLEAR, 5000, AP_OVER},   {AP_OWNER_PAIRING, 0, AP_OWNER_PAIRING},
+    {AP_READING, 0, AP_READING}, {AP_PAIRING, 30000, AP_OVER},
+    {AP_STORING, 0, AP_STORING}, {AP_SECURE, 5000, AP_OVER},
+    {AP_READY, 0, AP_READY},
 };
 
 Test(approach, patience)
 {
     for (size_t i = 0; i < sizeof patience / sizeof patience[0]; i++) {
         begin();
-        p.vehicle.state = patience[i].state;
+        p.vehicle.both.state = patience[i].state;
         cr_expect(eq(uint, vehicle_approach_patience_ms(&p.vehicle), patience[i].patience_ms));
         vehicle_does(vehicle_approach_late(&p.vehicle));
-        cr_expect(eq(int, p.vehicle.state, patience[i].then), "%s",
-                  vehicle_approach_state_name(patience[i].state));
-        if (patience[i].then == VA_OVER)
+        cr_expect(eq(int, p.vehicle.both.state, patience[i].then), "%s",
+                  approach_state_name(patience[i].state));
+        if (patience[i].then == AP_OVER)
             cr_expect(eq(int, p.vehicle_ended, ERR_DK_TIMEOUT));
     }
 }

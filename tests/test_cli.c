@@ -29,7 +29,7 @@ static void set_up(void)
     test_path(directory, sizeof directory, "cli");
     mkdir(directory, 0700);
     unsetenv("ASAN_OPTIONS"); /* programs that are killed on purpose must not look for leaks */
-    setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+    setenv("ASAN_OPTIONS", "detect_leaks=0:disable_coredump=0", 1);
     /* whoever loses its parent becomes ours, so that nothing can stay behind unseen */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 }

@@ -44,7 +44,7 @@ static void carry(void)
 
 static void vehicle_does(struct approach_step s)
 {
-    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = vehicle_approach_proceed(&vehicle)) {
+    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = approach_proceed(&vehicle.both)) {
         if (s.what == APPROACH_SEND)
             node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, s.sdu);
         else if (s.what == APPROACH_READ_OOB)
@@ -78,7 +78,7 @@ static void begin(void)
     ASSERT_OK(handset_pair(h->rig));
     node_on_link(&h->b.node, PHONE_PORT_RADIO, LINK_UP);
     h->b.told_all[0] = '\0';
-    vehicle = (struct vehicle_approach){.crypto = test_crypto(), .keys = &h->rig->key, .n_keys = 1};
+    vehicle = (struct vehicle_approach){.both.crypto = test_crypto(), .keys = &h->rig->key, .n_keys = 1};
     (void)vehicle_approach_begin(&vehicle, NULL, 1, 0);
 }
 
@@ -114,7 +114,7 @@ static void approach(enum until until)
         news("", "oob " DATA " =" DATA);
     if (until < PAIRED)
         return;
-    vehicle.state = VA_OVER; /* it has no radio that would tell it */
+    vehicle.both.state = AP_OVER; /* it has no radio that would tell it */
     news(peer, "encrypted 4 16");
     news(peer, "new-irk " IDENTITY " =" IRK);
     news(peer, "new-ltk 3 16 =" LTK);
@@ -140,7 +140,7 @@ Test(handset_radio, a_first_approach_leaves_a_bond_and_then_is_ready)
     cr_expect(was_told("radio oob-of "), "%s", h->b.told_all);
     cr_expect(was_told("radio pair "));
     cr_expect(eq(int, has_bond(), false));
-    vehicle.state = VA_OVER;
+    vehicle.both.state = AP_OVER;
     news(peer, "encrypted 4 16");
     news(peer, "new-irk " IDENTITY " =" IRK);
     news(peer, "new-ltk 3 16 =" LTK);
@@ -222,7 +222,7 @@ Test(handset_radio_ends, what_does_not_belong_ends_the_link_and_leaves_no_bond)
         if (ends[i].news)
             news(peer, ends[i].news);
         if (ends[i].sdu && ends[i].until == CHANNEL) {
-            vehicle.state = VA_OVER; /* the test is the vehicle now */
+            vehicle.both.state = AP_OVER; /* the test is the vehicle now */
             news("", "oob " DATA " =" DATA);
             HEX(sdu, ends[i].sdu);
             node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(sdu, sdu_len));

@@ -133,8 +133,8 @@ static const struct {
     {HEAD RUN "expect: [{step: PP-01/100}]\n", 6, 17, "is not a step"},
     {HEAD RUN "expect: [{step: start}]\n", 6, 17, "no step that anybody does"},
     /* what would be ignored */
-    {HEAD RUN "expect: []\n", 6, 9, "of 1 to 48 entries"},
-    {ALL "never: []\n", 8, 8, "of 1 to 48 entries"},
+    {HEAD RUN "expect: []\n", 6, 9, "of 1 to 96 entries"},
+    {ALL "never: []\n", 8, 8, "of 1 to 96 entries"},
     {ALL "settings: {}\n", 8, 11, "of 1 to"},
     {ALL "settings: {spaak: {}}\n", 8, 12, "takes a mapping of settings"},
     {ALL "settings: {spaak: x}\n", 8, 12, "takes a mapping of settings"},

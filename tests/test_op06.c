@@ -1,4 +1,6 @@
-/* The claims of a whole run in which a door is unlocked: as they came they are good. Moved, dropped or said
+/* First: the scenarios that end a link at each message have as many as a run has that nobody disturbs.
+ *
+ * The claims of a whole run in which a door is unlocked: as they came they are good. Moved, dropped or said
  * twice, they are what a vehicle would claim that unlocks without a fresh authenticated transaction, and the
  * judge names it. */
 #include <criterion/criterion.h>
@@ -11,6 +13,58 @@
 #include "sim/run/run.h"
 #include "sim/world/world.h"
 #include "tests/support.h"
+
+/* ---- every message ---- */
+
+static const char *const at_each_message[] = {"op06-disconnect", "op06-disconnect-vehicle",
+                                              "passive-entry-disconnect", "passive-entry-disconnect-vehicle"};
+
+static void count_message(void *ctx, const char *link, const char *message)
+{
+    (void)message;
+    *(unsigned *)ctx += strcmp(link, "radio") == 0;
+}
+
+static void count_commit(void *ctx, const char *component)
+{
+    (void)ctx;
+    (void)component;
+}
+
+/* The first variant without its fault. */
+static unsigned messages_of(const struct scenario *variant)
+{
+    struct scenario *s = malloc(sizeof *s);
+    struct run *r = calloc(1, sizeof *r);
+    unsigned n = 0;
+    const struct fault_census census = {.ctx = &n, .message = count_message, .commit = count_commit};
+    struct run_options o = {.world = WORLD_VIRTUAL, .seed = 7, .quiet = true, .census = &census};
+    *s = *variant;
+    s->faults.count = 0;
+    world_run(r, s, &o); /* the fault that it expects does not come */
+    run_free(r);
+    free(r);
+    free(s);
+    return n;
+}
+
+Test(op06, a_link_ends_at_each_message_that_there_is, .timeout = 120)
+{
+    scenario_finder = scenario_find_quietly;
+    for (size_t i = 0; i < sizeof at_each_message / sizeof at_each_message[0]; i++) {
+        struct scenario *s = NULL;
+        char path[80];
+        size_t n = 0;
+        snprintf(path, sizeof path, "scenarios/op06/%s.yaml", at_each_message[i]);
+        cr_assert(catalogue_load(path, &s, &n), "%s", path);
+        for (size_t k = 0; k < n; k++)
+            cr_expect(eq(uint, s[k].faults.faults[0].nth, (unsigned)k + 1), "%s", path);
+        cr_expect(eq(uint, messages_of(&s[0]), (unsigned)n), "%s: foreach names as many", path);
+        free(s);
+    }
+}
+
+/* ---- claims ---- */
 
 #define UNLOCKED    "bcm claims \"unlocked\" of SPAAK00000001 without a fresh \"authenticated\" before it"
 #define STARTED     "bcm claims \"started\" of SPAAK00000001 without a fresh \"authenticated\" before it"

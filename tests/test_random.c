@@ -351,6 +351,33 @@ Test(random, an_interrupted_run_has_not_passed)
     free(junit);
 }
 
+static void write_file(const char *name, const char *text)
+{
+    char path[100];
+    snprintf(path, sizeof path, "%s/%s", place, name);
+    FILE *f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+/* The owner is too far away until he repeats what he did. */
+Test(random, those_who_repeat_can_walk)
+{
+    char out[8000];
+    write_file("walk.yaml", "schema: 1\nname: walk\ntitle: he comes back\nuse_case: OP-06\n"
+                            "run: [vos, gsdp, sgw, tbm, spaak, bcm, hu, wcp, phone]\ngiven: {after: op05}\n"
+                            "do:\n  - {distance: 3 m, from: phone, to: spaak, at: start}\n"
+                            "  - {call: bluetooth, to: phone, state: \"on\", at: start, after: 100 ms}\n"
+                            "  - {distance: 200 m, from: phone, to: spaak, at: OP-06/2}\n"
+                            "expect:\n  - {step: OP-06/2, by: phone}\n"
+                            "under_faults:\n  goal:\n    - {step: OP-06/8, by: bcm}\n"
+                            "  repeat:\n    - {distance: 3 m, from: phone, to: spaak, after: 2 s}\n");
+    write_file("kill.yaml", "faults:\n  - kill: {component: vos, at: OP-06/2, restart_after: 1 s}\n");
+    cr_expect(eq(int, spaaksim(out, "run walk.yaml --world virtual --faults kill.yaml --out o"), 0), "%s",
+              out);
+    cr_expect(has(out, "the goal; 1 of 1 faults took effect, 1 round"), "%s", out);
+}
+
 Test(random, a_clean_end_is_told_as_one)
 {
     char out[8000];
@@ -376,11 +403,8 @@ Test(random, command_lines_that_are_wrong)
         {"run pp01 --world virtual --faults idle.yaml --seeds 2 --out o", 1, "no fault took effect"},
         {"run pp01 --world virtual --faults nowhere.yaml", 2, "cannot be read"},
     };
-    char out[8000], path[100];
-    snprintf(path, sizeof path, "%s/idle.yaml", place);
-    FILE *f = fopen(path, "w");
-    fputs("faults:\n  - kill: {component: spaak, at: PP-02/17, restart_after: 1 s}\n", f);
-    fclose(f);
+    char out[8000];
+    write_file("idle.yaml", "faults:\n  - kill: {component: spaak, at: PP-02/17, restart_after: 1 s}\n");
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         cr_expect(eq(int, spaaksim(out, table[i].arguments), table[i].code), "%s\n%s", table[i].arguments,
                   out);

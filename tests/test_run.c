@@ -155,6 +155,32 @@ Test(matcher, each_expectation_has_an_event_of_its_own)
     }
 }
 
+/* As many as a scenario may have, each without order; each is left out once. */
+Test(matcher, knows_all_expectations_apart)
+{
+    static struct scenario s = {.expect_count = SCENARIO_EXPECTS};
+    struct trace_event events[SCENARIO_EXPECTS] = {0};
+    for (size_t i = 0; i < SCENARIO_EXPECTS; i++) {
+        s.expects[i] = (struct expect){.event = TRACE_STEP, .reason = -1, .any_order = true};
+        snprintf(s.expects[i].step, sizeof s.expects[i].step, "PP-01/%zu", i);
+    }
+    for (size_t left_out = 0; left_out < SCENARIO_EXPECTS; left_out++) {
+        struct matcher m;
+        size_t n = 0;
+        for (size_t i = 1; i <= SCENARIO_EXPECTS; i++, n++) {
+            events[n] = (struct trace_event){.kind = TRACE_STEP};
+            text_copy(events[n].step, sizeof events[n].step,
+                      s.expects[(left_out + i) % SCENARIO_EXPECTS].step);
+        }
+        matcher_begin(&m, &s);
+        matcher_take(&m, events, n - 1, 0);
+        cr_expect(not(matcher_met(&m)), "%zu", left_out);
+        matcher_take(&m, events, n, n - 1);
+        cr_expect(matcher_met(&m), "%zu", left_out);
+        matcher_free(&m);
+    }
+}
+
 /* ---- claims ---- */
 
 static const struct claim_spec door_claims[] = {

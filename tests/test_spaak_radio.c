@@ -25,7 +25,9 @@
 static struct unlock_bench *u;
 static struct device_approach phone;
 static struct first_approach_keys phone_keys;
-static bool mute;   /* the phone answers no APDU */
+static bool mute;                      /* the phone answers no APDU */
+static uint8_t held[APDU_COMMAND_MAX]; /* the last that was not answered */
+static size_t held_len;
 static bool paired; /* it was told to pair */
 
 static const struct approach_oob phone_oob = {
@@ -55,7 +57,7 @@ static void answer(struct span apdu)
 
 static void phone_does(struct approach_step s)
 {
-    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = device_approach_proceed(&phone)) {
+    for (; s.what != APPROACH_WAIT && s.what != APPROACH_OVER; s = approach_proceed(&phone.both)) {
         if (s.what == APPROACH_SEND)
             say(s.sdu);
         else if (s.what == APPROACH_READ_OOB)
@@ -64,7 +66,10 @@ static void phone_does(struct approach_step s)
             paired = true;
         else if (s.what == APPROACH_STORE_BOND)
             phone_does(device_approach_stored(&phone, ERR_OK));
-        else if (s.what == APPROACH_APDU && !mute)
+        else if (s.what == APPROACH_APDU && mute) {
+            memcpy(held, s.apdu.p, s.apdu.len);
+            held_len = s.apdu.len;
+        } else if (s.what == APPROACH_APDU)
             answer(s.apdu);
     }
 }
@@ -88,9 +93,10 @@ static void begin(void)
     u->on_sdu = on_sdu;
     k = &u->rig->key;
     mute = paired = false;
+    held_len = 0;
     memset(&phone, 0, sizeof phone);
-    phone.crypto = test_crypto();
-    phone.time_sync.success = true;
+    phone.both.crypto = test_crypto();
+    phone.both.time_sync.success = true;
     ASSERT_OK(first_approach_keys_make(test_crypto(), k->kble_intro, k->kble_oob_master,
                                        span_of(k->slot.b, k->slot.len), &phone_keys));
     put_identity();
@@ -149,10 +155,10 @@ static void approach(enum until until)
     news(PEER, "new-ltk 3 16 =" LTK);
     if (until < READY)
         return;
-    phone.state = DA_READY; /* its own keys are the medium's affair */
+    phone.both.state = AP_READY; /* its own keys are the medium's affair */
     uint8_t data[TIME_SYNC_LENGTH], sdu[DK_MESSAGE_HEADER + TIME_SYNC_LENGTH];
     struct wr w = wr_of(sdu, sizeof sdu);
-    time_sync_put(&phone.time_sync, data);
+    time_sync_put(&phone.both.time_sync, data);
     dk_message_put(&w, &(struct dk_message){DK_SUPPLEMENTARY, DK_TIME_SYNC, span_of(data, sizeof data)});
     say(span_of(sdu, w.len));
     unlock_carry(u);
@@ -345,6 +351,105 @@ Test(spaak_radio, the_engine_starts_over_the_link_that_is_there)
     unlock_pass(u, 500);
     cr_expect(eq(int, u->last.order, CABIN_START));
     cr_expect(eq(sz, u->commands, 2));
+}
+
+/* ---- 28 ---- */
+
+static void ask_uds(const char *frame)
+{
+    struct bus_frame f;
+    ASSERT_OK(bus_frame_parse(frame, &f));
+    u->b.told_all[0] = '\0';
+    bench_frame(&u->b.node, 0, &f);
+    unlock_pass(u, 100);
+}
+
+/* Links that are there stay: what goes over them is no normal message of the vehicle's. */
+Test(spaak_radio, communication_control_silences_it)
+{
+    approach(READY);
+    ask_uds("7A0##5021003CCCCCCCCCC");
+    cr_expect(eq(str, u->b.told_all, ""));
+    ask_uds("7A0##503280301CCCCCCCC");
+    cr_expect(was_told("radio advertise-off"), "%s", u->b.told_all);
+    cr_expect(eq(int, was_told("disconnect"), false));
+    ask_uds("7A0##503280001CCCCCCCC");
+    cr_expect(was_told("radio advertise "), "%s", u->b.told_all);
+    ask_uds("7A0##503280302CCCCCCCC");
+    cr_expect(eq(str, u->b.told_all, ""), "network management only");
+    ask_uds("7A0##503280301CCCCCCCC");
+    ask_uds("7A0##5021001CCCCCCCCCC");
+    cr_expect(was_told("radio advertise "), "the default session ends it: %s", u->b.told_all);
+}
+
+/* ---- how near ---- */
+
+static const struct {
+    const char *name;
+    int signal_dbm; /* 0: the radio does not say */
+    bool start;
+    size_t commands;
+    enum err refused; /* ERR_OK: not */
+} nearness[] = {
+    {"doors, one metre", -59, false, 1, ERR_OK},
+    {"doors, the weakest", -75, false, 1, ERR_OK},
+    {"doors, too weak", -76, false, 0, ERR_DK_TOO_FAR},
+    {"doors, a stack that does not know", 127, false, 0, ERR_DK_TOO_FAR},
+    {"doors, stronger than a signal can be", 21, false, 0, ERR_DK_TOO_FAR},
+    {"doors, no word", 0, false, 0, ERR_OK},
+    {"engine, the weakest", -65, true, 1, ERR_OK},
+    {"engine, good for the doors only", -66, true, 0, ERR_DK_TOO_FAR},
+};
+
+Test(spaak_radio_ends, who_is_heard_too_weakly_is_not_asked)
+{
+    for (size_t i = 0; i < COUNT(nearness); i++) {
+        begin();
+        u->bcm.locked = !nearness[i].start;
+        u->bcm.start = nearness[i].start;
+        u->signal_dbm = nearness[i].signal_dbm;
+        unlock_tell(u);
+        approach(READY);
+        unlock_pass(u, 3500);
+        cr_expect(eq(sz, u->commands, nearness[i].commands), "%s", nearness[i].name);
+        cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_DK_TOO_FAR), nearness[i].refused ? 1 : 0),
+                  "%s: said once", nearness[i].name);
+        finish();
+    }
+}
+
+Test(spaak_radio, who_comes_nearer_is_asked_then)
+{
+    u->signal_dbm = -80;
+    approach(READY);
+    unlock_pass(u, 2000);
+    cr_assert(eq(sz, u->commands, 0));
+    u->signal_dbm = -70;
+    unlock_pass(u, 1200);
+    cr_expect(eq(sz, u->commands, 1));
+    cr_expect(eq(int, u->last.order, CABIN_UNLOCK));
+    u->bcm.start = true;
+    unlock_pass(u, 2000);
+    cr_expect(eq(sz, u->commands, 1), "near the doors, and not in the car");
+    u->signal_dbm = -60;
+    unlock_pass(u, 1200);
+    cr_expect(eq(int, u->last.order, CABIN_START));
+}
+
+/* The doors were asked for, and somebody presses start before the phone has answered. */
+Test(spaak_radio, a_start_that_is_pressed_meanwhile_wants_its_own_nearness)
+{
+    u->signal_dbm = -70;
+    mute = true;
+    approach(READY);
+    cr_assert(ne(sz, held_len, 0), "the phone was asked");
+    mute = false;
+    u->bcm.start = true;
+    unlock_tell(u);
+    answer(span_of(held, held_len));
+    unlock_carry(u);
+    cr_expect(eq(sz, u->commands, 0));
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_DK_TOO_FAR), 1));
 }
 
 Test(spaak_radio, a_body_controller_that_did_not_hear_is_told_again)

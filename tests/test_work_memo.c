@@ -103,10 +103,10 @@ Test(work_memo, is_right_when_it_is_full)
     struct work_memo *m = work_memo_new();
     done = 0;
     for (int round = 0; round < 2; round++)
-        for (uint16_t i = 0; i < 4000; i++)
+        for (uint16_t i = 0; i < 20000; i++)
             cr_expect(eq(int, ask(m, "vos", &one, span_of(&i, sizeof i)), ERR_OK));
-    cr_expect(lt(uint, done, 8000), "something was kept");
-    cr_expect(lt(uint, 4000, done), "not everything can have been");
+    cr_expect(lt(uint, done, 40000), "something was kept");
+    cr_expect(lt(uint, 20000, done), "not everything can have been");
     work_memo_free(m);
 }
 
@@ -174,4 +174,19 @@ Test(work_memo, changes_no_run)
     work_memo_free(m);
     free(s);
     free(path);
+}
+
+Test(work_memo, a_descriptor_of_another_length_is_refused)
+{
+    int fd;
+    struct work_memo *m = work_memo_make(&fd);
+    cr_assert(ne(ptr, m, NULL));
+    work_memo_close(m);
+    m = work_memo_open(fd);
+    cr_expect(ne(ptr, m, NULL));
+    work_memo_free(m);
+    cr_assert(eq(int, ftruncate(fd, 100), 0));
+    cr_expect(eq(ptr, work_memo_open(fd), NULL));
+    close(fd);
+    cr_expect(eq(ptr, work_memo_open(fd), NULL));
 }

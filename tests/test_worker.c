@@ -169,6 +169,40 @@ Test(worker, freed_before_its_first_work)
     worker_free(NULL);
 }
 
+static _Atomic unsigned counted;
+
+static enum err work_count(struct span in, uint8_t *out, size_t cap, size_t *len)
+{
+    counted++;
+    return work_reverse(in, out, cap, len);
+}
+
+/* Of two workers, as two processes would have them, the second takes what the first came to; another class
+ * does not. */
+Test(worker, what_the_same_class_asked_already_is_remembered)
+{
+    static const struct work_spec count[] = {{"count", work_count, 0, 8}, {.name = NULL}};
+    static const char *const classes[] = {"vos", "vos", "tbe"};
+    static const unsigned done[] = {1, 1, 2};
+    int fd;
+    struct work_memo *memo = work_memo_make(&fd);
+    cr_assert(ne(ptr, memo, NULL));
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        struct worker *w = worker_new(count);
+        struct work_memo *own = work_memo_open(fd);
+        cr_assert(ne(ptr, w, NULL));
+        cr_assert(ne(ptr, own, NULL));
+        worker_remember(w, classes[i], own);
+        put(w, 0, "abc");
+        expect_result(w, 0, ERR_OK, "cba");
+        cr_expect(eq(u32, counted, done[i]), "%s, the %zu. time", classes[i], i);
+        worker_free(w);
+        work_memo_close(own);
+    }
+    work_memo_free(memo);
+    close(fd);
+}
+
 /* ---- masking ---- */
 
 static struct {

@@ -61,6 +61,24 @@ static void use_tracking_key(struct rig *r)
     p256_public(r->kts.key, r->kts_pk);
 }
 
+static void on_tell(struct bench *b, const char *address, const char *words)
+{
+    struct unlock_bench *u = (struct unlock_bench *)b;
+    if (strcmp(words, "signal") == 0 && u->measures < sizeof u->measured / sizeof u->measured[0])
+        text_copy(u->measured[u->measures++], sizeof u->measured[0], address);
+}
+
+static bool say_signals(struct unlock_bench *u)
+{
+    const bool any = u->measures > 0;
+    char news[40];
+    snprintf(news, sizeof news, "signal %d", u->signal_dbm);
+    while (u->measures && u->signal_dbm)
+        node_on_news(&u->b.node, 1 /* radio */, u->measured[--u->measures], news);
+    u->measures = 0;
+    return any;
+}
+
 struct unlock_bench *unlock_bench_new(bool tracked)
 {
     struct unlock_bench *u = calloc(1, sizeof *u);
@@ -77,6 +95,8 @@ struct unlock_bench *unlock_bench_new(bool tracked)
     rig_phone_reset(u->rig);
     u->phone = -1;
     bench_prepare(&u->b, &spaak_class, test_crypto());
+    u->b.on_tell = on_tell;
+    u->signal_dbm = -59;
     test_equip(&spaak_class, SERIAL, u->b.node.store);
     ASSERT_OK(history_finish(test_crypto(), test_oem(TEST_NOW_S), SERIAL, TEST_NOW_S, u->b.node.store));
     put_identity(u);
@@ -289,6 +309,7 @@ void unlock_carry(struct unlock_bench *u)
             hear(u, &f);
         }
         u->b.sent_count = 0;
+        busy |= say_signals(u);
         busy |= u->asked;
         prove_user(u);
     }

@@ -41,6 +41,9 @@ struct unlock_bench {
     size_t notices[CABIN_NOTICES];
     /* hears each SDU over Bluetooth; it may answer at once */
     void (*on_sdu)(struct span sdu);
+    int signal_dbm;       /* as the radio hears each phone: -59, one metre; 0: it does not say */
+    char measured[4][20]; /* whose signal was asked for */
+    size_t measures;
     unsigned refuse_at; /* the n-th commit from now on, from 1, is refused; 0: none */
 };
 

@@ -255,12 +255,13 @@ class Channel:
 
 # ---- a standard transaction ----
 
+CONTACTLESS, BLUETOOTH = b"\x5E", b"\xC3"
 BY_VEHICLE, BY_DEVICE = bytes.fromhex("415D9569"), bytes.fromhex("4E887B4C")
 
 
 class Transaction:
-    def __init__(self, vehicle_id, vehicle_epk, endpoint_epk, tid, flag):
-        self.vehicle_id, self.tid, self.flag = vehicle_id, tid, flag
+    def __init__(self, vehicle_id, vehicle_epk, endpoint_epk, tid, flag, interface=CONTACTLESS):
+        self.vehicle_id, self.tid, self.flag, self.interface = vehicle_id, tid, flag, interface
         self.vehicle_x, self.endpoint_x = vehicle_epk[1:33], endpoint_epk[1:33]
 
     def signed(self, usage):
@@ -271,14 +272,14 @@ class Transaction:
         """48 bytes for the channel, 32 for later fast transactions."""
         z = own.exchange(ec.ECDH(), public_from(peer_point))
         kdh = hashlib.sha256(z + b"\0\0\0\1" + self.tid).digest()
-        info = self.vehicle_x + self.endpoint_x + self.tid + b"\x5E" + self.flag
+        info = self.vehicle_x + self.endpoint_x + self.tid + self.interface + self.flag
         end = tlv(0x5C, VERSION)
         return hkdf(kdh, info + b"Volatile" + end, 48), hkdf(kdh, info + b"Persistent" + end, 32)
 
 
     def fast(self, kpersistent, vehicle_pk, device_pk, versions):
         """Cryptogram (16), and 48 bytes for the channel. `versions`: all that the applet has offered at SELECT."""
-        info = (vehicle_pk[1:33] + b"VolatileFast" + self.vehicle_id + device_pk[1:33] + b"\x5E" + tlv(0x5C, versions) +
+        info = (vehicle_pk[1:33] + b"VolatileFast" + self.vehicle_id + device_pk[1:33] + self.interface + tlv(0x5C, versions) +
                 tlv(0x5C, VERSION) + self.vehicle_x + self.tid + self.flag + self.endpoint_x)
         out = hkdf(kpersistent, info, 64)
         return out[:16], out[16:]

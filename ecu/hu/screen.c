@@ -23,6 +23,8 @@ static const struct {
     [CABIN_KEY_NEEDED] = {"bring a key fob, or put your card key on the charging pad", true},
     [CABIN_LIST_FOLLOWS] = {"the keys are being read", true},
     [CABIN_TAKE_CARD] = {"take the card away, click the link in your phone and follow its app", true},
+    [CABIN_PAIRING_AIR] = {"pairing over Bluetooth: keep the phone in the car", true},
+    [CABIN_STAY_NEAR] = {"almost done: keep the phone in the car, Bluetooth on", true},
 };
 
 static const char *const key_states[] = {[CABIN_KEY_PENDING] = "pending",

@@ -207,6 +207,7 @@ static void changed(void *ctx, const struct uds_server *server)
     struct spaak *s = ctx;
     (void)server;
     s->retest = true;
+    radio_look(s); /* 28 may have silenced it */
 }
 
 /* ---- the table ---- */

@@ -1,18 +1,15 @@
-/* Owner pairing: phase 1 from the head unit's wish to the field of the pad (OP-02), then which session comes
- * next: phase 2 (OP-03), phase 3 (OP-04), phase 4 until the key is tracked (OP-05).
+/* Owner pairing: phase 1 from the head unit's wish to the field of the pad (OP-02), and who is looked for
+ * with which session. What a session leads to: pairing_phases.c.
  *
  * That a pairing is on lies in the store: a restart goes on, with times that begin anew. What was stored of a
  * key decides where: a pending one is tried with phase 3 first (docs/ccc.md). */
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/pairing_parts.h"
 
-#define AGAIN_MS  1000 /* field off after a phone that failed */
-#define RETYPE_MS 5000 /* the same after a wrong password: time to type another */
 #define RESUME_MS 100  /* after a start, until the bus carries */
 #define TURN_MS   3000 /* a phone may know of its pending key, or not: asked for in turn */
 #define RESTARTS  3    /* so often a pairing goes on after a start: its times begin anew each time */
-#define NEXT_MS   100  /* between two sessions with the same phone */
 
 static struct pairing *pairing(struct spaak *s)
 {
@@ -24,7 +21,7 @@ bool pairing_is_on(const struct spaak *s)
     return s->pairing.state != PAIRING_OFF && s->pairing.state != PAIRING_PHASE_4;
 }
 
-static void enter(struct spaak *s, enum pairing_state state)
+void pairing_enter(struct spaak *s, enum pairing_state state)
 {
     static const char *const names[PAIRING_STATES] = {
         [PAIRING_OFF] = "pairing mode left",
@@ -88,7 +85,7 @@ static void quit(struct spaak *s, enum err reason)
     pairing(s)->place = SPAAK_PAD;
     if (!session_abort(s, place, reason))
         readers_off(s, place);
-    enter(s, PAIRING_OFF);
+    pairing_enter(s, PAIRING_OFF);
     struct vehicle_key *pending = keys_in_state(s, VEHICLE_KEY_PENDING);
     enum err e = pending ? keys_delete(s, pending) : ERR_OK;
     if (!e)
@@ -97,7 +94,7 @@ static void quit(struct spaak *s, enum err reason)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "the end of pairing was not stored");
 }
 
-static void leave(struct spaak *s, enum cabin_notice what, enum err reason)
+void pairing_leave(struct spaak *s, enum cabin_notice what, enum err reason)
 {
     s->deletion.on = false;
     quit(s, reason);
@@ -119,19 +116,19 @@ static void look_for(struct spaak *s, bool turned, unsigned gap_ms)
     env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE,
                   pending ? env_now_us(s->env) + (TURN_MS + gap_ms) * 1000ull : ENV_NEVER);
     if (pending && !turned) {
-        enter(s, PAIRING_PHASE_3);
+        pairing_enter(s, PAIRING_PHASE_3);
         e = session_begin_finish(s, pairing(s)->place, VEHICLE_PHASE_3, pending, gap_ms, true);
     } else {
-        enter(s, PAIRING_PHASE_2);
+        pairing_enter(s, PAIRING_PHASE_2);
         e = session_begin_pairing(s, pairing(s)->place, gap_ms);
     }
     if (e)
-        leave(s, CABIN_FAILED, e);
+        pairing_leave(s, CABIN_FAILED, e);
     else
         radio_look(s); /* the first pairing has drawn who it is on the air */
 }
 
-static void ask_phone(struct spaak *s, unsigned gap_ms)
+void pairing_ask_phone(struct spaak *s, unsigned gap_ms)
 {
     if (!pairing_air_goes_on(s) && !pairing_air_finds(s))
         look_for(s, false, gap_ms);
@@ -140,16 +137,6 @@ static void ask_phone(struct spaak *s, unsigned gap_ms)
 void pairing_at_pad(struct spaak *s)
 {
     look_for(s, false, 0);
-}
-
-void pairing_failed(struct spaak *s, enum err reason)
-{
-    leave(s, CABIN_FAILED, reason);
-}
-
-void pairing_tries(struct spaak *s)
-{
-    enter(s, PAIRING_PHASE_3);
 }
 
 static void turn(struct spaak *s)
@@ -171,7 +158,7 @@ static void enter_pairing_mode(struct spaak *s)
     env_timer_in(s->env, SPAAK_TIMER_PAIRING_MODE, mode_us(s));
     env_trace_step(s->env, "OP-02/7", "the time for owner pairing runs");
     env_timer_in(s->env, SPAAK_TIMER_OWNER_PAIRING, s->owner_pairing_us);
-    ask_phone(s, 0);
+    pairing_ask_phone(s, 0);
 }
 
 static enum err check_start(struct spaak *s)
@@ -202,11 +189,11 @@ static void begin(struct spaak *s)
     free_readers(s);
     enum err e = verifiers_start_pairing_mode(s); /* OP-02/4 */
     if (e) {
-        leave(s, CABIN_FAILED, e);
+        pairing_leave(s, CABIN_FAILED, e);
     } else if (verifiers_are_stored(s)) {
         enter_pairing_mode(s);
     } else {
-        enter(s, PAIRING_WAITS_VERIFIERS);
+        pairing_enter(s, PAIRING_WAITS_VERIFIERS);
         env_timer_in(s->env, SPAAK_TIMER_PAIRING_MODE, mode_us(s));
         cabin_notify(s, CABIN_NO_VERIFIERS, ERR_OK);
     }
@@ -220,7 +207,7 @@ static void tell_again(struct spaak *s)
                                                            [PAIRING_PHASE_2] = CABIN_CLICK_LINK,
                                                            [PAIRING_PHASE_3] = CABIN_LEAVE_PHONE};
     bool pairs = pairing(s)->state == PAIRING_PHASE_2 && session_is_heard(s, pairing(s)->place);
-    cabin_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state], ERR_OK);
+    pairing_notify(s, pairs ? CABIN_PAIRING : what[pairing(s)->state]);
 }
 
 static void refuse_start(struct spaak *s, enum err e)
@@ -244,12 +231,12 @@ void pairing_admit(struct spaak *s, bool by_card)
         return;
     }
     env_trace_reason(s->env, TRACE_FAIL, NULL, "PhoneKey_Req", e, 0, "the pairing was not stored");
-    leave(s, CABIN_FAILED, e);
+    pairing_leave(s, CABIN_FAILED, e);
 }
 
 void pairing_refuse(struct spaak *s, enum err reason)
 {
-    leave(s, CABIN_FAILED, reason);
+    pairing_leave(s, CABIN_FAILED, reason);
 }
 
 /* What was on, and was to go on after a start, ends: nobody is known to have a key now. */
@@ -259,7 +246,7 @@ enum err pairing_wait_for_card(struct spaak *s)
     if (e)
         return e;
     free_readers(s);
-    enter(s, PAIRING_WAITS_CARD);
+    pairing_enter(s, PAIRING_WAITS_CARD);
     card_begin(s);
     return ERR_OK;
 }
@@ -296,7 +283,7 @@ void pairing_on_user(struct spaak *s, enum err e)
     if (!start)
         start = pairing_wait_for_card(s);
     if (start && is_stored_on(s))
-        leave(s, CABIN_FAILED, start);
+        pairing_leave(s, CABIN_FAILED, start);
     else if (start)
         refuse_start(s, start);
 }
@@ -307,7 +294,7 @@ void pairing_cancel(struct spaak *s)
     user_forget(s);
     s->deletion.on = false;
     if (pairing_is_on(s) || is_stored_on(s))
-        leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
+        pairing_leave(s, CABIN_CANCELLED, ERR_USER_CANCELLED);
     else /* nothing is there to cancel, and a key stays */
         cabin_notify(s, pairing(s)->state == PAIRING_PHASE_4 && !deletes ? CABIN_PAIRED : CABIN_CANCELLED,
                      ERR_OK);
@@ -332,173 +319,12 @@ static void resume(struct spaak *s)
     if (!e)
         e = check_start(s);
     if (e)
-        leave(s, CABIN_FAILED, e);
+        pairing_leave(s, CABIN_FAILED, e);
     else
         user_ask(s);
 }
 
-/* ---- phases 2 to 4 ---- */
-
-/* The head unit was told at OP-04/6, and shows something else by now. */
-static void end_phase_4(struct spaak *s)
-{
-    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, ENV_NEVER);
-    if (session_is_of_pairing(s, pairing(s)->place)) {
-        session_drop(s, pairing(s)->place);
-        readers_off(s, pairing(s)->place);
-    }
-    enter(s, PAIRING_OFF);
-    unlock_look(s);
-}
-
-/* Until the key is tracked, or the time for it over. Who else is asked for at the pad goes before. */
-static void begin_phase_4(struct spaak *s)
-{
-    struct vehicle_key *k = keys_owner(s);
-    pairing_air_settle(s);
-    bool others = s->readers[pairing(s)->place].session && !session_is_of_pairing(s, pairing(s)->place);
-    if (!k || k->tracked || env_now_us(s->env) >= pairing(s)->until_us) {
-        end_phase_4(s);
-        return;
-    }
-    if (others || session_is_heard(s, pairing(s)->place) || pairing_air_waits(s)) {
-        env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
-        return;
-    }
-    session_drop(s, pairing(s)->place);
-    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE, pairing(s)->until_us); /* a phone may not come back */
-    enum err e = session_begin_finish(s, pairing(s)->place, VEHICLE_PHASE_4, k, NEXT_MS, true);
-    if (!e)
-        return;
-    env_trace_reason(s->env, TRACE_FAIL, "OP-05/3", NULL, e, 0, "nobody can be asked for a receipt");
-    end_phase_4(s);
-}
-
-void pairing_yield(struct spaak *s)
-{
-    if (pairing(s)->state != PAIRING_PHASE_4 || !session_is_of_pairing(s, pairing(s)->place) ||
-        session_is_heard(s, pairing(s)->place))
-        return;
-    session_drop(s, pairing(s)->place);
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
-}
-
-void pairing_on_key_ended(struct spaak *s)
-{
-    if (pairing(s)->state == PAIRING_PHASE_4 && !keys_owner(s) && !session_is_heard(s, pairing(s)->place))
-        end_phase_4(s);
-}
-
-/* OP-04/6, 7: owner pairing is complete */
-static void succeed(struct spaak *s)
-{
-    env_timer_set(s->env, SPAAK_TIMER_PAIRING_MODE, ENV_NEVER);
-    env_timer_set(s->env, SPAAK_TIMER_OWNER_PAIRING, ENV_NEVER);
-    enter(s, PAIRING_PHASE_4);
-    env_trace_step(s->env, "OP-04/6", "tells the head unit");
-    cabin_notify(s, CABIN_PAIRED, ERR_OK);
-    pass_report_begin(s);
-    verifiers_go_on(s); /* the set has served */
-    pairing(s)->until_us = env_now_us(s->env) + s->kts_us;
-    readers_off(s, pairing(s)->place);
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
-    unlock_look(s);
-}
-
-static unsigned gap_after(enum err reason)
-{
-    if (reason == ERR_DK_LINK_LOST)
-        return 0;
-    return reason == ERR_DK_EVIDENCE ? RETYPE_MS : AGAIN_MS;
-}
-
-/* What the head unit shows for a moment stays in the trace; a phone that was taken away is no failure. */
-static void trace_failure(struct spaak *s, const struct session_end *end, const char *phase)
-{
-    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, end->reason, 0, phase);
-}
-
-/* The set may be used up by now: PP-03, and another pairing. */
-static void phase_2_failed(struct spaak *s, const struct session_end *end)
-{
-    enum err e = verifiers_end_attempt(s, false);
-    if (!verifiers_are_stored(s)) {
-        leave(s, CABIN_FAILED, e ? e : ERR_DK_ATTEMPTS);
-        return;
-    }
-    cabin_notify(s, end->reason == ERR_DK_LINK_LOST ? CABIN_PUT_PHONE : CABIN_FAILED, end->reason);
-    ask_phone(s, gap_after(end->reason));
-}
-
-static void on_phase_2(struct spaak *s, const struct session_end *end)
-{
-    trace_failure(s, end, "phase 2");
-    if (!end->stored) {
-        phase_2_failed(s, end);
-        return;
-    }
-    pairing(s)->tries = 0; /* another key */
-    cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
-    ask_phone(s, NEXT_MS);
-}
-
-/* A phone that did not hear that its key was accepted refuses it: begin again. A key that is active stays so,
- * whether or not the phone has heard the end. */
-static void on_phase_3(struct spaak *s, const struct session_end *end)
-{
-    if (end->what == VEHICLE_DONE || keys_owner(s)) {
-        succeed(s);
-        return;
-    }
-    trace_failure(s, end, "phase 3");
-    pairing(s)->tries += end->reason != ERR_DK_LINK_LOST;
-    bool in_vain = end->reason != ERR_DK_LINK_LOST && pairing(s)->tries >= PAIRING_PHASE_3_TRIES;
-    if (end->reason == ERR_DK_STATUS)
-        pairing(s)->tries = PAIRING_PHASE_3_TRIES;
-    else if (in_vain) /* it needs a password again, which only its user has */
-        cabin_notify(s, CABIN_FAILED, end->reason);
-    if (end->reason == ERR_DK_STATUS || !in_vain)
-        cabin_notify(s, CABIN_LEAVE_PHONE, ERR_OK);
-    ask_phone(s, end->reason == ERR_DK_LINK_LOST ? 0 : NEXT_MS);
-}
-
-static void on_phase_4(struct spaak *s, const struct session_end *end)
-{
-    if (end->learnt == VEHICLE_LEARNT_RECEIPT) {
-        env_trace_step(s->env, "OP-05/6", "the key is tracked");
-        readers_off(s, pairing(s)->place);
-        end_phase_4(s);
-        return;
-    }
-    if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
-        env_trace_reason(s->env, TRACE_REJECT, "OP-05/5", NULL, end->reason, 0, "no receipt");
-    readers_off(s, pairing(s)->place);
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
-    unlock_on_learnt(s, end);
-    pairing_on_key_ended(s);
-    unlock_look(s);
-}
-
-void pairing_on_session(struct spaak *s, const struct session_end *end)
-{
-    switch (pairing(s)->state) {
-    case PAIRING_WAITS_CARD:
-        card_on_session(s, end);
-        break;
-    case PAIRING_PHASE_2:
-        on_phase_2(s, end);
-        break;
-    case PAIRING_PHASE_3:
-        on_phase_3(s, end);
-        break;
-    case PAIRING_PHASE_4:
-        on_phase_4(s, end);
-        break;
-    default:
-        break;
-    }
-}
+/* ---- the end of the identity, time ---- */
 
 void pairing_retired(struct spaak *s)
 {
@@ -512,19 +338,19 @@ void pairing_retired(struct spaak *s)
     radio_stop(s); /* its links look at the keys */
     keys_retire(s);
     if (on)
-        leave(s, CABIN_FAILED, ERR_IDENTITY_MISSING);
+        pairing_leave(s, CABIN_FAILED, ERR_IDENTITY_MISSING);
 }
 
 void pairing_on_timer(struct spaak *s, unsigned timer)
 {
     if (timer == SPAAK_TIMER_NEXT_PHASE) {
         if (pairing(s)->state == PAIRING_PHASE_4)
-            begin_phase_4(s);
+            pairing_phase_4(s);
         else if (pairing_is_on(s))
             turn(s);
         else
             resume(s);
     } else if (pairing_is_on(s)) {
-        leave(s, CABIN_TIME_OVER, ERR_DK_TIMEOUT);
+        pairing_leave(s, CABIN_TIME_OVER, ERR_DK_TIMEOUT);
     }
 }

@@ -2,9 +2,11 @@
  *
  *   cabin.c      head unit and body controller: what a person wants, what is shown, doors and engine
  *   user.c       has the user a key of the car: the body controller proves it
- *   pairing.c    phase 1, and which session comes next until the key is tracked
+ *   pairing.c    phase 1, and who is looked for
+ *   pairing_phases.c  what comes of a session, until the key is tracked
  *   pairing_air.c  the same over Bluetooth LE
  *   card.c       a card key in the place of the key fob
+ *   nearness.c   whether a phone over Bluetooth is near enough
  *   unlock.c     what else brings a phone to a reader: doors, start, what a key still waits for
  *   presence.c   a phone that has unlocked must leave before it unlocks again
  *   session.c    one session of lib/ccc/vehicle, driven: its steps, its commits
@@ -118,7 +120,7 @@ bool session_abort(struct spaak *s, enum spaak_place place, enum err reason);
 /* Frees it, and what it knew. */
 void session_drop(struct spaak *s, enum spaak_place place);
 
-/* ---- pairing.c ---- */
+/* ---- pairing.c, pairing_phases.c ---- */
 
 /* After a start: goes on. */
 void pairing_init(struct spaak *s);
@@ -150,15 +152,7 @@ void pairing_refuse(struct spaak *s, enum err reason);
  * of the wait. */
 enum err pairing_wait_for_card(struct spaak *s);
 
-/* Between pairing.c and pairing_air.c: the pad looks for a phone; the pairing ends; a key is there, and is
- * tried. */
-void pairing_at_pad(struct spaak *s);
-void pairing_failed(struct spaak *s, enum err reason);
-void pairing_tries(struct spaak *s);
-
 /* ---- pairing_air.c ---- */
-
-#define PAIRING_PHASE_3_TRIES 3
 
 /* OP-03/1 over Bluetooth: a phone on that link asks for owner pairing. ERR_BUSY: not open, or a phone on the
  * pad or on another link has come first. */
@@ -167,13 +161,17 @@ enum err pairing_on_asked(struct spaak *s, enum spaak_place place);
 void pairing_on_ready(struct spaak *s, enum spaak_place place, const uint8_t key_id[ENDPOINT_KEY_ID]);
 /* The link is gone, and what was under way there has ended: the pad again. */
 void pairing_on_link_lost(struct spaak *s, enum spaak_place place);
-/* A session is over, and the next phase is asked for at the same link. False: the pad has it. */
-bool pairing_air_goes_on(struct spaak *s);
-/* The phone of the key that waits for phase 3 is READY at a link: it is tried there. */
-bool pairing_air_finds(struct spaak *s);
-/* Phase 4 goes back to the pad when the link is gone; waits while the link has something else. */
-void pairing_air_settle(struct spaak *s);
-bool pairing_air_waits(const struct spaak *s);
+/* To the head unit, in the words of the place where the pairing is. */
+void pairing_notify(struct spaak *s, enum cabin_notice what);
+
+/* ---- nearness.c ---- */
+
+/* Is the phone of a link near enough for that? False: its signal is asked for, and unlock_look comes when it
+ * is known; or it is too weak (DK_TOO_FAR, traced once), and it is asked for again after a second. */
+bool nearness_admits(struct spaak *s, unsigned link, enum cabin_order order);
+/* As last heard, when a transaction has proved who it is: ERR_DK_TOO_FAR. */
+enum err nearness_check(const struct spaak *s, unsigned link, enum cabin_order order);
+void nearness_on_signal(struct spaak *s, unsigned link, int8_t dbm);
 
 /* ---- deletion.c ---- */
 

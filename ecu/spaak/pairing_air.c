@@ -3,7 +3,7 @@
  * READY. Whenever the link is lost, or phase 2 or 3 fails there, the pad looks for a phone again. */
 #include <string.h>
 
-#include "ecu/spaak/pairing.h"
+#include "ecu/spaak/pairing_parts.h"
 
 static bool is_on_air(const struct spaak *s)
 {
@@ -13,6 +13,13 @@ static bool is_on_air(const struct spaak *s)
 static unsigned link_of(const struct spaak *s)
 {
     return s->pairing.place - SPAAK_AIR;
+}
+
+void pairing_notify(struct spaak *s, enum cabin_notice what)
+{
+    static const enum cabin_notice on_air[CABIN_NOTICES] = {
+        [CABIN_PAIRING] = CABIN_PAIRING_AIR, [CABIN_LEAVE_PHONE] = CABIN_STAY_NEAR};
+    cabin_notify(s, is_on_air(s) && on_air[what] ? on_air[what] : what, ERR_OK);
 }
 
 static void take_from_pad(struct spaak *s, enum spaak_place place)
@@ -38,16 +45,16 @@ enum err pairing_on_asked(struct spaak *s, enum spaak_place place)
     env_trace_note(s->env, TRACE_NOTE, "a phone asks for owner pairing over Bluetooth");
     enum err e = session_begin_pairing(s, place, 0);
     if (e)
-        pairing_failed(s, e);
+        pairing_leave(s, CABIN_FAILED, e);
     return e;
 }
 
 static void try_key(struct spaak *s, struct vehicle_key *pending)
 {
-    pairing_tries(s);
+    pairing_enter(s, PAIRING_PHASE_3);
     enum err e = session_begin_finish(s, s->pairing.place, VEHICLE_PHASE_3, pending, 0, true);
     if (e)
-        pairing_failed(s, e);
+        pairing_leave(s, CABIN_FAILED, e);
 }
 
 /* The one that is to be tried. */
@@ -91,7 +98,7 @@ bool pairing_air_goes_on(struct spaak *s)
     if (!is_on_air(s))
         return false;
     if (pending && radio_waits_for_key(s, link_of(s))) {
-        pairing_tries(s);
+        pairing_enter(s, PAIRING_PHASE_3);
         radio_accepted(s, link_of(s));
         return true;
     }

@@ -108,15 +108,15 @@ void radio_look(struct spaak *s)
     struct spaak_radio *r = &s->radio;
     struct radio_own own;
     leave_the_keyless(s);
-    bool pairs = may_pair(s), wants = r->up && s->finished && (pairs || has_keys(s));
+    bool pairs = may_pair(s),
+         wants = r->up && s->finished && (pairs || has_keys(s)) && !diagnostic_tx_off(&s->diagnostic);
     if (r->on_air && !wants)
         be_silent(s);
     if (!wants || (r->on_air && r->for_pairing == pairs) || radio_own(s, &own))
         return;
-    if (!r->on_air) {
+    if (!r->on_air)
         be_found(s, &own);
-        env_trace_step(s->env, pairs ? "OP-02/6" : "OP-06/1", "is on the air");
-    }
+    env_trace_step(s->env, pairs ? "OP-02/6" : "OP-06/1", "is on the air");
     advertise(s, &own, pairs);
     OPENSSL_cleanse(&own, sizeof own);
 }
@@ -126,6 +126,8 @@ void radio_on_timer(struct spaak *s, unsigned link)
     struct radio_own own;
     if (link < SPAAK_LINKS) {
         radio_time(s, link);
+    } else if (link > SPAAK_LINKS) {
+        unlock_look(s); /* a phone may have come nearer */
     } else if (s->radio.on_air && radio_own(s, &own) == ERR_OK) {
         advertise(s, &own, s->radio.for_pairing);
         OPENSSL_cleanse(&own, sizeof own);
@@ -196,7 +198,7 @@ static void on_up(struct spaak *s, const char *peer)
         return;
     }
     struct spaak_link *l = &s->radio.links[i];
-    *l = (struct spaak_link){.used = true, .level = 1};
+    *l = (struct spaak_link){.used = true, .level = 1, .signal_dbm = INT8_MIN};
     text_copy(l->peer, sizeof l->peer, peer);
     /* nobody keeps a link without saying what for */
     env_timer_in(s->env, SPAAK_TIMER_LINK + i, VEHICLE_APPROACH_CLEAR_MS * 1000ull);
@@ -240,7 +242,7 @@ static void on_encrypted(struct spaak *s, unsigned link, const struct ble_said *
     l->level = said->level;
     l->key_size = said->number;
     if (l->channel)
-        radio_do(s, link, vehicle_approach_encrypted(&l->approach, said->level, said->number));
+        radio_do(s, link, approach_encrypted(&l->approach.both, said->level, said->number));
 }
 
 static void on_failed(struct spaak *s, unsigned link)
@@ -248,7 +250,7 @@ static void on_failed(struct spaak *s, unsigned link)
     struct spaak_link *l = &s->radio.links[link];
     l->bonded = false;
     if (l->channel)
-        radio_do(s, link, vehicle_approach_failed(&l->approach));
+        radio_do(s, link, approach_failed(&l->approach.both));
     else
         radio_leave(s, link);
 }
@@ -300,15 +302,18 @@ static void on_link_news(struct spaak *s, unsigned i, enum ble_news verb, const 
     case BLE_NEWS_AUTH_FAILED:
         on_failed(s, i);
         break;
+    case BLE_NEWS_SIGNAL:
+        nearness_on_signal(s, i, said->signal);
+        break;
     case BLE_NEWS_NEW_LTK: /* without a channel there was no first approach */
         if (channel)
-            radio_do(s, i, vehicle_approach_ltk(a, said->level == 3, said->number, said->key));
+            radio_do(s, i, approach_ltk(&a->both, said->level == 3, said->number, said->key));
         else
             radio_leave(s, i);
         break;
     case BLE_NEWS_NEW_IRK:
         if (channel)
-            radio_do(s, i, vehicle_approach_identity(a, said->address.octets, said->key));
+            radio_do(s, i, approach_identity(&a->both, said->address.octets, said->key));
         break;
     default:
         break;

@@ -4,7 +4,8 @@
  * readers are.
  *
  *   radio.c           what is advertised, links that come and go, the news of the radio
- *   radio_approach.c  the steps of approaches, bonds in the store, APDUs of sessions */
+ *   radio_approach.c  the steps of approaches, bonds in the store, APDUs of sessions
+ *   nearness.c        how strong a phone is heard, and what for that is enough */
 #ifndef ecu_spaak_radio_h
 #define ecu_spaak_radio_h
 
@@ -24,12 +25,17 @@ struct spaak_link {
     char peer[BLE_ADDRESS_TEXT]; /* its address on the link */
     bool bonded;                 /* encrypted with the bond of key_id */
     uint8_t key_id[ENDPOINT_KEY_ID];
-    unsigned level, key_size;     /* of the link */
-    bool waits_oob;               /* for its turn to have our out-of-band data */
-    bool has_opened;              /* the doors were unlocked in this link's time */
-    bool wanted;                  /* the phone asks for a transaction */
-    bool told;                    /* that its key has ended: once over this link */
-    bool awaits;                  /* an answer to an APDU */
+    unsigned level, key_size; /* of the link */
+    bool waits_oob;           /* for its turn to have our out-of-band data */
+    bool has_opened;          /* the doors were unlocked in this link's time */
+    bool wanted;              /* the phone asks for a transaction */
+    bool told;                /* that its key has ended: once over this link */
+    bool awaits;              /* an answer to an APDU */
+    bool measures;            /* how strong it is heard was asked for */
+    bool heard;               /* at heard_us, so strong: INT8_MIN when the radio does not know */
+    int8_t signal_dbm;
+    uint64_t heard_us;
+    uint8_t said_far;             /* for which orders, bit by bit: said once until it is near enough */
     uint8_t select[SPAAK_SELECT]; /* goes out when the timer fires */
     size_t select_len;
     struct vehicle_approach approach;
@@ -49,7 +55,7 @@ void radio_stop(struct spaak *s);
 void radio_on_link(struct spaak *s, enum link_state state);
 void radio_on_news(struct spaak *s, const char *address, const char *news);
 void radio_on_bytes(struct spaak *s, const char *address, struct span sdu);
-/* Of a link, or SPAAK_LINKS: another private address. */
+/* Of a link; SPAAK_LINKS: another private address; SPAAK_LINKS + 1: a phone is not near enough yet. */
 void radio_on_timer(struct spaak *s, unsigned link);
 
 /* ---- for sessions at a link, whose place is SPAAK_AIR + link ---- */

@@ -84,7 +84,7 @@ void radio_channel(struct spaak *s, unsigned link)
         return;
     }
     l->channel = true;
-    l->approach = (struct vehicle_approach){.crypto = s->env->crypto,
+    l->approach = (struct vehicle_approach){.both.crypto = s->env->crypto,
                                             .keys = s->keys.list,
                                             .n_keys = s->keys.count,
                                             .may_pair = s->radio.for_pairing};
@@ -224,7 +224,7 @@ void radio_do(struct spaak *s, unsigned link, struct approach_step step)
         if (!l->used)
             break;
         step = step.what == APPROACH_STORE_BOND ? store_bond(s, link, step.bond)
-                                                : vehicle_approach_proceed(&l->approach);
+                                                : approach_proceed(&l->approach.both);
     }
     set_timer(s, link);
     radio_next_oob(s);
@@ -238,7 +238,7 @@ static void send_apdu(struct spaak *s, unsigned link, struct span apdu)
     struct spaak_link *l = &s->radio.links[link];
     uint8_t out[DK_MESSAGE_HEADER + APDU_COMMAND_MAX];
     struct wr w = wr_of(out, sizeof out);
-    const enum dk_type type = l->approach.state == VA_PAIRING ? DK_FRAMEWORK : DK_SE;
+    const enum dk_type type = l->approach.both.state == AP_OWNER_PAIRING ? DK_FRAMEWORK : DK_SE;
     const struct dk_message m = {.type = type, .id = DK_APDU_RQ, .data = apdu};
     dk_message_put(&w, &m);
     trace_apdu(s, l, true, apdu);
@@ -275,9 +275,9 @@ void radio_deselect(struct spaak *s, unsigned link)
     struct spaak_link *l = &s->radio.links[link];
     l->awaits = false;
     l->wanted = false;
-    if (l->used && l->approach.state == VA_READY)
+    if (l->used && l->approach.both.state == AP_READY)
         send_sdu(s, l, span_of(event, sizeof event));
-    if (l->used && l->approach.state == VA_PAIRING)
+    if (l->used && l->approach.both.state == AP_OWNER_PAIRING)
         radio_leave(s, link); /* owner pairing is over: what else should it be for? */
     else if (l->used)
         set_timer(s, link);
@@ -286,7 +286,7 @@ void radio_deselect(struct spaak *s, unsigned link)
 bool radio_is_secure(const struct spaak *s, unsigned link)
 {
     const struct spaak_link *l = &s->radio.links[link];
-    return l->used && l->channel && l->approach.state == VA_READY;
+    return l->used && l->channel && l->approach.both.state == AP_READY;
 }
 
 /* An answer that is still to come is of a session that was dropped. */
@@ -299,7 +299,7 @@ bool radio_is_ready(const struct spaak *s, unsigned link)
 bool radio_waits_for_key(const struct spaak *s, unsigned link)
 {
     const struct spaak_link *l = &s->radio.links[link];
-    return l->used && l->channel && l->approach.state == VA_PAIRING;
+    return l->used && l->channel && l->approach.both.state == AP_OWNER_PAIRING;
 }
 
 void radio_accepted(struct spaak *s, unsigned link)

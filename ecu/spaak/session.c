@@ -256,7 +256,7 @@ static void trace_progress(struct spaak *s, struct session *n)
         return;
     }
     if (n->kind == SESSION_PAIRING && state == VP_REQUESTING)
-        cabin_notify(s, CABIN_PAIRING, ERR_OK);
+        pairing_notify(s, CABIN_PAIRING);
     if (n->kind == SESSION_PAIRING)
         m = pairing_milestones;
     else if (n->phase == VEHICLE_PHASE_3)

@@ -46,6 +46,7 @@ static const struct timer_spec timers[] = {
     [SPAAK_TIMER_LINK + 2] = {"Bluetooth link 3", false},
     [SPAAK_TIMER_LINK + 3] = {"Bluetooth link 4", false},
     [SPAAK_TIMER_LINK + SPAAK_LINKS] = {"private address", true},
+    [SPAAK_TIMER_NEAR] = {"how near a phone is", true},
     [SPAAK_TIMER_DIAGNOSTIC_CHANNEL] = {"ISO-TP UDS", false},
     [SPAAK_TIMER_DIAGNOSTIC] = {"UDS", false},
 };
@@ -74,6 +75,10 @@ static const struct setting_spec settings[] = {
     /* unlock_ms over Bluetooth, where nobody holds the phone to a reader: three round trips at 30 ms each, a
      * packet lost in each, and a slow phone; a relay that adds more is refused */
     [SPAAK_SETTING_BLE_UNLOCK_MS] = {.name = "ble_unlock_ms", .fallback = 500, .min = 1, .max = 60000},
+    /* dBm below 0 over Bluetooth: a phone that is heard more weakly is not asked; 127: whatever it is. In the
+     * open 6 dB are a doubling of the distance, -59 dBm one metre, -65 two, -75 some six */
+    [SPAAK_SETTING_BLE_UNLOCK_DBM] = {.name = "ble_unlock_dbm", .fallback = 75, .min = 1, .max = 127},
+    [SPAAK_SETTING_BLE_START_DBM] = {.name = "ble_start_dbm", .fallback = 65, .min = 1, .max = 127},
     {.name = NULL},
 };
 
@@ -477,6 +482,8 @@ static enum err spaak_init(void *self, struct env *env, const struct component_a
     s->kts_us = args->settings[SPAAK_SETTING_KTS_MS] * 1000;
     s->unlock_us = args->settings[SPAAK_SETTING_UNLOCK_MS] * 1000;
     s->ble_unlock_us = args->settings[SPAAK_SETTING_BLE_UNLOCK_MS] * 1000;
+    s->ble_dbm[CABIN_UNLOCK] = (uint8_t)args->settings[SPAAK_SETTING_BLE_UNLOCK_DBM];
+    s->ble_dbm[CABIN_START] = (uint8_t)args->settings[SPAAK_SETTING_BLE_START_DBM];
     s->key_us = args->settings[SPAAK_SETTING_KEY_S] * 1000000;
     s->card_key_us = args->settings[SPAAK_SETTING_CARD_KEY_MS] * 1000;
     s->kts_loop_us = args->settings[SPAAK_SETTING_KTS_LOOP_MS] * 1000;

@@ -44,7 +44,8 @@ enum {
     SPAAK_TIMER_PASS_REPORT,
     SPAAK_TIMER_MANAGE,
     SPAAK_TIMER_LINK, /* one for each link, and the private address */
-    SPAAK_TIMER_DIAGNOSTIC_CHANNEL = SPAAK_TIMER_LINK + SPAAK_LINKS + 1,
+    SPAAK_TIMER_NEAR = SPAAK_TIMER_LINK + SPAAK_LINKS + 1,
+    SPAAK_TIMER_DIAGNOSTIC_CHANNEL,
     SPAAK_TIMER_DIAGNOSTIC
 };
 enum {
@@ -57,7 +58,9 @@ enum {
     SPAAK_SETTING_UNLOCK_MS,
     SPAAK_SETTING_KEY_S,
     SPAAK_SETTING_CARD_KEY_MS,
-    SPAAK_SETTING_BLE_UNLOCK_MS
+    SPAAK_SETTING_BLE_UNLOCK_MS,
+    SPAAK_SETTING_BLE_UNLOCK_DBM,
+    SPAAK_SETTING_BLE_START_DBM
 };
 enum {
     SPAAK_CLAIM_K,
@@ -158,6 +161,7 @@ struct spaak {
     struct cabin cabin;
     uint64_t retry_us, back_off_us, pairing_mode_us, owner_pairing_us, kts_us, kts_loop_us, unlock_us,
         ble_unlock_us, key_us, card_key_us; /* settings */
+    uint8_t ble_dbm[CABIN_START + 1];       /* below 0, by what is wanted */
 };
 
 /* A message that has been opened and verified; only its order is still to be judged. */

@@ -15,11 +15,23 @@ const char *spaak_place_name(enum spaak_place place)
 
 /* ---- keys that have come to their end ---- */
 
-/* Sessions look at the list of keys: none may be under way. Those that wait for a phone begin anew. */
+/* Who looks for a phone begins anew, if there is still one to look for. */
+static void drop_waiting(struct spaak *s)
+{
+    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++) {
+        bool waits = i < SPAAK_PLACES && s->readers[i].session;
+        session_drop(s, (enum spaak_place)i);
+        if (waits)
+            readers_off(s, (enum spaak_place)i);
+    }
+}
+
+/* Sessions look at the list of keys: none may be under way. */
 static void delete_ended(struct spaak *s)
 {
     struct vehicle_key *k = s->keys.ended ? keys_find(s, s->keys.ended_id) : NULL;
-    if (pairing_is_on(s) && s->readers[s->pairing.place].session)
+    if (env_now_us(s->env) < s->keys.ended_from_us ||
+        (pairing_is_on(s) && s->readers[s->pairing.place].session))
         return; /* its own waits, too */
     for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
         if (session_is_heard(s, (enum spaak_place)i))
@@ -28,20 +40,26 @@ static void delete_ended(struct spaak *s)
     if (!k)
         return;
     pairing_yield(s);
-    for (unsigned i = 0; i < SPAAK_ALL_PLACES; i++)
-        session_drop(s, (enum spaak_place)i);
+    drop_waiting(s);
     enum err e = keys_delete(s, k);
     s->keys.ended = e != ERR_OK;
-    if (e)
-        env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    if (!e)
+        return;
+    env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, e, 0, "a terminated key was not deleted");
+    env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
 }
 
-/* The device has signed that it knows: nothing waits for this key any more. */
-static void end_key(struct spaak *s, const struct vehicle_key *k)
+/* The device has signed that it knows: nothing waits for this key any more. What was refused stores nothing:
+ * nor does a session that a refusal has ended behind that. */
+static void end_key(struct spaak *s, const struct vehicle_key *k, bool refused)
 {
     memcpy(s->keys.ended_id, k->key_id, ENDPOINT_KEY_ID);
     s->keys.ended = true;
-    delete_ended(s);
+    s->keys.ended_from_us = refused ? env_now_us(s->env) + AGAIN_MS * 1000 : 0;
+    if (refused)
+        env_timer_in(s->env, SPAAK_TIMER_LOOK, AGAIN_MS * 1000);
+    else
+        delete_ended(s);
 }
 
 /* ---- who is asked for ---- */
@@ -114,13 +132,26 @@ static bool opens_nothing_yet(struct spaak *s, const struct spaak_link *l)
     return k && k->state == VEHICLE_KEY_PENDING;
 }
 
+static bool is_terminated(struct spaak *s, const struct spaak_link *l)
+{
+    const struct vehicle_key *k = keys_find(s, l->key_id);
+    return k && k->state == VEHICLE_KEY_TERMINATED;
+}
+
 /* It is to hear that its key has ended, once. */
 static bool ends_here(struct spaak *s, struct spaak_link *l)
 {
-    const struct vehicle_key *k = keys_find(s, l->key_id);
-    bool tells = k && k->state == VEHICLE_KEY_TERMINATED && !l->told;
+    bool tells = is_terminated(s, l) && !l->told;
     l->told |= tells;
     return tells;
+}
+
+/* Over the air it is for what is wanted: a start that was pressed, or the doors. */
+static enum cabin_order order_at(const struct spaak *s, enum spaak_place place)
+{
+    if (place >= SPAAK_AIR)
+        return s->cabin.bcm.start ? CABIN_START : CABIN_UNLOCK;
+    return place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START;
 }
 
 /* OP-06/7: a phone that has come near is asked for until the doors are unlocked, by whomever; then when
@@ -136,7 +167,10 @@ static void look_at_link(struct spaak *s, unsigned link)
     if (!radio_is_ready(s, link) || pairing_is_on(s) || opens_nothing_yet(s, l) ||
         env_now_us(s->env) < s->readers[place].not_before_us)
         return;
-    if (!l->wanted && l->has_opened && !bcm->start && !ends_here(s, l))
+    bool moves = l->wanted || !l->has_opened || bcm->start;
+    if (!moves && !ends_here(s, l))
+        return;
+    if (moves && !is_terminated(s, l) && !nearness_admits(s, link, order_at(s, place)))
         return;
     enum err e = session_begin_transaction(s, place, TRANSACTION_UNLOCK);
     if (e)
@@ -155,14 +189,6 @@ void unlock_look(struct spaak *s)
 
 /* ---- who it was ---- */
 
-/* Over the air it is for what is wanted: a start that was pressed, or the doors. */
-static enum cabin_order order_at(const struct spaak *s, enum spaak_place place)
-{
-    if (place >= SPAAK_AIR)
-        return s->cabin.bcm.start ? CABIN_START : CABIN_UNLOCK;
-    return place == SPAAK_DOOR ? CABIN_UNLOCK : CABIN_START;
-}
-
 enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const struct vehicle_transaction *t,
                               uint64_t selected_us)
 {
@@ -171,6 +197,9 @@ enum err unlock_authenticated(struct spaak *s, enum spaak_place place, const str
     uint8_t id[CABIN_TRANSACTION];
     if (took_us > (place >= SPAAK_AIR ? s->ble_unlock_us : s->unlock_us))
         return ERR_DK_TIMEOUT;
+    enum err e = place >= SPAAK_AIR ? nearness_check(s, place - SPAAK_AIR, order_at(s, place)) : ERR_OK;
+    if (e)
+        return e; /* the start was pressed meanwhile */
     memcpy(id, t->transaction.id, sizeof id);
     snprintf(detail, sizeof detail, "a key has proved itself (%s), %.1f ms after its first answer",
              t->fast ? "fast" : "standard", (double)took_us / 1e3);
@@ -212,7 +241,7 @@ static enum vehicle_phase next_of(struct spaak *s, const struct vehicle_key *k, 
     return k->offered != 0xFF || end->lacks_slots ? VEHICLE_REFILL : VEHICLE_PHASES;
 }
 
-/* What was refused stores nothing: nor does an end of a session, which may be a refusal, for others. */
+/* As end_key() does, for others. */
 static void want_verifiers_later(struct spaak *s)
 {
     s->keys.ownerless = true;
@@ -260,7 +289,7 @@ void unlock_on_learnt(struct spaak *s, const struct session_end *end)
 {
     struct vehicle_key *k = end->has_key ? keys_find(s, end->key_id) : NULL;
     if (k && end->learnt == VEHICLE_LEARNT_TERMINATED)
-        end_key(s, k);
+        end_key(s, k, end->what == VEHICLE_FAILED);
     if (lacks_verifiers(s))
         want_verifiers_later(s);
 }

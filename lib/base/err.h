@@ -134,6 +134,7 @@
     X(LINK_NOT_OURS, 514, "the socket was not made by this run")                                \
     X(STORE_KEY_MISSING, 515, "the key that the store's secrets are sealed with was not given") \
     X(STORE_KEY_WRONG, 516, "the store's secrets are sealed with another key")                  \
+    X(LINK_TWICE, 517, "a peer of this name is there already")                                  \
     X(HTTP_HOST, 520, "the door has no host of this name")                                      \
     X(HTTP_METHOD, 521, "the method is none of those that are taken here")                      \
     X(HTTP_RATE, 522, "more requests in a short time than the door lets in")                    \
@@ -182,7 +183,8 @@
     X(DK_VALIDITY, 618, "the key is not valid at this time")                                    \
     X(DK_LINK_WEAK, 630, "the Bluetooth link is not encrypted as Digital Key wants it")         \
     X(DK_OOB, 631, "out-of-band pairing over Bluetooth has failed")                             \
-    X(DK_BOND, 632, "Bluetooth keys came that no first approach has asked for")
+    X(DK_BOND, 632, "Bluetooth keys came that no first approach has asked for")                 \
+    X(DK_TOO_FAR, 633, "the phone is not near enough for what is wanted")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

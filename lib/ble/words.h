@@ -49,7 +49,8 @@ struct ble_uuid {
     X(CLOSE_CHANNEL, "close-channel", "") \
     X(SECURITY, "security", "")           \
     X(ENCRYPT, "encrypt", "C")            \
-    X(NO_KEY, "no-key", "")
+    X(NO_KEY, "no-key", "")               \
+    X(SIGNAL, "signal", "")
 
 #define BLE_NEWS_LIST(X)                     \
     X(OOB, "oob", "CR")                      \
@@ -66,7 +67,8 @@ struct ble_uuid {
     X(ENCRYPTED, "encrypted", "LN")          \
     X(NEW_LTK, "new-ltk", "LNK")             \
     X(NEW_IRK, "new-irk", "AK")              \
-    X(AUTH_FAILED, "auth-failed", "B")
+    X(AUTH_FAILED, "auth-failed", "B")       \
+    X(SIGNAL, "signal", "S")
 
 enum ble_tell {
 #define X(name, verb, form) BLE_TELL_##name,

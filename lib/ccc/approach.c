@@ -1,6 +1,7 @@
 #include "lib/ccc/approach.h"
 
 #include <assert.h>
+#include <openssl/crypto.h>
 #include <string.h>
 
 /* ---- the queue ---- */
@@ -39,18 +40,6 @@ struct approach_step approach_take(struct approach_queue *q)
     q->first = (q->first + 1) % APPROACH_STEPS;
     q->count--;
     return s;
-}
-
-/* ---- pairing ---- */
-
-bool approach_pairing_done(const struct approach_pairing *p)
-{
-    return p->encrypted && p->has_ltk && p->has_identity;
-}
-
-enum err approach_check_security(unsigned level, unsigned key_size)
-{
-    return level == APPROACH_LEVEL && key_size == APPROACH_KEY ? ERR_OK : ERR_DK_LINK_WEAK;
 }
 
 /* ---- bytes ---- */
@@ -119,4 +108,111 @@ enum err time_sync_parse(struct span in, struct time_sync *out)
     if (!e)
         *out = t;
     return e;
+}
+
+/* ---- how it ends, what is refused ---- */
+
+const char *approach_state_name(enum approach_state s)
+{
+    static const char *const names[AP_STATES] = {"CLEAR",   "OWNER_PAIRING", "READING", "ASKED", "PAIRING",
+                                                 "STORING", "SECURE",        "READY",   "OVER"};
+    return s < AP_STATES ? names[s] : "?";
+}
+
+struct approach_step approach_proceed(struct approach *a)
+{
+    return approach_take(&a->queue);
+}
+
+struct approach_step approach_end(struct approach *a, enum err reason)
+{
+    a->state = AP_OVER;
+    approach_put_over(&a->queue, reason);
+    return approach_take(&a->queue);
+}
+
+/* Whoever is told to go, and why in the words of the air. */
+struct approach_step approach_end_saying(struct approach *a, enum dk_event event, enum err reason)
+{
+    a->state = AP_OVER;
+    a->queue.count = 0;
+    approach_put_event(&a->queue, event);
+    approach_put(&a->queue, (struct approach_step){.what = APPROACH_OVER, .reason = reason});
+    return approach_take(&a->queue);
+}
+
+struct approach_step approach_refuse(struct approach *a, enum err reason)
+{
+    approach_put(&a->queue, (struct approach_step){.what = APPROACH_REFUSED, .reason = reason});
+    return approach_take(&a->queue);
+}
+
+/* ---- OP-06/5 ---- */
+
+enum err approach_check_security(unsigned level, unsigned key_size)
+{
+    return level == APPROACH_LEVEL && key_size == APPROACH_KEY ? ERR_OK : ERR_DK_LINK_WEAK;
+}
+
+static struct approach_step look_at_pairing(struct approach *a)
+{
+    const struct approach_pairing *p = &a->pairing;
+    if (!p->encrypted || !p->has_ltk || !p->has_identity)
+        return approach_take(&a->queue);
+    a->state = AP_STORING;
+    approach_put(&a->queue, (struct approach_step){.what = APPROACH_STORE_BOND, .bond = &a->pairing.bond});
+    return approach_take(&a->queue);
+}
+
+struct approach_step approach_encrypted(struct approach *a, unsigned level, unsigned key_size)
+{
+    enum err e = a->state == AP_PAIRING ? approach_check_security(level, key_size) : ERR_DK_BOND;
+    if (e)
+        return approach_end(a, e);
+    a->pairing.encrypted = true;
+    return look_at_pairing(a);
+}
+
+struct approach_step approach_ltk(struct approach *a, bool authenticated, unsigned key_size,
+                                  const uint8_t ltk[CCC_KEY])
+{
+    if (a->state != AP_PAIRING)
+        return approach_end(a, ERR_DK_BOND);
+    if (!authenticated || key_size != APPROACH_KEY)
+        return approach_end(a, ERR_DK_LINK_WEAK);
+    memcpy(a->pairing.bond.ltk, ltk, CCC_KEY);
+    a->pairing.has_ltk = true;
+    return look_at_pairing(a);
+}
+
+/* It must be who the first approach has said. */
+struct approach_step approach_identity(struct approach *a, const uint8_t address[APPROACH_ADDRESS],
+                                       const uint8_t irk[CCC_KEY])
+{
+    if (a->state != AP_PAIRING)
+        return approach_end(a, ERR_DK_BOND);
+    if (memcmp(address, a->peer.address, APPROACH_ADDRESS) != 0)
+        return approach_end_saying(a, DK_EVENT_OOB_MISMATCH, ERR_DK_OOB);
+    memcpy(a->pairing.bond.address, address, APPROACH_ADDRESS);
+    memcpy(a->pairing.bond.irk, irk, CCC_KEY);
+    a->pairing.has_identity = true;
+    return look_at_pairing(a);
+}
+
+struct approach_step approach_failed(struct approach *a)
+{
+    return a->state == AP_OVER ? approach_take(&a->queue)
+                               : approach_end_saying(a, DK_EVENT_BLE_PAIRING_FAILED, ERR_DK_OOB);
+}
+
+bool approach_stored(struct approach *a, enum err stored, struct approach_step *step)
+{
+    if (a->state != AP_STORING) {
+        *step = approach_refuse(a, ERR_MSG_UNEXPECTED);
+        return false;
+    }
+    OPENSSL_cleanse(&a->pairing, sizeof a->pairing);
+    if (stored)
+        *step = approach_end_saying(a, DK_EVENT_GENERAL_ERROR, stored);
+    return !stored;
 }

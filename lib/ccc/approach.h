@@ -7,7 +7,11 @@
  *   step = ..._begin(...) or whatever else happened
  *   while (step.what != APPROACH_WAIT) { do it; step = ..._proceed(...); }
  *
- * What a step asks the radio or the store for comes back by a call of its own, later; OVER is the last. */
+ * What a step asks the radio or the store for comes back by a call of its own, later; OVER is the last.
+ *
+ * From the other end's out-of-band data to the stored bond both ends are the same. That is here: states,
+ * what pairing brings, how an approach ends. What each end says is in vehicle_approach.h, device_approach.h.
+ */
 #ifndef lib_ccc_approach_h
 #define lib_ccc_approach_h
 
@@ -74,13 +78,6 @@ void approach_put_over(struct approach_queue *q, enum err reason);
 /* WAIT when nothing is left. */
 struct approach_step approach_take(struct approach_queue *q);
 
-/* Of the radio, after a pairing; collected in any order. */
-struct approach_pairing {
-    bool encrypted, has_ltk, has_identity;
-    struct approach_bond bond;
-};
-/* All is there. */
-bool approach_pairing_done(const struct approach_pairing *p);
 /* ERR_DK_LINK_WEAK: not APPROACH_LEVEL, or a shorter key. */
 enum err approach_check_security(unsigned level, unsigned key_size);
 
@@ -108,5 +105,57 @@ struct time_sync {
 void time_sync_put(const struct time_sync *t, uint8_t out[TIME_SYNC_LENGTH]);
 /* ERR_TRUNCATED, ERR_TRAILING_BYTES; ERR_BAD_ARGUMENT: a truth value that is neither 0 nor 1. */
 enum err time_sync_parse(struct span in, struct time_sync *out);
+
+/* ---- what both ends are in the middle ---- */
+
+/* Of either end, unless it says whose. */
+enum approach_state {
+    AP_CLEAR,         /* vehicle: the link is not encrypted, and nobody has said who it is */
+    AP_OWNER_PAIRING, /* phase 2 goes over it */
+    AP_READING,       /* of our own out-of-band data */
+    AP_ASKED,         /* phone: First_Approach_RQ is out */
+    AP_PAIRING,       /* the other end's data are here, ours are there */
+    AP_STORING,       /* the bond */
+    AP_SECURE,        /* vehicle: Time_Sync is to come */
+    AP_READY,         /* transactions */
+    AP_OVER,
+    AP_STATES
+};
+
+/* Of the radio, after a pairing; collected in any order. */
+struct approach_pairing {
+    bool encrypted, has_ltk, has_identity;
+    struct approach_bond bond;
+};
+
+struct approach {
+    struct crypto *crypto;
+    enum approach_state state;
+    struct approach_oob peer; /* from First_Approach_RQ or RS */
+    struct approach_pairing pairing;
+    struct time_sync time_sync; /* the vehicle has heard it, or the phone will say it */
+    struct approach_queue queue;
+};
+
+/* The link is encrypted now. Like the two below: in AP_PAIRING only; when all is there, STORE_BOND. */
+struct approach_step approach_encrypted(struct approach *a, unsigned level, unsigned key_size);
+/* Keys that pairing has brought. authenticated: as the radio says. */
+struct approach_step approach_ltk(struct approach *a, bool authenticated, unsigned key_size,
+                                  const uint8_t ltk[CCC_KEY]);
+struct approach_step approach_identity(struct approach *a, const uint8_t address[APPROACH_ADDRESS],
+                                       const uint8_t irk[CCC_KEY]);
+/* Pairing or encryption has failed. */
+struct approach_step approach_failed(struct approach *a);
+/* Of STORE_BOND: what the store said. True: go on behind it; false: *step is what comes of it. */
+bool approach_stored(struct approach *a, enum err stored, struct approach_step *step);
+
+/* The next step of those that are to be done; WAIT when none is left. */
+struct approach_step approach_proceed(struct approach *a);
+/* Over, without a word or with an event to the other end; what was to be said is not said. */
+struct approach_step approach_end(struct approach *a, enum err reason);
+struct approach_step approach_end_saying(struct approach *a, enum dk_event event, enum err reason);
+struct approach_step approach_refuse(struct approach *a, enum err reason);
+/* In the words of traces: "CLEAR". */
+const char *approach_state_name(enum approach_state s);
 
 #endif

@@ -65,6 +65,8 @@ void fault_describe(const struct fault *f, char out[96])
 {
     if (f->kind == FAULT_KILL)
         snprintf(out, 96, "kill %s at %s", f->component, f->step);
+    else if (f->kind == FAULT_CUT && f->nth)
+        snprintf(out, 96, "cut %s of %s at its message %u", f->link, f->component, f->nth);
     else if (f->kind == FAULT_CUT)
         snprintf(out, 96, "cut %s%s%s", f->link, *f->component ? " of " : "", f->component);
     else if (f->kind == FAULT_REFUSE)
@@ -161,6 +163,18 @@ struct fault *fault_kill_at(struct fault_plan *plan, const char *component, cons
             return f;
     }
     return NULL;
+}
+
+const struct fault *fault_cut_at(struct fault_plan *plan, const char *component, const char *link)
+{
+    const struct fault *meant = NULL;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct fault *f = &plan->faults[i];
+        if (f->kind == FAULT_CUT && f->nth && strcmp(f->component, component) == 0 &&
+            strcmp(f->link, link) == 0 && ++f->seen == f->nth)
+            meant = f;
+    }
+    return meant;
 }
 
 const struct fault *fault_refuse(struct fault_plan *plan, const char *component)

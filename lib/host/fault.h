@@ -34,12 +34,13 @@ struct fault {
     char message[64];   /* message name, or matrix row on CAN */
     char component[32]; /* kill, cut, refuse: whom; "" for cut = everyone on the link */
     char step[12];      /* kill, cut: when; "" = at the start */
-    unsigned nth;       /* link faults: which message, refuse: which commit, from 1; FAULT_ALWAYS = each */
-    unsigned times;     /* repeat: further copies; refuse: commits one after the other */
-    bool late;          /* kill: not at the step but some time after it, which is the runner's affair */
-    uint32_t delay_ms;  /* delay, repeat: how much later; kill: restart after; cut: heal after */
-    unsigned byte;      /* corrupt: which byte is inverted, modulo the length */
-    unsigned seen;      /* messages or commits counted so far */
+    unsigned nth;   /* link faults: which message, refuse: which commit, from 1; FAULT_ALWAYS = each. cut: at
+                       which message that the component sends or hears there; 0: not at one */
+    unsigned times; /* repeat: further copies; refuse: commits one after the other */
+    bool late;      /* kill: not at the step but some time after it, which is the runner's affair */
+    uint32_t delay_ms; /* delay, repeat: how much later; kill: restart after; cut: heal after */
+    unsigned byte;     /* corrupt: which byte is inverted, modulo the length */
+    unsigned seen;     /* messages or commits counted so far */
 };
 
 /* Hears what faults could be meant for, each time that it comes by. */
@@ -78,6 +79,9 @@ void fault_apply(struct fault_plan *plan, const char *link, const char *message,
 /* The kill meant for this component right at this step, taken out of the plan by `number` = 0; NULL for none.
  */
 struct fault *fault_kill_at(struct fault_plan *plan, const char *component, const char *step);
+/* The cut that is meant for the component right at this message, sent or come over that link: the message is
+ * lost, the cut itself is the runner's affair. NULL for none. */
+const struct fault *fault_cut_at(struct fault_plan *plan, const char *component, const char *link);
 /* The refusal meant for this commit of the component; NULL for none. */
 const struct fault *fault_refuse(struct fault_plan *plan, const char *component);
 

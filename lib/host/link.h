@@ -80,7 +80,12 @@ int link_connect_unix(const char *path, int type);
 /* The same to a socket of this run, at which the runner began to listen, or a helper that it started, and
  * nobody in their place: ERR_LINK_NOT_OURS as EPERM, said in the log. What a link proves itself by goes to no
  * other. */
-enum link_server { LINK_RUNNER, LINK_HELPER, LINK_HELPERS_OWN /* a process that a helper started, too */ };
+enum link_server {
+    LINK_RUNNER,
+    LINK_HELPER,
+    LINK_HELPERS_OWN, /* a process that a helper started, too */
+    LINK_OUTSIDER     /* played by somebody outside the run: only the user is known */
+};
 /* Is that who is at the other end of a connected Unix socket, and of our user? */
 bool link_is_ours(const struct link_open *o, int fd, enum link_server server);
 int link_connect_ours(const struct link_open *o, const char *path, int type, enum link_server server);

@@ -71,6 +71,21 @@ static void release_held(struct node *n, unsigned port)
     h->bytes = NULL;
 }
 
+static bool is_planned(const struct node *n)
+{
+    return n->plan && (n->plan->count || n->plan->census);
+}
+
+/* A message crosses that port, either way. True: the link is cut here, and the message lost. */
+static bool is_cut_here(struct node *n, unsigned port)
+{
+    const struct fault *cut =
+        is_planned(n) ? fault_cut_at(n->plan, n->name, n->class->ports[port].name) : NULL;
+    if (cut)
+        trace_fault(n, cut);
+    return cut != NULL;
+}
+
 /* `named`: what carries the message name and may be corrupted, a part of `bytes`. */
 static enum err send_with_faults(struct node *n, unsigned port, const char *address, struct span bytes,
                                  const char *message, size_t named_at, size_t named_len)
@@ -97,11 +112,6 @@ static enum err send_with_faults(struct node *n, unsigned port, const char *addr
     return e;
 }
 
-static bool is_planned(const struct node *n)
-{
-    return n->plan && (n->plan->count || n->plan->census);
-}
-
 static enum err node_send_frame(struct env *env, unsigned port, const struct bus_frame *f)
 {
     struct node *n = node_of(env);
@@ -116,6 +126,8 @@ static enum err node_send_frame(struct env *env, unsigned port, const struct bus
         return ERR_LINK_DOWN;
     if (!is_planned(n))
         return put(n, port, "", bytes, 0);
+    if (is_cut_here(n, port))
+        return ERR_OK;
     const struct matrix_row *row = matrix_find(f->id);
     return send_with_faults(n, port, "", bytes, row ? row->name : "?", offsetof(struct bus_frame, data),
                             f->len);
@@ -134,6 +146,8 @@ static enum err node_send_bytes(struct env *env, unsigned port, const char *addr
         return ERR_TOPIC_NOT_ALLOWED;
     if (!n->host->link_up(n, port))
         return ERR_LINK_DOWN;
+    if (is_cut_here(n, port))
+        return ERR_OK;
     if (!is_planned(n) || !spec->name_of)
         return put(n, port, address, bytes, 0);
     return send_with_faults(n, port, address, bytes, spec->name_of(bytes), 0, bytes.len);
@@ -442,6 +456,8 @@ void node_stop(struct node *n)
 void node_on_bytes(struct node *n, unsigned port, const char *address, struct span bytes)
 {
     assert(port < n->class->port_count);
+    if (!n->dead && n->self && is_cut_here(n, port))
+        return;
     if (n->host->tap && n->self) /* nothing enters who is not there */
         node_tap(n, port, false, address, bytes, ERR_OK);
     if (!n->media[port]->frames) {

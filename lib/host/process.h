@@ -16,6 +16,7 @@
  *   tap                         descriptor of the socket that hears all bytes
  *   tap_depth                   how much of them (enum tap_depth); left out: all
  *   store_key, former_store_key file of 32 bytes that nobody else may read: what its secrets are sealed with
+ *   memo                        descriptor of what works came to in other runs (lib/host/work_memo.h)
  *   tokens                      descriptor of a ring (lib/host/token.h): what its links prove themselves by
  *
  * To the runner go packets of struct trace_event; from it come the words "go", "cut <port>", "heal <port>",

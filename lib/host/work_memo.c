@@ -4,8 +4,10 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define SLOTS  1024
+#define SLOTS  8192
 #define PROBES 16
 
 enum slot_state { SLOT_EMPTY, SLOT_WRITING, SLOT_READY };
@@ -21,10 +23,42 @@ struct work_memo {
     struct slot slots[SLOTS];
 };
 
+static struct work_memo *map(int flags, int fd)
+{
+    void *m = mmap(NULL, sizeof(struct work_memo), PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
+    return m == MAP_FAILED ? NULL : m;
+}
+
 struct work_memo *work_memo_new(void)
 {
-    void *m = mmap(NULL, sizeof(struct work_memo), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return m == MAP_FAILED ? NULL : m;
+    return map(MAP_ANONYMOUS, -1);
+}
+
+struct work_memo *work_memo_make(int *fd)
+{
+    *fd = memfd_create("spaaksim works", MFD_CLOEXEC);
+    struct work_memo *m =
+        *fd >= 0 && ftruncate(*fd, sizeof(struct work_memo)) == 0 ? work_memo_open(*fd) : NULL;
+    if (m || *fd < 0)
+        return m;
+    close(*fd);
+    *fd = -1;
+    return NULL;
+}
+
+/* As long as one of ours: whoever reads behind the end of a file is killed. */
+struct work_memo *work_memo_open(int fd)
+{
+    struct stat about;
+    if (fstat(fd, &about) != 0 || about.st_size != sizeof(struct work_memo))
+        return NULL;
+    return map(0, fd);
+}
+
+void work_memo_close(struct work_memo *m)
+{
+    if (m)
+        munmap(m, sizeof *m);
 }
 
 void work_memo_free(struct work_memo *m)
@@ -32,7 +66,7 @@ void work_memo_free(struct work_memo *m)
     if (!m)
         return;
     OPENSSL_cleanse(m, sizeof *m);
-    munmap(m, sizeof *m);
+    work_memo_close(m);
 }
 
 /* The place of a digest, or one for it; NULL when the neighbourhood is full. */
@@ -65,11 +99,11 @@ enum err work_memo_run(struct work_memo *m, struct crypto *c, const char *class,
                        struct span in, uint8_t *out, size_t *len)
 {
     uint8_t digest[SHA256_SIZE];
-    const struct span parts[] = {span_of(class, strlen(class) + 1),
-                                 span_of(spec->name, strlen(spec->name) + 1), in};
     bool known;
     if (!m)
         return spec->run(in, out, spec->result_max, len);
+    const struct span parts[] = {span_of(class, strlen(class) + 1),
+                                 span_of(spec->name, strlen(spec->name) + 1), in};
     crypto_sha256(c, parts, 3, digest);
     struct slot *s = find(m, digest, &known);
     if (known && s->len <= spec->result_max) {

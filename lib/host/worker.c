@@ -25,6 +25,9 @@ struct list {
 
 struct worker {
     const struct work_spec *works;
+    const char *class;
+    struct work_memo *memo; /* NULL: every work is done */
+    struct crypto *crypto;  /* for its digests */
     int fd;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -71,7 +74,8 @@ static void *work_loop(void *ctx)
             continue;
         }
         pthread_mutex_unlock(&w->lock);
-        j->e = w->works[j->work].run(span_of(j->bytes, j->in_len), j->out, j->size - j->in_len, &j->out_len);
+        j->e = work_memo_run(w->memo, w->crypto, w->class, &w->works[j->work], span_of(j->bytes, j->in_len),
+                             j->out, &j->out_len);
         pthread_mutex_lock(&w->lock);
         append(&w->done, j);
         if (write(w->fd, &one, sizeof one) != sizeof one)
@@ -94,6 +98,13 @@ struct worker *worker_new(const struct work_spec *works)
         return w;
     free(w);
     return NULL;
+}
+
+void worker_remember(struct worker *w, const char *class, struct work_memo *memo)
+{
+    w->crypto = crypto_new(NULL);
+    w->class = class;
+    w->memo = w->crypto ? memo : NULL;
 }
 
 int worker_fd(const struct worker *w)
@@ -167,6 +178,7 @@ void worker_free(struct worker *w)
     for (struct job *j; (j = take_first(&w->done));)
         job_free(j);
     job_free(w->taken);
+    crypto_free(w->crypto);
     close(w->fd);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->more);

@@ -3,12 +3,14 @@
 #ifndef lib_host_worker_h
 #define lib_host_worker_h
 
-#include "lib/env/component.h"
+#include "lib/host/work_memo.h"
 
 struct worker;
 
 /* NULL and errno. The thread begins with the first work. */
 struct worker *worker_new(const struct work_spec *works);
+/* Before the first work: what this class asked already comes from `memo`, which is borrowed (work_memo.h). */
+void worker_remember(struct worker *w, const char *class, struct work_memo *memo);
 /* Becomes readable when a result is there. */
 int worker_fd(const struct worker *w);
 enum err worker_put(struct worker *w, unsigned work, struct span in);

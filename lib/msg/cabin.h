@@ -55,9 +55,12 @@ enum cabin_notice {
     CABIN_NO_VERIFIERS = 10, /* yet: they were asked for */
     CABIN_KEY_NEEDED = 11,   /* a key fob, or a card key on the pad */
     CABIN_LIST_FOLLOWS = 12,
-    CABIN_TAKE_CARD = 13 /* away, and as CLICK_LINK: the card key has done its part */
+    CABIN_TAKE_CARD = 13, /* away, and as CLICK_LINK: the card key has done its part */
+    CABIN_PAIRING_AIR =
+        14, /* as PAIRING and LEAVE_PHONE, over Bluetooth: the pad has nothing to do with it */
+    CABIN_STAY_NEAR = 15
 };
-#define CABIN_NOTICES 14
+#define CABIN_NOTICES 16
 struct cabin_notification {
     enum cabin_notice what; /* byte 0 */
     uint8_t key;            /* byte 2: index, or 0 */

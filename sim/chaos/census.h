@@ -4,8 +4,8 @@
 
 #include "sim/run/run.h"
 
-#define CENSUS_MESSAGES 160
-#define CENSUS_STEPS    96
+#define CENSUS_MESSAGES 320
+#define CENSUS_STEPS    160
 
 struct census {
     struct {

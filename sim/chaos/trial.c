@@ -166,7 +166,10 @@ static void make_calls(struct trial *t, struct run *r, uint64_t now_us)
     while (is_calling(t) && call_us(t) <= now_us) {
         const struct action *a = &t->scenario->under_faults.repeats[t->next_call++];
         note_call(t, a);
-        r->ops->call(r, a);
+        if (a->moves)
+            run_move(r, a, now_us);
+        else
+            r->ops->call(r, a);
     }
 }
 

@@ -260,7 +260,7 @@ static bool read_by_rows(const struct scenario *s, const struct tree *y, const s
            tree_bad(p, y->at, "%s", problem);
 }
 
-bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
+static bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
 {
     struct action_reading r = {.call = ""};
     bool inject = tree_get(y, "inject");
@@ -275,7 +275,7 @@ bool read_call(struct scenario *s, const struct tree *y, struct action *out, str
     return true;
 }
 
-static bool read_action(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
+bool read_action(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p)
 {
     if (y->kind != TREE_MAP || !tree_get(y, "distance"))
         return read_call(s, y, out, p);

@@ -59,8 +59,12 @@ static const struct tree_key kill_keys[] = {
     DELAY_KEY("restart_after", .required = true), END_OF_KEYS};
 static const struct tree_key cut_keys[] = {
     KEY("link", link, struct fault_reading, fault.link, .required = true),
-    KEY("component", member, struct fault_reading, fault.component, .required = true), MOMENT_KEYS,
-    DELAY_KEY("heal_after", .required = true), END_OF_KEYS};
+    KEY("component", member, struct fault_reading, fault.component, .required = true),
+    KEY("at", step, struct fault_reading, fault.step),
+    KEY("after", ms, struct fault_reading, after_ms, .max = DELAY_MAX_MS),
+    KEY("nth", count, struct fault_reading, fault.nth, .min = 1, .max = NTH_MAX),
+    DELAY_KEY("heal_after", .required = true),
+    END_OF_KEYS};
 static const struct tree_key refuse_keys[] = {
     KEY("component", member, struct fault_reading, fault.component, .required = true),
     KEY("nth", nth, struct fault_reading, fault.nth, .max = NTH_MAX),
@@ -129,6 +133,8 @@ static bool check_fault(const struct scenario *s, const struct fault *f, const s
         return tree_bad(p, y->at, "\"%s\" keeps no store that could refuse", f->component);
     if (f->kind != FAULT_CUT)
         return true;
+    if ((f->nth != 0) == (tree_get(y->items[0], "at") != NULL))
+        return tree_bad(p, y->at, "a cut comes `at` a step, or at the `nth` message of the component there");
     if (!m || !m->class)
         return tree_bad(p, y->at, "\"%s\" has no links of its own to cut; kill it instead", f->component);
     if (component_port(m->class, f->link, &port) && link_is_whole(s, m, port))
@@ -150,6 +156,8 @@ static bool read_form(const struct tree *y, struct fault_reading *r, struct tree
     if (!fault_forms[k].name)
         return tree_unknown(p, y->key_marks[0], "fault", y->keys[0], names);
     r->fault.kind = (enum fault_kind)fault_forms[k].kind;
+    if (r->fault.kind == FAULT_CUT)
+        r->fault.nth = 0;
     return tree_read_map(y->items[0], fault_forms[k].name, fault_forms[k].keys, r, p);
 }
 

@@ -48,7 +48,7 @@ bool read_faults(void *out, const struct tree *y, struct tree_problem *p);
 bool read_expects(void *out, const struct tree *y, struct tree_problem *p);
 bool read_nevers(void *out, const struct tree *y, struct tree_problem *p);
 /* One entry of do, or of a list like it. */
-bool read_call(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p);
+bool read_action(struct scenario *s, const struct tree *y, struct action *out, struct tree_problem *p);
 bool read_expectation(struct expect *e, const struct tree *y, const char *what, struct tree_problem *p);
 
 /* ---- under_faults.c ---- */

@@ -12,10 +12,10 @@
 #include "sim/language/tree.h"
 
 #define SCENARIO_MEMBERS  48
-#define SCENARIO_ACTIONS  16
+#define SCENARIO_ACTIONS  48
 #define SCENARIO_UPSETS   8 /* calls beside those of `do`, that a schedule of faults makes (sim/chaos) */
 #define SCENARIO_GOALS    8
-#define SCENARIO_EXPECTS  48
+#define SCENARIO_EXPECTS  96
 #define SCENARIO_SETTINGS 16
 #define SCENARIO_DEFECTS  8
 #define SCENARIO_PATH     6

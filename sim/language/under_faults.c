@@ -66,7 +66,7 @@ static bool read_repeats(struct scenario *s, const struct tree *y, struct tree_p
     struct under_faults *u = &s->under_faults;
     for (size_t i = 0; y && i < y->count; i++) {
         struct action *a = &u->repeats[u->repeat_count++];
-        if (!read_call(s, y->items[i], a, p))
+        if (!read_action(s, y->items[i], a, p))
             return false;
         if (a->when.step[0])
             return tree_bad(p, tree_get(y->items[i], "at")->at,

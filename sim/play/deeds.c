@@ -31,7 +31,10 @@ static bool takes(struct play *p, const struct words *w, size_t count, const cha
 
 static bool find(struct play *p, const char *name, enum presence *out)
 {
+    const struct member *m = scenario_member(&p->scenario, name);
     *out = p->run->ops->presence(p->run, name);
+    if (m && m->external)
+        return play_wrong(p, "%s is played from outside: do it there", name);
     return *out != PRESENCE_NONE || play_unknown(p, "component", name, play_names(p));
 }
 
@@ -55,6 +58,18 @@ bool play_start(struct play *p, const struct words *w)
     if (is == PRESENCE_ALIVE)
         return play_wrong(p, "%s is alive; `kill %s` ends it", w->word[1], w->word[1]);
     p->run->ops->start(p->run, w->word[1]);
+    asked(p);
+    return true;
+}
+
+/* A line from whoever plays somebody from outside. */
+bool play_done(struct play *p, const struct words *w)
+{
+    if (w->count > 2)
+        return play_wrong(p, "write it like `done` or `done OP-01a/10`");
+    if (!externals_awaited(p->run))
+        return play_wrong(p, "nobody outside is waited for");
+    externals_word(p->run, w->count == 2 ? w->word[1] : "", now_us(p));
     asked(p);
     return true;
 }

@@ -22,6 +22,8 @@ const struct play_command play_commands[] = {
     {"clear", "", "takes back all that messages still have before them", play_clear},
     {"wait", "STEP", "until a step such as PP-01/19 is done, or the world is quiet", play_wait},
     {"run", "5 s", "lets so much time pass", play_run},
+    {"done", "[STEP]",
+     "who is played from outside has done what was asked first, or has brought about a step", play_done},
     {"state", "[NAME]", "who lives, links, states, screens, claims, faults that wait", play_state},
     {"help", "[NAME]", "what can be said; one command, or what one component can be asked", play_help},
     {"quit", "", "ends it, as the end of the input does", play_quit},
@@ -167,9 +169,10 @@ static bool call(struct play *p, const struct member *m, const struct words *w)
             return false;
     if (!parameters_complete(&p->scenario, spec, given, a.values, p->problem, sizeof p->problem))
         return false;
-    if (p->run->ops->presence(p->run, m->name) != PRESENCE_ALIVE)
+    if (!m->external && p->run->ops->presence(p->run, m->name) != PRESENCE_ALIVE)
         return play_wrong(p, "%s is dead; `start %s` first", m->name, m->name);
-    p->run->ops->call(p->run, &a);
+    if (!externals_call(p->run, &a, p->driver->now_us(p->run)))
+        p->run->ops->call(p->run, &a);
     p->asked = p->pending = true;
     return true;
 }

@@ -255,6 +255,12 @@ static void take_turn(struct play *p)
 
 /* ---- the end ---- */
 
+static bool is_outside(const struct play *p, const char *name)
+{
+    const struct member *m = scenario_member(&p->scenario, name);
+    return m && m->external;
+}
+
 /* Who is dead or cut off cannot agree with the others. Empty when nothing stands in the way. */
 static void why_unsettled(const struct play *p, char out[120])
 {
@@ -268,7 +274,7 @@ static void why_unsettled(const struct play *p, char out[120])
             snprintf(out, 120, "a link of %s is cut at the end", m->name);
     }
     for (const char *const *name = play_names(p); *name; name++)
-        if (r->ops->presence(p->run, *name) == PRESENCE_DEAD)
+        if (!is_outside(p, *name) && r->ops->presence(p->run, *name) == PRESENCE_DEAD)
             snprintf(out, 120, "%s is dead at the end", *name);
 }
 
@@ -311,11 +317,24 @@ static int exit_code(enum verdict v)
 
 /* ---- the whole ---- */
 
+static bool are_there(const struct play *p)
+{
+    return p->run->hopeless || !externals_awaited(p->run);
+}
+
+/* Lines of a pipe are for a world with all who stand in it; a person sees who is missing. */
+static void wait_for_outsiders(struct play *p)
+{
+    while (!p->by_hand && p->state == PLAY_GOES_ON && !are_there(p))
+        pass_time(p);
+}
+
 static int play(struct play *p)
 {
     if (p->driver->open(p->run, &p->scenario, &p->options)) {
         if (p->by_hand)
             play_say("%s: %s; `help` names what can be said", p->scenario.name, p->scenario.title);
+        wait_for_outsiders(p);
         play_settle(p);
         play_tell_ways(p);
         input_beside(p->run->guest && !in_real_time(p) ? p->run->guest->fd : -1);
@@ -344,6 +363,15 @@ static void open_scenario(struct play *p, const struct scenario *s)
     scenario_add_callee(&p->scenario, "open-gate", &full);
 }
 
+static bool mark_external(struct play *p)
+{
+    char problem[EXTERNAL_PROBLEM];
+    if (!p->options.external || external_mark(&p->scenario, p->options.external, problem))
+        return true;
+    fprintf(stderr, "spaaksim: %s\n", problem);
+    return false;
+}
+
 static bool load(struct play *p, const char *name)
 {
     struct tree_problem problem = {0};
@@ -357,6 +385,7 @@ static bool load(struct play *p, const char *name)
         fprintf(stderr, "%s:%u:%u: %s\n", path, problem.line, problem.column, problem.text);
     free(variants);
     free(path);
+    ok = ok && mark_external(p);
     if (!ok || p->scenario.worlds[p->options.world])
         return ok;
     fprintf(stderr, "spaaksim: %s is not made for the %s world; choose the other with --world\n", name,

@@ -104,6 +104,7 @@ bool play_unknown_word(struct play *p, const char *word);
 const char *const *play_names(const struct play *p);
 
 /* deeds.c: the commands. */
+bool play_done(struct play *p, const struct words *w);
 bool play_kill(struct play *p, const struct words *w);
 bool play_start(struct play *p, const struct words *w);
 bool play_cut(struct play *p, const struct words *w);

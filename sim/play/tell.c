@@ -97,8 +97,12 @@ static void tell_one(const struct play *p, const char *name, const struct claims
 {
     const struct member *m = scenario_member(&p->scenario, name);
     bool alive = p->run->ops->presence(p->run, name) == PRESENCE_ALIVE;
-    play_say("%-12s %s%s%s", name, alive ? "alive" : "dead", m && m->serial[0] ? ", of " : "",
-             m ? m->serial : "");
+    bool outside = m && m->external;
+    play_say("%-12s %s%s%s", name,
+             outside ? "played from outside"
+             : alive ? "alive"
+                     : "dead",
+             m && m->serial[0] ? ", of " : "", m ? m->serial : "");
     if (!m || !m->class || !alive)
         return;
     tell_links(p, m);

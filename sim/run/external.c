@@ -5,12 +5,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lib/media/media.h"
-#include "sim/run/run.h"
+#include "sim/run/external_parts.h"
 
 #define LOOK_US 100000u /* between two looks for a socket */
 
-static const struct member *member_of(const struct run *r, const struct external_seat *e)
+const struct member *external_member(const struct run *r, const struct external_seat *e)
 {
     return &r->scenario->members[e->member];
 }
@@ -53,7 +52,7 @@ void externals_begin(struct run *r)
         r->limit_us += x->wait_us; /* people are slow */
 }
 
-static struct external_seat *seat_of(struct run *r, size_t member)
+struct external_seat *external_seat_of(struct run *r, size_t member)
 {
     for (size_t i = 0; i < r->externals.count; i++)
         if (r->externals.seats[i].member == member)
@@ -63,16 +62,16 @@ static struct external_seat *seat_of(struct run *r, size_t member)
 
 void externals_open(struct run *r, size_t member, const char *where, const char *socket)
 {
-    struct external_seat *e = seat_of(r, member);
+    struct external_seat *e = external_seat_of(r, member);
     text_copy(e->where, sizeof e->where, where);
     text_copy(e->socket, sizeof e->socket, socket);
-    say(r, "external  %s is played from outside: %s", member_of(r, e)->name, e->where);
+    say(r, "external  %s is played from outside: %s", external_member(r, e)->name, e->where);
     if (e->stands)
-        say(r, "external  waiting for %s, at most %.0f s", member_of(r, e)->name,
+        say(r, "external  waiting for %s, at most %.0f s", external_member(r, e)->name,
             (double)r->externals.wait_us / 1e6);
 }
 
-static bool is_awaited(const struct external_seat *e)
+bool external_is_awaited(const struct external_seat *e)
 {
     return (e->stands && !e->there) || e->wish_count;
 }
@@ -94,7 +93,7 @@ bool externals_there(const struct run *r)
 bool externals_awaited(const struct run *r)
 {
     for (size_t i = 0; i < r->externals.count; i++)
-        if (is_awaited(&r->externals.seats[i]))
+        if (external_is_awaited(&r->externals.seats[i]))
             return true;
     return false;
 }
@@ -112,7 +111,7 @@ bool externals_nobody(const struct run *r)
 {
     const struct scenario *s = r->scenario;
     for (size_t i = 0; i < r->externals.count; i++)
-        if (r->externals.seats[i].there || is_heard(r, member_of(r, &r->externals.seats[i])->name))
+        if (r->externals.seats[i].there || is_heard(r, external_member(r, &r->externals.seats[i])->name))
             return false;
     return r->externals.count && s->unjudged_count && s->expect_count == 0;
 }
@@ -164,7 +163,7 @@ static void drop_oldest(struct external_seat *e)
 
 bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
 {
-    struct external_seat *e = seat_of(r, a->member);
+    struct external_seat *e = external_seat_of(r, a->member);
     char steps[100], note[sizeof e->wishes->what + 20];
     if (!e)
         return false;
@@ -175,21 +174,33 @@ bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
     wish->since_us = now_us;
     e->asked = true;
     list_steps(r, steps, sizeof steps);
-    say(r, "external  now %s: %s%s%s%s", member_of(r, e)->name, wish->what,
-        steps[0] ? "   (Enter when done, or the step that was reached: " : "   (Enter when done", steps, ")");
+    say(r, "external  now %s: %s   (%s when done%s%s)", external_member(r, e)->name, wish->what,
+        r->open ? "`done`" : "Enter", steps[0] ? ", or the step that was reached: " : "", steps);
     snprintf(note, sizeof note, "asked from outside: %s", wish->what);
-    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
+    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
     return true;
 }
 
-static void show(struct run *r, struct external_seat *e, uint64_t now_us)
+bool externals_move(struct run *r, const struct action *a, const char *text, uint64_t now_us)
+{
+    const struct external_seat *e = external_seat_of(r, a->member);
+    if (!e)
+        return false;
+    say(r, "external  now %s: the air to %s is its own to keep: %s", external_member(r, e)->name,
+        r->scenario->members[a->other].name, text);
+    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, "asked from outside: keeps the air itself",
+             0);
+    return true;
+}
+
+void external_show(struct run *r, struct external_seat *e, uint64_t now_us)
 {
     e->wish_count = 0;
     if (e->there)
         return;
     e->there = true;
-    say(r, "external  %s is there", member_of(r, e)->name);
-    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, "is there, from outside", 0);
+    say(r, "external  %s is there", external_member(r, e)->name);
+    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, "is there, from outside", 0);
 }
 
 void externals_moved(struct run *r, uint64_t now_us)
@@ -221,12 +232,12 @@ static void take_as_done(struct run *r, uint64_t now_us)
     if (!e)
         return;
     if (e->stands && !e->there) {
-        show(r, e, now_us);
+        external_show(r, e, now_us);
         return;
     }
     snprintf(note, sizeof note, "%s is taken as done, on somebody's word", e->wishes->what);
-    say(r, "external  %s: %s", member_of(r, e)->name, note);
-    run_note(r, now_us, TRACE_NOTE, member_of(r, e)->name, note, 0);
+    say(r, "external  %s: %s", external_member(r, e)->name, note);
+    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
     drop_oldest(e);
 }
 
@@ -247,61 +258,6 @@ void externals_word(struct run *r, const char *line, uint64_t now_us)
     externals_moved(r, now_us);
 }
 
-/* ---- what shows them ---- */
-
-/* "v0002.body" is of vehicle 2, "body" of the first. */
-static bool is_bus_of(const struct run *r, const char *bus, unsigned group)
-{
-    char vehicle[8];
-    snprintf(vehicle, sizeof vehicle, "v%04u.", group);
-    return r->scenario->groups <= 1 || (group ? strncmp(bus, vehicle, 6) == 0 : bus[0] != 'v');
-}
-
-static bool sends(const struct component_class *class, enum matrix_node sender)
-{
-    for (size_t i = 0; i < class->port_count; i++)
-        if (class->ports[i].node == sender && sender)
-            return true;
-    return false;
-}
-
-void externals_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
-{
-    const struct matrix_row *row = r->externals.count ? matrix_find(f->id) : NULL;
-    for (size_t i = 0; row && i < r->externals.count; i++) {
-        struct external_seat *e = &r->externals.seats[i];
-        const struct member *m = member_of(r, e);
-        bool tells = is_awaited(e) && (!e->there || !row->cycle_ms); /* cyclic ones only say that it lives */
-        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
-            show(r, e, now_us);
-    }
-}
-
-static bool asks_by(const struct component_class *class, const char *medium)
-{
-    for (size_t i = 0; i < class->port_count; i++)
-        if (class->ports[i].end == PORT_ASKS && strcmp(class->ports[i].medium, medium) == 0)
-            return true;
-    return false;
-}
-
-/* A card at a reader shows who plays it when nobody of the run could be that card. */
-void externals_tap(struct run *r, const struct tap_event *t)
-{
-    const struct scenario *s = r->scenario;
-    const struct medium *medium = r->externals.count ? medium_find(media, t->medium) : NULL;
-    struct external_seat *only = NULL;
-    for (size_t i = 0; medium && medium->apdus && i < s->member_count; i++) {
-        if (!s->members[i].class || !asks_by(s->members[i].class, t->medium))
-            continue;
-        if (only || !s->members[i].external)
-            return;
-        only = seat_of(r, i);
-    }
-    if (only && !t->out)
-        show(r, only, t->time_us);
-}
-
 /* ---- bounds ---- */
 
 /* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
@@ -310,7 +266,7 @@ static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
     char note[sizeof e->wishes->what + 40];
     const char *wish = e->wish_count ? e->wishes->what : "";
     double s = (double)r->externals.wait_us / 1e6;
-    const char *name = member_of(r, e)->name;
+    const char *name = external_member(r, e)->name;
     if (e->there) {
         snprintf(note, sizeof note, "%s: nothing has come of it", wish);
         drop_oldest(e);
@@ -325,7 +281,7 @@ static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 
 static bool is_seen(const struct run *r, const struct external_seat *e)
 {
-    const char *name = member_of(r, e)->name;
+    const char *name = external_member(r, e)->name;
     bool seen = e->there;
     for (size_t i = 0; i < r->event_count && !seen; i++) {
         const struct trace_event *t = &r->events[i];
@@ -344,7 +300,7 @@ enum verdict externals_verdict(struct run *r)
         run_fail(r,
                  "%s, who is played from outside, never came: what was asked of it was done on somebody's "
                  "word alone",
-                 member_of(r, e)->name);
+                 external_member(r, e)->name);
         return VERDICT_BLOCKED;
     }
     return VERDICT_FAIL;
@@ -354,7 +310,7 @@ static void look_for(struct run *r, struct external_seat *e, uint64_t now_us)
 {
     struct stat about;
     if (e->socket[0] && !e->there && lstat(e->socket, &about) == 0 && S_ISSOCK(about.st_mode))
-        show(r, e, now_us);
+        external_show(r, e, now_us);
 }
 
 void externals_pump(struct run *r, uint64_t now_us)
@@ -365,7 +321,7 @@ void externals_pump(struct run *r, uint64_t now_us)
         struct external_seat *e = &x->seats[i];
         if (look)
             look_for(r, e, now_us);
-        if (is_awaited(e) && now_us >= since_us(e) + x->wait_us)
+        if (external_is_awaited(e) && now_us >= since_us(e) + x->wait_us)
             give_up(r, e, now_us);
     }
     if (look)
@@ -379,7 +335,7 @@ uint64_t externals_due_us(const struct run *r)
     for (size_t i = 0; i < x->count && !r->hopeless; i++) {
         const struct external_seat *e = &x->seats[i];
         uint64_t at = e->socket[0] && !e->there ? x->looked_us + LOOK_US : since_us(e) + x->wait_us;
-        if (is_awaited(e) && at < due)
+        if (external_is_awaited(e) && at < due)
             due = at;
     }
     return due;

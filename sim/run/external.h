@@ -59,8 +59,11 @@ bool externals_nobody(const struct run *r);
 bool externals_awaited(const struct run *r);
 /* False: the member is played here. */
 bool externals_call(struct run *r, const struct action *a, uint64_t now_us);
+/* How far away: false when the end that keeps it is played here. `text` is for a person. */
+bool externals_move(struct run *r, const struct action *a, const char *text, uint64_t now_us);
 void externals_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
 void externals_tap(struct run *r, const struct tap_event *e);
+void externals_event(struct run *r, const struct trace_event *e);
 /* A step was reached that the scenario waited for. */
 void externals_moved(struct run *r, uint64_t now_us);
 /* A line from whoever plays: "" for "the oldest that is waited for is done", or the step that was reached. */

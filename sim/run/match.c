@@ -140,10 +140,20 @@ static void to_next_turn(const struct scenario *s, struct match_progress *p)
         forget_candidates(p, p->turn);
 }
 
-static bool is_taken(const struct scenario *s, size_t expect, uint64_t taken)
+static bool is_in(const struct match_set *set, size_t expect)
+{
+    return set->bits[expect / 64] & 1ull << expect % 64;
+}
+
+static void put_in(struct match_set *set, size_t expect)
+{
+    set->bits[expect / 64] |= 1ull << expect % 64;
+}
+
+static bool is_taken(const struct scenario *s, size_t expect, const struct match_set *taken)
 {
     for (size_t i = 0; i < expect; i++)
-        if (taken & 1ull << i && match_same(&s->expects[i], &s->expects[expect]))
+        if (is_in(taken, i) && match_same(&s->expects[i], &s->expects[expect]))
             return true;
     return false;
 }
@@ -159,16 +169,16 @@ static void forget_sent(const struct scenario *s, struct match_progress *p, size
 
 /* taken: those without order that this event has met. */
 static void offer_without_order(const struct scenario *s, struct match_progress *p, size_t expect,
-                                const struct trace_event *events, size_t at, uint64_t *taken)
+                                const struct trace_event *events, size_t at, struct match_set *taken)
 {
     bool path = s->expects[expect].kind == EXPECT_PATH;
-    if (!path && is_taken(s, expect, *taken))
+    if (!path && is_taken(s, expect, taken))
         return;
     uint32_t met = offer(s, p, expect, events, at);
     if (met == FREE)
         return;
-    p->met |= 1ull << expect;
-    *taken |= 1ull << expect;
+    put_in(&p->met, expect);
+    put_in(taken, expect);
     if (path)
         forget_sent(s, p, expect, met);
 }
@@ -176,12 +186,12 @@ static void offer_without_order(const struct scenario *s, struct match_progress 
 static void take_without_order(const struct scenario *s, struct match_progress *p,
                                const struct trace_event *events, size_t at)
 {
-    uint64_t taken = 0;
+    struct match_set taken = {0};
     for (size_t i = 0; i < s->expect_count; i++) {
         const struct expect *x = &s->expects[i];
         if (x->kind == EXPECT_COUNT && match_event(x, &events[at]))
             p->sums[i] += events[at].length;
-        else if (x->kind != EXPECT_COUNT && x->any_order && !(p->met & 1ull << i))
+        else if (x->kind != EXPECT_COUNT && x->any_order && !is_in(&p->met, i))
             offer_without_order(s, p, i, events, at, &taken);
     }
 }
@@ -269,7 +279,7 @@ bool matcher_met(const struct matcher *m)
         const struct expect *x = &s->expects[i];
         if (x->kind == EXPECT_COUNT && m->now.sums[i] < x->at_least)
             return false;
-        if (x->kind != EXPECT_COUNT && x->kind != EXPECT_STATE && x->any_order && !(m->now.met & 1ull << i))
+        if (x->kind != EXPECT_COUNT && x->kind != EXPECT_STATE && x->any_order && !is_in(&m->now.met, i))
             return false;
     }
     return m->now.turn >= s->expect_count && !m->now.late;

@@ -12,14 +12,19 @@ struct match_candidate {
     uint32_t hop;  /* how far it has come */
 };
 
+/* Of expectations: a bit for each. */
+struct match_set {
+    uint64_t bits[(SCENARIO_EXPECTS + 63) / 64];
+};
+
 /* All that is known after so many events; a copy of it is kept now and then, for events that come late. */
 struct match_progress {
-    size_t taken;     /* events that the expectations without order and the counts have seen */
-    size_t cursor;    /* next event for the expectation in turn */
-    size_t turn;      /* that expectation */
-    uint64_t last_us; /* when the one before was met */
-    bool late;        /* one was met too late: never to be met */
-    uint64_t met;     /* bit by expectation without order */
+    size_t taken;         /* events that the expectations without order and the counts have seen */
+    size_t cursor;        /* next event for the expectation in turn */
+    size_t turn;          /* that expectation */
+    uint64_t last_us;     /* when the one before was met */
+    bool late;            /* one was met too late: never to be met */
+    struct match_set met; /* of expectations without order */
     uint64_t sums[SCENARIO_EXPECTS];
     struct match_candidate candidates[SCENARIO_EXPECTS][MATCH_CANDIDATES];
 };

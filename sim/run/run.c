@@ -45,7 +45,7 @@ static void add_triggers(struct run *r)
         const struct fault *f = &s->faults.faults[i];
         struct moment when = {.after_us = s->fault_after_us[i]};
         text_copy(when.step, sizeof when.step, f->step);
-        if (f->kind == FAULT_KILL || f->kind == FAULT_CUT)
+        if (f->kind == FAULT_KILL || (f->kind == FAULT_CUT && !f->nth))
             add_trigger(r, f->kind == FAULT_KILL ? TRIGGER_KILL : TRIGGER_CUT, i, when);
     }
 }
@@ -160,16 +160,35 @@ static void judge_claim(struct run *r, const struct trace_event *e)
     r->hopeless = true;
 }
 
+static void follow_up(struct run *r, enum trigger_kind kind, size_t index, uint64_t due_us)
+{
+    if (r->trigger_count == RUN_TRIGGERS)
+        abort();
+    r->triggers[r->trigger_count++] =
+        (struct trigger){.kind = kind, .state = TRIGGER_DUE, .index = index, .due_us = due_us};
+}
+
+/* A cut at a message: its component has met it, we make it. */
+static void on_fault(struct run *r, const struct trace_event *e)
+{
+    const unsigned i = e->length - 1;
+    const bool again = r->fault_fired[i];
+    r->fault_fired[i] = true;
+    if (r->plan.faults[i].kind == FAULT_CUT && r->plan.faults[i].nth && !again)
+        follow_up(r, TRIGGER_CUT, i, e->time_us + r->scenario->fault_after_us[i]);
+}
+
 void run_on_event(struct run *r, const struct trace_event *e)
 {
     size_t at = keep_event(r, e);
     records_event(r, at);
     matcher_take(&r->matcher, r->events, r->event_count, at);
     if (e->kind == TRACE_FAULT && e->length >= 1 && e->length <= FAULT_MAX)
-        r->fault_fired[e->length - 1] = true;
+        on_fault(r, e);
     calls_take(r, e);
     judge_claim(r, e);
     links_take(r, e);
+    externals_event(r, e);
     awaken_triggers(r, e);
 }
 
@@ -256,26 +275,19 @@ bool run_idle(const struct run *r)
     return !r->guest || !r->guest->busy(r->guest->ctx);
 }
 
-static void follow_up(struct run *r, enum trigger_kind kind, size_t index, uint64_t due_us)
-{
-    if (r->trigger_count == RUN_TRIGGERS)
-        abort();
-    r->triggers[r->trigger_count++] =
-        (struct trigger){.kind = kind, .state = TRIGGER_DUE, .index = index, .due_us = due_us};
-}
-
 void run_restart_later(struct run *r, size_t fault, uint64_t now_us)
 {
     follow_up(r, TRIGGER_RESTART, fault, now_us + r->plan.faults[fault].delay_ms * 1000ull);
 }
 
-static void move(struct run *r, const struct action *a, uint64_t now_us)
+void run_move(struct run *r, const struct action *a, uint64_t now_us)
 {
     const struct member *to = &r->scenario->members[a->member], *from = &r->scenario->members[a->other];
     char text[2 * 31 + sizeof " to : " + sizeof a->way];
     snprintf(text, sizeof text, "%.31s to %.31s: %s", from->name, to->name, a->way);
     run_note(r, now_us, TRACE_NOTE, "runner", text, 0);
-    r->ops->move(r, a);
+    if (!externals_move(r, a, text, now_us))
+        r->ops->move(r, a);
 }
 
 static void act(struct run *r, size_t action, uint64_t now_us)
@@ -285,7 +297,7 @@ static void act(struct run *r, size_t action, uint64_t now_us)
     if (trial && trial->may && !trial->may(trial->ctx, action))
         return;
     if (a->moves)
-        move(r, a, now_us);
+        run_move(r, a, now_us);
     else if (!externals_call(r, a, now_us))
         r->ops->call(r, a);
 }
@@ -310,7 +322,8 @@ static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
         break;
     case TRIGGER_CUT:
         fault_describe(f, text);
-        run_note(r, now_us, TRACE_FAULT, "runner", text, (unsigned)t->index + 1);
+        if (!f->nth) /* it was told */
+            run_note(r, now_us, TRACE_FAULT, "runner", text, (unsigned)t->index + 1);
         links_cut(r, f->component, f->link, true);
         follow_up(r, TRIGGER_HEAL, t->index, now_us + f->delay_ms * 1000ull);
         break;

@@ -125,6 +125,7 @@ struct run_options {
     int64_t epoch_ms;               /* virtual: wall clock at time 0; 0: VIRTUAL_EPOCH_MS */
     struct past *result;            /* virtual: gets what the run leaves; NULL: nobody wants it */
     struct work_memo *memo;         /* of other runs in virtual time, and lives before them; NULL: none */
+    int memo_fd;                    /* the same for components that are processes; 0: they do every work */
     uint64_t record_max;            /* bytes of a record; 0: RECORD_MAX */
     const char *external;          /* names of members whom somebody outside plays: "phone,wcp"; NULL: none */
     uint64_t wait_us;              /* for them, each time; 0: EXTERNAL_WAIT_US */
@@ -219,6 +220,8 @@ bool run_take_step(struct run *r, const char *step, uint64_t now_us);
 void run_on_quiet(struct run *r, uint64_t now_us);
 /* Nothing of the runner's own is still to come at a certain time. */
 bool run_idle(const struct run *r);
+/* Makes an action that moves, and notes it. */
+void run_move(struct run *r, const struct action *a, uint64_t now_us);
 /* Judges and gives the verdict. The stores are still there. */
 void run_end(struct run *r, uint64_t now_us);
 /* Something failed after that: the verdict is given anew. */

@@ -105,13 +105,24 @@ static void world_call(struct run *r, const struct action *a)
         process_say(c, word);
 }
 
+/* Stands in the configuration of its next life, in the place of an earlier one of the same two. */
+static void keep_move(struct process_world *w, const struct action *a)
+{
+    size_t i = 0;
+    while (i < w->move_count && (w->moves[i]->member != a->member || w->moves[i]->port != a->port ||
+                                 w->moves[i]->other != a->other))
+        i++;
+    w->moves[i] = a;
+    w->move_count += i == w->move_count;
+}
+
 static void world_move(struct run *r, const struct action *a)
 {
     struct process_world *w = world_of_run(r);
     const struct member *m = &r->scenario->members[a->member];
     struct child *c = process_setup_child(w, m->name);
     char word[200];
-    w->moves[w->move_count++] = a; /* stands in the configuration of its next life */
+    keep_move(w, a);
     snprintf(word, sizeof word, "radio %s %s %s", m->class->ports[a->port].name,
              r->scenario->members[a->other].name, a->way);
     if (c && c->control >= 0)
@@ -432,6 +443,7 @@ static enum verdict process_close(struct run *r)
         return r->verdict;
     uint64_t t = process_now_us(w);
     process_connector_close(w);
+    process_external_close(w);
     if (w->event)
         stop_all(w);
     run_end(r, t);

@@ -289,7 +289,8 @@ void process_external_hear(struct process_world *w)
 static void open_words(struct process_world *w)
 {
     bool behind = isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) != getpgrp();
-    if (w->run->externals.count && !behind)
+    bool own = w->run->open; /* of a play the lines are its own, and `done` is one */
+    if (w->run->externals.count && !behind && !own)
         sd_event_add_io(w->event, &w->word_source, STDIN_FILENO, EPOLLIN, on_words, w);
 }
 
@@ -330,4 +331,9 @@ bool process_external_open(struct process_world *w)
             ok = open_one(w, &w->children[i]);
     open_words(w);
     return ok;
+}
+
+void process_external_close(struct process_world *w)
+{
+    w->word_source = sd_event_source_disable_unref(w->word_source);
 }

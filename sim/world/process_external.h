@@ -9,5 +9,7 @@
 bool process_external_open(struct process_world *w);
 /* Takes a line from standard input while somebody is waited for. */
 void process_external_hear(struct process_world *w);
+/* Standard input is left alone from now on. */
+void process_external_close(struct process_world *w);
 
 #endif

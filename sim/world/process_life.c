@@ -266,6 +266,8 @@ static int birth(struct process_world *w, struct child *c, const char *log)
     fds[n++] = (struct spawn_fd){PROCESS_TOKENS_FD, c->tokens};
     if (tapped)
         fds[n++] = (struct spawn_fd){PROCESS_TAP_FD, tap[1]};
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fds[n++] = (struct spawn_fd){PROCESS_MEMO_FD, w->run->options->memo_fd};
     for (int i = 0, as = PROCESS_LISTEN_FD; i < ENV_PORTS; i++)
         if (c->listen_fd[i] >= 0)
             fds[n++] = (struct spawn_fd){as++, c->listen_fd[i]};

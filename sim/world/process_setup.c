@@ -331,7 +331,7 @@ static void write_plan(struct process_world *w, FILE *f)
     for (size_t i = 0; i < w->run->plan.count; i++) {
         const struct fault *fault = &w->run->plan.faults[i];
         bool used_up = fault->nth != FAULT_ALWAYS && w->run->fault_fired[i];
-        if (fault->number == 0 || fault->kind == FAULT_CUT || fault->late || used_up)
+        if (fault->number == 0 || (fault->kind == FAULT_CUT && !fault->nth) || fault->late || used_up)
             continue;
         fault_print(fault, text);
         fprintf(f, "fault=%s\n", text);
@@ -401,6 +401,8 @@ bool process_setup_configure(struct process_world *w, struct child *c)
     enum tap_depth depth = records_want(w->run, c->member->class);
     if (depth)
         fprintf(f, "tap=%d\ntap_depth=%d\n", PROCESS_TAP_FD, (int)depth);
+    if (w->run->options->memo_fd > 0 && c->member->class->works)
+        fprintf(f, "memo=%d\n", PROCESS_MEMO_FD);
     struct token_ring ring = {NULL, 0, 0};
     bool ok = write_links(w, c, &ring, f);
     c->tokens = ok ? token_ring_seal(&ring) : -1;

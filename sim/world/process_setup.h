@@ -20,7 +20,8 @@
 #define PROCESS_BOARD_FD   4
 #define PROCESS_TAP_FD     5
 #define PROCESS_TOKENS_FD  6
-#define PROCESS_LISTEN_FD  7 /* and on, one for each port that listens */
+#define PROCESS_MEMO_FD    7
+#define PROCESS_LISTEN_FD  8 /* and on, one for each port that listens */
 #define CHILDREN_MAX       (SCENARIO_MEMBERS + RUN_MEDIA + 2)
 #define WORLD_BARRIERS     16
 
@@ -92,7 +93,7 @@ struct process_world {
     uint64_t activity, active_us; /* sum over the board, and when it last moved */
     char barriers[WORLD_BARRIERS][12];
     size_t barrier_count;
-    const struct action *moves[SCENARIO_ACTIONS]; /* in the order in which they came */
+    const struct action *moves[2 * SCENARIO_ACTIONS]; /* of do and repeat, the last of each two */
     size_t move_count;
 };
 

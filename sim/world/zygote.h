@@ -18,7 +18,7 @@
 
 #include "lib/host/spawn.h"
 
-#define ZYGOTE_FDS 12 /* descriptors of one component, at most */
+#define ZYGOTE_FDS 13 /* descriptors of one component, at most */
 
 struct zygote_request {
     char program[32]; /* "": the first two descriptors are a user and a network namespace to go to */

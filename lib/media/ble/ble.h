@@ -22,6 +22,7 @@
  *   T "advertise-off"
  *   T "attribute UUID open|encrypted VALUE"  4 or 32 digits; in place of an earlier value of it
  *   T "listen SPSM MTU"           0080 to 00FF, MTU 64 to BLE_MTU_MAX in decimal; channels to it are taken
+ *   T "signal" to a link's address  N "signal SIGNAL": how strong the other end is heard there now, in dBm
  * A central:
  *   T "scan" to "", "scan-off"    N "heard SIGNAL AD" of the advertiser's address, SIGNAL in dBm; once for an
  *                                 advertisement, and again when it or the signal changes
@@ -71,6 +72,7 @@
 #define BLE_SUPERVISION_MS 2000
 #define BLE_PAIRING_MS     30000
 #define BLE_KEY_MS         5000 /* for "encrypt" or "no-key"; then as "no-key" */
+#define BLE_FOREIGN        "*"  /* in a central's endpoint, before a peripheral that somebody outside plays */
 
 extern const struct medium medium_ble;
 

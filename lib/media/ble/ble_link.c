@@ -1,9 +1,11 @@
 /* Bluetooth LE over Unix stream sockets: an air is a connection.
  *
  * Endpoints: a peripheral's is "peripheral:<descriptor>", with ";open=1" for any central of this user; a
- * central's "central:<folder>;<peripheral>;<peripheral>=<socket>", a socket being in the folder or elsewhere.
- */
+ * central's "central:<folder>;<peripheral>;<peripheral>=<socket>", a socket being in the folder or elsewhere;
+ * BLE_FOREIGN stands before a peripheral that somebody outside plays. */
 #include <errno.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,11 +15,11 @@
 #include "lib/host/door_event.h"
 #include "lib/host/peer.h"
 #include "lib/media/ble/device.h"
+#include "lib/media/ble/nearby.h"
 #include "lib/media/media.h"
 
 #define OUT_MAX  262144 /* bytes that wait for one other device; one that reads nothing is put off */
 #define RETRY_US 100000u
-#define PATH     108
 
 struct way {
     struct ble_link_end *link;
@@ -31,22 +33,18 @@ struct way {
     bool broken;
 };
 
-/* A central's: a peripheral that it may reach. */
-struct nearby {
-    char name[ENV_NAME_MAX], path[PATH];
-};
-
 struct ble_link_end {
     struct link link;
     struct link_open o;
     bool central, up, cut;
     struct ble_device device;
     struct way ways[BLE_AIRS];
-    struct nearby places[BLE_AIRS]; /* the way of the same number leads there */
+    struct ble_nearby places[BLE_AIRS]; /* the way of the same number leads there */
     size_t place_count;
     sd_event_source *accept, *clock;
     struct door_event door;
     uint64_t retry_us; /* a central looks again for who is away; BLE_NEVER: all are there */
+    unsigned ended;    /* airs whose other end did not keep to the form */
 };
 
 static uint64_t now_us(void)
@@ -89,23 +87,35 @@ static void part(struct way *w)
     arm(l);
 }
 
-/* Takes whole frames from what has come; false when the other end does not keep to the form. */
-static bool take_frames(struct way *w)
+/* Takes whole frames from what has come; an error: the other end does not keep to the form. */
+static enum err take_frames(struct way *w)
 {
     size_t at = 0;
-    bool ok = true;
-    while (ok && w->in_len - at >= BLE_HEADER) {
+    enum err e = ERR_OK;
+    while (!e && w->in_len - at >= BLE_HEADER) {
         size_t len = (size_t)w->in[at + 1] << 8 | w->in[at + 2];
         if (len > BLE_FRAME_MAX)
-            return false;
+            return ERR_MSG_TOO_LONG;
         if (w->in_len - at < BLE_HEADER + len)
             break;
-        ok = ble_device_take(&w->link->device, w->air, span_of(w->in + at, BLE_HEADER + len)) == ERR_OK;
+        e = ble_device_take(&w->link->device, w->air, span_of(w->in + at, BLE_HEADER + len));
         at += BLE_HEADER + len;
     }
     w->in_len -= at;
     memmove(w->in, w->in + at, w->in_len);
-    return ok;
+    return e;
+}
+
+/* Its component hears no more than of a link that is lost: who plays the other end looks here. */
+static void refuse(struct way *w, enum err reason)
+{
+    struct ble_link_end *l = w->link;
+    const char *name = l->device.airs[w->air].name;
+    l->ended++;
+    if ((l->ended & (l->ended - 1)) == 0)
+        fprintf(stderr, "%s: the air of %s to %s is ended: %s (%s), %u so far\n", l->o.name, l->o.spec->name,
+                *name ? name : "a stranger", err_text(reason), err_name(reason), l->ended);
+    part(w);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
@@ -119,7 +129,12 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
         return 0;
     if (len > 0)
         w->in_len += (size_t)len;
-    if (len <= 0 || !take_frames(w) || w->broken)
+    enum err e = len > 0 ? take_frames(w) : ERR_OK;
+    if (w->broken)
+        e = ERR_LINK_PEER_STALLED;
+    if (e)
+        refuse(w, e);
+    else if (len <= 0)
         part(w);
     ble_device_run(&l->device);
     arm(l);
@@ -180,6 +195,26 @@ static enum err judge(void *ctx, struct span said)
     return door_check(&l->o, span_of(said.p + BLE_HEADER, len - BLE_HEADER), name);
 }
 
+static bool has_gone(const struct way *w)
+{
+    struct pollfd p = {.fd = w->fd, .events = POLLRDHUP};
+    return poll(&p, 1, 0) > 0 && p.revents;
+}
+
+/* One name is one device; a life that has ended leaves it to the next. */
+static bool is_here(struct ble_link_end *l, const char *name)
+{
+    for (size_t i = 0; i < BLE_AIRS; i++) {
+        struct way *w = &l->ways[i];
+        if (w->fd < 0 || strcmp(l->device.airs[w->air].name, name) != 0)
+            continue;
+        if (!has_gone(w))
+            return true;
+        part(w);
+    }
+    return false;
+}
+
 static enum err admit(void *ctx, struct span said, int fd)
 {
     struct ble_link_end *l = ctx;
@@ -187,6 +222,8 @@ static enum err admit(void *ctx, struct span said, int fd)
     char name[ENV_NAME_MAX];
     size_t len = greeting_len(said);
     enum err e = door_check(&l->o, span_of(said.p + BLE_HEADER, len - BLE_HEADER), name);
+    if (!e && is_here(l, name))
+        e = ERR_LINK_TWICE;
     if (e)
         return e;
     while (w < l->ways + BLE_AIRS && w->fd >= 0)
@@ -195,8 +232,9 @@ static enum err admit(void *ctx, struct span said, int fd)
         return ERR_LINK_CROWDED;
     w->in_len = said.len - len;
     memcpy(w->in, said.p + len, w->in_len);
-    if (!take_frames(w))
-        part(w);
+    e = take_frames(w);
+    if (e)
+        refuse(w, e);
     arm(l);
     return ERR_OK;
 }
@@ -216,8 +254,8 @@ static bool greet(const struct ble_link_end *l, const char *peripheral, int fd)
 
 static bool reach(struct ble_link_end *l, size_t i)
 {
-    const struct nearby *p = &l->places[i];
-    int fd = link_connect_ours(&l->o, p->path, SOCK_STREAM, LINK_RUNNER);
+    const struct ble_nearby *p = &l->places[i];
+    int fd = link_connect_ours(&l->o, p->path, SOCK_STREAM, p->foreign ? LINK_OUTSIDER : LINK_RUNNER);
     if (fd >= 0 && greet(l, p->name, fd) && way_open(&l->ways[i], fd, p->name))
         return true;
     if (fd >= 0)
@@ -231,39 +269,6 @@ static void reach_all(struct ble_link_end *l)
     for (size_t i = 0; i < l->place_count; i++)
         if (l->ways[i].fd < 0 && !reach(l, i))
             l->retry_us = now_us() + RETRY_US;
-}
-
-static bool read_nearby(struct nearby *out, struct span folder, struct span entry)
-{
-    struct wr w = wr_of(out->path, sizeof out->path - 1);
-    const uint8_t *equals = memchr(entry.p, '=', entry.len);
-    size_t name = equals ? (size_t)(equals - entry.p) : entry.len;
-    if (name == 0 || name >= sizeof out->name)
-        return false;
-    memcpy(out->name, entry.p, name);
-    if (equals) {
-        wr_copy(&w, equals + 1, entry.len - name - 1);
-        return !w.failed;
-    }
-    wr_copy(&w, folder.p, folder.len);
-    wr_u8(&w, '/');
-    wr_copy(&w, entry.p, entry.len);
-    wr_copy(&w, ".ble", 4);
-    return !w.failed;
-}
-
-/* "<folder>;<peripheral>;<peripheral>=<socket>" */
-static bool read_places(struct ble_link_end *l, const char *text)
-{
-    struct span folder = span_of(text, strcspn(text, ";"));
-    text += folder.len;
-    while (*text == ';' && l->place_count < BLE_AIRS) {
-        struct span entry = span_of(text + 1, strcspn(text + 1, ";"));
-        if (!read_nearby(&l->places[l->place_count++], folder, entry))
-            return false;
-        text += 1 + entry.len;
-    }
-    return *text == '\0';
 }
 
 /* ---- what the device asks for ---- */
@@ -462,7 +467,9 @@ static const char *prepare(struct ble_link_end *l)
         sd_event_source_set_enabled(l->clock, SD_EVENT_OFF) < 0)
         return "no timer";
     if (l->central)
-        return read_places(l, at + strlen(central)) ? NULL : "a central's endpoint names peripherals";
+        return ble_nearby_read(at + strlen(central), l->places, &l->place_count)
+                   ? NULL
+                   : "a central's endpoint names peripherals";
     if (strncmp(at, peripheral, strlen(peripheral)) != 0)
         return "an endpoint is peripheral:<descriptor> or central:<folder>;<peripheral>";
     return listen_at(l, atoi(at + strlen(peripheral))) ? NULL : "the peripheral's socket cannot be watched";

@@ -82,6 +82,10 @@ static bool listen_at(struct setup_world *w, struct ble_setup *s, const struct s
 {
     char path[108], text[300];
     bool elsewhere = path_of(w, e->who->name, path);
+    if (e->who->external) { /* it listens itself */
+        snprintf(e->endpoint, e->cap, "peripheral:;listen=%s", path);
+        return true;
+    }
     snprintf(e->endpoint, e->cap, "peripheral:%d%s", e->listen_as, elsewhere ? ";open=1" : "");
     if (*e->listen_fd >= 0)
         return true;
@@ -114,16 +118,19 @@ static void admit(void *ctx, const struct setup_instance *central, unsigned port
 
 /* ---- centrals ---- */
 
-static bool add_peripheral(struct setup_world *w, const struct setup_end *e, const char *peripheral,
-                           size_t *len)
+/* Somebody outside is told every path: the folder of a run is no matter of his. */
+static bool add_peripheral(struct setup_world *w, const struct setup_end *e,
+                           const struct setup_instance *peripheral, size_t *len)
 {
     char path[108], place[TOKEN_PLACE];
-    bool elsewhere = path_of(w, peripheral, path);
-    place_of(peripheral, place);
-    if (!elsewhere && !setup_give_token(w, e, place, e->who->name, peripheral))
+    const char *name = peripheral->name;
+    bool elsewhere = path_of(w, name, path), told = elsewhere || e->who->external;
+    place_of(name, place);
+    if (!elsewhere && !setup_give_token(w, e, place, e->who->name, name))
         return false;
-    *len += (size_t)snprintf(e->endpoint + *len, e->cap - *len, ";%s%s%s", peripheral, elsewhere ? "=" : "",
-                             elsewhere ? path : "");
+    *len += (size_t)snprintf(e->endpoint + *len, e->cap - *len, ";%s%s%s%s",
+                             peripheral->external && !e->who->external ? BLE_FOREIGN : "", name,
+                             told ? "=" : "", told ? path : "");
     return *len < e->cap;
 }
 
@@ -131,14 +138,14 @@ static bool prepare_central(struct setup_world *w, const struct setup_end *e)
 {
     const struct setup_instance *who = e->who;
     unsigned reached, count = 0;
-    size_t len = (size_t)snprintf(e->endpoint, e->cap, "central:%s", w->directory);
+    size_t len = (size_t)snprintf(e->endpoint, e->cap, "central:%s", who->external ? "" : w->directory);
     bool ok = true;
     for (size_t i = 0; ok && i < w->count; i++) {
         const struct setup_instance *p = &w->instances[i];
         if (!medium_reaches(who->class, who->group, &who->class->ports[e->port], p->class, p->group,
                             &reached))
             continue;
-        ok = ++count <= BLE_AIRS && add_peripheral(w, e, p->name, &len);
+        ok = ++count <= BLE_AIRS && add_peripheral(w, e, p, &len);
     }
     if (!ok)
         w->fail(w->ctx, "a central has more peripherals around it than its driver can be told of");
@@ -149,8 +156,10 @@ static bool ble_endpoint(struct setup_world *w, void *state, const struct setup_
 {
     if (e->who->class->ports[e->port].end != PORT_LISTENS)
         return prepare_central(w, e);
+    char path[108];
     struct admitting a = {w, e, listen_at(w, state, e)};
-    setup_each_caller(w, e->who, e->port, admit, &a);
+    if (!path_of(w, e->who->name, path)) /* elsewhere it takes any central */
+        setup_each_caller(w, e->who, e->port, admit, &a);
     return a.ok;
 }
 
@@ -169,6 +178,7 @@ const struct setup setup_ble = {
     .option_is =
         "where peripherals of Bluetooth LE listen; LIST is spaak=/path/of/socket,... (default: in the "
         "run's own folder)",
+    .outside = "docs/air-ble.md",
     .size = sizeof(struct ble_setup),
     .open = ble_open,
     .endpoint = ble_endpoint,

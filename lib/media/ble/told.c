@@ -55,7 +55,7 @@ static const struct {
     [BLE_TELL_OPEN] = {CENTRALS, LINK},           [BLE_TELL_PAIR] = {CENTRALS, LINK},
     [BLE_TELL_DISCONNECT] = {EITHER, LINK},       [BLE_TELL_CLOSE_CHANNEL] = {EITHER, LINK},
     [BLE_TELL_SECURITY] = {EITHER, LINK},         [BLE_TELL_ENCRYPT] = {EITHER, LINK},
-    [BLE_TELL_NO_KEY] = {PERIPHERALS, LINK},
+    [BLE_TELL_NO_KEY] = {PERIPHERALS, LINK},      [BLE_TELL_SIGNAL] = {PERIPHERALS, LINK},
 };
 
 static enum err set_identity(struct ble_device *d, const struct ble_said *said)
@@ -128,6 +128,12 @@ static enum err say_security(struct ble_air *a)
     return ERR_OK;
 }
 
+static enum err say_signal(struct ble_air *a)
+{
+    ble_link_news(a, BLE_NEWS_SIGNAL, &(struct ble_said){.signal = ble_radio_signal(&a->radio)});
+    return ERR_OK;
+}
+
 static enum err obey_of_link(struct ble_air *a, enum ble_tell verb, const struct ble_said *said)
 {
     switch (verb) {
@@ -145,6 +151,8 @@ static enum err obey_of_link(struct ble_air *a, enum ble_tell verb, const struct
         return ble_cipher_use(a, said->confirm);
     case BLE_TELL_NO_KEY:
         return ble_cipher_refuse(a);
+    case BLE_TELL_SIGNAL:
+        return say_signal(a);
     default:
         ble_link_drop(a, HCI_LOCAL_ENDED, said->reason);
         return ERR_OK;

@@ -290,13 +290,8 @@ static int reach(const struct nfc_link *l, const char *reader, const char *path)
 {
     char option[sizeof NFC_FOREIGN + ENV_NAME_MAX], value[4];
     snprintf(option, sizeof option, NFC_FOREIGN "%s", reader);
-    if (!link_option(l->o.endpoint, option, value, sizeof value))
-        return link_connect_ours(&l->o, path, SOCK_STREAM, LINK_RUNNER);
-    int fd = link_connect_unix(path, SOCK_STREAM);
-    if (fd < 0 || peer_same_user(fd))
-        return fd;
-    close(fd);
-    return -1;
+    bool outside = link_option(l->o.endpoint, option, value, sizeof value);
+    return link_connect_ours(&l->o, path, SOCK_STREAM, outside ? LINK_OUTSIDER : LINK_RUNNER);
 }
 
 static enum err open_card(struct nfc_link *l, const char *reader)

@@ -106,7 +106,7 @@ static enum err keys_of(struct phone *p, unsigned index, struct first_approach_k
 
 static void set_clock(struct phone *p)
 {
-    p->radio.approach.time_sync =
+    p->radio.approach.both.time_sync =
         (struct time_sync){.event_count = 1, .device_us = env_now_us(p->env), .max_ppm = 50, .success = true};
 }
 
@@ -127,7 +127,7 @@ void handset_radio_channel(struct phone *p)
     struct first_approach_keys keys;
     if (r->state != RADIO_OPENING)
         return;
-    r->approach = (struct device_approach){.crypto = p->env->crypto};
+    r->approach = (struct device_approach){.both.crypto = p->env->crypto};
     set_clock(p);
     env_trace_step(p->env, "OP-06/3", "the channel is open");
     handset_radio_enter(p, RADIO_CONNECTED);
@@ -246,7 +246,7 @@ void handset_radio_do(struct phone *p, struct approach_step s)
             return;
         }
         do_one(p, &s);
-        s = s.what == APPROACH_STORE_BOND ? store_bond(p, s.bond) : device_approach_proceed(&r->approach);
+        s = s.what == APPROACH_STORE_BOND ? store_bond(p, s.bond) : approach_proceed(&r->approach.both);
     }
     if (r->state == RADIO_CONNECTED)
         handset_radio_enter(p, RADIO_CONNECTED);
@@ -296,9 +296,9 @@ void handset_radio_keys(struct phone *p, enum ble_news verb, const struct ble_sa
     if (verb == BLE_NEWS_OOB)
         on_own_oob(p, said);
     else if (verb == BLE_NEWS_NEW_LTK)
-        handset_radio_do(p, device_approach_ltk(&r->approach, said->level == 3, said->number, said->key));
+        handset_radio_do(p, approach_ltk(&r->approach.both, said->level == 3, said->number, said->key));
     else if (verb == BLE_NEWS_NEW_IRK)
-        handset_radio_do(p, device_approach_identity(&r->approach, said->address.octets, said->key));
+        handset_radio_do(p, approach_identity(&r->approach.both, said->address.octets, said->key));
 }
 
 void handset_radio_late(struct phone *p)
@@ -313,7 +313,7 @@ void handset_radio_late(struct phone *p)
 enum err handset_radio_want(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
-    if (r->state != RADIO_CONNECTED || r->approach.state != DA_READY)
+    if (r->state != RADIO_CONNECTED || r->approach.both.state != AP_READY)
         return ERR_MSG_UNEXPECTED;
     handset_radio_do(p, device_approach_want(&r->approach));
     return ERR_OK;

@@ -65,7 +65,7 @@ static const char *text_of(const struct phone_radio *r)
         "off", "on", "looking", "connecting", "encrypting", "reading", "opening", "", "leaving"};
     if (r->state != RADIO_CONNECTED)
         return texts[r->state];
-    return r->approach.state == DA_READY ? "near the vehicle" : r->pairs ? "pairing" : "approaching";
+    return r->approach.both.state == AP_READY ? "near the vehicle" : r->pairs ? "pairing" : "approaching";
 }
 
 void handset_radio_show(struct phone *p)
@@ -83,10 +83,12 @@ void handset_radio_enter(struct phone *p, enum radio_state state)
 
 void handset_radio_leave(struct phone *p)
 {
-    struct ble_said said = {.reason = REASON_USER};
+    const struct ble_said said = {.reason = REASON_USER};
+    char words[BLE_WORDS];
     device_approach_wipe(&p->radio.approach);
     handset_radio_enter(p, RADIO_LEAVING);
-    if (handset_radio_tell(p, p->radio.vehicle, BLE_TELL_DISCONNECT, &said))
+    ble_tell_write(BLE_TELL_DISCONNECT, &said, words);
+    if (env_tell(p->env, PHONE_PORT_RADIO, p->radio.vehicle, words)) /* the other end was first */
         handset_radio_down(p);
 }
 
@@ -344,7 +346,7 @@ static void on_encrypted(struct phone *p, const struct ble_said *said)
 {
     struct phone_radio *r = &p->radio;
     if (r->state == RADIO_CONNECTED) {
-        handset_radio_do(p, device_approach_encrypted(&r->approach, said->level, said->number));
+        handset_radio_do(p, approach_encrypted(&r->approach.both, said->level, said->number));
         return;
     }
     if (r->state != RADIO_ENCRYPTING || approach_check_security(said->level, said->number)) {
@@ -358,7 +360,7 @@ static void on_auth_failed(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     if (r->state == RADIO_CONNECTED) {
-        handset_radio_do(p, device_approach_failed(&r->approach));
+        handset_radio_do(p, approach_failed(&r->approach.both));
         return;
     }
     /* the bond stays until another takes its place: anybody may say so over the air */

@@ -1,0 +1,14 @@
+/* Between external.c and external_seen.c. */
+#ifndef sim_run_external_parts_h
+#define sim_run_external_parts_h
+
+#include "sim/run/run.h"
+
+const struct member *external_member(const struct run *r, const struct external_seat *e);
+/* NULL: that member is played here. */
+struct external_seat *external_seat_of(struct run *r, size_t member);
+bool external_is_awaited(const struct external_seat *e);
+/* The link has shown it: it is there, and all that it was asked for is done. */
+void external_show(struct run *r, struct external_seat *e, uint64_t now_us);
+
+#endif

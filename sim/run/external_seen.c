@@ -1,0 +1,99 @@
+/* What shows that somebody outside is there, or has done what he was asked. */
+#include <string.h>
+
+#include "lib/media/media.h"
+#include "sim/run/external_parts.h"
+
+/* "v0002.body" is of vehicle 2, "body" of the first. */
+static bool is_bus_of(const struct run *r, const char *bus, unsigned group)
+{
+    char vehicle[8];
+    snprintf(vehicle, sizeof vehicle, "v%04u.", group);
+    return r->scenario->groups <= 1 || (group ? strncmp(bus, vehicle, 6) == 0 : bus[0] != 'v');
+}
+
+static bool sends(const struct component_class *class, enum matrix_node sender)
+{
+    for (size_t i = 0; i < class->port_count; i++)
+        if (class->ports[i].node == sender && sender)
+            return true;
+    return false;
+}
+
+void externals_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
+{
+    const struct matrix_row *row = r->externals.count ? matrix_find(f->id) : NULL;
+    for (size_t i = 0; row && i < r->externals.count; i++) {
+        struct external_seat *e = &r->externals.seats[i];
+        const struct member *m = external_member(r, e);
+        bool tells =
+            external_is_awaited(e) && (!e->there || !row->cycle_ms); /* cyclic ones only say that it lives */
+        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
+            external_show(r, e, now_us);
+    }
+}
+
+static bool asks_by(const struct component_class *class, const char *medium)
+{
+    for (size_t i = 0; i < class->port_count; i++)
+        if (class->ports[i].end == PORT_ASKS && strcmp(class->ports[i].medium, medium) == 0)
+            return true;
+    return false;
+}
+
+/* Whose port of that medium asks, when that is one member alone and played from outside; NULL. */
+static struct external_seat *only_asker(struct run *r, const char *medium)
+{
+    const struct scenario *s = r->scenario;
+    struct external_seat *only = NULL;
+    for (size_t i = 0; i < s->member_count; i++) {
+        if (!s->members[i].class || !asks_by(s->members[i].class, medium))
+            continue;
+        if (only || !s->members[i].external)
+            return NULL;
+        only = external_seat_of(r, i);
+    }
+    return only;
+}
+
+/* A card at a reader shows who plays it when nobody of the run could be that card. */
+void externals_tap(struct run *r, const struct tap_event *t)
+{
+    const struct medium *medium = r->externals.count ? medium_find(media, t->medium) : NULL;
+    struct external_seat *only = medium && medium->apdus ? only_asker(r, t->medium) : NULL;
+    if (only && !t->out)
+        external_show(r, only, t->time_us);
+}
+
+/* The port of a class where devices come over the air; NULL. */
+static const struct port_spec *air_port(const struct component_class *class)
+{
+    for (size_t i = 0; class && i < class->port_count; i++)
+        if (class->ports[i].end == PORT_LISTENS && medium_find(media, class->ports[i].medium)->distances)
+            return &class->ports[i];
+    return NULL;
+}
+
+/* A device has come over the air, or has answered. */
+static bool is_of_device(const struct trace_event *e, const struct port_spec *port)
+{
+    size_t len = strlen(port->name);
+    if (!e->peer[0])
+        return false;
+    if (e->kind == TRACE_APDU)
+        return e->detail[0] == '<';
+    return e->kind == TRACE_LINK && strncmp(e->detail, port->name, len) == 0 &&
+           strcmp(e->detail + len, " up") == 0;
+}
+
+/* Addresses over the air name nobody: here, too, only when nobody of the run could be that device. */
+void externals_event(struct run *r, const struct trace_event *e)
+{
+    if (!r->externals.count || (e->kind != TRACE_LINK && e->kind != TRACE_APDU))
+        return;
+    const struct member *m = scenario_member(r->scenario, e->component);
+    const struct port_spec *port = m ? air_port(m->class) : NULL;
+    struct external_seat *only = port && is_of_device(e, port) ? only_asker(r, port->medium) : NULL;
+    if (only)
+        external_show(r, only, e->time_us);
+}

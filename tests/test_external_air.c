@@ -1,0 +1,250 @@
+/* A phone from outside over Bluetooth LE: that of docs/examples, which shares nothing with lib/media/ble or
+ * lib/ccc, one that never comes, one that is far away, and a vandal. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/launch.h"
+#include "tests/support.h"
+
+TestSuite(external_air, .timeout = 180);
+
+#define BEGINNING                                                   \
+    "schema: 1\n"                                                   \
+    "name: outside\n"                                               \
+    "title: a phone from outside on the air\n"                      \
+    "use_case: OP-06\n"                                             \
+    "run: [dos, vos, gsdp, sgw, tbm, spaak, bcm, hu, wcp, phone]\n" \
+    "limit: 30 s\n"                                                 \
+    "given:\n"                                                      \
+    "  after: pp02\n"                                               \
+    "do:\n"                                                         \
+    "  - {call: fob, to: bcm, place: here}\n"                       \
+    "  - {call: ignition, to: bcm, power: \"on\"}\n"                \
+    "  - {call: add-key, to: hu, after: 300 ms}\n"                  \
+    "  - {call: pair-by-bluetooth, to: phone, at: OP-02/7, after: 100 ms}\n"
+#define PAIRED                         \
+    "  - {step: OP-03/8, by: spaak}\n" \
+    "  - {step: OP-06/4, by: spaak}\n" \
+    "  - {step: OP-06/5, by: spaak}\n" \
+    "  - {step: OP-06/6, by: spaak}\n" \
+    "  - {step: OP-04/4, by: spaak}\n"
+#define KNOWN                                                                      \
+    "  - {event: step, by: spaak, step: OP-06/3, detail: a phone that is known}\n" \
+    "  - {event: step, by: spaak, step: OP-06/7, detail: (fast)}\n"                \
+    "  - {shows: doors, by: bcm, is: unlocked}\n"
+
+static void put_scenario(const char *directory, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/outside.yaml", directory);
+    FILE *f = fopen(path, "w");
+    cr_assert(f != NULL);
+    fputs(text, f);
+    fclose(f);
+}
+
+/* Said on standard error, too, where scripts/run-tests.sh finds it. */
+static void need_python(void)
+{
+    char out[200];
+    if (launch_run(out, sizeof out, "python3 -c 'import cryptography' 2>&1") == 0)
+        return;
+    fprintf(stderr, "SKIPPED: the examples did not run: python3-cryptography is missing\n");
+    cr_skip_test("python3-cryptography is missing");
+}
+
+/* How often that stands in a file of the records. */
+static unsigned count_in(const char *directory, const char *file, const char *what)
+{
+    char folder[100];
+    unsigned n = 0;
+    snprintf(folder, sizeof folder, "%s/o", directory);
+    char *text = launch_file(folder, file);
+    cr_assert(text != NULL, "%s", file);
+    for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
+        n++;
+    free(text);
+    return n;
+}
+
+static void expect_count(const char *directory, const char *file, const char *what, unsigned must)
+{
+    unsigned is = count_in(directory, file, what);
+    cr_expect(eq(u32, is, must), "%s: \"%s\"", file, what);
+}
+
+struct outcome {
+    int run, phone;
+    char said[4096];
+    struct launch launch;
+};
+
+/* Runs outside.yaml, or the scenario of that name, with a program for the phone. */
+static void run_with(const char *directory, const char *scenario, const char *word, const char *program,
+                     const char *arguments, struct outcome *out)
+{
+    launch_shell(&out->launch, "printf '%s' | '%s/bin/spaaksim' run %s%s --external phone --out %s/o", word,
+                 launch_build(), scenario ? "" : directory, scenario ? scenario : "/outside.yaml", directory);
+    cr_assert(launch_read(&out->launch, "phone is played from outside"), "%s", out->launch.text);
+    cr_expect(strstr(out->launch.text, "; radio at central:;spaak=/") != NULL, "%s", out->launch.text);
+    cr_expect(strstr(out->launch.text, "/spaak.ble (docs/air-ble.md)") != NULL, "%s", out->launch.text);
+    out->phone = launch_run(out->said, sizeof out->said, "python3 %s %s/o/external/phone.json %s 2>&1",
+                            program, directory, arguments);
+    out->run = launch_finish(&out->launch);
+}
+
+static const char example[] = "docs/examples/phone_ble.py";
+
+/* ---- the example ---- */
+
+/* Owner pairing, first approach, and an entry by its bond, by cryptography of its own. */
+Test(external_air, the_phone_of_the_examples_is_paired_and_known)
+{
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    put_scenario(directory,
+                 BEGINNING "expect:\n" PAIRED KNOWN "never:\n  - {event: reject}\n  - {event: fail}\n");
+    run_with(directory, NULL, "", example, "--comes 2", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(strstr(o.said, "phone: fast transaction done (01/00)") != NULL, "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "external  phone is there\n") != NULL, "%s", o.launch.text);
+    expect_count(directory, "trace.jsonl", "radio encrypted 4 16", 2);
+    expect_count(directory, "trace.jsonl", "radio new-ltk 3 16", 1);
+    expect_count(directory, "trace.jsonl", "random\",\"detail\":\"radio up\"", 2);
+    launch_remove(directory);
+}
+
+/* In the scenario of our own phone: what its app would have done is said by a word. */
+Test(external_air, it_takes_the_place_of_ours_in_a_scenario)
+{
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    run_with(directory, "op03-over-ble", "OP-01a/10\\n", example, "", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "PASS  op03-over-ble") != NULL, "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "not judged, since it is played from outside: line 27") != NULL, "%s",
+              o.launch.text);
+    launch_remove(directory);
+}
+
+/* The vehicle's end keeps the distance, of a phone from outside, too. */
+Test(external_air, a_scenario_moves_it_away_and_back)
+{
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    put_scenario(directory,
+                 BEGINNING "  - {distance: 200 m, from: phone, to: spaak, at: OP-04/4, after: 100 ms}\n"
+                           "  - {distance: 2 m, from: phone, to: spaak, at: OP-04/4, after: 4 s}\n"
+                           "expect:\n" PAIRED KNOWN);
+    run_with(directory, NULL, "", example, "--comes 2", &o);
+    cr_expect(strstr(o.said, "phone: the vehicle has ended the link (08)") != NULL, "%s", o.said);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    expect_count(directory, "trace.jsonl", "radio down 08", 1);
+    launch_remove(directory);
+}
+
+Test(external_air, a_wrong_password_pairs_nobody)
+{
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    put_scenario(directory, BEGINNING "expect:\n  - {step: OP-03/3, by: spaak}\n"
+                                      "  - {event: fail, by: spaak, reason: DK_EVIDENCE}\n");
+    run_with(directory, NULL, "", example, "--password 00000000", &o);
+    cr_expect(eq(int, o.phone, 1), "%s", o.said);
+    cr_expect(strstr(o.said, "wrong evidence: another password?") != NULL, "%s", o.said);
+    expect_count(directory, "trace.jsonl", "\"step\":\"OP-03/8\"", 0);
+    expect_count(directory, "trace.jsonl", "radio encrypted", 0);
+    launch_remove(directory);
+}
+
+/* ---- who does not come, who comes and does wrong ---- */
+
+Test(external_air, who_does_not_come_is_missing)
+{
+    char directory[64], out[16000];
+    launch_directory(directory);
+    put_scenario(directory, BEGINNING "expect:\n" PAIRED);
+    int code =
+        launch_run(out, sizeof out,
+                   "'%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 1 --quiet --out %s/o "
+                   "</dev/null 2>&1",
+                   launch_build(), directory, directory);
+    cr_expect(eq(int, code, 3), "%s", out);
+    cr_expect(strstr(out, "did not come within 1 s of being asked to pair-by-bluetooth: ") != NULL, "%s",
+              out);
+    cr_expect(strstr(out, "/spaak.ble (docs/air-ble.md); longer with --wait") != NULL, "%s", out);
+    launch_remove(directory);
+}
+
+/* Each deed ends with a reason, and who behaves after it is paired. */
+Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
+{
+    static const struct {
+        const char *what;
+        unsigned count;
+    } logged[] = {
+        {"the air of radio to phone is ended: the message is longer than its limit (MSG_TOO_LONG), 1 so far",
+         1},
+        {"the air of radio to phone is ended: not a well-formed message (MSG_MALFORMED), 2 so far", 1},
+        {"TRUNCATED  the approach has ended", 1},
+        {"DK_UNKNOWN_KEY  the approach has ended", 1},
+        {"radio auth-failed 04", 1},
+        {"DK_OOB  the approach has ended", 1},
+        {"DK_LINK_LOST", 1},
+        {"DK_TIMEOUT", 2},
+        {"radio new-ltk", 1},
+    };
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    put_scenario(directory, BEGINNING "expect:\n" PAIRED);
+    run_with(directory, NULL, "", "tests/vandal_ble.py",
+             "rubbish wrong_pdu no_message no_key wrong_ltk at_once leave no_word no_channel flood", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    for (size_t i = 0; i < sizeof logged / sizeof logged[0]; i++)
+        expect_count(directory, "logs/spaak.log", logged[i].what, logged[i].count);
+    launch_remove(directory);
+}
+
+/* ---- by hand ---- */
+
+/* A play asks who is outside as a run does, waits for nobody's kill, and says who is where. */
+Test(external_air, a_play_has_it_too)
+{
+    char directory[64], out[16000];
+    launch_directory(directory);
+    put_scenario(directory, BEGINNING "expect:\n" PAIRED);
+    int code =
+        launch_run(out, sizeof out,
+                   "printf 'kill phone\\nphone pair-by-bluetooth; done; done\\nstate phone\\ndone now "
+                   "here\\n' | '%s/bin/spaaksim' play %s/outside.yaml --external phone --wait 2 --quiet "
+                   "--out %s/o 2>&1; ls %s/o/external/phone.json",
+                   launch_build(), directory, directory, directory);
+    cr_expect(strstr(out, "line 1: phone is played from outside: do it there\n") != NULL, "%s", out);
+    cr_expect(strstr(out, "external  now phone: pair-by-bluetooth   (`done` when done)\n") != NULL, "%s",
+              out);
+    cr_expect(strstr(out, "phone        played from outside\n") != NULL, "%s", out);
+    cr_expect(strstr(out, "write it like `done` or `done OP-01a/10`\n") != NULL, "%s", out);
+    cr_expect(strstr(out, "is dead at the end") == NULL, "%s", out);
+    cr_expect(eq(int, code, 0), "%s", out); /* of ls */
+    code = launch_run(out, sizeof out, "'%s/bin/spaaksim' play op03 --external tbm 2>&1 </dev/null",
+                      launch_build());
+    cr_expect(eq(int, code, 2), "%s", out);
+    cr_expect(strstr(out, "tbm cannot be played from outside: its link gsdp") != NULL, "%s", out);
+    launch_remove(directory);
+}
