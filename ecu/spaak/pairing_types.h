@@ -27,7 +27,7 @@ struct spaak_keys {
     bool ended; /* the device knows that this one is terminated: deleted when no session looks at the list */
     uint8_t ended_id[ENDPOINT_KEY_ID];
     uint64_t ended_from_us; /* and not before this */
-    bool ownerless; /* verifiers are to be asked for, at the next look */
+    bool ownerless;         /* verifiers are to be asked for, at the next look */
 };
 
 struct session;

@@ -11,12 +11,8 @@ static bool configure_number(struct process *p, const char *key, const char *val
     const struct {
         const char *key;
         int *number;
-    } numbers[] = {{"control", &p->control},
-                   {"tap", &p->tap},
-                   {"tap_depth", &p->tap_depth},
-                   {"board", &p->board_fd},
-                   {"tokens", &p->tokens_fd},
-                   {"memo", &p->memo_fd}};
+    } numbers[] = {{"control", &p->control}, {"tap", &p->tap},          {"tap_depth", &p->tap_depth},
+                   {"board", &p->board_fd},  {"tokens", &p->tokens_fd}, {"memo", &p->memo_fd}};
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         if (strcmp(key, numbers[i].key) == 0) {
             *numbers[i].number = atoi(value);
