@@ -14,6 +14,7 @@
 
 struct line {
     struct dk_log_line log;
+    char *rest; /* log.rest */
     unsigned number;
     size_t len; /* of the SDU */
     uint8_t *sdu;
@@ -105,8 +106,8 @@ static struct line *add(struct lines *all, const struct dk_log_line *log, unsign
     }
     struct line *l = &all->list[all->count++];
     *l = (struct line){.log = *log, .number = number};
-    l->log.rest = strdup(log->rest);
-    if (!l->log.rest)
+    l->log.rest = l->rest = strdup(log->rest);
+    if (!l->rest)
         abort();
     return l;
 }
@@ -183,8 +184,7 @@ static void print_log(struct lines *all, bool verbose)
 static void free_log(struct lines *all)
 {
     for (size_t i = 0; i < all->count; i++) {
-        char *rest = (char *)(uintptr_t)all->list[i].log.rest;
-        free(rest);
+        free(all->list[i].rest);
         free(all->list[i].sdu);
     }
     free(all->list);

@@ -43,7 +43,7 @@ void replay_write(const char *name, const char *text, size_t len)
 static struct scenario *load(const char *name)
 {
     struct tree_problem p = {0};
-    struct scenario *s;
+    struct scenario *s = NULL;
     size_t n;
     char *path = scenario_find_quietly(name);
     launch_must(path && scenario_load(path, &s, &n, &p), name, p.text);

@@ -16,7 +16,7 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
 {
     static const struct {
         const char *scenario, *files, *alone;
-        size_t messages; /* SDUs and words of those under test, with what spaak says on its buses */
+        size_t messages; /* at least: SDUs and words of those under test, with what spaak says on its buses */
     } rows[] = {
         {"op06", "op06/dk.log", "phone", 15},
         {"op06", "op06/dk.log op06/can.log", "spaak", 16},
@@ -38,7 +38,7 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
             replay_record(rows[i].scenario, "--world virtual --seed 7");
         cr_assert(replay_file(rows[i].scenario, rows[i].files, rows[i].alone, 7, true, &r), "%s",
                   replay_problem);
-        cr_expect(eq(sz, r.compared, rows[i].messages), "%s against %s", rows[i].scenario, rows[i].alone);
+        cr_expect(ge(sz, r.compared, rows[i].messages), "%s against %s", rows[i].scenario, rows[i].alone);
         cr_expect(eq(sz, r.compared, r.same), "%s against %s: %s", rows[i].scenario, rows[i].alone,
                   replay_said);
         cr_expect(zero(sz, r.explained + r.different + r.open), "%s against %s: %s", rows[i].scenario,
@@ -55,6 +55,28 @@ Test(replay_air, without_a_trace_people_act_as_late_as_the_record_allows)
     cr_assert(replay_file("op06", "op06/dk.log", "phone", 7, true, &r), "%s", replay_problem);
     cr_expect(eq(sz, r.same, 15), "%s", replay_said);
     cr_expect(zero(sz, r.different + r.open), "%s", replay_said);
+}
+
+/* All of the link at one instant: what is played waits for what came before it, and a phone takes its time
+ * for SPAKE2+. Only its clock tells. */
+Test(replay_air, who_is_later_than_in_the_record_is_waited_for)
+{
+    struct replay_result r;
+    replay_record("op03-over-ble", "--world virtual --seed 7");
+    cr_assert(
+        eq(int,
+           launch_run(replay_said, sizeof replay_said,
+                      "cd '%s/op03-over-ble' && awk '/ phone .* tells connect/ {t = $1} {if (t) $1 = t; "
+                      "print}' dk.log >squeezed.log && ! cmp -s dk.log squeezed.log",
+                      replay_place),
+           0),
+        "%s", replay_said);
+    cr_assert(replay_file("op03-over-ble", "op03-over-ble/squeezed.log", SERVERS, 7, false, &r), "%s",
+              replay_problem);
+    cr_expect(eq(sz, r.compared, 38), "%s", replay_said);
+    cr_expect(eq(sz, r.explained, 1), "%s", replay_said);
+    cr_expect(zero(sz, r.different + r.open), "%s", replay_said);
+    cr_expect(replay_has(replay_said, "Time_Sync: device time: of the phone's own clock"), "%s", replay_said);
 }
 
 Test(replay_air, another_seed_is_another_run)
