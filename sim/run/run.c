@@ -304,7 +304,7 @@ static void act(struct run *r, size_t action, uint64_t now_us)
 
 static void fire(struct run *r, const struct trigger *t, uint64_t now_us)
 {
-    const struct fault *f = &r->plan.faults[t->index];
+    const struct fault *f = t->kind == TRIGGER_ACTION ? NULL : &r->plan.faults[t->index];
     char text[96];
     switch (t->kind) {
     case TRIGGER_ACTION:
