@@ -23,7 +23,7 @@
 /* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor.
  */
 #define PROCESS_RUNS_LEAST 2
-#define PROCESS_RUNS_MOST  12
+#define PROCESS_RUNS_MOST  14
 #define LOOK_NS            20000000 /* between two looks at the processors */
 
 struct job {
