@@ -23,7 +23,7 @@
 /* Runs in real time for each processor: so many at any time, and so many while nobody waits for a processor.
  */
 #define PROCESS_RUNS_LEAST 2
-#define PROCESS_RUNS_MOST  12
+#define PROCESS_RUNS_MOST  14
 #define LOOK_NS            20000000 /* between two looks at the processors */
 
 struct job {
@@ -372,6 +372,8 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
     if (rc == EXIT_PASSED) {
         if (b.jobs)
             qsort(b.jobs, b.count, sizeof *b.jobs, longest_first);
+        else
+            b.count = 0;
         interrupt_watch();
         work_all(&b);
         rc = interrupt_heard() ? stop_all(&b) : summarise(&b);

@@ -145,16 +145,6 @@ static void fleet_free(struct fleet *f)
     free(f->args);
 }
 
-static size_t resident_bytes(void)
-{
-    unsigned long pages = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (!f || fscanf(f, "%lu %lu", &pages, &resident) != 2)
-        exit(1);
-    fclose(f);
-    return resident * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void bench_virtual(const struct p256_costs *c)
 {
     double best = 1e9;
@@ -175,10 +165,10 @@ static void bench_memory(void)
 {
     struct fleet f;
     malloc_trim(0);
-    size_t before = resident_bytes();
+    size_t before = figure_resident_bytes();
     fleet_make(&f, 1000, NULL);
     fleet_run(&f);
-    double each = (double)(resident_bytes() - before) / 1000;
+    double each = (double)(figure_resident_bytes() - before) / 1000;
     fleet_free(&f);
     figure_report("virtual_memory_per_vehicle", each, "bytes resident at 1000 vehicles", 65536,
                   "the limit, 64 kB", 1);

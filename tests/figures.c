@@ -96,3 +96,13 @@ void bench_on_disk(struct bench *b, const struct component_class *class, const c
     snprintf(side, sizeof side, "%s-wal", path);
     unlink(side);
 }
+
+size_t figure_resident_bytes(void)
+{
+    unsigned long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f || fscanf(f, "%lu %lu", &pages, &resident) != 2)
+        exit(1);
+    fclose(f);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
+}

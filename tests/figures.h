@@ -24,5 +24,7 @@ struct p256_costs measure_p256(void);
 
 /* A component on a bench whose store is SQLite on disk, durable when it is synced; the file has no name. */
 void bench_on_disk(struct bench *b, const struct component_class *class, const char *name);
+/* Of this process. */
+size_t figure_resident_bytes(void);
 
 #endif

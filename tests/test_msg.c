@@ -151,6 +151,37 @@ Test(msg, cached_certificates_keep_their_purpose_and_time)
     drop(&f);
 }
 
+/* Four signers have a place each in a cache of four, whatever their digests are; a fifth drives one out, and
+ * is verified like everybody whom the cache does not know. */
+Test(msg, a_small_cache_remembers_as_many_signers_as_it_has_places)
+{
+    struct fixture f = make();
+    struct msg_policy p = server_policy(&f);
+    struct msg_cert_slot slots[4] = {0};
+    struct msg_opened m;
+    const struct oem *o = test_oem(TEST_NOW_S);
+    p.cache = (struct msg_cert_cache){slots, 4};
+    for (unsigned i = 0; i < 5; i++) {
+        struct oem_identity ecu;
+        struct msg_header h = header(SPAAK__V1__MESSAGE_TYPE__VEHICLE_SUBJECT_ID_REQUEST);
+        unsigned used = 0;
+        snprintf(h.ecu_serial, sizeof h.ecu_serial, "SPAAK%08u", i);
+        cr_assert(eq(int, oem_make_ecu(test_crypto(), o, h.ecu_serial, TEST_NOW_S, &ecu), ERR_OK));
+        msg_seal(test_crypto(), MSG_REQUEST, &h, (struct span){NULL, 0}, ecu.key, span_of(ecu.der, ecu.len),
+                 f.bytes, &f.len);
+        p.issuer = &f.z1; /* did not issue it */
+        cr_expect(ne(int, msg_open(&p, span_of(f.bytes, f.len), &m), ERR_OK), "signer %u", i);
+        p.issuer = &f.ecu_ca;
+        for (int again = 0; again < 2; again++)
+            cr_expect(eq(int, msg_open(&p, span_of(f.bytes, f.len), &m), ERR_OK), "signer %u", i);
+        for (size_t k = 0; k < 4; k++)
+            used += slots[k].used;
+        cr_expect(eq(uint, used, i < 4 ? i + 1 : 4), "after signer %u", i);
+        oem_identity_free(&ecu);
+    }
+    drop(&f);
+}
+
 Test(msg, unknown_fields_do_not_hurt_and_are_not_signed)
 {
     struct fixture f = make();

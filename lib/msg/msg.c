@@ -6,6 +6,8 @@
 #define DIGEST_TAG_REQUEST  "spaak.v1.request"
 #define DIGEST_TAG_RESPONSE "spaak.v1.response"
 
+#define CERT_WAYS 4 /* places in the cache that one certificate can have */
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 /* ---- names, from the descriptors that protoc-c writes ---- */
@@ -254,10 +256,27 @@ static enum err read_header(struct span in, struct msg_arena *arena, struct msg_
     return ERR_OK;
 }
 
+/* Where it stands, or is to be put: a slot of its set that is free, or the one that its digest gives. */
+static struct msg_cert_slot *find_slot(const struct msg_cert_cache *c, const uint8_t digest[SHA256_SIZE],
+                                       bool *known)
+{
+    size_t ways = c->count < CERT_WAYS ? c->count : CERT_WAYS;
+    struct msg_cert_slot *set = &c->slots[(digest[0] | (size_t)digest[1] << 8) % (c->count / ways) * ways];
+    struct msg_cert_slot *to = &set[digest[2] % ways];
+    *known = false;
+    for (size_t i = 0; i < ways && !*known; i++) {
+        *known = set[i].used && memcmp(set[i].digest, digest, SHA256_SIZE) == 0;
+        if (*known || (!set[i].used && to->used))
+            to = &set[i];
+    }
+    return to;
+}
+
 static enum err check_signer(const struct msg_policy *p, struct span der, struct x509 *cert)
 {
     uint8_t digest[SHA256_SIZE];
     struct msg_cert_slot *slot = NULL;
+    bool known;
     enum err e = x509_parse(der, cert);
     if (!e)
         e = x509_check_profile(p->crypto, cert, p->signer);
@@ -269,8 +288,8 @@ static enum err check_signer(const struct msg_policy *p, struct span der, struct
         return e;
     if (p->cache.count) {
         crypto_sha256(p->crypto, &der, 1, digest);
-        slot = &p->cache.slots[(digest[0] | (size_t)digest[1] << 8) % p->cache.count];
-        if (slot->used && memcmp(slot->digest, digest, sizeof digest) == 0)
+        slot = find_slot(&p->cache, digest, &known);
+        if (known)
             return ERR_OK;
     }
     e = x509_check_issued(p->crypto, cert, p->issuer);

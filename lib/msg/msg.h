@@ -30,8 +30,10 @@ struct msg_header {
     enum err error;
 };
 
-/* Certificates whose issuer's signature has been verified, by SHA-256; direct-mapped, so its size is its
- * bound. Purpose, validity in time and binding are checked on every message all the same. */
+/* Certificates whose issuer's signature has been verified, by SHA-256, which says where one can
+ * stand: in one of four neighbouring slots (of fewer, in all). So its size is its bound, and fleets of a
+ * third of it hardly drive each other out. Purpose, validity in time and binding are checked on every message
+ * all the same. */
 struct msg_cert_cache {
     struct msg_cert_slot {
         bool used;
