@@ -97,7 +97,7 @@ static bool has_bond(void)
     return bench_secret(&h->b, "radio/bond/0", bond, sizeof bond, &len) == ERR_OK;
 }
 
-enum until { ON, HEARD, UP, CHANNEL, ANSWERED, PAIRED };
+enum until { ON, HEARD, UP, OPENING, CHANNEL, ANSWERED, PAIRED };
 
 static void approach(enum until until)
 {
@@ -106,10 +106,10 @@ static void approach(enum until until)
         hear(IRK);
     if (until >= UP)
         news(peer, "up");
-    if (until >= CHANNEL) {
+    if (until >= OPENING)
         news(peer, "value D3B5A1309E234B3A8BE46B1EE5F980A3 0080");
+    if (until >= CHANNEL)
         news(peer, "channel 0080 512");
-    }
     if (until >= ANSWERED)
         news("", "oob " DATA " =" DATA);
     if (until < PAIRED)
@@ -203,6 +203,8 @@ static const struct {
     {"no such attribute", UP, "no-value D3B5A1309E234B3A8BE46B1EE5F980A3 0A", NULL, 0, ERR_OK},
     {"an SPSM of one octet", UP, "value D3B5A1309E234B3A8BE46B1EE5F980A3 80", NULL, 0, ERR_OK},
     {"nobody listens", UP, "no-channel 0080 2", NULL, 0, ERR_OK},
+    {"no SPSM in time", UP, NULL, NULL, 5100, ERR_DK_TIMEOUT},
+    {"no channel in time", OPENING, NULL, NULL, 5100, ERR_DK_TIMEOUT},
     {"the channel is closed", CHANNEL, "channel-closed 0080", NULL, 0, ERR_OK},
     {"encrypted before the answer", CHANNEL, "encrypted 4 16", NULL, 0, ERR_DK_BOND},
     {"keys before the answer", CHANNEL, "new-ltk 3 16 =" LTK, NULL, 0, ERR_DK_BOND},
@@ -234,6 +236,35 @@ Test(handset_radio_ends, what_does_not_belong_ends_the_link_and_leaves_no_bond)
         cr_expect(eq(int, has_bond(), false), "%s", ends[i].name);
         finish();
     }
+}
+
+Test(handset_radio, a_vehicle_that_encrypts_nothing_is_left_after_a_while)
+{
+    approach(PAIRED);
+    news(peer, "down 08");
+    bench_run_ms(&h->b, 1100);
+    hear(IRK);
+    news(peer, "up");
+    h->b.told_all[0] = '\0';
+    bench_run_ms(&h->b, 9900);
+    cr_expect(eq(int, was_told("disconnect"), false), "its radio may still say that it has no key");
+    bench_run_ms(&h->b, 200);
+    cr_expect(was_told("radio disconnect 13 "));
+    cr_expect(eq(sz, bench_count(&h->b, TRACE_FAIL, ERR_DK_TIMEOUT), 1));
+    cr_expect(has_bond());
+}
+
+Test(handset_radio, a_vehicle_that_says_too_much_that_is_refused_is_left)
+{
+    HEX(sdu, "010B001300A404000DA000000809434343444B41763100");
+    approach(CHANNEL);
+    h->b.told_all[0] = '\0';
+    for (unsigned i = 1; i < APPROACH_REFUSALS_MAX; i++)
+        node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(sdu, sdu_len));
+    cr_expect(eq(int, was_told("disconnect"), false));
+    node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(sdu, sdu_len));
+    cr_expect(was_told("radio disconnect 13 "));
+    cr_expect(eq(sz, bench_count(&h->b, TRACE_FAIL, ERR_DK_REFUSALS), 1));
 }
 
 Test(handset_radio, an_apdu_before_the_link_is_ready_reaches_nobody)

@@ -301,15 +301,6 @@ void handset_radio_keys(struct phone *p, enum ble_news verb, const struct ble_sa
         handset_radio_do(p, approach_identity(&r->approach.both, said->address.octets, said->key));
 }
 
-void handset_radio_late(struct phone *p)
-{
-    struct phone_radio *r = &p->radio;
-    if (r->state == RADIO_CONNECTED)
-        handset_radio_do(p, device_approach_late(&r->approach));
-    else
-        handset_radio_look(p);
-}
-
 enum err handset_radio_want(struct phone *p)
 {
     struct phone_radio *r = &p->radio;

@@ -73,10 +73,26 @@ void handset_radio_show(struct phone *p)
     env_show(p->env, PHONE_SHOW_RADIO, text_of(&p->radio));
 }
 
+/* How long a vehicle may be silent there; 0: the radio itself has a limit, or there is none. */
+static unsigned silence_ms(const struct phone_radio *r)
+{
+    switch (r->state) {
+    case RADIO_ENCRYPTING:
+        return HANDSET_RADIO_ENCRYPT_MS;
+    case RADIO_READING:
+    case RADIO_OPENING:
+        return DEVICE_APPROACH_ANSWER_MS;
+    case RADIO_CONNECTED:
+        return device_approach_patience_ms(&r->approach);
+    default:
+        return 0;
+    }
+}
+
 void handset_radio_enter(struct phone *p, enum radio_state state)
 {
     p->radio.state = state;
-    unsigned ms = state == RADIO_CONNECTED ? device_approach_patience_ms(&p->radio.approach) : 0;
+    unsigned ms = silence_ms(&p->radio);
     env_timer_set(p->env, PHONE_TIMER_RADIO, ms ? env_now_us(p->env) + ms * 1000ull : ENV_NEVER);
     handset_radio_show(p);
 }
@@ -296,6 +312,19 @@ static void on_heard(struct phone *p, const char *address, const struct ble_said
 }
 
 /* ---- to the channel ---- */
+
+void handset_radio_late(struct phone *p)
+{
+    struct phone_radio *r = &p->radio;
+    if (r->state == RADIO_CONNECTED) {
+        handset_radio_do(p, device_approach_late(&r->approach));
+    } else if (silence_ms(r)) {
+        env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_TIMEOUT, 0, text_of(r));
+        handset_radio_leave(p);
+    } else {
+        handset_radio_look(p);
+    }
+}
 
 static void read_spsm(struct phone *p)
 {

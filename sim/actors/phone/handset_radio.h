@@ -5,8 +5,10 @@
  *   OFF         Bluetooth is switched off, there is no adapter, or no battery
  *   IDLE        nothing to look for
  *   SCANNING
- *   CONNECTING  to the vehicle of `key`; with its bond, if there is one, also ENCRYPTING
- *   READING     the SPSM, OPENING the channel
+ *   CONNECTING  to the vehicle of `key`; with its bond, if there is one, also ENCRYPTING, within
+ *               HANDSET_RADIO_ENCRYPT_MS
+ *   READING     the SPSM, OPENING the channel: each within DEVICE_APPROACH_ANSWER_MS, as an answer of the
+ *               approach
  *   CONNECTED   the channel is open: the approach
  *   LEAVING     until the link is down */
 #ifndef sim_actors_phone_handset_radio_h
@@ -31,6 +33,9 @@ enum radio_state {
     RADIO_LEAVING,
     RADIO_STATES
 };
+
+/* More than the 5 s after which a vehicle's radio itself says that it has no key (lib/media/ble). */
+#define HANDSET_RADIO_ENCRYPT_MS 10000
 
 /* Store, by index of the key: its vehicle as Bluetooth knows it (secret). And who this phone is. */
 #define PHONE_BOND     "radio/bond/"
