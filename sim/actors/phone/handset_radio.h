@@ -48,6 +48,14 @@ struct phone_bond_claim {
     uint8_t key_id[ENDPOINT_KEY_ID];
 };
 
+/* Of one vehicle, or of whoever offers owner pairing. */
+struct phone_patience {
+    unsigned refused;  /* links, one after the other */
+    uint64_t until_us; /* it is left alone so long */
+    bool heard;        /* since the phone listened anew */
+};
+#define PHONE_RADIO_PAIRS APPLET_KEYS /* in the place of a key: owner pairing */
+
 struct phone_radio {
     bool on, up; /* switched on; the adapter is there */
     enum radio_state state;
@@ -59,6 +67,9 @@ struct phone_radio {
     char vehicle[BLE_ADDRESS_TEXT]; /* its address on the link */
     uint16_t spsm;
     struct device_approach approach;
+    uint64_t ready_us; /* the link is READY since then; 0: it is not */
+    bool refused;      /* the link has ended, or ends, because one of the two does not want it */
+    struct phone_patience patience[APPLET_KEYS + 1];
     struct phone_bond_claim claimed[APPLET_KEYS];
     unsigned known; /* keys, bit by bit, when that was looked at */
 };
@@ -70,7 +81,8 @@ void handset_radio_stop(struct phone *p);
 enum err handset_radio_switch(struct phone *p, bool on);
 /* Owner pairing over Bluetooth, with the password that the framework holds. */
 enum err handset_radio_pair(struct phone *p);
-/* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near. */
+/* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near; whom the phone has left
+ * alone is approached again. */
 enum err handset_radio_want(struct phone *p);
 /* Keys or password have changed. */
 void handset_radio_look(struct phone *p);
