@@ -321,6 +321,8 @@ static const struct explanation rows[] = {
      "what came over the channel before the keys"},
     {ERR_DK_TOO_FAR, "its signal is weaker than the vehicle wants for the doors, or for the engine",
      "the distance; ble_unlock_dbm and ble_start_dbm of the spaak"},
+    {ERR_DK_REFUSALS, "the other end says again and again what does not belong there",
+     "the reasons of the messages that were refused before"},
 };
 
 const struct explanation *explain_find(enum err e)

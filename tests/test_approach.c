@@ -301,6 +301,42 @@ Test(approach, every_message_in_every_state)
         }
 }
 
+/* ---- how much is refused ---- */
+
+static const uint8_t no_message[] = {6, 1, 0, 0};
+
+static enum err say_to(bool vehicle, size_t *refused)
+{
+    struct approach *both = vehicle ? &p.vehicle.both : &p.phone.both;
+    const struct span sdu = span_of(no_message, sizeof no_message);
+    struct approach_step s =
+        vehicle ? vehicle_approach_input(&p.vehicle, sdu) : device_approach_input(&p.phone, sdu);
+    enum err over = ERR_OK;
+    for (; s.what != APPROACH_WAIT; s = approach_proceed(both)) {
+        *refused += s.what == APPROACH_REFUSED;
+        if (s.what == APPROACH_OVER)
+            over = s.reason;
+    }
+    return over;
+}
+
+Test(approach, either_end_has_had_enough_after_so_many_messages)
+{
+    for (int vehicle = 0; vehicle < 2; vehicle++) {
+        size_t refused = 0;
+        begin();
+        vehicle_does(vehicle_approach_begin(&p.vehicle, NULL, 1, 0));
+        phone_does(device_approach_begin(&p.phone, &p.phone_keys));
+        cr_assert(eq(int, p.vehicle.both.state, AP_READY));
+        for (unsigned i = 1; i < APPROACH_REFUSALS_MAX; i++)
+            cr_assert(eq(int, say_to(vehicle, &refused), ERR_OK), "message %u", i);
+        cr_expect(eq(int, say_to(vehicle, &refused), ERR_DK_REFUSALS));
+        cr_expect(eq(int, (vehicle ? &p.vehicle.both : &p.phone.both)->state, AP_OVER));
+        cr_expect(eq(int, say_to(vehicle, &refused), ERR_OK));
+        cr_expect(eq(sz, refused, APPROACH_REFUSALS_MAX), "nor is anything more refused");
+    }
+}
+
 /* ---- who may not come in ---- */
 
 static void expect_end(const char *what, enum err vehicle, enum approach_state state)

@@ -169,6 +169,62 @@ Test(termination, key_answers_as_terminated_and_is_deleted_when_the_vehicle_know
     done(&v);
 }
 
+static enum rig_fate refuse_all(void *arg, const struct dk_change *phone)
+{
+    (void)arg;
+    (void)phone;
+    return RIG_REFUSED;
+}
+
+/* The vehicle clears the bit, and the store refuses: it has read the statement, and does not come again. */
+Test(termination, that_the_vehicle_knows_of_is_not_forgotten_when_the_store_refuses_it)
+{
+    static struct keyring stored;
+    for (int loads_anew = 0; loads_anew < 2; loads_anew++) {
+        struct reader v;
+        struct rig *r = paired(&v);
+        struct digital_key *k = &r->applet.keys[0];
+        ASSERT_OK(dk_device_terminate(&r->device, k));
+        ASSERT_OK(keyring_save(&r->device, &stored));
+        cr_assert(reader_authenticate(&v));
+        r->fate = refuse_all;
+        cr_expect(eq(int, operate(&v, EXCHANGE_READ, MAILBOX_PRIVATE, 0, 1), APDU_SW_OK));
+        cr_expect(eq(int, dk_device_noted(&r->device), 0), "reading is not clearing");
+        cr_expect(eq(int, operate(&v, EXCHANGE_SET, MAILBOX_PRIVATE, 0, 1), APDU_SW_CONDITIONS));
+        cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "still in the store");
+        const uint16_t noted = dk_device_noted(&r->device);
+        cr_expect(eq(int, noted, 1));
+        if (loads_anew) {
+            dk_device_close(&r->device);
+            applet_close(&r->applet);
+            ASSERT_OK(keyring_load(&r->device, &r->applet, r->crypto, &stored));
+            dk_device_note(&r->device, noted);
+        }
+        rig_phone_reset_over(r, DK_CONTACTLESS);
+        cr_expect(eq(int, k->state, APPLET_KEY_TERMINATED), "refused once more");
+        r->fate = NULL;
+        rig_phone_reset_over(r, DK_CONTACTLESS);
+        cr_expect(r->stored.erase == 1 && r->stored.put == 0);
+        cr_expect(eq(int, k->state, APPLET_KEY_NONE));
+        cr_expect(eq(int, dk_device_noted(&r->device), 0));
+        done(&v);
+    }
+}
+
+/* Of a key that goes on, nothing is noted. */
+Test(termination, a_refused_store_of_an_active_key_notes_nothing)
+{
+    struct reader v;
+    struct rig *r = paired(&v);
+    cr_assert(reader_authenticate(&v));
+    r->store_fails_at = r->stores + 1;
+    cr_expect(eq(int, operate(&v, EXCHANGE_SET, MAILBOX_PRIVATE, 0, 1), APDU_SW_CONDITIONS));
+    cr_expect(eq(int, dk_device_noted(&r->device), 0));
+    rig_phone_reset_over(r, DK_CONTACTLESS);
+    cr_expect(eq(int, r->applet.keys[0].state, APPLET_KEY_ACTIVE));
+    done(&v);
+}
+
 /* Power goes behind the stored clearing: the next life has no session whose end could be waited for. */
 Test(termination, that_the_vehicle_knows_of_is_not_forgotten_when_its_session_is_cut_off)
 {

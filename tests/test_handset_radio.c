@@ -97,7 +97,7 @@ static bool has_bond(void)
     return bench_secret(&h->b, "radio/bond/0", bond, sizeof bond, &len) == ERR_OK;
 }
 
-enum until { ON, HEARD, UP, CHANNEL, ANSWERED, PAIRED };
+enum until { ON, HEARD, UP, OPENING, CHANNEL, ANSWERED, PAIRED };
 
 static void approach(enum until until)
 {
@@ -106,10 +106,10 @@ static void approach(enum until until)
         hear(IRK);
     if (until >= UP)
         news(peer, "up");
-    if (until >= CHANNEL) {
+    if (until >= OPENING)
         news(peer, "value D3B5A1309E234B3A8BE46B1EE5F980A3 0080");
+    if (until >= CHANNEL)
         news(peer, "channel 0080 512");
-    }
     if (until >= ANSWERED)
         news("", "oob " DATA " =" DATA);
     if (until < PAIRED)
@@ -203,6 +203,8 @@ static const struct {
     {"no such attribute", UP, "no-value D3B5A1309E234B3A8BE46B1EE5F980A3 0A", NULL, 0, ERR_OK},
     {"an SPSM of one octet", UP, "value D3B5A1309E234B3A8BE46B1EE5F980A3 80", NULL, 0, ERR_OK},
     {"nobody listens", UP, "no-channel 0080 2", NULL, 0, ERR_OK},
+    {"no SPSM in time", UP, NULL, NULL, 5100, ERR_DK_TIMEOUT},
+    {"no channel in time", OPENING, NULL, NULL, 5100, ERR_DK_TIMEOUT},
     {"the channel is closed", CHANNEL, "channel-closed 0080", NULL, 0, ERR_OK},
     {"encrypted before the answer", CHANNEL, "encrypted 4 16", NULL, 0, ERR_DK_BOND},
     {"keys before the answer", CHANNEL, "new-ltk 3 16 =" LTK, NULL, 0, ERR_DK_BOND},
@@ -236,6 +238,35 @@ Test(handset_radio_ends, what_does_not_belong_ends_the_link_and_leaves_no_bond)
     }
 }
 
+Test(handset_radio, a_vehicle_that_encrypts_nothing_is_left_after_a_while)
+{
+    approach(PAIRED);
+    news(peer, "down 08");
+    bench_run_ms(&h->b, 1100);
+    hear(IRK);
+    news(peer, "up");
+    h->b.told_all[0] = '\0';
+    bench_run_ms(&h->b, 9900);
+    cr_expect(eq(int, was_told("disconnect"), false), "its radio may still say that it has no key");
+    bench_run_ms(&h->b, 200);
+    cr_expect(was_told("radio disconnect 13 "));
+    cr_expect(eq(sz, bench_count(&h->b, TRACE_FAIL, ERR_DK_TIMEOUT), 1));
+    cr_expect(has_bond());
+}
+
+Test(handset_radio, a_vehicle_that_says_too_much_that_is_refused_is_left)
+{
+    HEX(sdu, "010B001300A404000DA000000809434343444B41763100");
+    approach(CHANNEL);
+    h->b.told_all[0] = '\0';
+    for (unsigned i = 1; i < APPROACH_REFUSALS_MAX; i++)
+        node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(sdu, sdu_len));
+    cr_expect(eq(int, was_told("disconnect"), false));
+    node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(sdu, sdu_len));
+    cr_expect(was_told("radio disconnect 13 "));
+    cr_expect(eq(sz, bench_count(&h->b, TRACE_FAIL, ERR_DK_REFUSALS), 1));
+}
+
 Test(handset_radio, an_apdu_before_the_link_is_ready_reaches_nobody)
 {
     HEX(sdu, "010B001300A404000DA000000809434343444B41763100");
@@ -255,4 +286,166 @@ Test(handset_radio, switched_off_it_leaves_and_hears_nothing)
     hear(IRK);
     cr_expect(eq(str, h->b.told_all, ""));
     cr_expect(eq(int, handset_call(h, "want", 0, NULL), ERR_MSG_UNEXPECTED));
+}
+
+/* ---- who comes back, and when ---- */
+
+#define COMINGS 16
+
+/* What the phone was told to do since the last look, and when it has called the vehicle. */
+static struct {
+    bool scans, calls;
+    uint64_t at_us[COMINGS];
+    size_t count;
+} seen;
+
+static void see(struct bench *b, const char *address, const char *words)
+{
+    (void)b;
+    (void)address;
+    seen.scans |= strcmp(words, "scan") == 0;
+    seen.calls |= strncmp(words, "connect ", 8) == 0;
+}
+
+/* How the vehicle ends each link. */
+enum ending { SAYS_UNKNOWN, DISCONNECTS, HAS_NO_SPSM, IS_SILENT, LOST_ON_THE_WAY, ENDINGS };
+
+static void end_link(enum ending how)
+{
+    HEX(unknown, "0301000201FE");
+    news(peer, how == LOST_ON_THE_WAY ? "down 3E" : "up");
+    if (how == LOST_ON_THE_WAY || how == IS_SILENT)
+        return;
+    if (how == HAS_NO_SPSM) {
+        news(peer, "no-value D3B5A1309E234B3A8BE46B1EE5F980A3 0A");
+    } else {
+        news(peer, "value D3B5A1309E234B3A8BE46B1EE5F980A3 0080");
+        news(peer, "channel 0080 512");
+        vehicle.both.state = AP_OVER;
+        news("", "oob " DATA " =" DATA);
+        if (how == SAYS_UNKNOWN)
+            node_on_bytes(&h->b.node, PHONE_PORT_RADIO, peer, span_of(unknown, unknown_len));
+    }
+    news(peer, how == DISCONNECTS ? "down 13" : "down 16");
+}
+
+/* The vehicle is there, unless it is away in that part of the time, and ends each link in that way. */
+static void pass(unsigned ms, enum ending how, bool away)
+{
+    h->b.on_tell = see;
+    for (unsigned t = 0; t < ms; t += 10) {
+        bench_run_ms(&h->b, 10);
+        if (seen.scans && !away) {
+            seen.scans = false;
+            hear(IRK);
+        }
+        if (!seen.calls)
+            continue;
+        seen.calls = false;
+        if (seen.count < COMINGS)
+            seen.at_us[seen.count++] = h->b.now_us;
+        end_link(how);
+        if (how == IS_SILENT) {
+            bench_run_ms(&h->b, 5000);
+            news(peer, "down 16");
+        }
+    }
+}
+
+static unsigned gap_ms(size_t i)
+{
+    return (unsigned)((seen.at_us[i + 1] - seen.at_us[i] + 50000) / 100000 * 100);
+}
+
+static void come(void)
+{
+    memset(&seen, 0, sizeof seen);
+    h->b.on_tell = see;
+    ASSERT_OK(handset_call(h, "bluetooth", 1, NULL));
+}
+
+Test(handset_radio_ends, a_vehicle_that_refuses_is_left_alone_for_longer_and_longer)
+{
+    static const struct {
+        enum ending how;
+        unsigned more_ms; /* each link itself takes so long */
+    } refused[] = {{SAYS_UNKNOWN, 0}, {DISCONNECTS, 0}, {HAS_NO_SPSM, 0}, {IS_SILENT, 5000}};
+    static const unsigned pauses_ms[] = {1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000};
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        begin();
+        come();
+        pass(230000, refused[i].how, false);
+        cr_assert(ge(sz, seen.count, COUNT(pauses_ms) + (refused[i].more_ms ? 0 : 1)), "%zu", seen.count);
+        for (size_t n = 0; n + 1 < seen.count && n < COUNT(pauses_ms); n++)
+            cr_expect(eq(int, (int)gap_ms(n), (int)(pauses_ms[n] + refused[i].more_ms)), "%d, pause %zu",
+                      (int)refused[i].how, n);
+        finish();
+    }
+}
+
+Test(handset_radio, a_link_that_is_lost_is_no_refusal)
+{
+    come();
+    pass(10000, LOST_ON_THE_WAY, false);
+    cr_expect(ge(sz, seen.count, 9), "each second: %zu", seen.count);
+}
+
+/* Five links are refused, then 16 s. */
+static void annoy(void)
+{
+    come();
+    pass(16000, SAYS_UNKNOWN, false);
+    cr_assert(eq(sz, seen.count, 5));
+    cr_assert(eq(int, (int)gap_ms(3), 8000));
+}
+
+Test(handset_radio, a_user_who_acts_is_not_left_waiting)
+{
+    static const char *const calls[] = {"want", "bluetooth"};
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        annoy();
+        if (i == 1)
+            ASSERT_OK(handset_call(h, "bluetooth", 0, NULL));
+        enum err e = handset_call(h, calls[i], 1, NULL);
+        cr_expect(eq(int, e, i == 1 ? ERR_OK : ERR_MSG_UNEXPECTED), "%s", calls[i]);
+        pass(1500, SAYS_UNKNOWN, false);
+        cr_expect(eq(sz, seen.count, 7), "%s: at once, and a second later: %zu", calls[i], seen.count);
+        ASSERT_OK(handset_call(h, "bluetooth", 0, NULL));
+    }
+}
+
+Test(handset_radio, a_vehicle_that_was_away_begins_anew)
+{
+    annoy();
+    pass(10500, SAYS_UNKNOWN, true);
+    cr_expect(eq(sz, seen.count, 5));
+    seen.scans = true; /* its advertisement is new */
+    pass(1500, SAYS_UNKNOWN, false);
+    cr_expect(eq(sz, seen.count, 7), "at once, and a second later: %zu", seen.count);
+}
+
+static void serve_again(unsigned ms)
+{
+    bench_run_ms(&h->b, 4100);
+    hear(IRK);
+    news(peer, "up");
+    news(peer, "encrypted 4 16");
+    news(peer, "value D3B5A1309E234B3A8BE46B1EE5F980A3 0080");
+    news(peer, "channel 0080 512");
+    cr_assert(eq(str, (char *)handset_shown(h, "radio"), "near the vehicle"));
+    bench_run_ms(&h->b, ms);
+    news(peer, "down 13");
+}
+
+Test(handset_radio, a_link_that_has_served_begins_anew)
+{
+    const struct phone_patience *vehicles = handset_phone(h)->radio.patience;
+    approach(PAIRED);
+    bench_run_ms(&h->b, 9000);
+    news(peer, "down 13");
+    cr_expect(eq(int, (int)vehicles[0].refused, 1));
+    serve_again(9000);
+    cr_expect(eq(int, (int)vehicles[0].refused, 2));
+    serve_again(10000);
+    cr_expect(eq(int, (int)vehicles[0].refused, 1));
 }

@@ -463,6 +463,32 @@ Test(spaak_pairing, phase_4_yields_to_the_start_button_and_is_taken_up_again)
     }
 }
 
+/* The server is far away, and the phone lies there. */
+Test(spaak_pairing, phase_4_asks_less_and_less_often)
+{
+    static const unsigned gaps_s[] = {1, 2, 4, 8, 16, 16};
+    unsigned begun_ms[16] = {0};
+    size_t begun = 0, apdus;
+    struct pairing_bench p;
+    bring_to(&p, PAIRED);
+    apdus = p.apdus;
+    for (unsigned ms = 100, quiet_ms = 0; ms <= 70000; ms += 100) {
+        pairing_run_ms(&p, 100);
+        quiet_ms += 100;
+        if (p.apdus == apdus)
+            continue;
+        if (quiet_ms >= 500 && begun < COUNT(begun_ms))
+            begun_ms[begun++] = ms;
+        apdus = p.apdus;
+        quiet_ms = 0;
+    }
+    cr_assert(eq(sz, begun, COUNT(gaps_s) + 1));
+    for (size_t i = 0; i < COUNT(gaps_s); i++)
+        cr_expect(eq(int, (int)((begun_ms[i + 1] - begun_ms[i]) / 1000), (int)gaps_s[i]), "gap %zu", i);
+    cr_expect(not(p.polls), "and its time ends it");
+    pairing_close(&p);
+}
+
 Test(spaak_pairing, phase_4_ends_with_its_key_and_says_nothing_of_it)
 {
     struct pairing_bench p;

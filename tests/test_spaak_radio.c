@@ -393,6 +393,41 @@ Test(spaak_radio, the_engine_starts_over_the_link_that_is_there)
     cr_expect(eq(sz, u->commands, 2));
 }
 
+/* ---- how much ---- */
+
+/* Of a phone that is known, and talks: what nobody has asked for, what is no message. */
+static const struct {
+    const char *name, *sdu;
+} floods[] = {
+    {"an APDU that nobody has asked for", "010C00029000"},
+    {"an APDU of the framework", "000C00029000"},
+    {"no DK message", "06010000"},
+    {"an event of another category", "030100020204"},
+};
+
+Test(spaak_radio_ends, who_says_too_much_that_is_refused_is_sent_away)
+{
+    for (size_t i = 0; i < COUNT(floods); i++) {
+        HEX(sdu, floods[i].sdu);
+        begin();
+        approach(READY);
+        unlock_pass(u, 1500);
+        unlock_forget(u);
+        u->b.told_all[0] = '\0';
+        for (unsigned n = 1; n < APPROACH_REFUSALS_MAX; n++)
+            say(span_of(sdu, sdu_len));
+        cr_expect(eq(int, was_told("disconnect"), false), "%s", floods[i].name);
+        for (unsigned n = 0; n < 3000; n++)
+            say(span_of(sdu, sdu_len));
+        cr_expect(was_told("radio disconnect 13 " PEER), "%s", floods[i].name);
+        cr_expect(eq(sz, bench_count(&u->b, TRACE_REJECT, ERR_DK_REFUSALS), 1), "%s", floods[i].name);
+        cr_expect(le(sz, u->b.trace_count, 3 * APPROACH_REFUSALS_MAX), "%s: %zu lines", floods[i].name,
+                  u->b.trace_count);
+        cr_expect(has_bond(), "%s", floods[i].name);
+        finish();
+    }
+}
+
 /* ---- 28 ---- */
 
 static void ask_uds(const char *frame)

@@ -6,6 +6,9 @@
 #define RETYPE_MS 5000 /* the same after a wrong password: time to type another */
 #define NEXT_MS   100  /* between two sessions with the same phone */
 
+/* Tveh-loop is doubled so often while the same phone has no receipt: its server may be far away. */
+#define LOOP_DOUBLED 4
+
 /* The head unit was told at OP-04/6, and shows something else by now. */
 static void end_phase_4(struct spaak *s)
 {
@@ -41,12 +44,25 @@ void pairing_phase_4(struct spaak *s)
     end_phase_4(s);
 }
 
+/* OP-05/3: until the next transaction. A phone that was away may have fetched it meanwhile. */
+static void loop(struct spaak *s, const struct session_end *end)
+{
+    unsigned *in_vain = &s->pairing.in_vain;
+    if (end->reason == ERR_DK_LINK_LOST)
+        *in_vain = 0;
+    const uint64_t next_us = env_now_us(s->env) + (s->kts_loop_us << *in_vain);
+    env_timer_set(s->env, SPAAK_TIMER_NEXT_PHASE,
+                  next_us < s->pairing.until_us ? next_us : s->pairing.until_us);
+    *in_vain += *in_vain < LOOP_DOUBLED;
+}
+
 void pairing_yield(struct spaak *s)
 {
     if (s->pairing.state != PAIRING_PHASE_4 || !session_is_of_pairing(s, s->pairing.place) ||
         session_is_heard(s, s->pairing.place))
         return;
     session_drop(s, s->pairing.place);
+    s->pairing.in_vain = 0;
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
 }
 
@@ -67,6 +83,7 @@ static void succeed(struct spaak *s)
     pass_report_begin(s);
     verifiers_go_on(s); /* the set has served */
     s->pairing.until_us = env_now_us(s->env) + s->kts_us;
+    s->pairing.in_vain = 0;
     readers_off(s, s->pairing.place);
     env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
     unlock_look(s);
@@ -143,7 +160,7 @@ static void on_phase_4(struct spaak *s, const struct session_end *end)
     if (end->what == VEHICLE_FAILED && end->reason != ERR_DK_LINK_LOST)
         env_trace_reason(s->env, TRACE_REJECT, "OP-05/5", NULL, end->reason, 0, "no receipt");
     readers_off(s, s->pairing.place);
-    env_timer_in(s->env, SPAAK_TIMER_NEXT_PHASE, s->kts_loop_us);
+    loop(s, end);
     unlock_on_learnt(s, end);
     pairing_on_key_ended(s);
     unlock_look(s);

@@ -94,6 +94,7 @@ struct pairing {
     unsigned tries;                  /* of phase 3 */
     bool turned;       /* a pending key is there, and phase 2 looks for its phone all the same */
     uint64_t until_us; /* phase 4 */
+    unsigned in_vain;  /* its transactions with the same phone that brought no receipt */
     bool by_card;      /* it has stood in for the fob: still lies on the pad */
     uint8_t challenge[CARD_CHALLENGE]; /* the last that a card was asked to sign */
 };

@@ -220,6 +220,10 @@ void radio_do(struct spaak *s, unsigned link, struct approach_step step)
             radio_leave(s, link);
             break;
         }
+        if (step.what == APPROACH_APDU && !l->awaits) { /* nobody has asked */
+            step = approach_refuse(&l->approach.both, ERR_MSG_UNEXPECTED);
+            continue;
+        }
         do_one(s, link, &step);
         if (!l->used)
             break;

@@ -184,7 +184,8 @@
     X(DK_LINK_WEAK, 630, "the Bluetooth link is not encrypted as Digital Key wants it")         \
     X(DK_OOB, 631, "out-of-band pairing over Bluetooth has failed")                             \
     X(DK_BOND, 632, "Bluetooth keys came that no first approach has asked for")                 \
-    X(DK_TOO_FAR, 633, "the phone is not near enough for what is wanted")
+    X(DK_TOO_FAR, 633, "the phone is not near enough for what is wanted")                       \
+    X(DK_REFUSALS, 634, "too many messages were refused on one Bluetooth link")
 
 enum err {
 #define X(name, number, text) ERR_##name = number,

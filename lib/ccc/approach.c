@@ -144,6 +144,11 @@ struct approach_step approach_end_saying(struct approach *a, enum dk_event event
 struct approach_step approach_refuse(struct approach *a, enum err reason)
 {
     approach_put(&a->queue, (struct approach_step){.what = APPROACH_REFUSED, .reason = reason});
+    if (a->state != AP_OVER && ++a->refusals == APPROACH_REFUSALS_MAX) {
+        a->state = AP_OVER;
+        approach_put_event(&a->queue, DK_EVENT_GENERAL_ERROR);
+        approach_put(&a->queue, (struct approach_step){.what = APPROACH_OVER, .reason = ERR_DK_REFUSALS});
+    }
     return approach_take(&a->queue);
 }
 

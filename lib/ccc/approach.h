@@ -22,6 +22,9 @@
 #define APPROACH_SDU_MAX (DK_MESSAGE_HEADER + FIRST_APPROACH_REQUEST) /* of what an approach itself says */
 #define APPROACH_LEVEL   4  /* security of a link: LE Secure Connections, authenticated */
 #define APPROACH_KEY     16 /* octets of an encryption key; no shorter one is taken */
+/* Messages refused until the link ends. Ours; CCC-TS-101 19 names none. A fault of the air makes one or two.
+ */
+#define APPROACH_REFUSALS_MAX 8
 
 enum approach_do {
     APPROACH_WAIT,     /* until something happens, or its patience is over */
@@ -134,6 +137,7 @@ struct approach {
     struct approach_oob peer; /* from First_Approach_RQ or RS */
     struct approach_pairing pairing;
     struct time_sync time_sync; /* the vehicle has heard it, or the phone will say it */
+    unsigned refusals;
     struct approach_queue queue;
 };
 
@@ -154,6 +158,9 @@ struct approach_step approach_proceed(struct approach *a);
 /* Over, without a word or with an event to the other end; what was to be said is not said. */
 struct approach_step approach_end(struct approach *a, enum err reason);
 struct approach_step approach_end_saying(struct approach *a, enum dk_event event, enum err reason);
+/* REFUSED; behind the last that is permitted, ERR_DK_REFUSALS ends it, and the other end hears a general
+ * error.
+ */
 struct approach_step approach_refuse(struct approach *a, enum err reason);
 /* In the words of traces: "CLEAR". */
 const char *approach_state_name(enum approach_state s);

@@ -238,6 +238,7 @@ struct dk_storing {
 struct dk_later {
     bool collect;
     uint8_t terminate; /* bit l: the vehicle said so over link l */
+    bool noted;        /* the vehicle has taken note of its end, and the store has refused to keep that */
 };
 
 struct dk_device {
@@ -356,6 +357,11 @@ enum err dk_device_receipt(struct dk_device *d, struct digital_key *k, const uin
  * statement of its own in EXCHANGE; it is done at the end of that session, with a step DK_STORE.
  * ERR_NO_SPACE: VehiclePropDat is longer than ATTESTATION_OEM_MAX, nothing has changed; ERR_DK_TERMINATED. */
 enum err dk_device_terminate(struct dk_device *d, struct digital_key *k);
+/* Bit i: the vehicle has cleared the bit of key i, and the store has refused to keep that. The vehicle
+ * deletes its record all the same, so the phone must not forget it: such a key is deleted at the next reset
+ * of any link. Who loads the records anew hands it over from one device to the next. */
+uint16_t dk_device_noted(const struct dk_device *d);
+void dk_device_note(struct dk_device *d, uint16_t keys);
 /* While suspended, the key answers as if there were none, and its sessions are gone. ERR_DK_TERMINATED,
  * ERR_DK_SUSPENDED. */
 enum err dk_device_suspend(struct dk_device *d, struct digital_key *k);

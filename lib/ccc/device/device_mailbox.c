@@ -287,6 +287,8 @@ bool dk_termination_known(struct dk_device *d, struct digital_key *k)
 {
     const struct dk_owned *o = dk_device_owned(d, k);
     uint8_t bits;
+    if (k->state == APPLET_KEY_TERMINATED && d->later[dk_key_index(d, k)].noted)
+        return true;
     bool told = k->state == APPLET_KEY_TERMINATED && o->termination_len && o->waiting_len == 0 &&
                 o->termination_len <= mailbox_attestation_size(&o->map);
     return told && applet_get_data(d->applet, k, MAILBOX_PRIVATE, o->map.signalling, &bits, 1) == ERR_OK &&

@@ -115,6 +115,23 @@ bool dk_settle_ended(struct dk_device *d, enum dk_link_id link)
     return false;
 }
 
+uint16_t dk_device_noted(const struct dk_device *d)
+{
+    uint16_t keys = 0;
+    assert(d);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        keys |= d->later[i].noted ? dk_key_bit(d, &d->applet->keys[i]) : 0;
+    return keys;
+}
+
+void dk_device_note(struct dk_device *d, uint16_t keys)
+{
+    assert(d && !d->storing.what);
+    for (size_t i = 0; i < APPLET_KEYS; i++)
+        if (keys & dk_key_bit(d, &d->applet->keys[i]))
+            d->later[i].noted = true;
+}
+
 void dk_settle_stored(struct dk_device *d, bool stored)
 {
     struct digital_key *k = d->storing.key;

@@ -280,7 +280,10 @@ static uint16_t accept_not_stored(struct dk_device *d, struct wr *out)
 
 static void applet_change_stored(struct dk_device *d, enum dk_link_id link, bool stored)
 {
-    size_t i = dk_key_index(d, d->applet->sessions[link].key);
+    struct digital_key *k = d->applet->sessions[link].key;
+    size_t i = dk_key_index(d, k);
+    if (!stored && dk_termination_known(d, k)) /* the vehicle has read it, and will not come again */
+        d->later[i].noted = true;
     applet_stored(d->applet, link, stored);
     if (stored)
         return;

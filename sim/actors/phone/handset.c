@@ -137,6 +137,8 @@ enum err handset_open(struct phone *p)
     for (unsigned i = 0; i < APPLET_KEYS; i++) /* the last life may have ended before it looked there */
         handset_collect(p, &h->applet.keys[i]);
     handset_tracking_open(p);
+    dk_device_note(&h->device, h->noted);
+    h->noted = 0;
     return handset_end(p, &t, dk_device_reset(&h->device, DK_CONTACTLESS));
 }
 

@@ -67,6 +67,7 @@ struct handset {
     bool off;           /* no battery */
     enum err broken;    /* why the records could not be loaded */
     enum err store;     /* what the store said in this turn */
+    uint16_t noted;     /* dk_device_noted, while the records are loaded anew */
     bool password_kept; /* there is an entry PHONE_PASSWORD */
     struct handset_deriving deriving[HANDSET_DERIVING_MAX];
     size_t deriving_first, deriving_count;

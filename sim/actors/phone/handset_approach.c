@@ -226,6 +226,7 @@ static void do_one(struct phone *p, const struct approach_step *s)
         break;
     case APPROACH_READY:
         env_trace_step(p->env, "OP-06/6", "Time_Sync is said");
+        r->ready_us = env_now_us(p->env);
         break;
     case APPROACH_REFUSED:
         env_trace_reason(p->env, TRACE_REJECT, NULL, NULL, s->reason, 0, "over Bluetooth");
@@ -301,20 +302,13 @@ void handset_radio_keys(struct phone *p, enum ble_news verb, const struct ble_sa
         handset_radio_do(p, approach_identity(&r->approach.both, said->address.octets, said->key));
 }
 
-void handset_radio_late(struct phone *p)
-{
-    struct phone_radio *r = &p->radio;
-    if (r->state == RADIO_CONNECTED)
-        handset_radio_do(p, device_approach_late(&r->approach));
-    else
-        handset_radio_look(p);
-}
-
 enum err handset_radio_want(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
-    if (r->state != RADIO_CONNECTED || r->approach.both.state != AP_READY)
+    if (r->state != RADIO_CONNECTED || r->approach.both.state != AP_READY) {
+        handset_radio_come_back(p);
         return ERR_MSG_UNEXPECTED;
+    }
     handset_radio_do(p, device_approach_want(&r->approach));
     return ERR_OK;
 }

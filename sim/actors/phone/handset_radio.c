@@ -9,10 +9,13 @@
 #include "sim/actors/phone/handset_radio_parts.h"
 #include "sim/actors/phone/phone_parts.h"
 
-#define PAUSE_US    1000000 /* after a link has ended */
-#define MTU         512
-#define REASON_USER 0x13
-#define REASON_MIC  0x3D /* the keys differ */
+#define PAUSE_US      1000000 /* after a link has ended */
+#define MTU           512
+#define REASON_LOST   0x08 /* out of range */
+#define REASON_USER   0x13
+#define REASON_OWN    0x16 /* this end has disconnected */
+#define REASON_MIC    0x3D /* the keys differ */
+#define REASON_NOBODY 0x3E /* to the call */
 
 /* CCC-TS-101 19: the SPSM's characteristic; what is said while owner pairing is open */
 static const struct ble_uuid spsm_uuid = {
@@ -73,15 +76,31 @@ void handset_radio_show(struct phone *p)
     env_show(p->env, PHONE_SHOW_RADIO, text_of(&p->radio));
 }
 
+/* How long a vehicle may be silent there; 0: the radio itself has a limit, or there is none. */
+static unsigned silence_ms(const struct phone_radio *r)
+{
+    switch (r->state) {
+    case RADIO_ENCRYPTING:
+        return HANDSET_RADIO_ENCRYPT_MS;
+    case RADIO_READING:
+    case RADIO_OPENING:
+        return DEVICE_APPROACH_ANSWER_MS;
+    case RADIO_CONNECTED:
+        return device_approach_patience_ms(&r->approach);
+    default:
+        return 0;
+    }
+}
+
 void handset_radio_enter(struct phone *p, enum radio_state state)
 {
     p->radio.state = state;
-    unsigned ms = state == RADIO_CONNECTED ? device_approach_patience_ms(&p->radio.approach) : 0;
+    unsigned ms = state == RADIO_SCANNING ? handset_patience_listen_ms(p) : silence_ms(&p->radio);
     env_timer_set(p->env, PHONE_TIMER_RADIO, ms ? env_now_us(p->env) + ms * 1000ull : ENV_NEVER);
     handset_radio_show(p);
 }
 
-void handset_radio_leave(struct phone *p)
+static void hang_up(struct phone *p)
 {
     const struct ble_said said = {.reason = REASON_USER};
     char words[BLE_WORDS];
@@ -90,6 +109,12 @@ void handset_radio_leave(struct phone *p)
     ble_tell_write(BLE_TELL_DISCONNECT, &said, words);
     if (env_tell(p->env, PHONE_PORT_RADIO, p->radio.vehicle, words)) /* the other end was first */
         handset_radio_down(p);
+}
+
+void handset_radio_leave(struct phone *p)
+{
+    p->radio.refused = true;
+    hang_up(p);
 }
 
 static bool looks_for_keys(const struct phone *p)
@@ -130,9 +155,10 @@ void handset_radio_look(struct phone *p)
     if (r->known != keys_of(p)) {
         r->known = keys_of(p);
         handset_radio_claim(p);
+        handset_patience_forget_all(p);
     }
     if (is_keyless(p)) {
-        handset_radio_leave(p);
+        hang_up(p);
         return;
     }
     bool wants = looks_for_keys(p) || (r->wants_pairing && p->handset.open && p->handset.device.password_len);
@@ -145,18 +171,37 @@ void handset_radio_look(struct phone *p)
     }
 }
 
+/* Whose patience it is. */
+static unsigned vehicle_of(const struct phone_radio *r)
+{
+    return r->pairs && !r->approach.has_keys ? PHONE_RADIO_PAIRS : r->key;
+}
+
+/* OP-06/2: how the link ended decides when the phone comes back to that vehicle. */
+static void judge_end(struct phone *p)
+{
+    const struct phone_radio *r = &p->radio;
+    const unsigned vehicle = vehicle_of(r);
+    if (r->ready_us && env_now_us(p->env) >= r->ready_us + HANDSET_PATIENCE_SERVED_MS * 1000ull)
+        handset_patience_forget(p, vehicle);
+    if (r->refused)
+        handset_patience_refused(p, vehicle);
+}
+
 /* The link is gone, or never came. */
 void handset_radio_down(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     bool reached = r->state == RADIO_CONNECTED;
+    judge_end(p);
     device_approach_wipe(&r->approach);
     r->pairs = r->bonded = false;
     *r->vehicle = '\0';
     handset_radio_enter(p, RADIO_IDLE);
     if (reached)
         handset_reset_link(p, DK_BLE);
-    env_timer_in(p->env, PHONE_TIMER_RADIO, PAUSE_US);
+    if (r->state == RADIO_IDLE)
+        env_timer_in(p->env, PHONE_TIMER_RADIO, PAUSE_US);
 }
 
 static void be_up(struct phone *p)
@@ -183,7 +228,7 @@ static void settle(struct phone *p)
     } else if (!works && r->state != RADIO_OFF) {
         bool reached = r->state == RADIO_CONNECTED;
         if (*r->vehicle && r->up)
-            handset_radio_leave(p);
+            hang_up(p);
         if (r->up)
             handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
         device_approach_wipe(&r->approach);
@@ -220,6 +265,7 @@ enum err handset_radio_switch(struct phone *p, bool on)
     if (e)
         return e;
     p->radio.on = on;
+    handset_patience_forget_all(p);
     settle(p);
     return ERR_OK;
 }
@@ -230,16 +276,30 @@ void handset_radio_on_link(struct phone *p, enum link_state state)
     settle(p);
 }
 
+/* What was heard is told again. */
+static void listen_anew(struct phone *p)
+{
+    if (p->radio.state == RADIO_SCANNING) {
+        handset_radio_enter(p, RADIO_IDLE);
+        handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
+    }
+    handset_radio_look(p);
+}
+
+void handset_radio_come_back(struct phone *p)
+{
+    handset_patience_forget_all(p);
+    if (p->radio.state == RADIO_SCANNING)
+        listen_anew(p);
+}
+
 enum err handset_radio_pair(struct phone *p)
 {
     if (!p->handset.open || !p->handset.device.password_len)
         return ERR_MSG_UNEXPECTED;
     p->radio.wants_pairing = true;
-    if (p->radio.state == RADIO_SCANNING) { /* what was heard is told again */
-        handset_radio_enter(p, RADIO_IDLE);
-        handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
-    }
-    handset_radio_look(p);
+    handset_patience_forget(p, PHONE_RADIO_PAIRS);
+    listen_anew(p);
     return ERR_OK;
 }
 
@@ -269,6 +329,8 @@ static void connect(struct phone *p, const char *address)
         return;
     OPENSSL_cleanse(&own, sizeof own);
     text_copy(r->vehicle, sizeof r->vehicle, address);
+    r->ready_us = 0;
+    r->refused = false;
     handset_radio_tell(p, "", BLE_TELL_SCAN_OFF, &nothing);
     handset_radio_enter(p, RADIO_CONNECTING);
     if (handset_radio_tell(p, address, BLE_TELL_CONNECT, &said))
@@ -283,19 +345,38 @@ static void on_heard(struct phone *p, const char *address, const struct ble_said
         return;
     for (unsigned i = 0; i < APPLET_KEYS; i++)
         if (is_of_key(p, i, &a)) {
+            if (!handset_patience_admits(p, i))
+                return;
             r->pairs = false;
             r->key = i;
             env_trace_step(p->env, "OP-06/2", "recognises the vehicle");
             connect(p, address);
             return;
         }
-    if (!r->wants_pairing || !p->handset.device.password_len || !asks_for_pairing(said))
+    if (!r->wants_pairing || !p->handset.device.password_len || !asks_for_pairing(said) ||
+        !handset_patience_admits(p, PHONE_RADIO_PAIRS))
         return;
     r->pairs = true;
     connect(p, address);
 }
 
 /* ---- to the channel ---- */
+
+void handset_radio_late(struct phone *p)
+{
+    struct phone_radio *r = &p->radio;
+    if (r->state == RADIO_CONNECTED) {
+        handset_radio_do(p, device_approach_late(&r->approach));
+    } else if (silence_ms(r)) {
+        env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_TIMEOUT, 0, text_of(r));
+        handset_radio_leave(p);
+    } else if (r->state == RADIO_SCANNING) {
+        handset_patience_listened(p);
+        listen_anew(p);
+    } else {
+        handset_radio_look(p);
+    }
+}
 
 static void read_spsm(struct phone *p)
 {
@@ -367,15 +448,20 @@ static void on_auth_failed(struct phone *p)
     r->distrusts = true;
     env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_BOND, 0,
                      "the vehicle does not know the bond");
-    handset_radio_leave(p);
+    hang_up(p); /* the next approach is another, and may come soon */
 }
 
 /* Both have a bond, and not the same: one end could not store the last one. */
 static void on_down(struct phone *p, const struct ble_said *said)
 {
     struct phone_radio *r = &p->radio;
+    const bool lost = said->reason == REASON_LOST || said->reason == REASON_NOBODY;
+    r->refused |= !lost && said->reason != REASON_OWN;
+    if (said->reason == REASON_LOST) /* it has gone away */
+        handset_patience_forget(p, vehicle_of(r));
     if (r->state == RADIO_ENCRYPTING && said->reason == REASON_MIC) {
         r->distrusts = true;
+        r->refused = false;
         env_trace_reason(p->env, TRACE_FAIL, "OP-06/3", NULL, ERR_DK_BOND, 0, "the vehicle has another bond");
     }
     handset_radio_down(p);

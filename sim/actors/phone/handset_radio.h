@@ -5,8 +5,10 @@
  *   OFF         Bluetooth is switched off, there is no adapter, or no battery
  *   IDLE        nothing to look for
  *   SCANNING
- *   CONNECTING  to the vehicle of `key`; with its bond, if there is one, also ENCRYPTING
- *   READING     the SPSM, OPENING the channel
+ *   CONNECTING  to the vehicle of `key`; with its bond, if there is one, also ENCRYPTING, within
+ *               HANDSET_RADIO_ENCRYPT_MS
+ *   READING     the SPSM, OPENING the channel: each within DEVICE_APPROACH_ANSWER_MS, as an answer of the
+ *               approach
  *   CONNECTED   the channel is open: the approach
  *   LEAVING     until the link is down */
 #ifndef sim_actors_phone_handset_radio_h
@@ -32,6 +34,9 @@ enum radio_state {
     RADIO_STATES
 };
 
+/* More than the 5 s after which a vehicle's radio itself says that it has no key (lib/media/ble). */
+#define HANDSET_RADIO_ENCRYPT_MS 10000
+
 /* Store, by index of the key: its vehicle as Bluetooth knows it (secret). And who this phone is. */
 #define PHONE_BOND     "radio/bond/"
 #define PHONE_RADIO    "radio/own"
@@ -42,6 +47,14 @@ struct phone_bond_claim {
     bool is;
     uint8_t key_id[ENDPOINT_KEY_ID];
 };
+
+/* Of one vehicle, or of whoever offers owner pairing. */
+struct phone_patience {
+    unsigned refused;  /* links, one after the other */
+    uint64_t until_us; /* it is left alone so long */
+    bool heard;        /* since the phone listened anew */
+};
+#define PHONE_RADIO_PAIRS APPLET_KEYS /* in the place of a key: owner pairing */
 
 struct phone_radio {
     bool on, up; /* switched on; the adapter is there */
@@ -54,6 +67,9 @@ struct phone_radio {
     char vehicle[BLE_ADDRESS_TEXT]; /* its address on the link */
     uint16_t spsm;
     struct device_approach approach;
+    uint64_t ready_us; /* the link is READY since then; 0: it is not */
+    bool refused;      /* the link has ended, or ends, because one of the two does not want it */
+    struct phone_patience patience[APPLET_KEYS + 1];
     struct phone_bond_claim claimed[APPLET_KEYS];
     unsigned known; /* keys, bit by bit, when that was looked at */
 };
@@ -65,7 +81,8 @@ void handset_radio_stop(struct phone *p);
 enum err handset_radio_switch(struct phone *p, bool on);
 /* Owner pairing over Bluetooth, with the password that the framework holds. */
 enum err handset_radio_pair(struct phone *p);
-/* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near. */
+/* The app asks the vehicle for a transaction. ERR_MSG_UNEXPECTED: it is not near; whom the phone has left
+ * alone is approached again. */
 enum err handset_radio_want(struct phone *p);
 /* Keys or password have changed. */
 void handset_radio_look(struct phone *p);

@@ -23,11 +23,33 @@ enum err handset_radio_identity(struct phone *p, struct radio_identity *out);
 enum err handset_radio_tell(struct phone *p, const char *address, enum ble_tell verb,
                             const struct ble_said *said);
 void handset_radio_enter(struct phone *p, enum radio_state state);
-/* Disconnects. */
+/* Disconnects: the phone does not want this link. */
 void handset_radio_leave(struct phone *p);
 void handset_radio_down(struct phone *p);
+/* The user is there: whom it has left alone is approached again. */
+void handset_radio_come_back(struct phone *p);
 /* A key that may approach its vehicle; NULL. */
 const struct digital_key *handset_radio_key_at(const struct phone *p, unsigned index);
+
+/* ---- handset_patience.c ---- */
+
+/* Ours: CCC-TS-101 leaves to the phone when it comes back. `vehicle` is the index of its key, or
+ * PHONE_RADIO_PAIRS. */
+#define HANDSET_PATIENCE_FIRST_MS  1000
+#define HANDSET_PATIENCE_LAST_MS   60000
+#define HANDSET_PATIENCE_LISTEN_MS 5000  /* who was not heard for so long has gone away */
+#define HANDSET_PATIENCE_SERVED_MS 10000 /* a link that was READY for so long was none that is refused */
+
+/* One more link with it was refused. */
+void handset_patience_refused(struct phone *p, unsigned vehicle);
+void handset_patience_forget(struct phone *p, unsigned vehicle);
+void handset_patience_forget_all(struct phone *p);
+/* It is heard: may it be approached? */
+bool handset_patience_admits(struct phone *p, unsigned vehicle);
+/* Until the phone listens anew; 0: nobody is left alone. */
+unsigned handset_patience_listen_ms(struct phone *p);
+/* It does so now: who was not heard has gone away. */
+void handset_patience_listened(struct phone *p);
 
 /* ---- handset_approach.c ---- */
 

@@ -226,6 +226,7 @@ bool handset_begin(struct phone *p, struct handset_turn *t)
 static void load_anew(struct phone *p)
 {
     env_trace_reason(p->env, TRACE_FAIL, NULL, NULL, p->handset.store, 0, "loads its records again");
+    p->handset.noted = dk_device_noted(&p->handset.device);
     handset_close(p);
     env_timer_in(p->env, PHONE_TIMER_RELOAD, RELOAD_US);
 }

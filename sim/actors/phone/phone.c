@@ -189,6 +189,7 @@ static enum err battery_off(struct phone *p)
 {
     p->handset.off = true;
     env_timer_set(p->env, PHONE_TIMER_RELOAD, ENV_NEVER);
+    p->handset.noted = 0; /* it was in memory alone */
     phone_app_stop(p);
     handset_radio_stop(p);
     handset_close(p);
