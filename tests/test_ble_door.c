@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/crypto/smp.h"
+#include "lib/media/ble/ble.h"
 #include "lib/media/ble/frames.h"
 #include "tests/check.h"
 #include "tests/launch.h"
@@ -243,11 +245,16 @@ static void reach(int fd, enum stand to)
         ways[to](fd);
 }
 
-/* Another phone, whose link was there before: nothing has happened to it. */
-static void expect_unharmed(int other)
+static void expect_unharmed_beside(int other)
 {
     say_hex(other, "07 000d 01 0800 4000 0600 03010002 0104");
     expect_frame(other, "07 000d 01 0800 0500 16 01 0400 4000 0100");
+}
+
+/* Another phone, whose link was there before: nothing has happened to it. */
+static void expect_unharmed(int other)
+{
+    expect_unharmed_beside(other);
     int fd = knock();
     greet(fd, "a", "a");
     scan(fd);
@@ -372,6 +379,95 @@ Test(ble_door, who_reads_nothing_is_put_off)
     char *log = hear_log(kept);
     expect_logged(log, ERR_LINK_PEER_STALLED, 1, "who reads nothing");
     free(log);
+    stage_finish();
+}
+
+static void begin_far(void)
+{
+    begin();
+    ASSERT_OK(stage_radio(stage_find("server"), "a", "100 0 60000000 0 0")); /* a minute each way */
+}
+
+/* What waits for the radio is bounded, and is no more than frames. */
+Test(ble_door, what_waits_for_the_radio_has_a_limit)
+{
+    static const char *const frames[] = {"07 0006 01 0100 0400 08",
+                                         "03 000f 01 01 eeddccbbaa7b 01 55443322114a"};
+    for (size_t k = 0; k < sizeof frames / sizeof frames[0]; k++) {
+        uint8_t frame[64];
+        begin_far();
+        int kept = silence(), other = join_beside(), fd = knock();
+        greet(fd, "a", "a");
+        size_t len = bytes_of(frames[k], frame, sizeof frame);
+        for (int i = 0; i < BLE_ON_WAY; i++) {
+            say(fd, frame, len);
+            if (i % 50 == 0)
+                stage_settle();
+        }
+        stage_settle();
+        char *log = hear_log(kept);
+        cr_expect(strstr(log, err_name(ERR_QUEUE_FULL)) == NULL, "as many as may wait: %s", log);
+        free(log);
+        kept = silence();
+        say(fd, frame, len);
+        cr_expect(is_ended(fd), "one more: %s", frames[k]);
+        expect_unharmed_beside(other);
+        close(fd);
+        close(other);
+        log = hear_log(kept);
+        expect_logged(log, ERR_QUEUE_FULL, 1, frames[k]);
+        free(log);
+        stage_finish();
+    }
+}
+
+Test(ble_door, what_is_no_frame_does_not_wait)
+{
+    begin_far();
+    int kept = silence(), fd = knock();
+    greet(fd, "a", "a");
+    say_hex(fd, "07 0000");
+    cr_expect(is_ended(fd));
+    close(fd);
+    char *log = hear_log(kept);
+    expect_logged(log, ERR_MSG_MALFORMED, 1, "of no link");
+    free(log);
+    stage_finish();
+}
+
+static size_t links_heard(int fd, unsigned ms)
+{
+    uint8_t byte[4];
+    size_t n = 0;
+    for (unsigned turn = 0; turn < ms; turn++) {
+        sd_event_run(stage.event, 1000);
+        stage_flush();
+        stage_find("server")->log[0] = '\0';
+        while (recv(fd, byte, sizeof byte, MSG_DONTWAIT) == (ssize_t)sizeof byte)
+            n++;
+    }
+    return n;
+}
+
+/* Each link comes, none sooner than a radio can make it. */
+Test(ble_door, links_come_one_after_the_other)
+{
+    struct timespec from, to;
+    begin();
+    int fd = knock();
+    greet(fd, "a", "a");
+    scan(fd);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int i = 0; i < 20; i++) {
+        say_hex(fd, CONNECT);
+        say_hex(fd, "05 0002 01 13");
+    }
+    for (size_t n = 0; n < 20;)
+        n += links_heard(fd, 1);
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    long ms = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+    cr_expect(ms >= 19 * BLE_CONNECT_GAP_MS - 1, "20 links in %ld ms", ms);
+    close(fd);
     stage_finish();
 }
 

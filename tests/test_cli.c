@@ -70,6 +70,9 @@ static unsigned run_directories(void)
     return n;
 }
 
+#define TWENTY     "abcdefghijklmnopqrst"
+#define SOCKET_108 "/" TWENTY TWENTY TWENTY TWENTY TWENTY "1234567" /* an octet more than fits */
+
 static const struct {
     const char *arguments;
     int code;
@@ -101,6 +104,11 @@ static const struct {
     {"run pp01 --can x", 2, "--can takes auto, hub, vcan, or a list"},
     {"run pp01 --can body=", 2, "--can takes auto, hub, vcan, or a list"},
     {"run pp01 --can brody=can0", 2, "--can takes auto, hub, vcan, or a list"},
+    {"run op06 --ble spaak=" SOCKET_108, 2, "a socket has 107 octets at most; \"spaak\" has 108"},
+    {"run op06 --ble spaak=/run/s,"
+     "spaak=" SOCKET_108,
+     2, "a socket has 107 octets at most"},
+    {"run op03 --nfc pad=" SOCKET_108, 2, "a socket has 107 octets at most; \"pad\" has 108"},
     {"run pp01 --gsdp mqtt://host", 2, "--gsdp takes auto or mqtts://host[:port]"},
     {"run pp01 --gsdp mqtts://host:99999", 2, "a port is a number from 1 to 65535, not \"99999\""},
     {"run pp01 --gsdp mqtts://host:1x", 2, "a port is a number from 1 to 65535, not \"1x\""},

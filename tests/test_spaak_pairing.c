@@ -49,6 +49,22 @@ Test(spaak_pairing, a_phone_becomes_the_owners_key)
     pairing_close(&p);
 }
 
+Test(spaak_pairing, the_identity_of_its_radio_lies_sealed)
+{
+    uint8_t stored[22 + SEALED_OVERHEAD], opened[sizeof stored];
+    struct pairing_bench p;
+    size_t len, opened_len;
+    pairing_open(&p);
+    press(&p);
+    wait_for_key(&p);
+    ASSERT_OK(store_get(p.b.node.store, SPAAK_RADIO, stored, sizeof stored, &len));
+    ASSERT_OK(bench_secret(&p.b, SPAAK_RADIO, opened, sizeof opened, &opened_len));
+    cr_assert(eq(sz, opened_len, 22));
+    cr_expect(eq(sz, len, opened_len + SEALED_OVERHEAD));
+    cr_expect(memmem(stored, len, opened, 16) == NULL, "the IRK");
+    pairing_close(&p);
+}
+
 /* ---- what the bus and people do, at each APDU ---- */
 
 #define APDUS_MIN 20 /* of one pairing: fewer would mean that nothing was tried */

@@ -83,7 +83,11 @@ static void on_sdu(struct span sdu)
 static void put_identity(void)
 {
     static const uint8_t own[22] = {1, 2, 3, [16] = 0xC7, 8, 9};
-    ASSERT_OK(store_set(u->b.node.store, SPAAK_RADIO, span_of(own, sizeof own)));
+    const struct seal seal = {test_crypto(), &spaak_class, test_store_key};
+    struct seal_value v;
+    ASSERT_OK(seal_make(&seal, SPAAK_RADIO, span_of(own, sizeof own), &v));
+    ASSERT_OK(store_set(u->b.node.store, SPAAK_RADIO, span_of(v.bytes, v.len)));
+    seal_value_free(&v);
 }
 
 static void begin(void)
@@ -279,6 +283,74 @@ Test(spaak_radio, words_that_are_none_change_nothing)
     news(OTHER, "channel 0080 512");
     news("", "oob " DATA " =" DATA);
     cr_expect(eq(str, u->b.told_all, ""));
+}
+
+/* ---- one out-of-band key for all links ---- */
+
+/* What a phone said once, said again by anybody at a link of its own. */
+static void ask_again(const char *peer, struct span request)
+{
+    news(peer, "up");
+    news(peer, "channel 0080 512");
+    node_on_bytes(&u->b.node, RADIO, peer, request);
+    unlock_carry(u);
+}
+
+static size_t oobs_asked(void)
+{
+    size_t n = 0;
+    static const char word[] = "radio oob";
+    for (const char *at = u->b.told_all; (at = strstr(at, word)) != NULL; at++)
+        n += at[strlen(word)] != '-';
+    return n;
+}
+
+static struct span recorded_request(void)
+{
+    static struct device_approach other;
+    memset(&other, 0, sizeof other);
+    other.both.crypto = test_crypto();
+    device_approach_begin(&other, &phone_keys);
+    struct approach_step s = device_approach_oob(&other, &phone_oob);
+    cr_assert(eq(int, s.what, APPROACH_SEND));
+    return s.sdu;
+}
+
+Test(spaak_radio, what_a_phone_says_does_not_move_its_deadline)
+{
+    static const uint8_t event[] = {DK_EVENT, DK_EVENT_NOTIFICATION, 0, 2, 1, DK_EVENT_REQUEST_STANDARD};
+    struct span request = recorded_request();
+    ask_again(OTHER, request);
+    news("", "oob " DATA " =" DATA);
+    unlock_pass(u, 20000);
+    cr_expect(eq(int, was_told("disconnect"), false), "nobody waits");
+    node_on_bytes(&u->b.node, RADIO, OTHER, span_of(event, sizeof event));
+    unlock_pass(u, 10100);
+    cr_expect(was_told("disconnect 13 " OTHER), "30 s from the answer");
+}
+
+Test(spaak_radio, who_does_not_pair_ends_for_those_who_wait)
+{
+    char peers[3][BLE_ADDRESS_TEXT];
+    struct span request = recorded_request();
+    for (unsigned i = 0; i < COUNT(peers); i++) {
+        snprintf(peers[i], sizeof peers[i], "4A00000000%02X/random", i);
+        ask_again(peers[i], request);
+    }
+    approach(ASKED);
+    unlock_forget(u);
+    u->b.told_all[0] = '\0';
+    for (unsigned i = 0; i < COUNT(peers); i++) {
+        news("", "oob " DATA " =" DATA);
+        unlock_pass(u, SPAAK_OOB_TURN_MS - 100);
+        cr_expect(eq(sz, oobs_asked(), i), "turn %u", i);
+        unlock_pass(u, 100);
+        cr_expect(eq(sz, oobs_asked(), i + 1), "turn %u: %s", i, u->b.told_all);
+        cr_expect(was_told(peers[i]), "turn %u", i);
+        ask_again(peers[i], request); /* begins again, behind the phone */
+    }
+    news("", "oob " DATA " =" DATA);
+    cr_expect(paired, "the phone has its answer within its patience");
 }
 
 /* ---- the bond ---- */

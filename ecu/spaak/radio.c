@@ -241,6 +241,8 @@ static void on_encrypted(struct spaak *s, unsigned link, const struct ble_said *
     struct spaak_link *l = &s->radio.links[link];
     l->level = said->level;
     l->key_size = said->number;
+    if (s->radio.oob_of == (int)link)
+        s->radio.oob_of = -1; /* its pairing has used the out-of-band data up */
     if (l->channel)
         radio_do(s, link, approach_encrypted(&l->approach.both, said->level, said->number));
 }

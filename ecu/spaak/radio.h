@@ -19,20 +19,25 @@ struct spaak;
 #define SPAAK_BOND_PREFIX "dk/bond/" /* and keyID: how Bluetooth knows the phone of that key, sealed */
 #define SPAAK_SPSM        0x0080
 #define SPAAK_SELECT      32 /* a SELECT is at most so long */
+/* There is one out-of-band key at a time. Who has it pairs within this time if others wait: three turns end
+ * before a phone gives up waiting for First_Approach_RS (5 s). */
+#define SPAAK_OOB_TURN_MS 1500
 
 struct spaak_link {
     bool used, channel;
     char peer[BLE_ADDRESS_TEXT]; /* its address on the link */
     bool bonded;                 /* encrypted with the bond of key_id */
     uint8_t key_id[ENDPOINT_KEY_ID];
-    unsigned level, key_size; /* of the link */
-    bool waits_oob;           /* for its turn to have our out-of-band data */
-    bool has_opened;          /* the doors were unlocked in this link's time */
-    bool wanted;              /* the phone asks for a transaction */
-    bool told;                /* that its key has ended: once over this link */
-    bool awaits;              /* an answer to an APDU */
-    bool measures;            /* how strong it is heard was asked for */
-    bool heard;               /* at heard_us, so strong: INT8_MIN when the radio does not know */
+    unsigned level, key_size;  /* of the link */
+    unsigned oob_number;       /* not 0: waits for its turn to have our out-of-band data, lowest first */
+    enum approach_state timed; /* the state that due_us is of; 0: of none yet */
+    uint64_t due_us;
+    bool has_opened; /* the doors were unlocked in this link's time */
+    bool wanted;     /* the phone asks for a transaction */
+    bool told;       /* that its key has ended: once over this link */
+    bool awaits;     /* an answer to an APDU */
+    bool measures;   /* how strong it is heard was asked for */
+    bool heard;      /* at heard_us, so strong: INT8_MIN when the radio does not know */
     int8_t signal_dbm;
     uint64_t heard_us;
     uint8_t said_far;             /* for which orders, bit by bit: said once until it is near enough */
@@ -44,7 +49,9 @@ struct spaak_link {
 struct spaak_radio {
     bool up;
     bool on_air, for_pairing; /* advertises; with what pairing needs */
-    int oob_of;               /* link whose pairing has our out-of-band data; -1: none */
+    int oob_of;               /* link whose turn it is to have our out-of-band data; -1: none */
+    uint64_t oob_since_us;    /* its turn */
+    unsigned oob_number;      /* of the last that asked */
     struct spaak_link links[SPAAK_LINKS];
 };
 

@@ -105,15 +105,53 @@ static void send_sdu(struct spaak *s, const struct spaak_link *l, struct span sd
 
 static const struct ble_said nothing;
 
+/* The link that has waited longest; SPAAK_LINKS: none does. */
+static unsigned next_in_turn(const struct spaak_radio *r)
+{
+    unsigned first = SPAAK_LINKS;
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        if (r->links[i].used && r->links[i].oob_number &&
+            (first == SPAAK_LINKS || r->links[i].oob_number < r->links[first].oob_number))
+            first = i;
+    return first;
+}
+
+/* When its turn ends, because others wait; ENV_NEVER: it has none, or nobody waits. */
+static uint64_t turn_end_us(const struct spaak_radio *r, unsigned link)
+{
+    if (r->oob_of != (int)link || next_in_turn(r) == SPAAK_LINKS)
+        return ENV_NEVER;
+    return r->oob_since_us + SPAAK_OOB_TURN_MS * 1000ull;
+}
+
+/* A deadline begins with its state: nothing that the phone says moves it. */
+static void set_timer(struct spaak *s, unsigned link)
+{
+    struct spaak_link *l = &s->radio.links[link];
+    const enum approach_state state = l->approach.both.state;
+    unsigned ms = vehicle_approach_patience_ms(&l->approach);
+    if (!l->used)
+        return;
+    if (!l->due_us || l->timed != state)
+        l->due_us = ms ? env_now_us(s->env) + ms * 1000ull : ENV_NEVER;
+    l->timed = state;
+    uint64_t turn_us = turn_end_us(&s->radio, link);
+    if (!l->awaits && !l->select_len)
+        env_timer_set(s->env, SPAAK_TIMER_LINK + link, turn_us < l->due_us ? turn_us : l->due_us);
+}
+
 void radio_next_oob(struct spaak *s)
 {
     struct spaak_radio *r = &s->radio;
-    for (unsigned i = 0; r->oob_of < 0 && i < SPAAK_LINKS; i++)
-        if (r->links[i].used && r->links[i].waits_oob) {
-            r->links[i].waits_oob = false;
-            r->oob_of = (int)i;
-            radio_tell(s, "", BLE_TELL_OOB, &nothing);
-        }
+    unsigned next = next_in_turn(r);
+    if (r->oob_of < 0 && next < SPAAK_LINKS) {
+        r->links[next].oob_number = 0;
+        r->oob_of = (int)next;
+        r->oob_since_us = env_now_us(s->env);
+        radio_tell(s, "", BLE_TELL_OOB, &nothing);
+    }
+    if (r->oob_of >= 0)
+        set_timer(s, (unsigned)r->oob_of);
 }
 
 static void add_oob(struct spaak *s, const struct spaak_link *l, const struct approach_oob *oob)
@@ -174,7 +212,7 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
         break;
     case APPROACH_READ_OOB:
         env_trace_step(s->env, "OP-06/4", "first approach of a key that is known");
-        l->waits_oob = true;
+        l->oob_number = ++s->radio.oob_number;
         radio_next_oob(s);
         break;
     case APPROACH_ADD_OOB:
@@ -199,14 +237,6 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
     default:
         break;
     }
-}
-
-static void set_timer(struct spaak *s, unsigned link)
-{
-    const struct spaak_link *l = &s->radio.links[link];
-    unsigned ms = vehicle_approach_patience_ms(&l->approach);
-    if (l->used && !l->awaits && !l->select_len)
-        env_timer_set(s->env, SPAAK_TIMER_LINK + link, ms ? env_now_us(s->env) + ms * 1000ull : ENV_NEVER);
 }
 
 void radio_do(struct spaak *s, unsigned link, struct approach_step step)
@@ -327,6 +357,14 @@ void radio_time(struct spaak *s, unsigned link)
         env_trace_reason(s->env, TRACE_FAIL, NULL, NULL, ERR_DK_TIMEOUT, 0, "over Bluetooth");
         radio_leave(s, link);
         unlock_look(s);
+    } else if (turn_end_us(&s->radio, link) <= env_now_us(s->env)) {
+        /* OP-06/4: the phone begins again, behind those that wait */
+        env_trace_reason(s->env, TRACE_REJECT, "OP-06/4", NULL, ERR_DK_TIMEOUT, 0,
+                         "has not paired in its turn, and another phone waits");
+        radio_leave(s, link);
+        unlock_look(s);
+    } else if (env_now_us(s->env) < l->due_us) {
+        set_timer(s, link); /* nobody waits any more */
     } else {
         radio_do(s, link, vehicle_approach_late(&l->approach));
     }

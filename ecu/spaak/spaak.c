@@ -113,7 +113,7 @@ static const char *const secrets[] = {SPAAK_LEVEL_WORKSHOP,  SPAAK_LEVEL_PLANT, 
                                       SPAAK_TRANSPORT_KEY,   SPAAK_VERIFIERS_W0,      SPAAK_VERIFIERS_L,
                                       SPAAK_BODY_KEY,        SPAAK_TOKEN_KEY,         SPAAK_RADIO,
                                       VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX,       NULL};
-static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX, NULL};
+static const char *const sealed[] = {VEHICLE_RECORD_PREFIX, SPAAK_BOND_PREFIX, SPAAK_RADIO, NULL};
 
 static const char any_statement[] = SPAAK_STATEMENT_PREFIX "+", any_key[] = VEHICLE_RECORD_PREFIX "+",
                   any_bond[] = SPAAK_BOND_PREFIX "+", any_word[] = SPAAK_WORD_PREFIX "+",

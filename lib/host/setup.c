@@ -1,6 +1,8 @@
 #include "lib/host/setup.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
                                              unsigned port, unsigned *server_port)
@@ -36,4 +38,20 @@ bool setup_give_token(const struct setup_world *w, const struct setup_end *e, co
               token_ring_add(e->ring, e->who->class->ports[e->port].name, as, &t);
     explicit_bzero(&t, sizeof t);
     return ok;
+}
+
+bool setup_sockets_fit(const char *choice, char *problem, size_t cap)
+{
+    const size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    for (const char *p = choice; *p;) {
+        size_t entry = strcspn(p, ","), name = strcspn(p, "=,");
+        size_t path = name < entry ? entry - name - 1 : 0;
+        if (path > most) {
+            snprintf(problem, cap, "the path of a socket has %zu octets at most; \"%.*s\" has %zu", most,
+                     name < ENV_NAME_MAX ? (int)name : ENV_NAME_MAX, p, path);
+            return false;
+        }
+        p += entry + (p[entry] == ',');
+    }
+    return true;
 }

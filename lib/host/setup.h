@@ -134,5 +134,7 @@ bool setup_give_token(const struct setup_world *w, const struct setup_end *e, co
 /* The first instance that an asking port reaches; NULL when it does not take part. */
 const struct setup_instance *setup_server_of(const struct setup_world *w, const struct setup_instance *asker,
                                              unsigned port, unsigned *server_port);
+/* A list "who=/path/of/socket,...": is each path as short as a socket's has to be? For `takes`. */
+bool setup_sockets_fit(const char *choice, char *problem, size_t cap);
 
 #endif

@@ -49,6 +49,17 @@ static bool is_lost(const struct ble_air *a)
     return !reaches(a) && ble_now_us(a->device) >= a->silent_us + BLE_SUPERVISION_MS * 1000ull;
 }
 
+/* A radio cannot make links faster. */
+static uint64_t not_before_us(struct ble_air *a, enum ble_frame type, uint64_t due_us)
+{
+    if (type != BLE_CONNECT)
+        return due_us;
+    if (due_us < a->connect_us)
+        due_us = a->connect_us;
+    a->connect_us = due_us + BLE_CONNECT_GAP_MS * 1000ull;
+    return due_us;
+}
+
 /* True when it may pass at once; else it waits in the queue, or is lost. */
 static bool passes(struct ble_air *a, struct ble_queue *q, uint64_t *last_us, struct span head,
                    struct span body)
@@ -57,13 +68,13 @@ static bool passes(struct ble_air *a, struct ble_queue *q, uint64_t *last_us, st
         return true;
     if (is_lost(a))
         return false;
+    const enum ble_frame type = (enum ble_frame)head.p[0];
     uint64_t now_us = ble_now_us(a->device), due_us = now_us + ble_radio_delay_us(&a->radio);
-    if (due_us < *last_us)
-        due_us = *last_us;
+    due_us = not_before_us(a, type, due_us < *last_us ? *last_us : due_us);
     if (reaches(a) && !q->first && due_us <= now_us)
         return true;
     *last_us = due_us;
-    ble_queue_put(q, head, body, due_us);
+    a->crowded |= q->count >= BLE_ON_WAY || !ble_queue_put(q, head, body, due_us);
     return false;
 }
 
@@ -258,6 +269,25 @@ static const uint8_t comes_from[BLE_FRAMES] = {
     [BLE_DATA] = FROM_EITHER,
 };
 
+/* Octets that a frame has, so that nothing waits that is none. */
+static const struct {
+    size_t least, most;
+} forms[BLE_FRAMES] = {
+    [BLE_LISTEN] = {0, BLE_FRAME_MAX},
+    [BLE_ADVERTISEMENT] = {0, BLE_FRAME_MAX},
+    [BLE_CONNECT] = {1 + 2 * ADDRESS_SIZE, 1 + 2 * ADDRESS_SIZE},
+    [BLE_CONNECTED] = {1, 1},
+    [BLE_TERMINATE] = {2, 2},
+    [BLE_CONTROL] = {2, BLE_FRAME_MAX},
+    [BLE_DATA] = {5, BLE_FRAME_MAX},
+};
+
+static bool has_form(const struct ble_air *a, enum ble_frame type, struct span payload)
+{
+    bool is_second = type == BLE_CONNECT && a->link.state != BLE_UNLINKED && !a->in.first;
+    return payload.len >= forms[type].least && payload.len <= forms[type].most && !is_second;
+}
+
 static enum err take_now(struct ble_air *a, enum ble_frame type, struct span payload)
 {
     if (type == BLE_LISTEN)
@@ -272,8 +302,10 @@ enum err ble_air_take(struct ble_air *a, enum ble_frame type, struct span payloa
     const uint8_t head = (uint8_t)type;
     if (!(comes_from[type] & (a->device->central ? FROM_PERIPHERAL : FROM_CENTRAL)))
         return ERR_MSG_UNEXPECTED;
+    if (!has_form(a, type, payload))
+        return ERR_MSG_MALFORMED;
     if (on_radio(type) && !passes(a, &a->in, &a->in_us, span_of(&head, 1), payload))
-        return ERR_OK;
+        return a->crowded ? ERR_QUEUE_FULL : ERR_OK;
     return take_now(a, type, payload);
 }
 
@@ -322,6 +354,9 @@ void ble_air_run(struct ble_air *a)
         a->told_lost = false;
     else if (is_lost(a) && !a->told_lost)
         lose(a);
+    if (a->crowded)
+        lose(a);
+    a->crowded = false;
     move_on(a);
     if (a->link.state == BLE_CALLING && ble_now_us(a->device) >= a->link.due_us)
         ble_link_drop(a, HCI_NOT_ESTABLISHED, HCI_NOT_ESTABLISHED);
@@ -346,7 +381,7 @@ static uint64_t cipher_due_us(const struct ble_cipher *c)
 uint64_t ble_air_due_us(const struct ble_air *a)
 {
     const struct ble_link *l = &a->link;
-    uint64_t due_us = a->unsaid ? 0 : BLE_NEVER;
+    uint64_t due_us = a->unsaid || a->crowded ? 0 : BLE_NEVER;
     if (reaches(a) && a->out.first)
         due_us = sooner(due_us, a->out.first->due_us);
     if (reaches(a) && a->in.first)

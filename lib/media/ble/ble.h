@@ -69,6 +69,8 @@
 #define BLE_MTU_MAX        2048
 #define BLE_SDUS           8    /* that wait for credits */
 #define BLE_CONNECT_MS     2000 /* until a central gives up: "down 3E" */
+#define BLE_CONNECT_GAP_MS 10   /* from one link to the next of the same two */
+#define BLE_ON_WAY         512  /* frames each way that wait for the radio, of 303 octets at most */
 #define BLE_SUPERVISION_MS 2000
 #define BLE_PAIRING_MS     30000
 #define BLE_KEY_MS         5000 /* for "encrypt" or "no-key"; then as "no-key" */

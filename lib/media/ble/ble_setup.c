@@ -180,6 +180,7 @@ const struct setup setup_ble = {
         "run's own folder)",
     .outside = "docs/air-ble.md",
     .size = sizeof(struct ble_setup),
+    .takes = setup_sockets_fit,
     .open = ble_open,
     .endpoint = ble_endpoint,
     .close = ble_close,

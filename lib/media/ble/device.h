@@ -153,6 +153,8 @@ struct ble_air {
     uint64_t out_us, in_us;   /* when the last of them is there */
     uint64_t silent_us;       /* since then nothing gets through; BLE_NEVER: all does */
     bool told_lost;           /* silent for so long that the other end was told */
+    bool crowded;             /* more was to be on its way than there is room for: the link is lost */
+    uint64_t connect_us;      /* the next link is there not before */
     bool heard;               /* central: an advertisement, of this device */
     struct ble_address advertiser;
     struct ble_link link;

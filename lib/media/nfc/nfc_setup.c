@@ -156,6 +156,7 @@ const struct setup setup_nfc = {
         "where readers listen; LIST is pad=/path/of/socket,door=... (default: in the run's own folder)",
     .outside = "docs/air.md, NFC",
     .size = sizeof(struct nfc_setup),
+    .takes = setup_sockets_fit,
     .open = nfc_open,
     .endpoint = nfc_endpoint,
     .close = nfc_close,
