@@ -44,7 +44,9 @@ static const struct {
     {"seeds", "N", "with --faults: so many runs, their seeds from --seed on (default 1)", 'n', OPTIONS_OF_RUN,
      true},
     {"max-record", "MB",
-     "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace", 'm', BOTH, true},
+     "longest can.log and bytes.jsonl (default 256); what is left out is said in the trace, which has no "
+     "limit",
+     'm', BOTH, true},
     {"quiet", NULL, "say no event", 'q', BOTH, true},
     {"verbose", NULL, "say every event, APDUs in hex", 'v', BOTH, true},
 };

@@ -171,6 +171,23 @@ Test(cli, what_is_missing_is_said_with_exit_3)
     expect_nobody_left();
 }
 
+/* What is there stays; nobody is started, and one cause is said. */
+Test(cli, a_socket_whose_place_is_taken_blocks_the_run)
+{
+    char arguments[400], path[200];
+    snprintf(path, sizeof path, "%s/taken", directory);
+    FILE *f = fopen(path, "w");
+    cr_assert(f && fclose(f) == 0);
+    snprintf(arguments, sizeof arguments, "run op06 --world process --out %s/b --ble spaak=%s", directory,
+             path);
+    struct launch r = start(arguments);
+    cr_expect(eq(int, launch_finish(&r), 3));
+    cr_expect(ne(ptr, strstr(r.text, "taken is there already\nBLOCKED  op06 "), NULL), "%s", r.text);
+    cr_expect(strncmp(r.text, "--ble: the socket of spaak cannot be made: ", 43) == 0, "%s", r.text);
+    cr_expect(eq(int, access(path, F_OK), 0));
+    expect_nobody_left();
+}
+
 Test(cli, a_medium_that_cannot_keep_a_wires_time_says_so)
 {
     char arguments[400];

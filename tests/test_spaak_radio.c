@@ -273,6 +273,25 @@ Test(spaak_radio, one_phone_too_many_is_sent_away_and_the_others_stay)
     cr_expect(eq(int, was_told("disconnect 13 " PEER), false));
 }
 
+Test(spaak_radio, strangers_give_way_and_a_phone_that_is_known_does_not)
+{
+    char peer[BLE_ADDRESS_TEXT];
+    approach(READY);
+    for (unsigned i = 1; i < SPAAK_LINKS; i++) {
+        snprintf(peer, sizeof peer, "4A00000000%02X/random", i);
+        news(peer, "up");
+        news(peer, "channel 0080 512");
+        unlock_pass(u, 300);
+    }
+    unlock_pass(u, 200);
+    news(OTHER, "up");
+    cr_expect(was_told("disconnect 13 4A0000000001/random"), "the oldest");
+    cr_expect(eq(int, was_told("disconnect 13 " OTHER), false));
+    news("4AAAAAAAAAAA/random", "up");
+    cr_expect(was_told("disconnect 13 4AAAAAAAAAAA/random"), "the others have just come");
+    cr_expect(eq(int, was_told("disconnect 13 " PEER), false));
+}
+
 Test(spaak_radio, words_that_are_none_change_nothing)
 {
     static const char *const words[] = {"", "up up", "channel 0080", "new-ltk 3 16 =00", "oob 00 =00", "x"};

@@ -187,18 +187,48 @@ void radio_hang_up(struct spaak *s, unsigned link)
         radio_leave(s, link);
 }
 
-static void on_up(struct spaak *s, const char *peer)
+static unsigned free_link(const struct spaak *s)
 {
     unsigned i = 0;
     while (i < SPAAK_LINKS && s->radio.links[i].used)
         i++;
+    return i;
+}
+
+/* Nobody has said whose phone it is, for as long as a phone needs for that. */
+static bool is_nameless(const struct spaak *s, const struct spaak_link *l)
+{
+    return l->used && !l->bonded && (!l->channel || l->approach.both.state == AP_CLEAR) &&
+           !l->approach.has_key && env_now_us(s->env) - l->up_us >= SPAAK_NAMELESS_MS * 1000ull;
+}
+
+/* Of those the one that has been there longest: whoever comes may be a phone of ours. */
+static void make_room(struct spaak *s)
+{
+    unsigned oldest = SPAAK_LINKS;
+    for (unsigned i = 0; i < SPAAK_LINKS; i++)
+        if (is_nameless(s, &s->radio.links[i]) &&
+            (oldest == SPAAK_LINKS || s->radio.links[i].up_us < s->radio.links[oldest].up_us))
+            oldest = i;
+    if (oldest == SPAAK_LINKS)
+        return;
+    env_trace_reason(s->env, TRACE_REJECT, "OP-06/2", NULL, ERR_BUSY, 0,
+                     "a stranger gives way to the next that comes");
+    radio_leave(s, oldest);
+}
+
+static void on_up(struct spaak *s, const char *peer)
+{
+    if (free_link(s) == SPAAK_LINKS)
+        make_room(s);
+    unsigned i = free_link(s);
     if (i == SPAAK_LINKS || !s->finished) {
         env_trace_reason(s->env, TRACE_REJECT, "OP-06/2", NULL, ERR_BUSY, 0, "no link is left");
         send_away(s, peer);
         return;
     }
     struct spaak_link *l = &s->radio.links[i];
-    *l = (struct spaak_link){.used = true, .level = 1, .signal_dbm = INT8_MIN};
+    *l = (struct spaak_link){.used = true, .level = 1, .signal_dbm = INT8_MIN, .up_us = env_now_us(s->env)};
     text_copy(l->peer, sizeof l->peer, peer);
     /* nobody keeps a link without saying what for */
     env_timer_in(s->env, SPAAK_TIMER_LINK + i, VEHICLE_APPROACH_CLEAR_MS * 1000ull);

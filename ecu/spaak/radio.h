@@ -22,13 +22,15 @@ struct spaak;
 /* There is one out-of-band key at a time. Who has it pairs within this time if others wait: three turns end
  * before a phone gives up waiting for First_Approach_RS (5 s). */
 #define SPAAK_OOB_TURN_MS 1500
+#define SPAAK_NAMELESS_MS 1000 /* then a link gives way to another, unless it has said whose it is */
 
 struct spaak_link {
     bool used, channel;
     char peer[BLE_ADDRESS_TEXT]; /* its address on the link */
     bool bonded;                 /* encrypted with the bond of key_id */
     uint8_t key_id[ENDPOINT_KEY_ID];
-    unsigned level, key_size;  /* of the link */
+    unsigned level, key_size; /* of the link */
+    uint64_t up_us;
     unsigned oob_number;       /* not 0: waits for its turn to have our out-of-band data, lowest first */
     enum approach_state timed; /* the state that due_us is of; 0: of none yet */
     uint64_t due_us;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/bytes.h"
@@ -44,12 +45,19 @@ static bool path_of(const struct setup_world *w, const char *peripheral, char ou
     return false;
 }
 
-static bool takes_part(const struct setup_world *w, const char *name)
+static const struct setup_instance *instance_of(const struct setup_world *w, const char *name)
 {
     for (size_t i = 0; i < w->count; i++)
         if (strcmp(w->instances[i].name, name) == 0)
-            return true;
-    return false;
+            return &w->instances[i];
+    return NULL;
+}
+
+/* Asked before anybody is started, so that nothing else is said to have failed. */
+static bool is_taken(const struct setup_instance *peripheral, const char *path)
+{
+    struct stat there;
+    return !peripheral->external && lstat(path, &there) == 0;
 }
 
 static bool ble_open(struct setup_world *w, void *state)
@@ -58,11 +66,16 @@ static bool ble_open(struct setup_world *w, void *state)
     const char *at = strcmp(w->choice, "auto") == 0 ? "" : w->choice;
     (void)state;
     while (next_entry(&at, name, path)) {
-        if (*path && takes_part(w, name))
+        const struct setup_instance *peripheral = *path ? instance_of(w, name) : NULL;
+        if (peripheral && !is_taken(peripheral, path))
             continue;
-        snprintf(text, sizeof text,
-                 "--ble takes auto, or peripheral=socket,...; \"%.32s\" names no peripheral of this run",
-                 name);
+        if (peripheral)
+            snprintf(text, sizeof text, "--ble: the socket of %.32s cannot be made: %s is there already",
+                     name, path);
+        else
+            snprintf(text, sizeof text,
+                     "--ble takes auto, or peripheral=socket,...; \"%.32s\" names no peripheral of this run",
+                     name);
         w->fail(w->ctx, text);
         return false;
     }
