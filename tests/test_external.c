@@ -234,7 +234,8 @@ Test(external, what_is_exported_are_files_into_a_folder)
         const char *prepare, *target, *says;
     } rows[] = {
         {"mkfifo $D/r/external/phone.pem", "mine", "/r/external/phone.pem: is not a file"},
-        {"ln -s ../../secret $D/r/external/phone.pem", "mine", "/r/external/phone.pem: is a link, not a file"},
+        {"ln -s ../../secret $D/r/external/phone.pem", "mine",
+         "/r/external/phone.pem: is a link, not a file"},
         {"mkdir $D/theirs && ln -s theirs $D/mine", "mine", "mine: Not a directory"},
         {"mkdir $D/theirs && ln -s theirs $D/mine", "mine/", "mine/: Not a directory"},
     };
