@@ -163,6 +163,9 @@ Test(files_of_users, no_escape_reaches_the_terminal)
         "printf '   1.000 ms  a\\033[31m b > zz\\n' | $S apdu",
         "printf '   1.000 ms  a\\033[31m b\\033[2J > 00a40400\\n' >$D/apdu.log; "
         "$S replay $D/apdu.log --of unlock --alone phone",
+        "A=4A1122334455/random; F=\"$D/$(printf 'a\\033.log')\"; printf \"   1.000 ms  phone spaak $A > "
+        "030100020101\\n   1.000 ms  spaak phone $A < 030100020102\\n\" >\"$F\"; "
+        "$S replay \"$F\" --of op06 --alone phone",
         "A=4A1122334455/random; printf \"   1.000 ms  phone a\\033[31m $A > 030100020101\\n   1.000 ms  "
         "a\\033[31m phone $A < 030100020102\\n\" >$D/dk.log; "
         "$S replay $D/dk.log --of op06 --alone phone",
