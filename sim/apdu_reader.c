@@ -1,13 +1,16 @@
 /* spaaksim apdu: Digital Key APDUs as text, for logs and captures. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/ccc/apdu.h"
+#include "lib/media/nfc/nfc.h"
 #include "sim/commands.h"
+#include "sim/language/text_file.h"
 
-#define LINE_MAX_TEXT 1200
-#define LEAD_MAX      120 /* of what stands before the mark, with its end */
+#define LEAD_MAX      120                           /* of what stands before the mark, with its end */
+#define LINE_MAX_TEXT (3 * NFC_APDU_MAX + LEAD_MAX) /* hex with a blank after each byte */
 
 /* A command begins with a class that Digital Key uses; what does not is an answer. ">" and "<" say so aloud.
  */
@@ -18,25 +21,40 @@ static bool is_command(char mark, const uint8_t *p, size_t len)
     return len >= 4 && (p[0] == APDU_CLA_ISO || p[0] == APDU_CLA_PLAIN || p[0] == APDU_CLA_SECURE);
 }
 
-/* Hex with or without blanks and colons. What stands before ">" or "<", as in apdu.log, stands there again.
- */
-static bool describe(const char *text)
+static bool refuse(const char *text, unsigned number, const char *why)
 {
-    char hex[LINE_MAX_TEXT] = "", line[APDU_LINE_MAX], lead[LEAD_MAX], shown[LEAD_MAX];
-    uint8_t bytes[LINE_MAX_TEXT / 2];
-    size_t n = 0, before = strcspn(text, "<>");
+    char lead[61], shown[61], where[24] = "";
+    snprintf(lead, sizeof lead, "%.60s", text);
+    lead[strcspn(lead, "\n")] = '\0';
+    text_shown(shown, sizeof shown, lead);
+    if (number)
+        snprintf(where, sizeof where, "line %u: ", number);
+    fprintf(stderr, "spaaksim apdu: %s%s: %s\n", where, why, shown);
+    return false;
+}
+
+/* Hex with or without blanks and colons. */
+static long decode(const char *text, uint8_t out[NFC_APDU_MAX])
+{
+    static char hex[2 * NFC_APDU_MAX + 1];
+    size_t n = 0;
+    for (; *text && n < sizeof hex; text++)
+        if (!isspace((unsigned char)*text) && *text != ':')
+            hex[n++] = *text;
+    return n < sizeof hex ? hex_decode(hex, n, out, NFC_APDU_MAX) : -1;
+}
+
+/* What stands before ">" or "<", as in apdu.log, stands there again. `number` of the line, 0: no file. */
+static bool describe(const char *text, unsigned number)
+{
+    char line[APDU_LINE_MAX], lead[LEAD_MAX], shown[LEAD_MAX];
+    uint8_t bytes[NFC_APDU_MAX];
+    size_t before = strcspn(text, "<>");
     char mark = text[before];
     before = mark ? before : 0;
-    for (const char *p = text + before + (mark != 0); *p && n < sizeof hex; p++)
-        if (!isspace((unsigned char)*p) && *p != ':')
-            hex[n++] = *p;
-    long len = n < sizeof hex ? hex_decode(hex, n, bytes, sizeof bytes) : -1;
-    if (len <= 0) {
-        snprintf(lead, sizeof lead, "%.60s", text);
-        text_shown(shown, sizeof shown, lead);
-        fprintf(stderr, "spaaksim apdu: not hex, or too long: %s\n", shown);
-        return false;
-    }
+    long len = decode(text + before + (mark != 0), bytes);
+    if (len <= 0)
+        return refuse(text, number, "not hex, or too long");
     struct span apdu = span_of(bytes, (size_t)len);
     bool command = is_command(mark, bytes, (size_t)len);
     if (command)
@@ -49,14 +67,31 @@ static bool describe(const char *text)
     return true;
 }
 
+static bool read_log(void)
+{
+    static char line[LINE_MAX_TEXT];
+    enum text_line got = TEXT_LINE_NONE;
+    bool ok = true;
+    for (unsigned number = 1; got != TEXT_LINE_ENDLESS; number++) {
+        got = text_line_read(stdin, line, sizeof line);
+        if (got == TEXT_LINE_NONE)
+            break;
+        if (text_line_why(got))
+            ok = refuse(line, number, text_line_why(got));
+        else if (line[strspn(line, " \t\r")])
+            ok &= describe(line, number);
+    }
+    if (ferror(stdin))
+        ok = refuse("the input", 0, strerror(errno));
+    return ok;
+}
+
 int command_apdu(int argc, char **argv)
 {
-    char line[LINE_MAX_TEXT];
     bool ok = true;
     for (int i = 1; i < argc; i++)
-        ok &= describe(argv[i]);
-    while (argc == 1 && fgets(line, sizeof line, stdin))
-        if (line[strspn(line, " \t\r\n")])
-            ok &= describe(line);
+        ok &= describe(argv[i], 0);
+    if (argc == 1)
+        ok = read_log();
     return ok ? EXIT_PASSED : EXIT_WRONG;
 }

@@ -10,7 +10,18 @@
 #include "sim/commands.h"
 #include "sim/run/external.h"
 
-#define EXPORT_PATH 500
+#define EXPORT_PATH      500
+#define EXPORT_FILE_MAX  1048576  /* bytes of one file: an endpoint, a certificate */
+#define EXPORT_TOTAL_MAX 16777216 /* of all */
+
+/* What is copied from where to where. */
+struct export
+{
+    int from, to;
+    const char *path, *member; /* path of `from` */
+    size_t total;              /* bytes so far */
+    int copied;                /* files so far */
+};
 
 static int open_folder(const char *path)
 {
@@ -69,45 +80,90 @@ static int make_target(const char *path)
     return -1;
 }
 
-static bool copy_file(int from, int to, const char *name)
+static bool refuse_entry(const struct export *e, const char *name, const char *why)
 {
-    char bytes[4096];
-    struct stat about;
-    ssize_t n = -1;
-    int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC); /* a fifo would wait */
-    if (in >= 0 && (fstat(in, &about) != 0 || !S_ISREG(about.st_mode))) {
-        close(in);
-        errno = EINVAL;
-        return false;
-    }
-    int out = in < 0 ? -1 : openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    while (out >= 0 && (n = read(in, bytes, sizeof bytes)) > 0)
-        if (write(out, bytes, (size_t)n) != n) {
-            n = -1;
-            break;
-        }
-    explicit_bzero(bytes, sizeof bytes);
-    if (in >= 0)
-        close(in);
-    if (out >= 0 && close(out) != 0)
-        n = -1;
-    return n == 0;
+    char path[EXPORT_PATH + 260], shown[EXPORT_PATH + 260];
+    snprintf(path, sizeof path, "%s/%.255s", e->path, name);
+    text_shown(shown, sizeof shown, path);
+    fprintf(stderr, "spaaksim: %s: %s\n", shown, why);
+    return false;
 }
 
-/* Files of that member: "phone.json", "phone.dos.cross-SPAAKSIM.pem". How many, -1 after a message. */
-static int copy_all(int from, int to, const char *member)
+/* What was read counts, not what the file says of itself: it may grow. */
+static bool copy_bytes(struct export *e, const char *name, int in, int out)
 {
-    size_t len = strlen(member);
-    int copied = 0, again = dup(from);
-    DIR *d = again < 0 ? NULL : fdopendir(again);
-    for (struct dirent *e = d ? readdir(d) : NULL; e && copied >= 0; e = readdir(d)) {
-        if (strncmp(e->d_name, member, len) != 0 || e->d_name[len] != '.')
-            continue;
-        copied = copy_file(from, to, e->d_name) ? copied + 1 : refuse(e->d_name);
+    char bytes[4096];
+    const char *why = NULL;
+    size_t len = 0;
+    ssize_t n;
+    while (!why && (n = read(in, bytes, sizeof bytes)) != 0) {
+        len += n > 0 ? (size_t)n : 0;
+        if (n < 0 || (len <= EXPORT_FILE_MAX && write(out, bytes, (size_t)n) != n))
+            why = strerror(errno);
+        else if (len > EXPORT_FILE_MAX)
+            why = "is longer than 1 MB, which nothing is that a run leaves";
+        else if (e->total + len > EXPORT_TOTAL_MAX)
+            why = "with it there are more than 16 MB, which no run leaves";
     }
+    explicit_bzero(bytes, sizeof bytes);
+    e->total += len;
+    return why ? refuse_entry(e, name, why) : true;
+}
+
+/* A descriptor, or -1 after a message. A fifo would wait, a link leads elsewhere. */
+static int open_entry(const struct export *e, const char *name)
+{
+    struct stat about;
+    int in = openat(e->from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (in >= 0 && fstat(in, &about) == 0 && S_ISREG(about.st_mode))
+        return in;
+    refuse_entry(e, name,
+                 in >= 0          ? "is not a file"
+                 : errno == ELOOP ? "is a link, not a file"
+                                  : strerror(errno));
+    if (in >= 0)
+        close(in);
+    return -1;
+}
+
+static bool copy_file(struct export *e, const char *name)
+{
+    int in = open_entry(e, name), out = -1;
+    if (in < 0)
+        return false;
+    out = openat(e->to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    bool ok = out >= 0 ? copy_bytes(e, name, in, out) : refuse_entry(e, name, strerror(errno));
+    close(in);
+    if (out >= 0 && close(out) != 0 && ok)
+        ok = refuse_entry(e, name, strerror(errno));
+    e->copied += ok;
+    return ok;
+}
+
+/* Files of that member in a folder: "phone.json", "phone.dos.cross-SPAAKSIM.pem". Stops when one fails. */
+static bool for_each(struct export *e, int folder, bool (*take)(struct export *e, const char *name))
+{
+    size_t len = strlen(e->member);
+    int again = dup(folder);
+    DIR *d = again < 0 ? NULL : fdopendir(again);
+    bool ok = d != NULL;
+    if (!d && again >= 0)
+        close(again);
+    if (d)
+        rewinddir(d); /* a copy of a descriptor stands where the other stands */
+    for (struct dirent *at = d ? readdir(d) : NULL; at && ok; at = readdir(d))
+        if (strncmp(at->d_name, e->member, len) == 0 && at->d_name[len] == '.')
+            ok = take(e, at->d_name);
     if (d)
         closedir(d);
-    return copied;
+    return ok;
+}
+
+/* It was empty: what stands in it is ours. */
+static bool remove_copy(struct export *e, const char *name)
+{
+    unlinkat(e->to, name, 0);
+    return true;
 }
 
 static bool has(int folder, const char *member)
@@ -138,25 +194,34 @@ static void say_missing(const char *name, const char *member)
             name, member, name, member);
 }
 
+/* All, or none. */
+static bool copy_all(struct export *e, const char *target)
+{
+    e->to = make_target(target);
+    if (e->to < 0)
+        return false;
+    bool ok = for_each(e, e->from, copy_file);
+    if (!ok)
+        for_each(e, e->to, remove_copy);
+    close(e->to);
+    return ok && e->copied;
+}
+
 static int export(const char *name, const char *member, const char *target)
 {
     char path[EXPORT_PATH];
-    int from = find_source(name, path), to = -1, copied = -1;
-    if (from < 0 || !has(from, member)) {
+    struct export e = {.from = find_source(name, path), .path = path, .member = member};
+    if (e.from < 0 || !has(e.from, member)) {
         say_missing(name, member);
-        if (from >= 0)
-            close(from);
+        if (e.from >= 0)
+            close(e.from);
         return EXIT_MISSING;
     }
-    to = make_target(target);
-    if (to >= 0) {
-        copied = copy_all(from, to, member);
-        close(to);
-    }
-    close(from);
-    if (copied > 0)
-        printf("%d files for %s in %s\n", copied, member, target);
-    return copied > 0 ? EXIT_PASSED : EXIT_FAILED;
+    bool ok = copy_all(&e, target);
+    close(e.from);
+    if (ok)
+        printf("%d files for %s in %s\n", e.copied, member, target);
+    return ok ? EXIT_PASSED : EXIT_FAILED;
 }
 
 int command_export(int argc, char **argv)

@@ -57,7 +57,7 @@ static bool read_line(int argc, char **argv, struct replay_options *o, const cha
 
 static int run_one(const struct scenario *s, size_t variants, const struct replay_options *o)
 {
-    char problem[RECORD_PROBLEM] = "";
+    char problem[RECORD_PROBLEM] = "", shown[RECORD_PROBLEM];
     struct replay_result result;
     if (variants > 1) {
         fprintf(stderr, "spaaksim: %s has a foreach: a record does not say of which variant it is\n",
@@ -65,7 +65,8 @@ static int run_one(const struct scenario *s, size_t variants, const struct repla
         return EXIT_WRONG;
     }
     if (!replay_run(s, o, stdout, &result, problem)) {
-        fprintf(stderr, "spaaksim: %s\n", problem);
+        text_shown(shown, sizeof shown, problem);
+        fprintf(stderr, "spaaksim: %s\n", shown);
         return EXIT_WRONG;
     }
     return result.different ? EXIT_FAILED : EXIT_PASSED;

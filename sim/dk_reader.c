@@ -1,5 +1,6 @@
 /* spaaksim dk: Digital Key messages of Bluetooth LE as text, for dk.log and captures. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +8,11 @@
 #include "lib/ccc/dk_fields.h"
 #include "lib/media/ble/ble.h"
 #include "sim/commands.h"
+#include "sim/language/text_file.h"
 #include "sim/run/dk_log.h"
+#include "sim/run/dk_pairs.h"
 
-#define LINE_MAX_TEXT (2 * BLE_MTU_MAX + DK_LOG_LEAD)
+#define LINE_MAX_TEXT (3 * BLE_MTU_MAX + DK_LOG_LEAD) /* hex with a blank after each byte */
 #define INDENT        "                  "
 
 struct line {
@@ -23,7 +26,7 @@ struct line {
 
 struct lines {
     struct line *list;
-    size_t count, cap, first_open; /* first_open: before it all are paired, or need not be */
+    size_t count, cap;
 };
 
 /* ---- one message ---- */
@@ -112,11 +115,10 @@ static struct line *add(struct lines *all, const struct dk_log_line *log, unsign
     return l;
 }
 
-static bool take(struct lines *all, char *text, unsigned number)
+static bool take(struct lines *all, const char *text, unsigned number)
 {
     struct dk_log_line log;
     uint8_t sdu[BLE_MTU_MAX];
-    text[strcspn(text, "\n")] = '\0';
     const char *why = dk_log_read(text, &log);
     if (why)
         return refuse(text, number, why);
@@ -133,47 +135,52 @@ static bool take(struct lines *all, char *text, unsigned number)
     return true;
 }
 
-static bool is_same(const struct line *left, const struct line *came)
+static void keep_pair(void *ctx, size_t left, size_t came)
 {
-    return left->log.kind == DK_LOG_LEAVES && !left->paired && !left->log.refused &&
-           span_equal(span_of(left->sdu, left->len), span_of(came->sdu, came->len)) &&
-           strcmp(left->log.who, came->log.other) == 0 && strcmp(left->log.other, came->log.who) == 0;
+    struct line *list = ctx;
+    list[left].paired = list[came].paired = true;
 }
 
-/* Two processes write: what arrives may stand before what has left. */
-static void pair(struct lines *all, struct line *came)
+static void pair_all(struct lines *all)
 {
-    while (all->first_open < all->count &&
-           (all->list[all->first_open].paired || all->list[all->first_open].log.kind != DK_LOG_LEAVES))
-        all->first_open++;
-    for (size_t i = all->first_open; i < all->count; i++)
-        if (is_same(&all->list[i], came)) {
-            all->list[i].paired = came->paired = true;
-            return;
-        }
+    struct dk_pair *list = calloc(all->count + 1, sizeof *list);
+    size_t count = 0;
+    if (!list)
+        abort();
+    for (size_t i = 0; i < all->count; i++) {
+        const struct line *l = &all->list[i];
+        bool came = l->log.kind == DK_LOG_REACHES;
+        if (is_sdu(l) && !l->log.refused)
+            list[count++] = (struct dk_pair){.from = came ? l->log.other : l->log.who,
+                                             .to = came ? l->log.who : l->log.other,
+                                             .bytes = span_of(l->sdu, l->len),
+                                             .at = i,
+                                             .came = came};
+    }
+    dk_pairs_find(list, count, keep_pair, all->list);
+    free(list);
 }
 
 static void print_line(const struct line *l, bool verbose)
 {
     static const char *const marks[] = {
         [DK_LOG_LEAVES] = ">", [DK_LOG_REACHES] = "<", [DK_LOG_TELLS] = "tells", [DK_LOG_HEARS] = "hears"};
-    char lead[DK_LOG_LEAD + 60], refused[60] = "";
+    char lead[DK_LOG_LEAD + 60], shown[DK_LOG_LEAD + 60], refused[60] = "";
     bool again = l->log.kind == DK_LOG_REACHES && l->paired;
     if (l->log.refused)
         snprintf(refused, sizeof refused, "(%.48s) ", err_name(l->log.refused));
     snprintf(lead, sizeof lead, "%12.3f ms  %s %s %s %s", (double)l->log.time_us / 1000.0, l->log.who,
              l->log.other, marks[l->log.kind], refused);
+    text_shown(shown, sizeof shown, lead);
     if (is_sdu(l) && !again)
-        print_message(lead, span_of(l->sdu, l->len), verbose);
+        print_message(shown, span_of(l->sdu, l->len), verbose);
     else if (!is_sdu(l) && verbose)
-        printf("%s%s\n", lead, l->log.rest);
+        printf("%s%s\n", shown, l->log.rest); /* words are checked: they have no other characters */
 }
 
 static void print_log(struct lines *all, bool verbose)
 {
-    for (size_t i = 0; i < all->count; i++)
-        if (all->list[i].log.kind == DK_LOG_REACHES)
-            pair(all, &all->list[i]);
+    pair_all(all);
     for (size_t i = 0; i < all->count; i++)
         print_line(&all->list[i], verbose);
     for (size_t i = 0; i < all->count; i++)
@@ -190,19 +197,30 @@ static void free_log(struct lines *all)
     free(all->list);
 }
 
+static bool take_any(struct lines *all, const char *text, unsigned number, bool verbose)
+{
+    if (dk_log_is_line(text))
+        return take(all, text, number);
+    return !text[strspn(text, " \t\r")] || describe(text, number, verbose);
+}
+
 static bool read_log(bool verbose)
 {
     static char text[LINE_MAX_TEXT];
     struct lines all = {.count = 0};
-    unsigned number = 0;
+    enum text_line got = TEXT_LINE_NONE;
     bool ok = true;
-    while (fgets(text, sizeof text, stdin)) {
-        number++;
-        if (dk_log_is_line(text))
-            ok &= take(&all, text, number);
-        else if (text[strspn(text, " \t\r\n")])
-            ok &= describe(text, number, verbose);
+    for (unsigned number = 1; got != TEXT_LINE_ENDLESS; number++) {
+        got = text_line_read(stdin, text, sizeof text);
+        if (got == TEXT_LINE_NONE)
+            break;
+        if (text_line_why(got))
+            ok = refuse(text, number, text_line_why(got));
+        else
+            ok &= take_any(&all, text, number, verbose);
     }
+    if (ferror(stdin))
+        ok = refuse("the input", 0, strerror(errno));
     print_log(&all, verbose);
     free_log(&all);
     return ok;

@@ -187,7 +187,7 @@ Test(replay, a_file_that_is_not_whole_is_refused)
     cr_expect(replay_has(problem, "not a file"), "%s", problem);
     cr_assert(eq(int, launch_run(said, sizeof said, "truncate -s 67108865 '%s/bad.log'", place), 0));
     cr_expect(not(replay_file("unlock", "bad.log", "phone", 1, false, &r)));
-    cr_expect(replay_has(problem, "longer than 64 MB"), "%s", problem);
+    cr_expect(replay_has(problem, "longer than 67108864 bytes"), "%s", problem);
     replay_write("good.log", LINE "00a40400\n", sizeof LINE + 8);
     cr_expect(not(replay_file("unlock", "good.log", "phone,nobody", 1, false, &r)));
     cr_expect(replay_has(problem, "nobody in unlock is called \"nobody\""), "%s", problem);

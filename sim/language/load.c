@@ -1,13 +1,10 @@
 /* From a file to a tree, event by event: bounds hold before anything is kept. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <yaml.h>
 
 #include "lib/base/bytes.h"
+#include "sim/language/text_file.h"
 #include "sim/language/tree.h"
 
 static const struct tree_mark beginning = {1, 1};
@@ -21,57 +18,14 @@ static void *checked(void *p)
 
 /* ---- the file ---- */
 
-static const char *kind_of_file(mode_t mode)
-{
-    static const struct {
-        mode_t kind;
-        const char *name;
-    } kinds[] = {{S_IFDIR, "a folder"},
-                 {S_IFIFO, "a pipe"},
-                 {S_IFCHR, "a device"},
-                 {S_IFBLK, "a device"},
-                 {S_IFSOCK, "a socket"}};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if ((mode & S_IFMT) == kinds[i].kind)
-            return kinds[i].name;
-    return "something else";
-}
-
-/* Does not wait for who may write into a pipe. */
-static int open_file(const char *file, struct tree_problem *p)
-{
-    struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat(fd, &st) != 0)
-        tree_bad(p, beginning, "cannot be read: %s", strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        tree_bad(p, beginning, "is %s, not a file", kind_of_file(st.st_mode));
-    else
-        return fd;
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
 /* NULL after a problem; else to be freed. */
 static char *read_file(const char *file, size_t *len, struct tree_problem *p)
 {
-    int fd = open_file(file, p);
-    if (fd < 0)
-        return NULL;
-    char *text = checked(malloc(TREE_FILE_MAX + 1));
-    ssize_t n = 1;
-    for (*len = 0; n > 0 && *len <= TREE_FILE_MAX; *len += n > 0 ? (size_t)n : 0)
-        n = read(fd, text + *len, TREE_FILE_MAX + 1 - *len);
-    if (n < 0)
-        tree_bad(p, beginning, "cannot be read: %s", strerror(errno));
-    else if (*len > TREE_FILE_MAX)
-        tree_bad(p, beginning, "is longer than %d bytes", TREE_FILE_MAX);
-    close(fd);
-    if (!p->text[0])
-        return text;
-    free(text);
-    return NULL;
+    char why[TEXT_FILE_WHY];
+    char *text = text_file_read(file, TREE_FILE_MAX, len, why);
+    if (!text)
+        tree_bad(p, beginning, "%s", why);
+    return text;
 }
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF" /* some editors begin a file with it */

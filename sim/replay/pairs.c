@@ -5,18 +5,13 @@
 #include <string.h>
 
 #include "sim/replay/player.h"
+#include "sim/run/dk_pairs.h"
 
 #define AIR "air" /* one talk, however many links */
 
 static const struct record_item *item(const struct player *p, size_t at)
 {
     return &p->record->items[at];
-}
-
-static bool is_way(const struct record_item *left, const struct record_item *came)
-{
-    return left->kind == RECORD_LEAVES && !left->refused && strcmp(left->who, came->what) == 0 &&
-           strcmp(left->what, came->who) == 0;
 }
 
 static bool is_tested(const struct player *p, const struct record_item *i)
@@ -28,14 +23,33 @@ static bool is_tested(const struct player *p, const struct record_item *i)
     return false;
 }
 
-/* The first of those that are still to arrive: the same, or any. The record's count: none. */
-static size_t find(const struct player *p, const bool *paired, const struct record_item *came, bool same)
+/* Of an SDU that arrives, the one that left: the record's count, none. Of one that leaves, the reverse. */
+static void keep_pair(void *ctx, size_t left, size_t came)
 {
-    size_t i = 0;
-    while (i < p->record->count &&
-           (paired[i] || !is_way(item(p, i), came) || (same && !span_equal(item(p, i)->bytes, came->bytes))))
-        i++;
-    return i;
+    size_t *other = ctx;
+    other[left] = came;
+    other[came] = left;
+}
+
+/* Those without a pair, by their bytes or by their way alone. */
+static void find(const struct player *p, size_t *other, bool same)
+{
+    size_t n = p->record->count, count = 0;
+    struct dk_pair *list = calloc(n + 1, sizeof *list);
+    if (!list)
+        abort();
+    for (size_t i = 0; i < n; i++) {
+        const struct record_item *x = item(p, i);
+        bool came = x->kind == RECORD_REACHES;
+        if (other[i] == n && (came || (x->kind == RECORD_LEAVES && !x->refused)))
+            list[count++] = (struct dk_pair){.from = came ? x->what : x->who,
+                                             .to = came ? x->who : x->what,
+                                             .bytes = same ? x->bytes : span_of(NULL, 0),
+                                             .at = i,
+                                             .came = came};
+    }
+    dk_pairs_find(list, count, keep_pair, other);
+    free(list);
 }
 
 static void report(struct player *p, struct compare *apart, size_t left, const struct record_item *came)
@@ -56,24 +70,23 @@ void pairs_check(struct player *p)
 {
     size_t n = p->record->count;
     struct compare apart = {.exact = true};
-    bool *paired = calloc(n + 1, sizeof *paired);
-    if (!paired)
+    size_t *other = malloc((n + 1) * sizeof *other);
+    bool *same = calloc(n + 1, sizeof *same);
+    if (!other || !same)
         abort();
+    for (size_t i = 0; i < n; i++)
+        other[i] = n;
+    find(p, other, true);
+    for (size_t i = 0; i < n; i++)
+        same[i] = other[i] < n;
+    find(p, other, false); /* none even so: the other end kept no log */
     for (size_t i = 0; i < n; i++) {
-        size_t left = item(p, i)->kind == RECORD_REACHES ? find(p, paired, item(p, i), true) : n;
-        if (left < n)
-            paired[left] = paired[i] = true;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (item(p, i)->kind == RECORD_REACHES)
-            compare_played_sdu(&apart, AIR, item(p, i)->bytes);
-        if (item(p, i)->kind != RECORD_REACHES || paired[i] || !is_tested(p, item(p, i)))
+        if (item(p, i)->kind != RECORD_REACHES)
             continue;
-        size_t left = find(p, paired, item(p, i), false); /* none: the other end kept no log */
-        if (left < n) {
-            paired[left] = true;
-            report(p, &apart, left, item(p, i));
-        }
+        compare_played_sdu(&apart, AIR, item(p, i)->bytes);
+        if (!same[i] && other[i] < n && is_tested(p, item(p, i)))
+            report(p, &apart, other[i], item(p, i));
     }
-    free(paired);
+    free(same);
+    free(other);
 }

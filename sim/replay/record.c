@@ -9,6 +9,7 @@
 
 #include "lib/json/json.h"
 #include "lib/media/ble/ble.h"
+#include "sim/language/text_file.h"
 #include "sim/run/dk_log.h"
 
 #define DAY_US 86400000000ull /* a virtual run is shorter */
@@ -111,7 +112,8 @@ static bool read_air(struct reading *r, const char *line)
         return refuse(r, why);
     uint8_t *to = r->block + r->used;
     bool words = l.kind == DK_LOG_TELLS || l.kind == DK_LOG_HEARS;
-    long n = words ? 0 : hex_decode(l.rest, strlen(l.rest), to, BLE_MTU_MAX);
+    size_t room = r->cap - r->used < BLE_MTU_MAX ? r->cap - r->used : BLE_MTU_MAX;
+    long n = words ? 0 : hex_decode(l.rest, strlen(l.rest), to, room);
     if (!words && n <= 0)
         return refuse(r, strlen(l.rest) > 2 * BLE_MTU_MAX ? "longer than an SDU may be"
                                                           : "these are not whole bytes in hex");
@@ -138,45 +140,41 @@ static bool read_talk(struct reading *r, const char *line)
 static bool read_lines(struct reading *r, FILE *f, bool (*take)(struct reading *r, const char *line))
 {
     static char line[RECORD_LINE_MAX];
-    while (fgets(line, sizeof line, f)) {
-        size_t len = strlen(line);
+    enum text_line got;
+    while ((got = text_line_read(f, line, sizeof line)) != TEXT_LINE_NONE) {
         r->line++;
-        if (len == 0 || line[len - 1] != '\n')
-            return refuse(r, len + 1 == sizeof line ? "a line is too long"
-                             : feof(f)              ? "the file ends in the middle of a line"
-                                                    : "a byte of value zero: not a text");
-        line[len - 1] = '\0';
+        if (got != TEXT_LINE_WHOLE)
+            return refuse(r, got == TEXT_LINE_LAST ? "the file ends in the middle of a line"
+                                                   : text_line_why(got));
         if (!take(r, line))
             return false;
     }
-    if (ferror(f))
-        return refuse(r, strerror(errno));
     return r->line > 0 || refuse(r, "the file is empty");
 }
 
 /* Whatever stands in a line is no longer in it. */
-static void make_block(struct reading *r, size_t len)
+static bool read_bytes(struct reading *r, void *bytes, size_t len,
+                       bool (*take)(struct reading *r, const char *line))
 {
+    FILE *f = len ? fmemopen(bytes, len, "r") : NULL;
+    if (!f)
+        return refuse(r, len ? strerror(errno) : "the file is empty");
     r->cap = len + 1;
     r->block = malloc(r->cap);
     if (!r->block)
         abort();
+    bool ok = read_lines(r, f, take);
+    fclose(f);
+    return ok;
 }
 
 static bool read_file(struct reading *r, bool (*take)(struct reading *r, const char *line))
 {
-    struct stat about;
-    FILE *f = fopen(r->path, "re");
-    if (!f)
-        return refuse(r, strerror(errno));
-    bool known = fstat(fileno(f), &about) == 0 && S_ISREG(about.st_mode);
-    bool ok = known ? about.st_size <= RECORD_FILE_MAX || refuse(r, "longer than 64 MB")
-                    : refuse(r, "not a file; name apdu.log, dk.log, can.log");
-    if (ok) {
-        make_block(r, (size_t)about.st_size);
-        ok = read_lines(r, f, take);
-    }
-    fclose(f);
+    char why[TEXT_FILE_WHY];
+    size_t len;
+    char *bytes = text_file_read(r->path, RECORD_FILE_MAX, &len, why);
+    bool ok = bytes ? read_bytes(r, bytes, len, take) : refuse(r, why);
+    free(bytes);
     return ok;
 }
 
@@ -223,13 +221,9 @@ bool record_read_bytes(struct record *r, const char *name, struct span bytes, in
         void *out;
     } u = {.in = bytes.p};
     size_t from = r->count;
-    FILE *f = r->files < RECORD_FILES && bytes.len ? fmemopen(u.out, bytes.len, "r") : NULL;
-    if (!f)
-        return refuse(&reading, bytes.len ? "too many files" : "the file is empty");
-    make_block(&reading, bytes.len);
-    bool ok = read_lines(&reading, f, read_talk);
-    fclose(f);
-    return keep(r, &reading, from, ok);
+    if (r->files == RECORD_FILES)
+        return refuse(&reading, "too many files");
+    return keep(r, &reading, from, read_bytes(&reading, u.out, bytes.len, read_talk));
 }
 
 /* ---- what people did ---- */

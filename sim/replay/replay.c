@@ -1,5 +1,6 @@
 #include "sim/replay/replay.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,13 +63,17 @@ static bool read_all(struct record *r, const struct replay_options *o, char prob
 
 /* ---- telling ---- */
 
+/* Names come from the record and its file. */
 static void tell(FILE *out, const struct player_finding *f)
 {
+    char text[sizeof f->text], file[NAME_MAX + 1];
     const char *name = f->file && strrchr(f->file, '/') ? strrchr(f->file, '/') + 1 : f->file;
     fprintf(out, "%-10s ", f->result == COMPARE_DIFFERENT ? "differs" : "explained");
+    text_shown(file, sizeof file, name ? name : "");
+    text_shown(text, sizeof text, f->text);
     if (f->line)
-        fprintf(out, "%s:%u  ", name, f->line);
-    fprintf(out, "%s\n", f->text);
+        fprintf(out, "%s:%u  ", file, f->line);
+    fprintf(out, "%s\n", text);
 }
 
 static void tell_all(FILE *out, const struct player *p, enum compare_result result)
