@@ -369,7 +369,7 @@ static int run_one(struct random *x)
     struct schedule under = x->given;
     struct trial_result result = {.alone = true};
     char out[FOLDER_PATH + 8], end[40] = "the goal";
-    if (x->drawn)
+    if (x->drawn && !interrupt_heard()) /* then the census may lack what is drawn from */
         draw_schedule(x->scenario, &x->census, x->run.seed, &under);
     schedule_print(x->scenario, &under, stdout);
     snprintf(out, sizeof out, "%s%s", x->run.out ? x->run.out : "out/", x->run.out ? "" : x->scenario->name);
@@ -413,8 +413,9 @@ static bool prepare(struct random *x)
     }
     if (census_take(x->scenario, &x->run, &x->census, problem))
         return true;
-    fprintf(stderr, "spaaksim: %s: %s\n", x->scenario->name, problem);
-    return false;
+    if (!interrupt_heard())
+        fprintf(stderr, "spaaksim: %s: %s\n", x->scenario->name, problem);
+    return interrupt_heard(); /* then no seed begins, and the end is told */
 }
 
 /* Every run finds it lived already. */
