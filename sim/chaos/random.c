@@ -298,11 +298,12 @@ static int sum_up(struct random *x)
     if (interrupted)
         printf("interrupted by %s: %llu of %llu seeds were not finished\n", spawn_signal_name(interrupted),
                (unsigned long long)(x->options->seeds - x->ended), (unsigned long long)x->options->seeds);
-    printf("%s  %s under random faults: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
+    printf("%s  %s under %s%.200s: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
            "%llu failed  "
            "(%s world; %.1f s, %.0f seeds a minute; %s/junit.xml)\n",
-           x->failed || interrupted ? "FAIL" : "PASS", x->scenario->name, (unsigned long long)x->ended,
-           (unsigned long long)x->run.seed, (unsigned long long)x->goals,
+           x->failed || interrupted ? "FAIL" : "PASS", x->scenario->name,
+           x->drawn ? "random faults" : "the faults of ", x->drawn ? "" : x->options->faults,
+           (unsigned long long)x->ended, (unsigned long long)x->run.seed, (unsigned long long)x->goals,
            (unsigned long long)(x->ended - x->failed - x->goals), (unsigned long long)x->failed,
            world_names[x->run.world], took_s, took_s > 0 ? (double)x->ended * 60 / took_s : 0, x->out);
     if (!interrupted && x->fired_count == 0) {
