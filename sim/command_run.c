@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/host/setup.h"
+#include "lib/host/spawn.h"
 #include "lib/host/work_memo.h"
 #include "lib/media/media.h"
 #include "sim/chaos/random.h"
@@ -114,23 +115,29 @@ int run_file(const char *path, const struct run_options *options, const char *va
 {
     struct scenario *variants = NULL;
     size_t count, i;
+    bool begun = false;
     int rc = EXIT_PASSED;
     if (!catalogue_load(path, &variants, &count) || !mark_external(variants, count, options) ||
         (!cause && !check_choices(variants, options))) { /* of many files some may speak it, and others not */
         free(variants);
         return EXIT_WRONG;
     }
-    for (i = 0; i < count && !interrupt_heard(); i++) {
+    /* one is begun anyway: its records say that it was interrupted */
+    for (i = 0; i < count && !(begun && interrupt_heard()); i++) {
         if (variant && strcmp(variants[i].variant, variant) != 0)
             continue;
+        begun = true;
         enum verdict v = run_variant(&variants[i], *options, count > 1, cause);
         if (v == VERDICT_BLOCKED)
             rc = EXIT_MISSING;
         else if (v == VERDICT_FAIL && rc == EXIT_PASSED)
             rc = EXIT_FAILED;
     }
-    if (i < count)
-        printf("%zu of %zu variants were not run\n", count - i, count);
+    if (i < count && !variant) {
+        printf("interrupted by %s: %zu of %zu variants were not run\n", spawn_signal_name(interrupt_heard()),
+               count - i, count);
+        rc = rc == EXIT_PASSED ? EXIT_FAILED : rc;
+    }
     free(variants);
     return rc;
 }
@@ -147,6 +154,7 @@ static bool needs_network(const struct run_options *options)
 int command_run(int argc, char **argv)
 {
     struct options o;
+    interrupt_watch();
     if (!options_read(OPTIONS_OF_RUN, argc, argv, &o))
         return EXIT_WRONG;
     if (!o.name == !o.all) {
@@ -160,7 +168,6 @@ int command_run(int argc, char **argv)
     char *path = scenario_find(o.name);
     if (!path)
         return EXIT_WRONG;
-    interrupt_watch();
     o.run.memo = work_memo_new();
     const long jobs = o.jobs ? o.jobs : 2 * sysconf(_SC_NPROCESSORS_ONLN);
     const struct random_options random = {&o.run, o.faults, o.seeds, jobs};

@@ -301,7 +301,10 @@ static const struct explanation rows[] = {
      "the attestation in the APDUs of phase 3"},
     {ERR_DK_ANSWER, "an answer without what it must carry", "the APDU, with `spaaksim apdu`"},
     {ERR_DK_LINK_LOST, "the phone was taken away", "field and link events before it; it begins again"},
-    {ERR_DK_TIMEOUT, "a device that is too slow, or a user who was away", "the time between the APDUs"},
+    {ERR_DK_TIMEOUT,
+     "a device that is too slow, or a user who was away; at doors and engine an answer that came too late, "
+     "as through a relay",
+     "the time between the APDUs; unlock_ms, over Bluetooth ble_unlock_ms, of the spaak"},
     {ERR_DK_UNKNOWN_KEY, "a key that was deleted, or is of another vehicle",
      "the key records of the vehicle"},
     {ERR_DK_ACCESS, "a mailbox that this party may not reach", "docs/ccc.md on mailboxes"},

@@ -374,7 +374,6 @@ int run_all(const struct run_options *options, bool one_world, long jobs)
             qsort(b.jobs, b.count, sizeof *b.jobs, longest_first);
         else
             b.count = 0;
-        interrupt_watch();
         work_all(&b);
         rc = interrupt_heard() ? stop_all(&b) : summarise(&b);
     }

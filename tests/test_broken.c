@@ -196,7 +196,65 @@ Test(broken, an_interrupt_ends_a_run_in_virtual_time_and_those_after_it)
     launch_must(launch_read(&l, "PP-01/1 "), "no PP-01/1", l.text);
     kill(l.pid, SIGTERM);
     expect_end(&l, "interrupted by SIGTERM\n");
-    cr_expect(strstr(l.text, "2 of 3 variants were not run") != NULL, "%s", l.text);
+    cr_expect(strstr(l.text, "by SIGTERM: 2 of 3 variants were not run") != NULL, "%s", l.text);
+}
+
+static const struct {
+    const char *options, *says;
+} early[] = {
+    {"", "interrupted by SIGINT\nFAIL  a[PP-01/1] "},
+    {"", "interrupted by SIGINT: 1 of 2 variants were not run"},
+    {"--world virtual", "interrupted by SIGINT\nFAIL  a[PP-01/1] "},
+    {"--world virtual", "interrupted by SIGINT: 1 of 2 variants were not run"},
+};
+
+/* A signal that was there before the program was, and waits for it: the earliest there can be. */
+static void run_interrupted(struct launch *l, const char *options)
+{
+    launch_shell(l,
+                 "exec env --block-signal=INT sh -c 'kill -INT $$; exec $S run $D/a.yaml --out $D/o \"$@\"' "
+                 "sh %s",
+                 options);
+}
+
+Test(broken, an_interrupt_before_the_beginning_is_no_success)
+{
+    static struct launch l;
+    for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
+        write_scenario(ALL "foreach: {x: [PP-01/1, PP-01/2]}\ndo:\n"
+                           "  - {call: renew-vehicle-identity, to: vos, at: $x}\n" DONE);
+        run_interrupted(&l, early[i].options);
+        expect_end(&l, early[i].says);
+        cr_expect(strstr(l.text, "the life before") == NULL, "%s", l.text);
+    }
+}
+
+static const char *const early_kinds[] = {
+    "",
+    "--world virtual",
+    "--faults random --seed 3",
+    "--world virtual --faults random --seed 3",
+    "--faults random --seeds 5",
+    "--world virtual --faults random --seeds 5",
+};
+
+/* In front of a CI that only looks at junit.xml, where the last run has passed. */
+Test(broken, an_interrupt_before_the_beginning_stands_in_junit)
+{
+    static struct launch l;
+    char out[100];
+    write_scenario(ALL DONE);
+    snprintf(out, sizeof out, "%s/o", directory);
+    launch_shell(&l, "exec $S run $D/a.yaml --world virtual --out $D/o");
+    launch_must(launch_finish(&l) == 0, "it does not pass", l.text);
+    for (size_t i = 0; i < sizeof early_kinds / sizeof early_kinds[0]; i++) {
+        run_interrupted(&l, early_kinds[i]);
+        expect_end(&l, "interrupted by SIGINT");
+        char *junit = launch_file(out, "junit.xml");
+        launch_must(junit, "no junit.xml", early_kinds[i]);
+        cr_expect(strstr(junit, "message=\"interrupted by SIGINT") != NULL, "%s: %s", early_kinds[i], junit);
+        free(junit);
+    }
 }
 
 Test(broken, records_that_are_taken_away_fail_the_run)

@@ -87,6 +87,7 @@ static const struct {
     {"explain", 0, "CSR_ALREADY_ISSUED"},
     {"explain csr-signature PKI_REFUSED", 0, "PKI_REFUSED (407)"},
     {"explain 407", 0, "PKI_REFUSED (407)"},
+    {"explain DK_TIMEOUT", 0, "unlock_ms, over Bluetooth ble_unlock_ms, of the spaak"},
     {"explain 4070", 2, "no reason \"4070\""},
     {"explain 407x", 2, "no reason \"407x\""},
     {"explain 0", 2, "no reason \"0\""},

@@ -344,7 +344,7 @@ static const struct {
     const char *screen;
 } notices[] = {
     {CABIN_FAILED, 0, ERR_DK_EVIDENCE, "pairing failed: the SPAKE2+ evidence is wrong: another password"},
-    {CABIN_FAILED, 0, ERR_DK_TIMEOUT, "pairing failed: pairing took too long"},
+    {CABIN_FAILED, 0, ERR_DK_TIMEOUT, "pairing failed: it took too long"},
     {CABIN_FAILED, 0, 65535, "pairing failed: an error number that nobody defined"},
     {CABIN_KEY_DELETED, 3, 0, "key 3 deleted"},
 };

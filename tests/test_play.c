@@ -183,6 +183,11 @@ static const struct {
     {"delay VehicleSubjectIdResponse on gsdp", "lacks the key \"by\""},
     {"rogue inject frame=zz", "write it like \"3A0#1122\""},
     {"rogue inject", "lacks \"frame\""},
+    {"distance 3 m from spaak to vos", "have no link of a medium with distances"},
+    {"distance 3 m from spaak", "write it like `distance 40 m from phone to spaak`"},
+    {"distance 3 from spaak to vos relay", "\"3\" is not a distance"},
+    {"distance 3 m from spaak to vos loss", "\"loss\" lacks its value"},
+    {"distance 3 m from spak to vos", "did you mean \"spaak\"?"},
     {"wait 5", "is not a step"},
     {"run 5", "is not a duration"},
     {"run 0 s", "a run lasts from"},
@@ -230,6 +235,25 @@ Test(play, a_reader_that_is_not_there_is_refused)
     const char *laid = strstr(p->text, "show field  at wcp");
     cr_expect(laid && laid < no, "%s", p->text);
     cr_expect(eq(ptr, strstr(no, "show field"), NULL), "%s", no);
+    free(p);
+}
+
+/* Out of reach the link is lost; back again, over an attacker's relay, the phone finds the car. */
+Test(play, devices_of_bluetooth_move)
+{
+    struct played *p = malloc(sizeof *p);
+    char arguments[80];
+    for (size_t w = 0; w < sizeof worlds / sizeof worlds[0]; w++) {
+        snprintf(arguments, sizeof arguments, "bond-goes-with-key --world %s", worlds[w]);
+        play(arguments,
+             "distance 200 m from phone to spaak; run 5 s; state phone\n"
+             "distance 300 m from spaak to phone relay; wait OP-06/2; quit\n",
+             p);
+        cr_expect(eq(int, p->code, 0), "%s", p->text);
+        const char *lost = strstr(p->text, "radio down 08");
+        cr_assert(ne(ptr, (void *)lost, NULL), "%s", p->text);
+        cr_expect(strstr(lost, "recognises the vehicle") != NULL, "%s", p->text);
+    }
     free(p);
 }
 

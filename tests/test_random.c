@@ -322,6 +322,13 @@ Test(random, a_failure_is_made_small_and_can_be_repeated)
     cr_expect(eq(int, spaaksim(out, again), 1));
     cr_expect(has(out, "there is no PP-02/8 by spaak"), "%s", out);
     cr_expect(has(out, "1 of 1 faults took effect"), "%s", out);
+    snprintf(again, sizeof again,
+             "run lost.yaml --world virtual --seed %u --seeds 2 --faults o/seed-%u.yaml --out p", seed, seed);
+    cr_expect(eq(int, spaaksim(out, again), 1));
+    snprintf(again, sizeof again, "FAIL  lost under the faults of o/seed-%u.yaml: 2 seeds from %u on, ", seed,
+             seed);
+    cr_expect(has(out, again), "%s", out);
+    cr_expect(not(has(out, "random")), "%s", out);
     snprintf(again, sizeof again, "%s/o", place);
     text = launch_file(again, "junit.xml");
     cr_assert(ne(ptr, text, NULL));

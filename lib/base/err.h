@@ -173,7 +173,7 @@
     X(DK_KEY_MISMATCH, 607, "the device key certificate differs from what was asked for")       \
     X(DK_ANSWER, 608, "an answer without what it must carry")                                   \
     X(DK_LINK_LOST, 610, "the link was lost in the middle of an exchange")                      \
-    X(DK_TIMEOUT, 611, "pairing took too long")                                                 \
+    X(DK_TIMEOUT, 611, "it took too long")                                                      \
     X(DK_UNKNOWN_KEY, 612, "the vehicle does not know this key")                                \
     X(DK_ACCESS, 613, "this party may not reach that mailbox")                                  \
     X(DK_ATTESTATION, 614, "the attestation speaks of another key")                             \

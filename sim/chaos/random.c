@@ -298,11 +298,12 @@ static int sum_up(struct random *x)
     if (interrupted)
         printf("interrupted by %s: %llu of %llu seeds were not finished\n", spawn_signal_name(interrupted),
                (unsigned long long)(x->options->seeds - x->ended), (unsigned long long)x->options->seeds);
-    printf("%s  %s under random faults: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
+    printf("%s  %s under %s%.200s: %llu seeds from %llu on, %llu reached the goal, %llu a clean end, "
            "%llu failed  "
            "(%s world; %.1f s, %.0f seeds a minute; %s/junit.xml)\n",
-           x->failed || interrupted ? "FAIL" : "PASS", x->scenario->name, (unsigned long long)x->ended,
-           (unsigned long long)x->run.seed, (unsigned long long)x->goals,
+           x->failed || interrupted ? "FAIL" : "PASS", x->scenario->name,
+           x->drawn ? "random faults" : "the faults of ", x->drawn ? "" : x->options->faults,
+           (unsigned long long)x->ended, (unsigned long long)x->run.seed, (unsigned long long)x->goals,
            (unsigned long long)(x->ended - x->failed - x->goals), (unsigned long long)x->failed,
            world_names[x->run.world], took_s, took_s > 0 ? (double)x->ended * 60 / took_s : 0, x->out);
     if (!interrupted && x->fired_count == 0) {
@@ -369,7 +370,7 @@ static int run_one(struct random *x)
     struct schedule under = x->given;
     struct trial_result result = {.alone = true};
     char out[FOLDER_PATH + 8], end[40] = "the goal";
-    if (x->drawn)
+    if (x->drawn && !interrupt_heard()) /* then the census may lack what is drawn from */
         draw_schedule(x->scenario, &x->census, x->run.seed, &under);
     schedule_print(x->scenario, &under, stdout);
     snprintf(out, sizeof out, "%s%s", x->run.out ? x->run.out : "out/", x->run.out ? "" : x->scenario->name);
@@ -413,8 +414,9 @@ static bool prepare(struct random *x)
     }
     if (census_take(x->scenario, &x->run, &x->census, problem))
         return true;
-    fprintf(stderr, "spaaksim: %s: %s\n", x->scenario->name, problem);
-    return false;
+    if (!interrupt_heard())
+        fprintf(stderr, "spaaksim: %s: %s\n", x->scenario->name, problem);
+    return interrupt_heard(); /* then no seed begins, and the end is told */
 }
 
 /* Every run finds it lived already. */

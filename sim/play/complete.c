@@ -160,6 +160,16 @@ static void add_fault(struct found *f, const struct play *p, const struct words 
     }
 }
 
+static void add_distance(struct found *f, const struct play *p, const struct words *w)
+{
+    static const char *const details[] = {"from", "to", "loss", "delay", "relay", "jammed", NULL};
+    const char *last = w->word[w->count - 1];
+    if (strcmp(last, "from") == 0 || strcmp(last, "to") == 0)
+        add_all(f, play_names(p));
+    else if (w->count > 1)
+        add_all(f, details);
+}
+
 static void add_wait(struct found *f, const struct play *p, const struct words *w)
 {
     if (w->count == 1)
@@ -170,8 +180,9 @@ static const struct {
     bool (*of)(struct play *p, const struct words *w);
     void (*add)(struct found *f, const struct play *p, const struct words *w);
 } ways[] = {
-    {play_kill, add_names}, {play_start, add_names}, {play_state, add_names}, {play_help, add_topics},
-    {play_cut, add_cut},    {play_heal, add_cut},    {play_fault, add_fault}, {play_wait, add_wait},
+    {play_kill, add_names},  {play_start, add_names}, {play_state, add_names},
+    {play_help, add_topics}, {play_cut, add_cut},     {play_heal, add_cut},
+    {play_fault, add_fault}, {play_wait, add_wait},   {play_distance, add_distance},
 };
 
 static void add_next(struct found *f, const struct play *p, const struct words *w)

@@ -162,7 +162,7 @@ static bool add_detail(struct form *f, char *key, const char *text, const char *
 
 static const char *unit_at(const struct words *w, size_t i)
 {
-    static const char *const units[] = {"us", "ms", "s", NULL};
+    static const char *const units[] = {"us", "ms", "s", "cm", "m", NULL};
     for (size_t k = 0; i < w->count && units[k]; k++)
         if (strcmp(units[k], w->word[i]) == 0)
             return units[k];
@@ -228,6 +228,64 @@ bool play_clear(struct play *p, const struct words *w)
         return false;
     run_clear_faults(p->run);
     note(p, TRACE_NOTE, "takes back the faults of messages");
+    asked(p);
+    return true;
+}
+
+/* ---- distances, in the words of the scenario language ---- */
+
+/* {distance: 40 m, from: phone, to: spaak, relay: true} of the words "distance 40 m from phone to spaak
+ * relay". */
+static bool make_distance(struct play *p, const struct words *w, struct form *f)
+{
+    *f = (struct form){.details = {.kind = TREE_MAP}};
+    f->details.keys = f->keys;
+    f->details.key_marks = f->marks;
+    f->details.items = f->value_list;
+    for (size_t i = 0; i < w->count;) {
+        bool flag = strcmp(w->word[i], "relay") == 0 || strcmp(w->word[i], "jammed") == 0;
+        if (!flag && i + 1 == w->count)
+            return play_wrong(p, "\"%.60s\" lacks its value", w->word[i]);
+        const char *unit = flag ? "" : unit_at(w, i + 2);
+        if (!add_detail(f, w->word[i], flag ? "true" : w->word[i + 1], unit))
+            return play_wrong(p, "too many details");
+        i += flag ? 1 : *unit ? 3 : 2;
+    }
+    return true;
+}
+
+/* The world holds on to what it was told of two devices: their place is the same each time. */
+static struct action *place_of(struct play *p, const struct action *a)
+{
+    size_t i = 0;
+    while (i < p->move_count &&
+           (p->moves[i].member != a->member || p->moves[i].port != a->port || p->moves[i].other != a->other))
+        i++;
+    if (i == PLAY_MOVES)
+        return NULL;
+    p->move_count += i == p->move_count;
+    return &p->moves[i];
+}
+
+bool play_distance(struct play *p, const struct words *w)
+{
+    struct form form;
+    struct action a;
+    struct tree_problem problem = {0};
+    if (w->count < 6)
+        return play_wrong(p, "write it like `distance 40 m from phone to spaak`");
+    if (!make_distance(p, w, &form))
+        return false;
+    language_begin(&p->scenario);
+    if (!read_distance_action(&p->scenario, &form.details, &a, &problem))
+        return play_wrong(p, "%s", problem.text);
+    if (a.when.step[0] || a.when.after_us)
+        return play_wrong(p, "a line is done at once: put `wait STEP` or `run 5 s` before it");
+    struct action *place = place_of(p, &a);
+    if (!place)
+        return play_wrong(p, "more than %d pairs of devices", PLAY_MOVES);
+    *place = a;
+    run_move(p->run, place, now_us(p));
     asked(p);
     return true;
 }

@@ -14,6 +14,8 @@ const struct play_command play_commands[] = {
     {"start", "NAME", "starts who was killed", play_start},
     {"cut", "LINK NAME", "takes a link away from a component", play_cut},
     {"heal", "LINK NAME", "gives it back", play_heal},
+    {"distance", "40 m from NAME to NAME [loss 20] [delay 50 ms] [relay] [jammed]",
+     "so far apart are two devices of Bluetooth, and what is between them", play_distance},
     {"lose", MESSAGE_FORM, "the next such message gets lost, or the Nth, or each", play_fault},
     {"repeat", MESSAGE_FORM " [times N] [after 50 ms]", "comes more than once", play_fault},
     {"delay", MESSAGE_FORM " by 50 ms", "comes later", play_fault},

@@ -16,6 +16,7 @@
 #define PLAY_PROCESS_US 10000000u /* of ours */
 #define PLAY_RUN_MAX_US 86400000000u /* of `run` */
 #define PLAY_SLICE_US   20000u       /* in real time: how long a key or Ctrl-C may wait */
+#define PLAY_MOVES      64           /* pairs of devices whose distance is told */
 #define PLAY_NAMES      (SCENARIO_MEMBERS + RUN_MEDIA)
 
 /* What a stretch of the world's time ended with. */
@@ -60,6 +61,8 @@ struct play {
     unsigned undone; /* commands of the last line */
     size_t told;     /* failures of the run that were said */
     uint64_t broken_us;
+    struct action moves[PLAY_MOVES]; /* the last of each pair */
+    size_t move_count;
     char problem[PLAY_PROBLEM]; /* why the line is wrong */
 };
 
@@ -108,6 +111,7 @@ bool play_done(struct play *p, const struct words *w);
 bool play_kill(struct play *p, const struct words *w);
 bool play_start(struct play *p, const struct words *w);
 bool play_cut(struct play *p, const struct words *w);
+bool play_distance(struct play *p, const struct words *w);
 bool play_heal(struct play *p, const struct words *w);
 bool play_fault(struct play *p, const struct words *w);
 bool play_clear(struct play *p, const struct words *w);

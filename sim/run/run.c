@@ -439,7 +439,7 @@ void run_clear_faults(struct run *r)
 void run_end(struct run *r, uint64_t now_us)
 {
     records_settle(r);
-    if (r->verdict != VERDICT_BLOCKED) {
+    if (r->verdict == VERDICT_PASS) { /* it was begun */
         judge_run(r, now_us);
         r->verdict = r->failure_count ? externals_verdict(r) : VERDICT_PASS;
     }

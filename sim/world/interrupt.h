@@ -3,10 +3,14 @@
 #ifndef sim_world_interrupt_h
 #define sim_world_interrupt_h
 
-/* From now on SIGINT, SIGTERM and SIGHUP are noted instead of ending the program. */
+/* From now on SIGINT, SIGTERM and SIGHUP are noted instead of ending the program, also those that came
+ * blocked. */
 void interrupt_watch(void);
 /* Notes one that was heard in another way. */
 void interrupt_take(int signal_number);
+/* Notes one that waits because it is blocked: for what takes long and has no loop that would hear it. Only
+ * when they are watched. */
+void interrupt_look(void);
 /* The number of the last; 0 for none. */
 int interrupt_heard(void);
 

@@ -202,8 +202,9 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 {
     struct process_world *w = ctx;
     (void)s;
+    if (!interrupt_heard())
+        run_fail(w->run, "interrupted by %s", spawn_signal_name((int)si->ssi_signo));
     interrupt_take((int)si->ssi_signo);
-    run_fail(w->run, "interrupted by %s", spawn_signal_name((int)si->ssi_signo));
     w->give_up = true;
     return 0;
 }
@@ -427,7 +428,10 @@ static bool process_open(struct run *r, const struct scenario *s, const struct r
     w->run = r;
     w->zygote = w->board_fd = w->scratch.lock = -1;
     begin_clock(w);
-    if (!records_open(r) || !open_event(w) || !process_setup_open(w))
+    if (!records_open(r) || !open_event(w) || interrupt_heard() || !process_setup_open(w))
+        return false;
+    interrupt_look();
+    if (interrupt_heard())
         return false;
     r->verdict = VERDICT_PASS;
     if (!start_all(w))

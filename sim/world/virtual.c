@@ -15,8 +15,9 @@
 #include "sim/world/interrupt.h"
 #include "sim/world/world.h"
 
-#define P2_MS      150         /* of ECUs, for tools */
-#define EVENTS_MAX 20000000ull /* a livelock fails instead of hanging */
+#define P2_MS          150         /* of ECUs, for tools */
+#define EVENTS_MAX     20000000ull /* a livelock fails instead of hanging */
+#define TURNS_PER_LOOK 64          /* at signals that are blocked */
 
 struct virtual_world {
     struct virtual *v;
@@ -345,6 +346,8 @@ static bool take_turn(struct run *r, uint64_t until_us, uint64_t quiet_us)
         limit = w->active_us + quiet_us;
     virtual_step(w->v, limit > now ? limit : now);
     run_pump(r, virtual_now_us(w->v));
+    if (w->turns % TURNS_PER_LOOK == 0)
+        interrupt_look();
     if (interrupt_heard()) {
         run_fail(r, "interrupted by %s", spawn_signal_name(interrupt_heard()));
         return false;

@@ -1,9 +1,9 @@
 /* The way between two devices: what a scenario sets of it. Both devices are one metre apart at first.
  *
  * Signal in free space: -59 dBm at one metre, 6 dB less for each doubling; below RADIO_SENSITIVITY_DBM
- * nothing is heard, so that the range is 64 m. A packet that is lost goes again in the next connection
- * interval: loss makes a link slow, and only silence for the supervision time ends it. A relay hears and
- * speaks at either place: to both devices the other is one metre away, whatever the distance. */
+ * nothing is heard, in whole dB, so that the range is 74 m. A packet that is lost goes again in the next
+ * connection interval: loss makes a link slow, and only silence for the supervision time ends it. A relay
+ * hears and speaks at either place: to both devices the other is one metre away, whatever the distance. */
 #ifndef lib_media_ble_radio_h
 #define lib_media_ble_radio_h
 
