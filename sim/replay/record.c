@@ -261,11 +261,11 @@ static bool read_event(struct reading *r, const char *line)
     return true;
 }
 
-bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM])
+bool record_read_trace(struct record *r, char problem[RECORD_PROBLEM])
 {
-    struct reading reading = {.record = r, .path = path, .problem = problem};
+    struct reading reading = {.record = r, .path = r->trace_path, .problem = problem};
     struct stat about;
-    if (stat(path, &about) != 0 && errno == ENOENT)
+    if (stat(r->trace_path, &about) != 0 && errno == ENOENT)
         return true;
     bool ok = read_file(&reading, read_event);
     free(reading.block);

@@ -37,10 +37,10 @@ static bool mark_all(struct player *p, const char *list, char problem[RECORD_PRO
 /* Beside the first file, when its run has left one. */
 static bool read_trace(struct record *r, const char *file, char problem[RECORD_PROBLEM])
 {
-    char path[1000];
     const char *slash = strrchr(file, '/');
-    int n = snprintf(path, sizeof path, "%.*strace.jsonl", slash ? (int)(slash + 1 - file) : 0, file);
-    return n >= (int)sizeof path || record_read_trace(r, path, problem);
+    int n = snprintf(r->trace_path, sizeof r->trace_path, "%.*strace.jsonl",
+                     slash ? (int)(slash + 1 - file) : 0, file);
+    return n >= (int)sizeof r->trace_path || record_read_trace(r, problem);
 }
 
 static bool read_all(struct record *r, const struct replay_options *o, char problem[RECORD_PROBLEM])
