@@ -37,8 +37,10 @@ Test(replay, the_same_seed_repeats_each_end_to_the_byte)
         {"op03", "wcp", 90},        {"op03", "spaak", 90},
         {"op03", "spaak,wcp", 190}, {"op03", "hu", 1},
         {"op03", "bcm", 15},
+        {"owner-pairing", "door", 190}, /* the phone is laid before it, and from it before the pad */
     };
     struct replay_result r;
+    replay_record("owner-pairing", "--world virtual --seed 7");
     replay_record("unlock", "--world virtual --seed 7");
     replay_record("op03", "--world virtual --seed 7");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -170,6 +172,8 @@ Test(replay, a_file_that_is_not_whole_is_refused)
         {"   1.000 ms  door card1 = 00a4\n", ":1: not a line of an apdu.log"},
         {"{\"schema\":1}\n", ":1: not a line of an apdu.log"},
         {"(1767225600.000332) body 3A8#zz\n", ":1: not a line of candump"},
+        {"(1767225600.000332) body 3A8#00\n(1767225600.000400) bdoy 3A8#00\n",
+         ":2: unlock has no bus called \"bdoy\"; a vehicle's are "},
         {"   1.000 ms  pad card1 > 00a40400\n", ":1: unlock has no reader called \"pad\""},
         {"   1.000 ms  bcm card1 > 00a40400\n", ":1: unlock has no reader called \"bcm\""},
         {LINE "00a40400\n", "nothing in the record is said by those who are to be tested"},
@@ -193,6 +197,19 @@ Test(replay, a_file_that_is_not_whole_is_refused)
     cr_expect(replay_has(problem, "nobody in unlock is called \"nobody\""), "%s", problem);
     cr_expect(not(replay_file("unlock", "good.log", "door", 1, false, &r)));
     cr_expect(replay_has(problem, "it takes can.log and apdu.log"), "%s", problem);
+}
+
+Test(replay, a_trace_of_another_scenario_is_refused_by_its_name)
+{
+    static const char call[] =
+        "{\"t_us\":1000,\"component\":\"phone\",\"kind\":\"call\",\"detail\":\"dance 1\"}\n";
+    struct replay_result r;
+    char says[200];
+    replay_write("good.log", LINE "00a40400\n", sizeof LINE + 8);
+    replay_write("trace.jsonl", call, sizeof call - 1);
+    snprintf(says, sizeof says, "%s/trace.jsonl:1: unlock does not call \"dance\" of phone", place);
+    cr_expect(not(replay_file("unlock", "good.log", "phone", 1, false, &r)));
+    cr_expect(begins(problem, says), "%s", problem);
 }
 
 Test(replay, exit_codes)
