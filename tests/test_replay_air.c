@@ -31,6 +31,7 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
          77}, /* refused */
         {"op06-two-phones", "op06-two-phones/dk.log op06-two-phones/can.log", "spaak", 22},
         {"op03", "op03/apdu.log op03/can.log op03/dk.log", "spaak", 100},
+        {"ble-jammed", "ble-jammed/dk.log ble-jammed/apdu.log", "phone", 26}, /* its clock is in Time_Sync */
     };
     struct replay_result r;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
