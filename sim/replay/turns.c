@@ -413,18 +413,30 @@ static void guess(struct player *p)
     }
 }
 
-/* Who carries between bus and card can only be tried with both. */
-static bool check_readers(const struct player *p, char problem[RECORD_PROBLEM])
+/* Who carries between a bus and cards can only be tried with both logs; who does between a bus and Bluetooth
+ * LE too, where one clock has written both. */
+static const char *find_lack(const struct player *p, const struct member *m)
 {
     unsigned port;
     enum matrix_node node;
+    const struct record *r = p->record;
+    if (!stands_on(m, SEGMENT_BODY, &node))
+        return NULL;
+    if (turns_apdu_port(m, PORT_LISTENS, &port) && !(r->apdus && r->frames))
+        return "with cards: it takes can.log and apdu.log";
+    if (turns_radio(m, &port) && p->compare.exact && r->air && !r->frames)
+        return "by Bluetooth LE: dk.log of a seed needs can.log";
+    return NULL;
+}
+
+static bool check_logs(const struct player *p, char problem[RECORD_PROBLEM])
+{
     for (size_t i = 0; i < p->scenario->member_count; i++) {
         const struct member *m = &p->scenario->members[i];
-        if (!p->lives[i] || !turns_apdu_port(m, PORT_LISTENS, &port) || !stands_on(m, SEGMENT_BODY, &node) ||
-            (p->record->apdus && p->record->frames))
+        const char *lack = p->lives[i] ? find_lack(p, m) : NULL;
+        if (!lack)
             continue;
-        snprintf(problem, RECORD_PROBLEM,
-                 "%s speaks on the bus and with cards: it takes can.log and apdu.log", m->name);
+        snprintf(problem, RECORD_PROBLEM, "%s speaks on the bus and %s", m->name, lack);
         return false;
     }
     return true;
@@ -444,7 +456,7 @@ static void sort(struct player *p)
 
 bool turns_make(struct player *p, char problem[RECORD_PROBLEM])
 {
-    bool ok = check_readers(p, problem);
+    bool ok = check_logs(p, problem);
     for (size_t i = 0; ok && i < p->record->count; i++)
         switch (p->record->items[i].kind) {
         case RECORD_FRAME:
