@@ -79,10 +79,13 @@ static long decode(const char *text, uint8_t out[BLE_MTU_MAX])
     return n ? hex_decode(hex, n, out, BLE_MTU_MAX) : -1;
 }
 
+/* As a log has it, "> 0301...", too. */
 static bool describe(const char *text, unsigned number, bool verbose)
 {
     uint8_t sdu[BLE_MTU_MAX];
-    long len = decode(text, sdu);
+    size_t blanks = strspn(text, " \t");
+    bool marked = text[blanks] == '>' || text[blanks] == '<';
+    long len = decode(marked ? text + blanks + 1 : text, sdu);
     if (len <= 0)
         return refuse(text, number, "not hex, or longer than an SDU may be");
     print_message("", span_of(sdu, (size_t)len), verbose);
