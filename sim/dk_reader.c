@@ -11,6 +11,7 @@
 
 #define LINE_MAX_TEXT (2 * BLE_MTU_MAX + DK_LOG_LEAD)
 #define INDENT        "                  "
+#define AROUND        64 /* lines, in which what has left arrives */
 
 struct line {
     struct dk_log_line log;
@@ -172,6 +173,33 @@ static void print_line(const struct line *l, bool verbose)
         printf("%s%s\n", lead, l->log.rest);
 }
 
+static bool is_changed(const struct line *left, const struct line *came)
+{
+    return came->log.kind == DK_LOG_REACHES && !came->paired && left->len == came->len &&
+           strcmp(left->log.who, came->log.other) == 0 && strcmp(left->log.other, came->log.who) == 0;
+}
+
+/* One of that length which nobody has sent, among the lines around; NULL: none. */
+static struct line *find_changed(struct lines *all, size_t left)
+{
+    size_t from = left > AROUND ? left - AROUND : 0;
+    for (size_t i = from; i < all->count && i < left + AROUND; i++)
+        if (is_changed(&all->list[left], &all->list[i]))
+            return &all->list[i];
+    return NULL;
+}
+
+static void print_missing(struct lines *all, size_t left)
+{
+    struct line *came = find_changed(all, left);
+    if (!came) {
+        printf("line %u did not arrive\n", all->list[left].number);
+        return;
+    }
+    came->paired = true;
+    printf("line %u arrived changed, in line %u\n", all->list[left].number, came->number);
+}
+
 static void print_log(struct lines *all, bool verbose)
 {
     for (size_t i = 0; i < all->count; i++)
@@ -181,7 +209,7 @@ static void print_log(struct lines *all, bool verbose)
         print_line(&all->list[i], verbose);
     for (size_t i = 0; i < all->count; i++)
         if (all->list[i].log.kind == DK_LOG_LEAVES && !all->list[i].paired && !all->list[i].log.refused)
-            printf("line %u did not arrive\n", all->list[i].number);
+            print_missing(all, i);
 }
 
 static void free_log(struct lines *all)
