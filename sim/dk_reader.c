@@ -14,6 +14,7 @@
 
 #define LINE_MAX_TEXT (3 * BLE_MTU_MAX + DK_LOG_LEAD) /* hex with a blank after each byte */
 #define INDENT        "                  "
+#define AROUND        64 /* lines, in which what has left arrives */
 
 struct line {
     struct dk_log_line log;
@@ -82,10 +83,13 @@ static long decode(const char *text, uint8_t out[BLE_MTU_MAX])
     return n ? hex_decode(hex, n, out, BLE_MTU_MAX) : -1;
 }
 
+/* As a log has it, "> 0301...", too. */
 static bool describe(const char *text, unsigned number, bool verbose)
 {
     uint8_t sdu[BLE_MTU_MAX];
-    long len = decode(text, sdu);
+    size_t blanks = strspn(text, " \t");
+    bool marked = text[blanks] == '>' || text[blanks] == '<';
+    long len = decode(marked ? text + blanks + 1 : text, sdu);
     if (len <= 0)
         return refuse(text, number, "not hex, or longer than an SDU may be");
     print_message("", span_of(sdu, (size_t)len), verbose);
@@ -178,6 +182,33 @@ static void print_line(const struct line *l, bool verbose)
         printf("%s%s\n", shown, l->log.rest); /* words are checked: they have no other characters */
 }
 
+static bool is_changed(const struct line *left, const struct line *came)
+{
+    return came->log.kind == DK_LOG_REACHES && !came->paired && left->len == came->len &&
+           strcmp(left->log.who, came->log.other) == 0 && strcmp(left->log.other, came->log.who) == 0;
+}
+
+/* One of that length which nobody has sent, among the lines around; NULL: none. */
+static struct line *find_changed(struct lines *all, size_t left)
+{
+    size_t from = left > AROUND ? left - AROUND : 0;
+    for (size_t i = from; i < all->count && i < left + AROUND; i++)
+        if (is_changed(&all->list[left], &all->list[i]))
+            return &all->list[i];
+    return NULL;
+}
+
+static void print_missing(struct lines *all, size_t left)
+{
+    struct line *came = find_changed(all, left);
+    if (!came) {
+        printf("line %u did not arrive\n", all->list[left].number);
+        return;
+    }
+    came->paired = true;
+    printf("line %u arrived changed, in line %u\n", all->list[left].number, came->number);
+}
+
 static void print_log(struct lines *all, bool verbose)
 {
     pair_all(all);
@@ -185,7 +216,7 @@ static void print_log(struct lines *all, bool verbose)
         print_line(&all->list[i], verbose);
     for (size_t i = 0; i < all->count; i++)
         if (all->list[i].log.kind == DK_LOG_LEAVES && !all->list[i].paired && !all->list[i].log.refused)
-            printf("line %u did not arrive\n", all->list[i].number);
+            print_missing(all, i);
 }
 
 static void free_log(struct lines *all)

@@ -348,6 +348,7 @@ Test(dk_log, what_was_changed_or_lost_on_its_way_is_told)
     } rows[] = {
         {"/ < 05020046/d", "did not arrive\n", 13},
         {"s/ < 05020046../ < 0502004600/", "spaak phone < Supplementary First_Approach_RQ, 70 bytes", 14},
+        {"s/ < 05020046../ < 0502004600/", " arrived changed, in line ", 14}, /* and not: did not arrive */
         {"/ > 05020046/d", "spaak phone < Supplementary First_Approach_RQ, 70 bytes", 12},
     };
     run("op06", "--world virtual --seed 7 --quiet");
@@ -358,6 +359,7 @@ Test(dk_log, what_was_changed_or_lost_on_its_way_is_told)
                      0));
         cr_expect(strstr(said, rows[i].says) != NULL, "%s: %s", rows[i].sed, said);
         cr_expect(eq(sz, lines_of(said), rows[i].lines), "%s: %s", rows[i].sed, said);
+        cr_expect(not(strstr(said, "arrived changed") && strstr(said, "did not arrive")), "%s", said);
     }
 }
 
@@ -370,6 +372,7 @@ Test(dk_log, hex_is_read_and_what_is_none_is_refused)
     } rows[] = {
         {"dk 030100020101", 0, "Event notification, 2 bytes: category 01, code 01 BLE_pairing_ready\n"},
         {"dk '03 01:00 02 02 01'", 0, "category 02, code 01\n"},
+        {"dk '> 030100020183'", 0, "category 01, code 83 busy\n"},
         {"dk 0b", 0, "not a DK message, 1 bytes\n"},
         {"dk 050400020102", 0, "Supplementary RKE_Auth_RQ, 2 bytes\n"},
         {"dk 050100020102", 0, "Supplementary Time_Sync, 2 bytes\n"},

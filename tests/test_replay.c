@@ -31,14 +31,21 @@ Test(replay, the_same_seed_repeats_each_end_to_the_byte)
         const char *scenario, *alone;
         size_t messages; /* at least, of those under test */
     } rows[] = {
-        {"unlock", "phone", 10},    {"unlock", "door", 30},
-        {"unlock", "spaak", 20},    {"unlock", "spaak,door", 50},
-        {"unlock", "bcm", 10},      {"op03", "phone,tbe,dos,vos", 26}, /* its password comes by its app */
-        {"op03", "wcp", 90},        {"op03", "spaak", 90},
-        {"op03", "spaak,wcp", 190}, {"op03", "hu", 1},
+        {"unlock", "phone", 10},
+        {"unlock", "door", 30},
+        {"unlock", "spaak", 20},
+        {"unlock", "spaak,door", 50},
+        {"unlock", "bcm", 10},
+        {"op03", "phone,tbe,dos,vos", 26}, /* its password comes by its app */
+        {"op03", "wcp", 90},
+        {"op03", "spaak", 90},
+        {"op03", "spaak,wcp", 190},
+        {"op03", "hu", 1},
         {"op03", "bcm", 15},
+        {"owner-pairing", "door", 190}, /* the phone is laid before it, and from it before the pad */
     };
     struct replay_result r;
+    replay_record("owner-pairing", "--world virtual --seed 7");
     replay_record("unlock", "--world virtual --seed 7");
     replay_record("op03", "--world virtual --seed 7");
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -168,8 +175,13 @@ Test(replay, a_file_that_is_not_whole_is_refused)
         {LINE "00a40400\nhello\n", ":2: not a line of an apdu.log"},
         {"   1.0 ms  door card1 > 00a4\n", ":1: not a line of an apdu.log"},
         {"   1.000 ms  door card1 = 00a4\n", ":1: not a line of an apdu.log"},
-        {"{\"schema\":1}\n", ":1: not a line of an apdu.log"},
+        {"{\"schema\":1}\n", ":1: an event of a trace.jsonl"},
+        {LINE "00a40400\n\n", ":2: an empty line"},
+        {LINE "00a40400\r\n", ":1: the line ends with carriage return and line feed"},
+        {"(1767225600.000332) body 3A8#00\nhello\n", ":2: not a line of candump"},
         {"(1767225600.000332) body 3A8#zz\n", ":1: not a line of candump"},
+        {"(1767225600.000332) body 3A8#00\n(1767225600.000400) bdoy 3A8#00\n",
+         ":2: unlock has no bus called \"bdoy\"; a vehicle's are "},
         {"   1.000 ms  pad card1 > 00a40400\n", ":1: unlock has no reader called \"pad\""},
         {"   1.000 ms  bcm card1 > 00a40400\n", ":1: unlock has no reader called \"bcm\""},
         {LINE "00a40400\n", "nothing in the record is said by those who are to be tested"},
@@ -193,6 +205,34 @@ Test(replay, a_file_that_is_not_whole_is_refused)
     cr_expect(replay_has(problem, "nobody in unlock is called \"nobody\""), "%s", problem);
     cr_expect(not(replay_file("unlock", "good.log", "door", 1, false, &r)));
     cr_expect(replay_has(problem, "it takes can.log and apdu.log"), "%s", problem);
+}
+
+Test(replay, a_trace_of_another_scenario_is_refused_by_its_name)
+{
+    static const char call[] =
+        "{\"t_us\":1000,\"component\":\"phone\",\"kind\":\"call\",\"detail\":\"dance 1\"}\n";
+    struct replay_result r;
+    char says[200];
+    replay_write("good.log", LINE "00a40400\n", sizeof LINE + 8);
+    replay_write("trace.jsonl", call, sizeof call - 1);
+    snprintf(says, sizeof says, "%s/trace.jsonl:1: unlock does not call \"dance\" of phone", place);
+    cr_expect(not(replay_file("unlock", "good.log", "phone", 1, false, &r)));
+    cr_expect(begins(problem, says), "%s", problem);
+}
+
+Test(replay, notes_say_what_is_in_no_record)
+{
+    static const char answer[] = "   1.000 ms  door card1 > 00a40400\n   2.000 ms  door card1 < 9000\n";
+    static const char frames[] = "(1000.000332) body 3A8#0000000000000000\n";
+    struct replay_result r;
+    replay_write("bad.log", answer, sizeof answer - 1);
+    cr_assert(replay_file("unlock", "bad.log", "phone", 1, false, &r), "%s", problem);
+    cr_expect(replay_has(said, "note: phone speaks by \"app\", too"), "%s", said);
+    cr_expect(not(replay_has(said, "no clock in common")), "%s", said);
+    replay_write("bad.log", frames, sizeof frames - 1);
+    cr_assert(replay_file("unlock", "bad.log", "spaak", 1, false, &r), "%s", problem);
+    cr_expect(ne(sz, r.different, 0));
+    cr_expect(replay_has(said, "no clock in common with trace.jsonl"), "%s", said);
 }
 
 Test(replay, exit_codes)
@@ -301,6 +341,16 @@ static struct bus_frame frame(const char *text)
     struct bus_frame f;
     cr_assert(eq(int, bus_frame_parse(text, &f), ERR_OK), "%s", text);
     return f;
+}
+
+Test(replay, what_a_tester_asks_has_its_name)
+{
+    struct compare c = {.roots = true};
+    struct bus_frame f = frame("7A0#0322F190");
+    compare_played_frame(&c, "diagnostic", &f);
+    cr_expect(c.beyond);
+    cr_expect(replay_has(c.why, "goes on with UDS ReadDataByIdentifier F190, "), "%s", c.why);
+    compare_free(&c);
 }
 
 Test(replay, fields_of_frames)

@@ -31,6 +31,7 @@ Test(replay_air, the_same_seed_repeats_each_end_to_the_byte)
          77}, /* refused */
         {"op06-two-phones", "op06-two-phones/dk.log op06-two-phones/can.log", "spaak", 22},
         {"op03", "op03/apdu.log op03/can.log op03/dk.log", "spaak", 100},
+        {"ble-jammed", "ble-jammed/dk.log ble-jammed/apdu.log", "phone", 26}, /* its clock is in Time_Sync */
     };
     struct replay_result r;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -77,6 +78,15 @@ Test(replay_air, who_is_later_than_in_the_record_is_waited_for)
     cr_expect(eq(sz, r.explained, 1), "%s", replay_said);
     cr_expect(zero(sz, r.different + r.open), "%s", replay_said);
     cr_expect(replay_has(replay_said, "Time_Sync: device time: of the phone's own clock"), "%s", replay_said);
+}
+
+Test(replay_air, dk_log_of_a_seed_needs_can_log_for_who_stands_on_a_bus)
+{
+    struct replay_result r;
+    replay_record("op06", "--world virtual --seed 7");
+    cr_expect(not(replay_file("op06", "op06/dk.log", "spaak", 7, true, &r)));
+    cr_expect(replay_has(replay_problem, "spaak speaks on the bus and by Bluetooth LE"), "%s",
+              replay_problem);
 }
 
 Test(replay_air, another_seed_is_another_run)
@@ -325,7 +335,7 @@ Test(replay_air, a_log_that_is_not_whole_is_refused)
         {"   1.000 ms  phone spaak 44D3/random > 0301\n", ":1: no address of a link"},
         {"   1.000 ms  phone spaak - > 0301\n", ":1: an SDU goes over a link"},
         {"   1.0 ms  phone spaak 44D3EB31D262/random > 0301\n", ":1: not a line of a dk.log"},
-        {LINE "> 0301\nhello\n", ":2: not a line of an apdu.log"},
+        {LINE "> 0301\nhello\n", ":2: not a line of a dk.log"},
         {"   1.000 ms  wcp spaak 44D3EB31D262/random > 0301\n",
          ":1: op06 has nobody with Bluetooth called \"wcp\""},
         {"   1.000 ms  p2 spaak 44D3EB31D262/random > 0301\n",

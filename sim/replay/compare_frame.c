@@ -6,6 +6,7 @@
 #include "lib/ccc/apdu.h"
 #include "lib/msg/msg.h"
 #include "lib/msg/reader.h"
+#include "lib/uds/uds.h"
 #include "sim/replay/compare.h"
 
 void compare_free(struct compare *c)
@@ -318,25 +319,39 @@ static void played_whole(struct compare *c, const struct bus_frame *played)
     compare_end(c, why);
 }
 
+/* "Certificate" of our own messages, "UDS ReadDataByIdentifier F190" of a tester's. */
+static void name_message(uint32_t id, struct span pdu, char out[UDS_LINE_MAX + 8])
+{
+    char line[UDS_LINE_MAX];
+    const char *row = matrix_find(id)->name;
+    if (strncmp(row, "UDS_", 4) != 0) {
+        text_copy(out, UDS_LINE_MAX + 8, msg_peek_name(pdu));
+        return;
+    }
+    uds_describe(pdu, line);
+    snprintf(out, UDS_LINE_MAX + 8, "UDS %s", line);
+}
+
 /* An answer to a number that was never asked, or what follows from others' random numbers. */
 void compare_played_frame(struct compare *c, const char *bus, const struct bus_frame *played)
 {
     const struct matrix_row *row = matrix_find(played->id);
     struct compare_stream *s = row && row->kind != MATRIX_FRAME ? stream_of(c, bus, played->id) : NULL;
     struct carried x;
-    char why[COMPARE_TEXT];
+    char why[COMPARE_TEXT], name[UDS_LINE_MAX + 8];
     bool command;
     if (row && row->kind == MATRIX_FRAME)
         played_whole(c, played);
     if (!s || add(&s->recorded, played) != PIECE_WHOLE)
         return;
     struct span pdu = pdu_of(&s->recorded);
-    const char *place = place_of(played->id, &command), *name = msg_peek_name(pdu);
+    const char *place = place_of(played->id, &command);
     bool known = place && parse(command, pdu, &x);
     if (known)
         compare_hear(compare_talk_of(c, place), command, x.apdu);
-    if (!c->roots || (!known && !name))
+    if (!c->roots)
         return;
+    name_message(played->id, pdu, name);
     snprintf(why, sizeof why, "the record goes on with %s, which answers its own numbers",
              known ? reader_type_name(x.type) : name);
     if (!known || x.number || compare_follows(compare_talk_of(c, place), command, x.apdu))

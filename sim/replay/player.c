@@ -124,14 +124,16 @@ void player_wake_at(struct player *p, uint64_t time_us)
     virtual_at(p->v, time_us, wake, p);
 }
 
-/* Not taken, or not yet: offered again until patience ends. False: it is still to come. */
+/* Not taken, or not yet: offered again until patience ends, first when all else of this instant has been: a
+ * card that comes now takes a command of now. False: it is still to come. */
 static bool refused(struct player *p, const struct player_turn *t, enum err e, uint64_t now)
 {
     char name[COMPARE_TEXT] = "a person's hand", text[COMPARE_TEXT];
-    if (p->stuck_us == UINT64_MAX)
+    bool first = p->stuck_us == UINT64_MAX;
+    if (first)
         p->stuck_us = now;
     if (now < p->stuck_us + PLAYER_PATIENCE_US) {
-        player_wake_at(p, now + RETRY_US);
+        player_wake_at(p, first ? now : now + RETRY_US);
         return false;
     }
     if (t->item < p->record->count && t->deed != DEED_FIELD && t->deed != DEED_COME && t->deed != DEED_GO)

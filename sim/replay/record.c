@@ -23,6 +23,7 @@ struct reading {
     int64_t epoch_us;
     uint8_t *block;
     size_t used, cap;
+    bool (*take)(struct reading *r, const char *line); /* of the talk's line before; NULL: of an apdu.log */
 };
 
 static bool refuse(struct reading *r, const char *why)
@@ -128,11 +129,31 @@ static bool read_air(struct reading *r, const char *line)
     return r->record->air = true;
 }
 
+/* NULL, or why a line is of no log at all. */
+static const char *find_stray(const char *line)
+{
+    if (!line[strspn(line, " \t\r")])
+        return "an empty line";
+    if (line[strlen(line) - 1] == '\r')
+        return "the line ends with carriage return and line feed: a line feed alone ends it";
+    return strncmp(line, "{\"schema\":", 10) == 0
+               ? "an event of a trace.jsonl: that is read where it lies beside the first file"
+               : NULL;
+}
+
+/* What is of no form is of the file's. */
 static bool read_talk(struct reading *r, const char *line)
 {
+    const char *why = find_stray(line);
+    if (why)
+        return refuse(r, why);
     if (line[0] == '(')
-        return read_frame(r, line);
-    return dk_log_is_line(line) ? read_air(r, line) : read_apdu(r, line);
+        r->take = read_frame;
+    else if (dk_log_is_line(line))
+        r->take = read_air;
+    else if (strstr(line, " ms "))
+        r->take = read_apdu;
+    return (r->take ? r->take : read_apdu)(r, line);
 }
 
 /* ---- files ---- */
@@ -255,11 +276,11 @@ static bool read_event(struct reading *r, const char *line)
     return true;
 }
 
-bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM])
+bool record_read_trace(struct record *r, char problem[RECORD_PROBLEM])
 {
-    struct reading reading = {.record = r, .path = path, .problem = problem};
+    struct reading reading = {.record = r, .path = r->trace_path, .problem = problem};
     struct stat about;
-    if (stat(path, &about) != 0 && errno == ENOENT)
+    if (stat(r->trace_path, &about) != 0 && errno == ENOENT)
         return true;
     bool ok = read_file(&reading, read_event);
     free(reading.block);

@@ -44,6 +44,7 @@ struct record {
     size_t count, cap;
     uint8_t *blocks[RECORD_FILES]; /* what bytes point into */
     size_t files;
+    char trace_path[1000];          /* what items of the trace have for their file */
     bool apdus, frames, air, trace; /* air: Bluetooth LE */
     bool foreign_clock; /* frames were recorded by another clock than a virtual world's: they begin at 0 */
 };
@@ -54,8 +55,8 @@ bool record_read(struct record *r, const char *path, int64_t epoch_us, char prob
 /* The same of bytes that were a file of that name, which stays the caller's. */
 bool record_read_bytes(struct record *r, const char *name, struct span bytes, int64_t epoch_us,
                        char problem[RECORD_PROBLEM]);
-/* Reads what stands in a trace.jsonl; a file that is not there is no problem. */
-bool record_read_trace(struct record *r, const char *path, char problem[RECORD_PROBLEM]);
+/* Reads what stands in the trace.jsonl of r->trace_path; a file that is not there is no problem. */
+bool record_read_trace(struct record *r, char problem[RECORD_PROBLEM]);
 /* When all are read: into the order of their times. */
 void record_sort(struct record *r);
 void record_free(struct record *r);

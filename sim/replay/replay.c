@@ -6,6 +6,7 @@
 
 #include "lib/host/virtual.h"
 #include "lib/host/work_memo.h"
+#include "lib/media/media.h"
 #include "sim/replay/player.h"
 #include "sim/run/run.h"
 #include "sim/world/past.h"
@@ -38,10 +39,10 @@ static bool mark_all(struct player *p, const char *list, char problem[RECORD_PRO
 /* Beside the first file, when its run has left one. */
 static bool read_trace(struct record *r, const char *file, char problem[RECORD_PROBLEM])
 {
-    char path[1000];
     const char *slash = strrchr(file, '/');
-    int n = snprintf(path, sizeof path, "%.*strace.jsonl", slash ? (int)(slash + 1 - file) : 0, file);
-    return n >= (int)sizeof path || record_read_trace(r, path, problem);
+    int n = snprintf(r->trace_path, sizeof r->trace_path, "%.*strace.jsonl",
+                     slash ? (int)(slash + 1 - file) : 0, file);
+    return n >= (int)sizeof r->trace_path || record_read_trace(r, problem);
 }
 
 static bool read_all(struct record *r, const struct replay_options *o, char problem[RECORD_PROBLEM])
@@ -83,6 +84,34 @@ static void tell_all(FILE *out, const struct player *p, enum compare_result resu
             tell(out, &p->findings[i]);
 }
 
+/* The first of its links of which no run keeps a log; NULL: none. */
+static const char *find_unrecorded(const struct member *m)
+{
+    for (unsigned i = 0; m->class && i < m->class->port_count; i++) {
+        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
+        if (medium && !medium->frames && !medium_talks(medium))
+            return m->class->ports[i].name;
+    }
+    return NULL;
+}
+
+/* What may be behind the differences, and is in no file. */
+static void tell_notes(FILE *out, const struct player *p)
+{
+    for (size_t i = 0; i < p->scenario->member_count; i++) {
+        const struct member *m = &p->scenario->members[i];
+        const char *link = p->lives[i] ? find_unrecorded(m) : NULL;
+        if (link)
+            fprintf(out,
+                    "note: %s speaks by \"%s\", too; what passes there is in no record and is not played\n",
+                    m->name, link);
+    }
+    if (p->record->foreign_clock)
+        fprintf(out,
+                "note: a log of frames of real time has no clock in common with trace.jsonl: when people "
+                "called is guessed\n");
+}
+
 static void report(FILE *out, const struct player *p, const struct replay_options *o)
 {
     tell_all(out, p, COMPARE_DIFFERENT);
@@ -90,6 +119,8 @@ static void report(FILE *out, const struct player *p, const struct replay_option
         tell_all(out, p, COMPARE_EXPLAINED);
     if (p->findings_lost)
         fprintf(out, "and %zu more\n", p->findings_lost);
+    if (p->different)
+        tell_notes(out, p);
     if (p->compare.beyond)
         fprintf(out, "ends here: %s\n", p->compare.why);
     fprintf(out, "%s  %s against %s: %zu messages compared, %zu the same, %zu explained, %zu unexplained",

@@ -177,18 +177,36 @@ static uint64_t before(uint64_t time_us, uint64_t by_us)
     return time_us > by_us ? time_us - by_us : 0;
 }
 
-static void frame(struct player *p, size_t at)
+static bool refuse_bus(const struct player *p, size_t at, char problem[RECORD_PROBLEM])
+{
+    const struct record_item *i = &p->record->items[at];
+    char name[CAN_BUS_NAME], shown[80], known[SEGMENTS * (CAN_BUS_NAME + 2)] = "";
+    size_t used = 0;
+    for (unsigned s = 0; s < SEGMENTS; s++) {
+        can_bus_name(0, (enum segment)s, name);
+        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", s ? ", " : "", name);
+    }
+    text_shown(shown, sizeof shown, i->who);
+    snprintf(problem, RECORD_PROBLEM, "%s:%u: %s has no bus called \"%s\"; a vehicle's are %s", i->file,
+             i->line, p->scenario->name, shown, known);
+    return false;
+}
+
+static bool frame(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 {
     const struct record_item *i = &p->record->items[at];
     unsigned group;
     enum segment segment;
-    if (!find_bus(p, i->who, &group, &segment) || !is_heard(p, group, segment))
-        return;
+    if (!find_bus(p, i->who, &group, &segment))
+        return refuse_bus(p, at, problem);
+    if (!is_heard(p, group, segment))
+        return true;
     if ((p->mine[at] = turns_is_mine(p, i->who, &i->frame)))
-        return;
+        return true;
     struct player_turn *t = add(p, DEED_FRAME, before(i->time_us, wire_time_us(&i->frame)), at, SIZE_MAX);
     t->group = group;
     t->segment = segment;
+    return true;
 }
 
 /* Somebody who is no member under test and has such an end. */
@@ -282,7 +300,22 @@ static const struct action *find_action(const struct player *p, size_t at)
     return NULL;
 }
 
-/* Cards that come and go by their persons' hands. */
+/* The reader at which its person has laid a card before that item; "": none. */
+static const char *find_place(const struct player *p, size_t at, const struct upset_spec *u)
+{
+    const char *who = p->record->items[at].who;
+    while (at-- > 0) {
+        const struct record_item *i = &p->record->items[at];
+        if (i->kind != RECORD_CALL || strcmp(i->who, who) != 0)
+            continue;
+        const struct action *a = strcmp(i->what, u->back) == 0 ? find_action(p, at) : NULL;
+        if (a || strcmp(i->what, u->away) == 0)
+            return a ? a->values[0].text : "";
+    }
+    return "";
+}
+
+/* Cards that come and go by their persons' hands. Who lays one before another reader takes it away first. */
 static void visit(struct player *p, size_t at, size_t member, const struct action *a)
 {
     const struct upset_spec *u = p->scenario->members[member].class->upset;
@@ -290,10 +323,15 @@ static void visit(struct player *p, size_t at, size_t member, const struct actio
     if (!u || !turns_apdu_port(&p->scenario->members[member], PORT_ASKS, &port))
         return;
     uint64_t at_us = p->record->items[at].time_us;
-    if (strcmp(u->back, p->record->items[at].what) == 0 && a && lives(p, find_member(p, a->values[0].text)))
-        add(p, DEED_COME, at_us, at, member)->reader = a->values[0].text;
-    else if (strcmp(u->away, p->record->items[at].what) == 0)
+    bool comes = strcmp(u->back, p->record->items[at].what) == 0 && a,
+         goes = strcmp(u->away, p->record->items[at].what) == 0;
+    const char *from = find_place(p, at, u), *to = comes ? a->values[0].text : "";
+    if ((!comes && !goes) || (comes && strcmp(from, to) == 0))
+        return;
+    if (lives(p, find_member(p, from)))
         add(p, DEED_GO, at_us, at, member);
+    if (comes && lives(p, find_member(p, to)))
+        add(p, DEED_COME, *from ? at_us + NFC_TOUCH_US : at_us, at, member)->reader = to;
 }
 
 static bool call(struct player *p, size_t at, char problem[RECORD_PROBLEM])
@@ -375,18 +413,30 @@ static void guess(struct player *p)
     }
 }
 
-/* Who carries between bus and card can only be tried with both. */
-static bool check_readers(const struct player *p, char problem[RECORD_PROBLEM])
+/* Who carries between a bus and cards can only be tried with both logs; who does between a bus and Bluetooth
+ * LE too, where one clock has written both. */
+static const char *find_lack(const struct player *p, const struct member *m)
 {
     unsigned port;
     enum matrix_node node;
+    const struct record *r = p->record;
+    if (!stands_on(m, SEGMENT_BODY, &node))
+        return NULL;
+    if (turns_apdu_port(m, PORT_LISTENS, &port) && !(r->apdus && r->frames))
+        return "with cards: it takes can.log and apdu.log";
+    if (turns_radio(m, &port) && p->compare.exact && r->air && !r->frames)
+        return "by Bluetooth LE: dk.log of a seed needs can.log";
+    return NULL;
+}
+
+static bool check_logs(const struct player *p, char problem[RECORD_PROBLEM])
+{
     for (size_t i = 0; i < p->scenario->member_count; i++) {
         const struct member *m = &p->scenario->members[i];
-        if (!p->lives[i] || !turns_apdu_port(m, PORT_LISTENS, &port) || !stands_on(m, SEGMENT_BODY, &node) ||
-            (p->record->apdus && p->record->frames))
+        const char *lack = p->lives[i] ? find_lack(p, m) : NULL;
+        if (!lack)
             continue;
-        snprintf(problem, RECORD_PROBLEM,
-                 "%s speaks on the bus and with cards: it takes can.log and apdu.log", m->name);
+        snprintf(problem, RECORD_PROBLEM, "%s speaks on the bus and %s", m->name, lack);
         return false;
     }
     return true;
@@ -406,11 +456,11 @@ static void sort(struct player *p)
 
 bool turns_make(struct player *p, char problem[RECORD_PROBLEM])
 {
-    bool ok = check_readers(p, problem);
+    bool ok = check_logs(p, problem);
     for (size_t i = 0; ok && i < p->record->count; i++)
         switch (p->record->items[i].kind) {
         case RECORD_FRAME:
-            frame(p, i);
+            ok = frame(p, i, problem);
             break;
         case RECORD_COMMAND:
         case RECORD_ANSWER:
