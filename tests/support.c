@@ -82,7 +82,7 @@ static enum err bench_tell(struct node *n, unsigned port, const char *address, c
         snprintf(b->told_all + used, sizeof b->told_all - used, "; %s", b->told);
     if (b->on_tell)
         b->on_tell(b, address, news);
-    return b->tell;
+    return b->untold && strstr(news, b->untold) ? ERR_NO_SPACE : b->tell;
 }
 
 /* Done at once; its result comes with the time that passes next. */

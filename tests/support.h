@@ -44,6 +44,7 @@ struct bench {
     size_t told_count;   /* by env_tell; the last is kept */
     char told[160];      /* "nfc open wcp" */
     char told_all[4096]; /* each behind "; ", while there is room */
+    const char *untold;  /* what contains this is refused with NO_SPACE; NULL: nothing */
     enum err tell;       /* what it gets for an answer */
     /* hears it, too; NULL: nobody. It may not answer before it has returned */
     void (*on_tell)(struct bench *b, const char *address, const char *words);

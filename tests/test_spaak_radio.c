@@ -372,6 +372,40 @@ Test(spaak_radio, who_does_not_pair_ends_for_those_who_wait)
     cr_expect(paired, "the phone has its answer within its patience");
 }
 
+/* The radio has room for few: what it was given goes with the link, however that ends. */
+Test(spaak_radio_ends, the_data_of_a_phone_go_with_its_link)
+{
+    static const struct {
+        const char *name, *news;
+        unsigned ms;
+    } over[] = {
+        {"the phone goes", "down 13", 0},
+        {"the pairing fails", "auth-failed 04", 0},
+        {"nobody pairs", NULL, 30100},
+    };
+    for (size_t i = 0; i < COUNT(over); i++) {
+        begin();
+        approach(ANSWERED);
+        cr_expect(eq(int, was_told("forget-oob"), false), "%s: too early", over[i].name);
+        if (over[i].news)
+            news(PEER, over[i].news);
+        for (unsigned t = 0; t < over[i].ms; t += 100)
+            unlock_pass(u, 100);
+        cr_expect(was_told("radio forget-oob " PEER), "%s: %s", over[i].name, u->b.told_all);
+        finish();
+    }
+}
+
+Test(spaak_radio, without_room_for_the_data_of_a_phone_there_is_no_pairing)
+{
+    u->b.untold = "oob-of";
+    approach(ANSWERED);
+    cr_expect(eq(int, paired, false), "no answer: the phone cannot pair");
+    cr_expect(was_told("radio disconnect 13 " PEER), "%s", u->b.told_all);
+    cr_expect(eq(sz, bench_count(&u->b, TRACE_FAIL, ERR_NO_SPACE), 1));
+    cr_expect(eq(int, was_told("forget-oob"), false), "it has none");
+}
+
 /* ---- the bond ---- */
 
 static void resolvable(char out[BLE_ADDRESS_TEXT])

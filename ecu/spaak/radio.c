@@ -145,9 +145,21 @@ static unsigned find(const struct spaak *s, const char *peer)
     return i;
 }
 
+/* The radio keeps them by address, and has room for few. */
+static void forget_oob(struct spaak *s, const struct spaak_link *l)
+{
+    struct ble_said said = {.level = 0};
+    char words[BLE_WORDS];
+    if (!l->gave_oob || !s->radio.up || ble_address_read(l->peer, &said.address))
+        return;
+    ble_tell_write(BLE_TELL_FORGET_OOB, &said, words);
+    env_tell(s->env, SPAAK_PORT_RADIO, "", words); /* refused: the radio is gone, and they with it */
+}
+
 static void forget(struct spaak *s, unsigned link)
 {
     struct spaak_link *l = &s->radio.links[link];
+    forget_oob(s, l);
     env_timer_set(s->env, SPAAK_TIMER_LINK + link, ENV_NEVER);
     vehicle_approach_wipe(&l->approach);
     *l = (struct spaak_link){.used = false};

@@ -29,6 +29,7 @@ struct spaak_link {
     char peer[BLE_ADDRESS_TEXT]; /* its address on the link */
     bool bonded;                 /* encrypted with the bond of key_id */
     uint8_t key_id[ENDPOINT_KEY_ID];
+    bool gave_oob;            /* our radio has the phone\'s out-of-band data, until the link is over */
     unsigned level, key_size; /* of the link */
     uint64_t up_us;
     unsigned oob_number;       /* not 0: waits for its turn to have our out-of-band data, lowest first */

@@ -154,15 +154,19 @@ void radio_next_oob(struct spaak *s)
         set_timer(s, (unsigned)r->oob_of);
 }
 
-static void add_oob(struct spaak *s, const struct spaak_link *l, const struct approach_oob *oob)
+/* Without them in the radio a phone that has others would not be found out: then there is no pairing. */
+static enum err add_oob(struct spaak *s, struct spaak_link *l, const struct approach_oob *oob)
 {
     struct ble_said said = {.level = 0};
-    if (ble_address_read(l->peer, &said.address))
-        return;
+    enum err e = ble_address_read(l->peer, &said.address);
+    if (e)
+        return e;
     memcpy(said.confirm, oob->confirm, sizeof oob->confirm);
     memcpy(said.key, oob->random, sizeof oob->random);
-    radio_tell(s, "", BLE_TELL_OOB_OF, &said);
+    e = radio_tell(s, "", BLE_TELL_OOB_OF, &said);
+    l->gave_oob = !e;
     OPENSSL_cleanse(&said, sizeof said);
+    return e;
 }
 
 static struct approach_step store_bond(struct spaak *s, unsigned link, const struct approach_bond *bond)
@@ -216,7 +220,8 @@ static void do_one(struct spaak *s, unsigned link, const struct approach_step *s
         radio_next_oob(s);
         break;
     case APPROACH_ADD_OOB:
-        add_oob(s, l, step->oob);
+        if (add_oob(s, l, step->oob))
+            radio_leave(s, link);
         break;
     case APPROACH_READY:
         memcpy(l->key_id, l->approach.key_id, sizeof l->key_id);

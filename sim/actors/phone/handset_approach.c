@@ -116,7 +116,7 @@ static bool pair_at_once(struct phone *p)
     struct ble_said said = {.level = 0};
     if (!phone_attack_kept(p, said.confirm, said.key) || ble_address_read(p->radio.vehicle, &said.address))
         return false;
-    handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
+    p->radio.gave_oob = handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said) == ERR_OK;
     handset_radio_tell(p, p->radio.vehicle, BLE_TELL_PAIR, &nothing);
     return true;
 }
@@ -155,7 +155,7 @@ static void add_oob(struct phone *p, const struct approach_oob *oob)
     memcpy(said.confirm, oob->confirm, sizeof oob->confirm);
     memcpy(said.key, oob->random, sizeof oob->random);
     if (phone_attack_theirs(p, said.confirm, said.key))
-        handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said);
+        p->radio.gave_oob = handset_radio_tell(p, "", BLE_TELL_OOB_OF, &said) == ERR_OK;
     OPENSSL_cleanse(&said, sizeof said);
 }
 

@@ -189,11 +189,24 @@ static void judge_end(struct phone *p)
 }
 
 /* The link is gone, or never came. */
+/* The radio keeps them by address, and has room for few. */
+static void forget_oob(struct phone *p)
+{
+    struct ble_said said = {.level = 0};
+    char words[BLE_WORDS];
+    if (!p->radio.gave_oob || !p->radio.up || ble_address_read(p->radio.vehicle, &said.address))
+        return;
+    p->radio.gave_oob = false;
+    ble_tell_write(BLE_TELL_FORGET_OOB, &said, words);
+    env_tell(p->env, PHONE_PORT_RADIO, "", words); /* refused: the radio is gone, and they with it */
+}
+
 void handset_radio_down(struct phone *p)
 {
     struct phone_radio *r = &p->radio;
     bool reached = r->state == RADIO_CONNECTED;
     judge_end(p);
+    forget_oob(p);
     device_approach_wipe(&r->approach);
     r->pairs = r->bonded = false;
     *r->vehicle = '\0';

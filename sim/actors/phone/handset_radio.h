@@ -66,6 +66,7 @@ struct phone_radio {
     bool distrusts;                 /* the vehicle did not know it: the next approach is a first one */
     char vehicle[BLE_ADDRESS_TEXT]; /* its address on the link */
     uint16_t spsm;
+    bool gave_oob; /* our radio has the vehicle's out-of-band data, until the link is over */
     struct device_approach approach;
     uint64_t ready_us; /* the link is READY since then; 0: it is not */
     bool refused;      /* the link has ended, or ends, because one of the two does not want it */
