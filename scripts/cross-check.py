@@ -4,6 +4,7 @@ each side's secrets, with python3-cryptography and curve arithmetic written here
 line for each agreement; exit status 1 at the first disagreement.
 
     build/tests/record_exchange | scripts/cross-check.py
+    scripts/cross-check.py --example docs/apdu.md      # the page's two transactions, number for number
 """
 import hashlib
 import json
@@ -11,6 +12,7 @@ import sys
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import cmac, hashes
     from cryptography.hazmat.primitives.asymmetric import ec, utils
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -209,7 +211,143 @@ def fast(r, vehicle, device):
     unprotect([okm[16:32], okm[32:48]], r["fast_exchange"], 1, bytes(16), False)
 
 
+# ---- the transactions of docs/apdu.md ----
+class Page:
+    """The page's code block in no language: a name at the margin, hex behind it and on the lines below."""
+
+    def __init__(self, path):
+        self.rows, self.compared = {}, set()
+        name, fenced, plain = None, False, False
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("```"):
+                    fenced, plain = not fenced, line.strip() == "```"
+                elif fenced and plain and line.strip():
+                    words = line.split()
+                    name = words.pop(0) if not line[0].isspace() else name
+                    self.rows[name] = self.rows.get(name, "") + "".join(words)
+        self.rows = {n: bytes.fromhex(h) for n, h in self.rows.items()}
+
+    def __getitem__(self, name):
+        return self.rows[name]
+
+    def agree(self, name, ours):
+        self.compared.add(name)
+        agree(name, ours, self.rows[name])
+
+    def used(self, *names):
+        self.compared.update(names)
+
+    def agree_all_was_compared(self):
+        left = sorted(self.rows.keys() - self.compared)
+        if left or not self.rows:
+            print("DIFFERS nothing is known of " + (", ".join(left) or "any number"))
+            sys.exit(1)
+
+
+def put(tag, value):
+    return tag.to_bytes(1, "big") + bytes([len(value)]) + value
+
+
+def agree_auth0(page, kind):
+    """Both ends' ephemeral points, tid, flag: the command and its answer are made of these and nothing else."""
+    raw, answer = page[kind + ".auth0"], page[kind + ".auth0_answer"]
+    sent, got = tlvs(raw[5:-1]), tlvs(answer[:-2])
+    data = put(0x5C, b"\x01\x00") + put(0x87, sent["87"]) + put(0x4C, sent["4c"]) + put(0x4D, page["vehicle_id"])
+    p1 = b"\x01" if kind == "fast" else b"\x00"
+    page.agree(kind + ".auth0", b"\x80\x80" + p1 + b"\x01" + bytes([len(data)]) + data + b"\0")
+    end = put(0x9D, page["fast.cryptogram"]) if kind == "fast" else b""
+    page.agree(kind + ".auth0_answer", put(0x86, got["86"]) + end + b"\x90\0")
+    agree(kind + ".auth0_answer has a point", encode(decode(got["86"])), got["86"])
+    esk = ec.derive_private_key(int.from_bytes(page[kind + ".vehicle_esk"], "big"), ec.SECP256R1())
+    n = esk.public_key().public_numbers()
+    agree(kind + ".vehicle_esk belongs to 87", encode((n.x, n.y)), sent["87"])
+    page.used(kind + ".vehicle_esk")
+    return esk, got["86"], sent["87"][1:33], got["86"][1:33], sent["4c"], raw[2:4]
+
+
+def agree_exchange(page, kind, keys):
+    raw, answer = page[kind + ".exchange"], page[kind + ".exchange_answer"]
+    cipher = raw[5:-9]
+    t = mac(keys[1], bytes(16), cipher)
+    page.agree(kind + ".exchange_icv", ecb(keys[0], bytes(15) + b"\1"))
+    page.agree(kind + ".exchange", b"\x84\xC9\0\0" + bytes([len(cipher) + 8]) + cipher + t[:8] + b"\0")
+    page.agree(kind + ".exchange_plain", cbc(keys[0], page[kind + ".exchange_icv"], cipher))
+    page.agree(kind + ".mcv", t)
+    cipher = answer[:-10]
+    page.agree(kind + ".exchange_answer_icv", ecb(keys[0], b"\x80" + bytes(14) + b"\1"))
+    page.agree(kind + ".exchange_answer", cipher + mac(keys[2], t, cipher)[:8] + b"\x90\0")
+    page.agree(kind + ".exchange_answer_plain", cbc(keys[0], page[kind + ".exchange_answer_icv"], cipher))
+
+
+def agree_keys(page, kind, okm):
+    keys = [okm[:16], okm[16:32], okm[32:48]]
+    for name, key in zip(("kenc", "kmac", "krmac"), keys):
+        page.agree(f"{kind}.{name}", key)
+    return keys
+
+
+def agree_signature(page, name, key, usage, shared, signature):
+    vehicle_x, endpoint_x, tid = shared
+    signed = (put(0x4D, page["vehicle_id"]) + put(0x86, endpoint_x) + put(0x87, vehicle_x) + put(0x4C, tid) +
+              put(0x93, bytes.fromhex(usage)))
+    page.agree(name, signed)
+    public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), page[key])
+    der = utils.encode_dss_signature(int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big"))
+    try:
+        public.verify(der, signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        print(f"DIFFERS the signature by {key}")
+        sys.exit(1)
+    page.used(key)
+    print(f"agree   the signature by {key}")
+
+
+def agree_auth1(page, keys, shared):
+    signature = page["standard.auth1"][7:-1]
+    page.agree("standard.auth1", b"\x80\x81\0\0\x42" + put(0x9E, signature) + b"\0")
+    agree_signature(page, "standard.signed_by_vehicle", "vehicle_pk", "415D9569", shared, signature)
+    cipher = page["standard.auth1_answer"][:-10]
+    page.agree("standard.auth1_answer_icv", ecb(keys[0], b"\x80" + bytes(15)))
+    page.agree("standard.auth1_answer", cipher + mac(keys[2], bytes(16), cipher)[:8] + b"\x90\0")
+    plain = cbc(keys[0], page["standard.auth1_answer_icv"], cipher)
+    page.agree("standard.auth1_answer_plain", plain)
+    signature = tlvs(plain[:plain.rindex(b"\x80")])["9e"]
+    agree_signature(page, "standard.signed_by_device", "device_pk", "4E887B4C", shared, signature)
+
+
+def check_example(path):
+    page = Page(path)
+    esk, peer, vehicle_x, endpoint_x, tid, flag = agree_auth0(page, "standard")
+    z = esk.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), peer))
+    page.agree("standard.z", z)
+    page.agree("standard.kdh", X963KDF(hashes.SHA256(), 32, tid).derive(z))
+    for label in ("volatile", "persistent"):
+        page.agree("standard.info_" + label, vehicle_x + endpoint_x + tid + b"\x5e" + flag + label.title().encode() +
+                   b"\x5c\x02\x01\x00")
+    keys = agree_keys(page, "standard", hkdf(page["standard.kdh"], page["standard.info_volatile"], 48))
+    page.agree("kpersistent", hkdf(page["standard.kdh"], page["standard.info_persistent"], 32))
+    agree_auth1(page, keys, (vehicle_x, endpoint_x, tid))
+    agree_exchange(page, "standard", keys)
+    _, _, vehicle_x, endpoint_x, tid, flag = agree_auth0(page, "fast")
+    page.agree("versions", b"\x01\0")
+    page.agree("fast.info", page["vehicle_pk"][1:33] + b"VolatileFast" + page["vehicle_id"] + page["device_pk"][1:33] +
+               b"\x5e" + put(0x5C, page["versions"]) + put(0x5C, b"\x01\0") + vehicle_x + tid + flag + endpoint_x)
+    okm = hkdf(page["kpersistent"], page["fast.info"], 64)
+    page.agree("fast.cryptogram", okm[:16])
+    agree_exchange(page, "fast", agree_keys(page, "fast", okm[16:]))
+    page.used("vehicle_id")
+    page.agree_all_was_compared()
+
+
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "--example":
+        try:
+            check_example(sys.argv[2])
+        except (KeyError, IndexError, ValueError) as e:
+            print(f"DIFFERS a number is missing, or is none: {e}")
+            return 1
+        return 0
     if len(sys.argv) > 1:
         print(__doc__)
         return 0 if sys.argv[1] in ("-h", "--help") else 2

@@ -11,12 +11,16 @@
 #include "sim/language/tree.h"
 
 static const struct explanation rows[] = {
-    {ERR_TRUNCATED, "a length that promises more than there is; a cut or corrupted message",
-     "the bytes, with --bytes, at the event before"},
+    {ERR_TRUNCATED,
+     "a length that promises more than there is; a cut or corrupted message; of AUTH1's answer also a "
+     "channel with a wrong counter (its ICV damages the first block), or an answer without a MAC",
+     "the bytes, with --bytes, at the event before; docs/apdu.md on the channels"},
     {ERR_TRAILING_BYTES, "a sender that appends something, or a length that is too small",
      "the bytes, with --bytes, at the event before"},
-    {ERR_NO_SPACE, "a value that is longer than its class declares",
-     "value_max and message_max of the class"},
+    {ERR_NO_SPACE,
+     "a value or message that is longer than its class declares, or than what it is written into: a block of "
+     "WRITE DATA, an answer of EXCHANGE",
+     "value_max and message_max of the class; docs/limits.md; docs/apdu.md for the APDUs"},
     {ERR_BAD_SYNTAX, "a text that was typed or configured wrongly",
      "the line or file that is named beside it"},
     {ERR_BAD_ARGUMENT, "a word, a number or an address that the other side does not know",
@@ -71,8 +75,10 @@ static const struct explanation rows[] = {
     {ERR_KEY_NOT_P256, "a key of another curve or kind", "openssl x509 -text, or openssl req -text"},
     {ERR_KEY_INVALID, "a forged or damaged public key", "who sent it, and what faults the scenario has"},
     {ERR_SIGNATURE_INVALID,
-     "a message that was changed on the way, a signer with another key, another certificate",
-     "corrupt faults, rogue nodes and clients; docs/messages.md on what a signature covers"},
+     "a message that was changed on the way, a signer with another key, another certificate; of an APDU's "
+     "answer an R-MAC that does not fit: other session keys, another chaining value, SW in the applet's",
+     "corrupt faults, rogue nodes and clients; docs/messages.md on what a signature covers, docs/apdu.md on "
+     "session keys"},
     {ERR_CERT_EXPIRED, "a certificate that ended before the wall clock of the run",
      "its dates; `given` of the scenario"},
     {ERR_CERT_NOT_YET_VALID, "a wall clock that stands too early",

@@ -1,5 +1,6 @@
 /* Second implementations that share nothing with ours: scripts/cross-check.py derives the keys of a recorded
- * pairing, scripts/check-messages.py verifies the example of docs/messages.md and the messages of a run. */
+ * pairing and of the transactions of docs/apdu.md, scripts/check-messages.py verifies the example of
+ * docs/messages.md and the messages of a run. */
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdio.h>
@@ -80,6 +81,50 @@ Test(cross_check, changes_are_noticed)
         CHECK(rc, out, PAIRING, launch_build(), changes[i].sed);
         cr_expect(eq(int, rc, 1), "%s", changes[i].changed);
         cr_expect(strstr(out, changes[i].message) != NULL, "%s: %s", changes[i].changed, out);
+    }
+}
+
+/* ---- the page of the APDUs ---- */
+
+#define APDUS "sed '%s' docs/apdu.md | python3 scripts/cross-check.py --example /dev/stdin"
+
+static const struct {
+    const char *changed, *sed, *message; /* message NULL: all agrees */
+} apdu_pages[] = {
+    {"nothing", "", NULL},
+    {"the flag", "s/^\\(standard.auth0 *8080000\\)1/\\17/", "DIFFERS standard.auth0"},
+    {"the ephemeral key", "s/^\\(standard.vehicle_esk *\\)6f/\\16e/", "DIFFERS standard.vehicle_esk"},
+    {"Kdh", "s/^\\(standard.kdh *\\)1c/\\11d/", "DIFFERS standard.kdh"},
+    {"the agreed version", "s/696c655c020100$/696c655c020101/", "DIFFERS standard.info_volatile"},
+    {"the version in both", "s/7374656e745c020100$/7374656e745c0201005c020100/",
+     "DIFFERS standard.info_persistent"},
+    {"Krmac", "s/^\\(standard.krmac *\\)96/\\197/", "DIFFERS standard.krmac"},
+    {"Kpersistent", "s/^\\(kpersistent *\\)01/\\100/", "DIFFERS kpersistent"},
+    {"the vehicle's signature", "s/^\\(standard.auth1 *80810000429e40\\)be/\\1bf/",
+     "DIFFERS the signature by vehicle_pk"},
+    {"the device's key", "s/^\\(device_pk *042\\)f/\\1e/", "DIFFERS"},
+    {"the R-MAC of AUTH1", "s/242decf46bde99000$/242decf46bde89000/", "DIFFERS standard.auth1_answer"},
+    {"a chaining value", "s/^\\(standard.mcv *\\)47/\\146/", "DIFFERS standard.mcv"},
+    {"the cryptogram", "s/^\\(fast.cryptogram *\\)8e/\\18f/", "DIFFERS fast.auth0_answer"},
+    {"the C-MAC of EXCHANGE", "s/^\\(fast.exchange  *84c900001806\\)f0/\\1f1/", "DIFFERS fast.exchange"},
+    {"what was read", "s/^\\(fast.exchange_answer_plain *010\\)1/\\12/",
+     "DIFFERS fast.exchange_answer_plain"},
+    {"a number of which nothing is known", "s/^versions /fast.other 00\\nversions /",
+     "DIFFERS nothing is known of fast.other"},
+    {"no numbers", "s/^```$//", "DIFFERS"},
+};
+
+Test(cross_check, the_transactions_of_the_page_are_computed_anew)
+{
+    char out[8192];
+    int rc;
+    for (size_t i = 0; i < sizeof apdu_pages / sizeof apdu_pages[0]; i++) {
+        CHECK(rc, out, APDUS, apdu_pages[i].sed);
+        cr_expect(eq(int, rc, apdu_pages[i].message ? 1 : 0), "%s: %s", apdu_pages[i].changed, out);
+        if (apdu_pages[i].message)
+            cr_expect(strstr(out, apdu_pages[i].message) != NULL, "%s: %s", apdu_pages[i].changed, out);
+        else
+            cr_expect(eq(sz, count(out, "agree "), 44), "%s", out);
     }
 }
 
