@@ -212,7 +212,7 @@ Test(external_air, what_is_so_already_is_done_when_it_is_asked)
     need_python();
     launch_directory(directory);
     launch_run(out, sizeof out,
-               "sed '/call: bluetooth/s/at: start, after: 300 ms/at: OP-06\/5/; s/^name: .*/name: outside/' "
+               "sed '/call: bluetooth/s|at: start, after: 300 ms|at: OP-06/5|; s/^name: .*/name: outside/' "
                "scenarios/op06/passive-entry.yaml >%s/outside.yaml",
                directory);
     run_with(directory, NULL, "", example, "--comes 2", &o);
