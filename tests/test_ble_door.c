@@ -295,6 +295,62 @@ Test(ble_door, bad_bytes_are_refused_with_a_reason_and_harm_nobody_else)
         check(&rows[i]);
 }
 
+/* ---- which attribute, which link ---- */
+
+/* Core Specification, volume 3 part F, 3.4.4.1: the handle in an error is the first of the request. */
+Test(ble_door, an_attribute_is_found_within_the_handles_of_the_request)
+{
+    static const struct {
+        const char *request, *answer;
+    } reads[] = {
+        {"07 001a 01 1500 0400 08 0100 ffff a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000b 01 0600 0400 09 04 0100 0080"},
+        {"07 001a 01 1500 0400 08 0100 0100 a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000b 01 0600 0400 09 04 0100 0080"},
+        {"07 001a 01 1500 0400 08 0000 ffff a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000a 01 0500 0400 01 08 0000 01"},
+        {"07 001a 01 1500 0400 08 0000 0000 a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000a 01 0500 0400 01 08 0000 01"},
+        {"07 001a 01 1500 0400 08 0200 0100 a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000a 01 0500 0400 01 08 0200 01"},
+        {"07 001a 01 1500 0400 08 0200 ffff a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000a 01 0500 0400 01 08 0200 0a"},
+        {"07 001a 01 1500 0400 08 3412 ffff a380f9e51e6be48b3a4b239e30a1b5d3",
+         "07 000a 01 0500 0400 01 08 3412 0a"},
+        {"07 000c 01 0700 0400 08 0100 ffff 0028", "07 000a 01 0500 0400 01 08 0100 0a"},
+    };
+    begin();
+    int fd = knock();
+    reach(fd, LINKED);
+    for (size_t i = 0; i < sizeof reads / sizeof reads[0]; i++) {
+        say_hex(fd, reads[i].request);
+        expect_frame(fd, reads[i].answer);
+    }
+    close(fd);
+    stage_finish();
+}
+
+/* Connects that are lost on the air leave gaps, and the number is the central's to choose. */
+Test(ble_door, a_link_may_have_any_number)
+{
+    static const char *const numbers[] = {"00", "c8", "c8", "01", "ff"};
+    char hex[80];
+    begin();
+    int fd = knock();
+    reach(fd, GREETED);
+    scan(fd);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        snprintf(hex, sizeof hex, "03 000f %s 01 eeddccbbaa7b 01 55443322114a", numbers[i]);
+        say_hex(fd, hex);
+        snprintf(hex, sizeof hex, "04 0001 %s", numbers[i]);
+        expect_frame(fd, hex);
+        snprintf(hex, sizeof hex, "05 0002 %s 13", numbers[i]);
+        say_hex(fd, hex);
+    }
+    close(fd);
+    stage_finish();
+}
+
 /* ---- one name, one device ---- */
 
 Test(ble_door, the_second_of_one_name_is_refused_until_the_first_has_gone)

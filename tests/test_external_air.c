@@ -172,6 +172,58 @@ Test(external_air, it_goes_on_with_the_key_of_our_phone)
     }
 }
 
+/* What it was asked keeps the run open, also after the last that the scenario does: it has --wait. */
+Test(external_air, who_is_let_come_has_its_time)
+{
+    static const char asked[] = "external  now phone: come, phone to spaak: 300 0 0 0 0 ";
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    run_with(directory, "passive-entry --wait 20", "", example, "--comes 2 --tarries 2.5", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, asked) != NULL, "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "phone: come, phone to spaak: 20000") == NULL, "%s", o.launch.text);
+    expect_count(directory, "trace.jsonl", "the doors are unlocked", 2);
+    expect_count(directory, "trace.jsonl", "nothing has come of it", 0);
+    launch_remove(directory);
+}
+
+/* And no more than that. */
+Test(external_air, who_does_not_come_again_is_not_waited_for_any_longer)
+{
+    static struct outcome o;
+    char directory[64];
+    need_python();
+    launch_directory(directory);
+    run_with(directory, "passive-entry --wait 4", "", example, "", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 1), "%s", o.launch.text);
+    expect_count(directory, "trace.jsonl", "come, phone to spaak: 300 0 0 0 0: nothing has come of it", 1);
+    launch_remove(directory);
+}
+
+/* The doors are open by its link: who has one has Bluetooth on. */
+Test(external_air, what_is_so_already_is_done_when_it_is_asked)
+{
+    static struct outcome o;
+    char directory[64], out[500];
+    need_python();
+    launch_directory(directory);
+    launch_run(out, sizeof out,
+               "sed '/call: bluetooth/s|at: start, after: 300 ms|at: OP-06/5|; s/^name: .*/name: outside/' "
+               "scenarios/op06/passive-entry.yaml >%s/outside.yaml",
+               directory);
+    run_with(directory, NULL, "", example, "--comes 2", &o);
+    cr_expect(eq(int, o.phone, 0), "%s", o.said);
+    cr_expect(eq(int, o.run, 0), "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "external  phone: bluetooth state=on is done: it has a link\n") != NULL,
+              "%s", o.launch.text);
+    cr_expect(strstr(o.launch.text, "now phone: bluetooth") == NULL, "%s", o.launch.text);
+    launch_remove(directory);
+}
+
 /* There nobody greets, and no token is handed out. */
 Test(external_air, a_socket_at_a_place_of_ones_own_needs_no_greeting)
 {

@@ -52,11 +52,12 @@ class Handset:
         key = self.phone.applet.usable()
         return bluetooth.resolves(key.radio[0xD0], address) if key else ad.startswith(PAIRING)
 
-    def come(self, last):
+    def come(self, last, tarries_s):
         """Near, for a while or until the link is gone."""
         vehicle = self.air.scan(self.is_ours, PATIENCE_S)
         if not vehicle:
             raise TimeoutError("no vehicle is heard")
+        time.sleep(tarries_s)
         print("phone: hears its vehicle at %s" % vehicle[1:].hex())
         link = bluetooth.Link(self.air, vehicle)
         if self.bond:
@@ -158,6 +159,7 @@ def main():
     options.add_argument("parameters")
     options.add_argument("--password")
     options.add_argument("--comes", type=int, default=1, help="how often it comes near")
+    options.add_argument("--tarries", type=float, default=0, help="seconds before it connects, when it comes again")
     chosen = options.parse_args()
     try:
         with open(chosen.parameters, encoding="utf-8") as f:
@@ -170,7 +172,7 @@ def main():
         handset = Handset(connect(parameters), phone)
         for n in range(1, chosen.comes + 1):
             try:
-                handset.come(n == chosen.comes)
+                handset.come(n == chosen.comes, chosen.tarries if n > 1 else 0)
             except bluetooth.Lost as e:  # it may come again
                 print("phone: %s" % e)
     except (bluetooth.Failed, TimeoutError) as e:

@@ -136,6 +136,12 @@ struct upset_spec {
     const char *away, *back; /* "lift", "place" */
 };
 
+/* A call that asks for nothing more while the component has a link over the air: its first value is that
+ * word. */
+struct linked_spec {
+    const char *call, *word; /* "bluetooth", "on" */
+};
+
 /* ---- what it lets others see ---- */
 
 enum claim_kind {
@@ -251,6 +257,7 @@ struct component_class {
     const struct call_spec *calls;
     const struct lasting_spec *lasting; /* calls that take time; ends with a NULL call */
     const struct upset_spec *upset;     /* NULL: none */
+    const struct linked_spec *linked;   /* NULL: none */
     const char *const *shows;           /* lines of its screen, lamps, doors; traced when they change */
     const struct claim_spec *claims;
     const char *const *secrets;     /* beginnings of store keys whose values stand in no record */

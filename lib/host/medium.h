@@ -18,6 +18,8 @@ struct medium {
      * hears that end and keeps a log of them (apdu.log). */
     bool apdus;
     bool distances; /* between its devices, as a scenario says (the `radio` of lib/host/link.h) */
+    /* Do two devices hear each other when so far apart, in those words? NULL: no distances. */
+    bool (*near)(const char *way);
     /* Writes what a component has told it (env_tell), or news, as a record may have it: without secrets. A
      * run then keeps a log of these words and of the bytes, heard at both ends (dk.log). NULL: it does not.
      */

@@ -161,16 +161,14 @@ static void drop_oldest(struct external_seat *e)
     memmove(e->wishes, e->wishes + 1, e->wish_count * sizeof *e->wishes);
 }
 
-bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
+/* Takes the place of the oldest wish when there are too many. */
+static void ask(struct run *r, struct external_seat *e, const char *what, uint64_t now_us)
 {
-    struct external_seat *e = external_seat_of(r, a->member);
     char steps[100], note[sizeof e->wishes->what + 20];
-    if (!e)
-        return false;
     if (e->wish_count == EXTERNAL_WISHES)
         drop_oldest(e);
     struct external_wish *wish = &e->wishes[e->wish_count++];
-    describe_call(r, a, wish->what, sizeof wish->what);
+    text_copy(wish->what, sizeof wish->what, what);
     wish->since_us = now_us;
     e->asked = true;
     list_steps(r, steps, sizeof steps);
@@ -178,14 +176,48 @@ bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
         r->open ? "`done`" : "Enter", steps[0] ? ", or the step that was reached: " : "", steps);
     snprintf(note, sizeof note, "asked from outside: %s", wish->what);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
+}
+
+static void tell_done(struct run *r, const struct external_seat *e, const char *what, uint64_t now_us)
+{
+    char note[sizeof e->wishes->what + 40];
+    snprintf(note, sizeof note, "%s is done: it has a link", what);
+    say(r, "external  %s: %s", external_member(r, e)->name, note);
+    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
+}
+
+bool externals_call(struct run *r, const struct action *a, uint64_t now_us)
+{
+    struct external_seat *e = external_seat_of(r, a->member);
+    char what[sizeof e->wishes->what];
+    if (!e)
+        return false;
+    describe_call(r, a, what, sizeof what);
+    if (external_is_so(r, e, a))
+        tell_done(r, e, what, now_us);
+    else
+        ask(r, e, what, now_us);
     return true;
+}
+
+/* Its way is kept here, and what it makes of it is its own: for that it has its time. */
+static void let_come(struct run *r, const struct action *a, const char *text, uint64_t now_us)
+{
+    struct external_seat *e = external_seat_of(r, a->other);
+    char what[sizeof e->wishes->what];
+    if (!e || !external_may_come(r, e, a))
+        return;
+    snprintf(what, sizeof what, "come, %.140s", text);
+    ask(r, e, what, now_us);
 }
 
 bool externals_move(struct run *r, const struct action *a, const char *text, uint64_t now_us)
 {
     const struct external_seat *e = external_seat_of(r, a->member);
-    if (!e)
+    if (!e) {
+        let_come(r, a, text, now_us);
         return false;
+    }
     say(r, "external  now %s: the air to %s is its own to keep: %s", external_member(r, e)->name,
         r->scenario->members[a->other].name, text);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, "asked from outside: keeps the air itself",

@@ -32,6 +32,7 @@ struct external_seat {
     bool asked;                                   /* has been asked for something */
     struct external_wish wishes[EXTERNAL_WISHES]; /* the oldest first */
     size_t wish_count;
+    unsigned links;   /* over the air, as others see them */
     char socket[108]; /* that it makes, when it listens; "": none */
     char where[1200]; /* how it comes, for a person */
 };

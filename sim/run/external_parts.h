@@ -8,6 +8,10 @@ const struct member *external_member(const struct run *r, const struct external_
 /* NULL: that member is played here. */
 struct external_seat *external_seat_of(struct run *r, size_t member);
 bool external_is_awaited(const struct external_seat *e);
+/* Is what this call asks for so already, by a link that it has? */
+bool external_is_so(const struct run *r, const struct external_seat *e, const struct action *a);
+/* Do two devices hear each other, and have no link yet, when they are moved so? */
+bool external_may_come(const struct run *r, const struct external_seat *e, const struct action *a);
 /* The link has shown it: it is there, and all that it was asked for is done. */
 void external_show(struct run *r, struct external_seat *e, uint64_t now_us);
 

@@ -74,26 +74,60 @@ static const struct port_spec *air_port(const struct component_class *class)
     return NULL;
 }
 
-/* A device has come over the air, or has answered. */
-static bool is_of_device(const struct trace_event *e, const struct port_spec *port)
+/* What became of a device's link: " up", " down 13"; "": it is none of that. */
+static const char *link_change(const struct trace_event *e, const struct port_spec *port)
 {
     size_t len = strlen(port->name);
-    if (!e->peer[0])
-        return false;
-    if (e->kind == TRACE_APDU)
-        return e->detail[0] == '<';
-    return e->kind == TRACE_LINK && strncmp(e->detail, port->name, len) == 0 &&
-           strcmp(e->detail + len, " up") == 0;
+    bool is_link = e->kind == TRACE_LINK && e->peer[0] && strncmp(e->detail, port->name, len) == 0;
+    return is_link ? e->detail + len : "";
+}
+
+static void count_links(struct external_seat *e, const char *change)
+{
+    if (strcmp(change, " up") == 0)
+        e->links++;
+    else if (strncmp(change, " down", 5) == 0 && e->links)
+        e->links--;
+}
+
+/* A device has come over the air, or has answered. */
+static bool is_of_device(const struct trace_event *e, const char *change)
+{
+    return strcmp(change, " up") == 0 || (e->kind == TRACE_APDU && e->peer[0] && e->detail[0] == '<');
 }
 
 /* Addresses over the air name nobody: here, too, only when nobody of the run could be that device. */
 void externals_event(struct run *r, const struct trace_event *e)
 {
-    if (!r->externals.count || (e->kind != TRACE_LINK && e->kind != TRACE_APDU))
+    if (!r->externals.count || (e->kind != TRACE_LINK && e->kind != TRACE_APDU && e->kind != TRACE_LIFE))
         return;
     const struct member *m = scenario_member(r->scenario, e->component);
     const struct port_spec *port = m ? air_port(m->class) : NULL;
-    struct external_seat *only = port && is_of_device(e, port) ? only_asker(r, port->medium) : NULL;
-    if (only)
+    struct external_seat *only = port ? only_asker(r, port->medium) : NULL;
+    if (!only)
+        return;
+    const char *change = link_change(e, port);
+    count_links(only, change);
+    if (e->kind == TRACE_LIFE)
+        only->links = 0; /* who is killed says nothing of its links */
+    if (is_of_device(e, change))
         external_show(r, only, e->time_us);
+}
+
+bool external_is_so(const struct run *r, const struct external_seat *e, const struct action *a)
+{
+    const struct component_class *class = external_member(r, e)->class;
+    const struct call_spec *call = &class->calls[a->call];
+    const struct linked_spec *linked = class->linked;
+    if (!e->links || !linked || strcmp(call->name, linked->call) != 0)
+        return false;
+    const struct parameter_spec *p = call->parameters;
+    return p->kind == PARAMETER_WORD && strcmp(p->words[a->values[0].number], linked->word) == 0;
+}
+
+bool external_may_come(const struct run *r, const struct external_seat *e, const struct action *a)
+{
+    const struct port_spec *port = &r->scenario->members[a->member].class->ports[a->port];
+    const struct medium *medium = medium_find(media, port->medium);
+    return !e->links && medium->near && medium->near(a->way);
 }

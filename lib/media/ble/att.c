@@ -5,7 +5,7 @@
 #include "lib/media/ble/parts.h"
 
 enum { ATT_ERROR = 0x01, ATT_READ = 0x08, ATT_VALUE = 0x09 };
-enum { ATT_NOT_FOUND = 0x0A, ATT_ENCRYPTION = 0x0F };
+enum { ATT_INVALID_HANDLE = 0x01, ATT_NOT_FOUND = 0x0A, ATT_ENCRYPTION = 0x0F };
 
 static bool uuid_equal(const struct ble_uuid *a, const struct ble_uuid *b)
 {
@@ -75,35 +75,44 @@ static enum err take_answer(struct ble_air *a, struct span pdu)
 
 static void put_error(struct ble_air *a, size_t handle, uint8_t code)
 {
-    const uint8_t pdu[] = {ATT_ERROR, ATT_READ, (uint8_t)handle, 0, code};
+    const uint8_t pdu[] = {ATT_ERROR, ATT_READ, (uint8_t)handle, (uint8_t)(handle >> 8), code};
     ble_pdu_put(a, CID_ATT, span_of(pdu, sizeof pdu));
+}
+
+static void put_value(struct ble_air *a, size_t handle, const struct ble_attribute *at)
+{
+    uint8_t answer[4 + BLE_VALUE_MAX] = {ATT_VALUE, (uint8_t)(2 + at->len), (uint8_t)handle};
+    memcpy(answer + 4, at->value, at->len);
+    ble_pdu_put(a, CID_ATT, span_of(answer, 4 + at->len));
+}
+
+/* Of that UUID, within these handles; 0: none. */
+static size_t find_handle(const struct ble_device *d, const struct ble_uuid *uuid, size_t first, size_t last)
+{
+    for (size_t i = 0; i < d->attribute_count; i++)
+        if (i + 1 >= first && i + 1 <= last && uuid_equal(&d->attributes[i].uuid, uuid))
+            return i + 1;
+    return 0;
 }
 
 static enum err take_read(struct ble_air *a, struct span pdu)
 {
-    const struct ble_device *d = a->device;
     struct ble_uuid uuid = {.len = pdu.len - 5};
-    uint8_t answer[4 + BLE_VALUE_MAX] = {ATT_VALUE};
-    size_t i = 0;
     if (pdu.len != 5 + 2 && pdu.len != 5 + 16)
         return ERR_MSG_MALFORMED;
     for (size_t k = 0; k < uuid.len; k++)
         uuid.octets[k] = pdu.p[pdu.len - 1 - k];
-    while (i < d->attribute_count && !uuid_equal(&d->attributes[i].uuid, &uuid))
-        i++;
-    if (i == d->attribute_count) {
-        put_error(a, 1, ATT_NOT_FOUND);
-        return ERR_OK;
-    }
-    const struct ble_attribute *at = &d->attributes[i];
-    if (at->encrypted && a->link.cipher.state != CIPHER_ON) {
-        put_error(a, i + 1, ATT_ENCRYPTION);
-        return ERR_OK;
-    }
-    answer[1] = (uint8_t)(2 + at->len);
-    answer[2] = (uint8_t)(i + 1);
-    memcpy(answer + 4, at->value, at->len);
-    ble_pdu_put(a, CID_ATT, span_of(answer, 4 + at->len));
+    size_t first = pdu.p[1] | (size_t)pdu.p[2] << 8, last = pdu.p[3] | (size_t)pdu.p[4] << 8;
+    size_t handle = find_handle(a->device, &uuid, first, last);
+    const struct ble_attribute *at = handle ? &a->device->attributes[handle - 1] : NULL;
+    if (first == 0 || first > last)
+        put_error(a, first, ATT_INVALID_HANDLE);
+    else if (!at)
+        put_error(a, first, ATT_NOT_FOUND);
+    else if (at->encrypted && a->link.cipher.state != CIPHER_ON)
+        put_error(a, handle, ATT_ENCRYPTION);
+    else
+        put_value(a, handle, at);
     return ERR_OK;
 }
 

@@ -449,6 +449,7 @@ static void phone_fini(void *self)
 }
 
 static const struct upset_spec upset = {.away = "lift", .back = "place"};
+static const struct linked_spec linked = {.call = "bluetooth", .word = "on"};
 
 const struct component_class phone_class = {
     .name = "phone",
@@ -465,6 +466,7 @@ const struct component_class phone_class = {
     .settings = settings,
     .calls = calls,
     .upset = &upset,
+    .linked = &linked,
     .shows = shows,
     .claims = claims,
     .secrets = secrets,
