@@ -358,7 +358,8 @@ Test(external_air, a_vandal_harms_nobody_and_is_paired_when_it_behaves)
         {"DK_UNKNOWN_KEY  the approach has ended", 1, 1},
         {"radio auth-failed 04", 1, 1},
         {"DK_OOB  the approach has ended", 1, 1},
-        {"MSG_UNEXPECTED  over Bluetooth", 300, 300},
+        {"MSG_UNEXPECTED  over Bluetooth", 8, 8}, /* the eighth ends the link */
+        {"DK_REFUSALS", 1, 1},
         {"DK_LINK_LOST", 2, 2},
         {"DK_TIMEOUT", 2, 3},
         {"radio new-ltk", 1, 1},

@@ -52,7 +52,7 @@ class Handset:
         key = self.phone.applet.usable()
         return bluetooth.resolves(key.radio[0xD0], address) if key else ad.startswith(PAIRING)
 
-    def come(self, last, tarries_s):
+    def come(self, last, tarries_s=0):
         """Near, for a while or until the link is gone."""
         vehicle = self.air.scan(self.is_ours, PATIENCE_S)
         if not vehicle:
