@@ -550,12 +550,12 @@ static void check_deeds(const struct deed *rows, size_t n)
     static char text[32768];
     need_python();
     for (size_t i = 0; i < n; i++) {
-        int code = run_with_vandal(rows[i].deed, rows[i].at, 4, text, sizeof text);
+        int code = run_with_vandal(rows[i].deed, rows[i].at, 6, text, sizeof text);
         cr_expect(eq(int, code, 1), "%s at %s: %s", rows[i].deed, rows[i].at, text);
         cr_expect(strstr(text, rows[i].says) != NULL, "%s at %s: %s", rows[i].deed, rows[i].at, text);
         cr_expect(strstr(text, "outside.yaml:15: expected OP-04/4 by spaak, it did not happen") != NULL, "%s",
                   text);
-        cr_expect(strstr(text, "the limit of 6 s came before all that is expected") != NULL, "%s", text);
+        cr_expect(strstr(text, "the limit of 8 s came before all that is expected") != NULL, "%s", text);
     }
 }
 
