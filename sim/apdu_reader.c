@@ -1,5 +1,4 @@
 /* spaaksim apdu: Digital Key APDUs as text, for logs and captures. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +6,7 @@
 #include "lib/ccc/apdu.h"
 #include "lib/media/nfc/nfc.h"
 #include "sim/commands.h"
+#include "sim/hex_reader.h"
 #include "sim/language/text_file.h"
 
 #define LEAD_MAX      120                           /* of what stands before the mark, with its end */
@@ -21,29 +21,6 @@ static bool is_command(char mark, const uint8_t *p, size_t len)
     return len >= 4 && (p[0] == APDU_CLA_ISO || p[0] == APDU_CLA_PLAIN || p[0] == APDU_CLA_SECURE);
 }
 
-static bool refuse(const char *text, unsigned number, const char *why)
-{
-    char lead[61], shown[61], where[24] = "";
-    snprintf(lead, sizeof lead, "%.60s", text);
-    lead[strcspn(lead, "\n")] = '\0';
-    text_shown(shown, sizeof shown, lead);
-    if (number)
-        snprintf(where, sizeof where, "line %u: ", number);
-    fprintf(stderr, "spaaksim apdu: %s%s: %s\n", where, why, shown);
-    return false;
-}
-
-/* Hex with or without blanks and colons. */
-static long decode(const char *text, uint8_t out[NFC_APDU_MAX])
-{
-    static char hex[2 * NFC_APDU_MAX + 1];
-    size_t n = 0;
-    for (; *text && n < sizeof hex; text++)
-        if (!isspace((unsigned char)*text) && *text != ':')
-            hex[n++] = *text;
-    return n < sizeof hex ? hex_decode(hex, n, out, NFC_APDU_MAX) : -1;
-}
-
 /* What stands before ">" or "<", as in apdu.log, stands there again. `number` of the line, 0: no file. */
 static bool describe(const char *text, unsigned number)
 {
@@ -52,9 +29,9 @@ static bool describe(const char *text, unsigned number)
     size_t before = strcspn(text, "<>");
     char mark = text[before];
     before = mark ? before : 0;
-    long len = decode(text + before + (mark != 0), bytes);
+    long len = hex_read(text + before + (mark != 0), bytes, sizeof bytes);
     if (len <= 0)
-        return refuse(text, number, "not hex, or too long");
+        return hex_refuse("apdu", text, number, "not hex, or too long");
     struct span apdu = span_of(bytes, (size_t)len);
     bool command = is_command(mark, bytes, (size_t)len);
     if (command)
@@ -77,12 +54,12 @@ static bool read_log(void)
         if (got == TEXT_LINE_NONE)
             break;
         if (text_line_why(got))
-            ok = refuse(line, number, text_line_why(got));
+            ok = hex_refuse("apdu", line, number, text_line_why(got));
         else if (line[strspn(line, " \t\r")])
             ok &= describe(line, number);
     }
     if (ferror(stdin))
-        ok = refuse("the input", 0, strerror(errno));
+        ok = hex_refuse("apdu", "the input", 0, strerror(errno));
     return ok;
 }
 

@@ -1,5 +1,4 @@
 /* spaaksim dk: Digital Key messages of Bluetooth LE as text, for dk.log and captures. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include "lib/ccc/dk_fields.h"
 #include "lib/media/ble/ble.h"
 #include "sim/commands.h"
+#include "sim/hex_reader.h"
 #include "sim/language/text_file.h"
 #include "sim/run/dk_log.h"
 #include "sim/run/dk_pairs.h"
@@ -56,42 +56,15 @@ static void print_message(const char *lead, struct span sdu, bool verbose)
         print_fields(sdu);
 }
 
-static bool refuse(const char *text, unsigned number, const char *why)
-{
-    char lead[61], shown[121], where[24] = "";
-    snprintf(lead, sizeof lead, "%.60s", text);
-    lead[strcspn(lead, "\n")] = '\0';
-    text_shown(shown, sizeof shown, lead);
-    if (number)
-        snprintf(where, sizeof where, "line %u: ", number);
-    fprintf(stderr, "spaaksim dk: %s%s: %s\n", where, why, shown);
-    return false;
-}
-
-/* Hex with or without blanks and colons. */
-static long decode(const char *text, uint8_t out[BLE_MTU_MAX])
-{
-    static char hex[2 * BLE_MTU_MAX + 1];
-    size_t n = 0;
-    for (; *text; text++) {
-        if (isspace((unsigned char)*text) || *text == ':')
-            continue;
-        if (n == sizeof hex - 1)
-            return -1;
-        hex[n++] = *text;
-    }
-    return n ? hex_decode(hex, n, out, BLE_MTU_MAX) : -1;
-}
-
 /* As a log has it, "> 0301...", too. */
 static bool describe(const char *text, unsigned number, bool verbose)
 {
     uint8_t sdu[BLE_MTU_MAX];
     size_t blanks = strspn(text, " \t");
     bool marked = text[blanks] == '>' || text[blanks] == '<';
-    long len = decode(marked ? text + blanks + 1 : text, sdu);
+    long len = hex_read(marked ? text + blanks + 1 : text, sdu, sizeof sdu);
     if (len <= 0)
-        return refuse(text, number, "not hex, or longer than an SDU may be");
+        return hex_refuse("dk", text, number, "not hex, or longer than an SDU may be");
     print_message("", span_of(sdu, (size_t)len), verbose);
     return true;
 }
@@ -125,11 +98,11 @@ static bool take(struct lines *all, const char *text, unsigned number)
     uint8_t sdu[BLE_MTU_MAX];
     const char *why = dk_log_read(text, &log);
     if (why)
-        return refuse(text, number, why);
+        return hex_refuse("dk", text, number, why);
     bool carries = log.kind == DK_LOG_LEAVES || log.kind == DK_LOG_REACHES;
-    long len = carries ? decode(log.rest, sdu) : 0;
+    long len = carries ? hex_read(log.rest, sdu, sizeof sdu) : 0;
     if (carries && len <= 0)
-        return refuse(text, number, "not hex, or longer than an SDU may be");
+        return hex_refuse("dk", text, number, "not hex, or longer than an SDU may be");
     struct line *l = add(all, &log, number);
     l->len = (size_t)len;
     l->sdu = malloc(l->len + 1);
@@ -246,12 +219,12 @@ static bool read_log(bool verbose)
         if (got == TEXT_LINE_NONE)
             break;
         if (text_line_why(got))
-            ok = refuse(text, number, text_line_why(got));
+            ok = hex_refuse("dk", text, number, text_line_why(got));
         else
             ok &= take_any(&all, text, number, verbose);
     }
     if (ferror(stdin))
-        ok = refuse("the input", 0, strerror(errno));
+        ok = hex_refuse("dk", "the input", 0, strerror(errno));
     print_log(&all, verbose);
     free_log(&all);
     return ok;
