@@ -201,3 +201,12 @@ const char *launch_member(const char *line, const char *name, char *out, size_t 
     snprintf(out, cap, "%.*s", (int)len, p ? p + strlen(key) : "");
     return out;
 }
+
+bool launch_has_cryptography(void)
+{
+    char out[200];
+    if (launch_run(out, sizeof out, "python3 -c 'import cryptography' 2>&1") == 0)
+        return true;
+    fprintf(stderr, "SKIPPED: the examples did not run: python3-cryptography is missing\n");
+    return false;
+}

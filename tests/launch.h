@@ -44,6 +44,9 @@ const char *launch_build(void);
 /* Runs a command of the shell to its end; the exit code, -1 for another end. What it says goes to out, cut.
  */
 int launch_run(char *out, size_t cap, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Is there what docs/examples need? If not, it is said on standard error, where scripts/run-tests.sh finds
+ * it. */
+bool launch_has_cryptography(void);
 
 /* A whole file as text, to be freed; NULL when there is none. */
 char *launch_file(const char *directory, const char *name);

@@ -45,14 +45,10 @@ static void put_scenario(const char *directory, const char *text)
     fclose(f);
 }
 
-/* Said on standard error, too, where scripts/run-tests.sh finds it. */
 static void need_python(void)
 {
-    char out[200];
-    if (launch_run(out, sizeof out, "python3 -c 'import cryptography' 2>&1") == 0)
-        return;
-    fprintf(stderr, "SKIPPED: the examples did not run: python3-cryptography is missing\n");
-    cr_skip_test("python3-cryptography is missing");
+    if (!launch_has_cryptography())
+        cr_skip_test("python3-cryptography is missing");
 }
 
 /* How often that stands in a file of the records. */
