@@ -67,6 +67,10 @@ for report in "$logs"/san.*; do
     echo "---- sanitizer report $report"
     cat "$report"
 done
+# once more, for who sees only the end of a long log
+for name in $bad; do
+    [ ! -e "$logs/$name.out" ] || { echo "---- $name again"; tail -n 60 "$logs/$name.out"; }
+done
 echo "[====] Synthesis: Tested: $tested | Passing: $passing | Failing: $failing | Crashing: $crashing"
 [ "$tested" -gt 0 ] || { echo "no test ran" >&2; exit 1; }
 [ -z "$bad" ] || { echo "failed:$bad" >&2; exit 1; }

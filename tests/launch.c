@@ -179,8 +179,10 @@ char *launch_file(const char *directory, const char *name)
     size_t cap = 0;
     snprintf(path, sizeof path, "%s/%s", directory, name);
     FILE *f = fopen(path, "re");
-    if (f && getdelim(&text, &cap, EOF, f) < 0)
+    if (f && getdelim(&text, &cap, EOF, f) < 0) {
+        free(text); /* it has a place even for nothing */
         text = strdup("");
+    }
     if (f)
         fclose(f);
     return text;

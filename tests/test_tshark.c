@@ -29,6 +29,7 @@ static char *dissected(const char *directory, const char *folder, const char *id
         fprintf(
             stderr,
             "SKIPPED: Wireshark's dissector did not run: tshark is missing (scripts/setup.sh optional)\n");
+        free(text);
         launch_remove(directory);
         cr_skip_test("tshark is missing");
     }

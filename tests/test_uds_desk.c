@@ -219,7 +219,8 @@ Test(uds_desk, who_leaves_takes_the_waiting_request_along)
         end_well(worlds[w]);
         cr_expect(le(uint, count_lines("trace.jsonl", "a tool asks tbm: ReadDataByIdentifier F18C"), 2),
                   "%s: at most the first, and who was heard before his end was seen", worlds[w]);
-        cr_expect(eq(uint, count_lines("trace.jsonl", "a tool asks tbm: ReadDataByIdentifier F195"), 1));
+        cr_expect(eq(uint, count_lines("trace.jsonl", "a tool asks tbm: ReadDataByIdentifier F195"), 1),
+                  "%s: %s", worlds[w], play.program.text);
         tool_play_clear(&play);
     }
 }
