@@ -28,14 +28,21 @@ struct timed_kinds timed_end(void)
     return spent;
 }
 
+/* A call is shorter than the system call that reads the CPU's time: it is timed by the clock on the wall,
+ * which is read without one. A round that was disturbed is not the least of the rounds. Scrypt is long. */
+static double clock_of(enum timed_kind kind)
+{
+    return kind == TIMED_SCRYPT ? cpu_s() : wall_s();
+}
+
 double timed_clock_s(void)
 {
     double best = 1;
     for (int k = 0; k < TRIES; k++) {
         double sum = 0;
         for (int i = 0; i < CLOCKS; i++) {
-            double t = cpu_s();
-            sum += cpu_s() - t;
+            double t = wall_s();
+            sum += wall_s() - t;
         }
         best = sum / CLOCKS < best ? sum / CLOCKS : best;
     }
@@ -49,9 +56,9 @@ double timed_clock_s(void)
     {                                                  \
         if (!(wanted & 1u << (kind)))                  \
             return __real_##name arguments;            \
-        double t = cpu_s();                            \
+        double t = clock_of(kind);                     \
         type result = __real_##name arguments;         \
-        spent.of[kind].s += cpu_s() - t;               \
+        spent.of[kind].s += clock_of(kind) - t;        \
         spent.of[kind].calls++;                        \
         return result;                                 \
     }

@@ -12,7 +12,7 @@ enum timed_kind {
     TIMED_KINDS
 };
 struct timed {
-    double s; /* of CPU */
+    double s; /* on one core that nobody else uses; of scrypt: of CPU */
     unsigned calls;
 };
 struct timed_kinds {
@@ -23,7 +23,7 @@ struct timed_kinds {
 void timed_begin(unsigned kinds);
 /* Since then. Nothing is timed any more. */
 struct timed_kinds timed_end(void);
-/* What the two readings of the clock add to a call at the least, in seconds. */
+/* What the two readings of the clock add to a call at the least, in seconds; not to scrypt. */
 double timed_clock_s(void);
 
 #endif
