@@ -22,7 +22,7 @@
 static void print_result(const struct run *r, const char *label)
 {
     static const char *const colours[] = {"\033[32m", "\033[31m", "\033[33m", "\033[33m"};
-    char unjudged[200];
+    char unjudged[EXTERNAL_UNJUDGED];
     const char *on = r->options->colour ? colours[r->verdict] : "", *off = *on ? "\033[0m" : "";
     for (size_t i = 0; i < r->failure_count; i++)
         printf("%s%s%s\n", on, r->failures[i], off);

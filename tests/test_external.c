@@ -74,7 +74,7 @@ static struct scenario *load(const char *directory, const char *text)
 
 Test(external, what_nobody_sees_is_left_out_and_named)
 {
-    char directory[64], problem[EXTERNAL_PROBLEM], text[200];
+    char directory[64], problem[EXTERNAL_PROBLEM], text[EXTERNAL_UNJUDGED];
     launch_directory(directory);
     struct scenario *s = load(directory, outside);
     cr_assert(external_mark(s, "phone", problem), "%s", problem);
@@ -102,7 +102,7 @@ Test(external, a_time_after_what_is_left_out_is_not_judged)
                                 "  - {step: OP-03/5, by: phone}\n"
                                 "  - {step: OP-03/6, by: spaak, within: 1 s}\n"
                                 "  - {step: OP-03/7, by: spaak, within: 1 s}\n";
-    char directory[64], problem[EXTERNAL_PROBLEM], text[200];
+    char directory[64], problem[EXTERNAL_PROBLEM], text[EXTERNAL_UNJUDGED];
     launch_directory(directory);
     struct scenario *s = load(directory, timed);
     cr_assert(external_mark(s, "phone", problem), "%s", problem);
@@ -482,6 +482,9 @@ Test(external, a_wrong_password_is_seen_by_both)
 /* The other way round: it makes our phone the owner's key, on the other side of the same socket. */
 static void check_reader(bool elsewhere)
 {
+    static const char unseen[] =
+        "not judged, since it is played from outside: which \"authenticated\" has let "
+        "bcm be \"unlocked\"; which \"authenticated\" has let bcm be \"started\"";
     char directory[64], out[4096];
     struct launch run;
     need_python();
@@ -498,10 +501,12 @@ static void check_reader(bool elsewhere)
                    "python3 docs/examples/reader.py %s/o/external/spaak.json %s/o/external/wcp.json 2>&1",
                    directory, directory);
     cr_expect(eq(int, code, 0), "%s", out);
-    cr_expect(strstr(out, "reader: a fast transaction with it would open the door") != NULL, "%s", out);
+    cr_expect(strstr(out, "reader: a fast transaction with it has opened the door") != NULL, "%s", out);
     cr_expect(strstr(out, "reader: the phone is the owner's key") != NULL, "%s", out);
     cr_expect(eq(int, launch_finish(&run), 0), "%s", run.text);
     cr_expect(strstr(run.text, "PASS  reader-outside") != NULL, "%s", run.text);
+    cr_expect(strstr(run.text, "show doors  unlocked\n") != NULL, "%s", run.text);
+    cr_expect(strstr(run.text, unseen) != NULL, "%s", run.text);
     launch_remove(directory);
 }
 

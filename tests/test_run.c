@@ -302,6 +302,48 @@ Test(claims, each_kind_is_judged)
     }
 }
 
+/* Whose claims nobody hears excuses others of its vehicle, and nothing that they claim themselves. */
+Test(claims, what_comes_after_somebody_outside_is_not_judged)
+{
+    static const struct {
+        const char *name;
+        unsigned group; /* the server's */
+        bool outside;
+        const char *claim, *at_once, *unjudged;
+    } rows[] = {
+        {"all are here", 0, false, "open", "without a fresh \"transaction\"", ""},
+        {"the server is outside", 0, true, "open", "",
+         "not judged, since it is played from outside: which \"transaction\" has let door be \"open\""},
+        {"another vehicle's server is", 1, true, "open", "without a fresh \"transaction\"", ""},
+        {"it has no part in this", 0, true, "go", "without a fresh \"ready\"",
+         "not judged, since it is played from outside: which \"transaction\" has let door be \"open\""},
+    };
+    static const struct claim_spec own[] = {
+        {.name = "open", .kind = CLAIM_ONLY_AFTER, .after = "transaction"},
+        {.name = "ready", .kind = CLAIM_EQUAL},
+        {.name = "go", .kind = CLAIM_ONLY_AFTER, .after = "ready", .within_us = 5},
+        {.name = NULL},
+    };
+    static const struct component_class bare_door = {.name = "door", .claims = own};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scenario s = {.members = {{.name = "door", .class = &bare_door},
+                                         {.name = "server",
+                                          .class = &server_class,
+                                          .group = rows[i].group,
+                                          .external = rows[i].outside}},
+                             .member_count = 2};
+        struct claims c;
+        char said[CLAIM_PROBLEM] = "", unjudged[EXTERNAL_UNJUDGED];
+        const struct trace_event e = made_event(&(struct made){"door", rows[i].claim, 7, 0});
+        claims_begin(&c, &s);
+        cr_expect(claims_take(&c, &e, said) == !*rows[i].at_once, "%s", rows[i].name);
+        cr_expect(strstr(said, rows[i].at_once) != NULL, "%s: %s", rows[i].name, said);
+        external_unjudged(&s, unjudged);
+        cr_expect(eq(str, unjudged, (char *)rows[i].unjudged), "%s", rows[i].name);
+        claims_free(&c);
+    }
+}
+
 /* ---- whole runs, in virtual time and without records ---- */
 
 static char directory[120];

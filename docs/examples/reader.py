@@ -4,8 +4,9 @@
     spaaksim run FILE --external spaak,wcp          # in one terminal
     docs/examples/reader.py out/NAME/external/spaak.json out/NAME/external/wcp.json
 
-It joins the vehicle's CAN as the SpaaK Module, listens where the pad's cards come, and takes the first one through owner
-pairing to its first standard transaction. Exit status: 0 the phone is the owner's key, 1 it is not and why is said.
+It joins the vehicle's CAN as the SpaaK Module, listens where the pad's cards come, takes the first one through owner pairing to
+its first standard transaction, and by a fast one unlocks the doors: the body controller is the run's. Exit status: 0 the phone is
+the owner's key, 1 it is not and why is said.
 """
 import hashlib
 import json
@@ -37,21 +38,35 @@ class Failed(Exception):
 # ---- CAN, on the hub ----
 
 
-def join_bus(link, name):
-    """A node of that bus; all frames are wanted."""
+def join_bus(link, name, wanted):
+    """A node of that bus, which hears the frames of these identifiers."""
     s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     path, group = link["endpoint"][len("hub:"):].split(";")[0], int(dk.options(link["endpoint"])["group"])
     s.connect(path)
     token = bytes.fromhex(link["tokens"][name])
-    s.send(bytes([1, group * 4 + link["segment"], 1, 0]) + name.encode().ljust(32, b"\0") + token)
+    identifiers = b"".join(identifier.to_bytes(4, "big") for identifier in wanted)
+    s.send(bytes([1, group * 4 + link["segment"], 0, len(wanted)]) + identifiers + name.encode().ljust(32, b"\0") + token)
     answer = s.recv(16384)
     if answer[:1] != b"\2":
         raise Failed("the hub: %s" % answer[1:].decode())
     return s
 
 
-def send_frame(bus, identifier, data):
-    bus.send(b"\3" + identifier.to_bytes(4, "big") + bytes([0, len(data)]) + data)
+SPAAK_STATUS, BCM_STATUS, SPAAK_BCM_CMD = 0x3A8, 0x3B8, 0x3C0
+FD = 4 | 8  # CAN FD, bit rate switch
+
+
+def send_frame(bus, identifier, data, flags=0):
+    bus.send(b"\3" + identifier.to_bytes(4, "big") + bytes([flags, len(data)]) + data)
+
+
+def frames(packet):
+    """(identifier, data) of each frame of a packet of the hub's."""
+    at = 1
+    while packet[:1] == b"\3" and at + 6 <= len(packet):
+        end = at + 6 + packet[at + 5]
+        yield int.from_bytes(packet[at:at + 4], "big"), packet[at + 6:end]
+        at = end
 
 
 def send_status(bus):
@@ -60,7 +75,30 @@ def send_status(bus):
     checksum = 0xA5
     for byte in b"\x03\xA8" + data:
         checksum ^= byte
-    send_frame(bus, 0x3A8, data + bytes([checksum]))
+    send_frame(bus, SPAAK_STATUS, data + bytes([checksum]))
+
+
+def nonce_of(bus):
+    """The body controller announces another with each BCM_Status that follows a command. What came before now is old."""
+    bus.setblocking(False)
+    try:
+        while bus.recv(16384):
+            pass
+    except BlockingIOError:
+        bus.settimeout(WAIT_S)
+    while True:
+        packet = bus.recv(16384)
+        if packet[:1] != b"\3":
+            raise Failed("the hub: %s" % packet[1:].decode(errors="replace"))
+        for identifier, data in frames(packet):
+            if identifier == BCM_STATUS:
+                return data[2:6]
+
+
+def send_command(bus, key, order, transaction):
+    """SpaaK_BCM_Cmd: 1 unlocks. It names the transaction that it comes of."""
+    head = bytes([order, secrets.randbelow(256)]) + transaction[:8] + nonce_of(bus) + bytes(2)
+    send_frame(bus, SPAAK_BCM_CMD, head + dk.aes_cmac(key, b"\x03\xC0" + head)[:8], FD)
 
 
 # ---- NFC, as the reader ----
@@ -122,6 +160,7 @@ class Vehicle:
         self.certificate, self.intermediate, self.root = (
             own[name] for name in ("vehicle/certificate", "anchor/J1", "anchor/J"))
         self.w0, self.l = int.from_bytes(own["verifiers/w0"], "big"), dk.decode(own["verifiers/l"])
+        self.body_key = own["body-key"]
         self.salt, self.n = own["verifiers/scrypt"][:16], own["verifiers/scrypt"][16:]
         name = x509.load_der_x509_certificate(self.certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
         self.id = bytes.fromhex(name.split(".")[4])
@@ -258,8 +297,8 @@ class Vehicle:
         card.ask("CONTROL FLOW", bytes.fromhex("803C0107"))
         card.reset()
 
-    def unlock(self, card, device_pk):
-        """A fast transaction: the cryptogram is enough."""
+    def unlock(self, card, device_pk, bus):
+        """A fast transaction: the cryptogram is enough for the doors."""
         data, sw = card.select(dk.APPLET)
         versions = dk.members(data)[0x5C]
         ephemeral, tid, flag = dk.new_key(), secrets.token_bytes(16), b"\x01\x01"
@@ -271,7 +310,8 @@ class Vehicle:
             raise Failed("the cryptogram of the fast transaction is wrong")
         card.ask("CONTROL FLOW", bytes.fromhex("803C0100"))
         card.link.say(dk.FIELD_OFF)
-        print("reader: a fast transaction with it would open the door")
+        send_command(bus, self.body_key, 1, tid)
+        print("reader: a fast transaction with it has opened the door")
 
 
 def listen(path):
@@ -293,13 +333,13 @@ def main():
     path = dk.options(nfc["endpoint"])["listen"]
     try:
         listener = listen(path)
-        bus = join_bus(spaak["links"][0], spaak["name"])
+        bus = join_bus(spaak["links"][0], spaak["name"], [BCM_STATUS])
         send_status(bus)
         card = Card(listener.accept()[0], nfc["tokens"])
         vehicle = Vehicle(spaak)
         device_pk = vehicle.pair(card)
         vehicle.finish(card, device_pk)
-        vehicle.unlock(card, device_pk)
+        vehicle.unlock(card, device_pk, bus)
     except (Failed, InvalidSignature, OSError, ValueError, KeyError) as e:
         print("reader: %s: %s" % (type(e).__name__, e))
         return 1

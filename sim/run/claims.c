@@ -80,6 +80,18 @@ static bool others_hold(const struct claims *c, const struct claim *n, char prob
     return false;
 }
 
+bool claims_unseen(const struct scenario *s, const struct member *holder, const struct claim_spec *spec)
+{
+    if (spec->kind != CLAIM_ONLY_AFTER || find_spec(holder->class, spec->after))
+        return false;
+    for (size_t i = 0; i < s->member_count; i++) {
+        const struct member *m = &s->members[i];
+        if (m->external && m->group == holder->group && m->class && find_spec(m->class, spec->after))
+            return true;
+    }
+    return false;
+}
+
 static bool comes_after(struct claims *c, const struct claim *n, char problem[CLAIM_PROBLEM])
 {
     for (size_t i = 0; i < c->count; i++) {
@@ -92,6 +104,8 @@ static bool comes_after(struct claims *c, const struct claim *n, char problem[CL
         before->used = true;
         return true;
     }
+    if (claims_unseen(c->scenario, scenario_member(c->scenario, n->holder), n->spec))
+        return true;
     snprintf(problem, CLAIM_PROBLEM, "%s claims \"%s\" of %s without a fresh \"%s\" before it", n->holder,
              n->spec->name, n->subject, n->spec->after);
     return false;

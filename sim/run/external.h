@@ -11,11 +11,12 @@
 #include "lib/host/node.h"
 #include "sim/language/scenario.h"
 
-#define EXTERNAL_WAIT_US 60000000ull
-#define EXTERNAL_SEATS   8
-#define EXTERNAL_WISHES  16 /* as many as a scenario has calls */
-#define EXTERNAL_PROBLEM 400
-#define EXTERNAL_FOLDER  "external" /* of the records: what they need, for this user alone */
+#define EXTERNAL_WAIT_US  60000000ull
+#define EXTERNAL_SEATS    8
+#define EXTERNAL_WISHES   16 /* as many as a scenario has calls */
+#define EXTERNAL_PROBLEM  400
+#define EXTERNAL_UNJUDGED 600
+#define EXTERNAL_FOLDER   "external" /* of the records: what they need, for this user alone */
 
 struct run;
 
@@ -46,8 +47,8 @@ struct externals {
 /* external_mark.c: takes those of a list "phone,wcp" out of the scenario's hands. False and a sentence when
  * one of them cannot be played from outside. */
 bool external_mark(struct scenario *s, const char *list, char problem[EXTERNAL_PROBLEM]);
-/* "2 expectations of who is external (lines 24, 25)"; "" for none. */
-void external_unjudged(const struct scenario *s, char out[200]);
+/* "not judged, since it is played from outside: lines 24, 25; which ..."; "" for nothing. */
+void external_unjudged(const struct scenario *s, char out[EXTERNAL_UNJUDGED]);
 
 void externals_begin(struct run *r);
 /* The links of a member are open: where, and a socket that it makes itself ("": none). */

@@ -4,6 +4,7 @@
 
 #include "lib/host/setup.h"
 #include "lib/media/media.h"
+#include "sim/run/claims.h"
 #include "sim/run/external.h"
 
 /* ---- who can be ---- */
@@ -126,13 +127,30 @@ bool external_mark(struct scenario *s, const char *list, char problem[EXTERNAL_P
     return check_faults(s, problem);
 }
 
-void external_unjudged(const struct scenario *s, char out[200])
+static size_t add_lines(const struct scenario *s, char *out, size_t cap)
 {
     size_t used = 0;
-    out[0] = '\0';
     if (s->unjudged_count)
-        used = (size_t)snprintf(out, 200, "not judged, since it is played from outside: line%s",
-                                s->unjudged_count > 1 ? "s" : "");
-    for (size_t i = 0; i < s->unjudged_count && used < 190; i++)
-        used += (size_t)snprintf(out + used, 200 - used, "%s %u", i ? "," : "", s->unjudged[i]);
+        used = (size_t)snprintf(out, cap, "line%s", s->unjudged_count > 1 ? "s" : "");
+    for (size_t i = 0; i < s->unjudged_count && used + 10 < cap; i++)
+        used += (size_t)snprintf(out + used, cap - used, "%s %u", i ? "," : "", s->unjudged[i]);
+    return used;
+}
+
+void external_unjudged(const struct scenario *s, char out[EXTERNAL_UNJUDGED])
+{
+    static const char lead[] = "not judged, since it is played from outside: ";
+    size_t used = sizeof lead - 1 + add_lines(s, out + sizeof lead - 1, EXTERNAL_UNJUDGED / 2);
+    memcpy(out, lead, sizeof lead - 1);
+    for (size_t i = 0; i < s->member_count; i++) {
+        const struct member *m = &s->members[i];
+        const struct claim_spec *spec = m->class && !m->external ? m->class->claims : NULL;
+        for (; spec && spec->name; spec++)
+            if (claims_unseen(s, m, spec) && used < EXTERNAL_UNJUDGED)
+                used += (size_t)snprintf(
+                    out + used, EXTERNAL_UNJUDGED - used, "%swhich \"%s\" has let %s be \"%s\"",
+                    used > sizeof lead - 1 ? "; " : "", spec->after, m->name, spec->name);
+    }
+    if (used == sizeof lead - 1)
+        out[0] = '\0';
 }
