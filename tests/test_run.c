@@ -66,7 +66,7 @@ static void compare(struct scenario *s, bool late, unsigned *met)
 {
     struct run r = {.scenario = s};
     struct trace_event events[60];
-    matcher_begin(&r.matcher, s);
+    matcher_begin(&r.matcher, s, 0);
     r.events = events;
     for (uint64_t t = 0; r.event_count < 60; t += 50) {
         struct trace_event e = random_event(t);
@@ -106,7 +106,7 @@ Test(matcher, an_event_that_comes_late_counts_where_it_belongs)
     struct matcher m;
     s.expects[0] = (struct expect){.event = TRACE_STEP, .reason = -1, .step = "a"};
     s.expects[1] = (struct expect){.event = TRACE_STEP, .reason = -1, .step = "b"};
-    matcher_begin(&m, &s);
+    matcher_begin(&m, &s, 0);
     matcher_take(&m, events, 1, 0);
     cr_expect(not(matcher_met(&m)));
     events[1] = events[0];
@@ -147,7 +147,7 @@ Test(matcher, each_expectation_has_an_event_of_its_own)
             events[k] = (struct trace_event){.time_us = k, .kind = TRACE_STEP};
             snprintf(events[k].step, sizeof events[k].step, "%c", own_rows[i].events[k]);
         }
-        matcher_begin(&r.matcher, &s);
+        matcher_begin(&r.matcher, &s, 0);
         matcher_take(&r.matcher, events, r.event_count, 0);
         cr_expect(eq(int, matcher_met(&r.matcher), own_rows[i].met), "%s", own_rows[i].name);
         cr_expect(eq(int, judge_events_met(&r), own_rows[i].met), "%s, at the end", own_rows[i].name);
@@ -172,12 +172,34 @@ Test(matcher, knows_all_expectations_apart)
             text_copy(events[n].step, sizeof events[n].step,
                       s.expects[(left_out + i) % SCENARIO_EXPECTS].step);
         }
-        matcher_begin(&m, &s);
+        matcher_begin(&m, &s, 0);
         matcher_take(&m, events, n - 1, 0);
         cr_expect(not(matcher_met(&m)), "%zu", left_out);
         matcher_take(&m, events, n, n - 1);
         cr_expect(matcher_met(&m), "%zu", left_out);
         matcher_free(&m);
+    }
+}
+
+/* Follower and judge grant the same. */
+Test(matcher, where_time_is_real_a_bound_has_something_on_top)
+{
+    static const struct {
+        uint64_t within_us, grace_us, at_us;
+        bool met;
+    } rows[] = {
+        {10, 0, 10, true}, {10, 0, 11, false}, {10, 5, 15, true}, {10, 5, 16, false}, {0, 5, 999, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trace_event e = {.kind = TRACE_STEP, .time_us = rows[i].at_us, .step = "a"};
+        struct scenario s = {.expect_count = 1};
+        struct run r = {.scenario = &s, .events = &e, .event_count = 1, .grace_us = rows[i].grace_us};
+        s.expects[0] =
+            (struct expect){.event = TRACE_STEP, .reason = -1, .step = "a", .within_us = rows[i].within_us};
+        matcher_begin(&r.matcher, &s, r.grace_us);
+        matcher_take(&r.matcher, &e, 1, 0);
+        cr_expect(eq(int, matcher_met(&r.matcher), rows[i].met), "%zu", i);
+        cr_expect(eq(int, judge_events_met(&r), rows[i].met), "%zu, at the end", i);
+        matcher_free(&r.matcher);
     }
 }
 

@@ -26,7 +26,8 @@ void claims_free(struct claims *c);
 /* Would what it comes after have to be claimed by somebody of that vehicle who is played from outside, and of
  * whom nobody hears claims? */
 bool claims_unseen(const struct scenario *s, const struct member *holder, const struct claim_spec *spec);
-/* In order of time. What is unseen is not judged. False and a sentence when the event breaks "at most one" or "only after". */
+/* In order of time. What is unseen is not judged. False and a sentence when the event breaks "at most one" or
+ * "only after". */
 bool claims_take(struct claims *c, const struct trace_event *e, char problem[CLAIM_PROBLEM]);
 /* When the run is quiet: do all who claim the same thing agree? Calls `fail` for each that does not hold. */
 void claims_judge(const struct claims *c, void (*fail)(void *ctx, const char *problem), void *ctx);

@@ -111,7 +111,7 @@ static struct outcome look_for(const struct run *r, const struct expect *x, size
     }
     uint64_t t = r->events[o.at].time_us;
     o.seen = t > last_us ? t - last_us : 0;
-    if (x->within_us && o.seen > x->within_us)
+    if (x->within_us && o.seen > x->within_us + r->grace_us)
         o.met = IS_LATE;
     return o;
 }
@@ -127,8 +127,9 @@ static void tell_missed(struct run *r, const struct expect *x, const struct outc
         return;
     case IS_LATE:
         run_fail_as(r, FAILURE_EXPECT,
-                    "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed", file,
-                    x->line, what, (double)o->seen / 1e3, (double)x->within_us / 1e3);
+                    "%s:%u: %s came %.1f ms after the expectation before it, %.1f ms are allowed%s", file,
+                    x->line, what, (double)o->seen / 1e3, (double)x->within_us / 1e3,
+                    r->grace_us ? " (and half a second more, since time is real)" : "");
         return;
     case ARE_TOO_FEW:
         run_fail_as(r, FAILURE_EXPECT, "%s:%u: expected at least %llu (%s, %s), saw %llu", file, x->line,

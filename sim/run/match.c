@@ -206,7 +206,7 @@ static void take_in_turn(const struct scenario *s, struct match_progress *p, con
         return;
     }
     uint64_t t = events[met].time_us;
-    p->late |= x->within_us && t > p->last_us + x->within_us;
+    p->late |= x->within_us && t > p->last_us + x->within_us + p->grace_us;
     p->last_us = t;
     p->cursor = (size_t)met + 1;
     p->turn++;
@@ -226,18 +226,19 @@ static void keep(struct matcher *m)
     m->kept[m->kept_count++] = m->now;
 }
 
-static void begin(struct match_progress *p, const struct scenario *s)
+static void begin(struct match_progress *p, const struct scenario *s, uint64_t grace_us)
 {
     memset(p, 0, sizeof *p);
+    p->grace_us = grace_us;
     for (size_t i = 0; i < SCENARIO_EXPECTS; i++)
         forget_candidates(p, i);
     to_next_turn(s, p);
 }
 
-void matcher_begin(struct matcher *m, const struct scenario *s)
+void matcher_begin(struct matcher *m, const struct scenario *s, uint64_t grace_us)
 {
     *m = (struct matcher){.scenario = s};
-    begin(&m->now, s);
+    begin(&m->now, s, grace_us);
 }
 
 void matcher_free(struct matcher *m)
@@ -255,7 +256,7 @@ static void go_back(struct matcher *m, size_t changed)
     if (m->kept_count)
         m->now = m->kept[m->kept_count - 1];
     else
-        begin(&m->now, m->scenario);
+        begin(&m->now, m->scenario, m->now.grace_us);
 }
 
 void matcher_take(struct matcher *m, const struct trace_event *events, size_t count, size_t changed)

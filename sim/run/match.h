@@ -5,6 +5,9 @@
 
 #include "sim/language/scenario.h"
 
+/* A busy machine is no fault of who is judged: where time is real, `within` has so much on top. */
+#define MATCH_REAL_GRACE_US 500000
+
 #define MATCH_CANDIDATES 8 /* sent messages whose paths are followed at the same time, per expectation */
 
 struct match_candidate {
@@ -23,6 +26,7 @@ struct match_progress {
     size_t cursor;        /* next event for the expectation in turn */
     size_t turn;          /* that expectation */
     uint64_t last_us;     /* when the one before was met */
+    uint64_t grace_us;    /* on top of every `within` */
     bool late;            /* one was met too late: never to be met */
     struct match_set met; /* of expectations without order */
     uint64_t sums[SCENARIO_EXPECTS];
@@ -36,7 +40,8 @@ struct matcher {
     size_t kept_count, kept_cap;
 };
 
-void matcher_begin(struct matcher *m, const struct scenario *s);
+/* `grace_us`: so much later than its `within` an expectation may be met. */
+void matcher_begin(struct matcher *m, const struct scenario *s, uint64_t grace_us);
 void matcher_free(struct matcher *m);
 /* Events before `changed` are as they were at the last call. */
 void matcher_take(struct matcher *m, const struct trace_event *events, size_t count, size_t changed);

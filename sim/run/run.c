@@ -63,7 +63,8 @@ void run_begin(struct run *r, const struct scenario *s, const struct run_options
     r->plan = s->faults;
     externals_begin(r);
     r->plan.census = options->census;
-    matcher_begin(&r->matcher, s);
+    r->grace_us = options->world == WORLD_VIRTUAL ? 0 : MATCH_REAL_GRACE_US;
+    matcher_begin(&r->matcher, s, r->grace_us);
     claims_begin(&r->claims, s);
     links_begin(&r->links, s);
     add_triggers(r);

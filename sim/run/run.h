@@ -150,6 +150,7 @@ struct run {
     uint64_t limit_us;
     uint64_t late_us;              /* the most by which real time was ahead of what should have been done */
     int64_t wall_offset_us;        /* wall clock at time 0 */
+    uint64_t grace_us;             /* on top of every `within`: MATCH_REAL_GRACE_US where time is real */
     bool in_order;                 /* events come in the order of their times: claims are judged at each */
     struct records *records;       /* NULL: none */
     const struct run_guest *guest; /* NULL: nobody */
