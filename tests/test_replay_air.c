@@ -308,10 +308,13 @@ Test(replay_air, of_a_run_in_real_time_only_what_is_new_differs)
         cr_expect(ne(sz, r.explained, 0), "%s", replay_said);
         cr_expect(ne(sz, r.open, 0), "%s", replay_said);
         cr_expect(replay_has(replay_said, rows[i].says), "%s", replay_said);
-        cr_expect(not(replay_file(rows[i].scenario, both, rows[i].alone, 1, false, &r)));
-        cr_expect(replay_has(replay_problem, "frames and Bluetooth of a run in real time have two clocks"),
-                  "%s", replay_problem);
+        cr_assert(replay_file(rows[i].scenario, both, rows[i].alone, 1, false, &r), "%s", replay_problem);
+        cr_expect(zero(sz, r.different), "%s", replay_said);
     }
+    cr_assert(
+        zero(int, launch_run(replay_said, sizeof replay_said, "rm '%s/op06/trace.jsonl'", replay_place)));
+    cr_expect(not(replay_file("op06", "op06/dk.log op06/can.log", "phone", 1, false, &r)));
+    cr_expect(replay_has(replay_problem, "have two clocks, and no trace.jsonl"), "%s", replay_problem);
 }
 
 /* ---- files ---- */

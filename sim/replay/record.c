@@ -11,6 +11,7 @@
 #include "lib/media/ble/ble.h"
 #include "sim/language/text_file.h"
 #include "sim/run/dk_log.h"
+#include "sim/run/records.h"
 
 #define DAY_US 86400000000ull /* a virtual run is shorter */
 
@@ -21,6 +22,7 @@ struct reading {
     char *problem;
     unsigned line;
     int64_t epoch_us;
+    uint64_t zero_us; /* of a trace: RECORDS_ZERO, 0 without one */
     uint8_t *block;
     size_t used, cap;
     bool (*take)(struct reading *r, const char *line); /* of the talk's line before; NULL: of an apdu.log */
@@ -209,7 +211,10 @@ static void set_clock(struct record *r, size_t from, int64_t epoch_us)
             last = r->items[i].time_us > last ? r->items[i].time_us : last;
         }
     bool ours = first >= epoch && last < epoch + DAY_US;
-    r->foreign_clock |= last && !ours;
+    if (last && !ours) {
+        r->foreign_clock = true;
+        r->foreign_us = r->foreign_files++ ? 0 : first;
+    }
     for (size_t i = from; i < r->count; i++)
         if (r->items[i].kind == RECORD_FRAME)
             r->items[i].time_us -= ours ? epoch : first;
@@ -249,6 +254,18 @@ bool record_read_bytes(struct record *r, const char *name, struct span bytes, in
 
 /* ---- what people did ---- */
 
+static bool is_zero(const char *component, const char *kind, const char *detail, uint64_t *zero_us)
+{
+    uint64_t s, us;
+    char again[ENV_TEXT_MAX];
+    if (strcmp(component, "runner") != 0 || strcmp(kind, "note") != 0 ||
+        sscanf(detail, "time 0 is %12" SCNu64 ".%6" SCNu64, &s, &us) != 2)
+        return false;
+    snprintf(again, sizeof again, RECORDS_ZERO, s, us);
+    *zero_us = s * 1000000 + us;
+    return strcmp(again, detail) == 0;
+}
+
 /* Of its members only numbers are not texts. */
 static bool read_event(struct reading *r, const char *line)
 {
@@ -264,15 +281,34 @@ static bool read_event(struct reading *r, const char *line)
     if (!at || sscanf(at, "\"t_us\":%19" SCNu64, &time_us) != 1 ||
         json_read(text, always, 2, JSON_SKIP_OTHERS))
         return refuse(r, "not an event of a trace.jsonl");
-    bool is_call = strcmp(kind, "call") == 0 && !json_read(text, call, 1, JSON_SKIP_OTHERS);
+    bool has_detail = !json_read(text, call, 1, JSON_SKIP_OTHERS);
+    bool is_call = strcmp(kind, "call") == 0 && has_detail;
     bool is_field = strcmp(kind, "show") == 0 && !json_read(text, show, 2, JSON_SKIP_OTHERS) &&
                     strcmp(message, "field") == 0 &&
                     (strcmp(detail, "on") == 0 || strcmp(detail, "off") == 0);
+    if (has_detail && !r->zero_us && is_zero(component, kind, detail, &r->zero_us))
+        return true;
     if (!is_call && !is_field)
         return true;
     struct record_item *i = add(r, is_call ? RECORD_CALL : RECORD_FIELD, time_us);
     text_copy(i->who, sizeof i->who, component);
     snprintf(i->what, sizeof i->what, "%.*s", (int)strcspn(detail, " "), detail);
+    return true;
+}
+
+/* Frames came after time 0, and no run lasts so long. Everything then counts from the first of them: in a
+ * process world it takes its time until anybody is there. */
+static bool join_clocks(struct record *r, uint64_t zero_us)
+{
+    if (!zero_us || r->foreign_us < zero_us || r->foreign_us - zero_us >= DAY_US)
+        return false;
+    const uint64_t first_us = r->foreign_us - zero_us;
+    for (size_t i = 0; i < r->count; i++) {
+        struct record_item *k = &r->items[i];
+        if (k->kind != RECORD_FRAME)
+            k->time_us -= k->time_us < first_us ? k->time_us : first_us;
+    }
+    r->foreign_clock = false;
     return true;
 }
 
@@ -282,9 +318,12 @@ bool record_read_trace(struct record *r, char problem[RECORD_PROBLEM])
     struct stat about;
     if (stat(r->trace_path, &about) != 0 && errno == ENOENT)
         return true;
+    size_t talk = r->count;
     bool ok = read_file(&reading, read_event);
     free(reading.block);
-    r->trace = ok;
+    if (ok && r->foreign_clock && !join_clocks(r, reading.zero_us))
+        r->count = talk;
+    r->trace = ok && !r->foreign_clock;
     return ok;
 }
 

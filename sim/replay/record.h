@@ -47,6 +47,9 @@ struct record {
     char trace_path[1000];          /* what items of the trace have for their file */
     bool apdus, frames, air, trace; /* air: Bluetooth LE */
     bool foreign_clock; /* frames were recorded by another clock than a virtual world's: they begin at 0 */
+    uint64_t
+        foreign_us; /* what that clock said with the first of them; 0: several files, that have several */
+    unsigned foreign_files;
 };
 
 /* Reads a file into *r, zeroed before the first. `epoch_us`: the clock of a virtual world at its time 0.
@@ -55,7 +58,9 @@ bool record_read(struct record *r, const char *path, int64_t epoch_us, char prob
 /* The same of bytes that were a file of that name, which stays the caller's. */
 bool record_read_bytes(struct record *r, const char *name, struct span bytes, int64_t epoch_us,
                        char problem[RECORD_PROBLEM]);
-/* Reads what stands in the trace.jsonl of r->trace_path; a file that is not there is no problem. */
+/* Reads what stands in the trace.jsonl of r->trace_path; a file that is not there is no problem. Frames of
+ * real time are put where they belong, if it says what their clock said at its time 0; else what it has is
+ * left out, since nobody knows when that was. */
 bool record_read_trace(struct record *r, char problem[RECORD_PROBLEM]);
 /* When all are read: into the order of their times. */
 void record_sort(struct record *r);

@@ -50,14 +50,22 @@ static bool read_all(struct record *r, const struct replay_options *o, char prob
     for (size_t i = 0; i < o->file_count; i++)
         if (!record_read(r, o->files[i], VIRTUAL_EPOCH_MS * 1000, problem))
             return false;
-    if (r->foreign_clock && (r->apdus || r->air)) {
-        snprintf(problem, RECORD_PROBLEM,
-                 "frames and %s of a run in real time have two clocks: give one of the files",
-                 r->apdus ? "APDUs" : "Bluetooth");
+    const bool real = r->foreign_clock;
+    if (!read_trace(r, o->files[0], problem))
+        return false;
+    if (real && r->apdus) {
+        snprintf(
+            problem, RECORD_PROBLEM,
+            "frames and APDUs of a run in real time: a bus takes longer here than it did there, and a card "
+            "would answer before it was asked: give one of the files");
         return false;
     }
-    if (!r->foreign_clock && !read_trace(r, o->files[0], problem))
+    if (r->foreign_clock && r->air) {
+        snprintf(problem, RECORD_PROBLEM,
+                 "frames and Bluetooth of a run in real time have two clocks, and no trace.jsonl beside the "
+                 "first file joins them: give one of the files");
         return false;
+    }
     record_sort(r);
     return true;
 }

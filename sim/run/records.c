@@ -185,6 +185,14 @@ void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct
     record_file_check(r, &r->records->can, false);
 }
 
+void records_note_clock(struct run *r)
+{
+    char text[ENV_TEXT_MAX];
+    const uint64_t zero_us = (uint64_t)r->wall_offset_us;
+    snprintf(text, sizeof text, RECORDS_ZERO, zero_us / 1000000, zero_us % 1000000);
+    run_note(r, 0, TRACE_NOTE, "runner", text, 0);
+}
+
 /* The reader's end names the card; at the card's end there is only one reader, and its line is another's. */
 static void log_apdu(struct run *r, const struct tap_event *e)
 {

@@ -3,6 +3,7 @@
 #ifndef sim_run_records_h
 #define sim_run_records_h
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "sim/run/run.h"
@@ -14,6 +15,10 @@ void records_close(struct run *r);
 /* An event was put in at that place. */
 void records_event(struct run *r, size_t at);
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
+/* What a run in real time notes at its beginning, seconds and microseconds: its time 0, which all other records
+ * count from, on the clock of can.log. */
+#define RECORDS_ZERO "time 0 is %" PRIu64 ".%06" PRIu64 " on the clock of can.log"
+void records_note_clock(struct run *r);
 /* How much of a component of this class is to be heard: all with --bytes, else what apdu.log and dk.log keep.
  */
 enum tap_depth records_want(const struct run *r, const struct component_class *class);

@@ -12,6 +12,7 @@
 
 #include "lib/host/process.h"
 #include "lib/host/sqlite_store.h"
+#include "sim/run/records.h"
 #include "sim/world/interrupt.h"
 #include "sim/world/process_connector.h"
 #include "sim/world/process_external.h"
@@ -434,6 +435,7 @@ static bool process_open(struct run *r, const struct scenario *s, const struct r
     if (interrupt_heard())
         return false;
     r->verdict = VERDICT_PASS;
+    records_note_clock(r);
     if (!start_all(w))
         return false;
     process_connector_open_desk(w);
