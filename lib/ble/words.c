@@ -1,5 +1,6 @@
 #include "lib/ble/words.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,14 +217,23 @@ static void write_word(char letter, const struct ble_said *said, char out[BLE_WO
                                  : said->number);
 }
 
+/* Where it ends now. There is room for every word of a form. */
+static size_t append(char out[BLE_WORDS], size_t len, const char *text)
+{
+    const size_t n = strlen(text);
+    assert(len + n < BLE_WORDS);
+    memcpy(out + len, text, n + 1);
+    return len + n;
+}
+
 static void words_write(const struct word *w, const struct ble_said *said, bool news, char out[BLE_WORDS])
 {
     char text[BLE_WORDS];
-    size_t len = (size_t)snprintf(out, BLE_WORDS, "%s", w->verb);
-    for (const char *f = w->form; *f && len < BLE_WORDS; f++) {
+    size_t len = append(out, 0, w->verb);
+    for (const char *f = w->form; *f; f++) {
         write_word(*f, said, text);
-        len += (size_t)snprintf(out + len, BLE_WORDS - len, " %s%s",
-                                news && (*f == 'R' || *f == 'K') ? "=" : "", text);
+        len = append(out, len, news && (*f == 'R' || *f == 'K') ? " =" : " ");
+        len = append(out, len, text);
     }
     explicit_bzero(text, sizeof text);
 }

@@ -7,6 +7,7 @@
 #include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,13 +15,27 @@ static _Thread_local struct seeded_stream *current;
 
 /* ---- streams: seeded by SHA-256 of root and name, stepped by xoshiro256** (Blackman, Vigna) ---- */
 
+/* A virtual world begins a stream at every turn: looked up each time, SHA-256 would take longer than it
+ * works. */
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!sha256)
+        abort();
+}
+
 void seeded_stream_init(struct seeded_stream *stream, uint64_t root_seed, const char *name)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     uint8_t in[8 + 64], digest[SHA256_DIGEST_LENGTH];
     struct wr w = wr_of(in, sizeof in);
     wr_be64(&w, root_seed);
     wr_copy(&w, name, strnlen(name, 64));
-    SHA256(in, w.len, digest);
+    pthread_once(&once, fetch_sha256);
+    if (EVP_Digest(in, w.len, digest, NULL, sha256, NULL) != 1)
+        abort();
     struct rd r = rd_of(digest, sizeof digest);
     for (size_t i = 0; i < 4; i++)
         stream->s[i] = rd_be64(&r);

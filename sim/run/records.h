@@ -15,8 +15,8 @@ void records_close(struct run *r);
 /* An event was put in at that place. */
 void records_event(struct run *r, size_t at);
 void records_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f);
-/* What a run in real time notes at its beginning, seconds and microseconds: its time 0, which all other records
- * count from, on the clock of can.log. */
+/* What a run in real time notes at its beginning, seconds and microseconds: its time 0, which all other
+ * records count from, on the clock of can.log. */
 #define RECORDS_ZERO "time 0 is %" PRIu64 ".%06" PRIu64 " on the clock of can.log"
 void records_note_clock(struct run *r);
 /* How much of a component of this class is to be heard: all with --bytes, else what apdu.log and dk.log keep.

@@ -1,4 +1,5 @@
 /* The records of framework and keys: loaded at a start, stored when they change. */
+#include <ctype.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -192,8 +193,9 @@ static const char *key_text(enum applet_key_state s)
 /* As in the subject of [K]. */
 static void vehicle_text(const struct digital_key *k, char out[2 * TRANSACTION_VEHICLE_ID + 1])
 {
-    for (size_t i = 0; i < TRANSACTION_VEHICLE_ID; i++)
-        snprintf(out + 2 * i, 3, "%02X", k->creation.vehicle_id[i]);
+    hex_encode(k->creation.vehicle_id, TRANSACTION_VEHICLE_ID, out);
+    for (char *p = out; *p; p++)
+        *p = (char)toupper((unsigned char)*p);
 }
 
 /* "0 00010123456789AB active", as many as the line takes. */
