@@ -108,14 +108,14 @@ static const struct twin played = {
 static struct virtual_port *port_of(const struct player *p, size_t member)
 {
     unsigned port = 0;
-    turns_radio(&p->scenario->members[member], &port);
+    whose_radio(&p->scenario->members[member], &port);
     return virtual_port(virtual_find(p->v, p->scenario->members[member].name), port);
 }
 
 void air_begin(struct player *p)
 {
     for (size_t i = 0; i < p->scenario->member_count; i++) {
-        if (!turns_is_on_air(p, i))
+        if (!whose_is_on_air(p, i))
             continue;
         if (!p->air && !(p->air = calloc(1, sizeof *p->air)))
             abort();

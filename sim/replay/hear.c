@@ -130,7 +130,7 @@ void player_hear_frame(void *ctx, uint64_t now_us, const char *bus, const struct
     struct player *p = ctx;
     if (p->over || p->compare.beyond)
         return;
-    if (turns_is_mine(p, bus, f))
+    if (whose_is_mine(p, bus, f))
         hear_mine(p, now_us, bus, f);
     player_go_on(p);
 }
@@ -213,7 +213,7 @@ void player_hear_tap(void *ctx, const struct tap_event *e)
     const struct member *m = e->out ? scenario_member(p->scenario, e->from) : NULL;
     unsigned port;
     char text[COMPARE_TEXT] = "", name[COMPARE_TEXT];
-    bool command = m && turns_apdu_port(m, PORT_LISTENS, &port);
+    bool command = m && whose_apdu_port(m, PORT_LISTENS, &port);
     if (p->over || p->compare.beyond || !m)
         return;
     const struct medium *medium = medium_find(media, e->medium);
@@ -221,7 +221,7 @@ void player_hear_tap(void *ctx, const struct tap_event *e)
         hear_air(p, e);
         return;
     }
-    if (!command && !turns_apdu_port(m, PORT_ASKS, &port))
+    if (!command && !whose_apdu_port(m, PORT_ASKS, &port))
         return;
     if (strcmp(m->class->ports[port].name, e->port) != 0)
         return;

@@ -20,7 +20,7 @@ static const struct record_item *item(const struct player *p, size_t at)
 
 static bool is_awaited(const struct player *p, size_t at)
 {
-    return p->mine[at] && !p->done[at] && !turns_is_cyclic(item(p, at));
+    return p->mine[at] && !p->done[at] && !whose_is_cyclic(item(p, at));
 }
 
 /* The first that those under test have still to say; the record's count for none. */
@@ -58,7 +58,7 @@ static struct virtual_port *port_of(struct player *p, size_t member, enum port_e
 {
     const struct member *m = &p->scenario->members[member];
     unsigned port = 0;
-    turns_apdu_port(m, end, &port);
+    whose_apdu_port(m, end, &port);
     return virtual_port(virtual_find(p->v, m->name), port);
 }
 
@@ -99,7 +99,7 @@ static enum err play(struct player *p, const struct player_turn *t)
 
 static void tell_compare(struct player *p, const struct player_turn *t)
 {
-    if (t->deed == DEED_FRAME && !turns_is_for_mine(p, t))
+    if (t->deed == DEED_FRAME && !whose_is_for_mine(p, t))
         return;
     if (t->deed == DEED_SDU)
         compare_played_sdu(&p->compare, item(p, t->item)->who, item(p, t->item)->bytes);
@@ -189,7 +189,7 @@ static void connect_readers(void *ctx)
     struct player *p = ctx;
     unsigned port;
     for (size_t i = 0; i < p->scenario->member_count; i++)
-        if (!p->lives[i] && turns_apdu_port(&p->scenario->members[i], PORT_LISTENS, &port)) {
+        if (!p->lives[i] && whose_apdu_port(&p->scenario->members[i], PORT_LISTENS, &port)) {
             struct virtual_port *v = port_of(p, i, PORT_LISTENS);
             v->twin->connect(v);
         }

@@ -88,19 +88,30 @@ struct player_turn {
     bool on;                     /* field */
 };
 bool turns_make(struct player *p, char problem[RECORD_PROBLEM]);
+
+/* whose.c: who stands where. */
+size_t whose_member(const struct player *p, const char *name);
+/* Is he under test? */
+bool whose_lives(const struct player *p, size_t member);
+/* The vehicle and the segment that a bus of a log is; false: no such bus. */
+bool whose_bus(const struct player *p, const char *bus, unsigned *group, enum segment *segment);
+/* The node that a member is on that segment; false: he is not on it. */
+bool whose_segment(const struct member *m, enum segment s, enum matrix_node *node);
+/* Is one of those under test on that segment? */
+bool whose_hears(const struct player *p, unsigned group, enum segment segment);
 /* The port of a member that carries APDUs, at that end; false: none. */
-bool turns_apdu_port(const struct member *m, enum port_end end, unsigned *port);
+bool whose_apdu_port(const struct member *m, enum port_end end, unsigned *port);
 /* Do those under test put this frame on this bus? */
-bool turns_is_mine(const struct player *p, const char *bus, const struct bus_frame *f);
+bool whose_is_mine(const struct player *p, const char *bus, const struct bus_frame *f);
 /* Is the frame of a turn meant for one of them? */
-bool turns_is_for_mine(const struct player *p, const struct player_turn *t);
+bool whose_is_for_mine(const struct player *p, const struct player_turn *t);
 /* Is this said again and again, so that nobody waits for it? */
-bool turns_is_cyclic(const struct record_item *i);
+bool whose_is_cyclic(const struct record_item *i);
 /* The port by which a member is on the air; false: none. */
-bool turns_radio(const struct member *m, unsigned *port);
+bool whose_radio(const struct member *m, unsigned *port);
 /* Is he under test, and is what he hears there played? Not when who is at the other end is under test, too.
  */
-bool turns_is_on_air(const struct player *p, size_t member);
+bool whose_is_on_air(const struct player *p, size_t member);
 
 /* pairs.c: SDUs that did not arrive as they left. */
 void pairs_check(struct player *p);

@@ -11,152 +11,6 @@
 
 #define LINKS_US 900u /* calls at the start come when the links are there */
 
-bool turns_apdu_port(const struct member *m, enum port_end end, unsigned *port)
-{
-    for (unsigned i = 0; m->class && i < m->class->port_count; i++) {
-        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
-        if (medium && medium->apdus && m->class->ports[i].end == end) {
-            *port = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static size_t find_member(const struct player *p, const char *name)
-{
-    size_t i = 0;
-    while (i < p->scenario->member_count && strcmp(p->scenario->members[i].name, name) != 0)
-        i++;
-    return i;
-}
-
-static bool lives(const struct player *p, size_t member)
-{
-    return member < p->scenario->member_count && p->lives[member];
-}
-
-bool turns_radio(const struct member *m, unsigned *port)
-{
-    for (unsigned i = 0; m->class && i < m->class->port_count; i++) {
-        const struct medium *medium = medium_find(media, m->class->ports[i].medium);
-        if (medium && medium->words_shown) {
-            *port = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-bool turns_is_on_air(const struct player *p, size_t member)
-{
-    const struct member *m = &p->scenario->members[member];
-    unsigned port, other;
-    if (!p->record->air || !p->lives[member] || !turns_radio(m, &port))
-        return false;
-    for (size_t i = 0; i < p->scenario->member_count; i++)
-        if (p->lives[i] && turns_radio(&p->scenario->members[i], &other) &&
-            p->scenario->members[i].class->ports[other].end != m->class->ports[port].end)
-            return false;
-    return true;
-}
-
-/* ---- whose frames ---- */
-
-static bool find_bus(const struct player *p, const char *bus, unsigned *group, enum segment *segment)
-{
-    char name[CAN_BUS_NAME];
-    for (unsigned g = 0; g < p->scenario->groups || g == 0; g++)
-        for (unsigned s = 0; s < SEGMENTS; s++) {
-            can_bus_name(g, (enum segment)s, name);
-            if (strcmp(name, bus) == 0) {
-                *group = g;
-                *segment = (enum segment)s;
-                return true;
-            }
-        }
-    return false;
-}
-
-static bool stands_on(const struct member *m, enum segment s, enum matrix_node *node)
-{
-    for (size_t i = 0; m->class && i < m->class->port_count; i++) {
-        const struct port_spec *port = &m->class->ports[i];
-        const struct medium *medium = medium_find(media, port->medium);
-        if (medium && medium->frames && port->segment == s) {
-            *node = port->node;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Two readers are one node of the matrix: their places tell whose row it is. */
-static bool is_of_place(const struct player *p, size_t member, const struct matrix_row *row)
-{
-    uint64_t settings[ENV_SETTINGS];
-    const struct setting_spec *spec = p->scenario->members[member].class->settings;
-    bool of_a_reader = false;
-    scenario_settings(p->scenario, member, settings);
-    for (unsigned place = 0; place < READER_PLACES; place++) {
-        enum reader_place r = (enum reader_place)place;
-        of_a_reader |= row == matrix_row(reader_row_status(r)) || row == matrix_row(reader_row_report(r));
-    }
-    for (size_t i = 0; of_a_reader && spec && spec[i].name; i++)
-        if (strcmp(spec[i].name, "place") == 0) {
-            enum reader_place r = (enum reader_place)settings[i];
-            return row == matrix_row(reader_row_status(r)) || row == matrix_row(reader_row_report(r));
-        }
-    return true;
-}
-
-bool turns_is_mine(const struct player *p, const char *bus, const struct bus_frame *f)
-{
-    const struct matrix_row *row = matrix_find(f->id);
-    unsigned group;
-    enum segment segment;
-    enum matrix_node node;
-    if (!row || !find_bus(p, bus, &group, &segment))
-        return false;
-    enum matrix_node sender = row->from == segment ? row->sender : NODE_SGW;
-    for (size_t i = 0; i < p->scenario->member_count; i++) {
-        const struct member *m = &p->scenario->members[i];
-        if (p->lives[i] && m->class->place == PLACE_VEHICLE && m->group == group &&
-            stands_on(m, segment, &node) && node == sender && is_of_place(p, i, row))
-            return true;
-    }
-    return false;
-}
-
-static bool is_heard(const struct player *p, unsigned group, enum segment segment)
-{
-    enum matrix_node node;
-    for (size_t i = 0; i < p->scenario->member_count; i++)
-        if (p->lives[i] && p->scenario->members[i].group == group &&
-            stands_on(&p->scenario->members[i], segment, &node))
-            return true;
-    return false;
-}
-
-bool turns_is_for_mine(const struct player *p, const struct player_turn *t)
-{
-    const struct matrix_row *row = matrix_find(p->record->items[t->item].frame.id);
-    enum matrix_node node;
-    for (size_t i = 0; row && i < p->scenario->member_count; i++)
-        if (p->lives[i] && p->scenario->members[i].group == t->group &&
-            stands_on(&p->scenario->members[i], t->segment, &node) && (row->receivers & node))
-            return true;
-    return false;
-}
-
-bool turns_is_cyclic(const struct record_item *i)
-{
-    const struct matrix_row *row = i->kind == RECORD_FRAME ? matrix_find(i->frame.id) : NULL;
-    return row && row->cycle_ms;
-}
-
-/* ---- turns ---- */
-
 static struct player_turn *add(struct player *p, enum player_deed deed, uint64_t at_us, size_t item,
                                size_t member)
 {
@@ -197,11 +51,11 @@ static bool frame(struct player *p, size_t at, char problem[RECORD_PROBLEM])
     const struct record_item *i = &p->record->items[at];
     unsigned group;
     enum segment segment;
-    if (!find_bus(p, i->who, &group, &segment))
+    if (!whose_bus(p, i->who, &group, &segment))
         return refuse_bus(p, at, problem);
-    if (!is_heard(p, group, segment))
+    if (!whose_hears(p, group, segment))
         return true;
-    if ((p->mine[at] = turns_is_mine(p, i->who, &i->frame)))
+    if ((p->mine[at] = whose_is_mine(p, i->who, &i->frame)))
         return true;
     struct player_turn *t = add(p, DEED_FRAME, before(i->time_us, wire_time_us(&i->frame)), at, SIZE_MAX);
     t->group = group;
@@ -215,7 +69,7 @@ static size_t find_puppet(const struct player *p, enum port_end end)
     unsigned port;
     size_t i = 0;
     while (i < p->scenario->member_count &&
-           (p->lives[i] || !turns_apdu_port(&p->scenario->members[i], end, &port)))
+           (p->lives[i] || !whose_apdu_port(&p->scenario->members[i], end, &port)))
         i++;
     return i;
 }
@@ -224,7 +78,7 @@ static bool any_card_lives(const struct player *p)
 {
     unsigned port;
     for (size_t i = 0; i < p->scenario->member_count; i++)
-        if (p->lives[i] && turns_apdu_port(&p->scenario->members[i], PORT_ASKS, &port))
+        if (p->lives[i] && whose_apdu_port(&p->scenario->members[i], PORT_ASKS, &port))
             return true;
     return false;
 }
@@ -243,11 +97,11 @@ static uint64_t answer_time(const struct player *p, size_t at)
 static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 {
     const struct record_item *i = &p->record->items[at];
-    size_t reader = find_member(p, i->who), card = find_puppet(p, PORT_ASKS);
-    bool command = i->kind == RECORD_COMMAND, reads = lives(p, reader), answers = any_card_lives(p);
+    size_t reader = whose_member(p, i->who), card = find_puppet(p, PORT_ASKS);
+    bool command = i->kind == RECORD_COMMAND, reads = whose_lives(p, reader), answers = any_card_lives(p);
     unsigned port;
     if (reader == p->scenario->member_count ||
-        !turns_apdu_port(&p->scenario->members[reader], PORT_LISTENS, &port)) {
+        !whose_apdu_port(&p->scenario->members[reader], PORT_LISTENS, &port)) {
         snprintf(problem, RECORD_PROBLEM, "%s:%u: %s has no reader called \"%s\"", i->file, i->line,
                  p->scenario->name, i->who);
         return false;
@@ -265,10 +119,10 @@ static bool apdu(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 static bool air(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 {
     const struct record_item *i = &p->record->items[at];
-    size_t member = find_member(p, i->who);
+    size_t member = whose_member(p, i->who);
     bool comes = i->kind == RECORD_REACHES || i->kind == RECORD_HEARS;
     unsigned port;
-    if (member == p->scenario->member_count || !turns_radio(&p->scenario->members[member], &port)) {
+    if (member == p->scenario->member_count || !whose_radio(&p->scenario->members[member], &port)) {
         snprintf(problem, RECORD_PROBLEM, "%s:%u: %s has nobody with Bluetooth called \"%s\"", i->file,
                  i->line, p->scenario->name, i->who);
         return false;
@@ -277,7 +131,7 @@ static bool air(struct player *p, size_t at, char problem[RECORD_PROBLEM])
         return true;
     if (!comes)
         p->mine[at] = true;
-    else if (turns_is_on_air(p, member))
+    else if (whose_is_on_air(p, member))
         add(p, i->kind == RECORD_HEARS ? DEED_NEWS : DEED_SDU, i->time_us, at, member);
     return true;
 }
@@ -320,7 +174,7 @@ static void visit(struct player *p, size_t at, size_t member, const struct actio
 {
     const struct upset_spec *u = p->scenario->members[member].class->upset;
     unsigned port;
-    if (!u || !turns_apdu_port(&p->scenario->members[member], PORT_ASKS, &port))
+    if (!u || !whose_apdu_port(&p->scenario->members[member], PORT_ASKS, &port))
         return;
     uint64_t at_us = p->record->items[at].time_us;
     bool comes = strcmp(u->back, p->record->items[at].what) == 0 && a,
@@ -328,16 +182,16 @@ static void visit(struct player *p, size_t at, size_t member, const struct actio
     const char *from = find_place(p, at, u), *to = comes ? a->values[0].text : "";
     if ((!comes && !goes) || (comes && strcmp(from, to) == 0))
         return;
-    if (lives(p, find_member(p, from)))
+    if (whose_lives(p, whose_member(p, from)))
         add(p, DEED_GO, at_us, at, member);
-    if (comes && lives(p, find_member(p, to)))
+    if (comes && whose_lives(p, whose_member(p, to)))
         add(p, DEED_COME, *from ? at_us + NFC_TOUCH_US : at_us, at, member)->reader = to;
 }
 
 static bool call(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 {
     const struct record_item *i = &p->record->items[at];
-    size_t member = find_member(p, i->who);
+    size_t member = whose_member(p, i->who);
     const struct action *a = find_action(p, at);
     if (member == p->scenario->member_count)
         return true;
@@ -358,10 +212,10 @@ static bool call(struct player *p, size_t at, char problem[RECORD_PROBLEM])
 static void field(struct player *p, size_t at)
 {
     const struct record_item *i = &p->record->items[at];
-    size_t member = find_member(p, i->who);
+    size_t member = whose_member(p, i->who);
     unsigned port;
     if (member == p->scenario->member_count || p->lives[member] ||
-        !turns_apdu_port(&p->scenario->members[member], PORT_LISTENS, &port))
+        !whose_apdu_port(&p->scenario->members[member], PORT_LISTENS, &port))
         return;
     add(p, DEED_FIELD, i->time_us, at, member)->on = strcmp(i->what, "on") == 0;
 }
@@ -377,7 +231,7 @@ static size_t find_first(const struct player *p)
     if (i < p->record->count)
         return i;
     for (i = 0; i < p->record->count; i++)
-        if (p->mine[i] && !turns_is_cyclic(&p->record->items[i]))
+        if (p->mine[i] && !whose_is_cyclic(&p->record->items[i]))
             return i;
     return i;
 }
@@ -385,7 +239,7 @@ static size_t find_first(const struct player *p)
 /* Nobody has written down when cards came: as late as the first APDU allows. */
 static void guess_visit(struct player *p, const struct record_item *first)
 {
-    size_t reader = find_member(p, first->who), card = find_puppet(p, PORT_ASKS);
+    size_t reader = whose_member(p, first->who), card = find_puppet(p, PORT_ASKS);
     if (first->kind != RECORD_COMMAND || reader == p->scenario->member_count)
         return;
     if (!p->lives[reader])
@@ -420,11 +274,11 @@ static const char *find_lack(const struct player *p, const struct member *m)
     unsigned port;
     enum matrix_node node;
     const struct record *r = p->record;
-    if (!stands_on(m, SEGMENT_BODY, &node))
+    if (!whose_segment(m, SEGMENT_BODY, &node))
         return NULL;
-    if (turns_apdu_port(m, PORT_LISTENS, &port) && !(r->apdus && r->frames))
+    if (whose_apdu_port(m, PORT_LISTENS, &port) && !(r->apdus && r->frames))
         return "with cards: it takes can.log and apdu.log";
-    if (turns_radio(m, &port) && p->compare.exact && r->air && !r->frames)
+    if (whose_radio(m, &port) && p->compare.exact && r->air && !r->frames)
         return "by Bluetooth LE: dk.log of a seed needs can.log";
     return NULL;
 }

@@ -1,4 +1,4 @@
-/* Between handset_radio.c and handset_approach.c. */
+/* Between handset_radio.c, handset_heard.c and handset_approach.c. */
 #ifndef sim_actors_phone_handset_radio_parts_h
 #define sim_actors_phone_handset_radio_parts_h
 
@@ -25,7 +25,11 @@ enum err handset_radio_tell(struct phone *p, const char *address, enum ble_tell 
 void handset_radio_enter(struct phone *p, enum radio_state state);
 /* Disconnects: the phone does not want this link. */
 void handset_radio_leave(struct phone *p);
+/* The same, and it may be approached again soon. */
+void handset_radio_hang_up(struct phone *p);
 void handset_radio_down(struct phone *p);
+/* Index of the key whose vehicle it is, or PHONE_RADIO_PAIRS. */
+unsigned handset_radio_vehicle(const struct phone_radio *r);
 /* The user is there: whom it has left alone is approached again. */
 void handset_radio_come_back(struct phone *p);
 /* A key that may approach its vehicle; NULL. */
