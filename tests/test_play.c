@@ -294,6 +294,21 @@ Test(play, a_folder_in_use_gets_no_records)
     free(p);
 }
 
+/* Nobody can be started any more, and the run ends all the same. */
+Test(play, a_zygote_that_was_stopped_holds_up_nobody_for_ever)
+{
+    static struct tool_play t;
+    tool_play_begin(&t, "process", "pp01", "records");
+    pid_t zygote = launch_find(t.program.pid, "zygote");
+    cr_assert(gt(int, zygote, 0));
+    kill(zygote, SIGSTOP);
+    tool_play_line(&t, "kill tbm\nstart tbm\nquit");
+    cr_expect(eq(int, launch_finish(&t.program), 1), "%s", t.program.text);
+    cr_expect(strstr(t.program.text, "tbm cannot be started: ") != NULL, "%s", t.program.text);
+    close(t.lines);
+    tool_play_clear(&t);
+}
+
 /* Who plays stands still meanwhile, so that the lines are there when it hears of the end. */
 Test(play, lines_that_come_after_the_end_of_the_world_are_named)
 {

@@ -137,7 +137,7 @@ struct scenario {
     size_t expect_count;
     struct expect nevers[SCENARIO_EXPECTS];
     size_t never_count;
-    unsigned unjudged[SCENARIO_EXPECTS]; /* lines of what cannot be judged: it is of who is external */
+    unsigned unjudged[2 * SCENARIO_EXPECTS]; /* lines of what cannot be judged: it is of who is external */
     size_t unjudged_count;
     struct under_faults under_faults;
 };

@@ -99,17 +99,19 @@ static bool is_hidden(const struct scenario *s, struct expect *x)
     return hidden;
 }
 
-static void drop_hidden(struct scenario *s, struct expect *list, size_t *count)
+/* `ordered`: a time is counted from the entry before, and not from the run's beginning. */
+static void drop_hidden(struct scenario *s, struct expect *list, size_t *count, bool ordered)
 {
     size_t kept = 0;
     bool after_gap = false;
     for (size_t i = 0; i < *count; i++) {
         bool hidden = is_hidden(s, &list[i]);
-        if ((hidden || (after_gap && list[i].within_us)) && s->unjudged_count < SCENARIO_EXPECTS)
+        if ((hidden || (after_gap && list[i].within_us)) && s->unjudged_count < 2 * SCENARIO_EXPECTS)
             s->unjudged[s->unjudged_count++] = list[i].line;
         if (after_gap && !hidden)
             list[i].within_us = 0; /* it counts from what nobody saw */
-        after_gap = hidden && !list[i].any_order;
+        if (!list[i].any_order)
+            after_gap = hidden && ordered;
         if (!hidden)
             list[kept++] = list[i];
     }
@@ -122,8 +124,8 @@ bool external_mark(struct scenario *s, const char *list, char problem[EXTERNAL_P
     for (const char *p = list; p; p = strchr(p, ',') ? strchr(p, ',') + 1 : NULL)
         if (!mark_one(s, p, strcspn(p, ","), &count, problem))
             return false;
-    drop_hidden(s, s->expects, &s->expect_count);
-    drop_hidden(s, s->nevers, &s->never_count);
+    drop_hidden(s, s->expects, &s->expect_count, true);
+    drop_hidden(s, s->nevers, &s->never_count, false);
     return check_faults(s, problem);
 }
 
@@ -132,8 +134,11 @@ static size_t add_lines(const struct scenario *s, char *out, size_t cap)
     size_t used = 0;
     if (s->unjudged_count)
         used = (size_t)snprintf(out, cap, "line%s", s->unjudged_count > 1 ? "s" : "");
-    for (size_t i = 0; i < s->unjudged_count && used + 10 < cap; i++)
+    size_t i = 0;
+    for (; i < s->unjudged_count && used + 30 < cap; i++)
         used += (size_t)snprintf(out + used, cap - used, "%s %u", i ? "," : "", s->unjudged[i]);
+    if (i < s->unjudged_count)
+        used += (size_t)snprintf(out + used, cap - used, " and %zu more", s->unjudged_count - i);
     return used;
 }
 

@@ -20,6 +20,17 @@ static bool sends(const struct component_class *class, enum matrix_node sender)
     return false;
 }
 
+/* The matrix knows classes: where somebody of the run is of the same, nobody can tell whose frame it was. */
+static bool is_of_one_alone(const struct run *r, const struct member *m, enum matrix_node sender)
+{
+    for (size_t i = 0; i < r->scenario->member_count; i++) {
+        const struct member *other = &r->scenario->members[i];
+        if (other != m && other->class && other->group == m->group && sends(other->class, sender))
+            return false;
+    }
+    return true;
+}
+
 void externals_frame(struct run *r, uint64_t now_us, const char *bus, const struct bus_frame *f)
 {
     const struct matrix_row *row = r->externals.count ? matrix_find(f->id) : NULL;
@@ -28,7 +39,8 @@ void externals_frame(struct run *r, uint64_t now_us, const char *bus, const stru
         const struct member *m = external_member(r, e);
         bool tells =
             external_is_awaited(e) && (!e->there || !row->cycle_ms); /* cyclic ones only say that it lives */
-        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender))
+        if (tells && is_bus_of(r, bus, m->group) && sends(m->class, row->sender) &&
+            is_of_one_alone(r, m, row->sender))
             external_show(r, e, now_us);
     }
 }

@@ -112,6 +112,8 @@ struct world_ops {
     /* The folder of the run for sockets and what helpers leave, while the world is there; "": none. NULL:
      * this world has none. */
     const char *(*folder)(const struct run *r);
+    /* Has somebody asked the run to end? For what takes long. */
+    bool (*interrupted)(void);
     /* The component's store when the run is over; NULL when it has none. */
     struct store *(*store)(struct run *r, const char *name);
 };

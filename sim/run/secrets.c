@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +29,9 @@ struct secret {
     uint8_t value[];
 };
 
+#define PART    16777216 /* of a file at a time */
+#define OVERLAP 65536    /* more than any secret in any form */
+
 struct search {
     struct run *run;
     struct crypto *crypto;
@@ -37,7 +39,9 @@ struct search {
     const char *component;  /* whose they are, while they are read */
     bool out_of_memory;
     const char *file;
-    struct span text; /* contents of one file */
+    uint8_t *part;    /* PART + OVERLAP of it at most */
+    struct span text; /* what was read there */
+    bool over;        /* the run is asked to end */
     bool by_others;   /* not written by the runner: a secret may stand there in any form */
 };
 
@@ -102,6 +106,37 @@ static void search_text(struct search *s)
                     s->file);
 }
 
+/* Of [from, to); what the file has no longer is not there. False: it cannot be read. */
+static bool search_part(struct search *s, int fd, off_t from, off_t to)
+{
+    size_t len = 0;
+    ssize_t n;
+    do {
+        n = pread(fd, s->part + len, (size_t)(to - from) - len, from + (off_t)len);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    if (n < 0) {
+        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be read: %s", s->file, strerror(errno));
+        return false;
+    }
+    s->text = span_of(s->part, len);
+    search_text(s);
+    return true;
+}
+
+static bool is_over(struct search *s)
+{
+    const struct run *r = s->run;
+    if (s->over || !r->ops->interrupted || !r->ops->interrupted())
+        return s->over;
+    s->over = true;
+    run_fail_as(s->run, FAILURE_RECORD,
+                "interrupted: %s, and what comes after it, was not searched for secrets", s->file);
+    return true;
+}
+
+/* Parts overlap, so that what stands across a border is found. Where a file has no bytes there is nothing to
+ * find: one of a terabyte may have a page of them. */
 static void search_open_file(struct search *s, int fd)
 {
     struct stat about;
@@ -110,14 +145,16 @@ static void search_open_file(struct search *s, int fd)
                     s->file);
         return;
     }
-    size_t len = (size_t)about.st_size;
-    void *text = len ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
-    if (text == MAP_FAILED) {
-        run_fail_as(s->run, FAILURE_RECORD, "%s cannot be read: %s", s->file, strerror(errno));
-    } else if (text) {
-        s->text = span_of(text, len);
-        search_text(s);
-        munmap(text, len);
+    for (off_t at = 0, hole; at < about.st_size; at = hole) {
+        off_t data = lseek(fd, at, SEEK_DATA);
+        if (data < 0)
+            return;
+        hole = lseek(fd, data, SEEK_HOLE);
+        hole = hole < 0 ? about.st_size : hole;
+        for (off_t from = data; from < hole; from += PART)
+            if (is_over(s) ||
+                !search_part(s, fd, from, hole - from > PART + OVERLAP ? from + PART + OVERLAP : hole))
+                return;
     }
 }
 
@@ -263,18 +300,21 @@ static void search_whole(struct search *s)
 
 void secrets_judge(struct run *r)
 {
-    struct search s = {.run = r, .crypto = records_are_kept(r) ? crypto_new(NULL) : NULL};
+    struct search s = {.run = r};
     if (!records_are_kept(r))
         return;
+    s.crypto = crypto_new(NULL);
+    s.part = malloc(PART + OVERLAP);
     miss_records(r);
     miss_logs(r);
-    if (s.crypto) {
+    if (s.crypto && s.part) {
         gather(&s);
         search_whole(&s);
         forget(&s);
     } else {
         run_fail_as(r, FAILURE_RECORD, "%s cannot be searched: %s", r->options->out, err_text(ERR_NO_MEMORY));
     }
+    free(s.part);
     crypto_free(s.crypto);
     boxes_judge(r);
 }

@@ -1,7 +1,6 @@
 #include "sim/world/interrupt.h"
 
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -38,5 +37,11 @@ void interrupt_look(void)
 
 int interrupt_heard(void)
 {
+    return heard;
+}
+
+bool interrupt_came(void)
+{
+    interrupt_look();
     return heard;
 }

@@ -195,6 +195,7 @@ static const struct world_ops ops = {.kill = world_kill,
                                      .connector = world_connector,
                                      .put = world_put,
                                      .folder = world_folder,
+                                     .interrupted = interrupt_came,
                                      .store = world_store};
 
 /* ---- the loop ---- */

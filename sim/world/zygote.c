@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -53,13 +54,35 @@ static bool send_request(int socket, const struct zygote_request *r, const struc
     return sendmsg(socket, &m, MSG_NOSIGNAL) == (ssize_t)sizeof copy;
 }
 
+/* One that says nothing for so long (it was stopped, say) is not spoken to any more: the run can end. */
+static bool wait_for_word(int socket)
+{
+    struct pollfd p = {.fd = socket, .events = POLLIN};
+    int n;
+    do
+        n = poll(&p, 1, ZYGOTE_PATIENCE_MS);
+    while (n < 0 && errno == EINTR);
+    if (n != 0)
+        return true;
+    shutdown(socket, SHUT_RDWR);
+    errno = ETIMEDOUT;
+    return false;
+}
+
 bool zygote_read(int socket, struct zygote_report *out, bool block)
 {
     ssize_t len;
+    if (block && !wait_for_word(socket))
+        return false;
     do
-        len = recv(socket, out, sizeof *out, block ? 0 : MSG_DONTWAIT);
+        len = recv(socket, out, sizeof *out, MSG_DONTWAIT);
     while (len < 0 && errno == EINTR);
     return len == (ssize_t)sizeof *out;
+}
+
+static int lost(void)
+{
+    return errno == ETIMEDOUT ? ETIMEDOUT : EPIPE;
 }
 
 static int request_join(int socket, const int namespaces[2])
@@ -69,7 +92,8 @@ static int request_join(int socket, const int namespaces[2])
     struct zygote_report report;
     if (!send_request(socket, &r, fds))
         return errno;
-    return zygote_read(socket, &report, true) ? report.status : EPIPE;
+    errno = 0;
+    return zygote_read(socket, &report, true) ? report.status : lost();
 }
 
 int zygote_join(int socket)
@@ -89,6 +113,7 @@ int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_f
     struct zygote_report report;
     if (!send_request(socket, r, fds))
         return errno;
+    errno = 0;
     while (zygote_read(socket, &report, true)) {
         if (report.news == ZYGOTE_ENDED) {
             ended(ctx, &report);
@@ -97,5 +122,5 @@ int zygote_fork(int socket, const struct zygote_request *r, const struct spawn_f
         *pid = report.pid;
         return report.pid ? 0 : report.status;
     }
-    return EPIPE;
+    return lost();
 }

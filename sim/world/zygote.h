@@ -18,7 +18,8 @@
 
 #include "lib/host/spawn.h"
 
-#define ZYGOTE_FDS 13 /* descriptors of one component, at most */
+#define ZYGOTE_FDS         13    /* descriptors of one component, at most */
+#define ZYGOTE_PATIENCE_MS 10000 /* it answers in a millisecond; one that was stopped does not */
 
 struct zygote_request {
     char program[32]; /* "": the first two descriptors are a user and a network namespace to go to */
