@@ -366,6 +366,62 @@ Test(claims, what_comes_after_somebody_outside_is_not_judged)
     }
 }
 
+/* Entries of `never` count from the beginning; what is in no order tells nothing of what came before. */
+Test(claims, a_time_is_judged_where_what_it_counts_from_is_seen)
+{
+    static const struct {
+        const char *by[3];
+        bool any_order[3], nevers;
+        uint64_t last_us; /* the time of the last one, of 400 */
+        const char *unjudged;
+    } rows[] = {
+        {{"here", "here", "here"}, {false, false, false}, false, 400, ""},
+        {{"out", "here", "here"}, {false, false, false}, false, 400, "line 1"},
+        {{"here", "out", "here"}, {false, false, false}, false, 0, "lines 2, 3"},
+        {{"out", "here", "here"}, {false, true, false}, false, 0, "lines 1, 3"},
+        {{"here", "out", "here"}, {false, true, false}, false, 400, "line 2"},
+        {{"here", "out", "here"}, {false, false, false}, true, 400, "line 2"},
+    };
+    static const struct port_spec hub[] = {{.name = "can", .medium = "can"}};
+    static const struct component_class alone = {.name = "alone", .ports = hub, .port_count = 1};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct scenario s = {.members = {{.name = "out", .class = &alone}, {.name = "here", .class = &alone}},
+                             .member_count = 2};
+        struct expect *list = rows[i].nevers ? s.nevers : s.expects;
+        char problem[EXTERNAL_PROBLEM], said[EXTERNAL_UNJUDGED], want[100] = "";
+        for (unsigned k = 0; k < 3; k++) {
+            list[k] = (struct expect){.event = TRACE_STEP, .any_order = rows[i].any_order[k], .line = k + 1};
+            list[k].within_us = k == 2 ? 400 : 0;
+            text_copy(list[k].component, sizeof list[k].component, rows[i].by[k]);
+        }
+        *(rows[i].nevers ? &s.never_count : &s.expect_count) = 3;
+        cr_assert(external_mark(&s, "out", problem), "%s", problem);
+        size_t kept = rows[i].nevers ? s.never_count : s.expect_count;
+        cr_expect(eq(u64, list[kept - 1].within_us, rows[i].last_us), "%zu", i);
+        external_unjudged(&s, said);
+        if (*rows[i].unjudged)
+            snprintf(want, sizeof want, "not judged, since it is played from outside: %s", rows[i].unjudged);
+        cr_expect(eq(str, said, want), "%zu", i);
+    }
+}
+
+/* Many lines are counted where there is no room to name them. */
+Test(claims, what_is_not_judged_is_counted_where_it_is_not_named)
+{
+    static struct scenario s;
+    char said[EXTERNAL_UNJUDGED];
+    for (unsigned k = 0; k < 150; k++)
+        s.unjudged[k] = 100 + k;
+    s.unjudged_count = 150;
+    external_unjudged(&s, said);
+    cr_expect(strstr(said, "outside: lines 100, 101, ") != NULL, "%s", said);
+    unsigned named = 0, more = 0;
+    for (const char *p = said; (p = strchr(p, ',')); p++)
+        named++;
+    cr_assert(eq(int, sscanf(strstr(said, " and "), " and %u more", &more), 1));
+    cr_expect(eq(uint, named + more, 150)); /* the first comma is the sentence's */
+}
+
 /* ---- whole runs, in virtual time and without records ---- */
 
 static char directory[120];
