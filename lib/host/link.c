@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -71,13 +72,32 @@ int link_connect_ours(const struct link_open *o, const char *path, int type, enu
     return -1;
 }
 
+struct deferred {
+    int (*fn)(sd_event_source *s, void *ctx);
+    void *ctx;
+};
+
+/* A source that has had its turn stays with its loop for as long as that lives, unless it is let go. */
+static int on_deferred(sd_event_source *s, void *ctx)
+{
+    const struct deferred d = *(const struct deferred *)ctx;
+    int rc = d.fn(s, d.ctx);
+    sd_event_source_set_floating(s, 0);
+    return rc;
+}
+
 void link_defer(sd_event *event, int (*fn)(sd_event_source *s, void *ctx), void *ctx)
 {
-    sd_event_source *first = NULL;
-    if (sd_event_add_defer(event, &first, fn, ctx) < 0)
+    sd_event_source *source = NULL;
+    struct deferred *d = malloc(sizeof *d);
+    if (!d || sd_event_add_defer(event, &source, on_deferred, d) < 0) {
+        free(d);
         return;
-    sd_event_source_set_floating(first, 1);
-    sd_event_source_unref(first);
+    }
+    *d = (struct deferred){fn, ctx};
+    sd_event_source_set_destroy_callback(source, free);
+    sd_event_source_set_floating(source, 1);
+    sd_event_source_unref(source);
 }
 
 void link_tally_begin(struct link_tally *t)
