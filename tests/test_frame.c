@@ -62,7 +62,20 @@ Test(frame, log_line_both_ways)
     cr_assert(eq(u64, t, 1690000000123456));
     cr_assert(eq(str, bus, "body"));
     cr_assert(bus_frame_equal(&f, &g));
-    cr_assert(eq(int, bus_log_parse("not a line", &t, bus, &g), ERR_BAD_SYNTAX));
+    static const char *const bad[] = {
+        "not a line",
+        "(-1.000000) body 3A0#00",
+        "(+1.000000) body 3A0#00",
+        "( 1.000000) body 3A0#00",
+        "(1.00000) body 3A0#00",
+        "(1.0000000) body 3A0#00",
+        "(1. 00000) body 3A0#00",
+        "(18446744073709.551616) body 3A0#00",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect(eq(int, bus_log_parse(bad[i], &t, bus, &g), ERR_BAD_SYNTAX), "%s", bad[i]);
+    cr_assert(eq(int, bus_log_parse("(999999999999.999999) body 3A0#00", &t, bus, &g), ERR_OK));
+    cr_expect(eq(u64, t, 999999999999999999u));
 }
 
 Test(frame, lengths_between_dlc_steps_round_up)

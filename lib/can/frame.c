@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t fd_lengths[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 20, 24, 32, 48, 64};
@@ -141,15 +142,14 @@ void bus_log_print(uint64_t time_us, const char *bus, const struct bus_frame *f,
 
 enum err bus_log_parse(const char *line, uint64_t *time_us, char bus[17], struct bus_frame *out)
 {
-    uint64_t seconds, micros;
-    char text[BUS_TEXT_MAX];
-    char name[17];
-    if (sscanf(line, " (%20" SCNu64 ".%6" SCNu64 ") %16s %143s", &seconds, &micros, name, text) != 4)
+    char text[BUS_TEXT_MAX], name[17], seconds[13], micros[7];
+    if (sscanf(line, " (%12[0-9].%6[0-9]) %16s %143s", seconds, micros, name, text) != 4 ||
+        strlen(micros) != 6)
         return ERR_BAD_SYNTAX;
     enum err e = bus_frame_parse(text, out);
     if (e)
         return e;
-    *time_us = seconds * 1000000 + micros;
+    *time_us = strtoull(seconds, NULL, 10) * 1000000 + strtoull(micros, NULL, 10);
     memcpy(bus, name, sizeof name);
     return ERR_OK;
 }
