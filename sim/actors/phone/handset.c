@@ -1,5 +1,4 @@
 /* The records of framework and keys: loaded at a start, stored when they change. */
-#include <ctype.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,7 +194,8 @@ static void vehicle_text(const struct digital_key *k, char out[2 * TRANSACTION_V
 {
     hex_encode(k->creation.vehicle_id, TRANSACTION_VEHICLE_ID, out);
     for (char *p = out; *p; p++)
-        *p = (char)toupper((unsigned char)*p);
+        if (*p >= 'a')
+            *p = (char)(*p - 'a' + 'A');
 }
 
 /* "0 00010123456789AB active", as many as the line takes. */

@@ -1,4 +1,5 @@
-/* The states of the phone's Bluetooth LE. What it reports: handset_heard.c; the approach: handset_approach.c. */
+/* The states of the phone's Bluetooth LE. What it reports: handset_heard.c; the approach: handset_approach.c.
+ */
 #include "sim/actors/phone/handset_radio.h"
 
 #include <openssl/crypto.h>
