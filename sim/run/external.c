@@ -229,7 +229,7 @@ void externals_moved(struct run *r, uint64_t now_us)
 /* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
 static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 {
-    char note[sizeof e->wishes->what + 40];
+    char note[sizeof e->wishes->what + 40], refusal[EXTERNAL_REFUSAL];
     const char *wish = e->wish_count ? e->wishes->what : "";
     double s = (double)r->externals.wait_us / 1e6;
     const char *name = external_member(r, e)->name;
@@ -240,8 +240,10 @@ static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
         return;
     }
     r->hopeless = true;
-    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
-             name, s, *wish ? " of being asked to " : "", wish, e->where);
+    bool refused = external_refusal(r, e, refusal);
+    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s%s%s: %s; longer with --wait",
+             name, s, *wish ? " of being asked to " : "", wish, refused ? "; somebody was sent away: " : "",
+             refusal, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
 }
 

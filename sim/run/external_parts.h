@@ -4,6 +4,8 @@
 
 #include "sim/run/run.h"
 
+#define EXTERNAL_REFUSAL 240
+
 const struct member *external_member(const struct run *r, const struct external_seat *e);
 /* NULL: that member is played here. */
 struct external_seat *external_seat_of(struct run *r, size_t member);
@@ -19,5 +21,7 @@ void external_say(const struct run *r, const char *format, ...) __attribute__((f
 /* The steps that calls wait for: a person who knows that one was reached may say so. "": none does. */
 void external_steps(const struct run *r, char *out, size_t cap);
 void external_drop_oldest(struct external_seat *e);
+/* Was somebody refused at a door of its own: what the log of that door says of it last. */
+bool external_refusal(struct run *r, const struct external_seat *e, char words[EXTERNAL_REFUSAL]);
 
 #endif
