@@ -94,3 +94,42 @@ Test(external_word, a_step_is_taken_when_nothing_is_asked)
     end(&s);
     cr_expect(strstr(strstr(s.run.text, hint) + 1, hint) == NULL, "it is said once: %s", s.run.text);
 }
+
+/* Of a pipe all is there at once: the second Enter is for what is asked a second later, and stands in no
+ * step's way. */
+Test(external_word, a_step_goes_past_an_enter_that_waits)
+{
+    static const char asked[] = "schema: 1\n"
+                                "name: outside\n"
+                                "title: lines of a pipe\n"
+                                "use_case: OP-02\n"
+                                "run: [vos, gsdp, sgw, tbm, spaak, bcm, hu, wcp]\n"
+                                "limit: 5 s\n"
+                                "given:\n"
+                                "  after: pp02\n"
+                                "do:\n"
+                                "  - {call: add-key, to: hu, after: 1 s}\n"
+                                "  - {call: fob, to: bcm, place: here, at: OP-02/7}\n"
+                                "expect:\n"
+                                "  - {event: call, by: bcm, detail: fob}\n";
+    static const char *const order[] = {"external  hu is there\n", "OP-02/7 is taken as reached",
+                                        "external  now hu: add-key",
+                                        "external  hu: add-key is taken as done, on somebody's word\n"};
+    char directory[64], path[128], out[16000];
+    launch_directory(directory);
+    snprintf(path, sizeof path, "%s/outside.yaml", directory);
+    FILE *f = fopen(path, "w");
+    cr_assert(f != NULL);
+    fputs(asked, f);
+    fclose(f);
+    launch_run(out, sizeof out,
+               "printf '\\n\\nOP-02/7\\n' | '%s/bin/spaaksim' run %s --external hu --wait 20 --verbose --out "
+               "%s/o 2>&1",
+               launch_build(), path, directory);
+    const char *from = out;
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+        from = strstr(from, order[i]);
+        cr_assert(ne(ptr, (void *)from, NULL), "%s: %s", order[i], out);
+    }
+    launch_remove(directory);
+}
