@@ -457,22 +457,24 @@ Test(external, the_phone_of_the_examples_opens_the_door)
 
 Test(external, a_wrong_password_is_seen_by_both)
 {
-    char directory[64], out[4096];
-    struct launch run;
+    char directory[64];
+    struct launch run, phone;
     need_python();
     launch_directory(directory);
     put_scenario(directory, outside, 4);
+    launch_shell(
+        &phone,
+        "exec python3 tests/when_there.py docs/examples/phone.py %s/o/external/phone.json --password "
+        "00000000 2>&1",
+        directory);
+    cr_assert(launch_read(&phone, "ready"), "%s", phone.text);
     launch_shell(
         &run,
         "exec '%s/bin/spaaksim' run %s/outside.yaml --external phone --nfc wcp=%s/pad --wait 2 --out %s/o "
         "</dev/null",
         launch_build(), directory, directory, directory);
-    cr_assert(launch_read(&run, "phone is played from outside"), "%s", run.text);
-    int code = launch_run(out, sizeof out,
-                          "python3 docs/examples/phone.py %s/o/external/phone.json --password 00000000 2>&1",
-                          directory);
-    cr_expect(eq(int, code, 1), "%s", out);
-    cr_expect(strstr(out, "wrong evidence: another password?") != NULL, "%s", out);
+    cr_expect(eq(int, launch_finish(&phone), 1), "%s", phone.text);
+    cr_expect(strstr(phone.text, "wrong evidence: another password?") != NULL, "%s", phone.text);
     cr_expect(eq(int, launch_finish(&run), 1), "%s", run.text);
     cr_expect(strstr(run.text, "show screen  pairing failed: the SPAKE2+ evidence is wrong") != NULL, "%s",
               run.text);
@@ -529,11 +531,12 @@ static int run_with_vandal(const char *deed, const char *at, int limit_s, char *
     struct launch run, vandal;
     launch_directory(directory);
     put_scenario(directory, outside, limit_s);
+    launch_shell(&vandal, "exec python3 tests/when_there.py tests/vandal.py %s/o/external/phone.json %s %s",
+                 directory, deed, at);
+    cr_assert(launch_read(&vandal, "ready"), "%s", vandal.text);
     launch_shell(&run,
                  "exec '%s/bin/spaaksim' run %s/outside.yaml --external phone --wait 2 --out %s/o </dev/null",
                  launch_build(), directory, directory);
-    cr_assert(launch_read(&run, "phone is played from outside"), "%s", run.text);
-    launch_shell(&vandal, "exec python3 tests/vandal.py %s/o/external/phone.json %s %s", directory, deed, at);
     int code = launch_finish(&run);
     kill(-vandal.pid, SIGKILL);
     launch_finish(&vandal);

@@ -79,21 +79,24 @@ static void expect_count(const char *directory, const char *file, const char *wh
 
 struct outcome {
     int run, phone;
-    char said[4096];
-    struct launch launch;
+    const char *said; /* by the phone */
+    struct launch launch, played;
 };
 
-/* Runs outside.yaml, or the scenario of that name, with a program for the phone. */
+/* Runs outside.yaml, or the scenario of that name, with a program for the phone, which is ready before. */
 static void run_with(const char *directory, const char *scenario, const char *word, const char *program,
                      const char *arguments, struct outcome *out)
 {
+    launch_shell(&out->played, "exec python3 tests/when_there.py %s %s/o/external/phone.json %s 2>&1",
+                 program, directory, arguments);
+    cr_assert(launch_read(&out->played, "ready"), "%s", out->played.text);
     launch_shell(&out->launch, "printf '%s' | '%s/bin/spaaksim' run %s%s --external phone --out %s/o", word,
                  launch_build(), scenario ? "" : directory, scenario ? scenario : "/outside.yaml", directory);
     cr_assert(launch_read(&out->launch, "phone is played from outside"), "%s", out->launch.text);
     cr_expect(strstr(out->launch.text, "; radio at central:;spaak=/") != NULL, "%s", out->launch.text);
     cr_expect(strstr(out->launch.text, " (docs/air-ble.md)") != NULL, "%s", out->launch.text);
-    out->phone = launch_run(out->said, sizeof out->said, "python3 %s %s/o/external/phone.json %s 2>&1",
-                            program, directory, arguments);
+    out->phone = launch_finish(&out->played);
+    out->said = out->played.text;
     out->run = launch_finish(&out->launch);
 }
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/host/door.h"
 #include "lib/host/link.h"
 #include "lib/host/spawn.h"
 #include "lib/media/can/can.h"
@@ -346,31 +347,43 @@ Test(hub, a_record_that_is_not_whole_is_told)
     }
 }
 
+/* Bytes that are not given are 0: so many as a whole greeting has, and one more or less. */
+#define HELLO_LEN (4 + HUB_NAME_MAX + TOKEN_SIZE)
+
 static const struct {
     const char *name;
     uint8_t bytes[8];
     size_t len;
     bool greeted;
+    const char *says;
 } wrongs[] = {
-    {"no greeting", {HUB_FRAMES, 0}, 2, false},
-    {"unknown segment", {HUB_HELLO, 9, 0, 0}, 4, false},
-    {"too many filters", {HUB_HELLO, 0, 0, 200}, 4, false},
-    {"cut greeting", {HUB_HELLO, 0}, 2, false},
-    {"cut frame", {HUB_FRAMES, 0, 0, 1, 0x23, 0, 8, 1}, 8, true},
-    {"unknown packet", {99}, 1, true},
+    {"no greeting", {HUB_FRAMES, 0}, 2, false, "(BAD_SYNTAX)"},
+    {"unknown segment", {HUB_HELLO, 9, 0, 0}, 4, false, "(BAD_SYNTAX)"},
+    {"too many filters", {HUB_HELLO, 0, 0, 200}, 4, false, "(BAD_SYNTAX)"},
+    {"cut greeting", {HUB_HELLO, 0}, 2, false, "(BAD_SYNTAX)"},
+    {"a byte too few", {HUB_HELLO, 0}, HELLO_LEN - 1, false, "(BAD_SYNTAX)"},
+    {"a byte too many", {HUB_HELLO, 0}, HELLO_LEN + 1, false, "(BAD_SYNTAX)"},
+    {"fewer filters than it says", {HUB_HELLO, 0, 0, 1}, HELLO_LEN, false, "(BAD_SYNTAX)"},
+    {"a whole one without a token", {HUB_HELLO, 0}, HELLO_LEN, false, "(LINK_NOT_ADMITTED)"},
+    {"longer than any", {HUB_HELLO, 0}, DOOR_GREETING_MAX + 1, false, "(MSG_TOO_LONG)"},
+    {"cut frame", {HUB_FRAMES, 0, 0, 1, 0x23, 0, 8, 1}, 8, true, "not a frame"},
+    {"unknown packet", {99}, 1, true, "unknown type"},
 };
 
 Test(hub, what_is_not_understood_is_sent_away_with_a_reason)
 {
     struct hub_process h = start();
     for (size_t i = 0; i < sizeof wrongs / sizeof wrongs[0]; i++) {
-        uint8_t buf[HUB_PACKET_MAX];
+        uint8_t buf[HUB_PACKET_MAX] = {0}, packet[2 * DOOR_GREETING_MAX] = {0};
         int fd =
             wrongs[i].greeted ? join(&h, SEGMENT_BODY, NULL, 0) : link_connect_unix(h.path, SOCK_SEQPACKET);
-        send(fd, wrongs[i].bytes, wrongs[i].len, 0);
-        ssize_t len = receive(fd, buf, sizeof buf);
+        memcpy(packet, wrongs[i].bytes, sizeof wrongs[i].bytes);
+        send(fd, packet, wrongs[i].len, 0);
+        ssize_t len = receive(fd, buf, sizeof buf - 1);
         cr_expect(lt(int, 5, (int)len), "%s", wrongs[i].name);
         cr_expect(eq(u8, buf[0], HUB_BYE), "%s", wrongs[i].name);
+        cr_expect(strstr((const char *)buf + 1, wrongs[i].says) != NULL, "%s: %s", wrongs[i].name,
+                  (const char *)buf + 1);
         cr_expect(eq(int, (int)receive(fd, buf, sizeof buf), 0), "%s: closed after it", wrongs[i].name);
         close(fd);
     }

@@ -14,7 +14,7 @@ const struct member *external_member(const struct run *r, const struct external_
     return &r->scenario->members[e->member];
 }
 
-__attribute__((format(printf, 2, 3))) static void say(const struct run *r, const char *format, ...)
+void external_say(const struct run *r, const char *format, ...)
 {
     char line[1400];
     va_list args;
@@ -65,10 +65,10 @@ void externals_open(struct run *r, size_t member, const char *where, const char 
     struct external_seat *e = external_seat_of(r, member);
     text_copy(e->where, sizeof e->where, where);
     text_copy(e->socket, sizeof e->socket, socket);
-    say(r, "external  %s is played from outside: %s", external_member(r, e)->name, e->where);
+    external_say(r, "external  %s is played from outside: %s", external_member(r, e)->name, e->where);
     if (e->stands)
-        say(r, "external  waiting for %s, at most %.0f s", external_member(r, e)->name,
-            (double)r->externals.wait_us / 1e6);
+        external_say(r, "external  waiting for %s, at most %.0f s", external_member(r, e)->name,
+                     (double)r->externals.wait_us / 1e6);
 }
 
 bool external_is_awaited(const struct external_seat *e)
@@ -143,37 +143,19 @@ static void describe_call(const struct run *r, const struct action *a, char *out
         used += add_value(out + used, cap - used, &call->parameters[i], &a->values[i]);
 }
 
-/* The steps that calls wait for: a person who knows that one was reached may say so. */
-static void list_steps(const struct run *r, char *out, size_t cap)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < r->trigger_count && used < cap; i++) {
-        const struct trigger *t = &r->triggers[i];
-        if (t->state == TRIGGER_WAITS && t->when.step[0] && !strstr(out, t->when.step))
-            used += (size_t)snprintf(out + used, cap - used, "%s%s", used ? ", " : "", t->when.step);
-    }
-}
-
-static void drop_oldest(struct external_seat *e)
-{
-    e->wish_count--;
-    memmove(e->wishes, e->wishes + 1, e->wish_count * sizeof *e->wishes);
-}
-
 /* Takes the place of the oldest wish when there are too many. */
 static void ask(struct run *r, struct external_seat *e, const char *what, uint64_t now_us)
 {
     char steps[100], note[sizeof e->wishes->what + 20];
     if (e->wish_count == EXTERNAL_WISHES)
-        drop_oldest(e);
+        external_drop_oldest(e);
     struct external_wish *wish = &e->wishes[e->wish_count++];
     text_copy(wish->what, sizeof wish->what, what);
     wish->since_us = now_us;
     e->asked = true;
-    list_steps(r, steps, sizeof steps);
-    say(r, "external  now %s: %s   (%s when done%s%s)", external_member(r, e)->name, wish->what,
-        r->open ? "`done`" : "Enter", steps[0] ? ", or the step that was reached: " : "", steps);
+    external_steps(r, steps, sizeof steps);
+    external_say(r, "external  now %s: %s   (%s when done%s%s)", external_member(r, e)->name, wish->what,
+                 r->open ? "`done`" : "Enter", steps[0] ? ", or the step that was reached: " : "", steps);
     snprintf(note, sizeof note, "asked from outside: %s", wish->what);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
 }
@@ -182,7 +164,7 @@ static void tell_done(struct run *r, const struct external_seat *e, const char *
 {
     char note[sizeof e->wishes->what + 40];
     snprintf(note, sizeof note, "%s is done: it has a link", what);
-    say(r, "external  %s: %s", external_member(r, e)->name, note);
+    external_say(r, "external  %s: %s", external_member(r, e)->name, note);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
 }
 
@@ -218,8 +200,8 @@ bool externals_move(struct run *r, const struct action *a, const char *text, uin
         let_come(r, a, text, now_us);
         return false;
     }
-    say(r, "external  now %s: the air to %s is its own to keep: %s", external_member(r, e)->name,
-        r->scenario->members[a->other].name, text);
+    external_say(r, "external  now %s: the air to %s is its own to keep: %s", external_member(r, e)->name,
+                 r->scenario->members[a->other].name, text);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, "asked from outside: keeps the air itself",
              0);
     return true;
@@ -231,7 +213,7 @@ void external_show(struct run *r, struct external_seat *e, uint64_t now_us)
     if (e->there)
         return;
     e->there = true;
-    say(r, "external  %s is there", external_member(r, e)->name);
+    external_say(r, "external  %s is there", external_member(r, e)->name);
     run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, "is there, from outside", 0);
 }
 
@@ -242,72 +224,26 @@ void externals_moved(struct run *r, uint64_t now_us)
         r->externals.seats[i].wish_count = 0;
 }
 
-/* Who stands somewhere and is not there yet, else who was asked first. */
-static struct external_seat *next_awaited(struct run *r)
-{
-    struct external_seat *next = NULL;
-    for (size_t i = 0; i < r->externals.count; i++) {
-        struct external_seat *e = &r->externals.seats[i];
-        if (e->stands && !e->there)
-            return e;
-        if (e->wish_count && (!next || e->wishes->since_us < next->wishes->since_us))
-            next = e;
-    }
-    return next;
-}
-
-/* One line, one thing: who presses once too often has not done all that comes later. */
-static void take_as_done(struct run *r, uint64_t now_us)
-{
-    struct external_seat *e = next_awaited(r);
-    char note[sizeof e->wishes->what + 40];
-    if (!e)
-        return;
-    if (e->stands && !e->there) {
-        external_show(r, e, now_us);
-        return;
-    }
-    snprintf(note, sizeof note, "%s is taken as done, on somebody's word", e->wishes->what);
-    say(r, "external  %s: %s", external_member(r, e)->name, note);
-    run_note(r, now_us, TRACE_NOTE, external_member(r, e)->name, note, 0);
-    drop_oldest(e);
-}
-
-void externals_word(struct run *r, const char *line, uint64_t now_us)
-{
-    char steps[100], note[80];
-    if (!*line) {
-        take_as_done(r, now_us);
-        return;
-    }
-    if (!run_take_step(r, line, now_us)) {
-        list_steps(r, steps, sizeof steps);
-        say(r, "external  no call waits for \"%.20s\"%s%s", line, steps[0] ? "; they wait for " : "", steps);
-        return;
-    }
-    snprintf(note, sizeof note, "%.20s is taken as reached, on somebody's word", line);
-    run_note(r, now_us, TRACE_NOTE, "runner", note, 0);
-    externals_moved(r, now_us);
-}
-
 /* ---- bounds ---- */
 
 /* Of who is there the limit and the quiet of the run are the judges, as of anybody. */
 static void give_up(struct run *r, struct external_seat *e, uint64_t now_us)
 {
-    char note[sizeof e->wishes->what + 40];
+    char note[sizeof e->wishes->what + 40], refusal[EXTERNAL_REFUSAL];
     const char *wish = e->wish_count ? e->wishes->what : "";
     double s = (double)r->externals.wait_us / 1e6;
     const char *name = external_member(r, e)->name;
     if (e->there) {
         snprintf(note, sizeof note, "%s: nothing has come of it", wish);
-        drop_oldest(e);
+        external_drop_oldest(e);
         run_note(r, now_us, TRACE_NOTE, name, note, 0);
         return;
     }
     r->hopeless = true;
-    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s: %s; longer with --wait",
-             name, s, *wish ? " of being asked to " : "", wish, e->where);
+    bool refused = external_refusal(r, e, refusal);
+    run_fail(r, "%s, who is played from outside, did not come within %.0f s%s%s%s%s: %s; longer with --wait",
+             name, s, *wish ? " of being asked to " : "", wish, refused ? "; somebody was sent away: " : "",
+             refusal, e->where);
     r->verdict = VERDICT_BLOCKED; /* what the run needs is missing */
 }
 

@@ -42,6 +42,7 @@ struct externals {
     struct external_seat seats[EXTERNAL_SEATS];
     size_t count;
     uint64_t wait_us, looked_us;
+    bool told_steps; /* a person has been told what can be typed */
 };
 
 /* external_mark.c: takes those of a list "phone,wcp" out of the scenario's hands. False and a sentence when
@@ -70,6 +71,10 @@ void externals_event(struct run *r, const struct trace_event *e);
 void externals_moved(struct run *r, uint64_t now_us);
 /* A line from whoever plays: "" for "the oldest that is waited for is done", or the step that was reached. */
 void externals_word(struct run *r, const char *line, uint64_t now_us);
+/* Is a line taken now, which is a step or an Enter? */
+bool externals_hear(const struct run *r, bool step);
+/* May somebody who is there do something of his own accord? When calls wait for it, that is said, once. */
+bool externals_may_act(struct run *r);
 void externals_pump(struct run *r, uint64_t now_us);
 uint64_t externals_due_us(const struct run *r);
 /* What a run is that did not pass: BLOCKED, with the reason, when somebody who was asked never came. */

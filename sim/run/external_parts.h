@@ -1,8 +1,10 @@
-/* Between external.c and external_seen.c. */
+/* Between external.c, external_seen.c and external_word.c. */
 #ifndef sim_run_external_parts_h
 #define sim_run_external_parts_h
 
 #include "sim/run/run.h"
+
+#define EXTERNAL_REFUSAL 240
 
 const struct member *external_member(const struct run *r, const struct external_seat *e);
 /* NULL: that member is played here. */
@@ -14,5 +16,12 @@ bool external_is_so(const struct run *r, const struct external_seat *e, const st
 bool external_may_come(const struct run *r, const struct external_seat *e, const struct action *a);
 /* The link has shown it: it is there, and all that it was asked for is done. */
 void external_show(struct run *r, struct external_seat *e, uint64_t now_us);
+
+void external_say(const struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The steps that calls wait for: a person who knows that one was reached may say so. "": none does. */
+void external_steps(const struct run *r, char *out, size_t cap);
+void external_drop_oldest(struct external_seat *e);
+/* Was somebody refused at a door of its own: what the log of that door says of it last. */
+bool external_refusal(struct run *r, const struct external_seat *e, char words[EXTERNAL_REFUSAL]);
 
 #endif

@@ -1,6 +1,7 @@
 /* What shows that somebody outside is there, or has done what he was asked. */
 #include <string.h>
 
+#include "lib/host/setup.h"
 #include "lib/media/media.h"
 #include "sim/run/external_parts.h"
 
@@ -142,4 +143,53 @@ bool external_may_come(const struct run *r, const struct external_seat *e, const
     const struct port_spec *port = &r->scenario->members[a->member].class->ports[a->port];
     const struct medium *medium = medium_find(media, port->medium);
     return !e->links && medium->near && medium->near(a->way);
+}
+
+/* ---- who came and was not let in ---- */
+
+/* The log of a process ends so when its door has refused somebody, or what he said has ended his link. */
+static bool has_refused(struct run *r, const char *process, char words[EXTERNAL_REFUSAL])
+{
+    words[0] = '\0';
+    if (r->ops->last_words)
+        r->ops->last_words(r, process, words);
+    return strstr(words, " is refused: ") || strstr(words, " is ended: ");
+}
+
+static bool listens(const struct member *m, const char *medium)
+{
+    for (size_t i = 0; m->class && !m->external && i < m->class->port_count; i++)
+        if (m->class->ports[i].end == PORT_LISTENS && strcmp(m->class->ports[i].medium, medium) == 0)
+            return true;
+    return false;
+}
+
+static const char *helper_of(const char *medium)
+{
+    for (size_t i = 0; media_setups[i]; i++)
+        if (strcmp(media_setups[i]->medium->name, medium) == 0)
+            return media_setups[i]->helper;
+    return NULL;
+}
+
+static bool is_refused_at(struct run *r, const struct port_spec *port, char words[EXTERNAL_REFUSAL])
+{
+    const char *helper = port->end == PORT_SHARED ? helper_of(port->medium) : NULL;
+    if (helper && has_refused(r, helper, words))
+        return true;
+    for (size_t i = 0; port->end == PORT_ASKS && i < r->scenario->member_count; i++)
+        if (listens(&r->scenario->members[i], port->medium) &&
+            has_refused(r, r->scenario->members[i].name, words))
+            return true;
+    return false;
+}
+
+bool external_refusal(struct run *r, const struct external_seat *e, char words[EXTERNAL_REFUSAL])
+{
+    const struct component_class *class = external_member(r, e)->class;
+    for (size_t i = 0; i < class->port_count; i++)
+        if (is_refused_at(r, &class->ports[i], words))
+            return true;
+    words[0] = '\0';
+    return false;
 }

@@ -391,7 +391,8 @@ void run_on_quiet(struct run *r, uint64_t now_us)
     if (trial && trial->quiet(trial->ctx, r, now_us))
         return;
     /* where time is real, a link may take longer than a quiet world does to be one */
-    if (!r->open && !r->complete && run_idle(r) && (r->links.all_ready || r->in_order))
+    bool at_rest = !r->open && !r->complete && run_idle(r) && (r->links.all_ready || r->in_order);
+    if (at_rest && !externals_may_act(r)) /* of people and their programs the limit is the judge */
         r->hopeless = r->quiet_end = true;
 }
 

@@ -269,16 +269,19 @@ static int on_words(sd_event_source *s, int fd, uint32_t revents, void *ctx)
     return 0;
 }
 
-/* A line that came before it was wanted waits; a longer one than any step is cut. */
+/* A line that came before it was wanted waits, and a step goes past an Enter that does; a longer one than any
+ * step is cut. */
 void process_external_hear(struct process_world *w)
 {
-    char line[sizeof w->words];
-    size_t len = strcspn(w->words, "\n");
-    bool whole = w->words[len] == '\n', full = len == sizeof w->words - 1;
-    if (!externals_awaited(w->run) || !(whole || full))
+    char line[sizeof w->words], *from = w->words;
+    if (!externals_hear(w->run, false))
+        from += strspn(from, " \r\t\n");
+    size_t len = strcspn(from, "\n"), lead = strspn(from, " \r\t");
+    bool whole = from[len] == '\n', full = len == sizeof w->words - 1;
+    if (!(whole || full) || !externals_hear(w->run, lead < len))
         return;
-    snprintf(line, sizeof line, "%.*s", (int)len, w->words);
-    memmove(w->words, w->words + len + whole, strlen(w->words + len + whole) + 1);
+    snprintf(line, sizeof line, "%.*s", (int)(len - lead), from + lead);
+    memmove(from, from + len + whole, strlen(from + len + whole) + 1);
     line[strcspn(line, " \r\t")] = '\0';
     externals_word(w->run, line, process_now_us(w));
     sd_event_source_set_enabled(w->word_source, SD_EVENT_ON);

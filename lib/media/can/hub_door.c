@@ -37,7 +37,7 @@ static enum err judge(void *ctx, struct span said)
     if (!token_ring_admits(d->tokens, place, h.name, &h.token))
         e = ERR_LINK_NOT_ADMITTED;
     explicit_bzero(&h, sizeof h);
-    return e == ERR_TRUNCATED ? ERR_BAD_SYNTAX : e; /* a packet is whole */
+    return e;
 }
 
 static enum err admit(void *ctx, struct span said, int fd)

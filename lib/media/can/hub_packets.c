@@ -29,7 +29,7 @@ enum err hub_hello_read(struct span packet, struct hub_hello *out)
     rd_copy(&r, h.name, HUB_NAME_MAX);
     rd_copy(&r, h.token.bytes, TOKEN_SIZE);
     if (r.failed || r.left)
-        return ERR_TRUNCATED;
+        return ERR_BAD_SYNTAX; /* a packet is whole: nothing more is to come */
     h.name[HUB_NAME_MAX - 1] = '\0';
     *out = h;
     return ERR_OK;

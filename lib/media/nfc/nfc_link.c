@@ -36,7 +36,7 @@ struct nfc_link {
     struct link_open o;
     bool reader, field, cut;
     bool up; /* a card's: the reader has taken it */
-    unsigned cards_seen;
+    unsigned cards_seen, ended;
     sd_event_source *accept; /* of a reader that takes any card; others have a door */
     struct door_event door;
     struct contact cards[NFC_CARDS]; /* a card's end uses the first */
@@ -102,22 +102,23 @@ static enum err queue_frame(struct contact *c, enum nfc_frame type, struct span 
     return ERR_OK;
 }
 
-/* False when the frame is nothing that this end may be sent. */
-static bool on_reader_frame(struct contact *c, enum nfc_frame type, struct span payload)
+/* ERR_LINK_DOWN: the card says that it goes; another error: the frame is nothing that this end may be sent.
+ */
+static enum err on_reader_frame(struct contact *c, enum nfc_frame type, struct span payload)
 {
     struct nfc_link *l = c->link;
     char address[NFC_ADDRESS];
     address_of(c, address);
     if (type != NFC_APDU)
-        return false; /* NFC_TAG_LOST among them: the card goes */
+        return type == NFC_TAG_LOST ? ERR_LINK_DOWN : ERR_MSG_UNEXPECTED;
     if (!c->awaited) {
         bool crossed = c->stale; /* it met the end of the field on its way */
         c->stale = false;
-        return crossed;
+        return crossed ? ERR_OK : ERR_MSG_UNEXPECTED;
     }
     c->awaited = c->stale = false;
     l->o.hooks.on_bytes(l->o.hooks.ctx, address, payload);
-    return true;
+    return ERR_OK;
 }
 
 /* The first frame admits the card; a field that is off then is no news. */
@@ -129,11 +130,11 @@ static bool on_first_frame(struct contact *c, enum nfc_frame type)
     return c->fd >= 0 && type != NFC_FIELD_OFF;
 }
 
-static bool on_card_frame(struct contact *c, enum nfc_frame type, struct span payload)
+static enum err on_card_frame(struct contact *c, enum nfc_frame type, struct span payload)
 {
     struct nfc_link *l = c->link;
     if (type != NFC_TAG_LOST && !l->up && !on_first_frame(c, type))
-        return true;
+        return ERR_OK;
     if (type == NFC_APDU) {
         c->awaited = true;
         l->o.hooks.on_bytes(l->o.hooks.ctx, "", payload);
@@ -141,27 +142,45 @@ static bool on_card_frame(struct contact *c, enum nfc_frame type, struct span pa
         c->awaited = false;
         tell_news(c, type == NFC_FIELD_ON ? "field-on" : "field-off");
     }
-    return type != NFC_TAG_LOST;
+    return type == NFC_TAG_LOST ? ERR_LINK_DOWN : ERR_OK;
 }
 
-/* Takes whole frames from what has come; false when the peer does not keep to the form. */
-static bool take_frames(struct contact *c)
+/* Takes whole frames from what has come; an error when the peer goes, or does not keep to the form. */
+static enum err take_frames(struct contact *c)
 {
     while (c->fd >= 0 && c->in_len >= NFC_HEADER) {
         size_t len = (size_t)c->in[1] << 8 | c->in[2];
-        if (c->in[0] >= NFC_FRAMES || len > NFC_APDU_MAX || (c->in[0] != NFC_APDU && len))
-            return false;
+        if (c->in[0] >= NFC_FRAMES || (c->in[0] != NFC_APDU && len))
+            return ERR_MSG_MALFORMED;
+        if (len > NFC_APDU_MAX)
+            return ERR_MSG_TOO_LONG;
         if (c->in_len < NFC_HEADER + len)
-            return true;
+            return ERR_OK;
         uint8_t frame[NFC_HEADER + NFC_APDU_MAX];
         memcpy(frame, c->in, NFC_HEADER + len);
         c->in_len -= NFC_HEADER + len;
         memmove(c->in, c->in + NFC_HEADER + len, c->in_len);
         struct span payload = {frame + NFC_HEADER, len};
-        if (!(c->link->reader ? on_reader_frame : on_card_frame)(c, (enum nfc_frame)frame[0], payload))
-            return false;
+        enum err e =
+            (c->link->reader ? on_reader_frame : on_card_frame)(c, (enum nfc_frame)frame[0], payload);
+        if (e)
+            return e;
     }
-    return true;
+    return ERR_OK;
+}
+
+/* Its component hears no more than that the card has gone: who plays the other end looks here. */
+static void say_ended(struct contact *c, enum err reason)
+{
+    struct nfc_link *l = c->link;
+    char address[NFC_ADDRESS];
+    address_of(c, address);
+    l->ended++;
+    if ((l->ended & (l->ended - 1)) != 0)
+        return;
+    fprintf(stderr, "%s: the contact of %s with %s is ended: %s (%s), %u so far\n", l->o.name,
+            l->o.spec->name, *address ? address : "a reader", err_text(reason), err_name(reason), l->ended);
+    fflush(stderr);
 }
 
 static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
@@ -174,8 +193,12 @@ static int on_io(sd_event_source *s, int fd, uint32_t revents, void *ctx)
         return 0;
     if (len > 0)
         c->in_len += (size_t)len;
-    if ((len <= 0 || !take_frames(c)) && c->fd == fd)
-        part(c);
+    enum err e = len > 0 ? take_frames(c) : ERR_LINK_DOWN;
+    if (!e || c->fd != fd)
+        return 0;
+    if (e != ERR_LINK_DOWN)
+        say_ended(c, e);
+    part(c);
     return 0;
 }
 
@@ -241,11 +264,13 @@ static enum err judge(void *ctx, struct span said)
 {
     const struct nfc_link *l = ctx;
     char name[ENV_NAME_MAX];
+    if (said.len && said.p[0] != NFC_GREETING)
+        return ERR_BAD_SYNTAX;
     if (said.len < NFC_HEADER)
         return ERR_TRUNCATED;
     size_t len = (size_t)said.p[1] << 8 | said.p[2];
-    if (said.p[0] != NFC_GREETING || len > TOKEN_SIZE + ENV_NAME_MAX || said.len > NFC_HEADER + len)
-        return ERR_LINK_NOT_ADMITTED;
+    if (len <= TOKEN_SIZE || len >= TOKEN_SIZE + ENV_NAME_MAX || said.len > NFC_HEADER + len)
+        return ERR_BAD_SYNTAX;
     if (said.len < NFC_HEADER + len)
         return ERR_TRUNCATED;
     return door_check(&l->o, span_of(said.p + NFC_HEADER, len), name);
@@ -255,6 +280,15 @@ static enum err admit(void *ctx, struct span said, int fd)
 {
     (void)said;
     return take_card(ctx, fd) ? ERR_OK : ERR_LINK_CROWDED;
+}
+
+/* The door's line about it is not to wait for the next of the trace: whoever was refused looks for it now. */
+static void on_refused(void *ctx, int fd, enum err reason)
+{
+    (void)ctx;
+    (void)fd;
+    (void)reason;
+    fflush(stderr);
 }
 
 static void set_field(struct nfc_link *l, bool on)
@@ -443,7 +477,7 @@ static void nfc_close(struct link *link)
 
 static bool listen_at(struct nfc_link *l, int fd)
 {
-    const struct door_hooks hooks = {.ctx = l, .judge = judge, .admit = admit};
+    const struct door_hooks hooks = {.ctx = l, .judge = judge, .admit = admit, .refuse = on_refused};
     char open[4];
     if (link_option(l->o.endpoint, "open", open, sizeof open))
         return sd_event_add_io(l->o.event, &l->accept, fd, EPOLLIN, on_accept, l) >= 0;
