@@ -66,6 +66,16 @@ Test(replay_visits, without_a_trace_each_reader_s_lines_say_where_the_card_is)
     }
 }
 
+Test(replay_visits, a_card_that_comes_again_to_the_same_reader_has_another_name)
+{
+    struct replay_result r;
+    replay_record("unlock-fast", "--world virtual --seed 7");
+    cr_assert(zero(int, launch_run(said, sizeof said, "rm '%s/unlock-fast/trace.jsonl'", place)));
+    cr_assert(replay_file("unlock-fast", "unlock-fast/apdu.log", "phone", 7, true, &r), "%s", problem);
+    cr_expect(eq(sz, r.same, 19), "%s", said);
+    cr_expect(zero(sz, r.different + r.open), "%s", said);
+}
+
 Test(replay_visits, a_command_to_a_reader_where_no_card_lies_says_so)
 {
     static const char line[] = "   1.000 ms  door card1 > 00a40400\n   2.000 ms  door card1 < 9000\n";

@@ -4,18 +4,24 @@
 
 #include "lib/media/nfc/nfc.h"
 
+/* Each time a card comes a reader gives it another name. */
+static bool is_same_visit(const struct record_item *a, const struct record_item *b)
+{
+    return strcmp(a->who, b->who) == 0 && strcmp(a->what, b->what) == 0;
+}
+
 size_t visits_next(const struct record *r, size_t from, const char *reader)
 {
-    const char *last = "";
-    for (size_t i = from; i-- > 0 && !*last;)
+    const struct record_item *last = NULL;
+    for (size_t i = from; i-- > 0 && !last;)
         if (r->items[i].kind == RECORD_COMMAND)
-            last = r->items[i].who;
+            last = &r->items[i];
     for (size_t i = from; i < r->count; i++) {
         const struct record_item *k = &r->items[i];
         if (k->kind != RECORD_COMMAND)
             continue;
-        bool begins = strcmp(k->who, last) != 0;
-        last = k->who;
+        bool begins = !last || !is_same_visit(k, last);
+        last = k;
         if (begins && (!*reader || strcmp(k->who, reader) == 0))
             return i;
     }
@@ -24,11 +30,10 @@ size_t visits_next(const struct record *r, size_t from, const char *reader)
 
 size_t visits_last(const struct record *r, size_t first)
 {
-    const char *reader = r->items[first].who;
     size_t last = first;
     for (size_t i = first; i < r->count; i++) {
         const struct record_item *k = &r->items[i];
-        bool here = strcmp(k->who, reader) == 0;
+        bool here = is_same_visit(k, &r->items[first]);
         if (k->kind == RECORD_COMMAND && !here)
             break;
         if (here && (k->kind == RECORD_COMMAND || k->kind == RECORD_ANSWER))

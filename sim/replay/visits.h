@@ -1,5 +1,5 @@
-/* Where a card lay, as the lines of apdu.log say it: a visit is a row of commands of one reader. Two visits
- * in a row to the same reader look like one. */
+/* Where a card lay, as the lines of apdu.log say it: a visit is a row of commands of one reader to one card.
+ */
 #ifndef sim_replay_visits_h
 #define sim_replay_visits_h
 
