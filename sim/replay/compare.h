@@ -42,6 +42,7 @@ struct compare {
     struct crypto *crypto; /* for points; the caller's */
     bool exact;            /* nothing is explained */
     bool roots;            /* a random number has differed */
+    bool keys;             /* the identity of a key has, in a list of keys */
     bool beyond;
     char why[COMPARE_TEXT]; /* beyond: since when, and why */
     struct compare_talk talks[COMPARE_READERS];
@@ -88,12 +89,15 @@ struct signal_difference {
 bool signals_differ(const struct bus_frame *a, const struct bus_frame *b, bool (*pass)(const char *name),
                     struct signal_difference *out);
 
-/* Inside: shared by compare_apdu.c, compare_air.c and compare_frame.c. */
+/* Inside: shared by compare_apdu.c, compare_air.c, compare_frame.c and compare_message.c. */
 enum compare_result compare_say(char out[COMPARE_TEXT], enum compare_result result, const char *what,
                                 struct span a, struct span b);
 enum compare_result compare_explain(char out[COMPARE_TEXT], const char *what, const char *why);
 enum compare_result compare_fields(struct compare *c, struct compare_talk *t, bool command,
                                    struct span recorded, struct span got, char out[COMPARE_TEXT]);
+enum compare_result compare_message(struct compare *c, const struct matrix_row *row, struct span recorded,
+                                    struct span got, char out[COMPARE_TEXT]);
+void compare_played_message(struct compare *c, const struct matrix_row *row, struct span played);
 struct compare_talk *compare_talk_of(struct compare *c, const char *reader);
 void compare_hear(struct compare_talk *t, bool command, struct span apdu);
 void compare_end(struct compare *c, const char *why);

@@ -3,10 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/ccc/apdu.h"
-#include "lib/msg/msg.h"
-#include "lib/msg/reader.h"
-#include "lib/uds/uds.h"
+#include "lib/msg/cabin.h"
 #include "sim/replay/compare.h"
 
 void compare_free(struct compare *c)
@@ -107,20 +104,6 @@ static bool checksums_hold(const struct bus_frame *a, const struct bus_frame *b)
            b->data[7] == matrix_checksum(b->id, b->data, b->len);
 }
 
-static enum compare_result bytes_differ(const char *what, struct span a, struct span b,
-                                        char out[COMPARE_TEXT])
-{
-    size_t at = 0;
-    while (at < a.len && at < b.len && a.p[at] == b.p[at])
-        at++;
-    if (a.len == b.len && at < a.len)
-        snprintf(out, COMPARE_TEXT, "%s: byte %zu of %zu is %02x in the record, now %02x", what, at + 1,
-                 a.len, a.p[at], b.p[at]);
-    else
-        snprintf(out, COMPARE_TEXT, "%s: %zu bytes in the record, now %zu", what, a.len, b.len);
-    return COMPARE_DIFFERENT;
-}
-
 static struct span data_of(const struct bus_frame *f)
 {
     return span_of(f->data, bus_frame_data(f));
@@ -147,7 +130,7 @@ static enum compare_result plain(struct compare *c, const struct bus_frame *a, c
                  hold ? "" : "; the checksum of one of them does not hold");
         return COMPARE_DIFFERENT;
     }
-    return bytes_differ("data", data_of(a), data_of(b), out);
+    return compare_say(out, COMPARE_DIFFERENT, "data", data_of(a), data_of(b));
 }
 
 /* ---- ISO-TP ---- */
@@ -195,80 +178,6 @@ static struct span pdu_of(const struct compare_pdu *p)
     return span_of(p->bytes, p->len);
 }
 
-static const char *place_of(uint32_t id, bool *command)
-{
-    static const char *const names[READER_PLACES] = {"pad's messages", "door's messages"};
-    for (unsigned i = 0; i < READER_PLACES; i++) {
-        *command = id == matrix_row(reader_row_command((enum reader_place)i))->id;
-        if (*command || id == matrix_row(reader_row_report((enum reader_place)i))->id)
-            return names[i];
-    }
-    return NULL;
-}
-
-/* Their types, numbers, and the APDUs in them. */
-struct carried {
-    unsigned type;
-    uint8_t number;
-    struct span apdu;
-    uint16_t rest; /* gap, loss, reason */
-};
-
-static bool parse(bool command, struct span pdu, struct carried *out)
-{
-    struct reader_command c;
-    struct reader_report r;
-    if (command ? reader_command_parse(pdu, &c, NULL) : reader_report_parse(pdu, &r))
-        return false;
-    *out = command ? (struct carried){c.type, c.number, c.apdu, c.gap_ms}
-                   : (struct carried){r.type, r.number, r.apdu,
-                                      (uint16_t)((unsigned)r.loss + (unsigned)r.reason)};
-    return true;
-}
-
-static enum compare_result carried(struct compare *c, const char *place, bool command, struct span a,
-                                   struct span b, char out[COMPARE_TEXT])
-{
-    struct carried x, y;
-    char text[COMPARE_TEXT] = "";
-    if (!parse(command, a, &x) || !parse(command, b, &y))
-        return bytes_differ("message", a, b, out);
-    if (x.type != y.type || x.rest != y.rest) {
-        snprintf(out, COMPARE_TEXT, "%s (%u) in the record, now %s (%u)", reader_type_name(x.type), x.rest,
-                 reader_type_name(y.type), y.rest);
-        return COMPARE_DIFFERENT;
-    }
-    enum compare_result r = x.apdu.len || y.apdu.len
-                                ? compare_fields(c, compare_talk_of(c, place), command, x.apdu, y.apdu, text)
-                                : COMPARE_SAME;
-    if (r != COMPARE_SAME) {
-        snprintf(out, COMPARE_TEXT, "%s: %.300s", reader_type_name(x.type), text);
-        return r;
-    }
-    if (x.number == y.number)
-        return COMPARE_SAME;
-    snprintf(out, COMPARE_TEXT, "%s: number %u in the record, now %u", reader_type_name(x.type), x.number,
-             y.number);
-    c->roots |= !c->exact;
-    return c->exact ? COMPARE_DIFFERENT : COMPARE_EXPLAINED;
-}
-
-static enum compare_result messages(struct compare *c, uint32_t id, struct span a, struct span b,
-                                    char out[COMPARE_TEXT])
-{
-    bool command;
-    const char *place = place_of(id, &command), *x = msg_peek_name(a), *y = msg_peek_name(b);
-    if (place)
-        return carried(c, place, command, a, b, out);
-    if (span_equal(a, b))
-        return COMPARE_SAME;
-    if (!x || !y || strcmp(x, y) != 0 || c->exact)
-        return bytes_differ(x ? x : "message", a, b, out);
-    snprintf(out, COMPARE_TEXT, "%s: signed over a new nonce, with keys of the life before", x);
-    c->roots = true;
-    return COMPARE_EXPLAINED;
-}
-
 static enum compare_result in_pieces(struct compare *c, struct compare_stream *s, const struct bus_frame *a,
                                      const struct bus_frame *b, char out[COMPARE_TEXT])
 {
@@ -279,13 +188,14 @@ static enum compare_result in_pieces(struct compare *c, struct compare_stream *s
         return COMPARE_SAME;
     if (x != PIECE_WHOLE || y != PIECE_WHOLE) {
         s->differs = false;
-        return same ? COMPARE_SAME : bytes_differ("ISO-TP", data_of(a), data_of(b), out);
+        return same ? COMPARE_SAME : compare_say(out, COMPARE_DIFFERENT, "ISO-TP", data_of(a), data_of(b));
     }
     bool differs = s->differs;
     s->differs = false;
-    enum compare_result r = messages(c, a->id, pdu_of(&s->recorded), pdu_of(&s->got), out);
+    enum compare_result r =
+        compare_message(c, matrix_find(a->id), pdu_of(&s->recorded), pdu_of(&s->got), out);
     if (r == COMPARE_SAME && differs && !same)
-        return bytes_differ("ISO-TP", data_of(a), data_of(b), out);
+        return compare_say(out, COMPARE_DIFFERENT, "ISO-TP", data_of(a), data_of(b));
     return r;
 }
 
@@ -312,48 +222,22 @@ static bool has_mac(const struct bus_frame *f)
 static void played_whole(struct compare *c, const struct bus_frame *played)
 {
     char why[COMPARE_TEXT];
-    if (!c->roots || !has_mac(played))
+    bool names_key =
+        c->keys && played->id == matrix_row(MATRIX_PHONE_KEY_REQ)->id && played->data[0] == CABIN_DELETE_KEY;
+    if (!names_key && (!c->roots || !has_mac(played)))
         return;
-    snprintf(why, sizeof why, "the record goes on with %s, whose MAC is over its own random numbers",
-             matrix_find(played->id)->name);
+    snprintf(why, sizeof why, "the record goes on with %s, %s", matrix_find(played->id)->name,
+             names_key ? "which names a key of its own life before"
+                       : "whose MAC is over its own random numbers");
     compare_end(c, why);
 }
 
-/* "Certificate" of our own messages, "UDS ReadDataByIdentifier F190" of a tester's. */
-static void name_message(uint32_t id, struct span pdu, char out[UDS_LINE_MAX + 8])
-{
-    char line[UDS_LINE_MAX];
-    const char *row = matrix_find(id)->name;
-    if (strncmp(row, "UDS_", 4) != 0) {
-        text_copy(out, UDS_LINE_MAX + 8, msg_peek_name(pdu));
-        return;
-    }
-    uds_describe(pdu, line);
-    snprintf(out, UDS_LINE_MAX + 8, "UDS %s", line);
-}
-
-/* An answer to a number that was never asked, or what follows from others' random numbers. */
 void compare_played_frame(struct compare *c, const char *bus, const struct bus_frame *played)
 {
     const struct matrix_row *row = matrix_find(played->id);
     struct compare_stream *s = row && row->kind != MATRIX_FRAME ? stream_of(c, bus, played->id) : NULL;
-    struct carried x;
-    char why[COMPARE_TEXT], name[UDS_LINE_MAX + 8];
-    bool command;
     if (row && row->kind == MATRIX_FRAME)
         played_whole(c, played);
-    if (!s || add(&s->recorded, played) != PIECE_WHOLE)
-        return;
-    struct span pdu = pdu_of(&s->recorded);
-    const char *place = place_of(played->id, &command);
-    bool known = place && parse(command, pdu, &x);
-    if (known)
-        compare_hear(compare_talk_of(c, place), command, x.apdu);
-    if (!c->roots)
-        return;
-    name_message(played->id, pdu, name);
-    snprintf(why, sizeof why, "the record goes on with %s, which answers its own numbers",
-             known ? reader_type_name(x.type) : name);
-    if (!known || x.number || compare_follows(compare_talk_of(c, place), command, x.apdu))
-        compare_end(c, why);
+    if (s && add(&s->recorded, played) == PIECE_WHOLE)
+        compare_played_message(c, row, pdu_of(&s->recorded));
 }

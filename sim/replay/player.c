@@ -138,7 +138,10 @@ static bool refused(struct player *p, const struct player_turn *t, enum err e, u
     }
     if (t->item < p->record->count && t->deed != DEED_FIELD && t->deed != DEED_COME && t->deed != DEED_GO)
         player_name(p, t->item, name);
-    snprintf(text, sizeof text, "cannot be played: %s", err_text(e));
+    if (t->deed == DEED_COMMAND && e == ERR_NOT_FOUND)
+        snprintf(text, sizeof text, "cannot be played: no card lies at %s", item(p, t->item)->who);
+    else
+        snprintf(text, sizeof text, "cannot be played: %s", err_text(e));
     player_find(p, COMPARE_DIFFERENT, t->item, name, text);
     return true;
 }

@@ -266,6 +266,25 @@ static bool is_zero(const char *component, const char *kind, const char *detail,
     return strcmp(again, detail) == 0;
 }
 
+/* The call that an event is; NULL: none. What is asked of somebody outside stands in a note of his, in the
+ * words of sim/run/external.c; what else is noted there, of the air, is no call. */
+static const char *find_call(const char *kind, const char *detail)
+{
+    static const char asked[] = "asked from outside: ", come[] = "come, ", air[] = "keeps the air itself",
+                      done[] = " is done: it has a link";
+    const size_t len = strlen(detail), end = sizeof done - 1;
+    if (strcmp(kind, "call") == 0)
+        return detail;
+    if (strcmp(kind, "note") != 0)
+        return NULL;
+    if (len > end && strcmp(detail + len - end, done) == 0)
+        return detail;
+    if (strncmp(detail, asked, sizeof asked - 1) != 0)
+        return NULL;
+    detail += sizeof asked - 1;
+    return strncmp(detail, come, sizeof come - 1) == 0 || strcmp(detail, air) == 0 ? NULL : detail;
+}
+
 /* Of its members only numbers are not texts. */
 static bool read_event(struct reading *r, const char *line)
 {
@@ -282,17 +301,24 @@ static bool read_event(struct reading *r, const char *line)
         json_read(text, always, 2, JSON_SKIP_OTHERS))
         return refuse(r, "not an event of a trace.jsonl");
     bool has_detail = !json_read(text, call, 1, JSON_SKIP_OTHERS);
-    bool is_call = strcmp(kind, "call") == 0 && has_detail;
+    const char *said = has_detail ? find_call(kind, detail) : NULL;
     bool is_field = strcmp(kind, "show") == 0 && !json_read(text, show, 2, JSON_SKIP_OTHERS) &&
                     strcmp(message, "field") == 0 &&
                     (strcmp(detail, "on") == 0 || strcmp(detail, "off") == 0);
     if (has_detail && !r->zero_us && is_zero(component, kind, detail, &r->zero_us))
         return true;
-    if (!is_call && !is_field)
+    if (!said && !is_field)
         return true;
-    struct record_item *i = add(r, is_call ? RECORD_CALL : RECORD_FIELD, time_us);
+    struct record_item *i = add(r, said ? RECORD_CALL : RECORD_FIELD, time_us);
+    said = said ? said : detail;
     text_copy(i->who, sizeof i->who, component);
-    snprintf(i->what, sizeof i->what, "%.*s", (int)strcspn(detail, " "), detail);
+    snprintf(i->what, sizeof i->what, "%.*s", (int)strcspn(said, " "), said);
+    i->outside = strcmp(kind, "note") == 0;
+    const char *reader = strstr(said, " reader=");
+    if (reader) {
+        reader += sizeof " reader=" - 1;
+        snprintf(i->reader, sizeof i->reader, "%.*s", (int)strcspn(reader, " "), reader);
+    }
     return true;
 }
 

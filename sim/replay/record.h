@@ -33,6 +33,8 @@ struct record_item {
     char who[ENV_NAME_MAX];         /* reader, bus, component */
     char what[ENV_NAME_MAX];        /* card, call, other end of a link; "on", "off" */
     struct span bytes;              /* of an APDU, of an SDU; the record's */
+    bool outside;                   /* CALL: asked of somebody who was played from outside */
+    char reader[ENV_NAME_MAX];      /* CALL: of its parameters; "": none */
     const char *words;              /* TELLS, HEARS: as the file has them; the record's */
     enum err refused;               /* TELLS, LEAVES: what the radio said to it */
     char address[BLE_ADDRESS_TEXT]; /* of a link; "" of the radio itself */

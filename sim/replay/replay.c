@@ -8,6 +8,7 @@
 #include "lib/host/work_memo.h"
 #include "lib/media/media.h"
 #include "sim/replay/player.h"
+#include "sim/replay/visits.h"
 #include "sim/run/run.h"
 #include "sim/world/past.h"
 #include "sim/world/world.h"
@@ -45,7 +46,8 @@ static bool read_trace(struct record *r, const char *file, char problem[RECORD_P
     return n >= (int)sizeof r->trace_path || record_read_trace(r, problem);
 }
 
-static bool read_all(struct record *r, const struct replay_options *o, char problem[RECORD_PROBLEM])
+static bool read_all(struct record *r, const struct scenario *s, const struct replay_options *o,
+                     char problem[RECORD_PROBLEM])
 {
     for (size_t i = 0; i < o->file_count; i++)
         if (!record_read(r, o->files[i], VIRTUAL_EPOCH_MS * 1000, problem))
@@ -66,6 +68,8 @@ static bool read_all(struct record *r, const struct replay_options *o, char prob
                  "first file joins them: give one of the files");
         return false;
     }
+    record_sort(r);
+    visits_from_outside(s, r);
     record_sort(r);
     return true;
 }
@@ -203,8 +207,8 @@ bool replay_run(const struct scenario *s, const struct replay_options *o, FILE *
     p->record = &record;
     p->at_pace = o->at_pace;
     p->compare.exact = o->exact;
-    bool ok = mark_all(p, o->alone, problem) && read_all(&record, o, problem) && player_prepare(p, problem) &&
-              live(p, o, problem);
+    bool ok = mark_all(p, o->alone, problem) && read_all(&record, s, o, problem) &&
+              player_prepare(p, problem) && live(p, o, problem);
     if (ok) {
         report(out, p, o);
         keep_result(p, result);

@@ -8,6 +8,7 @@
 #include "lib/media/nfc/nfc.h"
 #include "lib/msg/reader.h"
 #include "sim/replay/player.h"
+#include "sim/replay/visits.h"
 
 #define LINKS_US 900u /* calls at the start come when the links are there */
 
@@ -236,34 +237,78 @@ static size_t find_first(const struct player *p)
     return i;
 }
 
-/* Nobody has written down when cards came: as late as the first APDU allows. */
-static void guess_visit(struct player *p, const struct record_item *first)
+/* Nobody has written down when cards came: as late as the first APDU of a visit allows. `last`: the last one
+ * of the visit before; NULL: there was none. */
+static void guess_visit(struct player *p, size_t at, const struct record_item *last)
 {
+    const struct record_item *first = &p->record->items[at];
     size_t reader = whose_member(p, first->who), card = find_puppet(p, PORT_ASKS);
-    if (first->kind != RECORD_COMMAND || reader == p->scenario->member_count)
+    uint64_t go_us = before(first->time_us, 2 * NFC_TOUCH_US), come_us = before(first->time_us, NFC_TOUCH_US);
+    if (reader == p->scenario->member_count)
         return;
-    if (!p->lives[reader])
-        add(p, DEED_FIELD, before(first->time_us, 2 * NFC_TOUCH_US), SIZE_MAX, reader)->on = true;
-    else if (card < p->scenario->member_count && !any_card_lives(p))
-        add(p, DEED_COME, before(first->time_us, NFC_TOUCH_US), SIZE_MAX, card)->reader = first->who;
+    if (!p->lives[reader] && visits_next(p->record, 0, first->who) == at)
+        add(p, DEED_FIELD, go_us, SIZE_MAX, reader)->on = true;
+    if (card == p->scenario->member_count || any_card_lives(p))
+        return;
+    if (last && go_us <= last->time_us)
+        go_us = last->time_us + 1;
+    if (last && whose_lives(p, whose_member(p, last->who)))
+        add(p, DEED_GO, go_us, SIZE_MAX, card);
+    if (p->lives[reader])
+        add(p, DEED_COME, come_us > go_us ? come_us : go_us, SIZE_MAX, card)->reader = first->who;
+}
+
+static void guess_visits(struct player *p)
+{
+    const struct record *r = p->record;
+    const struct record_item *last = NULL;
+    for (size_t at = visits_next(r, 0, ""); at < r->count; at = visits_next(r, at + 1, "")) {
+        guess_visit(p, at, last);
+        last = &r->items[visits_last(r, at)];
+    }
+}
+
+/* When a card that lives was laid down: before the next visit to that reader, and where the record has none,
+ * or when it was taken away, after the last. *visit: that one; the record's count: none yet. False: nobody
+ * can tell. */
+static bool guess_card(const struct player *p, const struct action *a, size_t *visit, uint64_t *at_us)
+{
+    const struct record *r = p->record;
+    const struct component_class *class = p->scenario->members[a->member].class;
+    const char *name = class->calls[a->call].name;
+    bool known = *visit < r->count, comes = class->upset && strcmp(name, class->upset->back) == 0;
+    if (!comes && !(class->upset && strcmp(name, class->upset->away) == 0))
+        return false;
+    size_t next = comes ? visits_next(r, known ? *visit + 1 : 0, a->values[0].text) : r->count;
+    if (next < r->count) {
+        *visit = next;
+        *at_us = before(r->items[next].time_us, NFC_TOUCH_US);
+    } else if (known) {
+        *at_us = r->items[visits_last(r, *visit)].time_us + 1; /* after what is said there */
+    }
+    return next < r->count || known;
 }
 
 /* Nor when people called: those that wait for a step, or lay a card down, as late. */
 static void guess(struct player *p)
 {
-    size_t first = find_first(p);
-    uint64_t at_us = 0;
-    if (first < p->record->count) {
-        guess_visit(p, &p->record->items[first]);
-        at_us = before(p->record->items[first].time_us, NFC_TOUCH_US);
-    }
+    size_t first = find_first(p), visits[SCENARIO_MEMBERS];
+    uint64_t first_us = 0, at_us;
+    if (first < p->record->count)
+        first_us = before(p->record->items[first].time_us, NFC_TOUCH_US);
+    guess_visits(p);
+    for (size_t i = 0; i < SCENARIO_MEMBERS; i++)
+        visits[i] = p->record->count;
     for (size_t k = 0; k < p->scenario->action_count; k++) {
         const struct action *a = &p->scenario->actions[k];
         const struct component_class *class = p->scenario->members[a->member].class;
+        if (a->moves || !p->lives[a->member])
+            continue;
         bool late =
             a->when.step[0] || (class->upset && strcmp(class->upset->back, class->calls[a->call].name) == 0);
-        if (!a->moves && p->lives[a->member])
-            add(p, DEED_CALL, late ? at_us : LINKS_US + a->when.after_us, SIZE_MAX, a->member)->action = a;
+        if (!guess_card(p, a, &visits[a->member], &at_us))
+            at_us = late ? first_us : LINKS_US + a->when.after_us;
+        add(p, DEED_CALL, at_us, SIZE_MAX, a->member)->action = a;
     }
 }
 
