@@ -201,6 +201,10 @@ Test(replay, a_file_that_is_not_whole_is_refused)
         {LINE "00a40400\nhello\n", ":2: not a line of an apdu.log"},
         {"   1.0 ms  door card1 > 00a4\n", ":1: not a line of an apdu.log"},
         {"   1.000 ms  door card1 = 00a4\n", ":1: not a line of an apdu.log"},
+        {"  -1.000 ms  door card1 > 00a4\n", ":1: not a line of an apdu.log"},
+        {"(0.000000) body 3A8#00\n(1767225600.000332) body 3A8#00\n",
+         "bad.log: from its first frame to its last is a day or more: a clock was set meanwhile"},
+        {"(-1.000000) body 3A8#00\n", ":1: not a line of candump"},
         {"{\"schema\":1}\n", ":1: an event of a trace.jsonl"},
         {LINE "00a40400\n\n", ":2: an empty line"},
         {LINE "00a40400\r\n", ":1: the line ends with carriage return and line feed"},
@@ -244,6 +248,17 @@ Test(replay, a_trace_of_another_scenario_is_refused_by_its_name)
     snprintf(says, sizeof says, "%s/trace.jsonl:1: unlock does not call \"dance\" of phone", place);
     cr_expect(not(replay_file("unlock", "good.log", "phone", 1, false, &r)));
     cr_expect(begins(problem, says), "%s", problem);
+    static const char *const times[] = {"-1", "0.5", "1e3", "", "null", "1000000000000000"};
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+        char line[200];
+        int n =
+            snprintf(line, sizeof line,
+                     "{\"t_us\":%s,\"component\":\"phone\",\"kind\":\"note\",\"detail\":\"x\"}\n", times[i]);
+        replay_write("trace.jsonl", line, (size_t)n);
+        cr_expect(not(replay_file("unlock", "good.log", "phone", 1, false, &r)), "%s", times[i]);
+        cr_expect(replay_has(problem, "trace.jsonl:1: not an event of a trace.jsonl"), "%s: %s", times[i],
+                  problem);
+    }
 }
 
 Test(replay, notes_say_what_is_in_no_record)

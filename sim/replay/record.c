@@ -59,18 +59,17 @@ static struct record_item *add(struct reading *r, enum record_kind kind, uint64_
 static bool read_apdu(struct reading *r, const char *line)
 {
     char reader[ENV_NAME_MAX], card[ENV_NAME_MAX], mark;
-    uint64_t ms;
-    unsigned us;
-    int at = -1, digits = 0, first = 0;
-    if (sscanf(line, " %9" SCNu64 ".%n%3u%n ms %31s %31s %c %n", &ms, &first, &us, &digits, reader, card,
-               &mark, &at) != 5 ||
-        at < 0 || digits - first != 3 || (mark != '<' && mark != '>'))
+    char ms[10], us[4];
+    int at = -1;
+    if (sscanf(line, " %9[0-9].%3[0-9] ms %31s %31s %c %n", ms, us, reader, card, &mark, &at) != 5 ||
+        at < 0 || strlen(us) != 3 || (mark != '<' && mark != '>'))
         return refuse(r, "not a line of an apdu.log (\"12.345 ms  READER CARD > HEX\")");
     size_t len = strlen(line + at);
     long n = hex_decode(line + at, len, r->block + r->used, r->cap - r->used);
     if (n < 2)
         return refuse(r, n < 0 ? "these are not whole bytes in hex" : "an APDU has two bytes at least");
-    struct record_item *i = add(r, mark == '>' ? RECORD_COMMAND : RECORD_ANSWER, ms * 1000 + us);
+    struct record_item *i = add(r, mark == '>' ? RECORD_COMMAND : RECORD_ANSWER,
+                                strtoull(ms, NULL, 10) * 1000 + strtoull(us, NULL, 10));
     text_copy(i->who, sizeof i->who, reader);
     text_copy(i->what, sizeof i->what, card);
     i->bytes = span_of(r->block + r->used, (size_t)n);
@@ -202,7 +201,7 @@ static bool read_file(struct reading *r, bool (*take)(struct reading *r, const c
 }
 
 /* Frames of a virtual world tell its time; those of others begin with the first. */
-static void set_clock(struct record *r, size_t from, int64_t epoch_us)
+static bool set_clock(struct record *r, size_t from, int64_t epoch_us)
 {
     uint64_t first = UINT64_MAX, last = 0, epoch = (uint64_t)epoch_us;
     for (size_t i = from; i < r->count; i++)
@@ -210,6 +209,8 @@ static void set_clock(struct record *r, size_t from, int64_t epoch_us)
             first = r->items[i].time_us < first ? r->items[i].time_us : first;
             last = r->items[i].time_us > last ? r->items[i].time_us : last;
         }
+    if (last > first && last - first >= DAY_US)
+        return false;
     bool ours = first >= epoch && last < epoch + DAY_US;
     if (last && !ours) {
         r->foreign_clock = true;
@@ -218,14 +219,17 @@ static void set_clock(struct record *r, size_t from, int64_t epoch_us)
     for (size_t i = from; i < r->count; i++)
         if (r->items[i].kind == RECORD_FRAME)
             r->items[i].time_us -= ours ? epoch : first;
+    return true;
 }
 
 /* What was read of a file that is refused stays in the record until it is freed. */
 static bool keep(struct record *r, struct reading *reading, size_t from, bool ok)
 {
     r->blocks[r->files++] = reading->block;
-    if (ok)
-        set_clock(r, from, reading->epoch_us);
+    reading->line = 0;
+    if (ok && !set_clock(r, from, reading->epoch_us))
+        return refuse(reading,
+                      "from its first frame to its last is a day or more: a clock was set meanwhile");
     return ok;
 }
 
@@ -296,10 +300,11 @@ static bool read_event(struct reading *r, const char *line)
                                       {"message", 1, message, sizeof message}};
     const char *at = strstr(line, "\"t_us\":");
     struct span text = span_of(line, strlen(line));
-    uint64_t time_us;
-    if (!at || sscanf(at, "\"t_us\":%19" SCNu64, &time_us) != 1 ||
+    char digits[16], end;
+    if (!at || sscanf(at, "\"t_us\":%15[0-9]%c", digits, &end) != 2 || !strchr(",}", end) ||
         json_read(text, always, 2, JSON_SKIP_OTHERS))
         return refuse(r, "not an event of a trace.jsonl");
+    const uint64_t time_us = strtoull(digits, NULL, 10);
     bool has_detail = !json_read(text, call, 1, JSON_SKIP_OTHERS);
     const char *said = has_detail ? find_call(kind, detail) : NULL;
     bool is_field = strcmp(kind, "show") == 0 && !json_read(text, show, 2, JSON_SKIP_OTHERS) &&
