@@ -3,19 +3,20 @@
  *
  * SpaaK Module to reader; it chooses the number, one that differs from the one before:
  *
- *   01 POLL    C-APDU              field on; each card that comes is selected with this SELECT, and again
- * while it is there and does not answer as a Digital Key device 02 APDU    C-APDU              to the card
- * that is selected 03 REPOLL  gap_ms(2) C-APDU    field off for the gap, a reset of all cards; then as POLL
- *   04 OFF                         field off
+ * - 01 POLL, C-APDU: field on; each card that comes is selected with this SELECT, and again while it is there
+ *   and does not answer as a Digital Key device
+ * - 02 APDU, C-APDU: to the card that is selected
+ * - 03 REPOLL, gap_ms(2) C-APDU: field off for the gap, a reset of all cards; then as POLL
+ * - 04 OFF: field off
  *
  * Reader to SpaaK Module:
  *
- *   81 SELECTED  R-APDU     a Digital Key device is here and alone; its answer to SELECT
- *   82 RESPONSE  R-APDU     to the APDU of this number
- *   83 LOST      reason(1)  nobody is served any more: enum reader_loss; the reader goes on polling with the
- *                           last SELECT, and what comes of it is another SELECTED
- *   84 DONE                 the OFF, POLL or REPOLL of this number: polling has begun
- *   85 REFUSED   reason(2)  the command of this number: enum err
+ * - 81 SELECTED, R-APDU: a Digital Key device is here and alone; its answer to SELECT
+ * - 82 RESPONSE, R-APDU: to the APDU of this number
+ * - 83 LOST, reason(1): nobody is served any more: enum reader_loss; the reader goes on polling with the last
+ *   SELECT, and what comes of it is another SELECTED
+ * - 84 DONE: the OFF, POLL or REPOLL of this number: polling has begun
+ * - 85 REFUSED, reason(2): the command of this number: enum err
  *
  * SELECTED and LOST have the number of the POLL or REPOLL whose polling they belong to; of another number
  * they are of a time that is over. LOST comes without SELECTED before it when two came at once, and when a
